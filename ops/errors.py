@@ -1,0 +1,67 @@
+"""The one error tree. Failures of kernels are data (`Evaluation`), never exceptions.
+
+* FoundryError                  exit 1
+  x UsageError                  exit 2   an unknown name or a wrong option; carries the nearest names
+  x EnvironmentUnusable         exit 3   something is missing here; carries the fix
+  x InvalidKernel               exit 4   a kernel file that does not parse; carries the line
+  x KernelRejected              exit 4   a kernel that did not pass
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FoundryError(Exception):
+    """Base of every error a command line turns into one clear line."""
+
+    exit_code = 1
+
+
+class UsageError(FoundryError):
+    """The caller asked for something that does not exist or cannot be combined."""
+
+    exit_code = 2
+
+
+class EnvironmentUnusable(FoundryError):
+    """This machine lacks something; `fix` is what to do about it."""
+
+    exit_code = 3
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(f"{what} {fix}")
+        self.what = what
+        self.fix = fix
+
+
+class InvalidKernel(FoundryError):
+    """A kernel file that breaks the format; `line` counts from 1."""
+
+    exit_code = 4
+
+    def __init__(self, reason: str, line: int = 1) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.reason = reason
+        self.line = line
+
+
+class KernelRejected(FoundryError):
+    """A kernel that was judged and did not pass."""
+
+    exit_code = 4
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """A `UsageError` that names the nearest of the known names.
+
+    Args:
+        kind: What was asked for, in the singular: `op`, `dtype`, `knob`.
+        name: The value that was given.
+        known: The names that exist.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names[:40])}"
+    return UsageError(f"unknown {kind} '{name}': {hint}")
