@@ -1,0 +1,8 @@
+"""WHAT to compute: ops, workloads, the registry. Knows nothing of Metal."""
+
+from __future__ import annotations
+
+from ops.registry import all_ops, get, load_file
+from ops.spec import Case, Op, Tensor, Workload
+
+__all__ = ["Case", "Op", "Tensor", "Workload", "all_ops", "get", "load_file"]

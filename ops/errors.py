@@ -1,7 +1,7 @@
 """The one error tree. Failures of kernels are data (`Evaluation`), never exceptions.
 
 * FoundryError                  exit 1
-  x UsageError                  exit 2   an unknown name or a wrong option; carries the nearest names
+  x UsageError                  exit 2   unknown name or wrong option; carries the nearest names
   x EnvironmentUnusable         exit 3   something is missing here; carries the fix
   x InvalidKernel               exit 4   a kernel file that does not parse; carries the line
   x KernelRejected              exit 4   a kernel that did not pass

@@ -26,7 +26,7 @@ Size3 = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A named array without its contents; `dtype` is an MLX dtype name (`float32`, `bfloat16`, ...)."""
+    """A named array without its contents; `dtype` is an MLX dtype name."""
 
     name: str
     shape: tuple[int, ...]
@@ -136,5 +136,6 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     if name == "bfloat16":
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
     return np.dtype({"bool_": "bool"}.get(name, name))

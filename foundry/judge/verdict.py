@@ -1,0 +1,140 @@
+"""What is learnt about one kernel on one device: status, findings, errors, timings.
+
+Plain data. The status decides which parts may be present, and `Evaluation` enforces it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+JUDGE_VERSION = 1
+"""Goes up whenever a verdict could change; evaluations of another version are judged again."""
+
+
+class Status(StrEnum):
+    """The one status enum: database, JSON, prompts, datasets."""
+
+    INVALID = "invalid"
+    """Does not parse, or breaks the rules."""
+    BUILD_ERROR = "build_error"
+    """The compiler refused it."""
+    SANITIZER_ERROR = "sanitizer_error"
+    """The sanitizer found an access, race or barrier fault."""
+    WRONG_RESULT = "wrong_result"
+    """Some output differs from the oracle beyond the error model."""
+    TIMEOUT = "timeout"
+    """Killed at its time limit."""
+    CRASH = "crash"
+    """The worker died under it."""
+    REJECTED = "rejected"
+    """Right, but the judge caught a cheat or an impossible time."""
+    CORRECT = "correct"
+    """Proven; not timed, or not faster."""
+    FASTER = "faster"
+    """Proven, and the lower confidence bound of its speedup is above 1."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the kernel was proven right and honest."""
+        return self in (Status.CORRECT, Status.FASTER)
+
+
+class Record(BaseModel):
+    """Base of everything that is stored: immutable, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Diagnostic(Record):
+    """One sentence about a failure, fit for a terminal, a prompt and a dataset."""
+
+    stage: str
+    """Where it stopped: parse, screen, build, verify, benchmark."""
+    message: str
+    """What, which value, what to do next; compiler text keeps its own lines."""
+    workload: str | None = None
+    """`Workload.id` under which it appeared."""
+    hidden: bool = False
+    """A hidden workload: never shown to a proposer in detail."""
+    line: int | None = None
+    """Line in the canonical kernel file."""
+
+
+class OutputError(Record):
+    """How far one output was from the oracle on one workload."""
+
+    workload: str
+    output: str
+    max_abs_error: float
+    bound_ratio: float
+    """Largest error divided by its bound; above 1 is wrong."""
+
+
+class Timing(Record):
+    """Paired timing of kernel and baseline on one workload."""
+
+    workload: str
+    label: str = ""
+    baseline: str
+    """Name of the baseline expression."""
+    baseline_us: float
+    """Median latency of the baseline, microseconds."""
+    kernel_us: float
+    """Median latency of the kernel, microseconds."""
+    speedup: float
+    """exp(median of log(baseline / kernel)) over pairs."""
+    speedup_low: float
+    """Lower end of the bootstrap 95 % interval."""
+    speedup_high: float
+    samples_baseline_us: tuple[float, ...] = ()
+    samples_kernel_us: tuple[float, ...] = ()
+    """Raw samples, pair by pair."""
+    bytes_moved: int = 0
+    flops: int = 0
+    floor_us: float | None = None
+    """Physical floor on this device, where measured."""
+
+
+class Evaluation(Record):
+    """All that was learnt about one kernel on one device in one dtype."""
+
+    kernel_hash: str
+    op: str
+    dtype: str
+    device_id: str
+    status: Status
+    diagnostics: tuple[Diagnostic, ...] = ()
+    errors: tuple[OutputError, ...] = ()
+    timings: tuple[Timing, ...] = ()
+    stage_ms: dict[str, float] = Field(default_factory=dict)
+    """Wall time per stage in milliseconds: parse, build, verify, benchmark."""
+    judge_version: int = JUDGE_VERSION
+    seed: int = 0
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """Counters and other facts of an engine."""
+
+    @model_validator(mode="after")
+    def _status_decides(self) -> Evaluation:
+        if not self.status.passed and not self.diagnostics:
+            raise ValueError(f"status {self.status} needs a diagnostic that says why")
+        if self.status is Status.FASTER and not self.timings:
+            raise ValueError("status faster needs timings")
+        return self
+
+    @property
+    def score(self) -> float | None:
+        """Lower confidence bound of the speedup: geometric mean over timed workloads."""
+        if not self.timings or not self.status.passed:
+            return None
+        product = 1.0
+        for timing in self.timings:
+            product *= timing.speedup_low
+        return float(product ** (1 / len(self.timings)))
+
+    @property
+    def why(self) -> str:
+        """First diagnostic as one line, empty when there is none."""
+        return self.diagnostics[0].message.splitlines()[0] if self.diagnostics else ""

@@ -1,0 +1,304 @@
+"""The kernel file: TOML in a leading comment, helpers, then the body (DESIGN 3).
+
+`read` and `write` are inverses on kernels: `read(write(k)) == k`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from foundry.errors import InvalidKernel, unknown
+from foundry.kernel import MATH_MODES, Constant, Kernel, Stage, Temporary, Triple, valid_dtype
+from ops.expressions import ExpressionError, names_in
+
+_OPEN = re.compile(r"^[ \t]*/\*kernel[ \t]*$", re.MULTILINE)
+_BODY = re.compile(r"^[ \t]*// --- body ---[ \t]*$", re.MULTILINE)
+_KEY = re.compile(r"^\s*(?:\[temporaries\.)?\"?(\w+)\"?\s*(?:=|\])")
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_MAX_CHARACTERS = 400_000
+
+_STAGE_KEYS = {
+    "grid",
+    "threadgroup",
+    "constants",
+    "inputs",
+    "outputs",
+    "math_mode",
+    "init_value",
+    "atomic_outputs",
+}
+_FIRST_KEYS = _STAGE_KEYS | {"op", "temporaries"}
+
+
+@dataclass(frozen=True)
+class _Block:
+    table: Mapping[str, Any]
+    lines: Mapping[str, int]
+    header: str
+    body: str
+
+    def line(self, key: str) -> int:
+        return self.lines.get(key, self.lines["block"])
+
+
+def read(text: str) -> Kernel:
+    """Parse a kernel file.
+
+    Raises:
+        InvalidKernel: With the line and the reason.
+    """
+    if len(text) > _MAX_CHARACTERS:
+        raise InvalidKernel(f"{len(text)} characters; at most {_MAX_CHARACTERS}")
+    if "\0" in text:
+        raise InvalidKernel(
+            "the file holds a NUL character", text[: text.index("\0")].count("\n") + 1
+        )
+    blocks = list(_blocks(text.replace("\r\n", "\n")))
+    first = blocks[0]
+    _keys(first, _FIRST_KEYS)
+    if not isinstance(first.table.get("op"), str):
+        raise InvalidKernel('the first block names its op: op = "softmax"', first.line("op"))
+    for block in blocks[1:]:
+        _keys(block, _STAGE_KEYS)
+        if block.header:
+            raise InvalidKernel(
+                "helpers belong to the first block; they are shared", block.lines["header"]
+            )
+    stages = tuple(_stage(block, many=len(blocks) > 1) for block in blocks)
+    return Kernel(first.table["op"], stages, first.header, _temporaries(first))
+
+
+def _blocks(text: str) -> Iterator[_Block]:
+    opens = list(_OPEN.finditer(text))
+    if not opens:
+        raise InvalidKernel("no '/*kernel' line; a kernel file starts with one")
+    if text[: opens[0].start()].strip():
+        raise InvalidKernel("text before the '/*kernel' line")
+    ends = [match.start() for match in opens[1:]] + [len(text)]
+    for match, end in zip(opens, ends, strict=True):
+        yield _block(text[match.end() : end], text[: match.end()].count("\n") + 1)
+
+
+def _block(text: str, first_line: int) -> _Block:
+    close = text.find("*/")
+    if close < 0:
+        raise InvalidKernel("the '/*kernel' comment is not closed", first_line)
+    toml = text[:close]
+    marker = _BODY.search(text, close)
+    if marker is None:
+        raise InvalidKernel("no '// --- body ---' line after the '/*kernel' comment", first_line)
+    body = text[marker.end() :].strip("\n").rstrip()
+    if not body.strip():
+        raise InvalidKernel("the body is empty", first_line + text[: marker.end()].count("\n"))
+    if stray := _BODY.search(text, marker.end()):
+        line = first_line + text[: stray.start()].count("\n")
+        raise InvalidKernel("a second '// --- body ---' line in one block", line)
+    header = text[close + 2 : marker.start()].strip("\n").rstrip()
+    lines = {
+        "block": first_line,
+        "header": first_line + _lines_before(text, close + 2),
+        "body": first_line + _lines_before(text, marker.end()),
+    }
+    return _Block(_toml(toml, first_line), lines | _key_lines(toml, first_line), header, body)
+
+
+def _lines_before(text: str, start: int) -> int:
+    """Lines of `text` above the first non-blank line at or after `start`."""
+    rest = text[start:]
+    blank = len(rest) - len(rest.lstrip("\n"))
+    return text[: start + blank].count("\n")
+
+
+def _toml(text: str, first_line: int) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        found = re.search(r"line (\d+)", str(error))
+        offset = int(found.group(1)) - 1 if found else 0
+        raise InvalidKernel(f"the comment is not TOML: {error}", first_line + offset) from None
+
+
+def _key_lines(toml: str, first_line: int) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for number, line in enumerate(toml.split("\n")):
+        if match := _KEY.match(line):
+            found.setdefault(match.group(1), first_line + number)
+    return found
+
+
+def _keys(block: _Block, known: set[str]) -> None:
+    for key in block.table:
+        if key not in known:
+            raise InvalidKernel(str(unknown("key", key, known)), block.line(key))
+
+
+def _stage(block: _Block, *, many: bool) -> Stage:
+    table = block.table
+    if many and not ("inputs" in table and "outputs" in table):
+        raise InvalidKernel(
+            "each of several stages names its inputs and outputs", block.line("block")
+        )
+    return Stage(
+        body=block.body,
+        grid=_triple(block, "grid"),
+        threadgroup=_triple(block, "threadgroup"),
+        constants=_constants(block),
+        inputs=_names(block, "inputs"),
+        outputs=_names(block, "outputs"),
+        math_mode=_math_mode(block),
+        init_value=_init_value(block),
+        atomic_outputs=_flag(block, "atomic_outputs"),
+        lines=block.lines,
+    )
+
+
+def _triple(block: _Block, key: str) -> Triple:
+    value = block.table.get(key)
+    if not isinstance(value, list) or not 1 <= len(value) <= 3:
+        raise InvalidKernel(f"{key} is a list of 1 to 3 sizes in threads", block.line(key))
+    for item in value:
+        _arithmetic(item, key, block.line(key))
+    x, y, z = [*value, 1, 1][:3]
+    return (x, y, z)
+
+
+def _arithmetic(value: object, key: str, line: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise InvalidKernel(f"{key}: {value!r} is neither an integer nor an expression", line)
+    try:
+        names_in(value)
+    except ExpressionError as error:
+        raise InvalidKernel(f"{key}: {error}", line) from None
+
+
+def _constants(block: _Block) -> tuple[tuple[str, Constant], ...]:
+    table = block.table.get("constants", {})
+    if not isinstance(table, dict):
+        raise InvalidKernel("[constants] is a table", block.line("constants"))
+    for name, value in table.items():
+        _identifier(name, block.line(name))
+        if not isinstance(value, bool):
+            _arithmetic(value, f"constant '{name}'", block.line(name))
+    return tuple(table.items())
+
+
+def _identifier(name: str, line: int) -> None:
+    if not _NAME.fullmatch(name):
+        raise InvalidKernel(f"'{name}' is not a name", line)
+
+
+def _names(block: _Block, key: str) -> tuple[str, ...] | None:
+    value = block.table.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+        raise InvalidKernel(f"{key} is a list of names", block.line(key))
+    if len(set(value)) != len(value):
+        raise InvalidKernel(f"{key} names one array twice", block.line(key))
+    return tuple(value)
+
+
+def _math_mode(block: _Block) -> str:
+    mode = block.table.get("math_mode", "safe")
+    if mode not in MATH_MODES:
+        raise InvalidKernel(f"math_mode is one of {', '.join(MATH_MODES)}", block.line("math_mode"))
+    return str(mode)
+
+
+def _init_value(block: _Block) -> float | None:
+    value = block.table.get("init_value")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidKernel("init_value is a number", block.line("init_value"))
+    return float(value)
+
+
+def _flag(block: _Block, key: str) -> bool:
+    value = block.table.get(key, False)
+    if not isinstance(value, bool):
+        raise InvalidKernel(f"{key} is true or false", block.line(key))
+    return value
+
+
+def _temporaries(block: _Block) -> tuple[Temporary, ...]:
+    table = block.table.get("temporaries", {})
+    if not isinstance(table, dict):
+        raise InvalidKernel("[temporaries.NAME] are tables", block.line("temporaries"))
+    return tuple(_temporary(block, name, entry) for name, entry in table.items())
+
+
+def _temporary(block: _Block, name: str, entry: object) -> Temporary:
+    line = block.line(name)
+    _identifier(name, line)
+    if not isinstance(entry, dict) or not isinstance(entry.get("shape"), list):
+        raise InvalidKernel(f"temporary '{name}' needs shape = [...] and dtype", line)
+    for key in entry.keys() - {"shape", "dtype"}:
+        raise InvalidKernel(str(unknown("key", key, ("shape", "dtype"))), line)
+    for dimension in entry["shape"]:
+        _arithmetic(dimension, f"shape of '{name}'", line)
+    dtype = entry.get("dtype", "float32")
+    if not isinstance(dtype, str) or not valid_dtype(dtype):
+        raise InvalidKernel(f"temporary '{name}': unknown dtype {dtype!r}", line)
+    return Temporary(name, tuple(entry["shape"]), dtype)
+
+
+def write(kernel: Kernel) -> str:
+    """The canonical text of a kernel."""
+    parts = [
+        _write_stage(kernel, stage, first=not index) for index, stage in enumerate(kernel.stages)
+    ]
+    return "\n".join(parts)
+
+
+def _write_stage(kernel: Kernel, stage: Stage, *, first: bool) -> str:
+    lines = ["/*kernel"]
+    if first:
+        lines.append(f"op = {_literal(kernel.op)}")
+    lines += [f"{key} = {_literal(value)}" for key, value in _settings(stage)]
+    if first:
+        for t in kernel.temporaries:
+            lines += [
+                f"[temporaries.{t.name}]",
+                f"shape = {_literal(t.shape)}",
+                f"dtype = {_literal(t.dtype)}",
+            ]
+    if stage.constants:
+        lines.append("[constants]")
+        lines += [f"{name} = {_literal(value)}" for name, value in stage.constants]
+    lines.append("*/")
+    if first and kernel.header:
+        lines.append(kernel.header)
+    return "\n".join([*lines, "// --- body ---", stage.body, ""])
+
+
+def _settings(stage: Stage) -> Iterator[tuple[str, Any]]:
+    if stage.inputs is not None:
+        yield "inputs", stage.inputs
+    if stage.outputs is not None:
+        yield "outputs", stage.outputs
+    yield "grid", stage.grid
+    yield "threadgroup", stage.threadgroup
+    if stage.math_mode != "safe":
+        yield "math_mode", stage.math_mode
+    if stage.init_value is not None:
+        yield "init_value", stage.init_value
+    if stage.atomic_outputs:
+        yield "atomic_outputs", True
+
+
+def _literal(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        case tuple() | list():
+            return "[" + ", ".join(_literal(item) for item in value) + "]"
+        case float():
+            return {"inf": "inf", "-inf": "-inf", "nan": "nan"}.get(repr(value), repr(value))
+    return str(value)

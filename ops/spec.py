@@ -1,0 +1,186 @@
+"""The nouns of the registry: `Op`, its tensors and parameters, and a `Workload` of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from ops.errors import UsageError, unknown
+from ops.expressions import Expression, evaluate, holds
+
+Scalar = float | int | bool
+Oracle = Callable[[Mapping[str, NDArray[Any]], "Workload"], tuple[NDArray[Any], ...]]
+Baseline = Callable[[Mapping[str, Any], "Workload"], tuple[Any, ...]]
+CaseSet = Literal["visible", "hidden", "bench"]
+
+FLOAT_DTYPES = ("float32", "float16", "bfloat16")
+DTYPE_BYTES: Mapping[str, int] = MappingProxyType(
+    {
+        "float32": 4,
+        "float16": 2,
+        "bfloat16": 2,
+        "int64": 8,
+        "uint64": 8,
+        "int32": 4,
+        "uint32": 4,
+        "int16": 2,
+        "uint16": 2,
+        "int8": 1,
+        "uint8": 1,
+        "bool_": 1,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of an op."""
+
+    name: str
+    shape: tuple[Expression, ...]
+    """One expression over the op's axes per dimension."""
+    dtype: str = "T"
+    """`T` for the workload's element type, or a fixed MLX dtype name."""
+    domain: str = "real"
+    """What values an input takes: `real`, `unit` (0..1), `positive`, or `index < EXPRESSION`."""
+    match: Literal["close", "exact"] = "close"
+    """How an output is compared: within the error model, or bit for bit (integers, selections)."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Axis sizes and parameter values of one workload, without the dtype."""
+
+    axes: Mapping[str, int]
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    label: str = ""
+    """Where the shape comes from, such as `llama-3.2-1b decode`; empty for test shapes."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """An op with concrete axis sizes, dtype and parameters."""
+
+    op: str
+    axes: Mapping[str, int]
+    dtype: str
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    label: str = ""
+
+    @property
+    def id(self) -> str:
+        """Unique text form, such as `softmax[rows=8,cols=2048]float32`; parameters follow axes."""
+        named = [*self.axes.items(), *self.params.items()]
+        return f"{self.op}[{','.join(f'{k}={v:g}' for k, v in named)}]{self.dtype}"
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+
+@dataclass(frozen=True)
+class Op:
+    """A mathematical operation: what to compute, and how to know that it was computed."""
+
+    name: str
+    family: str
+    formula: str
+    """The mathematics, in words and symbols a proposer can read; states ties and conventions."""
+    axes: tuple[str, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    oracle: Oracle
+    """float64 NumPy from the formula: `(inputs, workload) -> one array per output`. Float inputs
+    arrive as float64, integer inputs as they are."""
+    baselines: Mapping[str, Baseline]
+    """MLX expressions a user would write today, by name: `(mx inputs, workload) -> mx outputs`."""
+    flops: str
+    """FLOPs of one call: an expression over the axes (2 per multiply-add, 4 per transcendental)."""
+    visible: tuple[Case, ...]
+    hidden: tuple[Case, ...]
+    bench: tuple[Case, ...]
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    """Parameter names and defaults. float -> float32, int -> int32, bool -> bool_ 0-d inputs."""
+    dtypes: tuple[str, ...] = FLOAT_DTYPES
+    constraints: tuple[str, ...] = ()
+    """Conditions on the axes, such as `head_dim % 2 == 0`."""
+    reduction: Expression = 1
+    """Number of terms summed into one output element: the length the error model grows with."""
+    bytes: str | None = None
+    """Compulsory traffic in bytes over axes and `itemsize`; None: every tensor once."""
+
+    def workload(self, case: Case, dtype: str) -> Workload:
+        """A case of this op as a workload, checked.
+
+        Raises:
+            UsageError: Unknown dtype, axis or parameter, a missing axis, a negative size, or a
+                constraint that does not hold.
+        """
+        if dtype not in self.dtypes:
+            raise unknown("dtype", dtype, self.dtypes)
+        for kind, given, known in (
+            ("axis", case.axes, self.axes),
+            ("parameter", case.params, tuple(self.params)),
+        ):
+            for name in given:
+                if name not in known:
+                    raise unknown(f"{kind} of {self.name}", name, known)
+        axes = {name: self._size(case, name) for name in self.axes}
+        for condition in self.constraints:
+            if not holds(condition, axes):
+                raise UsageError(f"{self.name}: {condition} does not hold for {axes}")
+        return Workload(self.name, axes, dtype, {**self.params, **case.params}, case.label)
+
+    def workloads(self, cases: CaseSet, dtype: str) -> tuple[Workload, ...]:
+        """All visible, hidden or bench workloads in one dtype."""
+        chosen: tuple[Case, ...] = getattr(self, cases)
+        return tuple(self.workload(case, dtype) for case in chosen)
+
+    def _size(self, case: Case, name: str) -> int:
+        if name not in case.axes:
+            raise UsageError(f"{self.name}: axis '{name}' has no size; give {', '.join(self.axes)}")
+        if case.axes[name] < 0:
+            raise UsageError(f"{self.name}: axis '{name}' is {case.axes[name]}; sizes are >= 0")
+        return int(case.axes[name])
+
+
+def shape_of(tensor: Tensor, workload: Workload) -> tuple[int, ...]:
+    """Concrete shape of an op's tensor in a workload."""
+    return tuple(evaluate(dim, workload.axes) for dim in tensor.shape)
+
+
+def dtype_of(tensor: Tensor, workload: Workload) -> str:
+    """Concrete MLX dtype name of an op's tensor in a workload."""
+    return workload.dtype if tensor.dtype == "T" else tensor.dtype
+
+
+def param_dtype(value: Scalar) -> str:
+    """MLX dtype name in which a parameter reaches a kernel as a 0-d input."""
+    if isinstance(value, bool):
+        return "bool_"
+    return "int32" if isinstance(value, int) else "float32"
+
+
+def bytes_moved(op: Op, workload: Workload) -> int:
+    """Compulsory memory traffic of one call in bytes: the op's own model, or each tensor once."""
+    itemsize = DTYPE_BYTES[workload.dtype]
+    if op.bytes is not None:
+        return evaluate(op.bytes, {**workload.axes, "itemsize": itemsize})
+    return sum(
+        math.prod(shape_of(t, workload)) * DTYPE_BYTES[dtype_of(t, workload)]
+        for t in (*op.inputs, *op.outputs)
+    )
+
+
+def flops(op: Op, workload: Workload) -> int:
+    """FLOPs of one call."""
+    return evaluate(op.flops, workload.axes)
+
+
+def dtypes_of(ops: tuple[Op, ...]) -> Iterator[str]:
+    """Dtypes that any of the ops supports, each once, in the order met."""
+    yield from dict.fromkeys(d for op in ops for d in op.dtypes)

@@ -1,0 +1,38 @@
+"""Shared fixtures: a clean environment for every test, and golden files with one accept switch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No developer's key, profile or database reaches a test."""
+    for name in list(os.environ):
+        if name.startswith(("ANTHROPIC_", "OPENAI_")) or (
+            name.startswith("FOUNDRY_") and name not in ("FOUNDRY_ACCEPT", "FOUNDRY_CACHE_DIR")
+        ):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path / "no-profile"))
+    monkeypatch.setenv("FOUNDRY_DB", f"sqlite:///{tmp_path / 'foundry.db'}")
+
+
+@pytest.fixture
+def golden() -> Callable[[str, str], None]:
+    """`golden(path, text)`: equal to tests/golden/path, or rewritten under FOUNDRY_ACCEPT=1."""
+
+    def compare(path: str, text: str) -> None:
+        file = GOLDEN / path
+        if os.environ.get("FOUNDRY_ACCEPT") == "1":
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        assert file.is_file(), f"no golden file {file}; FOUNDRY_ACCEPT=1 writes it"
+        assert text == file.read_text(), f"{path} changed; FOUNDRY_ACCEPT=1 accepts it"
+
+    return compare
