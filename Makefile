@@ -1,0 +1,64 @@
+# Every target sets itself up: only Python 3.11+ and make are needed.
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3 python,\
+	$(if $(shell $(p) -c 'import sys; print(1 if sys.version_info >= (3, 11) else "")' 2>/dev/null),$(p))))
+VENV ?= .venv
+BIN := $(VENV)/bin
+# MLX has Metal of its own on macOS; on Linux exactly one back end is chosen by an extra.
+BACKEND ?= $(if $(filter Linux,$(shell uname -s)),cpu,)
+comma := ,
+USE := $(VENV)/.use-$(if $(BACKEND),$(BACKEND),metal)
+DEV := $(VENV)/.dev-$(if $(BACKEND),$(BACKEND),metal)
+
+.PHONY: help demo test lint types unit bench bench-msl bench-judge accept docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: $(USE) ## search three ops, export a dataset, build a catalog wheel (about 3 minutes)
+	$(BIN)/discover autorun runs/quick.toml
+
+test: lint types unit ## everything CI runs
+
+lint: $(DEV) ## ruff and the import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(DEV) ## mypy --strict
+	$(BIN)/mypy
+
+unit: $(DEV) ## pytest, warnings as errors
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
+
+bench: $(DEV) ## evaluations per second, warm build, A/A, by stage
+	$(BIN)/python tests/bench/bench_judge.py
+	$(BIN)/python tests/bench/bench_msl.py
+
+bench-msl: $(DEV) ## builds and op ratios of the cpu engine
+	$(BIN)/python tests/bench/bench_msl.py
+
+bench-judge: $(DEV) ## the judge by stage
+	$(BIN)/python tests/bench/bench_judge.py
+
+accept: $(DEV) ## rewrite the golden files
+	FOUNDRY_ACCEPT=1 $(BIN)/pytest -q -n 2 -m "not slow"
+
+docs: $(DEV) ## regenerate docs/cli.md
+	$(BIN)/python -m foundry.cli.reference
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it, or say make PYTHON=/path/to/python3.11" >&2; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+
+$(USE): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[datasets$(if $(BACKEND),$(comma)$(BACKEND))]"
+	@touch $@
+
+$(DEV): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev$(if $(BACKEND),$(comma)$(BACKEND))]"
+	@touch $@ $(USE)
