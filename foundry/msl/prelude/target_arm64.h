@@ -1,0 +1,54 @@
+// arm64 (AAPCS64): stack pointer, context switch, and names of the object format.
+#pragma once
+
+#if defined(__APPLE__)
+#define MF_SYMBOL(name) "_" name
+#define MF_STORAGE_SECTION "__DATA,mf_storage"
+#else
+#define MF_SYMBOL(name) name
+#define MF_STORAGE_SECTION "mf_storage"
+#endif
+
+namespace mf {
+
+__attribute__((always_inline)) inline __UINTPTR_TYPE__ stack_address() {
+  __UINTPTR_TYPE__ address;
+  __asm__("mov %0, sp" : "=r"(address));
+  return address;
+}
+
+}  // namespace mf
+
+#if defined(MF_RUNTIME)
+// void mf_switch(void** save, void* load): saves x19-x30 and d8-d15, what the ABI asks to be kept.
+// void mf_start(): first code of a fibre; entry waits in x19, its argument in x20.
+__asm__(".text\n.globl " MF_SYMBOL("mf_switch") "\n.p2align 4\n" MF_SYMBOL("mf_switch") ":\n"
+        "  sub sp, sp, #160\n"
+        "  stp x19, x20, [sp, #0]\n  stp x21, x22, [sp, #16]\n  stp x23, x24, [sp, #32]\n"
+        "  stp x25, x26, [sp, #48]\n  stp x27, x28, [sp, #64]\n  stp x29, x30, [sp, #80]\n"
+        "  stp d8, d9, [sp, #96]\n  stp d10, d11, [sp, #112]\n"
+        "  stp d12, d13, [sp, #128]\n  stp d14, d15, [sp, #144]\n"
+        "  mov x9, sp\n  str x9, [x0]\n  mov sp, x1\n"
+        "  ldp x19, x20, [sp, #0]\n  ldp x21, x22, [sp, #16]\n  ldp x23, x24, [sp, #32]\n"
+        "  ldp x25, x26, [sp, #48]\n  ldp x27, x28, [sp, #64]\n  ldp x29, x30, [sp, #80]\n"
+        "  ldp d8, d9, [sp, #96]\n  ldp d10, d11, [sp, #112]\n"
+        "  ldp d12, d13, [sp, #128]\n  ldp d14, d15, [sp, #144]\n"
+        "  add sp, sp, #160\n  ret\n"
+        ".globl " MF_SYMBOL("mf_start") "\n.p2align 4\n" MF_SYMBOL("mf_start") ":\n"
+        "  mov x0, x20\n  blr x19\n  brk #1\n");
+
+namespace mf {
+
+// Lays out a stack so that mf_switch into it calls entry(argument).
+inline void* prepare_stack(void* top, void (*entry)(void*), void* argument, void (*start)()) {
+  __UINTPTR_TYPE__ aligned = reinterpret_cast<__UINTPTR_TYPE__>(top) & ~__UINTPTR_TYPE__(15);
+  void** frame = reinterpret_cast<void**>(aligned - 160);
+  for (int i = 0; i < 20; ++i) frame[i] = nullptr;
+  frame[0] = reinterpret_cast<void*>(entry);   // x19
+  frame[1] = argument;                         // x20
+  frame[11] = reinterpret_cast<void*>(start);  // x30
+  return frame;
+}
+
+}  // namespace mf
+#endif

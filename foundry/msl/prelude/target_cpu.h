@@ -1,0 +1,157 @@
+// The CPU target: every thread of a threadgroup is a fibre with a stack of its own, scheduled by
+// runtime/fibres.cpp. The architecture's file adds the stack pointer and the context switch.
+#pragma once
+
+#if defined(__x86_64__)
+#include "target_x86_64.h"
+#elif defined(__aarch64__)
+#include "target_arm64.h"
+#else
+#error "no CPU target for this architecture"
+#endif
+
+#define MF_INLINE inline __attribute__((always_inline))
+// Keeps the optimiser from merging, sinking or duplicating a call that lanes meet at.
+#define MF_CONVERGENT __attribute__((convergent, nothrow))
+
+namespace mf {
+
+using u8 = unsigned char;
+using u32 = unsigned int;
+using u64 = unsigned long long;
+using uptr = __UINTPTR_TYPE__;
+
+constexpr u32 simd_width = 32;
+constexpr u32 max_threads = 1024;
+constexpr u32 max_storages = 256;
+
+// A stack region is aligned to its size, so the stack pointer alone leads to the fibre.
+// Regions would all map to the same cache sets; the control block, and the stack below it, are
+// therefore shifted by a colour taken from the address.
+constexpr u32 region_shift = 17;
+constexpr uptr region_size = uptr(1) << region_shift;
+constexpr uptr top_page = 4096, colour_base = 1024, colours = 8, colour_step = 384;
+
+struct Worker;
+struct SimdGroup;
+
+struct Fibre {
+  void* stack_pointer;  // saved while the fibre is not running
+  SimdGroup* group;
+  Worker* worker;
+  u32 lane;
+  u32 index;  // in its threadgroup
+};
+
+struct alignas(64) SimdGroup {
+  u8 slots[2][simd_width * 16];  // what lanes publish; one buffer is read while the other fills
+  alignas(16) u8 result[16];     // of simd_reduce
+  const void* site[simd_width];  // where each waiting lane waits
+  Fibre* fibre[simd_width];
+  u32 parity;    // buffer that fills now
+  u32 exists;    // a bit per lane, like all masks here
+  u32 runnable;  // neither waits nor has returned
+  u32 waiting;   // at a SIMD-group collective
+  u32 barrier;   // at a threadgroup barrier
+  u32 active;    // took part in the latest collective
+  u32 reduced;   // `result` holds the latest collective's value
+  u32 lanes;
+};
+
+// What a fibre's code reads of its worker; the scheduler's own state follows it in memory.
+struct WorkerHead {
+  u8* threadgroup_memory;
+  const u32* storage_offset;  // by storage id
+};
+
+MF_INLINE Fibre& fibre_of(uptr address) {
+  uptr base = address & ~(region_size - 1);
+  uptr colour = ((base >> region_shift) & (colours - 1)) * colour_step;
+  return *reinterpret_cast<Fibre*>(base + region_size - top_page + colour_base + colour);
+}
+
+MF_INLINE Fibre& self() { return fibre_of(stack_address()); }
+
+extern "C" {
+MF_CONVERGENT void mf_simd_wait(Fibre*);
+MF_CONVERGENT void mf_threadgroup_wait(Fibre*);
+}
+
+MF_INLINE unsigned lane() { return self().lane; }
+MF_INLINE unsigned simd_lanes() { return self().group->lanes; }
+
+template <typename T>
+MF_INLINE MF_CONVERGENT const T* simd_exchange(T value, unsigned& active) {
+  static_assert(sizeof(T) <= 16, "split values of more than 16 bytes");
+  Fibre& fibre = self();
+  SimdGroup& group = *fibre.group;
+  reinterpret_cast<T*>(group.slots[group.parity])[fibre.lane] = value;
+  mf_simd_wait(&fibre);
+  active = group.active;
+  return reinterpret_cast<const T*>(group.slots[group.parity ^ 1]);
+}
+
+template <typename T>
+MF_INLINE MF_CONVERGENT const T* quad_exchange(T value, unsigned& active) {
+  const T* slots = simd_exchange(value, active);
+  unsigned first = lane() & ~3u;
+  active = (active >> first) & 15u;
+  return slots + first;
+}
+
+// All 32 lanes fold as a tree (the first half with the second), which clang turns into vector
+// operations; a partial SIMD-group folds in lane order.
+template <typename T, typename Op>
+MF_INLINE T fold(const T* slots, unsigned active, Op op) {
+  if (active == ~0u) {
+    T part[simd_width / 2];
+    for (u32 i = 0; i < 16; ++i) part[i] = op(slots[i], slots[i + 16]);
+    for (u32 i = 0; i < 8; ++i) part[i] = op(part[i], part[i + 8]);
+    for (u32 i = 0; i < 4; ++i) part[i] = op(part[i], part[i + 4]);
+    return op(op(part[0], part[2]), op(part[1], part[3]));
+  }
+  u32 i = u32(__builtin_ctz(active));
+  T total = slots[i];
+  while (active &= active - 1) {
+    i = u32(__builtin_ctz(active));
+    total = op(total, slots[i]);
+  }
+  return total;
+}
+
+template <typename T, typename Op>
+MF_INLINE MF_CONVERGENT T simd_reduce(T value, Op op) {
+  unsigned active;
+  const T* slots = simd_exchange(value, active);
+  SimdGroup& group = *self().group;
+  T& result = *reinterpret_cast<T*>(group.result);
+  if (!group.reduced) {
+    result = fold(slots, active, op);
+    group.reduced = 1;
+  }
+  return result;
+}
+
+MF_INLINE MF_CONVERGENT void threadgroup_barrier() { mf_threadgroup_wait(&self()); }
+MF_INLINE MF_CONVERGENT void simdgroup_barrier() { mf_simd_wait(&self()); }
+
+// Size and alignment of each storage, gathered by the linker and read once after loading.
+struct StorageEntry {
+  u32 id, size, alignment, reserved;
+};
+
+template <u32 id, typename S>
+struct StorageInfo {
+  static_assert(id < max_storages, "too many threadgroup declarations");
+  __attribute__((section(MF_STORAGE_SECTION), used)) static inline const StorageEntry entry = {
+      id, sizeof(S), alignof(S), 0};
+};
+
+template <u32 id, typename S>
+MF_INLINE S& threadgroup_storage() {
+  (void)&StorageInfo<id, S>::entry;
+  const WorkerHead* head = reinterpret_cast<const WorkerHead*>(self().worker);
+  return *reinterpret_cast<S*>(head->threadgroup_memory + head->storage_offset[id]);
+}
+
+}  // namespace mf
