@@ -1,0 +1,97 @@
+"""Winners -> an installable wheel.
+
+1. `entry.winners` picks the best proven kernel per op, dtype and device.
+2. `reverified` judges each again with fresh seeds; what no longer passes is left out and named.
+3. `package.package_files` renders the package, `wheel.wheel_bytes` packs it.
+4. `write_wheel` puts it in place in one step.
+"""
+
+from __future__ import annotations
+
+import keyword
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundry.catalog.entry import Entry
+from foundry.catalog.package import package_files
+from foundry.catalog.wheel import wheel_bytes, wheel_name
+from foundry.errors import FoundryError, UsageError
+from foundry.judge.verdict import Evaluation
+
+_REQUIRES = "mlx>=0.32.4"
+_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
+
+
+@dataclass(frozen=True)
+class Reverified:
+    """An entry and what the judge says of it today."""
+
+    entry: Entry
+    evaluation: Evaluation
+
+    @property
+    def passed(self) -> bool:
+        """Whether it may be shipped."""
+        return self.evaluation.status.passed
+
+
+def reverified(
+    entries: Iterable[Entry], judge: Callable[[Entry], Evaluation]
+) -> Iterator[Reverified]:
+    """Judge every entry again, untimed, one at a time."""
+    for entry in entries:
+        yield Reverified(entry, judge(entry))
+
+
+def check_name(name: str) -> str:
+    """The import name of a catalog.
+
+    Raises:
+        UsageError: Not a Python name, or one that would hide mlx or this project.
+    """
+    if not name.isidentifier() or keyword.iskeyword(name) or name != name.lower():
+        raise UsageError(f"'{name}' is no package name; use lower-case letters, digits and _")
+    if name in ("mlx", "foundry", "discover", "ops", "templates"):
+        raise UsageError(f"a catalog named '{name}' would hide the package of that name")
+    return name
+
+
+def check_version(version: str) -> str:
+    """A plain PEP 440 version.
+
+    Raises:
+        UsageError: Anything else.
+    """
+    if not _VERSION.fullmatch(version):
+        raise UsageError(f"'{version}' is no version; write it like 0.1.0")
+    return version
+
+
+def write_wheel(folder: Path, name: str, version: str, entries: Iterable[Entry]) -> Path:
+    """Write the wheel into a folder and return its path; an older one of that name is replaced.
+
+    Raises:
+        UsageError: No entries, a bad name or version, a baseline that cannot be shipped.
+        FoundryError: The folder cannot be written.
+    """
+    chosen = tuple(entries)
+    if not chosen:
+        raise UsageError("no proven kernel to ship; search first: discover search softmax")
+    files = package_files(check_name(name), check_version(version), chosen)
+    data = wheel_bytes(name, version, "Proven Metal kernels for MLX", _REQUIRES, files)
+    path = folder / wheel_name(name, version)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise FoundryError(f"cannot write {path}: {error.strerror}; choose another -o") from error
+    return path

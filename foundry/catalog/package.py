@@ -1,0 +1,284 @@
+"""Renders the files of a catalog package: pure, entries in, paths and text out.
+
+NAME/__init__.py     one plain function per op, `info()`
+NAME/__main__.py     `python -m NAME info|verify`
+NAME/dispatch.py     picks kernel or baseline (copied from `runtime/`)
+NAME/verify.py       checks on the user's machine (copied)
+NAME/baselines_*.py  the baselines, cut out of the registry
+NAME/catalog.json    ops, kernels, records
+NAME/kernels/*.metal the kernel files, for people and for `foundry catalog verify`
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from importlib.resources import files
+from itertools import groupby
+from typing import Any
+
+from foundry.catalog.baseline_source import slice_source
+from foundry.catalog.entry import Entry
+from foundry.judge.verdict import Timing
+from foundry.kernel import Stage, render
+from ops.spec import Case, Op, Tensor
+
+_RUNTIME = ("dispatch.py", "verify.py", "main.py")
+_MAIN = """import sys
+
+from . import FUNCTIONS, info
+from .main import main
+
+sys.exit(main(FUNCTIONS, info))
+"""
+
+
+def package_files(name: str, version: str, entries: Iterable[Entry]) -> dict[str, str]:
+    """Text of every file of the package, by path inside the wheel.
+
+    Args:
+        name: Import name.
+        version: Version of the package.
+        entries: Winners, at least one; several per op.
+
+    Raises:
+        UsageError: A baseline that cannot be shipped.
+    """
+    ordered = sorted(entries, key=lambda e: e.op.name)
+    by_op = [(list(group)) for _, group in groupby(ordered, key=lambda e: e.op.name)]
+    ops = [group[0].op for group in by_op]
+    catalog = {"ops": [_op_record(group[0].op, group) for group in by_op]}
+    shipped = {
+        f"{name}/{module}": files("foundry.catalog.runtime").joinpath(module).read_text()
+        for module in _RUNTIME
+    }
+    return {
+        f"{name}/__init__.py": _init(name, version, ops, _chosen_baselines(by_op)),
+        f"{name}/__main__.py": _MAIN,
+        **shipped,
+        **{f"{name}/{path}": text for path, text in _baseline_modules(by_op).items()},
+        f"{name}/catalog.json": json.dumps(catalog, indent=1) + "\n",
+        **{f"{name}/kernels/{_kernel_file(e)}": render(e.kernel) for e in ordered},
+        f"{name}/py.typed": "",
+    }
+
+
+def batch_axis(op: Op) -> str | None:
+    """The axis that may stand for any number of leading dimensions, None where none can.
+
+    It leads the first input and every output, and is used nowhere else.
+    """
+    axis = op.inputs[0].shape[0] if op.inputs[0].shape else None
+    if axis not in op.axes or not all(t.shape[:1] == (axis,) for t in op.outputs):
+        return None
+    others = [d for t in (*op.inputs, *op.outputs) for d in t.shape[1:]]
+    return None if any(axis in str(d) for d in others) else str(axis)
+
+
+def free_axes(op: Op) -> tuple[str, ...]:
+    """Axes no input shows, such as `k` of topk: the caller names them."""
+    shown = {d for t in op.inputs for d in t.shape}
+    return tuple(axis for axis in op.axes if axis not in shown)
+
+
+def _op_record(op: Op, entries: list[Entry]) -> dict[str, Any]:
+    cases = [_case(op, c) for c in (*op.visible, *op.hidden) if 0 not in c.axes.values()]
+    return {
+        "name": op.name,
+        "axes": list(op.axes),
+        "free_axes": list(free_axes(op)),
+        "batch_axis": batch_axis(op),
+        "inputs": [_tensor(t) for t in op.inputs],
+        "outputs": [_tensor(t) for t in op.outputs],
+        "params": dict(op.params),
+        "dtypes": list(op.dtypes),
+        "cases": cases,
+        "kernels": [_kernel(entry) for entry in entries],
+    }
+
+
+def _case(op: Op, case: Case) -> dict[str, Any]:
+    return {"axes": {a: case.axes[a] for a in op.axes}, "params": dict(case.params)}
+
+
+def _tensor(tensor: Tensor) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "shape": list(tensor.shape),
+        "dtype": tensor.dtype,
+        "domain": tensor.domain,
+        "match": tensor.match,
+    }
+
+
+def _kernel(entry: Entry) -> dict[str, Any]:
+    kernel, evaluation = entry.kernel, entry.evaluation
+    return {
+        "hash": kernel.hash,
+        "file": _kernel_file(entry),
+        "dtype": evaluation.dtype,
+        "header": kernel.header,
+        "temporaries": [
+            {"name": t.name, "shape": list(t.shape), "dtype": t.dtype} for t in kernel.temporaries
+        ],
+        "stages": [_stage(entry.op, stage) for stage in kernel.stages],
+        "record": {
+            "status": evaluation.status.value,
+            "device_kind": entry.device.kind,
+            "device_name": entry.device.name,
+            "device_id": evaluation.device_id,
+            "judge_version": evaluation.judge_version,
+            "timings": [_timing(t) for t in evaluation.timings],
+            "regions": [_region(entry.op, t) for t in evaluation.timings if t.speedup_low > 1],
+        },
+    }
+
+
+def _stage(op: Op, stage: Stage) -> dict[str, Any]:
+    everything = [t.name for t in op.inputs] + list(op.params)
+    return {
+        "inputs": everything if stage.inputs is None else list(stage.inputs),
+        "outputs": list(stage.outputs or [t.name for t in op.outputs]),
+        "grid": list(stage.grid),
+        "threadgroup": list(stage.threadgroup),
+        "constants": [list(pair) for pair in stage.constants],
+        "math_mode": stage.math_mode,
+        "init_value": stage.init_value,
+        "atomic_outputs": stage.atomic_outputs,
+        "body": stage.body,
+    }
+
+
+def _timing(timing: Timing) -> dict[str, Any]:
+    return timing.model_dump(exclude={"samples_baseline_us", "samples_kernel_us"})
+
+
+def _region(op: Op, timing: Timing) -> dict[str, list[int]]:
+    """The sizes a timing speaks for: its own, and no others."""
+    case = next(w for d in op.dtypes for w in op.workloads("bench", d) if w.id == timing.workload)
+    return {axis: [size, size] for axis, size in case.axes.items()}
+
+
+def _kernel_file(entry: Entry) -> str:
+    return f"{entry.op.name}_{entry.kernel.hash[:12]}.metal"
+
+
+def _chosen_baselines(by_op: list[list[Entry]]) -> dict[str, Callable[..., Any]]:
+    chosen = {}
+    for entries in by_op:
+        timed = [t.baseline for e in entries for t in e.evaluation.timings]
+        baselines: Mapping[str, Callable[..., Any]] = entries[0].op.baselines
+        name = next((t for t in timed if t in baselines), next(iter(baselines)))
+        chosen[entries[0].op.name] = baselines[name]
+    return chosen
+
+
+def _baseline_module(function: Callable[..., Any]) -> str:
+    return "baselines_" + function.__module__.rpartition(".")[2]
+
+
+def _baseline_modules(by_op: list[list[Entry]]) -> dict[str, str]:
+    functions = sorted(_chosen_baselines(by_op).values(), key=_baseline_module)
+    return {
+        f"{module}.py": slice_source(group)
+        for module, group in groupby(functions, key=_baseline_module)
+    }
+
+
+def _init(
+    name: str, version: str, ops: list[Op], baselines: Mapping[str, Callable[..., Any]]
+) -> str:
+    imports = sorted({f"from . import {_baseline_module(f)}" for f in baselines.values()})
+    table = [
+        f'    "{op.name}": Function(_ops["{op.name}"], '
+        f"{_baseline_module(baselines[op.name])}.{baselines[op.name].__qualname__}),"
+        for op in ops
+    ]
+    names = ", ".join(f'"{op.name}"' for op in ops)
+    return "\n".join(
+        [
+            f'"""{name}: proven Metal kernels for MLX, with the baseline where none fits."""',
+            "",
+            "from __future__ import annotations",
+            "",
+            "from typing import Any",
+            "",
+            "import mlx.core as mx",
+            "",
+            *imports,
+            "from .dispatch import Function, catalog, chip, unfit",
+            "",
+            f'__version__ = "{version}"',
+            f'__all__ = [{names}, "info"]',
+            "",
+            '_ops = {op["name"]: op for op in catalog()["ops"]}',
+            "FUNCTIONS = {",
+            *table,
+            "}",
+            *[line for op in ops for line in _function(op)],
+            _INFO,
+        ]
+    )
+
+
+def _function(op: Op) -> list[str]:
+    arrays = [t.name for t in op.inputs]
+    free = [f"{axis}: int" for axis in free_axes(op)]
+    params = [f"{k}: {type(v).__name__} = {v!r}" for k, v in op.params.items()]
+    signature = ", ".join([*(f"{a}: mx.array" for a in arrays), *free, *params])
+    given = ", ".join(f'"{k}": {k}' for k in (*free_axes(op), *op.params))
+    result = "mx.array" if len(op.outputs) == 1 else "tuple[mx.array, ...]"
+    shapes = "; ".join(f"{t.name}[{', '.join(map(str, t.shape))}]" for t in op.inputs)
+    formula = " ".join(op.formula.split()).replace("\\", "\\\\").replace('"""', "'''")
+    return [
+        "",
+        "",
+        f"def {op.name}({signature}) -> {result}:",
+        f'    """{formula}',
+        "",
+        f"    Shapes: {shapes}.",
+        '    """',
+        f'    return FUNCTIONS["{op.name}"](({", ".join(arrays)},), {{{given}}})',
+    ]
+
+
+_INFO = '''
+
+def info() -> list[dict[str, Any]]:
+    """Which path each op takes in each dtype on this machine, and why."""
+    rows = []
+    for name, function in FUNCTIONS.items():
+        for dtype in function.op["dtypes"]:
+            kernels = [k for k in function.op["kernels"] if k["dtype"] == dtype]
+            rows.append({"op": name, "dtype": dtype, **_path(kernels, dtype)})
+    return rows
+
+
+def _path(kernels: list[Any], dtype: str) -> dict[str, Any]:
+    if not kernels:
+        return {"path": "baseline", "why": f"no kernel for {dtype}", "kernels": []}
+    rows = [
+        {
+            "hash": k["hash"],
+            "device": k["record"]["device_name"],
+            "status": k["record"]["status"],
+            "timings": k["record"]["timings"],
+        }
+        for k in kernels
+    ]
+    if chip() is None:
+        why = "Metal is not available on this machine"
+        return {"path": "baseline", "why": why, "kernels": rows}
+    reasons = []
+    for kernel in kernels:
+        sizes = [
+            {axis: low for axis, (low, _) in region.items()}
+            for region in kernel["record"]["regions"]
+        ]
+        reason = unfit(kernel, sizes[0]) if sizes else unfit(kernel, {})
+        if not reason:
+            why = f"kernel {kernel['hash'][:12]} at {sizes}; baseline elsewhere"
+            return {"path": "kernel", "why": why, "kernels": rows}
+        reasons.append(reason)
+    return {"path": "baseline", "why": reasons[0], "kernels": rows}
+'''
