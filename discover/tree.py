@@ -1,0 +1,187 @@
+"""The search tree: which kernel came from which, what it earned, how often it was tried.
+
+Pure: no I/O, no clock, no randomness. `puct.py` chooses a parent, `search.py` drives the life of
+a node, `foundry.store` keeps the rows.
+
+1. `add_root` puts a judged kernel in the buffer (a template's first point, a stored winner).
+2. `open` starts an expansion: a child without a kernel. From then on the expansion counts as a
+   visit of its parent and of every ancestor (virtual loss), so work in flight spreads out.
+3. `close` tells what became of it. A failure or a duplicate stays a visit and earns nothing.
+4. `withdraw` takes back an expansion that never happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+ROOT_PREFIX = "root:"
+"""Proposer names of roots start with it: `root:template`, `root:store`."""
+
+
+class NodeState(StrEnum):
+    """What became of an expansion."""
+
+    OPEN = "open"
+    """In flight: proposed, or being judged."""
+    JUDGED = "judged"
+    """Has an evaluation, good or bad."""
+    DUPLICATE = "duplicate"
+    """The same kernel as an earlier node."""
+    FAILED = "failed"
+    """No kernel came: the proposer had no answer, or its calls failed."""
+    WITHDRAWN = "withdrawn"
+    """Never happened: no call was sent and nothing was judged."""
+
+
+@dataclass
+class Node:
+    """One kernel of the search, or the expansion that will become one."""
+
+    id: int
+    parent: int | None
+    proposer: str
+    state: NodeState = NodeState.OPEN
+    kernel_hash: str | None = None
+    reward: float | None = None
+    """Score of a kernel that passed; None for every failure."""
+    repairable: bool = False
+    """A failure with words a proposer can act on."""
+    expansions: int = 0
+    """Children opened here, those in flight included."""
+    visits: int = 0
+    """Expansions of this node and of all its descendants."""
+    children: list[int] = field(default_factory=list)
+
+
+class Tree:
+    """All states of one search. Ids count up from 0 and are never used twice."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[int, Node] = {}
+        self._next = 0
+        self.total = 0
+        """Expansions of the whole tree, those without a parent included."""
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._nodes.values())
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __getitem__(self, node_id: int) -> Node:
+        return self._nodes[node_id]
+
+    def add_root(
+        self,
+        proposer: str,
+        kernel_hash: str,
+        reward: float | None,
+        *,
+        repairable: bool = False,
+    ) -> Node:
+        """Put a judged kernel without a parent into the buffer."""
+        node = self._add(None, proposer)
+        node.state, node.kernel_hash = NodeState.JUDGED, kernel_hash
+        node.reward, node.repairable = reward, repairable
+        return node
+
+    def open(self, parent: int | None, proposer: str) -> Node:
+        """Start an expansion of `parent`, or of nothing: a kernel written from scratch."""
+        node = self._add(parent, proposer)
+        if parent is not None:
+            self._nodes[parent].children.append(node.id)
+            self._nodes[parent].expansions += 1
+        self._visit(node, +1)
+        return node
+
+    def close(
+        self,
+        node_id: int,
+        state: NodeState,
+        kernel_hash: str | None = None,
+        reward: float | None = None,
+        *,
+        repairable: bool = False,
+    ) -> Node:
+        """End an expansion. Only a judged kernel may carry a reward."""
+        node = self._open_node(node_id)
+        if state in (NodeState.OPEN, NodeState.WITHDRAWN):
+            raise ValueError(f"an expansion cannot be closed as {state}")
+        if reward is not None and state is not NodeState.JUDGED:
+            raise ValueError(f"a {state} node earns no reward")
+        node.state, node.kernel_hash, node.reward = state, kernel_hash, reward
+        node.repairable = repairable and state is NodeState.JUDGED and reward is None
+        return node
+
+    def withdraw(self, node_id: int) -> Node:
+        """Take back an expansion that cost nothing; its visits are taken back too."""
+        node = self._open_node(node_id)
+        node.state = NodeState.WITHDRAWN
+        if node.parent is not None:
+            self._nodes[node.parent].expansions -= 1
+        self._visit(node, -1)
+        return node
+
+    def restore(self, rows: Iterable[Node]) -> None:
+        """Take over stored nodes, parents before children; visits are counted anew."""
+        for row in sorted(rows, key=lambda n: n.id):
+            fresh = Node(
+                row.id,
+                row.parent,
+                row.proposer,
+                row.state,
+                row.kernel_hash,
+                row.reward,
+                row.repairable,
+            )
+            self._nodes[row.id] = fresh
+            self._next = max(self._next, row.id + 1)
+            if fresh.parent is not None:
+                self._nodes[fresh.parent].children.append(fresh.id)
+            if self.is_expansion(fresh) and fresh.state is not NodeState.WITHDRAWN:
+                if fresh.parent is not None:
+                    self._nodes[fresh.parent].expansions += 1
+                self._visit(fresh, +1)
+
+    def is_expansion(self, node: Node) -> bool:
+        """Whether a proposer made this node; roots are given."""
+        return node.parent is not None or not node.proposer.startswith(ROOT_PREFIX)
+
+    def in_flight(self) -> list[Node]:
+        """Open expansions, oldest first."""
+        return [node for node in self if node.state is NodeState.OPEN]
+
+    def best(self) -> Node | None:
+        """The node of the highest reward; the oldest of equals."""
+        passed = [node for node in self if node.reward is not None]
+        return max(passed, key=lambda n: (n.reward or 0.0, -n.id)) if passed else None
+
+    def value(self, node: Node) -> float | None:
+        """Q: best reward of a node and its children; None when none passed."""
+        own = [node.reward, *(self._nodes[child].reward for child in node.children)]
+        return max((r for r in own if r is not None), default=None)
+
+    def ancestors(self, node: Node) -> Iterator[Node]:
+        """Parent, grandparent, and so on."""
+        while node.parent is not None:
+            node = self._nodes[node.parent]
+            yield node
+
+    def _add(self, parent: int | None, proposer: str) -> Node:
+        node = Node(self._next, parent, proposer)
+        self._nodes[node.id] = node
+        self._next += 1
+        return node
+
+    def _visit(self, node: Node, step: int) -> None:
+        self.total += step
+        for ancestor in self.ancestors(node):
+            ancestor.visits += step
+
+    def _open_node(self, node_id: int) -> Node:
+        node = self._nodes[node_id]
+        if node.state is not NodeState.OPEN:
+            raise ValueError(f"node {node_id} is {node.state} already")
+        return node
