@@ -1,0 +1,100 @@
+"""Hard limits of a search: evaluations, wall time, tokens, money. Pure: time is handed in.
+
+A limit is never passed, not even by work in flight: what an LLM call may cost at most is reserved
+before it is sent, and the call is refused when the reservation does not fit. What it did cost
+replaces the reservation when it ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a search may use; None is no limit."""
+
+    evaluations: int | None = None
+    seconds: float | None = None
+    tokens: int | None = None
+    """Input and output tokens together, cached ones included."""
+    usd: float | None = None
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value is not None and value < 0:
+                raise ValueError(f"budget {f.name} is {value}; it is at least 0")
+
+
+@dataclass(frozen=True)
+class Spend:
+    """What calls used, or may use at most."""
+
+    tokens: int = 0
+    usd: float = 0.0
+
+    def __add__(self, other: Spend) -> Spend:
+        return Spend(self.tokens + other.tokens, self.usd + other.usd)
+
+
+@dataclass
+class Budget:
+    """Limits, what is used, and what is reserved by calls in flight."""
+
+    limits: Limits
+    evaluations: int = 0
+    """Judged, or being judged."""
+    spent: Spend = field(default_factory=Spend)
+    earlier_s: float = 0.0
+    """Active seconds of the sessions before this one."""
+    started_s: float = 0.0
+    """Clock reading at the start of this session."""
+    _reserved: dict[int, Spend] = field(default_factory=dict)
+
+    def elapsed_s(self, now_s: float) -> float:
+        """Active seconds of all sessions."""
+        return self.earlier_s + now_s - self.started_s
+
+    def remaining_s(self, now_s: float) -> float | None:
+        """Seconds left, at least 0; None without a limit."""
+        if self.limits.seconds is None:
+            return None
+        return max(0.0, self.limits.seconds - self.elapsed_s(now_s))
+
+    def exhausted(self, now_s: float) -> str | None:
+        """Why nothing new may start, or None."""
+        if self.remaining_s(now_s) == 0:
+            return f"time: {self.limits.seconds:g} s"
+        if self.limits.evaluations is not None and self.evaluations >= self.limits.evaluations:
+            return f"evaluations: {self.limits.evaluations}"
+        return None
+
+    def refuses(self, most: Spend) -> str | None:
+        """Why a call that may use `most` must not be sent, or None."""
+        total = self.committed() + most
+        if self.limits.tokens is not None and total.tokens > self.limits.tokens:
+            return f"tokens: {self.spent.tokens:,} of {self.limits.tokens:,} used"
+        # Sums of cents are not exact in binary; a limit that just fits must fit.
+        if self.limits.usd is not None and total.usd > self.limits.usd + 1e-9:
+            return f"money: ${self.spent.usd:.4f} of ${self.limits.usd:.2f} used"
+        return None
+
+    def committed(self) -> Spend:
+        """Spent and reserved together."""
+        return sum(self._reserved.values(), self.spent)
+
+    def reserve(self, call: int, most: Spend) -> None:
+        """Set aside what a call may use at most; it must not be refused.
+
+        Raises:
+            ValueError: The reservation does not fit.
+        """
+        if reason := self.refuses(most):
+            raise ValueError(f"over budget: {reason}")
+        self._reserved[call] = most
+
+    def settle(self, call: int, used: Spend) -> None:
+        """Replace a reservation by what the call used."""
+        self._reserved.pop(call, None)
+        self.spent += used
