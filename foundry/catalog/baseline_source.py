@@ -65,9 +65,27 @@ def _bound(node: ast.stmt) -> Iterator[str]:
 
 
 def _names(node: ast.stmt) -> set[str]:
-    """Names that running the statement may look up; annotations never run."""
+    """Module-level names that running the statement may look up.
+
+    Annotations never run; a name that a function binds itself is its own.
+    """
     skipped = {id(n) for annotation in _annotations(node) for n in ast.walk(annotation)}
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in skipped}
+    names = [n for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in skipped]
+    if not isinstance(node, ast.FunctionDef):
+        return {n.id for n in names}
+    outside = {n.id for d in node.decorator_list for n in ast.walk(d) if isinstance(n, ast.Name)}
+    return outside | ({n.id for n in names} - set(_locals(node, names)))
+
+
+def _locals(node: ast.FunctionDef, names: list[ast.Name]) -> Iterator[str]:
+    yield from (n.id for n in names if isinstance(n.ctx, ast.Store))
+    for part in ast.walk(node):
+        if isinstance(part, ast.FunctionDef) and part is not node:
+            yield part.name
+        if isinstance(part, ast.arg):
+            yield part.arg
+        if isinstance(part, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name.split(".")[0] for alias in part.names)
 
 
 def _annotations(node: ast.stmt) -> Iterator[ast.expr]:

@@ -1,0 +1,167 @@
+"""A built wheel installs, imports mlx alone, and answers like the baseline."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from foundry.catalog.baseline_source import slice_source
+from foundry.catalog.build import check_name, check_version, write_wheel
+from foundry.catalog.entry import Entry, winners
+from foundry.catalog.package import batch_axis, free_axes
+from foundry.catalog.reader import read_wheel
+from foundry.engines.base import Device
+from foundry.errors import UsageError
+from foundry.judge.verdict import Evaluation, Status, Timing
+from foundry.kernel import Kernel, Stage
+from ops import all_ops, get
+
+MAC = Device("metal", "Apple M4 Max", {"cores": 40})
+CPU = Device("cpu", "a CPU", {"cores": 2})
+
+ROWS = """uint i = thread_position_in_grid.x;
+uint begin = i * N;
+float top = -INFINITY;
+for (uint j = 0; j < N; j++) top = max(top, float(x[begin + j]));
+float total = 0;
+for (uint j = 0; j < N; j++) total += exp(float(x[begin + j]) - top);
+for (uint j = 0; j < N; j++) out[begin + j] = T(exp(float(x[begin + j]) - top) / total);"""
+
+
+def softmax_kernel() -> Kernel:
+    return Kernel("softmax", (Stage(ROWS, ("rows", 1, 1), (32, 1, 1), (("N", "cols"),)),))
+
+
+def entry(
+    kernel: Kernel, device: Device, low: float = 1.2, status: Status = Status.FASTER
+) -> Entry:
+    op = get(kernel.op)
+    bench = op.workloads("bench", "float32")[0]
+    timing = Timing(
+        workload=bench.id,
+        baseline=next(iter(op.baselines)),
+        baseline_us=10.0,
+        kernel_us=8.0,
+        speedup=1.25,
+        speedup_low=low,
+        speedup_high=1.3,
+    )
+    evaluation = Evaluation(
+        kernel_hash=kernel.hash,
+        op=op.name,
+        dtype="float32",
+        device_id=device.id,
+        status=status,
+        timings=(timing,),
+    )
+    return Entry(op, kernel, evaluation, device)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    wheel = write_wheel(tmp_path / "dist", "fast_ops", "0.1.0", [entry(softmax_kernel(), MAC)])
+    target = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    subprocess.run([*pip, "--target", str(target), str(wheel)], check=True, timeout=120)
+    return target
+
+
+def run(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=site,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_installed_function_equals_mlx_and_imports_nothing_else(installed: Path) -> None:
+    code = """
+import sys
+import mlx.core as mx
+import fast_ops
+from fast_ops import softmax
+x = mx.random.normal((2, 3, 5, 17))
+assert mx.allclose(softmax(x), mx.softmax(x, axis=-1)).item()
+assert softmax(mx.zeros((4,))).shape == (4,)
+gradient = mx.grad(lambda v: softmax(v).square().sum())(x)
+reference = mx.grad(lambda v: mx.softmax(v, axis=-1).square().sum())(x)
+assert mx.allclose(gradient, reference, atol=1e-6).item()
+foreign = {m.split('.')[0] for m in sys.modules} & {'foundry', 'ops', 'templates', 'numpy'}
+assert not foreign, foreign
+row = next(r for r in fast_ops.info() if r['dtype'] == 'float32')
+assert row['path'] == 'baseline' and 'Metal is not available' in row['why'], row
+"""
+    result = run(installed, "-c", code)
+    assert result.returncode == 0, result.stderr
+
+
+def test_verify_says_what_it_could_not_test(installed: Path) -> None:
+    result = run(installed, "-m", "fast_ops", "verify", "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["failed"] == []
+    assert report["checks"] == 3
+    assert report["kernels_tested"] == 0
+    assert "Metal is not available" in report["not_tested"][0]
+
+
+def test_info_is_readable(installed: Path) -> None:
+    result = run(installed, "-m", "fast_ops", "info")
+    assert result.returncode == 0
+    assert "softmax" in result.stdout
+
+
+def test_equal_winners_give_equal_bytes_and_read_back(tmp_path: Path) -> None:
+    chosen = [entry(softmax_kernel(), MAC)]
+    one = write_wheel(tmp_path / "a", "fast_ops", "0.1.0", chosen)
+    two = write_wheel(tmp_path / "b", "fast_ops", "0.1.0", chosen)
+    assert one.read_bytes() == two.read_bytes()
+    shipped = read_wheel(one)
+    assert [s.kernel for s in shipped] == [softmax_kernel()]
+    assert shipped[0].record["device_name"] == "Apple M4 Max"
+
+
+def test_the_best_of_each_device_wins_and_failures_never_do() -> None:
+    slow = entry(softmax_kernel(), MAC, low=1.1)
+    fast = entry(
+        Kernel("softmax", (Stage(ROWS + "\n// 2", ("rows", 1, 1), (64, 1, 1)),)), MAC, low=1.5
+    )
+    proven = entry(softmax_kernel(), CPU, low=2.0, status=Status.CORRECT)
+    assert winners([slow, fast, proven]) == (proven, fast)
+
+
+def test_every_baseline_of_the_registry_can_be_shipped() -> None:
+    for op in all_ops().values():
+        for name, baseline in op.baselines.items():
+            namespace: dict[str, object] = {}
+            exec(slice_source([baseline]), namespace)
+            assert callable(namespace[baseline.__qualname__]), (op.name, name)
+
+
+def test_axes_are_told_apart() -> None:
+    assert batch_axis(get("rms_norm")) == "rows"
+    assert batch_axis(get("attention")) == "batch"
+    assert free_axes(get("topk")) == ("k",)
+
+
+@pytest.mark.parametrize("name", ["mlx", "my-kernels", "class", "Über", "1a"])
+def test_bad_names_are_refused(name: str) -> None:
+    with pytest.raises(UsageError):
+        check_name(name)
+
+
+def test_bad_version_and_empty_catalog_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no version"):
+        check_version("one")
+    with pytest.raises(UsageError, match="discover search"):
+        write_wheel(tmp_path, "fast_ops", "0.1.0", [])
+    (tmp_path / "not.whl").write_text("hello")
+    with pytest.raises(UsageError, match="not a catalog wheel"):
+        read_wheel(tmp_path / "not.whl")
