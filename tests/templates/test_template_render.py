@@ -1,0 +1,94 @@
+"""Rendering: every point is a kernel file that binds, and every wrong point says why."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import ops
+from foundry import kernel
+from ops.errors import UsageError
+from templates import space
+from templates.registry import Template, all_templates, get, load_folder
+from templates.render import render
+
+BUILT_IN = tuple(all_templates().values())
+by_name = pytest.mark.parametrize("template", BUILT_IN, ids=lambda t: t.name)
+
+
+@by_name
+def test_the_default_point_is_the_accepted_text(
+    template: Template, golden: Callable[[str, str], None]
+) -> None:
+    golden(f"templates/{template.name}.metal", render(template, {}))
+
+
+@by_name
+def test_every_point_parses_and_is_a_kernel_of_its_own(template: Template) -> None:
+    hashes = set()
+    for point in space.points(template):
+        parsed = kernel.parse(render(template, point))
+        assert kernel.parse(kernel.render(parsed)) == parsed
+        kernel.check(parsed, ops.get(template.op))
+        hashes.add(parsed.hash)
+    assert len(hashes) == sum(1 for _ in space.points(template))
+
+
+@by_name
+def test_points_bind_to_every_workload(template: Template) -> None:
+    op = ops.get(template.op)
+    for point in space.coverage(template, random.Random(1)):
+        parsed = kernel.parse(render(template, point))
+        for dtype in op.dtypes:
+            for cases in ("visible", "hidden", "bench"):
+                for workload in op.workloads(cases, dtype):
+                    program = kernel.bind(parsed, op, workload)
+                    # The grid may be clamped, but a SIMD-group must never be cut in two.
+                    for launch in program.launches:
+                        assert "simd" not in launch.source or launch.threadgroup[0] % 32 == 0
+
+
+def test_every_op_has_a_template() -> None:
+    assert {t.op for t in BUILT_IN} == set(ops.all_ops())
+
+
+@pytest.mark.parametrize(
+    ("point", "reason"),
+    [
+        ({"vek": 4}, "unknown knob of softmax_simdgroup 'vek': did you mean vec"),
+        ({"vec": 3}, "knob 'vec' of softmax_simdgroup cannot be 3: the nearest is 2; known: 1, 2"),
+        ({"vec": True}, "cannot be True: known: 1, 2"),
+        ({"online": 1}, "knob 'online' of softmax_simdgroup cannot be 1: known: false, true"),
+    ],
+)
+def test_a_wrong_point_is_refused_with_the_nearest(point: space.Point, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        render(get("softmax_simdgroup"), point)
+
+
+@pytest.mark.parametrize(
+    ("metal", "reason"),
+    [
+        ("{{ b }}", "template 'mine': 'b' is undefined"),
+        ("\n\n{% if a %}", "template 'mine' line 3"),
+        ("{{ a.__class__ }}", "template 'mine'"),
+        ("{% include 'nothing' %}", "template 'mine'"),
+    ],
+)
+def test_a_template_that_does_not_render_is_named(tmp_path: Path, metal: str, reason: str) -> None:
+    (tmp_path / "mine.toml").write_text('op = "softmax"\nsummary = "s"\n[knobs]\na = [1, 2]\n')
+    (tmp_path / "mine.metal").write_text(metal)
+    with pytest.raises(UsageError, match=reason):
+        render(load_folder(tmp_path)[0], {})
+
+
+def test_a_broken_constraint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        'op = "softmax"\nsummary = "s"\nconstraints = ["a < 2"]\n[knobs]\na = [1, 2]\n'
+    )
+    (tmp_path / "mine.metal").write_text("{{ a }}")
+    with pytest.raises(UsageError, match="mine: a < 2 is not met by a=2"):
+        render(load_folder(tmp_path)[0], {"a": 2})
