@@ -1,0 +1,93 @@
+"""Binding a kernel to a workload resolves every size, and says what cannot be."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from foundry.errors import InvalidKernel
+from foundry.kernel import Kernel, Stage, Temporary, bind, parse
+from ops import Case, get
+
+SPLIT = """/*kernel
+op = "softmax"
+inputs = ["x"]
+outputs = ["partial"]
+grid = ["rows * 32", "ceildiv(cols, CHUNK)", 1]
+threadgroup = [32, 1, 1]
+[temporaries.partial]
+shape = ["rows", "ceildiv(cols, 1024)"]
+dtype = "float32"
+[constants]
+CHUNK = 1024
+FAST = true
+*/
+inline float twice(float v) { return 2 * v; }
+// --- body ---
+partial[0] = 0;
+/*kernel
+inputs = ["x", "partial"]
+outputs = ["out"]
+grid = ["rows", 1, 1]
+threadgroup = ["min(rows, 1024)", 1, 1]
+*/
+// --- body ---
+out[0] = 0;
+"""
+
+
+def test_stages_share_helpers_and_temporaries() -> None:
+    op = get("softmax")
+    workload = op.workload(Case({"rows": 7, "cols": 2049}), "bfloat16")
+    program = bind(parse(SPLIT), op, workload)
+    first, second = program.launches
+    assert [spec.name for spec in program.inputs] == ["x"]
+    assert program.outputs == ("out",)
+    assert first.grid == (224, 3, 1)
+    assert first.template == (("T", "bfloat16"), ("CHUNK", 1024), ("FAST", True))
+    assert (first.outputs[0].shape, first.outputs[0].dtype) == ((7, 3), "float32")
+    assert (second.outputs[0].shape, second.outputs[0].dtype) == ((7, 2049), "bfloat16")
+    assert second.threadgroup == (7, 1, 1)
+    assert first.header == second.header != ""
+
+
+def test_parameters_arrive_as_inputs_of_their_name() -> None:
+    op = get("rms_norm")
+    kernel = Kernel("rms_norm", (Stage("out[0] = eps;", ("rows", 1, 1), (1, 1, 1)),))
+    program = bind(kernel, op, op.workload(Case({"rows": 1, "cols": 1}), "float16"))
+    eps = program.inputs[-1]
+    assert (eps.name, eps.shape, eps.dtype) == ("eps", (), "float32")
+    assert program.launches[0].inputs == ("x", "weight", "eps")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"grid": ("row", 1, 1)}, "did you mean rows"),
+        ({"grid": ("rows // (cols - cols)", 1, 1)}, "divides by zero"),
+        ({"grid": ("rows - 100", 1, 1)}, "between 0 and"),
+        ({"threadgroup": (1025, 1, 1)}, "1 to 1,024"),
+        ({"threadgroup": (0, 1, 1)}, "1 to 1,024"),
+        ({"constants": (("rows", 1),)}, "taken already"),
+        ({"constants": (("T", 1),)}, "taken already"),
+        ({"constants": (("N", 2**31),)}, "32 bits"),
+        ({"inputs": ("y",), "outputs": ("out",)}, "unknown input 'y'"),
+        ({"inputs": ("x",), "outputs": ("result",)}, "unknown output 'result'"),
+    ],
+)
+def test_what_cannot_be_bound_says_why(change: dict[str, object], reason: str) -> None:
+    op = get("softmax")
+    stage = dataclasses.replace(Stage("out[0] = 0;", ("rows", 1, 1), (1, 1, 1)), **change)  # type: ignore[arg-type]
+    with pytest.raises(InvalidKernel, match=reason.replace("(", r"\(")):
+        bind(Kernel("softmax", (stage,)), op, op.workload(Case({"rows": 3, "cols": 5}), "float32"))
+
+
+def test_an_output_nobody_writes_and_a_name_taken_twice() -> None:
+    op = get("topk")
+    workload = op.workload(Case({"rows": 3, "cols": 5, "k": 2}), "float32")
+    stage = Stage("values[0] = 0;", (1, 1, 1), (1, 1, 1), inputs=("x",), outputs=("values",))
+    with pytest.raises(InvalidKernel, match="no stage writes the output 'indices'"):
+        bind(Kernel("topk", (stage,)), op, workload)
+    with pytest.raises(InvalidKernel, match="name of a tensor"):
+        bind(Kernel("topk", (stage,), "", (Temporary("x", (1,)),)), op, workload)
