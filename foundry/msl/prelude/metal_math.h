@@ -1,0 +1,152 @@
+// <metal_math>: names over the cores, for float, half, bfloat and their vectors.
+#pragma once
+#pragma clang system_header
+
+#include "metal_math_basic.h"
+#include "metal_math_trig.h"
+
+namespace mf {
+
+// Applies a float function to every component, in float, rounded once.
+template <typename T, int N, typename F>
+MF_FN constexpr vec<T, N> lift(F f, vec<T, N> a) {
+  return {raw_t{}, convert_lanes<T, float, N>(f(convert_lanes<float, T, N>(a.d)))};
+}
+template <typename T, int N, typename F>
+MF_FN constexpr vec<T, N> lift(F f, vec<T, N> a, vec<T, N> b) {
+  return {raw_t{}, convert_lanes<T, float, N>(f(convert_lanes<float, T, N>(a.d),
+                                                convert_lanes<float, T, N>(b.d)))};
+}
+template <typename T, int N, typename F>
+MF_FN constexpr vec<T, N> lift(F f, vec<T, N> a, vec<T, N> b, vec<T, N> c) {
+  return {raw_t{}, convert_lanes<T, float, N>(f(convert_lanes<float, T, N>(a.d),
+                                                convert_lanes<float, T, N>(b.d),
+                                                convert_lanes<float, T, N>(c.d)))};
+}
+#define MF_CORE(name) [](auto... v) __attribute__((always_inline)) { return mf::name(v...); }
+
+// Two different arithmetic types, at least one of them floating point: computed in their common type.
+template <typename A, typename B>
+concept mixed_floats = arithmetic<A> && arithmetic<B> && !__is_same(A, B) &&
+                       (is_float_like<A> || is_float_like<B>);
+template <typename A, typename B>
+struct common {
+  using type = decltype(A() * B());
+};
+template <>
+struct common<half, bfloat> {
+  using type = float;
+};
+template <>
+struct common<bfloat, half> {
+  using type = float;
+};
+template <typename A, typename B>
+using common_t = typename common<A, B>::type;
+
+}  // namespace mf
+
+namespace metal {
+
+#define MF_MATH1(name, core)                                                               \
+  MF_FN constexpr float name(float x) { return mf::core(x); }                              \
+  MF_FN constexpr half name(half x) { return half(mf::core(float(x))); }                   \
+  MF_FN constexpr bfloat name(bfloat x) { return bfloat(mf::core(float(x))); }             \
+  template <typename T, int N>                                                             \
+    requires mf::is_float_like<T>                                                          \
+  MF_FN constexpr vec<T, N> name(vec<T, N> x) {                                            \
+    return mf::lift(MF_CORE(core), x);                                                     \
+  }
+#define MF_MATH2(name, core)                                                               \
+  MF_FN constexpr float name(float x, float y) { return mf::core(x, y); }                  \
+  MF_FN constexpr half name(half x, half y) { return half(mf::core(float(x), float(y))); } \
+  MF_FN constexpr bfloat name(bfloat x, bfloat y) {                                        \
+    return bfloat(mf::core(float(x), float(y)));                                           \
+  }                                                                                        \
+  template <typename A, typename B>                                                        \
+    requires mf::mixed_floats<A, B>                                                        \
+  MF_FN constexpr mf::common_t<A, B> name(A x, B y) {                                      \
+    using C = mf::common_t<A, B>;                                                          \
+    return name(C(x), C(y));                                                               \
+  }                                                                                        \
+  template <typename T, int N>                                                             \
+    requires mf::is_float_like<T>                                                          \
+  MF_FN constexpr vec<T, N> name(vec<T, N> x, vec<T, N> y) {                               \
+    return mf::lift(MF_CORE(core), x, y);                                                  \
+  }                                                                                        \
+  template <typename T, int N>                                                             \
+    requires mf::is_float_like<T>                                                          \
+  MF_FN constexpr vec<T, N> name(vec<T, N> x, type_identity_t<T> y) {                      \
+    return name(x, vec<T, N>(y));                                                          \
+  }                                                                                        \
+  template <typename T, int N>                                                             \
+    requires mf::is_float_like<T>                                                          \
+  MF_FN constexpr vec<T, N> name(type_identity_t<T> x, vec<T, N> y) {                      \
+    return name(vec<T, N>(x), y);                                                          \
+  }
+
+#define MF_MATH3(name, core)                                                               \
+  MF_FN constexpr float name(float x, float y, float z) { return mf::core(x, y, z); }      \
+  MF_FN constexpr half name(half x, half y, half z) {                                      \
+    return half(mf::core(float(x), float(y), float(z)));                                   \
+  }                                                                                        \
+  MF_FN constexpr bfloat name(bfloat x, bfloat y, bfloat z) {                              \
+    return bfloat(mf::core(float(x), float(y), float(z)));                                 \
+  }                                                                                        \
+  template <typename A, typename B, typename C>                                            \
+    requires(mf::mixed_floats<A, B> || mf::mixed_floats<B, C> || mf::mixed_floats<A, C>)   \
+  MF_FN constexpr auto name(A x, B y, C z) {                                               \
+    using R = mf::common_t<mf::common_t<A, B>, C>;                                         \
+    return name(R(x), R(y), R(z));                                                         \
+  }                                                                                        \
+  template <typename T, int N>                                                             \
+    requires mf::is_float_like<T>                                                          \
+  MF_FN constexpr vec<T, N> name(vec<T, N> x, vec<T, N> y, vec<T, N> z) {                  \
+    return mf::lift(MF_CORE(core), x, y, z);                                               \
+  }
+
+MF_MATH1(ceil, ceil)
+MF_MATH1(floor, floor)
+MF_MATH1(trunc, trunc)
+MF_MATH1(rint, rint)
+MF_MATH1(round, round)
+MF_MATH1(fabs, fabs)
+MF_MATH1(fract, fract)
+MF_MATH1(sqrt, sqrt)
+MF_MATH1(rsqrt, rsqrt)
+MF_MATH2(copysign, copysign)
+MF_MATH2(divide, divide)
+MF_MATH2(fmax, fmax)
+MF_MATH2(fmin, fmin)
+MF_MATH2(fdim, fdim)
+MF_MATH2(fmod, fmod)
+MF_MATH2(pow, pow)
+MF_MATH2(powr, powr)
+MF_MATH3(fma, fma)
+MF_MATH3(fmax3, fmax3)
+MF_MATH3(fmin3, fmin3)
+MF_MATH3(fmedian3, fmedian3)
+MF_MATH1(exp, exp)
+MF_MATH1(exp2, exp2)
+MF_MATH1(exp10, exp10)
+MF_MATH1(log, log)
+MF_MATH1(log2, log2)
+MF_MATH1(log10, log10)
+MF_MATH1(tanh, tanh)
+MF_MATH1(sinh, sinh)
+MF_MATH1(cosh, cosh)
+MF_MATH1(sin, sin)
+MF_MATH1(cos, cos)
+MF_MATH1(tan, tan)
+MF_MATH2(atan2, atan2)
+MF_MATH1(sinpi, sinpi)
+MF_MATH1(cospi, cospi)
+MF_MATH1(tanpi, tanpi)
+MF_MATH1(asin, asin)
+MF_MATH1(acos, acos)
+MF_MATH1(atan, atan)
+MF_MATH1(asinh, asinh)
+MF_MATH1(acosh, acosh)
+MF_MATH1(atanh, atanh)
+
+}  // namespace metal

@@ -1,0 +1,250 @@
+// <metal_simdgroup>: SIMD-group reductions, prefix sums, shuffles and votes over the seam.
+#pragma once
+#pragma clang system_header
+
+#include "metal_relational.h"
+
+namespace mf {
+
+// Sums and products of half and bfloat are accumulated in float and rounded once.
+template <typename T>
+struct accumulator {
+  using type = T;
+};
+template <>
+struct accumulator<half> {
+  using type = float;
+};
+template <>
+struct accumulator<bfloat> {
+  using type = float;
+};
+template <typename T, int N>
+struct accumulator<vec<T, N>> {
+  using type = vec<typename accumulator<T>::type, N>;
+};
+template <typename T>
+using accumulator_t = typename accumulator<T>::type;
+
+// Runs `f` on a value of at most 16 bytes; wider vectors go component by component.
+template <typename T, typename F>
+MF_FN T by_parts(T v, F f) {
+  if constexpr (sizeof(T) <= 16) {
+    return f(v);
+  } else {
+    T r;
+    for (int i = 0; i < int(sizeof(T) / sizeof(r[0])); ++i) r[i] = f(v[i]);
+    return r;
+  }
+}
+
+struct add_op {
+  template <typename T>
+  MF_FN constexpr T operator()(T a, T b) const {
+    return static_cast<T>(a + b);
+  }
+};
+struct mul_op {
+  template <typename T>
+  MF_FN constexpr T operator()(T a, T b) const {
+    return static_cast<T>(a * b);
+  }
+};
+struct min_op {
+  template <typename T>
+  MF_FN constexpr T operator()(T a, T b) const {
+    return lesser(a, b);
+  }
+};
+struct max_op {
+  template <typename T>
+  MF_FN constexpr T operator()(T a, T b) const {
+    return greater(a, b);
+  }
+};
+struct and_op {
+  template <typename T>
+  MF_FN constexpr T operator()(T a, T b) const {
+    return static_cast<T>(a & b);
+  }
+};
+struct or_op {
+  template <typename T>
+  MF_FN constexpr T operator()(T a, T b) const {
+    return static_cast<T>(a | b);
+  }
+};
+struct xor_op {
+  template <typename T>
+  MF_FN constexpr T operator()(T a, T b) const {
+    return static_cast<T>(a ^ b);
+  }
+};
+
+template <typename T, typename Op>
+MF_FN T reduce_lanes(T v, Op op) {
+  return by_parts(v, [op](auto part) __attribute__((always_inline)) { return simd_reduce(part, op); });
+}
+template <typename T, typename Op>
+MF_FN T accumulate_lanes(T v, Op op) {
+  return T(reduce_lanes(accumulator_t<T>(v), op));
+}
+
+// op over the active lanes before this one, this one included if `inclusive`.
+template <typename T, typename Op>
+MF_FN T scan_lanes(T v, Op op, T identity, bool inclusive) {
+  unsigned active;
+  const T* slots = simd_exchange(v, active);
+  unsigned last = lane() + (inclusive ? 1u : 0u);
+  T total = identity;
+  for (unsigned i = 0; i < last; ++i) {
+    if ((active >> i) & 1u) total = op(total, slots[i]);
+  }
+  return total;
+}
+template <typename T, typename Op>
+MF_FN T scan_by_parts(T v, Op op, int identity, bool inclusive) {
+  return T(by_parts(accumulator_t<T>(v), [=](auto part) __attribute__((always_inline)) {
+    using P = decltype(part);
+    return scan_lanes(part, op, P(identity), inclusive);
+  }));
+}
+
+// The value of another lane; lanes outside the SIMD-group give this lane's own value.
+template <typename T>
+MF_FN T lane_value(T v, unsigned from) {
+  return by_parts(v, [from](auto part) __attribute__((always_inline)) {
+    unsigned active;
+    auto slots = simd_exchange(part, active);
+    return from < 32u && ((active >> from) & 1u) ? slots[from] : part;
+  });
+}
+
+template <typename T>
+inline constexpr bool is_lane_value = __is_arithmetic(T) || is_vec<T>;
+template <typename T>
+concept lane_data = is_lane_value<T>;
+template <typename T>
+concept lane_integer = __is_integral(element_t<T>);
+
+}  // namespace mf
+
+namespace metal {
+
+class simd_vote {
+ public:
+  using vote_t = ulong;
+  explicit constexpr simd_vote(vote_t v = 0) : bits_(v) {}
+  explicit constexpr operator vote_t() const { return bits_; }
+  bool all() const { return bits_ == existing(); }
+  bool any() const { return bits_ != 0; }
+
+ private:
+  static vote_t existing() { return (vote_t(1) << mf::simd_lanes()) - 1; }
+  vote_t bits_;
+};
+
+#define MF_SIMD_REDUCTION(name, run, op, accepts)  \
+  template <typename T>                            \
+    requires accepts<T>                            \
+  MF_FN T simd_##name(T data) {                    \
+    return mf::run(data, mf::op{});                \
+  }
+MF_SIMD_REDUCTION(sum, accumulate_lanes, add_op, mf::lane_data)
+MF_SIMD_REDUCTION(product, accumulate_lanes, mul_op, mf::lane_data)
+MF_SIMD_REDUCTION(min, reduce_lanes, min_op, mf::lane_data)
+MF_SIMD_REDUCTION(max, reduce_lanes, max_op, mf::lane_data)
+MF_SIMD_REDUCTION(and, reduce_lanes, and_op, mf::lane_integer)
+MF_SIMD_REDUCTION(or, reduce_lanes, or_op, mf::lane_integer)
+MF_SIMD_REDUCTION(xor, reduce_lanes, xor_op, mf::lane_integer)
+#undef MF_SIMD_REDUCTION
+
+#define MF_SIMD_SCAN(name, op, identity, inclusive)             \
+  template <mf::lane_data T>                                    \
+  MF_FN T simd_prefix_##name(T data) {                          \
+    return mf::scan_by_parts(data, mf::op{}, identity, inclusive); \
+  }
+MF_SIMD_SCAN(inclusive_sum, add_op, 0, true)
+MF_SIMD_SCAN(exclusive_sum, add_op, 0, false)
+MF_SIMD_SCAN(inclusive_product, mul_op, 1, true)
+MF_SIMD_SCAN(exclusive_product, mul_op, 1, false)
+#undef MF_SIMD_SCAN
+
+template <mf::lane_data T>
+MF_FN T simd_shuffle(T data, ushort from) {
+  return mf::lane_value(data, from);
+}
+template <mf::lane_data T>
+MF_FN T simd_broadcast(T data, ushort from) {
+  return mf::lane_value(data, from);
+}
+template <mf::lane_data T>
+MF_FN T simd_broadcast_first(T data) {
+  return mf::by_parts(data, [](auto part) __attribute__((always_inline)) {
+    unsigned active;
+    auto slots = mf::simd_exchange(part, active);
+    return slots[__builtin_ctz(active)];
+  });
+}
+template <mf::lane_data T>
+MF_FN T simd_shuffle_xor(T data, ushort mask) {
+  return mf::lane_value(data, mf::lane() ^ mask);
+}
+template <mf::lane_data T>
+MF_FN T simd_shuffle_down(T data, ushort delta) {
+  return mf::lane_value(data, mf::lane() + delta);
+}
+template <mf::lane_data T>
+MF_FN T simd_shuffle_up(T data, ushort delta) {
+  return mf::lane_value(data, mf::lane() - delta);  // wraps past 31 below lane 0
+}
+template <mf::lane_data T>
+MF_FN T simd_shuffle_rotate_down(T data, ushort delta) {
+  return mf::lane_value(data, (mf::lane() + delta) & 31u);
+}
+template <mf::lane_data T>
+MF_FN T simd_shuffle_rotate_up(T data, ushort delta) {
+  return mf::lane_value(data, (mf::lane() - delta) & 31u);
+}
+// Shifts within blocks of `modulo` lanes; what runs out is taken from the other end of `filling`.
+template <mf::lane_data T>
+MF_FN T simd_shuffle_and_fill_down(T data, T filling, ushort delta, ushort modulo = 32) {
+  unsigned base = mf::lane() & ~(modulo - 1u), to = (mf::lane() & (modulo - 1u)) + delta;
+  T shifted = mf::lane_value(data, base + (to & (modulo - 1u)));
+  T filled = mf::lane_value(filling, base + (to & (modulo - 1u)));
+  return to < modulo ? shifted : filled;
+}
+template <mf::lane_data T>
+MF_FN T simd_shuffle_and_fill_up(T data, T filling, ushort delta, ushort modulo = 32) {
+  unsigned base = mf::lane() & ~(modulo - 1u), own = mf::lane() & (modulo - 1u);
+  T shifted = mf::lane_value(data, base + ((own - delta) & (modulo - 1u)));
+  T filled = mf::lane_value(filling, base + ((own - delta) & (modulo - 1u)));
+  return own >= delta ? shifted : filled;
+}
+
+MF_FN simd_vote simd_ballot(bool expr) {
+  unsigned active;
+  auto slots = mf::simd_exchange<uchar>(expr, active);
+  unsigned votes = 0;
+  for (unsigned i = 0; i < 32; ++i) votes |= unsigned(slots[i] & 1u) << i;
+  return simd_vote(votes & active);
+}
+MF_FN bool simd_all(bool expr) {
+  return mf::simd_reduce<uchar>(expr, mf::and_op{});
+}
+MF_FN bool simd_any(bool expr) {
+  return mf::simd_reduce<uchar>(expr, mf::or_op{});
+}
+MF_FN simd_vote simd_active_threads_mask() {
+  unsigned active;
+  mf::simd_exchange<uchar>(0, active);
+  return simd_vote(active);
+}
+MF_FN bool simd_is_first() {
+  unsigned active;
+  mf::simd_exchange<uchar>(0, active);
+  return mf::lane() == unsigned(__builtin_ctz(active));
+}
+MF_FN bool simd_is_helper_thread() { return false; }
+
+}  // namespace metal

@@ -1,0 +1,329 @@
+// vec<T, N>: constructors, conversions, components, operators; the names float4, uint2, ...
+#pragma once
+#pragma clang system_header
+
+#include "metal_swizzle.h"
+#include "metal_traits.h"
+
+namespace metal {
+template <typename T, int N>
+struct vec;
+}
+
+namespace mf {
+
+using metal::vec;
+
+// How one component is kept: bool as a byte, bfloat as its bits (the back end cannot do vectors
+// of bfloat on every target), all else as itself.
+template <typename T>
+struct lane_of {
+  using type = T;
+};
+template <>
+struct lane_of<bool> {
+  using type = unsigned char;
+};
+template <>
+struct lane_of<bfloat> {
+  using type = unsigned short;
+};
+template <typename T>
+using lane_t = typename lane_of<T>::type;
+template <typename T, int N>
+using ext = T __attribute__((ext_vector_type(N)));
+
+template <typename T>
+inline constexpr bool is_bfloat = __is_same(T, bfloat);
+template <typename T>
+inline constexpr bool is_float_like =
+    __is_same(T, float) || __is_same(T, half) || __is_same(T, bfloat);
+template <typename T>
+concept arithmetic = __is_arithmetic(T);
+
+template <typename T>
+MF_FN constexpr T from_lane(lane_t<T> v) {
+  if constexpr (is_bfloat<T>) {
+    return __builtin_bit_cast(bfloat, v);
+  } else {
+    return static_cast<T>(v);
+  }
+}
+template <typename T>
+MF_FN constexpr lane_t<T> to_lane(T v) {
+  if constexpr (is_bfloat<T>) {
+    return __builtin_bit_cast(unsigned short, v);
+  } else {
+    return static_cast<lane_t<T>>(v);
+  }
+}
+
+// bfloat vectors are worked on as float and rounded to nearest even once per operation.
+template <int N>
+MF_FN constexpr ext<float, N> widen_bfloat(ext<unsigned short, N> v) {
+  return __builtin_bit_cast(
+      ext<float, N>, __builtin_convertvector(v, ext<unsigned, N>) << ext<unsigned, N>(16));
+}
+template <int N>
+MF_FN constexpr ext<unsigned short, N> narrow_bfloat(ext<float, N> v) {
+  using bits_t = ext<unsigned, N>;
+  bits_t bits = __builtin_bit_cast(bits_t, v);
+  bits_t rounded = (bits + bits_t(0x7fffu) + ((bits >> bits_t(16)) & bits_t(1))) >> bits_t(16);
+  bits_t quiet = (bits >> bits_t(16)) | bits_t(0x40u);
+  bits_t is_nan = __builtin_bit_cast(bits_t, (bits & bits_t(0x7fffffffu)) > bits_t(0x7f800000u));
+  return __builtin_convertvector((rounded & ~is_nan) | (quiet & is_nan), ext<unsigned short, N>);
+}
+
+// The lanes of a vector in the type its arithmetic is done in, and back.
+template <typename T, int N>
+MF_FN constexpr auto work(ext<lane_t<T>, N> v) {
+  if constexpr (is_bfloat<T>) {
+    return widen_bfloat<N>(v);
+  } else {
+    return v;
+  }
+}
+template <typename T, int N, typename W>
+MF_FN constexpr ext<lane_t<T>, N> unwork(W v) {
+  if constexpr (is_bfloat<T>) {
+    return narrow_bfloat<N>(v);
+  } else {
+    return v;
+  }
+}
+
+// Element conversion. half goes through float where the other side is not float: the back end
+// has no direct conversion between half and bfloat vectors.
+template <typename T, typename U, int N>
+MF_FN constexpr ext<lane_t<T>, N> convert_lanes(ext<lane_t<U>, N> v) {
+  if constexpr (__is_same(T, U)) {
+    return v;
+  } else if constexpr (__is_same(T, bool)) {
+    auto w = work<U, N>(v);
+    return __builtin_convertvector(w != decltype(w)(0), ext<unsigned char, N>) &
+           ext<unsigned char, N>(1);
+  } else if constexpr (is_bfloat<T>) {
+    return narrow_bfloat<N>(__builtin_convertvector(v, ext<float, N>));
+  } else if constexpr (is_bfloat<U>) {
+    return __builtin_convertvector(widen_bfloat<N>(v), ext<T, N>);
+  } else {
+    return __builtin_convertvector(v, ext<T, N>);
+  }
+}
+
+struct raw_t {};
+
+}  // namespace mf
+
+namespace metal {
+
+#define MF_VEC_COMMON(N)                                                                    \
+  using mf_lane = mf::lane_t<T>;                                                            \
+  using mf_lanes = mf::ext<mf_lane, N>;                                                     \
+  using mf_vec2 = vec<T, 2>;                                                                \
+  using mf_vec3 = vec<T, 3>;                                                                \
+  using mf_vec4 = vec<T, 4>;                                                                \
+  mf_lanes d;                                                                               \
+  vec() = default;                                                                          \
+  MF_FN constexpr vec(T s) : d(mf::to_lane<T>(s)) {}                                        \
+  MF_FN constexpr vec(mf::raw_t, mf_lanes lanes) : d(lanes) {}                              \
+  template <typename U>                                                                     \
+    requires(!__is_same(U, T))                                                              \
+  MF_FN explicit constexpr vec(vec<U, N> o) : d(mf::convert_lanes<T, U, N>(o.d)) {}         \
+  template <int I>                                                                          \
+  MF_FN constexpr T lane() const {                                                          \
+    return mf::from_lane<T>(d[I]);                                                          \
+  }                                                                                         \
+  template <int I>                                                                          \
+  MF_FN constexpr void set_lane(T v) {                                                      \
+    d[I] = mf::to_lane<T>(v);                                                               \
+  }                                                                                         \
+  template <int... I>                                                                       \
+  MF_FN constexpr vec<T, sizeof...(I)> take() const {                                       \
+    return {mf::raw_t{}, mf::ext<mf_lane, sizeof...(I)>{d[I]...}};                          \
+  }                                                                                         \
+  template <int... I>                                                                       \
+  MF_FN constexpr void give(vec<T, sizeof...(I)> v) {                                       \
+    static_assert(mf::distinct<I...>, "a component may be assigned once in a swizzle");     \
+    int k = 0;                                                                              \
+    ((d[I] = v.d[k++]), ...);                                                               \
+  }                                                                                         \
+  MF_FN constexpr T operator[](int i) const { return mf::from_lane<T>(d[i]); }              \
+  MF_FN T& operator[](int i) { return reinterpret_cast<T*>(&d)[i]; }                        \
+  MF_SWIZZLES_##N                                                                           \
+  MF_VEC_OPERATORS(N)
+
+#define MF_VEC_ARITH(N, op)                                                                 \
+  friend MF_FN constexpr vec operator op(vec a, vec b) {                                    \
+    return {mf::raw_t{}, mf::unwork<T, N>(mf::work<T, N>(a.d) op mf::work<T, N>(b.d))};     \
+  }                                                                                         \
+  friend MF_FN constexpr vec& operator op##=(vec& a, vec b) { return a = a op b; }
+#define MF_VEC_INTEGER(N, op)                                                               \
+  friend MF_FN constexpr vec operator op(vec a, vec b)                                      \
+    requires(__is_integral(T))                                                              \
+  {                                                                                         \
+    return {mf::raw_t{}, a.d op b.d};                                                       \
+  }                                                                                         \
+  friend MF_FN constexpr vec& operator op##=(vec& a, vec b)                                 \
+    requires(__is_integral(T))                                                              \
+  {                                                                                         \
+    return a = a op b;                                                                      \
+  }
+// Metal shifts by the low bits of the amount alone.
+#define MF_VEC_SHIFT(N, op)                                                                 \
+  friend MF_FN constexpr vec operator op(vec a, vec b)                                      \
+    requires(__is_integral(T))                                                              \
+  {                                                                                         \
+    return {mf::raw_t{}, a.d op(b.d & mf_lanes(sizeof(T) * 8 - 1))};                        \
+  }                                                                                         \
+  friend MF_FN constexpr vec& operator op##=(vec& a, vec b)                                 \
+    requires(__is_integral(T))                                                              \
+  {                                                                                         \
+    return a = a op b;                                                                      \
+  }
+#define MF_VEC_COMPARE(N, op)                                                               \
+  friend MF_FN constexpr vec<bool, N> operator op(vec a, vec b) {                           \
+    return {mf::raw_t{},                                                                    \
+            __builtin_convertvector(mf::work<T, N>(a.d) op mf::work<T, N>(b.d),             \
+                                    mf::ext<unsigned char, N>) &                            \
+                mf::ext<unsigned char, N>(1)};                                              \
+  }
+#define MF_VEC_OPERATORS(N)                                                                 \
+  MF_VEC_ARITH(N, +)                                                                        \
+  MF_VEC_ARITH(N, -)                                                                        \
+  MF_VEC_ARITH(N, *)                                                                        \
+  MF_VEC_ARITH(N, /)                                                                        \
+  MF_VEC_INTEGER(N, %)                                                                      \
+  MF_VEC_INTEGER(N, &)                                                                      \
+  MF_VEC_INTEGER(N, |)                                                                      \
+  MF_VEC_INTEGER(N, ^)                                                                      \
+  MF_VEC_SHIFT(N, <<)                                                                       \
+  MF_VEC_SHIFT(N, >>)                                                                       \
+  MF_VEC_COMPARE(N, ==)                                                                     \
+  MF_VEC_COMPARE(N, !=)                                                                     \
+  MF_VEC_COMPARE(N, <)                                                                      \
+  MF_VEC_COMPARE(N, <=)                                                                     \
+  MF_VEC_COMPARE(N, >)                                                                      \
+  MF_VEC_COMPARE(N, >=)                                                                     \
+  friend MF_FN constexpr vec<bool, N> operator&&(vec a, vec b) {                            \
+    return vec<bool, N>(a) & vec<bool, N>(b);                                               \
+  }                                                                                         \
+  friend MF_FN constexpr vec<bool, N> operator||(vec a, vec b) {                            \
+    return vec<bool, N>(a) | vec<bool, N>(b);                                               \
+  }                                                                                         \
+  friend MF_FN constexpr vec<bool, N> operator!(vec a) { return a == vec(T(0)); }           \
+  friend MF_FN constexpr vec operator~(vec a)                                               \
+    requires(__is_integral(T))                                                              \
+  {                                                                                         \
+    return {mf::raw_t{}, ~a.d};                                                             \
+  }                                                                                         \
+  friend MF_FN constexpr vec operator+(vec a) { return a; }                                 \
+  friend MF_FN constexpr vec operator-(vec a) {                                             \
+    return {mf::raw_t{}, mf::unwork<T, N>(-mf::work<T, N>(a.d))};                           \
+  }                                                                                         \
+  friend MF_FN constexpr vec& operator++(vec& a) { return a += vec(T(1)); }                 \
+  friend MF_FN constexpr vec& operator--(vec& a) { return a -= vec(T(1)); }                 \
+  friend MF_FN constexpr vec operator++(vec& a, int) {                                      \
+    vec was = a;                                                                            \
+    a += vec(T(1));                                                                         \
+    return was;                                                                             \
+  }                                                                                         \
+  friend MF_FN constexpr vec operator--(vec& a, int) {                                      \
+    vec was = a;                                                                            \
+    a -= vec(T(1));                                                                         \
+    return was;                                                                             \
+  }
+
+}  // namespace metal
+
+namespace mf {
+template <int...>
+inline constexpr bool distinct = true;
+template <int H, int... R>
+inline constexpr bool distinct<H, R...> = ((H != R) && ...) && distinct<R...>;
+}  // namespace mf
+
+namespace metal {
+
+#define MF_L(v) mf::to_lane<T>(v)
+template <typename T>
+struct vec<T, 2> {
+  MF_VEC_COMMON(2)
+  MF_FN constexpr vec(T a, T b) : d{MF_L(a), MF_L(b)} {}
+};
+
+template <typename T>
+struct vec<T, 3> {
+  MF_VEC_COMMON(3)
+  MF_FN constexpr vec(T a, T b, T c) : d{MF_L(a), MF_L(b), MF_L(c)} {}
+  MF_FN constexpr vec(vec<T, 2> a, T b) : d{a.d[0], a.d[1], MF_L(b)} {}
+  MF_FN constexpr vec(T a, vec<T, 2> b) : d{MF_L(a), b.d[0], b.d[1]} {}
+};
+
+template <typename T>
+struct vec<T, 4> {
+  MF_VEC_COMMON(4)
+  MF_FN constexpr vec(T a, T b, T c, T e) : d{MF_L(a), MF_L(b), MF_L(c), MF_L(e)} {}
+  MF_FN constexpr vec(vec<T, 2> a, T b, T c) : d{a.d[0], a.d[1], MF_L(b), MF_L(c)} {}
+  MF_FN constexpr vec(T a, vec<T, 2> b, T c) : d{MF_L(a), b.d[0], b.d[1], MF_L(c)} {}
+  MF_FN constexpr vec(T a, T b, vec<T, 2> c) : d{MF_L(a), MF_L(b), c.d[0], c.d[1]} {}
+  MF_FN constexpr vec(vec<T, 2> a, vec<T, 2> b) : d{a.d[0], a.d[1], b.d[0], b.d[1]} {}
+  MF_FN constexpr vec(vec<T, 3> a, T b) : d{a.d[0], a.d[1], a.d[2], MF_L(b)} {}
+  MF_FN constexpr vec(T a, vec<T, 3> b) : d{MF_L(a), b.d[0], b.d[1], b.d[2]} {}
+};
+#undef MF_L
+
+#define MF_VECTOR_NAMES(T)    \
+  using T##2 = vec<T, 2>;     \
+  using T##3 = vec<T, 3>;     \
+  using T##4 = vec<T, 4>;
+#define MF_EACH_ELEMENT(M) \
+  M(bool) M(char) M(uchar) M(short) M(ushort) M(int) M(uint) M(long) M(ulong) M(half) M(bfloat) M(float)
+MF_EACH_ELEMENT(MF_VECTOR_NAMES)
+#undef MF_VECTOR_NAMES
+
+// Bits of one type read as another of the same size.
+template <typename To, typename From>
+MF_FN constexpr To as_type(From v) {
+  static_assert(sizeof(To) == sizeof(From), "as_type needs two types of the same size");
+  return __builtin_bit_cast(To, v);
+}
+
+}  // namespace metal
+
+namespace mf {
+template <typename T>
+inline constexpr bool is_vec = false;
+template <typename T, int N>
+inline constexpr bool is_vec<vec<T, N>> = true;
+template <typename T>
+struct element_of {
+  using type = T;
+};
+template <typename T, int N>
+struct element_of<vec<T, N>> {
+  using type = T;
+};
+template <typename T>
+using element_t = typename element_of<T>::type;
+
+// f applied to each component.
+template <typename R, typename T, int N, typename F>
+MF_FN constexpr vec<R, N> map(F f, vec<T, N> a) {
+  vec<R, N> r;
+  for (int i = 0; i < N; ++i) r.d[i] = to_lane<R>(f(a[i]));
+  return r;
+}
+template <typename R, typename T, typename U, int N, typename F>
+MF_FN constexpr vec<R, N> map(F f, vec<T, N> a, vec<U, N> b) {
+  vec<R, N> r;
+  for (int i = 0; i < N; ++i) r.d[i] = to_lane<R>(f(a[i], b[i]));
+  return r;
+}
+template <typename R, typename T, typename U, typename V, int N, typename F>
+MF_FN constexpr vec<R, N> map(F f, vec<T, N> a, vec<U, N> b, vec<V, N> c) {
+  vec<R, N> r;
+  for (int i = 0; i < N; ++i) r.d[i] = to_lane<R>(f(a[i], b[i], c[i]));
+  return r;
+}
+}  // namespace mf
