@@ -5,6 +5,7 @@
   x EnvironmentUnusable         exit 3   something is missing here; carries the fix
   x InvalidKernel               exit 4   a kernel file that does not parse; carries the line
   x KernelRejected              exit 4   a kernel that did not pass
+  x LaunchFailed                exit 4   a kernel whose run ended in an error, such as a deadlock
 """
 
 from __future__ import annotations
@@ -49,6 +50,12 @@ class InvalidKernel(FoundryError):
 
 class KernelRejected(FoundryError):
     """A kernel that was judged and did not pass."""
+
+    exit_code = 4
+
+
+class LaunchFailed(FoundryError):
+    """A kernel whose run ended in an error: a barrier that not all threads reach."""
 
     exit_code = 4
 

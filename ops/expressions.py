@@ -10,6 +10,7 @@ import ast
 import contextlib
 import operator
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 Expression = int | str
 
@@ -131,8 +132,8 @@ def _truth(node: ast.expr, names: Mapping[str, int]) -> bool:
             type(op) in _COMPARE for op in ops
         ):
             values = [_value(v, names) for v in (left, *rights)]
-            pairs = zip(ops, values, values[1:], strict=True)
-            return all(_COMPARE[type(op)](a, b) for op, a, b in pairs)
+            pairs = zip(ops, pairwise(values), strict=True)
+            return all(_COMPARE[type(op)](a, b) for op, (a, b) in pairs)
         case ast.BoolOp(op=ast.And(), values=parts):
             # Every part is walked, so that a fault in a later part is always found.
             truths = [_truth(p, names) for p in parts]

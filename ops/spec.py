@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ops.errors import UsageError, unknown
@@ -75,8 +76,8 @@ class Workload:
     @property
     def id(self) -> str:
         """Unique text form, such as `softmax[rows=8,cols=2048]float32`; parameters follow axes."""
-        named = [*self.axes.items(), *self.params.items()]
-        return f"{self.op}[{','.join(f'{k}={v:g}' for k, v in named)}]{self.dtype}"
+        named = {**self.axes, **self.params}
+        return f"{self.op}[{','.join(f'{k}={_exactly(v)}' for k, v in named.items())}]{self.dtype}"
 
     def __hash__(self) -> int:
         return hash(self.id)
@@ -97,7 +98,9 @@ class Op:
     """float64 NumPy from the formula: `(inputs, workload) -> one array per output`. Float inputs
     arrive as float64, integer inputs as they are."""
     baselines: Mapping[str, Baseline]
-    """MLX expressions a user would write today, by name: `(mx inputs, workload) -> mx outputs`."""
+    """MLX expressions a user would write today, by name: `(mx inputs, workload) -> mx outputs`.
+    Parameters come from `workload.params`. The first honours the formula to the letter, ties
+    included, and is what a fallback runs; the others may do less, and set a bar for timing only."""
     flops: str
     """FLOPs of one call: an expression over the axes (2 per multiply-add, 4 per transcendental)."""
     visible: tuple[Case, ...]
@@ -163,6 +166,17 @@ def param_dtype(value: Scalar) -> str:
     if isinstance(value, bool):
         return "bool_"
     return "int32" if isinstance(value, int) else "float32"
+
+
+def param_value(workload: Workload, name: str) -> float:
+    """A parameter as a kernel receives it: rounded to the dtype of `param_dtype`."""
+    value = workload.params[name]
+    return float(np.float32(value)) if param_dtype(value) == "float32" else float(value)
+
+
+def _exactly(value: Scalar) -> str:
+    # Nine digits tell any two float32 apart; integers keep every digit.
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
 def bytes_moved(op: Op, workload: Workload) -> int:

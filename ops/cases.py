@@ -1,0 +1,41 @@
+"""Short forms for the case sets of an op, and the odd shapes every row-wise op is held to."""
+
+from __future__ import annotations
+
+from ops.spec import Case, Scalar
+
+
+def cases(axes: str, *sizes: tuple[int, ...], **params: Scalar) -> tuple[Case, ...]:
+    """Unlabelled cases that share parameter values.
+
+    Args:
+        axes: Axis names, separated by spaces: `"rows cols"`.
+        sizes: One tuple of sizes per case, in the order of `axes`.
+        params: Parameter values of every case; a name left out keeps the op's default.
+
+    Raises:
+        ValueError: A tuple has not one size per axis.
+    """
+    return tuple(Case(dict(zip(axes.split(), s, strict=True)), params) for s in sizes)
+
+
+def labelled(axes: str, label: str, *sizes: int, **params: Scalar) -> Case:
+    """One case that says where its shape comes from, such as `llama-3.2-1b decode`.
+
+    Raises:
+        ValueError: There is not one size per axis.
+    """
+    return Case(dict(zip(axes.split(), sizes, strict=True)), params, label)
+
+
+ROWS_VISIBLE: tuple[Case, ...] = cases(
+    "rows cols", (1, 1), (4, 64), (8, 128), (3, 100), (2, 1024), (1, 4096)
+)
+"""Shapes of a row-wise op that a proposer is shown."""
+
+ROWS_HIDDEN: tuple[Case, ...] = cases(
+    "rows cols",
+    *((0, 64), (3, 0), (1, 2), (67, 1), (1, 31), (7, 33), (5, 127), (3, 257), (521, 3)),
+    *((2, 769), (1, 1023), (2, 1025), (3, 2047), (129, 65), (1, 8209)),
+)
+"""Shapes it is not: empty, one, primes, powers of two give or take one, beyond every visible."""

@@ -1,0 +1,65 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ops.cases import cases, labelled
+from ops.spec import Op, Tensor, Workload
+
+AXES = "m n k"
+
+
+def _matmul(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:
+    return (inputs["a"] @ inputs["b"].T,)
+
+
+def _matmul_mlx(inputs: Mapping[str, Any], workload: Workload) -> tuple[Any, ...]:
+    return (inputs["a"] @ inputs["b"].T,)
+
+
+def _matmul_wide(inputs: Mapping[str, Any], workload: Workload) -> tuple[Any, ...]:
+    # MLX on a CPU has BLAS for float32 alone, so this can be the faster way in half precision.
+    import mlx.core as mx
+
+    a, b = inputs["a"], inputs["b"]
+    return ((a.astype(mx.float32) @ b.astype(mx.float32).T).astype(a.dtype),)
+
+
+matmul = Op(
+    name="matmul",
+    family="gemm",
+    formula="out[i, j] = sum over p < k of a[i, p] * b[j, p], that is out = a b^T: b is stored as "
+    "the weight of a linear layer, one row per output. Sums are carried in float32 whatever the "
+    "element type, and rounded once. k = 0 gives zeros.",
+    axes=("m", "n", "k"),
+    inputs=(Tensor("a", ("m", "k")), Tensor("b", ("n", "k"))),
+    outputs=(Tensor("out", ("m", "n")),),
+    oracle=_matmul,
+    baselines={"a @ b.T": _matmul_mlx, "in float32": _matmul_wide},
+    flops="2 * m * n * k",
+    reduction="k",
+    visible=cases(
+        AXES,
+        *((1, 1, 1), (4, 8, 16), (16, 16, 16), (5, 33, 20), (32, 48, 64), (1, 128, 96)),
+        (64, 64, 64),
+    ),
+    hidden=cases(
+        AXES,
+        *((0, 4, 5), (4, 0, 5), (3, 4, 0), (1, 1, 257), (7, 13, 31), (2, 3, 5), (33, 17, 65)),
+        *((1, 257, 67), (127, 3, 129), (65, 67, 63), (129, 65, 33), (17, 1, 576)),
+    ),
+    bench=(
+        labelled(AXES, "smollm2-135m decode, query projection", 1, 576, 576),
+        labelled(AXES, "smollm2-135m decode, up projection", 1, 1536, 576),
+        labelled(AXES, "qwen3-0.6b decode, up projection", 1, 3072, 1024),
+        labelled(AXES, "llama-3.2-1b decode, up projection", 1, 8192, 2048),
+        labelled(AXES, "smollm2-135m decode, vocabulary", 1, 49152, 576),
+        labelled(AXES, "smollm2-135m prefill 128, up projection", 128, 1536, 576),
+        labelled(AXES, "qwen3-0.6b prefill 512, up projection", 512, 3072, 1024),
+        labelled(AXES, "llama-3.2-1b prefill 512, up projection", 512, 8192, 2048),
+    ),
+)

@@ -1,0 +1,103 @@
+"""Positional encodings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.cases import cases, labelled
+from ops.spec import Op, Tensor, Workload, param_value
+
+AXES = "batch heads seq head_dim"
+
+
+def _rope(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:
+    x, axes = inputs["x"], workload.axes
+    half = axes["head_dim"] // 2
+    frequency = param_value(workload, "base") ** (-2.0 * np.arange(half) / axes["head_dim"])
+    position = np.arange(axes["seq"]) + param_value(workload, "offset")
+    angle = position[:, None] * frequency
+    cos, sin = np.cos(angle), np.sin(angle)
+    first, second = x[..., :half], x[..., half:]
+    return (np.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1),)
+
+
+def _rope_fast(inputs: Mapping[str, Any], workload: Workload) -> tuple[Any, ...]:
+    import mlx.core as mx
+
+    base, offset = float(workload.params["base"]), int(workload.params["offset"])
+    dims = workload.axes["head_dim"]
+    return (
+        mx.fast.rope(inputs["x"], dims, traditional=False, base=base, scale=1.0, offset=offset),
+    )
+
+
+def _rope_compiled(inputs: Mapping[str, Any], workload: Workload) -> tuple[Any, ...]:
+    import mlx.core as mx
+
+    rate = -2.0 * math.log(workload.params["base"]) / workload.axes["head_dim"]
+    # As arrays, so that every base and offset shares one compiled function.
+    return (_compiled_rope()(inputs["x"], mx.array(rate), mx.array(workload.params["offset"])),)
+
+
+@cache
+def _compiled_rope() -> Callable[[Any, Any, Any], Any]:
+    import mlx.core as mx
+
+    def rope(x: Any, rate: Any, offset: Any) -> Any:
+        seq, half = x.shape[-2], x.shape[-1] // 2
+        frequency = mx.exp(mx.arange(half, dtype=mx.float32) * rate)
+        angle = (mx.arange(seq) + offset).astype(mx.float32)[:, None] * frequency
+        cos, sin = mx.cos(angle), mx.sin(angle)
+        first, second = x[..., :half].astype(mx.float32), x[..., half:].astype(mx.float32)
+        rotated = [first * cos - second * sin, first * sin + second * cos]
+        return mx.concatenate(rotated, axis=-1).astype(x.dtype)
+
+    compiled: Callable[[Any, Any, Any], Any] = mx.compile(rope)
+    return compiled
+
+
+rope = Op(
+    name="rope",
+    family="positional",
+    formula="Rotary embedding, half-split convention: with h = head_dim / 2, for i in 0..h-1 and "
+    "angle a = (t + offset) * base^(-2 i / head_dim), "
+    "out[b, n, t, i] = x[b, n, t, i] * cos(a) - x[b, n, t, i + h] * sin(a) and "
+    "out[b, n, t, i + h] = x[b, n, t, i] * sin(a) + x[b, n, t, i + h] * cos(a).",
+    axes=("batch", "heads", "seq", "head_dim"),
+    inputs=(Tensor("x", ("batch", "heads", "seq", "head_dim")),),
+    outputs=(Tensor("out", ("batch", "heads", "seq", "head_dim")),),
+    params={"base": 10000.0, "offset": 0},
+    constraints=("head_dim % 2 == 0", "head_dim >= 2"),
+    oracle=_rope,
+    baselines={"mx.fast.rope": _rope_fast, "compiled": _rope_compiled},
+    flops="3 * batch * heads * seq * head_dim",
+    reduction=2,
+    visible=(
+        *cases(AXES, (1, 1, 1, 2), (1, 2, 4, 8), (2, 3, 5, 16), (1, 4, 16, 64), (1, 2, 8, 128)),
+        *cases(AXES, (1, 3, 7, 32), base=500000.0, offset=5),
+    ),
+    hidden=(
+        *cases(AXES, (0, 2, 3, 8), (1, 2, 0, 8), (1, 1, 1, 64), (3, 1, 31, 6), (1, 5, 33, 10)),
+        *cases(AXES, (1, 9, 17, 64), (2, 3, 129, 30), (1, 2, 257, 34)),
+        *cases(AXES, (1, 9, 1, 64), base=100000.0, offset=511),
+        *cases(AXES, (2, 7, 3, 256), base=1000000.0, offset=1023),
+        *cases(AXES, (1, 3, 13, 66), base=123.5, offset=1),
+        *cases(AXES, (1, 2, 5, 14), offset=77),
+    ),
+    bench=(
+        labelled(AXES, "smollm2-135m decode, queries", 1, 9, 1, 64, base=100000.0, offset=511),
+        labelled(AXES, "qwen3-0.6b decode, queries", 1, 16, 1, 128, base=1000000.0, offset=1023),
+        labelled(AXES, "llama-3.2-1b decode, queries", 1, 32, 1, 64, base=500000.0, offset=2047),
+        labelled(AXES, "smollm2-135m prefill 128, keys", 1, 3, 128, 64, base=100000.0),
+        labelled(AXES, "smollm2-135m prefill 128, queries", 1, 9, 128, 64, base=100000.0),
+        labelled(AXES, "qwen3-0.6b prefill 512, keys", 1, 8, 512, 128, base=1000000.0),
+        labelled(AXES, "llama-3.2-1b prefill 512, queries", 1, 32, 512, 64, base=500000.0),
+        labelled(AXES, "qwen3-0.6b prefill 2048, queries", 1, 16, 2048, 128, base=1000000.0),
+    ),
+)

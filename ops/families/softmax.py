@@ -1,0 +1,62 @@
+"""Softmax over the last axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
+from ops.spec import Op, Tensor, Workload
+
+
+def softmax_rows(x: NDArray[Any]) -> NDArray[Any]:
+    """exp(x - max) / sum(exp(x - max)) over the last axis; an empty row stays empty."""
+    shifted = np.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
+    result: NDArray[Any] = shifted / shifted.sum(axis=-1, keepdims=True)
+    return result
+
+
+def _softmax(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:
+    return (softmax_rows(inputs["x"]),)
+
+
+def _softmax_precise(inputs: Mapping[str, Any], workload: Workload) -> tuple[Any, ...]:
+    import mlx.core as mx
+
+    return (mx.softmax(inputs["x"], axis=-1, precise=True),)
+
+
+def _softmax_mlx(inputs: Mapping[str, Any], workload: Workload) -> tuple[Any, ...]:
+    import mlx.core as mx
+
+    return (mx.softmax(inputs["x"], axis=-1),)
+
+
+softmax = Op(
+    name="softmax",
+    family="softmax",
+    formula="out[r, c] = exp(x[r, c] - m[r]) / sum_j exp(x[r, j] - m[r]), "
+    "where m[r] = max_j x[r, j]. The maximum is subtracted, so that no finite x overflows.",
+    axes=("rows", "cols"),
+    inputs=(Tensor("x", ("rows", "cols")),),
+    outputs=(Tensor("out", ("rows", "cols")),),
+    oracle=_softmax,
+    baselines={"mx.softmax precise": _softmax_precise, "mx.softmax": _softmax_mlx},
+    flops="rows * cols * 8",
+    reduction="cols",
+    visible=ROWS_VISIBLE,
+    hidden=ROWS_HIDDEN,
+    bench=(
+        labelled("rows cols", "smollm2-135m decode scores, 512 keys", 9, 512),
+        labelled("rows cols", "llama-3.2-1b decode scores, 512 keys", 32, 512),
+        labelled("rows cols", "qwen3-0.6b decode scores, 2048 keys", 16, 2048),
+        labelled("rows cols", "smollm2-135m sampling", 1, 49152),
+        labelled("rows cols", "llama-3.2-1b sampling", 1, 128256),
+        labelled("rows cols", "smollm2-135m prefill scores, 128 tokens", 1152, 128),
+        labelled("rows cols", "qwen3-0.6b sampling, batch 8", 8, 151936),
+        labelled("rows cols", "llama-3.2-1b prefill scores, 512 tokens", 16384, 512),
+    ),
+)

@@ -1,0 +1,87 @@
+"""Every oracle against every MLX baseline: all dtypes, all visible and hidden workloads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import mlx.core as mx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import ops
+from ops.expressions import evaluate
+from ops.spec import Op, Workload, dtype_of, shape_of
+
+NUMPY = {
+    "float32": np.dtype(np.float32),
+    "float16": np.dtype(np.float16),
+    "bfloat16": np.dtype(ml_dtypes.bfloat16),
+}
+UNIT = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+"""Distance from 1 to the next number."""
+PAIRS = [(op, dtype) for op in ops.all_ops().values() for dtype in op.dtypes]
+
+
+def make(op: Op, workload: Workload, seed: int) -> dict[str, NDArray[Any]]:
+    rng = np.random.default_rng(seed)
+    dtypes = {t.name: NUMPY[dtype_of(t, workload)] for t in op.inputs}
+    return {
+        t.name: rng.standard_normal(shape_of(t, workload)).astype(dtypes[t.name]) for t in op.inputs
+    }
+
+
+def expected(op: Op, workload: Workload, arrays: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    results = op.oracle({k: v.astype(np.float64) for k, v in arrays.items()}, workload)
+    for tensor, result in zip(op.outputs, results, strict=True):
+        assert result.shape == shape_of(tensor, workload)
+        assert result.dtype == (np.float64 if tensor.dtype == "T" else np.dtype(tensor.dtype))
+        assert np.isfinite(result).all()
+    return list(results)
+
+
+def to_mlx(array: NDArray[Any]) -> Any:
+    wide = mx.array(array.astype(np.float32))
+    return wide.astype(getattr(mx, array.dtype.name))
+
+
+def from_mlx(array: Any) -> NDArray[Any]:
+    if array.dtype == mx.uint32:
+        return np.array(array)
+    return np.array(array.astype(mx.float32)).astype(np.float64)
+
+
+def allowed(op: Op, workload: Workload, first: bool) -> float:
+    """Error allowed, in units of the last place of the largest output."""
+    if op.name == "rope":
+        # An angle in float32 is off by the position times half a unit.
+        return 16.0 + (workload.params["offset"] + workload.axes["seq"]) / 4
+    # A baseline may add in the element type: rounding grows as the square root of the length.
+    return 16.0 if first else 16.0 + evaluate(op.reduction, workload.axes) ** 0.5
+
+
+@pytest.mark.parametrize(("op", "dtype"), PAIRS, ids=lambda v: v if isinstance(v, str) else v.name)
+def test_baselines_agree_with_the_oracle(op: Op, dtype: str) -> None:
+    first = next(iter(op.baselines))
+    for index, workload in enumerate(
+        (*op.workloads("visible", dtype), *op.workloads("hidden", dtype))
+    ):
+        arrays = make(op, workload, index)
+        want = expected(op, workload, arrays)
+        for name, baseline in op.baselines.items():
+            outputs = baseline({k: to_mlx(v) for k, v in arrays.items()}, workload)
+            for tensor, out, ref in zip(op.outputs, outputs, want, strict=True):
+                assert tuple(out.shape) == ref.shape, (workload.id, name)
+                assert out.dtype == getattr(mx, dtype_of(tensor, workload)), (workload.id, name)
+                got = from_mlx(out)
+                if tensor.match == "exact":
+                    if name == first or tensor.name == "values":
+                        np.testing.assert_array_equal(got, ref, err_msg=f"{workload.id} {name}")
+                    continue
+                scale = np.abs(ref).max(initial=1.0)
+                error = np.abs(got - ref).max(initial=0.0)
+                ratio = error / (UNIT[dtype] * scale)
+                assert ratio <= allowed(op, workload, name == first), (
+                    f"{workload.id} {name}: {tensor.name} is off by {ratio:.1f} ulp"
+                )
