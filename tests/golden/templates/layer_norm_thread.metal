@@ -1,0 +1,32 @@
+/*kernel
+op = "layer_norm"
+grid = ["rows", 1, 1]
+threadgroup = [64, 1, 1]
+*/
+// --- body ---
+const uint row = thread_position_in_grid.x;
+const uint cols = x_shape[1];
+auto from = x + size_t(row) * cols;
+auto to = out + size_t(row) * cols;
+
+// Two passes, and every element less the row's first: neither the mean's rounding nor the sum of
+// squares loses digits where the mean is far larger than the deviation.
+const float origin = cols > 0 ? float(from[0]) : 0.0f;
+float sum = 0.0f;
+for (uint c = 0; c < cols; ++c) {
+  sum += float(from[c]) - origin;
+}
+const float mean = sum / cols;
+
+float squares = 0.0f;
+for (uint c = 0; c < cols; ++c) {
+  const float d = (float(from[c]) - origin) - mean;
+  squares += d * d;
+}
+const float variance = squares / cols;
+const float scale = rsqrt(variance + eps);
+
+for (uint c = 0; c < cols; ++c) {
+  const float d = (float(from[c]) - origin) - mean;
+  to[c] = T(d * scale * float(weight[c]) + float(bias[c]));
+}
