@@ -1,0 +1,96 @@
+"""From a context to a prompt. Pure: the same context gives the same text.
+
+The system part holds what stays the same for a whole search (operation, file format, rules), so
+that a provider's prompt cache is hit; the user part holds parent, failures and relatives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from discover import feedback
+from discover.proposers.base import Attempt, Context
+from foundry.engines.base import Device
+from ops.spec import param_dtype
+
+if TYPE_CHECKING:
+    import jinja2
+
+MAX_FAILURES = 4
+MAX_RELATIVES = 2
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is told: once per search, and once per kernel."""
+
+    system: str
+    user: str
+
+
+def build(context: Context) -> Prompt:
+    """The prompt for one expansion."""
+    op = context.op
+    shared = {"op": op, "dtype": context.dtype}
+    system = _template("system.j2").render(
+        **shared,
+        params=[(name, param_dtype(value), value) for name, value in op.params.items()],
+    )
+    user = _template("user.j2").render(
+        **shared,
+        device=context.device,
+        bench=op.workloads("bench", context.dtype),
+        parent=_attempt(context.parent, context.device) if context.parent else None,
+        failures=[_failure(f, context.parent) for f in context.failures[:MAX_FAILURES]],
+        relatives=[_relative(r) for r in context.relatives[:MAX_RELATIVES]],
+    )
+    return Prompt(_tidy(system), _tidy(user))
+
+
+def _attempt(attempt: Attempt, device: Device) -> dict[str, Any]:
+    return {
+        "text": attempt.text,
+        "passed": attempt.evaluation.status.passed,
+        "status": attempt.evaluation.status.value,
+        "timings": feedback.timing_rows(attempt.evaluation, device),
+        "reasons": feedback.reasons(attempt.evaluation),
+    }
+
+
+def _failure(attempt: Attempt, parent: Attempt | None) -> dict[str, Any]:
+    return {
+        "status": attempt.evaluation.status.value,
+        "reasons": feedback.reasons(attempt.evaluation, characters=600),
+        "changes": feedback.changes(parent.text, attempt.text) if parent else "",
+    }
+
+
+def _relative(attempt: Attempt) -> dict[str, Any]:
+    found = feedback.interval(attempt.evaluation.timings)
+    speedup = "{:.2f}x [{:.2f}, {:.2f}]".format(*found) if found else "not timed"
+    return {"text": attempt.text, "speedup": speedup}
+
+
+def _tidy(text: str) -> str:
+    """At most one empty line in a row, none at the ends."""
+    lines: list[str] = []
+    for line in text.strip().split("\n"):
+        if line.strip() or (lines and lines[-1]):
+            lines.append(line.rstrip())
+    return "\n".join(lines) + "\n"
+
+
+@cache
+def _template(name: str) -> jinja2.Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("discover", "prompts"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    ).get_template(name)

@@ -1,0 +1,59 @@
+"""Keys and addresses of LLM servers: what must be there before anything is spent."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from urllib.parse import urlsplit
+
+from foundry.errors import EnvironmentUnusable, UsageError
+
+PLACEHOLDER = "no-key"
+"""Sent to servers on this machine, which ask for none; the SDKs insist on some text."""
+
+
+def need(proposer: str, variables: tuple[str, ...], base_url: str | None) -> str | None:
+    """The key from the environment; a placeholder for a server on this machine.
+
+    Raises:
+        EnvironmentUnusable: No key, and the server is not on this machine.
+    """
+    for variable in variables:
+        if value := os.environ.get(variable, "").strip():
+            return value
+    if base_url and is_local(base_url):
+        return PLACEHOLDER
+    raise missing(proposer, variables)
+
+
+def missing(proposer: str, variables: tuple[str, ...]) -> EnvironmentUnusable:
+    """The error of a named LLM without a key."""
+    return EnvironmentUnusable(
+        f"no key for proposer '{proposer}': {' or '.join(variables)} is not set; nothing was sent.",
+        f"Set {variables[0]}, or use --llm mutate, which needs no key.",
+    )
+
+
+def is_local(base_url: str) -> bool:
+    """Whether an address is on this machine."""
+    host = urlsplit(base_url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def checked_url(base_url: str) -> str:
+    """The address, if it is one.
+
+    Raises:
+        UsageError: Not an http or https address.
+    """
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(
+            f"base URL '{base_url}' is no address; give one like http://127.0.0.1:8080/v1"
+        )
+    return base_url

@@ -1,0 +1,140 @@
+"""Any server that speaks Chat Completions: Ollama, LM Studio, mlx_lm.server, llama.cpp, vLLM.
+
+Such servers differ in what they leave out. A reply counts with a finish reason and a text; where
+usage is missing, tokens are counted from the text, on the high side, and marked as estimated.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+from discover.prompts.build import build
+from discover.proposers import ProposerOptions, faults, keys
+from discover.proposers.base import Context, Failure, FailureKind, Reply, Request, Usage
+from foundry.errors import UsageError
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+    from openai.types.chat import ChatCompletion
+
+KEY_VARIABLES = ("OPENAI_API_KEY",)
+BASE_URL_VARIABLE = "OPENAI_BASE_URL"
+_CHARACTERS_PER_TOKEN = 3
+
+
+class ChatProposer:
+    """Asks a model behind a Chat Completions server for kernels."""
+
+    name = "openai-chat"
+    may_repair = True
+    remote = True
+
+    def __init__(self, model: str, client: OpenAI, options: ProposerOptions) -> None:
+        self.model: str | None = model
+        self._client = client
+        self._options = options
+
+    def request(self, context: Context) -> Request | Failure:
+        """The whole call as data."""
+        prompt = build(context)
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [
+                {"role": "system", "content": prompt.system},
+                {"role": "user", "content": prompt.user},
+            ],
+            # Not `max_completion_tokens`: most servers that are not OpenAI's ignore that name.
+            "max_tokens": self._options.max_output_tokens,
+        }
+        if self._options.effort:
+            body["reasoning_effort"] = self._options.effort
+        return Request(self.name, self.model, body, self._options.max_output_tokens)
+
+    def send(self, request: Request, timeout_s: float) -> Reply | Failure:
+        """One call."""
+        import openai
+        from openai.types.chat import ChatCompletion
+
+        client = self._client
+        found = faults.guard(
+            openai,
+            lambda: cast(object, client.chat.completions.create(**request.body, timeout=timeout_s)),
+        )
+        if isinstance(found, Failure):
+            return found
+        return faults.answer(found, ChatCompletion, lambda completion: read(completion, request))
+
+
+def read(completion: ChatCompletion, request: Request) -> Reply | Failure:
+    """A completion as a reply, once it has a finish reason."""
+    if not completion.choices:
+        return faults.bad_reply(f"no choices: {_error_of(completion)}")
+    choice = completion.choices[0]
+    text = (choice.message.content if choice.message else None) or ""
+    usage = usage_of(completion.usage) if completion.usage else estimate(request, text)
+    match choice.finish_reason:
+        case "stop":
+            detail = {"model": completion.model, "request_id": completion._request_id}
+            return Reply(text, usage, "stop", detail)
+        case "length":
+            return Failure(
+                FailureKind.TRUNCATED, "the reply stops at its length", usage=usage, text=text
+            )
+        case None:
+            return Failure(FailureKind.CUT, "the reply breaks off", maybe_billed=True, text=text)
+    return Failure(
+        FailureKind.REFUSED, f"the model stopped: {choice.finish_reason}", usage=usage, text=text
+    )
+
+
+def usage_of(usage: Any) -> Usage:
+    """OpenAI counts prompt tokens with their cached part, as here."""
+    prompt, output = usage.prompt_tokens_details, usage.completion_tokens_details
+    return Usage(
+        input_tokens=usage.prompt_tokens or 0,
+        output_tokens=usage.completion_tokens or 0,
+        cache_read_tokens=getattr(prompt, "cached_tokens", 0) or 0,
+        cache_write_tokens=getattr(prompt, "cache_write_tokens", 0) or 0,
+        reasoning_tokens=getattr(output, "reasoning_tokens", 0) or 0,
+    )
+
+
+def estimate(request: Request, text: str) -> Usage:
+    """Tokens of a call whose server names none."""
+    prompt = sum(len(message["content"]) for message in request.body["messages"])
+    return Usage(
+        input_tokens=math.ceil(prompt / _CHARACTERS_PER_TOKEN),
+        output_tokens=math.ceil(len(text) / _CHARACTERS_PER_TOKEN),
+        estimated=True,
+    )
+
+
+def make(model: str | None, options: ProposerOptions) -> ChatProposer:
+    """The proposer, its address, model and key checked.
+
+    Raises:
+        UsageError: No model, or no address.
+        EnvironmentUnusable: No key for a server that is not on this machine.
+    """
+    import openai
+
+    base_url = options.base_url or os.environ.get(BASE_URL_VARIABLE) or None
+    if base_url is None:
+        raise UsageError(
+            "openai-chat needs the address of its server: --base-url http://127.0.0.1:8080/v1 "
+            f"or {BASE_URL_VARIABLE}"
+        )
+    if not model:
+        raise UsageError("openai-chat needs the model's name: --llm openai-chat:MODEL")
+    key = keys.need("openai-chat", KEY_VARIABLES, keys.checked_url(base_url))
+    client = openai.OpenAI(api_key=key, base_url=base_url, max_retries=0)
+    return ChatProposer(model, client, options)
+
+
+def _error_of(completion: ChatCompletion) -> str:
+    error = (completion.model_extra or {}).get("error")
+    if isinstance(error, dict):
+        return str(error.get("message") or error)
+    return str(error or "an empty answer")

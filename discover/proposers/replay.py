@@ -1,0 +1,100 @@
+"""Recorded replies in order, from a JSON Lines file: a search without a model, repeatable.
+
+Each line is `{"reply": "TEXT"}` or `{"failure": "rate_limit", "message": "..."}`; `usage` (with
+the names of `Usage`) is optional. `discover export RUN --replay FILE` writes such a file from a
+search's ledger.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from discover.prompts.build import build
+from discover.proposers import ProposerOptions
+from discover.proposers.base import Context, Failure, FailureKind, Reply, Request, Usage
+from foundry.errors import UsageError, unknown
+
+_USAGE = {field.name for field in dataclasses.fields(Usage)}
+
+
+class ReplayProposer:
+    """Gives the n-th recorded reply at its n-th turn."""
+
+    name = "replay"
+    may_repair = True
+    remote = True
+
+    def __init__(self, model: str, replies: list[Reply | Failure]) -> None:
+        self.model: str | None = model
+        self._replies = replies
+
+    def request(self, context: Context) -> Request | Failure:
+        """The prompt an LLM would have got; finished when no reply is left."""
+        if context.turn >= len(self._replies):
+            return Failure(
+                FailureKind.FINISHED, f"all {len(self._replies)} recorded replies are used"
+            )
+        prompt = build(context)
+        body = {"turn": context.turn, "system": prompt.system, "user": prompt.user}
+        return Request(self.name, self.model, body)
+
+    def send(self, request: Request, timeout_s: float) -> Reply | Failure:
+        """The recorded reply of this turn."""
+        return self._replies[int(request.body["turn"])]
+
+
+def read_line(text: str) -> Reply | Failure:
+    """One line of a replay file.
+
+    Raises:
+        UsageError: Not such a line.
+    """
+    try:
+        entry = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"not JSON: {error}") from None
+    if not isinstance(entry, dict) or not ("reply" in entry or "failure" in entry):
+        raise UsageError('needs "reply" or "failure"')
+    usage = _usage(entry.get("usage") or {})
+    if "reply" in entry:
+        return Reply(str(entry["reply"]), usage, detail={"recorded": True})
+    kinds = {kind.value for kind in FailureKind}
+    if entry["failure"] not in kinds:
+        raise unknown("failure", str(entry["failure"]), kinds)
+    return Failure(FailureKind(entry["failure"]), str(entry.get("message", "")), usage=usage)
+
+
+def write_line(text: str, usage: Usage) -> str:
+    """One line of a replay file for a reply."""
+    return json.dumps({"reply": text, "usage": dataclasses.asdict(usage)}, ensure_ascii=False)
+
+
+def make(path: str | None, options: ProposerOptions) -> ReplayProposer:
+    """The proposer of a replay file.
+
+    Raises:
+        UsageError: No file, or a line that is none of a replay file.
+    """
+    if not path:
+        raise UsageError("replay needs a file: --llm replay:FILE")
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read replies from {path}: {error}") from None
+    replies = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                replies.append(read_line(line))
+            except UsageError as error:
+                raise UsageError(f"{path} line {number}: {error}") from None
+    return ReplayProposer(Path(path).name, replies)
+
+
+def _usage(entry: Any) -> Usage:
+    if not isinstance(entry, dict) or not set(entry) <= _USAGE:
+        raise UsageError(f"usage holds {', '.join(sorted(_USAGE))}")
+    return Usage(**entry)

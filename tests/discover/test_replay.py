@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from toy import DEVICE, OP
+
+from discover.proposers import make
+from discover.proposers.base import Context, Failure, FailureKind, Reply, Request, Usage
+from discover.proposers.replay import write_line
+from foundry.errors import UsageError
+
+CONTEXT = Context(OP, "float32", DEVICE, parent=None)
+
+
+def test_replies_come_in_order_and_end(tmp_path: Path) -> None:
+    script = tmp_path / "script.jsonl"
+    usage = Usage(7, 5, cache_read_tokens=3)
+    lines = [write_line("one\n\u00e9", usage), '{"failure": "rate_limit", "message": "slow down"}']
+    script.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+    proposer = make(f"replay:{script}")
+    found = []
+    for turn in (0, 1):
+        request = proposer.request(dataclasses.replace(CONTEXT, turn=turn))
+        assert isinstance(request, Request)
+        found.append(proposer.send(request, 1.0))
+    reply, failure = found
+    assert isinstance(reply, Reply)
+    assert (reply.text, reply.usage) == ("one\n\u00e9", usage)
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.RATE_LIMIT
+    end = proposer.request(dataclasses.replace(CONTEXT, turn=2))
+    assert isinstance(end, Failure)
+    assert end.kind is FailureKind.FINISHED
+    assert end.kind.fatal
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{", "line 1: not JSON"),
+        ("[]", 'line 1: needs "reply" or "failure"'),
+        ('{"failure": "rate_limits"}', "did you mean rate_limit"),
+        ('{"reply": "x", "usage": {"tokens": 3}}', "usage holds"),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path: Path, line: str, words: str) -> None:
+    script = tmp_path / "script.jsonl"
+    script.write_text(line)
+    with pytest.raises(UsageError, match=words):
+        make(f"replay:{script}")
