@@ -7,6 +7,7 @@ from ops.errors import (
     FoundryError,
     InvalidKernel,
     KernelRejected,
+    LaunchFailed,
     UsageError,
     unknown,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "FoundryError",
     "InvalidKernel",
     "KernelRejected",
+    "LaunchFailed",
     "UsageError",
     "unknown",
 ]

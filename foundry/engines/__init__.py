@@ -1,0 +1,56 @@
+"""Where kernels run, by name. `auto` is the GPU of a Mac, else the cpu engine."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import TYPE_CHECKING
+
+from foundry.errors import EnvironmentUnusable, unknown
+
+if TYPE_CHECKING:
+    from foundry.engines.base import Engine
+
+__all__ = ["get", "names"]
+
+_CLASSES = {
+    "metal": "foundry.engines.metal:MetalEngine",
+    "cuda": "foundry.engines.cuda:CudaEngine",
+    "cpu": "foundry.engines.cpu:CpuEngine",
+}
+
+
+def names() -> tuple[str, ...]:
+    """Names that `get` takes, `auto` first."""
+    return ("auto", *_CLASSES)
+
+
+@functools.cache
+def get(name: str) -> Engine:
+    """The engine of this name.
+
+    Raises:
+        UsageError: for a name that does not exist.
+        EnvironmentUnusable: when the engine does not work on this machine.
+    """
+    if name == "auto":
+        return _first_usable()
+    if name not in _CLASSES:
+        raise unknown("device", name, names())
+    engine = _make(name)
+    reason = engine.unavailable()
+    if reason is not None:
+        raise EnvironmentUnusable(f"device '{name}':", reason)
+    return engine
+
+
+def _first_usable() -> Engine:
+    metal = _make("metal")
+    return metal if metal.unavailable() is None else get("cpu")
+
+
+@functools.cache
+def _make(name: str) -> Engine:
+    module, _, attribute = _CLASSES[name].partition(":")
+    engine: Engine = getattr(importlib.import_module(module), attribute)()
+    return engine

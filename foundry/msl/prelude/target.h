@@ -12,7 +12,7 @@
 //   S& threadgroup_storage<id, S>()      storage of the id-th threadgroup declaration of the kernel
 //
 // Slots stay valid until the lane's next collective. T is trivially copyable, up to 16 bytes.
-// Address spaces are macros, defined at the end of the prelude (address_spaces.h).
+// Address spaces (device, constant, thread, threadgroup) are macros: see address_spaces.h.
 #pragma once
 
 #if defined(__NVPTX__)

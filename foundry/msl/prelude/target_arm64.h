@@ -1,12 +1,10 @@
-// arm64 (AAPCS64): stack pointer, context switch, and names of the object format.
+// arm64 (AAPCS64): stack pointer, context switch, and names in assembly.
 #pragma once
 
 #if defined(__APPLE__)
 #define MF_SYMBOL(name) "_" name
-#define MF_STORAGE_SECTION "__DATA,mf_storage"
 #else
 #define MF_SYMBOL(name) name
-#define MF_STORAGE_SECTION "mf_storage"
 #endif
 
 namespace mf {
@@ -41,7 +39,7 @@ namespace mf {
 
 // Lays out a stack so that mf_switch into it calls entry(argument).
 inline void* prepare_stack(void* top, void (*entry)(void*), void* argument, void (*start)()) {
-  __UINTPTR_TYPE__ aligned = reinterpret_cast<__UINTPTR_TYPE__>(top) & ~__UINTPTR_TYPE__(15);
+  __UINTPTR_TYPE__ aligned = reinterpret_cast<__UINTPTR_TYPE__>(top) & ~static_cast<__UINTPTR_TYPE__>(15);
   void** frame = reinterpret_cast<void**>(aligned - 160);
   for (int i = 0; i < 20; ++i) frame[i] = nullptr;
   frame[0] = reinterpret_cast<void*>(entry);   // x19

@@ -10,6 +10,16 @@
 #error "no CPU target for this architecture"
 #endif
 
+#if defined(__APPLE__)
+#define MF_STORAGE_SECTION "__DATA,mf_storage"
+#define MF_STORAGE_START __asm("section$start$__DATA$mf_storage")
+#define MF_STORAGE_STOP __asm("section$end$__DATA$mf_storage")
+#else
+#define MF_STORAGE_SECTION "mf_storage"
+#define MF_STORAGE_START __asm("__start_mf_storage")
+#define MF_STORAGE_STOP __asm("__stop_mf_storage")
+#endif
+
 #define MF_INLINE inline __attribute__((always_inline))
 // Keeps the optimiser from merging, sinking or duplicating a call that lanes meet at.
 #define MF_CONVERGENT __attribute__((convergent, nothrow))
@@ -41,6 +51,7 @@ struct Fibre {
   Worker* worker;
   u32 lane;
   u32 index;  // in its threadgroup
+  alignas(16) u8 published[16];
 };
 
 struct alignas(64) SimdGroup {
@@ -48,9 +59,11 @@ struct alignas(64) SimdGroup {
   alignas(16) u8 result[16];     // of simd_reduce
   const void* site[simd_width];  // where each waiting lane waits
   Fibre* fibre[simd_width];
+  const void* place;  // of the first lane that waits
   u32 parity;    // buffer that fills now
-  u32 exists;    // a bit per lane, like all masks here
-  u32 runnable;  // neither waits nor has returned
+  u32 mixed;     // some lanes wait at different places
+  u32 gather;    // the slots of the latest collective are not right yet
+  u32 runnable;  // a bit per lane, like all masks here: neither waits nor has returned
   u32 waiting;   // at a SIMD-group collective
   u32 barrier;   // at a threadgroup barrier
   u32 active;    // took part in the latest collective
@@ -85,10 +98,19 @@ MF_INLINE MF_CONVERGENT const T* simd_exchange(T value, unsigned& active) {
   static_assert(sizeof(T) <= 16, "split values of more than 16 bytes");
   Fibre& fibre = self();
   SimdGroup& group = *fibre.group;
+  // Twice: the slots are right only if all lanes meet here; lanes of a diverged SIMD-group may
+  // publish values of other sizes over each other, so their values are gathered again.
+  *reinterpret_cast<T*>(fibre.published) = value;
   reinterpret_cast<T*>(group.slots[group.parity])[fibre.lane] = value;
   mf_simd_wait(&fibre);
   active = group.active;
-  return reinterpret_cast<const T*>(group.slots[group.parity ^ 1]);
+  T* slots = reinterpret_cast<T*>(group.slots[group.parity ^ 1]);
+  if (__builtin_expect(group.gather, 0)) {
+    group.gather = 0;
+    for (u32 i = 0; i < simd_width; ++i)
+      if (active >> i & 1) slots[i] = *reinterpret_cast<const T*>(group.fibre[i]->published);
+  }
+  return slots;
 }
 
 template <typename T>
@@ -146,6 +168,17 @@ struct StorageInfo {
   __attribute__((section(MF_STORAGE_SECTION), used)) static inline const StorageEntry entry = {
       id, sizeof(S), alignof(S), 0};
 };
+
+// Defines the function that lists the entries of a kernel.
+#define MF_STORAGE_TABLE                                                                        \
+  extern "C" __attribute__((weak, visibility("hidden"))) const mf::StorageEntry mf_first_entry  \
+      MF_STORAGE_START;                                                                         \
+  extern "C" __attribute__((weak, visibility("hidden"))) const mf::StorageEntry mf_entries_end  \
+      MF_STORAGE_STOP;                                                                          \
+  extern "C" MF_EXPORT const mf::StorageEntry* mf_storages(mf::u32* count) {                    \
+    *count = mf::u32(&mf_entries_end - &mf_first_entry);                                        \
+    return &mf_first_entry;                                                                     \
+  }
 
 template <u32 id, typename S>
 MF_INLINE S& threadgroup_storage() {

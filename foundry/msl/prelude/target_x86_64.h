@@ -1,12 +1,10 @@
-// x86-64 (System V): stack pointer, context switch, and names of the object format.
+// x86-64 (System V): stack pointer, context switch, and names in assembly.
 #pragma once
 
 #if defined(__APPLE__)
 #define MF_SYMBOL(name) "_" name
-#define MF_STORAGE_SECTION "__DATA,mf_storage"
 #else
 #define MF_SYMBOL(name) name
-#define MF_STORAGE_SECTION "mf_storage"
 #endif
 
 namespace mf {
@@ -34,8 +32,9 @@ namespace mf {
 
 // Lays out a stack so that mf_switch into it calls entry(argument).
 inline void* prepare_stack(void* top, void (*entry)(void*), void* argument, void (*start)()) {
-  void** frame = reinterpret_cast<void**>(reinterpret_cast<__UINTPTR_TYPE__>(top) & ~__UINTPTR_TYPE__(15));
-  *--frame = nullptr;  // keeps the stack aligned as after a call
+  void** frame = reinterpret_cast<void**>(reinterpret_cast<__UINTPTR_TYPE__>(top) & ~static_cast<__UINTPTR_TYPE__>(15));
+  *--frame = nullptr;  // two words: the stack stays aligned for the call of entry
+  *--frame = nullptr;
   *--frame = reinterpret_cast<void*>(start);
   *--frame = nullptr;                            // rbp
   *--frame = reinterpret_cast<void*>(entry);     // rbx

@@ -1,0 +1,256 @@
+"""The cpu engine: Metal kernels compiled to native code, on any machine.
+
+1. `build` captures each launch's text from MLX, builds it (`foundry.msl.builder`) and keeps the
+   loaded kernels.
+2. `bind` lays out every array of the program once and resolves all addresses.
+3. A call runs the launches in order on all cores.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundry.engines.base import (
+    Arrays,
+    BuildFailure,
+    Device,
+    Launch,
+    Program,
+    TensorSpec,
+    numpy_dtype,
+)
+from foundry.errors import EnvironmentUnusable
+from foundry.msl.builder import Builder, Failure, Text, default_builder
+from foundry.msl.runtime import (
+    MAX_STORAGE_BYTES,
+    MAX_THREADS,
+    Launcher,
+    Library,
+    worker_threads,
+)
+from foundry.msl.signature import Captured, capture_launch
+
+_ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class _Built:
+    launch: Launch
+    captured: Captured
+    library: Library
+
+
+class CpuEngine:
+    """Runs Metal kernels on the processor of this machine."""
+
+    name = "cpu"
+
+    @functools.cached_property
+    def _builder(self) -> Builder:
+        return default_builder()
+
+    def unavailable(self) -> str | None:
+        """None when the compiler is installed and the build cache can be written."""
+        try:
+            _ = self._builder
+        except EnvironmentUnusable as error:
+            return str(error)
+        return None
+
+    def device(self) -> Device:
+        """This machine's processor, with all that may change a timing."""
+        import importlib.metadata
+
+        cores = worker_threads()
+        model = _processor_name()
+        versions = {f"{p}_version": importlib.metadata.version(p) for p in ("mlx", "ziglang")}
+        return Device(
+            "cpu",
+            f"{model} ({cores} cores)",
+            {
+                "processor": model,
+                "architecture": platform.machine(),
+                "cores": cores,
+                "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+                "system": f"{platform.system()} {platform.release()}",
+                **versions,
+            },
+        )
+
+    def build(self, program: Program) -> CpuExecutable | BuildFailure:
+        """Compile every launch; the first that does not build is the failure."""
+        specs = {spec.name: spec for spec in program.inputs}
+        built = []
+        for number, launch in enumerate(program.launches):
+            result = self._build(launch, [specs[name] for name in launch.inputs])
+            if isinstance(result, str):
+                return BuildFailure(result, number)
+            built.append(result)
+            specs.update((spec.name, spec) for spec in launch.outputs)
+        return CpuExecutable(program, specs, built)
+
+    def _build(self, launch: Launch, inputs: list[TensorSpec]) -> _Built | str:
+        captured = capture_launch(launch, inputs)
+        refusal = refuse_sizes(captured)
+        if refusal:
+            return refusal
+        result = self._builder.build(Text(captured, launch.header, launch.source, launch.math_mode))
+        if isinstance(result, Failure):
+            return result.log
+        if result.storage_bytes > MAX_STORAGE_BYTES:
+            return (
+                f"Threadgroup memory size ({result.storage_bytes}) exceeds the maximum threadgroup"
+                f" memory allowed ({MAX_STORAGE_BYTES})"
+            )
+        return _Built(launch, captured, result)
+
+
+class CpuExecutable:
+    """A built program."""
+
+    def __init__(
+        self, program: Program, specs: Mapping[str, TensorSpec], built: list[_Built]
+    ) -> None:
+        self._program = program
+        self._specs = specs
+        self._built = built
+
+    def bind(self, inputs: Mapping[str, NDArray[Any]], *, poison: bool = False) -> CpuCall:
+        """Attach inputs; see `foundry.engines.base.Executable`."""
+        arrays = {spec.name: _attach(inputs[spec.name], spec) for spec in self._program.inputs}
+        steps = []
+        for built in self._built:
+            made = list(built.launch.outputs)
+            arrays.update((spec.name, _allocate(spec)) for spec in made)
+            outputs = [arrays[spec.name] for spec in made]
+            addresses, keep = argument_buffers(
+                [arrays[name] for name in built.launch.inputs], outputs, built.captured
+            )
+            launcher = Launcher(
+                built.library, built.captured.grid, built.captured.threadgroup, addresses
+            )
+            fill = _Fill(outputs, built.launch.init_value, poison)
+            steps.append((launcher, fill if fill.needed else None, keep))
+        return CpuCall(steps, {name: arrays[name] for name in self._program.outputs})
+
+
+@dataclass(frozen=True)
+class _Fill:
+    """What outputs hold before a launch."""
+
+    outputs: list[NDArray[Any]]
+    value: float | None
+    poison: bool
+
+    @property
+    def needed(self) -> bool:
+        return self.value is not None or self.poison
+
+    def __call__(self) -> None:
+        for array in self.outputs:
+            if self.value is not None:
+                array.fill(self.value)
+            else:
+                array.reshape(-1).view(np.uint8).fill(0xFF)
+
+
+class CpuCall:
+    """A program bound to its arrays."""
+
+    def __init__(
+        self, steps: list[tuple[Launcher, _Fill | None, list[NDArray[Any]]]], outputs: Arrays
+    ) -> None:
+        self._steps = steps
+        self._outputs = outputs
+        self._threads = worker_threads()
+
+    def __call__(self) -> None:
+        """Run every launch once and wait.
+
+        Raises:
+            LaunchFailed: when a barrier is not reached by all threads.
+        """
+        for launcher, fill, _ in self._steps:
+            if fill is not None:
+                fill()
+            launcher.run(self._threads)
+
+    def outputs(self) -> Arrays:
+        """Copies of the results of the latest call."""
+        return {name: array.copy() for name, array in self._outputs.items()}
+
+
+def argument_buffers(
+    inputs: list[NDArray[Any]], outputs: list[NDArray[Any]], captured: Captured
+) -> tuple[list[int], list[NDArray[Any]]]:
+    """Addresses in the order of the kernel's buffer indices, and the arrays that hold them.
+
+    Every input is followed by its shape (int32), strides (int64, in elements) and rank (int32)
+    where the kernel takes them.
+    """
+    keep: list[NDArray[Any]] = []
+    for array, (shape, strides, ndim) in zip(inputs, captured.shape_info, strict=True):
+        keep.append(array)
+        if shape:
+            keep.append(np.array(array.shape, np.int32))
+        if strides:
+            keep.append(np.array(array.strides, np.int64) // array.itemsize)
+        if ndim:
+            keep.append(np.array(array.ndim, np.int32))
+    keep.extend(outputs)
+    return [array.ctypes.data for array in keep], keep
+
+
+def refuse_sizes(captured: Captured) -> str | None:
+    """Why Metal would not launch these sizes, in MLX's words; None when it would."""
+    x, y, z = captured.threadgroup
+    if x * y * z > MAX_THREADS:
+        return (
+            f"Thread group size ({x * y * z}) is greater than  the maximum allowed threads per"
+            f" threadgroup ({MAX_THREADS})."
+        )
+    if min(captured.threadgroup) <= 0 or min(captured.grid) < 0:
+        return f"grid {captured.grid} and threadgroup {captured.threadgroup} must be positive"
+    return None
+
+
+def _allocate(spec: TensorSpec) -> NDArray[Any]:
+    dtype = numpy_dtype(spec.dtype)
+    size = dtype.itemsize * int(np.prod(spec.shape, dtype=np.int64))
+    raw = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % _ALIGNMENT
+    return raw[start : start + size].view(dtype).reshape(spec.shape)
+
+
+def _attach(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
+    dtype = numpy_dtype(spec.dtype)
+    if array.shape != spec.shape or array.dtype != dtype:
+        raise ValueError(
+            f"input '{spec.name}' is {array.dtype}{list(array.shape)}, the program takes"
+            f" {dtype}{list(spec.shape)}"
+        )
+    if array.flags.c_contiguous and array.ctypes.data % _ALIGNMENT == 0:
+        return array
+    copy = _allocate(spec)
+    copy[...] = array
+    return copy
+
+
+@functools.cache
+def _processor_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

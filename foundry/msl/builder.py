@@ -1,0 +1,105 @@
+"""A kernel's text to a loaded library, through the cache.
+
+1. The key of a build is the text MLX generated, the math mode and the toolchain, so that a cached
+   kernel is found before anything is checked, rewritten or compiled.
+2. A miss is screened, translated, compiled and stored, whether it builds or not.
+3. Libraries stay loaded for the life of the process, up to a bound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from foundry.msl import cache, diagnostics
+from foundry.msl.frontend import translate
+from foundry.msl.runtime import Library, load_runtime
+from foundry.msl.signature import Captured, SignatureError, parse
+from foundry.msl.threadgroup import BadDeclaration
+from foundry.msl.toolchain import BuildFailed, Toolchain, find_toolchain
+
+_LOADED_LIBRARIES = 512
+
+
+@dataclass(frozen=True)
+class Text:
+    """What decides a build: the generated source, its header and body, the math mode."""
+
+    captured: Captured
+    header: str
+    source: str
+    math_mode: str = "safe"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a kernel does not build, in the compiler's words on the user's own lines."""
+
+    log: str
+
+
+@dataclass
+class Builder:
+    """Builds and loads kernels with one toolchain."""
+
+    toolchain: Toolchain
+    _loaded: OrderedDict[str, Library | Failure] = field(default_factory=OrderedDict, init=False)
+
+    def build(self, text: Text) -> Library | Failure:
+        """The loaded kernel, or why there is none.
+
+        Raises:
+            EnvironmentUnusable: when the compiler or the cache does not work here.
+        """
+        key = self._key(text)
+        known = self._loaded.get(key)
+        if known is not None:
+            self._loaded.move_to_end(key)
+            return known
+        result = self._find(key) or self._make(key, text)
+        self._loaded[key] = result
+        if len(self._loaded) > _LOADED_LIBRARIES:
+            self._loaded.popitem(last=False)
+        return result
+
+    def _key(self, text: Text) -> str:
+        parts = (self.toolchain.id, text.math_mode, str(len(text.header)), text.captured.source)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def _find(self, key: str) -> Library | Failure | None:
+        compiled = self.toolchain.cache.find(f"{key}.so")
+        if compiled is not None:
+            return self._load(compiled)
+        log = self.toolchain.cache.find(f"{key}.log")
+        return Failure(log.read_text()) if log is not None else None
+
+    def _make(self, key: str, text: Text) -> Library | Failure:
+        try:
+            unit = translate(parse(text.captured, text.header, text.source))
+
+            def write(target: Path) -> None:
+                self.toolchain.compile(unit.text, text.math_mode, target)
+
+            return self._load(self.toolchain.cache.put(f"{key}.so", write))
+        except BuildFailed as failure:
+            log = diagnostics.scrub(failure.log, text.source)
+        except SignatureError as error:
+            log = f"error: {error}"
+        except BadDeclaration as error:
+            log = f"source:{error.line}: error: {error.reason}"
+        self.toolchain.cache.put(f"{key}.log", lambda target: _write(target, log))
+        return Failure(log)
+
+    def _load(self, path: Path) -> Library:
+        return Library(path, load_runtime(self.toolchain.runtime))
+
+
+def _write(target: Path, text: str) -> None:
+    target.write_text(text)
+
+
+def default_builder() -> Builder:
+    """A builder with this installation's toolchain and cache folder."""
+    return Builder(find_toolchain(cache.default_directory()))

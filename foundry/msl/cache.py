@@ -1,0 +1,118 @@
+"""Compiled kernels on disk: found by content, bounded in size, safe to share between processes.
+
+A build is a shared object `<key>.so`, or `<key>.log` with the compiler's words when the kernel does
+not build. Files appear whole (written beside, then renamed) and are never changed, so readers need
+no lock. When the cache outgrows its limit the files used longest ago go first.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from foundry.errors import EnvironmentUnusable
+
+LIMIT_BYTES = 512 * 1024 * 1024
+_TOUCH_AFTER_S = 3600
+_PUTS_PER_SWEEP = 64
+
+
+def default_directory() -> Path:
+    """`FOUNDRY_CACHE_DIR`, or the platform's folder for caches."""
+    chosen = os.environ.get("FOUNDRY_CACHE_DIR")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "metal-foundry"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "metal-foundry"
+
+
+@dataclass
+class BuildCache:
+    """The cache in `directory`, which is made when missing.
+
+    Raises:
+        EnvironmentUnusable: when the folder cannot be written.
+    """
+
+    directory: Path
+    limit_bytes: int = LIMIT_BYTES
+    _puts: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            writable = os.access(self.directory, os.W_OK | os.X_OK)
+        except OSError:
+            writable = False
+        if not writable:
+            raise EnvironmentUnusable(
+                f"the build cache '{self.directory}' cannot be written.",
+                "Set FOUNDRY_CACHE_DIR to a folder that can.",
+            )
+
+    def find(self, name: str) -> Path | None:
+        """The file of this name, marked as used; None when it is not there."""
+        path = self._path(name)
+        try:
+            age_s = time.time() - path.stat().st_mtime
+        except FileNotFoundError:
+            return None
+        if age_s > _TOUCH_AFTER_S:
+            self._touch(path)
+        return path
+
+    def put(self, name: str, write: Callable[[Path], None]) -> Path:
+        """Store what `write` writes to the path it is given, under this name.
+
+        Raises:
+            EnvironmentUnusable: when the disk is full or the folder was taken away.
+        """
+        path = self._path(name)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.directory, prefix="tmp-") as scratch:
+                new = Path(scratch) / path.name
+                write(new)
+                os.replace(new, path)
+        except OSError as error:
+            raise EnvironmentUnusable(
+                f"the build cache '{self.directory}' cannot be written: {error.strerror}.",
+                "Free some space, or set FOUNDRY_CACHE_DIR to another folder.",
+            ) from error
+        if self._puts % _PUTS_PER_SWEEP == 0:
+            self.sweep()
+        self._puts += 1
+        return path
+
+    def sweep(self) -> None:
+        """Remove the files used longest ago until the cache is within its limit again."""
+        files = []
+        for path in self.directory.glob("*/*"):
+            try:
+                stat = path.stat()
+            except FileNotFoundError:
+                continue
+            files.append((stat.st_mtime, stat.st_size, path))
+        excess = sum(size for _, size, _ in files) - self.limit_bytes
+        for _, size, path in sorted(files):
+            if excess <= 0:
+                break
+            path.unlink(missing_ok=True)
+            excess -= size
+
+    def _path(self, name: str) -> Path:
+        return self.directory / name[:2] / name
+
+    @staticmethod
+    def _touch(path: Path) -> None:
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            return

@@ -1,0 +1,218 @@
+#include "fibres.h"
+
+namespace mf {
+namespace {
+
+// Notes where a lane waits: the address its collective returns to.
+void note_place(Fibre& fibre, const void* place) { fibre.group->site[fibre.lane] = place; }
+
+void resume(Fibre& from, Fibre& to) {
+  if (&from != &to) mf_switch(&from.stack_pointer, to.stack_pointer);
+}
+
+// The lane after this one that can run, in turn.
+Fibre& next_lane(SimdGroup& group, u32 lane) {
+  u32 later = group.runnable & ~((2u << lane) - 1);
+  return *group.fibre[__builtin_ctz(later ? later : group.runnable)];
+}
+
+u32 lanes_at_earliest_place(const SimdGroup& group) {
+  uptr earliest = ~uptr(0);
+  u32 lanes = 0;
+  for (u32 rest = group.waiting; rest; rest &= rest - 1) {
+    u32 lane = u32(__builtin_ctz(rest));
+    uptr site = reinterpret_cast<uptr>(group.site[lane]);
+    if (site < earliest) lanes = 0;
+    if (site <= earliest) lanes |= 1u << lane;
+    if (site < earliest) earliest = site;
+  }
+  return lanes;
+}
+
+// Lets the lanes of one collective go on.
+void resolve(SimdGroup& group) {
+  u32 lanes = group.waiting;
+  if (__builtin_expect(group.mixed, 0)) {
+    lanes = lanes_at_earliest_place(group);
+    group.gather = 1;
+  }
+  group.waiting &= ~lanes;
+  if (!group.waiting) group.mixed = 0;
+  group.runnable = group.active = lanes;
+  group.parity ^= 1;
+  group.reduced = 0;
+}
+
+// Ends the threadgroup with a failure: the fibres' stacks are dropped where they stand.
+void fail(Fibre& from, u32 kind, u32 arrived) {
+  Worker& worker = *from.worker;
+  const u32* at = worker.position.group;
+  worker.failure = {kind, {at[0], at[1], at[2]}, arrived, worker.threads,
+                    worker.threads - worker.live};
+  mf_switch(&from.stack_pointer, worker.scheduler);
+}
+
+u32 waiting_elsewhere(const Worker& worker) {
+  const void* place = nullptr;
+  u32 elsewhere = 0;
+  for (u32 g = 0; g < worker.groups; ++g) {
+    const SimdGroup& group = worker.simd[g];
+    for (u32 rest = group.barrier; rest; rest &= rest - 1) {
+      const void* site = group.site[__builtin_ctz(rest)];
+      if (!place) place = site;
+      elsewhere += site != place;
+    }
+  }
+  return elsewhere;
+}
+
+// All live threads are at a barrier. Strictly, that must be all threads, and one barrier.
+void open_barrier(Fibre& from) {
+  Worker& worker = *from.worker;
+  if (worker.launch->strict) {
+    if (worker.live != worker.threads) fail(from, 1, worker.live);
+    u32 elsewhere = waiting_elsewhere(worker);
+    if (elsewhere) fail(from, 2, worker.threads - elsewhere);
+  }
+  worker.blocked = 0;
+  for (u32 g = 0; g < worker.groups; ++g) {
+    SimdGroup& group = worker.simd[g];
+    group.runnable = group.barrier;
+    group.barrier = 0;
+    worker.blocked += !group.runnable;
+  }
+}
+
+// Runs whoever can run now that this fibre waits or has returned; comes back when it can go on.
+void advance(Fibre& from) {
+  SimdGroup& group = *from.group;
+  if (!group.runnable && group.waiting) resolve(group);
+  if (group.runnable) {
+    if (group.runnable >> from.lane & 1) return;
+    return resume(from, next_lane(group, from.lane));
+  }
+  Worker& worker = *from.worker;
+  if (++worker.blocked == worker.groups) {
+    if (!worker.live) return mf_switch(&from.stack_pointer, worker.scheduler);
+    open_barrier(from);
+  }
+  if (group.runnable >> from.lane & 1) return;
+  u32 g = u32(&group - worker.simd);
+  while (!worker.simd[g].runnable) g = g + 1 == worker.groups ? 0 : g + 1;
+  resume(from, next_lane(worker.simd[g], g == u32(&group - worker.simd) ? from.lane : 31));
+}
+
+void run_fibre(void* argument) {
+  Fibre& fibre = *static_cast<Fibre*>(argument);
+  Worker& worker = *fibre.worker;
+  for (;;) {
+    Position position = worker.position;
+    for (u32 d = 0; d < 3; ++d) position.local[d] = worker.local[fibre.index][d];
+    position.index = fibre.index;
+    worker.launch->run_thread(worker.launch, &position);
+    fibre.group->runnable &= ~(1u << fibre.lane);
+    --worker.live;
+    advance(fibre);
+  }
+}
+
+// A stack region per fibre, a guard page below each, in one mapping.
+bool make_regions(Worker& worker) {
+  if (worker.fibre[0]) return true;
+  u8* memory = map_memory((max_threads + 1) * region_size);
+  if (!memory) return false;
+  uptr first = (reinterpret_cast<uptr>(memory) + region_size - 1) & ~(region_size - 1);
+  for (u32 i = 0; i < max_threads; ++i) worker.fibre[i] = &fibre_of(first + i * region_size);
+  return true;
+}
+
+void make_fibre(Worker& worker, u32 index) {
+  Fibre& fibre = *worker.fibre[index];
+  u8* base = reinterpret_cast<u8*>(reinterpret_cast<uptr>(&fibre) & ~(region_size - 1));
+  if (!fibre.worker) mprotect(base, guard_bytes, protect_none);
+  fibre.worker = &worker;
+  fibre.index = index;
+  fibre.lane = index % simd_width;
+  fibre.group = &worker.simd[index / simd_width];
+  fibre.group->fibre[fibre.lane] = &fibre;
+  fibre.stack_pointer = prepare_stack(&fibre, run_fibre, &fibre, mf_start);
+}
+
+void place_threads(Worker& worker, const u32 size[3]) {
+  u32 index = 0;
+  for (u32 z = 0; z < size[2]; ++z)
+    for (u32 y = 0; y < size[1]; ++y)
+      for (u32 x = 0; x < size[0]; ++x, ++index) {
+        u32* local = worker.local[index];
+        local[0] = x, local[1] = y, local[2] = z;
+      }
+  for (u32 d = 0; d < 3; ++d) worker.placed[d] = size[d];
+  worker.threads = index;
+  worker.groups = (index + simd_width - 1) / simd_width;
+}
+
+void start_group(SimdGroup& group, u32 lanes) {
+  group.lanes = lanes;
+  group.runnable = lanes == simd_width ? ~0u : (1u << lanes) - 1;
+  group.waiting = group.barrier = group.mixed = group.gather = group.reduced = 0;
+}
+
+}  // namespace
+
+bool Worker::prepare(const Launch& todo) {
+  if (!make_regions(*this)) return false;
+  if (!head.threadgroup_memory) head.threadgroup_memory = map_memory(threadgroup_bytes);
+  launch = &todo;
+  head.storage_offset = todo.storage_offset;
+  failure.kind = 0;
+  return head.threadgroup_memory != nullptr;
+}
+
+bool Worker::run_threadgroup(u64 index) {
+  const Item item = split(index, launch->groups[0], launch->groups[1]);
+  const u32 id[3] = {item.x, item.y, item.z};
+  bool moved = false;
+  for (u32 d = 0; d < 3; ++d) {
+    position.group[d] = id[d];
+    position.size[d] = lesser(launch->group[d], launch->grid[d] - id[d] * launch->group[d]);
+    moved |= position.size[d] != placed[d];
+  }
+  if (moved) place_threads(*this, position.size);
+  for (; ready < threads; ++ready) make_fibre(*this, ready);
+  for (u32 g = 0; g < groups; ++g) start_group(simd[g], lesser(threads - g * simd_width, simd_width));
+  live = threads;
+  blocked = 0;
+  mf_switch(&scheduler, fibre[0]->stack_pointer);
+  if (!failure.kind) return true;
+  ready = 0;  // the stacks are of no use any more
+  return false;
+}
+
+}  // namespace mf
+
+extern "C" {
+
+MF_EXPORT void mf_simd_wait(mf::Fibre* fibre) {
+  mf::SimdGroup& group = *fibre->group;
+  const void* place = __builtin_return_address(0);
+  mf::note_place(*fibre, place);
+  if (!group.waiting)
+    group.place = place;
+  else if (group.place != place)
+    group.mixed = 1;
+  const mf::u32 bit = 1u << fibre->lane;
+  group.waiting |= bit;
+  group.runnable &= ~bit;
+  mf::advance(*fibre);
+}
+
+MF_EXPORT void mf_threadgroup_wait(mf::Fibre* fibre) {
+  mf::SimdGroup& group = *fibre->group;
+  mf::note_place(*fibre, __builtin_return_address(0));
+  const mf::u32 bit = 1u << fibre->lane;
+  group.barrier |= bit;
+  group.runnable &= ~bit;
+  mf::advance(*fibre);
+}
+
+}

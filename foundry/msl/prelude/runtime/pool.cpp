@@ -1,0 +1,183 @@
+// Spreads the items of a launch over the cores.
+//
+// 1. The caller starts on the items itself. Only when the rest would take long enough to pay for
+//    it does it call the other workers, so a small launch costs no hand-over.
+// 2. Items are taken in order from one counter, so a threadgroup that waits for an earlier one
+//    always finds it running or done.
+// 3. Workers look out for the next launch for a short while before they sleep.
+#include "fibres.h"
+
+namespace mf {
+namespace {
+
+constexpr u32 most_threads = 256;
+constexpr u64 worth_sharing_ns = 15000;
+constexpr u64 look_out_ns = 40000;
+constexpr u32 no_memory = 3;
+
+struct Pool {
+  int process;
+  Lock call;   // one launch at a time
+  Lock sleep;  // guards `sleepers` and the helpers' wait
+  u32 wanted;  // threads, the caller included
+  u32 started;
+  u32 sleepers;
+  Launch* launch;
+  u32 round;    // counts shared launches
+  u32 working;  // helpers that may still touch `launch`
+  u64 next;     // first item nobody has taken
+  u32 stopped;  // a worker met a failure
+  u32 born[most_threads];  // the round before a helper's first
+  Worker* worker[most_threads];
+};
+
+Pool pool;
+
+u64 least(u64 a, u64 b) { return a < b ? a : b; }
+
+template <typename T>
+T read(const T& value) { return __atomic_load_n(&value, __ATOMIC_ACQUIRE); }
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  __asm__ volatile("yield");
+#endif
+}
+
+Worker* worker_of(u32 number) {
+  if (!pool.worker[number])
+    pool.worker[number] = reinterpret_cast<Worker*>(map_memory(sizeof(Worker)));
+  return pool.worker[number];
+}
+
+void report(Launch& launch, const Failure& failure) {
+  if (__atomic_exchange_n(&pool.stopped, 1, __ATOMIC_ACQ_REL) == 0) launch.failure = failure;
+}
+
+void run_items(Launch& launch, Worker* worker, u64 begin, u64 end) {
+  if (launch.run_items) return launch.run_items(&launch, begin, end);
+  for (u64 index = begin; index < end && !read(pool.stopped); ++index)
+    if (!worker->run_threadgroup(index)) report(launch, worker->failure);
+}
+
+// Takes the next items; fewer and fewer as the end comes near, so that all finish together.
+bool take(const Launch& launch, u64& begin, u64& end) {
+  u64 left = launch.items - least(read(pool.next), launch.items);
+  u64 count = left / (u64(pool.wanted) * 8) + 1;
+  begin = __atomic_fetch_add(&pool.next, count, __ATOMIC_RELAXED);
+  end = least(begin + count, launch.items);
+  return begin < launch.items;
+}
+
+void work(Launch& launch, u32 number) {
+  Worker* worker = launch.run_items ? nullptr : worker_of(number);
+  if (!launch.run_items && (!worker || !worker->prepare(launch)))
+    return report(launch, {no_memory, {0, 0, 0}, 0, 0, 0});
+  u64 begin, end;
+  while (!read(pool.stopped) && take(launch, begin, end)) run_items(launch, worker, begin, end);
+}
+
+// Waits for another round than `seen`; sleeps when none comes soon.
+void await_round(u32 seen) {
+  for (u64 until = now_ns() + look_out_ns; now_ns() < until;)
+    for (u32 i = 0; i < 32; ++i) {
+      if (read(pool.round) != seen) return;
+      relax();
+    }
+  pool.sleep.acquire();
+  ++pool.sleepers;
+  while (read(pool.round) == seen) pool.sleep.wait();
+  --pool.sleepers;
+  pool.sleep.release();
+}
+
+void* helper(void* argument) {
+  const u32 number = u32(reinterpret_cast<uptr>(argument));
+  u32 seen = pool.born[number];
+  for (;;) {
+    await_round(seen);
+    seen = read(pool.round);
+    work(*pool.launch, number);
+    __atomic_fetch_sub(&pool.working, 1, __ATOMIC_ACQ_REL);
+  }
+}
+
+void start_helpers() {
+  while (pool.started + 1 < pool.wanted) {
+    u64 id[2];
+    u32 number = pool.started + 1;
+    pool.born[number] = pool.round;
+    if (pthread_create(id, nullptr, helper, reinterpret_cast<void*>(uptr(number)))) return;
+    pthread_detach(id[0]);
+    pool.started = number;
+  }
+}
+
+void share(Launch& launch) {
+  start_helpers();
+  pool.launch = &launch;
+  __atomic_store_n(&pool.working, pool.started, __ATOMIC_RELEASE);
+  __atomic_fetch_add(&pool.round, 1, __ATOMIC_ACQ_REL);
+  pool.sleep.acquire();
+  if (pool.sleepers) pool.sleep.wake_all();
+  pool.sleep.release();
+}
+
+void await_helpers() {
+  const u64 patience = now_ns() + look_out_ns;
+  while (read(pool.working)) {
+    if (now_ns() < patience)
+      relax();
+    else
+      sched_yield();
+  }
+}
+
+// Works alone until it is clear that the rest is worth sharing.
+void work_first(Launch& launch) {
+  Worker* worker = launch.run_items ? nullptr : worker_of(0);
+  if (!launch.run_items && (!worker || !worker->prepare(launch)))
+    return report(launch, {no_memory, {0, 0, 0}, 0, 0, 0});
+  const u64 started = now_ns();
+  for (u64 begin = 0, end = 1; begin < launch.items && !read(pool.stopped); begin = end) {
+    const u64 left = launch.items - begin;
+    const u64 spent = begin ? now_ns() - started : 0;
+    if (left > 1 && pool.wanted > 1 && spent * left > worth_sharing_ns * begin) {
+      pool.next = begin;
+      share(launch);
+      work(launch, 0);
+      return await_helpers();
+    }
+    end = begin + (begin ? left / 16 + 1 : 1);
+    run_items(launch, worker, begin, end);
+  }
+}
+
+// Before the first launch of a process; helpers do not survive a fork.
+void prepare_pool() {
+  pool.process = getpid();
+  pool.call.prepare();
+  pool.sleep.prepare();
+  pool.started = pool.sleepers = pool.working = 0;
+}
+
+}  // namespace
+}  // namespace mf
+
+extern "C" {
+
+// Runs a launch to its end; 0, or the kind of its failure. Callers take turns.
+MF_EXPORT unsigned mf_launch(mf::Launch* launch, unsigned threads) {
+  if (mf::pool.process != getpid()) mf::prepare_pool();
+  mf::pool.call.acquire();
+  mf::pool.wanted = threads < 1 ? 1 : mf::lesser(threads, mf::most_threads);
+  mf::pool.stopped = 0;
+  launch->failure.kind = 0;
+  mf::work_first(*launch);
+  mf::pool.call.release();
+  return launch->failure.kind;
+}
+
+}

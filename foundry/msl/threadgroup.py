@@ -1,0 +1,164 @@
+"""Rewrites `threadgroup` declarations, which no macro can tell from pointers.
+
+`threadgroup float a[64], b[4];` reserves storage that the whole threadgroup shares, while
+`threadgroup float* p` is a plain pointer. A declaration becomes a struct of its variables, laid out
+in the threadgroup's memory by the target, and a reference per variable under its old name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from foundry.msl.tokens import COMMENT, NAME, SIGN, SPACE, Token
+
+_OPEN, _CLOSE = {"(", "[", "{"}, {")", "]", "}"}
+_BOUNDARY = {"{", "}", ";", ":"}
+_NOT_A_DECLARATION = {"return", "using", "typedef", "operator", "sizeof", "decltype", "="}
+_DROPPED = {"threadgroup", "static", "extern", "constexpr"}
+_TAKES_PARENTHESES = {"alignas", "__attribute__"}
+
+
+@dataclass(frozen=True)
+class Storage:
+    """One rewritten declaration: its number, its line, and the names it declares."""
+
+    number: int
+    line: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BadDeclaration(Exception):
+    """A threadgroup declaration that Metal does not accept."""
+
+    line: int
+    reason: str
+
+
+def rewrite(tokens: Sequence[Token], first_number: int) -> tuple[list[Token], list[Storage]]:
+    """The tokens with every threadgroup declaration rewritten, and what was declared."""
+    result: list[Token] = []
+    storages: list[Storage] = []
+    position = 0
+    while position < len(tokens):
+        token = tokens[position]
+        span = None
+        if token.kind == NAME and token.text == "threadgroup":
+            span = _declaration(tokens, position)
+        if span is None:
+            result.append(token)
+            position += 1
+            continue
+        start, end = span
+        del result[len(result) - (position - start) :]
+        storage = Storage(first_number + len(storages), token.line, _names(tokens[start:end]))
+        storages.append(storage)
+        result.append(Token(SIGN, _replacement(tokens[start:end], storage), token.line))
+        position = end + 1
+    return result, storages
+
+
+def _declaration(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
+    """First token of the declaration around `at` and its semicolon; None for anything else."""
+    start = at
+    for index in range(at - 1, -1, -1):
+        token = tokens[index]
+        if token.kind in {SPACE, COMMENT}:
+            continue
+        if token.text in _BOUNDARY or token.kind == "directive":
+            break
+        if token.text in _NOT_A_DECLARATION or not _is_specifier(tokens, index):
+            return None
+        start = index
+    end = _semicolon(tokens, at)
+    return None if end is None else (start, end)
+
+
+def _is_specifier(tokens: Sequence[Token], index: int) -> bool:
+    token = tokens[index]
+    if token.kind in {NAME, "number"} or token.text in {"::", ">", ">>", "<", ","}:
+        # A template argument list closes before the keyword, or the keyword is an argument.
+        opened = sum(1 for t in tokens[index:] if t.text == "<") if token.text in {"<", ","} else 0
+        return not opened or _closes(tokens, index)
+    return token.text in {"(", ")"} and _belongs_to_attribute(tokens, index)
+
+
+def _closes(tokens: Sequence[Token], index: int) -> bool:
+    """Whether the template argument list at `index` closes before the `threadgroup` after it."""
+    for token in tokens[index:]:
+        if token.text in {">", ">>"}:
+            return True
+        if token.text == "threadgroup":
+            return False
+    return False
+
+
+def _belongs_to_attribute(tokens: Sequence[Token], index: int) -> bool:
+    for token in reversed(tokens[:index]):
+        if token.kind in {SPACE, COMMENT}:
+            continue
+        if token.text in _TAKES_PARENTHESES:
+            return True
+        if token.text in _BOUNDARY:
+            return False
+    return False
+
+
+def _semicolon(tokens: Sequence[Token], at: int) -> int | None:
+    """Index of the semicolon that ends the declaration of plain variables from `at`."""
+    for index, token in _top_level(tokens, at):
+        text = token.text
+        if text == ";":
+            return index
+        if text == "=":
+            raise BadDeclaration(token.line, "a threadgroup variable cannot have an initializer")
+        if text in {"*", "&", "&&", "}", ")"}:
+            return None
+        if text in {"(", "{"} and not _belongs_to_attribute(tokens, index):
+            return None
+    return None
+
+
+def _top_level(tokens: Sequence[Token], start: int) -> Iterator[tuple[int, Token]]:
+    """Tokens outside brackets and template arguments; an opening bracket itself is yielded."""
+    depth = angles = 0
+    for index in range(start, len(tokens)):
+        token = tokens[index]
+        if token.kind in {SPACE, COMMENT}:
+            continue
+        if depth == 0 and token.text in {"<", ">", ">>"}:
+            angles += {"<": 1, ">": -1, ">>": -2}[token.text]
+            continue
+        if token.text in _CLOSE and depth > 0:
+            depth -= 1
+            continue
+        if depth == 0 and (angles <= 0 or token.text == ";"):
+            yield index, token
+        if token.text in _OPEN:
+            depth += 1
+
+
+def _names(declaration: Sequence[Token]) -> tuple[str, ...]:
+    names: list[str] = []
+    latest = ""
+    bracketed = False
+    for _, token in _top_level(declaration, 0):
+        if token.text == ",":
+            names.append(latest)
+            bracketed = False
+        elif token.text == "[":
+            bracketed = True
+        elif token.kind == NAME and not bracketed:
+            latest = token.text
+    return (*names, latest)
+
+
+def _replacement(declaration: Sequence[Token], storage: Storage) -> str:
+    members = "".join("" if t.text in _DROPPED else t.text for t in declaration)
+    struct, place = f"mf_storage_{storage.number}", f"mf_place_{storage.number}"
+    references = "".join(f" auto& {name} = {place}.{name};" for name in storage.names)
+    return (
+        f"struct {struct} {{ {members}; }}; {struct}& {place} ="
+        f" mf::threadgroup_storage<{storage.number}, {struct}>();{references}"
+    )

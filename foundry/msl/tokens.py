@@ -1,0 +1,72 @@
+"""Metal source as tokens, enough of C++ to check and rewrite it without a parser.
+
+1. `join_lines` removes backslash-newline splices and keeps every later line on its number.
+2. `tokenize` yields tokens that together are the text again; comments, whitespace and
+   preprocessor directives are tokens of their own, digraphs are spelt as what they mean.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+SPACE, COMMENT, DIRECTIVE, STRING, NAME, NUMBER, SIGN = (
+    "space", "comment", "directive", "string", "name", "number", "sign",
+)  # fmt: skip
+
+_SPLICE = re.compile(r"\\[ \t\f\v]*\r?\n")
+_LOGICAL_LINE = re.compile(r"[^\n]*(?:\\[ \t\f\v]*\r?\n[^\n]*)+")
+_COMMENT = r"//[^\n]*|/\*.*?(?:\*/|\Z)"
+_STRING = (
+    r'(?:u8|[uUL])?R"(?P<mark>[^()\\\s"]{0,16})\(.*?\)(?P=mark)"'
+    r'|(?:u8|[uUL])?"(?:[^"\\\n]|\\.)*"'
+    r"|(?:u8|[uUL])?'(?:[^'\\\n]|\\.)*'"
+)
+_TOKEN = re.compile(
+    rf"(?P<space>\s+)|(?P<comment>{_COMMENT})"
+    rf"|(?P<string>{_STRING})"
+    r"|(?P<name>[^\W\d][\w$]*|\$[\w$]*)"
+    r"|(?P<number>\.?\d(?:[eEpP][+-]|'?[\w.])*)"
+    r"|(?P<sign>%:%:|<:(?!:(?![:>]))|:>|<%|%>|%:|::|->|\+\+|--|&&|\|\||<<|##|[^\w\s])",
+    re.DOTALL,
+)
+_DIRECTIVE = re.compile(rf"(?:{_STRING}|/\*.*?(?:\*/|\Z)|(?!//)[^\n])*", re.DOTALL)
+_DIGRAPHS = {"<:": "[", ":>": "]", "<%": "{", "%>": "}", "%:": "#", "%:%:": "##"}
+
+
+class Token(NamedTuple):
+    """A piece of the text; `text` is its spelling, a digraph replaced by its meaning."""
+
+    kind: str
+    text: str
+    line: int
+
+
+def join_lines(text: str) -> str:
+    """The text without line splices; the newlines a logical line loses follow it."""
+    if "\\" not in text:
+        return text
+
+    def join(match: re.Match[str]) -> str:
+        joined, count = _SPLICE.subn("", match[0])
+        return joined + "\n" * count
+
+    return _LOGICAL_LINE.sub(join, text)
+
+
+def tokenize(text: str) -> Iterator[Token]:
+    """Tokens of a text whose lines are joined; a directive is one token up to its line's end."""
+    position, line, line_start = 0, 1, True
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        assert match is not None  # the last alternative takes any character
+        kind, piece = str(match.lastgroup), match[0]
+        if line_start and piece in {"#", "%:"}:
+            rest = _DIRECTIVE.match(text, match.end())
+            kind, piece = DIRECTIVE, piece + (rest[0] if rest else "")
+        yield Token(kind, _DIGRAPHS.get(piece, piece) if kind == SIGN else piece, line)
+        position += len(piece)
+        newlines = piece.count("\n")
+        line += newlines
+        line_start = line_start or newlines > 0 if kind in {SPACE, COMMENT, DIRECTIVE} else False

@@ -1,0 +1,239 @@
+"""clang, from the `ziglang` package: kernels to shared objects.
+
+1. The prelude is precompiled once per machine, compiler, flags and math mode.
+2. The runtime is one shared object, built once too; kernels are linked against it and may use
+   nothing else, so a kernel that names a C library function does not link.
+3. A unit is compiled under limits of time, memory and file size. What goes wrong is the kernel's
+   fault (`BuildFailed`) unless an empty kernel fails as well (`EnvironmentUnusable`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundry.errors import EnvironmentUnusable
+from foundry.msl.cache import BuildCache
+
+PRELUDE = Path(__file__).parent / "prelude"
+MATH_FLAGS = {
+    "safe": ("-ffp-contract=on",),
+    "relaxed": (
+        "-ffp-contract=fast",
+        "-fassociative-math",
+        "-freciprocal-math",
+        "-fno-signed-zeros",
+        "-fno-trapping-math",
+    ),
+    "fast": ("-ffast-math",),
+}
+_FLAGS = (
+    "-std=c++20",
+    "-O3",
+    "-march=native",
+    "-fPIC",
+    "-fno-exceptions",
+    "-fno-rtti",
+    "-fno-math-errno",
+    "-fno-stack-protector",
+    "-fno-asynchronous-unwind-tables",
+    "-fvisibility=hidden",
+    "-fdeclspec",
+    "-nostdinc",
+    "-w",
+)
+_BOUNDS = (
+    "-ferror-limit=12",
+    "-ftemplate-depth=256",
+    "-fconstexpr-depth=256",
+    "-fconstexpr-steps=2000000",
+    "-fbracket-depth=256",
+)
+_COMPILE_CPU_S = 30
+_COMPILE_WALL_S = 60
+_COMPILE_MEMORY_KIB = 3 * 1024 * 1024
+_COMPILE_FILE_BLOCKS = 128 * 1024
+_LIMITED = (
+    f"ulimit -t {_COMPILE_CPU_S}; ulimit -v {_COMPILE_MEMORY_KIB} 2>/dev/null;"
+    f' ulimit -f {_COMPILE_FILE_BLOCKS}; exec "$@"'
+)
+_BLAMES_KERNEL = re.compile(r"^(source|header|signature|launch):\d+:\d+: ", re.MULTILINE)
+_EMPTY_UNIT = 'extern "C" MF_EXPORT const mf::u32 mf_mode = 0;\n'
+
+
+class BuildFailed(Exception):
+    """The compiler or linker refuses a unit; `log` is what it said, not yet scrubbed."""
+
+    def __init__(self, log: str) -> None:
+        super().__init__(log)
+        self.log = log
+
+
+@dataclass(frozen=True, eq=False)
+class Toolchain:
+    """A compiler with the prelude and runtime of this package, and the cache it builds into.
+
+    `id` is a hash of everything that decides what comes out: compiler, flags, processor, prelude.
+    """
+
+    zig: Path
+    version: str
+    id: str
+    cache: BuildCache
+
+    @functools.cached_property
+    def runtime(self) -> Path:
+        """The runtime's shared object."""
+        return self._once(f"{self.id}-runtime.so", self._build_runtime)
+
+    def compile(self, unit: str, math_mode: str, target: Path) -> None:
+        """Compile a unit that starts after the prelude into the shared object `target`.
+
+        Raises:
+            BuildFailed: when the unit does not compile or link.
+            EnvironmentUnusable: when the compiler does not work here.
+        """
+        try:
+            self._compile(unit, math_mode, target)
+        except BuildFailed as failure:
+            if not _BLAMES_KERNEL.search(failure.log):
+                self._check(math_mode, target.with_suffix(".empty"))
+            raise
+
+    def _compile(self, unit: str, math_mode: str, target: Path) -> None:
+        prelude = self._prelude(math_mode)
+        flags = [*_FLAGS, *MATH_FLAGS[math_mode], *_BOUNDS, "-Werror=global-constructors"]
+        made = target.with_suffix(".o")
+        command = ["clang", "-x", "c++", *flags, "-include-pch", str(prelude), "-c", "-"]
+        self._run([*command, "-o", str(made)], unit)
+        self._link(made, target, [str(self.runtime)])
+
+    def _check(self, math_mode: str, target: Path) -> None:
+        """An empty kernel must build; if it does not, no kernel is to blame."""
+        try:
+            self._compile(_EMPTY_UNIT, math_mode, target)
+        except BuildFailed as failure:
+            raise EnvironmentUnusable(
+                f"the compiler in '{self.zig.parent}' does not work: {failure.log.strip()[:400]}",
+                "Reinstall it with: pip install --force-reinstall ziglang",
+            ) from failure
+
+    @functools.cache  # noqa: B019 - toolchains live as long as the process
+    def _prelude(self, math_mode: str) -> Path:
+        flags = [*_FLAGS, *MATH_FLAGS[math_mode], "-Xclang", "-fno-pch-timestamp"]
+        source = str(PRELUDE / "runtime" / "kernel_unit.h")
+
+        def build(target: Path) -> None:
+            self._run(["clang", "-x", "c++-header", *flags, source, "-o", str(target)])
+
+        return self._once(f"{self.id}-{math_mode}.pch", build)
+
+    def _build_runtime(self, target: Path) -> None:
+        made = target.with_suffix(".o")
+        source = str(PRELUDE / "runtime" / "runtime.cpp")
+        self._run(["clang", "-x", "c++", *_FLAGS, "-c", source, "-o", str(made)])
+        self._link(made, target, ["--soname", "metal-foundry-runtime.so"], undefined=True)
+
+    def _link(
+        self, made: Path, target: Path, arguments: Sequence[str], undefined: bool = False
+    ) -> None:
+        if sys.platform == "darwin":
+            allowed = ["-Wl,-undefined,dynamic_lookup"] if undefined else []
+            libraries = [a for a in arguments if a.endswith(".so") and "/" in a]
+            self._run(["c++", "-shared", str(made), *libraries, *allowed, "-o", str(target)])
+        else:
+            check = [] if undefined else ["--no-undefined"]
+            self._run(["ld.lld", "-shared", *check, str(made), *arguments, "-o", str(target)])
+        made.unlink()
+
+    def _run(self, arguments: Sequence[str], text: str | None = None) -> None:
+        command = ["/bin/sh", "-c", _LIMITED, "sh", str(self.zig), *arguments]
+        try:
+            done = subprocess.run(
+                command,
+                input=text or "",
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_COMPILE_WALL_S,
+                env={"PATH": os.defpath, "HOME": str(self.cache.directory), "LC_ALL": "C"},
+                check=False,
+            )
+        except subprocess.TimeoutExpired as timeout:
+            raise BuildFailed(f"error: not compiled after {timeout.timeout:.0f} s") from timeout
+        except OSError as error:
+            raise EnvironmentUnusable(
+                f"the compiler '{self.zig}' cannot be started: {error.strerror}.",
+                "Reinstall it with: pip install --force-reinstall ziglang",
+            ) from error
+        if done.returncode:
+            raise BuildFailed(done.stderr or f"error: the compiler ended with {done.returncode}")
+
+    def _once(self, name: str, build: Callable[[Path], None]) -> Path:
+        """Build a file that all processes share, in one of them."""
+        found = self.cache.find(name)
+        if found is not None:
+            return found
+        with _locked(self.cache.directory / "toolchain.lock"):
+            found = self.cache.find(name)
+            try:
+                return found or self.cache.put(name, build)
+            except BuildFailed as failure:
+                raise EnvironmentUnusable(
+                    f"the Metal prelude does not compile: {failure.log.strip()[:2000]}",
+                    "Reinstall metal-foundry and ziglang.",
+                ) from failure
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@functools.cache
+def find_toolchain(cache: Path) -> Toolchain:
+    """The toolchain of this installation, building into the cache in this folder.
+
+    Raises:
+        EnvironmentUnusable: when `ziglang` is not installed or the cache cannot be written.
+    """
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or spec.origin is None:
+        raise EnvironmentUnusable(
+            "the package 'ziglang', which holds the compiler, is not installed.",
+            "Install it with: pip install ziglang",
+        )
+    version = importlib.metadata.version("ziglang")
+    digest = hashlib.sha256(repr((version, processor(), _FLAGS, MATH_FLAGS, _BOUNDS)).encode())
+    for path in sorted([*PRELUDE.rglob("*.h"), *PRELUDE.rglob("*.cpp")]):
+        digest.update(path.read_bytes())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    zig = Path(spec.origin).parent / "zig"
+    return Toolchain(zig, version, digest.hexdigest()[:32], BuildCache(cache))
+
+
+@functools.cache
+def processor() -> str:
+    """What `-march=native` depends on: architecture, model and features of the processor."""
+    kept = ("model name", "flags", "Features", "CPU implementer", "CPU part")
+    try:
+        text = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+        lines = [line for line in text.splitlines() if line.startswith(kept)]
+    except OSError:
+        lines = [platform.processor()]
+    return "\n".join([platform.machine(), sys.platform, *lines])
