@@ -1,0 +1,6 @@
+"""`python -m foundry`."""
+
+from foundry.cli import main
+
+if __name__ == "__main__":
+    main()

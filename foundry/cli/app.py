@@ -1,0 +1,182 @@
+"""One frame for every command line here: lazy commands, settings, errors, interrupts.
+
+1. `start` (the console script) runs an `Application`; a command's module is imported only when
+   that command is named.
+2. `foundry.toml` becomes click's default map, so: flags > `FOUNDRY_*` > `foundry.toml` > defaults.
+3. Whatever a command raises leaves as one line on stderr and an exit code: 0 done, 1 failed,
+   2 usage, 3 environment not usable, 4 kernel rejected, 130 interrupted. A command may also
+   return its exit code. `--debug` shows the traceback.
+4. Every command is safe to repeat, so an interrupt prints the command that was given.
+
+Owned elsewhere: what an exception means (`failures`), shared options (`options`), the settings
+file (`foundry.config`), tables and JSON (`output`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from foundry import config
+from foundry.cli.failures import INTERRUPTED, explain
+from foundry.errors import UsageError, unknown
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are `module:attribute` texts until they are needed."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = dict(lazy)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order given, none loaded."""
+        return [*self.lazy, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load the module of one command."""
+        target = self.lazy.get(cmd_name)
+        if target is None:
+            return super().get_command(ctx, cmd_name)
+        module, attribute = target.split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+class Application(LazyGroup):
+    """The root group: reads settings, and turns every failure into one line and an exit code."""
+
+    def __init__(self, *, settings_table: str | None = None, **kwargs: Any) -> None:
+        """Take the arguments of `LazyGroup`.
+
+        Args:
+            settings_table: Table of `foundry.toml` that holds this program's command tables;
+                None: the top level. It also joins the environment prefix.
+            kwargs: Passed on.
+        """
+        prefix = f"FOUNDRY_{settings_table.upper()}" if settings_table else "FOUNDRY"
+        kwargs.setdefault("context_settings", {}).setdefault("auto_envvar_prefix", prefix)
+        kwargs["context_settings"].setdefault("help_option_names", ["-h", "--help"])
+        kwargs.setdefault("no_args_is_help", True)
+        super().__init__(**kwargs)
+        self.settings_table = settings_table
+        click.version_option(package_name="metal-foundry", prog_name=self.name)(self)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and give it the defaults that `foundry.toml` holds for it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name and command and ctx.default_map is None:
+            settings = config.read()
+            known = self.list_commands(ctx)
+            table = config.command_table(settings, self.settings_table, known, name)
+            ctx.default_map = {name: _defaults(settings, command, table, name)}
+        return name, command, rest
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run and exit; with `standalone_mode=False` errors are left to the caller."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        given = list(sys.argv[1:] if args is None else args)
+        program = prog_name or self.name or "foundry"
+        run = super().main
+        sys.exit(
+            _guarded(
+                lambda: run(given, program, complete_var, standalone_mode=False, **extra),
+                shlex.join([program, *given]),
+                debug="--debug" in given or bool(os.environ.get("FOUNDRY_DEBUG")),
+            )
+        )
+
+
+def _defaults(
+    settings: config.Settings, command: click.Command, table: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    if not isinstance(command, click.Group):
+        return config.option_defaults(settings, table, where, _flags(command))
+    context = click.Context(command)
+    known = command.list_commands(context)
+    for key in table:
+        if key not in known:
+            raise UsageError(f"{settings.path}: {unknown(f'command of [{where}]', key, known)}")
+    members = {name: command.get_command(context, name) for name in known}
+    return {
+        name: _defaults(settings, member, table.get(name, {}), f"{where}.{name}")
+        for name, member in members.items()
+        if member is not None
+    }
+
+
+def _flags(command: click.Command) -> dict[str, str]:
+    """Parameter name by flag without dashes, of what a settings file may hold."""
+    return {
+        flag.lstrip("-"): parameter.name
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and parameter.name and parameter.expose_value
+        for flag in parameter.opts
+    }
+
+
+def _guarded(run: Callable[[], Any], command_line: str, *, debug: bool) -> int:
+    """Call `run`; the exit code, after one line on stderr for whatever it raised."""
+    try:
+        result = run()
+        sys.stdout.flush()
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; everything committed is kept", err=True)
+        click.echo(f"resume: {command_line}", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe left (`foundry list | head -1`); Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        failure = explain(error)
+        click.echo(f"error: {failure.message}", err=True)
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            click.echo(f"try: {error.ctx.command_path} --help", err=True)
+        return failure.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def start(target: str) -> NoReturn:
+    """Run the application named `module:attribute` as a console script; never returns."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        module, attribute = target.split(":")
+        application: Application = getattr(importlib.import_module(module), attribute)
+        application.main(prog_name=_program(application.name or "foundry"))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    raise AssertionError("Application.main exits")
+
+
+def _program(name: str) -> str:
+    run_as_module = Path(sys.argv[0]).name == "__main__.py"
+    return f"python -m {name}" if run_as_module else name
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    """SIGTERM ends a run as Ctrl-C does: rows kept, workers stopped."""
+    raise KeyboardInterrupt

@@ -1,0 +1,21 @@
+"""The commands of `foundry`, by name; each lives in a file of its own and loads when named."""
+
+from __future__ import annotations
+
+from foundry.cli.app import Application
+
+application = Application(
+    name="foundry",
+    lazy={
+        "run": "foundry.cli.run:command",
+        "list": "foundry.cli.listing:command",
+        "verify": "foundry.cli.verify:command",
+        "bench": "foundry.cli.bench:command",
+        "report": "foundry.cli.report:command",
+        "export": "foundry.cli.export:command",
+        "export-sft": "foundry.cli.export_sft:command",
+        "catalog": "foundry.cli.catalog:command",
+        "doctor": "foundry.cli.doctor:command",
+    },
+    help="Build, prove, time and ship Metal kernels for MLX, on any machine.",
+)

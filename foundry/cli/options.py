@@ -1,0 +1,244 @@
+"""Options and parameter types that several commands share."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from foundry.errors import unknown
+
+F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[F], F]
+
+
+class Name(click.ParamType[str, str]):
+    """One of the names a registry knows; anything else is answered with the nearest."""
+
+    def __init__(self, kind: str, known: Callable[[], Iterable[str]]) -> None:
+        self.name = kind
+        self._known = known
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, when it is known."""
+        known = tuple(self._known())
+        if value not in known:
+            raise unknown(self.name, str(value), known)
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The known names that go on from here."""
+        return [CompletionItem(name) for name in self._known() if name.startswith(incomplete)]
+
+
+class Names(click.ParamType[tuple[str, ...], tuple[str, ...]]):
+    """Several such names, comma-separated; each once, in the order given."""
+
+    def __init__(self, kind: str, known: Callable[[], Iterable[str]]) -> None:
+        self.name = f"{kind},..."
+        self._one = Name(kind, known)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Names from text with commas, or from a list of a settings file."""
+        parts = value.split(",") if isinstance(value, str) else list(value)
+        names = dict.fromkeys(str(part).strip() for part in parts)
+        found = tuple(self._one.convert(name, param, ctx) for name in names if name)
+        if not found:
+            self.fail("give at least one name", param, ctx)
+        return found
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The same, for the name after the last comma."""
+        head, comma, last = incomplete.rpartition(",")
+        items = self._one.shell_complete(ctx, param, last)
+        return [CompletionItem(f"{head}{comma}{item.value}") for item in items]
+
+
+class Duration(click.ParamType[float, float]):
+    """A time span as seconds: `90`, `90s`, `5m`, `1.5h`."""
+
+    name = "duration"
+    _unit_s = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self._positive(float(value), value, param, ctx)
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(value).strip())
+        if match is None:
+            self.fail(f"'{value}' is no duration; write 90s, 5m or 1.5h", param, ctx)
+        return self._positive(float(match[1]) * self._unit_s[match[2]], value, param, ctx)
+
+    def _positive(
+        self,
+        seconds: float,
+        value: object,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        if not 0 < seconds < float("inf"):
+            self.fail(f"'{value}' must be more than 0 seconds", param, ctx)
+        return seconds
+
+
+def known_ops() -> Iterable[str]:
+    """Names of all ops, users' own included."""
+    from ops import registry
+
+    return registry.all_ops()
+
+
+def known_templates() -> Iterable[str]:
+    """Names of all templates, users' own included."""
+    from templates import registry
+
+    return registry.all_templates()
+
+
+def known_devices() -> Iterable[str]:
+    """What `--device` takes."""
+    from foundry import engines
+
+    return engines.names()
+
+
+def known_dtypes() -> Iterable[str]:
+    """Every dtype some op supports."""
+    from ops import registry, spec
+
+    return spec.dtypes_of(tuple(registry.all_ops().values()))
+
+
+OP = Name("op", known_ops)
+OPS = Names("op", known_ops)
+DTYPE = Name("dtype", known_dtypes)
+DTYPE_LIST = Names("dtype", known_dtypes)
+TEMPLATES = Names("template", known_templates)
+DURATION = Duration()
+
+
+def db_option(function: F) -> F:
+    """`--db`, as an SQLAlchemy URL or a path; the value is a URL, or None for the default."""
+    return click.option(
+        "--db",
+        envvar="FOUNDRY_DB",
+        metavar="URL",
+        callback=_url,
+        help="Database: a path or any SQLAlchemy URL.  [default: runs/foundry.db]",
+        show_envvar=True,
+    )(function)
+
+
+def device_option(function: F) -> F:
+    """`--device auto|metal|cuda|cpu`."""
+    return click.option(
+        "--device",
+        type=Name("device", known_devices),
+        default="auto",
+        show_default=True,
+        envvar="FOUNDRY_DEVICE",
+        show_envvar=True,
+        metavar="auto|metal|cuda|cpu",
+        help="Where kernels run; auto takes Metal where it works, else the CPU.",
+    )(function)
+
+
+def seed_option(function: F) -> F:
+    """`--seed`, of every random choice and of the inputs."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, 2**31 - 1),
+        default=0,
+        show_default=True,
+        envvar="FOUNDRY_SEED",
+        show_envvar=True,
+        help="Seed of every random choice and of the inputs.",
+    )(function)
+
+
+def json_option(function: F) -> F:
+    """`--json`: standard output carries one JSON document and nothing else."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON document on standard output."
+    )(function)
+
+
+def debug_option(function: F) -> F:
+    """`--debug`, read by the application before the command runs."""
+    return click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        help="Show the traceback of an error.",
+    )(function)
+
+
+def user_code_options(function: F) -> F:
+    """`--op-file` and `--templates`: ops and templates from users' own files.
+
+    Both are published through their environment variables, so that worker processes see them.
+    """
+    function = click.option(
+        "--templates",
+        "template_folders",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        multiple=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_publish("FOUNDRY_TEMPLATES"),
+        help="Folder with templates of your own (repeatable).  [env var: FOUNDRY_TEMPLATES]",
+    )(function)
+    return click.option(
+        "--op-file",
+        "op_files",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        multiple=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_publish("FOUNDRY_OPS"),
+        help="Python file with ops of your own (repeatable).  [env var: FOUNDRY_OPS]",
+    )(function)
+
+
+def _publish(
+    variable: str,
+) -> Callable[[click.Context, click.Parameter, tuple[Path, ...]], tuple[Path, ...]]:
+    """A callback that adds the paths to `variable` for as long as the command runs."""
+
+    def publish(
+        ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]
+    ) -> tuple[Path, ...]:
+        if paths and not ctx.resilient_parsing:
+            before = os.environ.get(variable)
+            parts = [*([before] if before else []), *(str(path.resolve()) for path in paths)]
+            os.environ[variable] = os.pathsep.join(parts)
+            ctx.call_on_close(lambda: _restore(variable, before))
+        return paths
+
+    return publish
+
+
+def _restore(variable: str, before: str | None) -> None:
+    if before is None:
+        os.environ.pop(variable, None)
+    else:
+        os.environ[variable] = before
+
+
+def _url(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is None or "://" in value:
+        return value
+    return f"sqlite:///{value}"

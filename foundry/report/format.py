@@ -1,0 +1,60 @@
+"""How figures are written, in tables and in live lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+STATUS_ORDER = (
+    "faster",
+    "correct",
+    "wrong_result",
+    "build_error",
+    "invalid",
+    "sanitizer_error",
+    "timeout",
+    "crash",
+    "rejected",
+)
+
+
+def latency(us: float | None) -> str:
+    """Microseconds with three significant digits: `8.24`, `82.4`, `1,240`; `-` for None."""
+    if us is None:
+        return "-"
+    if us >= 100:
+        return f"{us:,.0f}"
+    return f"{us:.1f}" if us >= 10 else f"{us:.2f}"
+
+
+def ratio(speedup: float | None) -> str:
+    """A speedup: `1.43x`; `-` for None."""
+    return "-" if speedup is None else f"{speedup:.2f}x"
+
+
+def interval(speedup: float | None, low: float | None, high: float | None) -> str:
+    """A speedup with its 95 % interval: `1.43x [1.38, 1.47]`."""
+    if speedup is None or low is None or high is None:
+        return ratio(speedup)
+    return f"{ratio(speedup)} [{low:.2f}, {high:.2f}]"
+
+
+def duration(seconds: float) -> str:
+    """A time span: `8s`, `2m05s`, `1h04m`."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def statuses(counts: Mapping[str, int]) -> str:
+    """Counts by status, best first: `faster 3, correct 12, wrong_result 1`."""
+    known = [name for name in STATUS_ORDER if counts.get(name)]
+    other = sorted(name for name in counts if name not in STATUS_ORDER and counts[name])
+    return ", ".join(f"{name} {counts[name]}" for name in (*known, *other)) or "none"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 kernel`, `3 kernels`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

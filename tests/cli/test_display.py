@@ -1,0 +1,113 @@
+"""Progress: plain lines, the live table, figures."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+
+import pytest
+
+from foundry.report.display import PlainDisplay, Progress, TaskProgress, open_display, totals
+from foundry.report.format import duration, interval, latency, statuses
+from foundry.report.table import Column, table
+
+SOFTMAX = TaskProgress(
+    "softmax float32",
+    workload="smollm2-135m decode",
+    baseline_us=117.4,
+    best_us=82.06,
+    speedup=1.431,
+    speedup_low=1.38,
+    speedup_high=1.472,
+    statuses={"correct": 2, "faster": 1, "wrong_result": 1},
+)
+PROGRESS = Progress((SOFTMAX,), done=4, budget=40, fresh=4)
+
+
+def test_plain_lines_count_and_carry_no_escape_codes() -> None:
+    stream = io.StringIO()
+    with open_display("softmax on cpu", stream=stream) as display:
+        display.event("before anything is known")
+        display.update(PROGRESS)
+        display.event("softmax row_simd threads=32: faster")
+    assert stream.getvalue().splitlines() == [
+        "softmax on cpu",
+        "before anything is known",
+        "[ 4/40] softmax row_simd threads=32: faster",
+    ]
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [48, 60, 80, 140])
+def test_the_live_table_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    from foundry.report.terminal import TerminalDisplay
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    display = open_display("t", stream=_Terminal(), clock=iter(range(100)).__next__)
+    assert isinstance(display, TerminalDisplay)
+    display.update(PROGRESS)
+    display.event("softmax row_simd threads=32: " + "long " * 40)
+    console = Console(width=columns, file=io.StringIO(), record=True)
+    console.print(display.render())
+    shown = console.export_text()
+    assert max(len(line) for line in shown.splitlines()) <= columns
+    assert "82.1" in shown
+    assert ("smollm2-135m decode" in shown) == (columns == 140)
+    if columns >= 80:
+        assert "1.43x [1.38, 1.47]" in shown
+
+
+def test_a_terminal_without_colour_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = _Terminal()
+    with open_display("title", stream=stream) as display:
+        display.update(PROGRESS)
+    assert "1.43x" in stream.getvalue()
+    assert "\x1b[32m" not in stream.getvalue()
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(open_display("t", stream=_Terminal()), PlainDisplay)
+
+
+def test_a_real_terminal_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as stream:
+        assert not isinstance(open_display("t", stream=stream), PlainDisplay)
+    os.close(leader)
+
+
+def test_totals_show_rate_time_left_and_money() -> None:
+    line = totals(Progress((), 10, 40, fresh=10, cost_usd=0.031, tokens=12345), elapsed_s=5.0)
+    assert line == "10/40 · 2.0/s · 5s, 15s left · 12,345 tokens · $0.03"
+    assert totals(Progress((), 0, time_budget_s=60), 5.0) == "0 · 5s, 55s left"
+
+
+def test_steps_found_in_the_database_do_not_flatter_the_rate() -> None:
+    assert "1.0/s" in totals(Progress((), done=35, budget=40, fresh=5), elapsed_s=5.0)
+
+
+def test_figures() -> None:
+    assert [latency(v) for v in (None, 1.234, 82.06, 1240.4)] == ["-", "1.23", "82.1", "1,240"]
+    assert [duration(v) for v in (8.9, 125, 3899)] == ["8s", "2m05s", "1h04m"]
+    assert interval(1.4, None, None) == "1.40x"
+    assert statuses({"wrong_result": 1, "faster": 2, "correct": 0}) == "faster 2, wrong_result 1"
+
+
+def test_tables_align_and_shorten_elastic_columns() -> None:
+    columns = [Column("name", elastic=True), Column("us", right=True)]
+    rows = [["a-long-name-of-a-kernel", "1.0"], ["b", "100.0"]]
+    assert table(columns, rows, None).splitlines()[1] == "a-long-name-of-a-kernel    1.0"
+    narrow = table(columns, rows, 20).splitlines()
+    assert narrow == ["name              us", "a-long-name-…    1.0", "b              100.0"]
