@@ -51,6 +51,14 @@ _FLAGS = (
     "-fno-asynchronous-unwind-tables",
     "-fvisibility=hidden",
     "-fdeclspec",
+    # Code placement may copy a call into both arms of a branch; threads would then wait at
+    # different return addresses of one barrier.
+    "-mllvm",
+    "-tail-dup-placement=0",
+    "-mllvm",
+    "-disable-tail-duplicate",
+    "-mllvm",
+    "-disable-early-taildup",
     "-nostdinc",
     "-w",
 )
