@@ -1,29 +1,39 @@
 """Finds ops: one module of `ops.families` per family, entry points, and users' own files.
 
-Every module-level `Op` of a family module is registered; adding an op edits one file.
+1. Every module-level `Op` of a family module is registered; adding an op edits one file.
+2. An installed package adds ops through the entry point group `metal_foundry.ops`: each entry is
+   an `Op` or a module that holds some.
+3. A user's file adds ops when `FOUNDRY_OPS` names it, or through `load_file`.
+
+Ops from outside are held to `validation.check` when they are read. No two ops share a name.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import os
 import pkgutil
-from collections.abc import Iterator, Mapping
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 from ops import families
-from ops.errors import UsageError, unknown
+from ops.errors import EnvironmentUnusable, UsageError, unknown
 from ops.spec import Op
+from ops.validation import check
 
 ENTRY_POINT_GROUP = "metal_foundry.ops"
 FILES_VARIABLE = "FOUNDRY_OPS"
 """Environment variable: paths of op files, separated as in PATH."""
 
-_loaded: dict[str, Op] = {}
+_loaded: dict[str, Path] = {}
+"""File of each op that came in through `load_file`."""
 
 
 def get(name: str) -> Op:
@@ -39,59 +49,129 @@ def get(name: str) -> Op:
 
 
 def all_ops() -> Mapping[str, Op]:
-    """Every op by name: built in, from entry points, from files."""
-    return {**_builtin(), **_from_environment(os.environ.get(FILES_VARIABLE, "")), **_loaded}
+    """Every op by name: built in, from entry points, from files.
+
+    Raises:
+        UsageError: A file of `FOUNDRY_OPS` that does not load, or a name used twice.
+        EnvironmentUnusable: An installed package whose entry point does not load.
+    """
+    return _union(os.environ.get(FILES_VARIABLE, ""), frozenset(_loaded.values()))
 
 
 def load_file(path: Path) -> tuple[Op, ...]:
     """Register every `Op` of a Python file and return them.
 
     Raises:
-        UsageError: The file is missing, does not run, defines no op, or redefines a built-in one.
+        UsageError: The file is missing, does not run, defines no op, breaks a rule, or uses the
+            name of another op.
     """
-    ops = _ops_of_file(path.resolve())
-    _loaded.update({op.name: op for op in ops})
+    file = path.resolve()
+    ops = _ops_of_file(file)
+    _union(os.environ.get(FILES_VARIABLE, ""), frozenset({*_loaded.values(), file}))
+    _loaded.update({op.name: file for op in ops})
     return ops
 
 
+def file_of(name: str) -> Path | None:
+    """The user's file that defines an op, from which another process can load it.
+
+    None for ops that every process finds: built in, or from an entry point.
+    """
+    for file in _files(os.environ.get(FILES_VARIABLE, ""), frozenset(_loaded.values())):
+        if any(op.name == name for op in _ops_of_file(file)):
+            return file
+    return None
+
+
 @cache
-def _builtin() -> Mapping[str, Op]:
+def _union(paths: str, loaded: frozenset[Path]) -> Mapping[str, Op]:
+    found = dict(_installed())
+    for file in _files(paths, loaded):
+        _add(found, _ops_of_file(file), str(file))
+    return MappingProxyType(found)
+
+
+def _files(paths: str, loaded: frozenset[Path]) -> tuple[Path, ...]:
+    named = [Path(p).resolve() for p in paths.split(os.pathsep) if p]
+    return tuple(dict.fromkeys([*named, *sorted(loaded)]))
+
+
+@cache
+def _installed() -> Mapping[str, Op]:
     found: dict[str, Op] = {}
     for info in pkgutil.iter_modules(families.__path__):
         module = importlib.import_module(f"{families.__name__}.{info.name}")
-        found.update({op.name: op for op in _ops_of(module)})
+        _add(found, _ops_of(module), module.__name__)
     for point in entry_points(group=ENTRY_POINT_GROUP):
-        found.update({op.name: op for op in _ops_of(point.load())})
-    return found
+        _add(found, _ops_of_entry_point(point), f"entry point '{point.name}'")
+    return MappingProxyType(found)
+
+
+def _add(found: dict[str, Op], ops: Iterable[Op], source: str) -> None:
+    for op in ops:
+        if found.setdefault(op.name, op) is not op:
+            raise UsageError(f"{source} defines '{op.name}', which exists; choose a new name")
+
+
+def _ops_of_entry_point(point: EntryPoint) -> tuple[Op, ...]:
+    package = point.dist.name if point.dist else "the package"
+    try:
+        ops = tuple(_ops_of(point.load()))
+        for op in ops:
+            check(op)
+    except Exception as error:
+        raise EnvironmentUnusable(
+            f"{package} names the ops '{point.value}', which do not load: {_said(error)}.",
+            f"Correct, upgrade or uninstall {package}.",
+        ) from error
+    return ops
 
 
 @cache
-def _from_environment(paths: str) -> Mapping[str, Op]:
-    files = [Path(p) for p in paths.split(os.pathsep) if p]
-    return {op.name: op for file in files for op in _ops_of_file(file.resolve())}
+def _ops_of_file(file: Path) -> tuple[Op, ...]:
+    module = _run_file(file)
+    known = set(map(id, _installed().values()))
+    # An op that the file imports, to build on its oracle or cases, is not the file's own.
+    ops = tuple(op for op in _ops_of(module) if id(op) not in known)
+    if not ops:
+        raise UsageError(f"{file} defines no Op at module level; see docs/add-an-op.md")
+    for op in ops:
+        try:
+            check(op)
+        except UsageError as error:
+            raise UsageError(f"{file}: {error}") from None
+    return ops
 
 
-@cache
-def _ops_of_file(path: Path) -> tuple[Op, ...]:
-    spec = importlib.util.spec_from_file_location(f"user_ops_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise UsageError(f"cannot load ops from {path}: not a Python file; give the path of a .py")
+def _run_file(file: Path) -> ModuleType:
+    name = f"foundry_user_ops_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise UsageError(f"cannot load ops from {file}: not a Python file; give the path of a .py")
     module = importlib.util.module_from_spec(spec)
+    # Dataclasses and `inspect` look a module up by its name.
+    sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UsageError(f"cannot load ops from {path}: {type(error).__name__}: {error}") from error
-    ops = tuple(_ops_of(module))
-    if not ops:
-        raise UsageError(f"{path} defines no Op at module level; see docs/add-an-op.md")
-    for op in ops:
-        if op.name in _builtin():
-            raise UsageError(f"{path} defines '{op.name}', which exists already; choose a new name")
-    return ops
+        del sys.modules[name]
+        raise UsageError(f"cannot load ops from {file}: {_said(error, file)}") from error
+    return module
+
+
+def _said(error: Exception, file: Path | None = None) -> str:
+    """The error in words, with the line of the user's file it came from."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+    where = f"line {lines[-1]}: " if lines else ""
+    return f"{where}{type(error).__name__}: {error}"
 
 
 def _ops_of(source: ModuleType | Op) -> Iterator[Op]:
     if isinstance(source, Op):
         yield source
         return
-    yield from (value for value in vars(source).values() if isinstance(value, Op))
+    seen: set[int] = set()
+    for value in vars(source).values():
+        if isinstance(value, Op) and id(value) not in seen:
+            seen.add(id(value))
+            yield value

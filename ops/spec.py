@@ -136,12 +136,24 @@ class Op:
         for condition in self.constraints:
             if not holds(condition, axes):
                 raise UsageError(f"{self.name}: {condition} does not hold for {axes}")
-        return Workload(self.name, axes, dtype, {**self.params, **case.params}, case.label)
+        params = {name: self._value(case, name) for name in self.params}
+        return Workload(self.name, axes, dtype, params, case.label)
 
     def workloads(self, cases: CaseSet, dtype: str) -> tuple[Workload, ...]:
         """All visible, hidden or bench workloads in one dtype."""
         chosen: tuple[Case, ...] = getattr(self, cases)
         return tuple(self.workload(case, dtype) for case in chosen)
+
+    def _value(self, case: Case, name: str) -> Scalar:
+        default = self.params[name]
+        value = case.params.get(name, default)
+        if (
+            isinstance(value, bool) is not isinstance(default, bool)
+            or type(default)(value) != value
+        ):
+            kind = type(default).__name__
+            raise UsageError(f"{self.name}: parameter '{name}' is {value!r}; give a {kind}")
+        return type(default)(value)
 
     def _size(self, case: Case, name: str) -> int:
         if name not in case.axes:

@@ -21,8 +21,8 @@ HIDDEN = (
 BENCH = (
     labelled("rows cols", "smollm2-135m decode", 1, 576),
     labelled("rows cols", "qwen3-0.6b decode", 1, 1024, eps=1e-6),
-    labelled("rows cols", "llama-3.2-1b decode", 1, 2048),
     labelled("rows cols", "qwen3-0.6b decode, query norm", 16, 128, eps=1e-6),
+    labelled("rows cols", "llama-3.2-1b decode", 1, 2048),
     labelled("rows cols", "llama-3.2-1b decode, batch 8", 8, 2048),
     labelled("rows cols", "smollm2-135m prefill 128", 128, 576),
     labelled("rows cols", "qwen3-0.6b prefill 512", 512, 1024, eps=1e-6),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import ops
 from ops.expressions import evaluate
-from ops.spec import Op, Workload, dtype_of, shape_of
+from ops.spec import Case, Op, Workload, dtype_of, shape_of
 
 NUMPY = {
     "float32": np.dtype(np.float32),
@@ -85,3 +85,37 @@ def test_baselines_agree_with_the_oracle(op: Op, dtype: str) -> None:
                 assert ratio <= allowed(op, workload, name == first), (
                     f"{workload.id} {name}: {tensor.name} is off by {ratio:.1f} ulp"
                 )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_topk_baselines_on_ties(dtype: str) -> None:
+    op = ops.get("topk")
+    for index, workload in enumerate(
+        (*op.workloads("visible", dtype), *op.workloads("hidden", dtype))
+    ):
+        rng = np.random.default_rng(index)
+        shape = shape_of(op.inputs[0], workload)
+        x = np.array([-1.0, -0.0, 0.0, 0.5])[rng.integers(0, 4, shape)].astype(NUMPY[dtype])
+        values, indices = expected(op, workload, {"x": x})
+        for name, baseline in op.baselines.items():
+            got_values, got_indices = (from_mlx(y) for y in baseline({"x": to_mlx(x)}, workload))
+            np.testing.assert_array_equal(got_values, values, err_msg=f"{workload.id} {name}")
+            picked = np.take_along_axis(x.astype(np.float64), got_indices, axis=-1)
+            np.testing.assert_array_equal(picked, values, err_msg=f"{workload.id} {name}")
+            if name == next(iter(op.baselines)):
+                np.testing.assert_array_equal(got_indices, indices, err_msg=workload.id)
+
+
+def test_oracles_survive_extremes() -> None:
+    """The largest float32 in a row neither overflows nor warns where the formula is finite."""
+    huge = np.array([[-3e38, -1e4, -1.0, 0.0, 1.0, 1e4, 3e38]])
+    case = Case({"rows": 1, "cols": 7})
+    for name, want in (
+        ("softmax", [0, 0, 0, 0, 0, 0, 1]),
+        ("silu", [0, 0, -0.2689414213699951, 0, 0.7310585786300049, 1e4, 3e38]),
+        ("rms_norm", [-1, 0, 0, 0, 0, 0, 1]),
+    ):
+        op = ops.get(name)
+        inputs = {"x": huge, "weight": np.full(7, np.sqrt(2 / 7))}
+        (got,) = op.oracle(inputs, op.workload(case, "float32"))
+        np.testing.assert_allclose(got, [want], rtol=1e-12, atol=1e-30)

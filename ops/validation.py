@@ -1,0 +1,158 @@
+"""Holds a declared `Op` to the rules, so that a slip is met where it was written.
+
+Names and expressions, the models, the case sets. Whether the oracle is right is another question:
+`foundry.testing.op_contract` answers it.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from ops.errors import UsageError
+from ops.expressions import ExpressionError, names_in
+from ops.spec import DTYPE_BYTES, FLOAT_DTYPES, Case, Op, Tensor, bytes_moved, flops, shape_of
+
+# Words of C++ and of the Metal Shading Language that a body cannot use as a variable.
+_METAL_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    alignas alignof auto bfloat bool break case catch char class const constant constexpr continue
+    decltype default delete device do double else enum explicit extern false float for fragment
+    friend goto half if inline int int16_t int32_t int64_t int8_t kernel long mesh metal mutable
+    namespace new noexcept nullptr operator private protected public register return short signed
+    simd_size sizeof static static_assert static_cast struct switch template this thread threadgroup
+    throw true try typedef typename uint uint16_t uint32_t uint64_t uint8_t union unsigned using
+    vertex virtual void volatile while T
+    """,
+    )
+)
+_GENERATED = re.compile(r".*_(shape|strides|ndim)")
+_DOMAIN = re.compile(r"real|unit|positive|index\s*<\s*(?P<bound>.+)")
+
+
+def check(op: Op) -> None:
+    """Hold an op to the rules.
+
+    Raises:
+        UsageError: The first rule that is broken: what, which value, what is allowed.
+    """
+    for problem in problems(op):
+        raise UsageError(f"op '{op.name}': {problem}")
+
+
+def problems(op: Op) -> Iterator[str]:
+    """Every broken rule, in words; later ones may follow from earlier ones."""
+    yield from _names(op)
+    for tensor in (*op.inputs, *op.outputs):
+        yield from _tensor(tensor, op, is_output=tensor in op.outputs)
+    yield from _models(op)
+    yield from _functions(op)
+    yield from _case_sets(op)
+
+
+def _names(op: Op) -> Iterator[str]:
+    if not op.name.isidentifier() or op.name != op.name.lower():
+        yield f"the name must be a lower-case identifier, got '{op.name}'"
+    variables = [*(t.name for t in (*op.inputs, *op.outputs)), *op.params, *op.axes]
+    for name, count in Counter(variables).items():
+        if count > 1:
+            yield f"'{name}' names {count} things; axes, tensors and parameters share one space"
+        if not name.isascii() or not name.isidentifier() or keyword.iskeyword(name):
+            yield f"'{name}' is not an identifier"
+        elif name in _METAL_WORDS or name.startswith("__") or name == "itemsize":
+            yield f"'{name}' is a word of Metal or of the registry; choose another name"
+        elif _GENERATED.fullmatch(name):
+            yield f"'{name}' ends as the names MLX generates for shapes and strides do"
+    if not op.inputs or not op.outputs:
+        yield "an op has at least one input and one output"
+
+
+def _tensor(tensor: Tensor, op: Op, *, is_output: bool) -> Iterator[str]:
+    for dimension in tensor.shape:
+        yield from _expression(dimension, op.axes, f"shape of {tensor.name}")
+    if tensor.dtype != "T" and tensor.dtype not in DTYPE_BYTES:
+        yield f"{tensor.name} has dtype '{tensor.dtype}'; give T or one of {', '.join(DTYPE_BYTES)}"
+    domain = _DOMAIN.fullmatch(tensor.domain)
+    if domain is None:
+        yield f"{tensor.name} has domain '{tensor.domain}'; give real, unit, positive or index < N"
+    elif domain["bound"]:
+        yield from _expression(domain["bound"], op.axes, f"domain of {tensor.name}")
+    is_integer = tensor.dtype not in ("T", *FLOAT_DTYPES)
+    if is_output and is_integer and tensor.match != "exact":
+        yield f"{tensor.name} is {tensor.dtype}: give match='exact'"
+    if tensor.match not in ("close", "exact"):
+        yield f"{tensor.name} has match '{tensor.match}'; give close or exact"
+
+
+def _models(op: Op) -> Iterator[str]:
+    yield from _expression(op.flops, op.axes, "flops")
+    yield from _expression(op.reduction, op.axes, "reduction")
+    if op.bytes is not None:
+        yield from _expression(op.bytes, (*op.axes, "itemsize"), "bytes")
+    for constraint in op.constraints:
+        yield from _expression(constraint, op.axes, "constraint")
+    for name, value in op.params.items():
+        if not isinstance(value, bool | int | float):
+            yield f"parameter '{name}' is {value!r}; give a number or a boolean"
+    if not op.dtypes:
+        yield "dtypes is empty"
+    for dtype in op.dtypes:
+        if dtype not in DTYPE_BYTES:
+            yield f"dtype '{dtype}' is not one of {', '.join(DTYPE_BYTES)}"
+
+
+def _expression(text: int | str, known: Iterable[str], where: str) -> Iterator[str]:
+    try:
+        unknown = names_in(text) - set(known)
+    except ExpressionError as error:
+        yield f"{where}: {error}"
+        return
+    for name in sorted(unknown):
+        yield f"{where} uses '{name}', which is no axis; axes: {', '.join(known)}"
+
+
+def _functions(op: Op) -> Iterator[str]:
+    if not callable(op.oracle):
+        yield "oracle is not a function"
+    if not op.baselines:
+        yield "baselines is empty; give at least one MLX expression a user would write today"
+    for name, function in op.baselines.items():
+        if not callable(function):
+            yield f"baseline '{name}' is not a function"
+    if not op.formula.strip():
+        yield "formula is empty; it is what a proposer reads"
+
+
+def _case_sets(op: Op) -> Iterator[str]:
+    if not op.dtypes:
+        return
+    ids: dict[str, list[str]] = {}
+    for kind, chosen in (("visible", op.visible), ("hidden", op.hidden), ("bench", op.bench)):
+        if not chosen:
+            yield f"there are no {kind} cases"
+        ids[kind] = []
+        for case in chosen:
+            try:
+                ids[kind].append(_identity(op, case))
+            except (UsageError, ExpressionError, TypeError) as error:
+                yield f"{kind} case {dict(case.axes)}: {error}"
+        for name, count in Counter(ids[kind]).items():
+            if count > 1:
+                yield f"{kind} lists {name} {count} times"
+    for name in sorted(set(ids["visible"]) & set(ids["hidden"])):
+        yield f"{name} is both visible and hidden"
+
+
+def _identity(op: Op, case: Case) -> str:
+    """The workload's text form, once every expression over it has a value."""
+    workload = op.workload(case, op.dtypes[0])
+    for tensor in (*op.inputs, *op.outputs):
+        if min(shape_of(tensor, workload), default=0) < 0:
+            raise UsageError(f"shape of {tensor.name} is {shape_of(tensor, workload)}")
+    if flops(op, workload) < 0 or bytes_moved(op, workload) < 0:
+        raise UsageError("flops or bytes are negative")
+    return workload.id

@@ -1,0 +1,128 @@
+"""Every rule of a declared op is broken once, and every built-in op keeps them all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import ops
+from ops import Case, Op, Tensor
+from ops.errors import UsageError
+from ops.expressions import evaluate
+from ops.spec import bytes_moved, flops, shape_of
+from ops.validation import check, problems
+
+ALL = list(ops.all_ops().values())
+OUT = Tensor("out", ("rows", "cols"))
+NEAR: Any = "near"
+
+
+@pytest.mark.parametrize("op", ALL, ids=lambda op: op.name)
+def test_built_in_ops_keep_the_rules(op: Op) -> None:
+    assert list(problems(op)) == []
+    assert all(case.label for case in op.bench), "a bench shape says where it comes from"
+    assert {"float32", "float16", "bfloat16"} <= set(op.dtypes)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"name": "Soft Max"}, "lower-case identifier"),
+        ({"axes": ("rows", "rows", "cols")}, "'rows' names 2 things"),
+        ({"inputs": (Tensor("rows", ("rows",)),)}, "'rows' names 2 things"),
+        ({"inputs": (Tensor("half", ("rows",)),)}, "'half' is a word of Metal"),
+        ({"inputs": (Tensor("T", ("rows",)),)}, "'T' is a word of Metal"),
+        ({"inputs": (Tensor("x_shape", ("rows",)),)}, "the names MLX generates"),
+        ({"inputs": (Tensor("x-1", ("rows",)),)}, "'x-1' is not an identifier"),
+        ({"inputs": ()}, "at least one input"),
+        ({"inputs": (Tensor("x", ("rows", "heads")),)}, "shape of x uses 'heads'"),
+        ({"inputs": (Tensor("x", ("rows * ",)),)}, "shape of x: .*not plain arithmetic"),
+        ({"inputs": (Tensor("x", ("rows - 1",)),)}, r"shape of x is \(-1,\)"),
+        ({"inputs": (Tensor("x", ("rows",), dtype="fp8"),)}, "dtype 'fp8'"),
+        ({"inputs": (Tensor("x", ("rows",), domain="angle"),)}, "domain 'angle'"),
+        ({"inputs": (Tensor("x", ("rows",), domain="index < v"),)}, "domain of x uses 'v'"),
+        ({"outputs": (replace(OUT, dtype="int32"),)}, "give match='exact'"),
+        ({"outputs": (replace(OUT, match=NEAR),)}, "match 'near'"),
+        ({"flops": "rows * depth"}, "flops uses 'depth'"),
+        ({"flops": "0 - 1"}, "flops or bytes are negative"),
+        ({"bytes": "rows * itemsize * k"}, "bytes uses 'k'"),
+        ({"reduction": "cols / 2"}, "reduction: .*not plain arithmetic"),
+        ({"constraints": ("cols % lanes == 0",)}, "constraint uses 'lanes'"),
+        ({"constraints": ("rows // cols >= 0",)}, "hidden case .* divides by zero"),
+        ({"constraints": ("cols > 4096",)}, "visible case .* does not hold"),
+        ({"params": {"eps": "small"}}, "parameter 'eps' is 'small'"),
+        ({"params": {"float": 1.0}}, "'float' is a word of Metal"),
+        ({"dtypes": ()}, "dtypes is empty"),
+        ({"dtypes": ("float8",)}, "dtype 'float8'"),
+        ({"baselines": {}}, "baselines is empty"),
+        ({"baselines": {"plain": 3}}, "'plain' is not a function"),
+        ({"oracle": None}, "oracle is not a function"),
+        ({"formula": " "}, "formula is empty"),
+        ({"hidden": ()}, "no hidden cases"),
+        ({"visible": (Case({"rows": 1}),)}, "axis 'cols' has no size"),
+        ({"visible": (Case({"rows": 1, "cols": -1}),)}, "sizes are >= 0"),
+        ({"visible": (Case({"rows": 1, "columns": 1}),)}, "unknown axis of softmax 'columns'"),
+        ({"visible": (Case({"rows": 1, "cols": 1}),) * 2}, "visible lists .* 2 times"),
+        ({"visible": ops.get("softmax").hidden}, "is both visible and hidden"),
+    ],
+)
+def test_a_broken_rule_is_named(change: dict[str, Any], said: str) -> None:
+    broken = replace(ops.get("softmax"), **change)
+    with pytest.raises(UsageError, match=f"op '.*': .*{said}"):
+        check(broken)
+
+
+def values(op: Op, cases: tuple[Case, ...], param: str) -> set[Any]:
+    return {{**op.params, **case.params}[param] for case in cases}
+
+
+@pytest.mark.parametrize("op", ALL, ids=lambda op: op.name)
+def test_a_kernel_that_knows_only_the_visible_fails(op: Op) -> None:
+    """Hidden workloads go where the visible ones do not, and parameters leave their defaults."""
+    for axis in op.axes:
+        visible = {case.axes[axis] for case in op.visible}
+        hidden = {case.axes[axis] for case in op.hidden}
+        assert hidden - visible, axis
+        assert max(hidden) > max(visible) or axis == "batch", axis
+    for param, default in op.params.items():
+        assert values(op, op.visible, param) - {default}, param
+        assert values(op, op.hidden, param) - values(op, op.visible, param), param
+
+
+@pytest.mark.parametrize("op", ALL, ids=lambda op: op.name)
+def test_hidden_shapes_are_adversarial(op: Op) -> None:
+    sizes = {size for case in op.hidden for size in case.axes.values()}
+    assert 0 in sizes, "an empty workload"
+    assert 1 in sizes
+    assert any(n % 2 and n % 3 and n % 5 and n > 5 for n in sizes), "nothing divides it"
+    assert any(n + 1 in (32, 64, 128, 256, 1024, 2048) for n in sizes), "a power of two less one"
+    assert any(n - 1 in (32, 64, 128, 256, 1024, 2048) for n in sizes), "a power of two and one"
+
+
+@pytest.mark.parametrize("op", ALL, ids=lambda op: op.name)
+def test_verification_is_small_and_bench_grows(op: Op) -> None:
+    dtype = op.dtypes[0]
+    for kind in ("visible", "hidden"):
+        for workload in op.workloads(kind, dtype):
+            assert bytes_moved(op, workload) <= 2**20, workload.id
+            assert flops(op, workload) <= 2**23, workload.id
+    work = [flops(op, w) for w in op.workloads("bench", dtype)]
+    assert work == sorted(work)
+    assert bytes_moved(op, op.workload(op.bench[0], dtype)) <= 2**21
+    assert len({w.label for w in op.workloads("bench", dtype)}) == len(op.bench)
+
+
+def test_models() -> None:
+    attention = ops.get("attention")
+    axes = dict.fromkeys(attention.axes, 1) | {"q_len": 3, "kv_len": 5, "head_dim": 2}
+    workload = attention.workload(Case(axes), "float16")
+    pairs = sum(1 for i in range(3) for j in range(5) if j <= i + 2)
+    assert flops(attention, workload) == 4 * pairs * 2
+    assert bytes_moved(attention, workload) == 2 * (3 + 5 + 5 + 3) * 2
+    assert evaluate(attention.reduction, workload.axes) == 7
+    topk = ops.get("topk")
+    workload = topk.workload(Case({"rows": 2, "cols": 10, "k": 3}), "bfloat16")
+    assert bytes_moved(topk, workload) == 2 * 10 * 2 + 2 * 3 * (2 + 4)
+    assert [shape_of(t, workload) for t in topk.outputs] == [(2, 3), (2, 3)]

@@ -1,0 +1,72 @@
+"""Workloads: unique text form, checked sizes and parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ops
+from ops import Case, Workload
+from ops.cases import cases, labelled
+from ops.errors import UsageError
+from ops.spec import dtypes_of, param_value
+
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@given(st.tuples(FLOATS, FLOATS), st.tuples(st.integers(0), st.integers(0)))
+def test_the_id_tells_workloads_apart(scales: tuple[float, float], sizes: tuple[int, int]) -> None:
+    first, second = (
+        Workload("op", {"n": n}, "float32", {"scale": s})
+        for n, s in zip(sizes, scales, strict=True)
+    )
+    assert (first.id == second.id) == (sizes[0] == sizes[1] and repr(scales[0]) == repr(scales[1]))
+
+
+def test_the_id_is_short_and_exact() -> None:
+    workload = Workload("op", {"n": 16777216}, "float16", {"eps": 1e-5, "offset": 3, "on": True})
+    assert workload.id == "op[n=16777216,eps=1e-05,offset=3,on=True]float16"
+    assert hash(workload) == hash(workload.id)
+
+
+@pytest.mark.parametrize(
+    ("case", "dtype", "said"),
+    [
+        (Case({"rows": 1, "cols": 2}), "float8", "unknown dtype 'float8'.*float16"),
+        (Case({"rows": 1, "cols": 2}, {"epsilon": 1.0}), "float32", "parameter of rms_norm.*eps"),
+        (Case({"rows": 1, "cols": 2}, {"eps": True}), "float32", "'eps' is True; give a float"),
+        (Case({"rows": 1}), "float32", "axis 'cols' has no size; give rows, cols"),
+    ],
+)
+def test_a_workload_is_checked(case: Case, dtype: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        ops.get("rms_norm").workload(case, dtype)
+
+
+def test_parameters_take_the_type_of_their_default() -> None:
+    rope = ops.get("rope")
+    axes = {"batch": 1, "heads": 1, "seq": 1, "head_dim": 2}
+    workload = rope.workload(Case(axes, {"base": 500000, "offset": 2.0}), "float32")
+    assert workload.params == {"base": 500000.0, "offset": 2}
+    assert [type(v) for v in workload.params.values()] == [float, int]
+    with pytest.raises(UsageError, match=r"'offset' is 2.5; give a int"):
+        rope.workload(Case(axes, {"offset": 2.5}), "float32")
+
+
+def test_the_oracle_sees_the_parameter_a_kernel_sees() -> None:
+    workload = ops.get("rms_norm").workload(Case({"rows": 1, "cols": 1}, {"eps": 0.1}), "float16")
+    assert param_value(workload, "eps") == float(np.float32(0.1)) != 0.1
+
+
+def test_case_sets() -> None:
+    assert cases("m n", (1, 2), (3, 4), scale=0.5) == (
+        Case({"m": 1, "n": 2}, {"scale": 0.5}),
+        Case({"m": 3, "n": 4}, {"scale": 0.5}),
+    )
+    assert labelled("n", "here", 5) == Case({"n": 5}, {}, "here")
+    for wrong in ((1,), (1, 2, 3)):
+        with pytest.raises(ValueError, match="argument"):
+            cases("m n", wrong)
+    assert list(dtypes_of(tuple(ops.all_ops().values()))) == ["float32", "float16", "bfloat16"]
