@@ -1,0 +1,38 @@
+"""The environment a worker starts with: what engines need, and nothing that is a secret."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+_PASSED = (
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LANG",
+    "LC_ALL",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "CUDA_HOME",
+    "CUDA_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "DEVELOPER_DIR",
+    "SDKROOT",
+    "XDG_CACHE_HOME",
+    "FOUNDRY_CACHE_DIR",
+    "FOUNDRY_OPS",
+)
+_FIXED = {
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONSAFEPATH": "1",
+    "PYTHONUNBUFFERED": "1",
+    "NO_COLOR": "1",
+}
+
+
+def clean_environment(source: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The few variables of `source` (default: this process's) that a worker may see."""
+    source = os.environ if source is None else source
+    return {name: source[name] for name in _PASSED if name in source} | _FIXED

@@ -1,0 +1,157 @@
+"""Messages between judge and worker: a JSON header and raw bytes, with lengths in front.
+
+`<magic u32> <header bytes u32> <payload bytes u64> header payload`. Nothing is ever unpickled, and
+the reader says how many bytes it is ready to take before any are read.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundry.engines.base import Arrays, numpy_dtype
+
+_PREFIX = struct.Struct("<IIQ")
+_MAGIC = 0x314D464D
+MAX_HEADER_BYTES = 64 << 20
+
+
+class FrameError(Exception):
+    """The other side closed the connection, or sent something that is no frame."""
+
+
+class FrameTimeout(Exception):
+    """The deadline passed before the whole frame was through."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message."""
+
+    header: dict[str, Any]
+    payload: memoryview
+
+
+class Channel:
+    """A stream socket that carries frames. Not for use by two threads at once."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def send(
+        self,
+        header: dict[str, Any],
+        buffers: Sequence[NDArray[Any]] = (),
+        deadline: float | None = None,
+    ) -> None:
+        """Write one frame; `deadline` is a `time.monotonic()` value.
+
+        Raises:
+            FrameTimeout: The other side did not take it in time.
+            FrameError: The other side is gone.
+        """
+        text = json.dumps(header).encode()
+        views = [_bytes_of(array) for array in buffers]
+        size = sum(len(view) for view in views)
+        self._write(memoryview(_PREFIX.pack(_MAGIC, len(text), size) + text), deadline)
+        for view in views:
+            self._write(view, deadline)
+
+    def receive(self, max_payload_bytes: int, deadline: float | None = None) -> Frame:
+        """Read one frame of at most `max_payload_bytes`.
+
+        Raises:
+            FrameTimeout: It was not through by the deadline.
+            FrameError: End of stream, not a frame, or larger than announced.
+        """
+        magic, header_size, size = _PREFIX.unpack(self._read(_PREFIX.size, deadline))
+        if magic != _MAGIC or header_size > MAX_HEADER_BYTES:
+            raise FrameError("the reply is not a frame")
+        if size > max_payload_bytes:
+            raise FrameError(f"the reply holds {size} bytes; at most {max_payload_bytes} expected")
+        try:
+            header = json.loads(bytes(self._read(header_size, deadline)))
+        except (ValueError, RecursionError):
+            raise FrameError("the header of the reply is not JSON") from None
+        if not isinstance(header, dict):
+            raise FrameError("the header of the reply is not an object")
+        return Frame(header, self._read(size, deadline))
+
+    def _write(self, data: memoryview, deadline: float | None) -> None:
+        try:
+            while data:
+                self._arm(deadline)
+                data = data[self._socket.send(data) :]
+        except TimeoutError:
+            raise FrameTimeout from None
+        except OSError as error:
+            raise FrameError(str(error)) from None
+
+    def _read(self, size: int, deadline: float | None) -> memoryview:
+        data = memoryview(bytearray(size))
+        done = 0
+        try:
+            while done < size:
+                self._arm(deadline)
+                count = self._socket.recv_into(data[done:])
+                if not count:
+                    raise FrameError("end of stream")
+                done += count
+        except TimeoutError:
+            raise FrameTimeout from None
+        except OSError as error:
+            raise FrameError(str(error)) from None
+        return data
+
+    def _arm(self, deadline: float | None) -> None:
+        if deadline is None:
+            self._socket.settimeout(None)
+            return
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise FrameTimeout
+        self._socket.settimeout(left)
+
+
+def describe(arrays: Arrays) -> list[list[Any]]:
+    """Header entry of named arrays: name, MLX dtype and shape of each."""
+    return [[name, dtype_name(a), list(a.shape)] for name, a in arrays.items()]
+
+
+def take(payload: memoryview, entries: Sequence[Sequence[Any]], offset: int) -> tuple[Arrays, int]:
+    """Arrays that `describe` announced, read from `payload` at `offset`; and the offset behind.
+
+    Raises:
+        FrameError: The payload is shorter than announced.
+    """
+    arrays: Arrays = {}
+    for name, dtype, shape in entries:
+        kind = numpy_dtype(dtype)
+        count = int(np.prod(shape, dtype=np.int64))
+        end = offset + count * kind.itemsize
+        if end > len(payload):
+            raise FrameError("the payload is shorter than its header says")
+        arrays[name] = np.frombuffer(payload[offset:end], dtype=kind).reshape(shape)
+        offset = end
+    return arrays, offset
+
+
+def dtype_name(array: NDArray[Any]) -> str:
+    """MLX name of an array's dtype."""
+    return {"bool": "bool_"}.get(array.dtype.name, array.dtype.name)
+
+
+def _bytes_of(array: NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data

@@ -1,0 +1,333 @@
+"""What a worker can be asked, and what may come back.
+
+A job goes out as a frame and comes back as a result of its own type, or as one of the failures that
+end a candidate: `Timeout`, `Crash`. A result is read against what the job asked for: the worker
+cannot choose how many bytes, samples or outputs the judge reads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from foundry.engines.base import (
+    Arrays,
+    BuildFailure,
+    Device,
+    Launch,
+    Program,
+    TensorSpec,
+    numpy_dtype,
+)
+from foundry.harness import frames
+from ops.spec import Workload
+
+
+@dataclass(frozen=True)
+class Timeout:
+    """Killed at its limit."""
+
+    limit_s: float
+
+
+@dataclass(frozen=True)
+class Crash:
+    """The worker died, raised, or broke the protocol."""
+
+    reason: str
+    signal: int | None = None
+
+
+Failure = Timeout | Crash
+
+
+class ReplyError(Exception):
+    """A reply that does not fit its job."""
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Ask for the device. Result: `Device`."""
+
+    kind: ClassVar[str] = "describe"
+    reply_bytes: ClassVar[int] = 0
+
+    def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+        """Header and buffers of the request."""
+        return {}, []
+
+    def decode(self, frame: frames.Frame) -> Device:
+        """The result in a reply."""
+        h = frame.header
+        return Device(str(h["kind"]), str(h["name"]), dict(h["fingerprint"]))
+
+
+@dataclass(frozen=True)
+class Build:
+    """Build programs, in parallel; they replace what the worker held. Result: one per program.
+
+    Programs of the same `group` differ in sizes alone, so the first of a group is built before the
+    others, which then find it in the engine's cache.
+    """
+
+    programs: tuple[Program, ...]
+    groups: tuple[int, ...]
+    keep: bool = False
+    """Add to what the worker holds instead of replacing it."""
+    kind: ClassVar[str] = "build"
+    reply_bytes: ClassVar[int] = 0
+
+    def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+        """Header and buffers of the request."""
+        programs = [encode_program(p) for p in self.programs]
+        return {"programs": programs, "groups": self.groups, "keep": self.keep}, []
+
+    def decode(self, frame: frames.Frame) -> tuple[BuildFailure | None, ...]:
+        """The result in a reply: None for a program that was built."""
+        found = frame.header["failures"]
+        if len(found) != len(self.programs):
+            raise ReplyError("wrong number of build results")
+        return tuple(None if f is None else BuildFailure(str(f[0]), int(f[1])) for f in found)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault that the screen found, in its own words; `line` is in the kernel file."""
+
+    message: str
+    line: int | None
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Let `screen` (`module:function`) examine a program on inputs. Result: its findings."""
+
+    screen: str
+    program: Program
+    inputs: Arrays
+    kind: ClassVar[str] = "screen"
+    reply_bytes: ClassVar[int] = 0
+
+    def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+        """Header and buffers of the request."""
+        header, buffers = encode_sets((self.inputs,))
+        return header | {"screen": self.screen, "program": encode_program(self.program)}, buffers
+
+    def decode(self, frame: frames.Frame) -> tuple[Finding, ...]:
+        """The result in a reply."""
+        return tuple(
+            Finding(str(message), None if line is None else int(line))
+            for message, line in frame.header["findings"]
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run a built program once per set of inputs. Result: the outputs of each."""
+
+    program: int
+    inputs: tuple[Arrays, ...]
+    outputs: tuple[TensorSpec, ...]
+    poison: bool = True
+    kind: ClassVar[str] = "run"
+
+    @property
+    def reply_bytes(self) -> int:
+        """Largest payload this job may come back with."""
+        return sum(size_of(t) for t in self.outputs) * len(self.inputs)
+
+    def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+        """Header and buffers of the request."""
+        header, buffers = encode_sets(self.inputs)
+        return header | {"program": self.program, "poison": self.poison}, buffers
+
+    def decode(self, frame: frames.Frame) -> tuple[Arrays, ...]:
+        """The result in a reply."""
+        return decode_sets(frame, len(self.inputs))
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Run MLX baselines of an op once per set of inputs. Result: outputs by baseline and set."""
+
+    op: str
+    op_file: str
+    workload: Workload
+    names: tuple[str, ...]
+    inputs: tuple[Arrays, ...]
+    outputs: tuple[TensorSpec, ...]
+    kind: ClassVar[str] = "baseline"
+
+    @property
+    def reply_bytes(self) -> int:
+        """Largest payload this job may come back with."""
+        # A baseline in the wrong dtype is found by the judge, so leave room for eight bytes each.
+        count = sum(math.prod(t.shape) for t in self.outputs)
+        return 8 * count * len(self.inputs) * len(self.names)
+
+    def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+        """Header and buffers of the request."""
+        header, buffers = encode_sets(self.inputs)
+        return header | encode_op(self.op, self.op_file, self.workload) | {
+            "names": self.names
+        }, buffers
+
+    def decode(self, frame: frames.Frame) -> dict[str, tuple[Arrays, ...]]:
+        """The result in a reply."""
+        sets = decode_sets(frame, len(self.inputs) * len(self.names))
+        count = len(self.inputs)
+        return {n: sets[i * count : (i + 1) * count] for i, n in enumerate(self.names)}
+
+
+@dataclass(frozen=True)
+class TimingPlan:
+    """How long to measure."""
+
+    blocks: int = 30
+    """A/B/B/A blocks, at most; each gives two pairs."""
+    min_blocks: int = 5
+    """Blocks measured even when the budget is spent."""
+    budget_s: float = 0.5
+    """Time for all blocks together."""
+    batch_us: float = 200.0
+    """Shortest stretch between two readings of the clock; calls are repeated to fill it."""
+    warm_up_s: float = 0.02
+
+
+@dataclass(frozen=True)
+class Time:
+    """Time a built program against a baseline, interleaved. Result: `Samples`.
+
+    Without a program the baseline is timed against the baseline `rival`.
+    """
+
+    program: int | None
+    op: str
+    op_file: str
+    workload: Workload
+    baseline: str
+    inputs: tuple[Arrays, ...]
+    outputs: tuple[TensorSpec, ...]
+    plan: TimingPlan = field(default_factory=TimingPlan)
+    rival: str | None = None
+    kind: ClassVar[str] = "time"
+
+    @property
+    def reply_bytes(self) -> int:
+        """Largest payload this job may come back with."""
+        return sum(size_of(t) for t in self.outputs) * len(self.inputs)
+
+    def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+        """Header and buffers of the request."""
+        header, buffers = encode_sets(self.inputs)
+        more = {
+            "program": self.program,
+            "baseline": self.baseline,
+            "rival": self.rival,
+            "plan": asdict(self.plan),
+        }
+        return header | encode_op(self.op, self.op_file, self.workload) | more, buffers
+
+    def decode(self, frame: frames.Frame) -> Samples:
+        """The result in a reply."""
+        pairs = frame.header["pairs"]
+        if not isinstance(pairs, list) or not 2 <= len(pairs) <= 2 * self.plan.blocks:
+            raise ReplyError("wrong number of timing samples")
+        repeats = tuple(int(r) for r in frame.header["repeats"])
+        outputs = decode_sets(frame, len(self.inputs)) if self.program is not None else ()
+        return Samples(
+            tuple(float(b) for b, _ in pairs),
+            tuple(float(k) for _, k in pairs),
+            (repeats[0], repeats[1]),
+            outputs,
+        )
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Raw timing: latency of one call, pair by pair, as the worker claims them."""
+
+    baseline_us: tuple[float, ...]
+    kernel_us: tuple[float, ...]
+    repeats: tuple[int, int]
+    """Calls between two readings of the clock: of the baseline, of the kernel."""
+    outputs: tuple[Arrays, ...]
+    """What the timed calls left in the outputs, for each set of inputs."""
+
+
+Job = Describe | Build | Screen | Run | Baseline | Time
+
+
+def size_of(spec: TensorSpec) -> int:
+    """Bytes of an array."""
+    return math.prod(spec.shape) * numpy_dtype(spec.dtype).itemsize
+
+
+def encode_sets(sets: tuple[Arrays, ...]) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+    """Header and buffers of several sets of named arrays."""
+    return {"sets": [frames.describe(s) for s in sets]}, [a for s in sets for a in s.values()]
+
+
+def decode_sets(frame: frames.Frame, count: int) -> tuple[Arrays, ...]:
+    """Sets of named arrays out of a frame.
+
+    Raises:
+        ReplyError: Another number of sets.
+    """
+    entries = frame.header["sets"]
+    if len(entries) != count:
+        raise ReplyError("wrong number of outputs")
+    sets: list[Arrays] = []
+    offset = 0
+    for entry in entries:
+        arrays, offset = frames.take(frame.payload, entry, offset)
+        sets.append(arrays)
+    return tuple(sets)
+
+
+def encode_op(op: str, op_file: str, workload: Workload) -> dict[str, Any]:
+    """Header entries that name an op and a workload."""
+    return {
+        "op": op,
+        "op_file": op_file,
+        "axes": dict(workload.axes),
+        "dtype": workload.dtype,
+        "params": dict(workload.params),
+    }
+
+
+def decode_workload(header: Mapping[str, Any]) -> Workload:
+    """The workload that `encode_op` named."""
+    return Workload(header["op"], header["axes"], header["dtype"], header["params"])
+
+
+def encode_program(program: Program) -> dict[str, Any]:
+    """A program as JSON values."""
+    return asdict(program)
+
+
+def decode_program(value: Mapping[str, Any]) -> Program:
+    """The inverse of `encode_program`."""
+    return Program(
+        tuple(_spec(s) for s in value["inputs"]),
+        tuple(value["outputs"]),
+        tuple(_launch(v) for v in value["launches"]),
+    )
+
+
+def _launch(value: Mapping[str, Any]) -> Launch:
+    fields = dict(value)
+    fields["inputs"] = tuple(fields["inputs"])
+    fields["outputs"] = tuple(_spec(s) for s in fields["outputs"])
+    fields["grid"] = tuple(fields["grid"])
+    fields["threadgroup"] = tuple(fields["threadgroup"])
+    fields["template"] = tuple((name, argument) for name, argument in fields["template"])
+    return Launch(**fields)
+
+
+def _spec(value: Mapping[str, Any]) -> TensorSpec:
+    return TensorSpec(value["name"], tuple(value["shape"]), value["dtype"])

@@ -1,0 +1,66 @@
+"""The device lock: builds and checks share a device, timing has it alone.
+
+Advisory file locks, so they hold between threads, processes and separate commands, and vanish with
+a killed process. A turnstile in front keeps a waiting timing job from being starved by builds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class DeviceLock:
+    """Shared and exclusive use of one device by everything on this machine.
+
+    Args:
+        device: Name of the device; commands that name the same device wait for one another.
+        folder: Where the lock files live; by default a folder of the user.
+    """
+
+    def __init__(self, device: str, folder: Path | None = None) -> None:
+        self._folder = folder or _default_folder()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._device = device
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Hold the device together with others: building, checking results."""
+        with self._held("turnstile", fcntl.LOCK_EX):
+            held = self._open("device", fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            os.close(held)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the device alone: timing."""
+        with self._held("turnstile", fcntl.LOCK_EX), self._held("device", fcntl.LOCK_EX):
+            yield
+
+    @contextmanager
+    def _held(self, what: str, mode: int) -> Iterator[None]:
+        descriptor = self._open(what, mode)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _open(self, what: str, mode: int) -> int:
+        path = self._folder / f"{self._device}.{what}.lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, mode)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+
+def _default_folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"metal-foundry-{os.getuid()}"

@@ -1,0 +1,92 @@
+"""The measuring loop inside a worker: A/B/B/A batches, raw latencies out, no judgement.
+
+Batches are long enough for the clock, calls rotate over the sets of inputs, and the order of the
+two sides alternates from block to block, so that a drift of the machine hits both alike.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from foundry.harness.jobs import TimingPlan
+
+Step = Callable[[], None]
+_NS_PER_US = 1e3
+_FIRST_CALLS = 2
+_MOST_REPEATS = 10_000
+
+
+class Rotation:
+    """Calls of a kernel that take turns, so that each finds another set of inputs."""
+
+    def __init__(self, calls: Sequence[Step]) -> None:
+        self._next = itertools.cycle(calls)
+
+    def run(self, count: int) -> None:
+        """Make `count` calls, each of which waits."""
+        for call in itertools.islice(self._next, count):
+            call()
+
+
+class Runs(Protocol):
+    """Something that can be run many times over."""
+
+    def run(self, count: int) -> None:
+        """Run `count` times and wait."""
+
+
+class Side:
+    """One of the two things measured."""
+
+    def __init__(self, calls: Runs) -> None:
+        self._calls = calls
+        self.repeats = 1
+
+    def warm_up(self, plan: TimingPlan) -> None:
+        """Call until warm, then choose how many calls fill a batch."""
+        self._calls.run(_FIRST_CALLS)
+        until = time.perf_counter_ns() + plan.warm_up_s * 1e9
+        while True:
+            latency = self.batch_us()
+            if time.perf_counter_ns() >= until:
+                break
+            self.repeats = max(1, min(_MOST_REPEATS, math.ceil(plan.batch_us / latency)))
+
+    def batch_us(self) -> float:
+        """Latency of one call in microseconds, averaged over one batch."""
+        start = time.perf_counter_ns()
+        self._calls.run(self.repeats)
+        return (time.perf_counter_ns() - start) / (_NS_PER_US * self.repeats)
+
+
+def measure(baseline: Side, kernel: Side, plan: TimingPlan) -> list[tuple[float, float]]:
+    """Pairs of (baseline, kernel) latencies in microseconds, two per block."""
+    baseline.warm_up(plan)
+    kernel.warm_up(plan)
+    pairs: list[tuple[float, float]] = []
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        start = time.perf_counter()
+        for block in range(plan.blocks):
+            pairs += _block(baseline, kernel, swapped=block % 2 == 1)
+            spent = time.perf_counter() - start
+            enough = block + 1 >= plan.min_blocks or spent > 4 * plan.budget_s
+            if enough and spent > plan.budget_s:
+                break
+    finally:
+        if enabled:
+            gc.enable()
+    return pairs
+
+
+def _block(baseline: Side, kernel: Side, *, swapped: bool) -> Iterator[tuple[float, float]]:
+    first, second = (kernel, baseline) if swapped else (baseline, kernel)
+    a1, b1, b2, a2 = first.batch_us(), second.batch_us(), second.batch_us(), first.batch_us()
+    for a, b in ((a1, b1), (a2, b2)):
+        yield (b, a) if swapped else (a, b)

@@ -1,0 +1,196 @@
+"""The program that runs kernels: `python -m foundry.harness.worker ENGINE DESCRIPTOR`.
+
+1. It reads one request frame at a time from the private descriptor and answers it with one frame.
+2. It builds, runs and times what it is told to, on the inputs it is given.
+3. It answers with bytes and raw timings. What they mean is decided elsewhere.
+
+A kernel at fault may kill this process at any point; nothing here tries to survive that.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from numpy.typing import NDArray
+
+from foundry.engines.base import Arrays, BuildFailure, Engine, Executable, Program
+from foundry.errors import EnvironmentUnusable
+from foundry.harness import frames
+from foundry.harness.baseline import BaselineCall, BaselineRotation, find_op, select_device
+from foundry.harness.jobs import TimingPlan, decode_program, decode_workload, encode_sets
+from foundry.harness.timing import Rotation, Side, measure
+from ops.spec import Op, Workload
+
+Reply = tuple[dict[str, Any], Sequence[NDArray[Any]]]
+_MAX_REQUEST_BYTES = 1 << 40
+
+
+class Worker:
+    """What one worker process holds between requests: an engine and the programs it built."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._built: list[Executable | BuildFailure] = []
+        self._handlers: dict[str, Callable[[frames.Frame], Reply]] = {
+            "describe": self._describe,
+            "build": self._build,
+            "screen": self._screen,
+            "run": self._run,
+            "baseline": self._baseline,
+            "time": self._time,
+        }
+
+    def answer(self, request: frames.Frame) -> Reply:
+        """Do one request."""
+        return self._handlers[request.header["job"]](request)
+
+    def _describe(self, request: frames.Frame) -> Reply:
+        device = self._engine.device()
+        described = {"kind": device.kind, "name": device.name}
+        return described | {"fingerprint": dict(device.fingerprint)}, ()
+
+    def _build(self, request: frames.Frame) -> Reply:
+        programs = [decode_program(p) for p in request.header["programs"]]
+        built = _build_all(self._engine, programs, request.header["groups"])
+        self._built = [*self._built, *built] if request.header["keep"] else built
+        failures = [(b.log, b.launch) if isinstance(b, BuildFailure) else None for b in built]
+        return {"failures": failures}, ()
+
+    def _screen(self, request: frames.Frame) -> Reply:
+        examine = _imported(request.header["screen"])
+        report = examine(decode_program(request.header["program"]), _sets(request)[0])
+        return {"findings": [(f.message, f.line) for f in report.findings]}, ()
+
+    def _run(self, request: frames.Frame) -> Reply:
+        executable = self._executable(request.header["program"])
+        results: list[Arrays] = []
+        for inputs in _sets(request):
+            call = executable.bind(inputs, poison=request.header["poison"])
+            call()
+            results.append(call.outputs())
+        return encode_sets(tuple(results))
+
+    def _baseline(self, request: frames.Frame) -> Reply:
+        select_device(self._engine.device().kind)
+        op = find_op(request.header["op"], request.header["op_file"])
+        workload = decode_workload(request.header)
+        results: list[Arrays] = []
+        for name in request.header["names"]:
+            for inputs in _sets(request):
+                call = BaselineCall(op, workload, name, inputs)
+                call()
+                results.append(call.outputs())
+        return encode_sets(tuple(results))
+
+    def _time(self, request: frames.Frame) -> Reply:
+        header = request.header
+        select_device(self._engine.device().kind)
+        op = find_op(header["op"], header["op_file"])
+        workload = decode_workload(header)
+        sets = _sets(request)
+        baseline = _baseline_side(op, workload, header["baseline"], sets)
+        if header["program"] is None:
+            kernel = _baseline_side(op, workload, header["rival"], sets)
+            pairs = measure(baseline, kernel, TimingPlan(**header["plan"]))
+            return {"pairs": pairs, "repeats": [baseline.repeats, kernel.repeats]}, ()
+        executable = self._executable(header["program"])
+        calls = [executable.bind(s) for s in sets]
+        kernel = Side(Rotation(calls))
+        pairs = measure(baseline, kernel, TimingPlan(**header["plan"]))
+        outputs, buffers = encode_sets(tuple(call.outputs() for call in calls))
+        repeats = {"repeats": [baseline.repeats, kernel.repeats]}
+        return outputs | {"pairs": pairs} | repeats, buffers
+
+    def _executable(self, index: int) -> Executable:
+        built = self._built[index]
+        if isinstance(built, BuildFailure):
+            raise ValueError(f"program {index} was not built")
+        return built
+
+
+def load_engine(name: str) -> Engine:
+    """An engine by its registered name, or as `module:Class`."""
+    if ":" not in name:
+        from foundry import engines
+
+        found: Engine = engines.get(name)
+        return found
+    engine: Engine = _imported(name)()
+    return engine
+
+
+def _imported(path: str) -> Any:
+    """What `module:name` names."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def serve(worker: Worker, channel: frames.Channel) -> None:
+    """Answer requests until the judge closes its end."""
+    while True:
+        try:
+            request = channel.receive(_MAX_REQUEST_BYTES)
+        except frames.FrameError:
+            return
+        try:
+            header, buffers = worker.answer(request)
+        except EnvironmentUnusable as error:
+            channel.send({"unusable": [error.what, error.fix]})
+        except Exception as error:  # what a kernel or an engine raises is data for the judge
+            channel.send({"raised": f"{type(error).__name__}: {error}"[:4000]})
+        else:
+            channel.send(header, buffers)
+
+
+def main(engine_name: str, descriptor: int) -> None:
+    """Serve on an inherited socket."""
+    channel = frames.Channel(socket.socket(fileno=descriptor))
+    try:
+        engine = load_engine(engine_name)
+        if reason := engine.unavailable():
+            raise EnvironmentUnusable(f"engine {engine_name} is not usable here:", reason)
+    except EnvironmentUnusable as error:
+        channel.send({"unusable": [error.what, error.fix]})
+        return
+    channel.send({"ready": os.getpid()})
+    serve(Worker(engine), channel)
+
+
+def _baseline_side(op: Op, workload: Workload, name: str, sets: Sequence[Arrays]) -> Side:
+    return Side(BaselineRotation([BaselineCall(op, workload, name, s) for s in sets]))
+
+
+def _sets(request: frames.Frame) -> list[Arrays]:
+    sets: list[Arrays] = []
+    offset = 0
+    for entry in request.header["sets"]:
+        arrays, offset = frames.take(request.payload, entry, offset)
+        sets.append(arrays)
+    return sets
+
+
+def _build_all(
+    engine: Engine, programs: list[Program], groups: list[int]
+) -> list[Executable | BuildFailure]:
+    """Build the first program of every group side by side, then the others from the cache."""
+    firsts = {group: index for index, group in reversed(list(enumerate(groups)))}
+    built: dict[int, Executable | BuildFailure] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        order = sorted(firsts.values())
+        built.update(
+            zip(order, threads.map(lambda i: engine.build(programs[i]), order), strict=True)
+        )
+    for index, program in enumerate(programs):
+        if index not in built:
+            built[index] = engine.build(program)
+    return [built[index] for index in range(len(programs))]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,117 @@
+"""A kernel on its way through the judge: bound to every workload it will meet."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from foundry.engines.base import Program
+from foundry.errors import InvalidKernel
+from foundry.judge.options import JudgeOptions, bench_workloads
+from foundry.judge.verdict import Diagnostic, OutputError, Status, Timing
+from foundry.kernel import Kernel, bind, parse
+from ops.spec import Op, Workload
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why a kernel stopped."""
+
+    status: Status
+    diagnostic: Diagnostic
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kernel bound to one workload, and the distributions it is verified under."""
+
+    workload: Workload
+    program: Program
+    distributions: tuple[str, ...]
+    hidden: bool = False
+
+
+@dataclass
+class Candidate:
+    """What is known about one kernel so far."""
+
+    text: str
+    op: Op
+    dtype: str
+    seed: int
+    kernel: Kernel | None = None
+    visible: tuple[Target, ...] = ()
+    hidden: tuple[Target, ...] = ()
+    bench: tuple[Target, ...] = ()
+    errors: dict[str, OutputError] = field(default_factory=dict)
+    timings: list[Timing] = field(default_factory=list)
+    stage_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rest(self) -> tuple[Target, ...]:
+        """What is built and verified once the visible workloads have passed."""
+        return (*self.hidden, *self.bench)
+
+    @property
+    def kernel_hash(self) -> str:
+        """Identity of the kernel; of its text, where that is no kernel."""
+        if self.kernel is not None:
+            return self.kernel.hash
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the wall time of a block to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = (time.perf_counter() - start) * 1e3
+            self.stage_ms[name] = self.stage_ms.get(name, 0.0) + spent
+
+
+def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:
+    """Parse the text and bind it to every workload, or say why that is impossible."""
+    op, dtype = candidate.op, candidate.dtype
+    hidden = False
+    name: str | None = None
+    try:
+        kernel = parse(candidate.text)
+        if kernel.op != op.name:
+            raise InvalidKernel(f"the kernel is for '{kernel.op}', not for '{op.name}'")
+        candidate.kernel = kernel
+        groups: list[tuple[Target, ...]] = []
+        for workloads, hidden, each in (
+            (op.workloads("visible", dtype), False, options.per_workload),
+            (op.workloads("hidden", dtype), True, options.per_workload),
+            (bench_workloads(op, dtype, options.bench), False, 1),
+        ):
+            targets: list[Target] = []
+            for workload, dealt in assignments(workloads, options.distributions, each):
+                name = workload.id
+                targets.append(Target(workload, bind(kernel, op, workload), dealt, hidden))
+            groups.append(tuple(targets))
+    except InvalidKernel as error:
+        message = f"{error.reason}" + (" (on a hidden workload)" if hidden else "")
+        found = Diagnostic(
+            stage="parse", message=message, line=error.line, workload=name, hidden=hidden
+        )
+        return Failed(Status.INVALID, found)
+    candidate.visible, candidate.hidden, candidate.bench = groups
+    return None
+
+
+def assignments(
+    workloads: tuple[Workload, ...], distributions: tuple[str, ...], each: int
+) -> Iterator[tuple[Workload, tuple[str, ...]]]:
+    """Deal `each` distributions to every workload: the first always, the others in turn."""
+    first, others = distributions[0], distributions[1:]
+    position = 0
+    for workload in workloads:
+        count = min(each - 1, len(others))
+        dealt = [others[(position + i) % len(others)] for i in range(count)]
+        position += count
+        yield workload, (first, *dealt)

@@ -1,0 +1,51 @@
+"""What a judge is told: which workloads, how long, how strict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from foundry.errors import unknown
+from foundry.harness.jobs import TimingPlan
+from foundry.judge.inputs import DISTRIBUTIONS
+from ops.spec import Op, Workload
+
+
+@dataclass(frozen=True)
+class JudgeOptions:
+    """Options of a judge; the defaults judge fully and time the smallest bench workload."""
+
+    bench: str | tuple[str, ...] = "quick"
+    """`quick` (the first case), `full` (all), or labels of bench cases."""
+    timed: bool = True
+    """False: stop once the kernel is proven."""
+    distributions: tuple[str, ...] = tuple(DISTRIBUTIONS)
+    per_workload: int = 4
+    """Distributions on each workload: the first, and the others in turn."""
+    plan: TimingPlan = field(default_factory=TimingPlan)
+    build_limit_s: float = 60.0
+    run_limit_s: float = 10.0
+    """Limit of one workload's verification."""
+    time_limit_s: float = 60.0
+    """Limit of timing one workload."""
+    screen: str | None = None
+    """`module:function` that a worker calls with a program and inputs before it is built; it
+    returns an object whose `findings` have a `message` and a `line`."""
+
+
+def bench_workloads(op: Op, dtype: str, choice: str | tuple[str, ...]) -> tuple[Workload, ...]:
+    """The bench workloads an option chooses.
+
+    Raises:
+        UsageError: An unknown label; carries the nearest.
+    """
+    everything = op.workloads("bench", dtype)
+    if choice == "full":
+        return everything
+    if choice == "quick":
+        return everything[:1]
+    labels = {w.label: w for w in everything}
+    wanted = (choice,) if isinstance(choice, str) else choice
+    for label in wanted:
+        if label not in labels:
+            raise unknown(f"bench case of {op.name}", label, ("quick", "full", *labels))
+    return tuple(labels[label] for label in wanted)

@@ -1,0 +1,157 @@
+"""What the judge knows before any kernel runs: inputs, oracle and bounds, computed once per run.
+
+A reference belongs to one op, workload, distribution and seed. Baseline outputs, which the error
+model needs, come from the trusted worker. Least recently used references are dropped when all
+together grow beyond the limit.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from foundry.engines.base import Arrays, TensorSpec
+from foundry.errors import EnvironmentUnusable
+from foundry.harness.jobs import Baseline, Crash, Timeout
+from foundry.harness.pool import WorkerPool
+from foundry.judge.bounds import Expected, expected, expected_of_baseline
+from foundry.judge.inputs import make_inputs
+from ops.registry import file_of
+from ops.spec import Op, Workload, dtype_of, flops, shape_of
+
+BASELINE_LIMIT_S = 60.0
+_ORACLE_FLOPS = 4e8
+"""Beyond this, a workload is compared with the baseline: the oracle would take seconds."""
+_CACHE_BYTES = 1 << 30
+
+Key = tuple[str, str, str, int]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Inputs of one workload, and what must come out."""
+
+    op: Op
+    workload: Workload
+    distribution: str
+    inputs: Arrays
+    expected: tuple[Expected, ...]
+    baselines: dict[str, Arrays]
+    """Outputs of every baseline that ran."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it holds."""
+        arrays = [*self.inputs.values(), *(e.value for e in self.expected)]
+        arrays += [e.bound for e in self.expected if e.bound is not None]
+        arrays += [a for outputs in self.baselines.values() for a in outputs.values()]
+        return sum(a.nbytes for a in arrays)
+
+
+class References:
+    """Computes references, each once."""
+
+    def __init__(self, pool: WorkerPool, limit_bytes: int = _CACHE_BYTES) -> None:
+        self._pool = pool
+        self._limit = limit_bytes
+        self._guard = threading.Lock()
+        self._found: OrderedDict[Key, Reference] = OrderedDict()
+        self._making: dict[Key, threading.Lock] = {}
+
+    def get(self, op: Op, workload: Workload, distribution: str, seed: int) -> Reference:
+        """The reference, from memory or computed now.
+
+        Raises:
+            EnvironmentUnusable: No baseline of the op runs on this workload, or the oracle fails.
+        """
+        key = (op.name, workload.id, distribution, seed)
+        with self._guard:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._guard:
+                if key in self._found:
+                    self._found.move_to_end(key)
+                    return self._found[key]
+            reference = self._make(op, workload, distribution, seed)
+            with self._guard:
+                self._found[key] = reference
+                self._drop_oldest()
+        return reference
+
+    def _drop_oldest(self) -> None:
+        total = sum(r.nbytes for r in self._found.values())
+        while total > self._limit and len(self._found) > 1:
+            key, oldest = self._found.popitem(last=False)
+            total -= oldest.nbytes
+            self._making.pop(key, None)
+
+    def _make(self, op: Op, workload: Workload, distribution: str, seed: int) -> Reference:
+        inputs = make_inputs(op, workload, distribution, seed)
+        baselines = run_baselines(self._pool, op, workload, inputs)
+        rng = np.random.default_rng([seed, 1])
+        others = list(baselines.values())
+        try:
+            if flops(op, workload) > _ORACLE_FLOPS:
+                found = expected_of_baseline(op, workload, others)
+            else:
+                found = expected(op, workload, inputs, others, rng)
+        except Exception as error:  # an op may come from a user's file
+            raise EnvironmentUnusable(
+                f"the oracle of {op.name} fails on {workload.id}: {type(error).__name__}: {error}.",
+                "Correct the op.",
+            ) from error
+        return Reference(op, workload, distribution, inputs, found, baselines)
+
+
+def output_specs(op: Op, workload: Workload) -> tuple[TensorSpec, ...]:
+    """Name, shape and dtype that every output must have."""
+    return tuple(
+        TensorSpec(t.name, shape_of(t, workload), dtype_of(t, workload)) for t in op.outputs
+    )
+
+
+def op_file(op: Op) -> str:
+    """The Python file that defines the op, from which a worker can load it too."""
+    return str(file_of(op.name) or inspect.getsourcefile(inspect.unwrap(op.oracle)) or "")
+
+
+def run_baselines(
+    pool: WorkerPool, op: Op, workload: Workload, inputs: Arrays
+) -> dict[str, Arrays]:
+    """Outputs of every baseline that runs, by name.
+
+    Raises:
+        EnvironmentUnusable: None of them runs.
+    """
+    tensors = {t.name: inputs[t.name] for t in op.inputs}
+    everything = _ask(pool, op, workload, tensors, tuple(op.baselines))
+    if isinstance(everything, dict):
+        return everything
+    single = [(n, _ask(pool, op, workload, tensors, (n,))) for n in op.baselines]
+    usable = {n: outputs[n] for n, outputs in single if isinstance(outputs, dict)}
+    if not usable:
+        raise EnvironmentUnusable(
+            f"no baseline of {op.name} runs on {workload.id}: {everything}.",
+            "Correct the op, or leave the dtype out of its `dtypes`.",
+        )
+    return usable
+
+
+def _ask(
+    pool: WorkerPool, op: Op, workload: Workload, tensors: Arrays, names: Sequence[str]
+) -> dict[str, Arrays] | str:
+    specs = output_specs(op, workload)
+    job = Baseline(op.name, op_file(op), workload, tuple(names), (tensors,), specs)
+    with pool.trusted() as worker:
+        found = worker.ask(job, BASELINE_LIMIT_S)
+    match found:
+        case Timeout(limit_s=limit):
+            return f"no answer in {limit:g} s"
+        case Crash(reason=reason):
+            return reason
+    return {name: outputs for name, (outputs,) in found.items()}

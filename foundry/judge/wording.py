@@ -1,0 +1,54 @@
+"""The judge's sentences: fit for a terminal, a prompt and a dataset. Hidden workloads say less."""
+
+from __future__ import annotations
+
+from foundry.engines.base import BuildFailure
+from foundry.harness.jobs import Crash, Timeout
+from foundry.judge.verdict import Diagnostic
+from ops.spec import Workload
+
+_HIDDEN = (
+    "on a hidden workload (its sizes are not shown): check sizes 0 and 1, tails that no tile "
+    "divides, and sizes larger than the visible ones"
+)
+
+
+def wrong_result(
+    output: str, fault: str, distribution: str, workload: Workload, *, hidden: bool
+) -> Diagnostic:
+    """An output that differs from the oracle."""
+    if hidden:
+        message = f"output '{output}' is wrong {_HIDDEN}."
+    else:
+        message = f"output '{output}' is wrong: {fault}. Workload {workload.id}, {distribution}."
+    return Diagnostic(stage="verify", message=message, workload=workload.id, hidden=hidden)
+
+
+def build_failure(failure: BuildFailure, workload: Workload, *, hidden: bool) -> Diagnostic:
+    """The compiler's words."""
+    return Diagnostic(
+        stage="build",
+        message=failure.log.strip() or "the compiler refused the kernel without a word",
+        workload=workload.id,
+        hidden=hidden,
+    )
+
+
+def stopped(
+    failure: Timeout | Crash, stage: str, workload: Workload | None, *, hidden: bool
+) -> Diagnostic:
+    """A worker that was killed, died or raised."""
+    place = _HIDDEN if hidden else f"on {workload.id}" if workload else "while it was compiled"
+    name = workload.id if workload else None
+    message = f"{_ending(failure, stage)} {place}."
+    return Diagnostic(stage=stage, message=message, workload=name, hidden=hidden)
+
+
+def _ending(failure: Timeout | Crash, stage: str) -> str:
+    if isinstance(failure, Timeout):
+        likely = "" if stage == "build" else " (an endless loop, or far too slow)"
+        return f"the kernel was killed after {failure.limit_s:g} s{likely}"
+    if failure.signal is None:
+        return f"the kernel failed to run ({failure.reason})"
+    likely = "" if stage == "build" else ", likely an access outside a buffer"
+    return f"the kernel ended its process ({failure.reason}{likely})"

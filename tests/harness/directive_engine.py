@@ -1,0 +1,149 @@
+"""An engine for tests: the body of a kernel is a word that says what happens when it runs.
+
+Right answers come from NumPy in float32, so that judge and harness are exercised without a
+compiler. Workers load it by its import path, `directive_engine:DirectiveEngine`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundry.engines.base import Arrays, BuildFailure, Device, Launch, Program, numpy_dtype
+
+Inputs = Mapping[str, NDArray[Any]]
+
+
+def softmax(x: NDArray[Any], accumulate: Any = np.float32) -> NDArray[Any]:
+    wide = x.astype(accumulate)
+    e = np.exp(wide - wide.max(axis=-1, keepdims=True, initial=-np.inf))
+    return (e / e.sum(axis=-1, keepdims=True, dtype=accumulate)).astype(x.dtype)
+
+
+class DirectiveCall:
+    def __init__(self, launch: Launch, inputs: Inputs, poison: bool) -> None:
+        self._word, _, self._argument = launch.source.strip().removeprefix("//").partition(" ")
+        self._inputs = {k: v.copy() for k, v in inputs.items()}
+        spec = launch.outputs[0]
+        self._out = np.zeros(spec.shape, numpy_dtype(spec.dtype))
+        self._poison = poison
+        self._remembered: NDArray[Any] | None = None
+
+    def __call__(self) -> None:
+        if self._poison and self._out.size:
+            self._out.reshape(-1).view(np.uint8)[:] = 0xFF
+        getattr(self, f"_{self._word}")()
+
+    def outputs(self) -> Arrays:
+        if self._word == "wrongshape":
+            return {"out": self._out.reshape(-1)}
+        if self._word == "wrongdtype":
+            return {"out": self._out.astype(np.float64)}
+        if self._word == "missing":
+            return {}
+        return {"out": self._out.copy()}
+
+    def _right(self) -> None:
+        self._out[...] = softmax(self._inputs["x"])
+
+    _wrongshape = _wrongdtype = _missing = _right
+
+    def _late(self) -> None:
+        time.sleep(float(self._argument))
+        self._right()
+
+    def _half(self) -> None:
+        self._out[...] = softmax(self._inputs["x"].astype(np.float16), np.float16)
+
+    def _zeros(self) -> None:
+        self._out[...] = 0
+
+    def _nothing(self) -> None:
+        pass
+
+    def _lastelement(self) -> None:
+        self._right()
+        if self._out.size:
+            self._out.reshape(-1)[-1] *= np.asarray(1.01, self._out.dtype)
+
+    def _onenan(self) -> None:
+        self._right()
+        if self._out.size:
+            self._out.reshape(-1)[self._out.size // 2] = np.nan
+
+    def _smallonly(self) -> None:
+        if self._out.shape[-1] <= 4096:
+            self._right()
+
+    def _hang(self) -> None:
+        while True:
+            time.sleep(1)
+
+    def _segv(self) -> None:
+        ctypes.string_at(0)
+
+    def _abort(self) -> None:
+        os.abort()
+
+    def _exit(self) -> None:
+        os._exit(0)
+
+    def _raise(self) -> None:
+        raise RuntimeError("device lost")
+
+    def _noise(self) -> None:
+        os.write(1, b"PASS\n" * 1000)
+        os.write(2, b"PASS\n" * 1000)
+        self._right()
+
+    def _forge(self) -> None:
+        """Write a frame that claims success on every descriptor there is."""
+        for descriptor in range(3, 64):
+            try:
+                os.write(descriptor, b"MFM1" + bytes(12))
+            except OSError:
+                continue
+        time.sleep(60)
+
+    def _environment(self) -> None:
+        secrets = [n for n in os.environ if "KEY" in n or "TOKEN" in n]
+        raise RuntimeError(f"secrets: {sorted(secrets)}")
+
+
+class DirectiveExecutable:
+    def __init__(self, program: Program) -> None:
+        self._launch = program.launches[0]
+
+    def bind(self, inputs: Inputs, *, poison: bool = False) -> DirectiveCall:
+        return DirectiveCall(self._launch, inputs, poison)
+
+
+class DirectiveEngine:
+    name = "directive"
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def device(self) -> Device:
+        return Device("cpu", "directive", {"cores": os.cpu_count() or 1})
+
+    def build(self, program: Program) -> DirectiveExecutable | BuildFailure:
+        word = program.launches[0].source.strip()
+        if word == "//refused":
+            return BuildFailure("kernel:1:1: error: no such word")
+        if word == "//hangbuild":
+            time.sleep(600)
+        if word == "//crashbuild":
+            os.abort()
+        return DirectiveExecutable(program)
+
+
+class MissingEngine(DirectiveEngine):
+    def unavailable(self) -> str | None:
+        return "No such device. Plug one in."

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from foundry.harness.lock import DeviceLock
+
+HOLDER = """
+import sys
+from pathlib import Path
+from foundry.harness.lock import DeviceLock
+with DeviceLock("cpu", Path(sys.argv[1])).exclusive():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def waits(lock: DeviceLock, mode: str) -> tuple[threading.Thread, threading.Event]:
+    got = threading.Event()
+
+    def take() -> None:
+        with getattr(lock, mode)():
+            got.set()
+
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    return thread, got
+
+
+def test_shared_use_overlaps_and_exclusive_use_does_not(tmp_path: Path) -> None:
+    lock = DeviceLock("cpu", tmp_path)
+    with lock.shared():
+        thread, got = waits(lock, "shared")
+        assert got.wait(5)
+        thread.join()
+        thread, got = waits(lock, "exclusive")
+        assert not got.wait(0.1)
+    assert got.wait(5)
+    thread.join()
+
+
+def test_a_waiting_timing_job_is_not_starved_by_builds(tmp_path: Path) -> None:
+    lock = DeviceLock("cpu", tmp_path)
+    with lock.shared():
+        timing, timed = waits(lock, "exclusive")
+        assert not timed.wait(0.1)
+        late, built = waits(lock, "shared")
+        assert not built.wait(0.1)
+    assert timed.wait(5)
+    assert built.wait(5)
+    timing.join()
+    late.join()
+
+
+def test_other_processes_wait_and_a_killed_one_lets_go(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        thread, got = waits(DeviceLock("cpu", tmp_path), "shared")
+        assert not got.wait(0.1)
+        holder.kill()
+        assert got.wait(5)
+        thread.join()
+
+
+def test_devices_do_not_wait_for_one_another(tmp_path: Path) -> None:
+    with DeviceLock("cpu", tmp_path).exclusive():
+        thread, got = waits(DeviceLock("metal", tmp_path), "exclusive")
+        assert got.wait(5)
+        thread.join()

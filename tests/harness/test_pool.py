@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foundry.engines.base import BuildFailure, Launch, Program, TensorSpec
+from foundry.errors import EnvironmentUnusable
+from foundry.harness.environment import clean_environment
+from foundry.harness.jobs import (
+    Baseline,
+    Build,
+    Crash,
+    Describe,
+    Run,
+    Time,
+    Timeout,
+    decode_program,
+    encode_program,
+)
+from foundry.harness.pool import WorkerPool
+from ops import registry
+from ops.spec import Case
+
+SOFTMAX = registry.get("softmax")
+WORKLOAD = SOFTMAX.workload(Case({"rows": 3, "cols": 40}), "float32")
+OUT = TensorSpec("out", (3, 40), "float32")
+X = np.random.default_rng(0).standard_normal((3, 40)).astype(np.float32)
+
+
+def program(word: str) -> Program:
+    launch = Launch("softmax", ("x",), (OUT,), f"//{word}", (1, 1, 1), (1, 1, 1))
+    return Program((TensorSpec("x", (3, 40), "float32"),), ("out",), (launch,))
+
+
+def run_of(index: int = 0) -> Run:
+    return Run(index, ({"x": X},), (OUT,))
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_programs_cross_as_json_unchanged() -> None:
+    made = program("right")
+    assert decode_program(encode_program(made)) == made
+
+
+def test_build_run_and_baseline_give_arrays(pool: WorkerPool) -> None:
+    with pool.lease() as worker:
+        assert worker.ask(Build((program("right"),), (0,)), 20) == (None,)
+        (outputs,) = worker.ask(run_of(), 20)
+    names = tuple(SOFTMAX.baselines)
+    found = pool.run(Baseline("softmax", "", WORKLOAD, names, ({"x": X},), (OUT,)), 20)
+    for name in names:
+        np.testing.assert_allclose(found[name][0]["out"], outputs["out"], rtol=1e-5)
+
+
+def test_a_build_failure_is_a_value(pool: WorkerPool) -> None:
+    failures = pool.run(Build((program("right"), program("refused")), (0, 1)), 20)
+    assert failures == (None, BuildFailure("kernel:1:1: error: no such word"))
+
+
+@pytest.mark.parametrize(
+    ("word", "signal", "reason"),
+    [
+        ("segv", 11, "SIGSEGV"),
+        ("abort", 6, "SIGABRT"),
+        ("exit", None, "exited with code 0"),
+        ("raise", None, "RuntimeError: device lost"),
+        ("environment", None, r"secrets: \[\]"),
+    ],
+)
+def test_a_kernel_that_ends_its_process_is_a_crash(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch, word: str, signal: int | None, reason: str
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "secret")
+    with pool.lease() as worker:
+        worker.ask(Build((program(word),), (0,)), 20)
+        found = worker.ask(run_of(), 20)
+        assert isinstance(found, Crash)
+        assert found.signal == signal
+        assert __import__("re").search(reason, found.reason)
+        assert not worker.alive
+        assert gone(worker.pid)
+
+
+def test_a_hang_is_killed_at_its_limit_with_its_group(pool: WorkerPool) -> None:
+    with pool.lease() as worker:
+        worker.ask(Build((program("hang"),), (0,)), 20)
+        start = time.monotonic()
+        assert worker.ask(run_of(), 0.3) == Timeout(0.3)
+        assert time.monotonic() - start < 1.3
+        assert gone(worker.pid)
+
+
+def test_bytes_on_every_descriptor_are_no_reply(pool: WorkerPool) -> None:
+    with pool.lease() as worker:
+        worker.ask(Build((program("forge"),), (0,)), 20)
+        assert isinstance(worker.ask(run_of(), 20), Crash)
+
+
+def test_the_pool_goes_on_after_a_crash(pool: WorkerPool) -> None:
+    for word in ("segv", "right", "abort", "right"):
+        with pool.lease() as worker:
+            worker.ask(Build((program(word),), (0,)), 20)
+            found = worker.ask(run_of(), 20)
+        assert isinstance(found, Crash) == (word != "right")
+
+
+def test_a_worker_is_used_again_and_never_more_than_allowed(pool: WorkerPool) -> None:
+    pids: set[int] = set()
+    together = []
+
+    def evaluate() -> None:
+        with pool.lease() as worker:
+            together.append(worker.pid)
+            pids.add(worker.pid)
+            worker.ask(Describe(), 20)
+
+    threads = [threading.Thread(target=evaluate) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(together) == 8
+    assert len(pids) <= 2
+
+
+def test_closing_leaves_no_process_and_no_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    made = WorkerPool("directive_engine:DirectiveEngine", 1, tmp_path / "locks")
+    with made.lease() as worker:
+        worker.ask(Describe(), 20)
+    assert worker.alive
+    made.close()
+    assert gone(worker.pid)
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith("foundry-worker")] == []
+
+
+def test_timing_gives_pairs_and_the_outputs_of_timed_calls(pool: WorkerPool) -> None:
+    inputs = ({"x": X}, {"x": -X})
+    with pool.lease() as worker:
+        worker.ask(Build((program("right"),), (0,)), 20)
+        samples = worker.ask(Time(0, "softmax", "", WORKLOAD, "mx.softmax", inputs, (OUT,)), 20)
+    assert len(samples.baseline_us) == len(samples.kernel_us) >= 10
+    assert min(samples.baseline_us + samples.kernel_us) > 0
+    first, second = samples.outputs
+    np.testing.assert_allclose(first["out"].sum(), 3, rtol=1e-5)
+    assert not np.array_equal(first["out"], second["out"])
+
+
+def test_an_engine_that_cannot_work_here_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    with (
+        WorkerPool("directive_engine:MissingEngine", 1, tmp_path) as made,
+        pytest.raises(EnvironmentUnusable, match="Plug one in"),
+    ):
+        made.device()
+
+
+def test_a_worker_that_cannot_start_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with (
+        WorkerPool("no_such_module:Engine", 1, tmp_path) as made,
+        pytest.raises(EnvironmentUnusable, match="no_such_module"),
+    ):
+        made.device()
+
+
+def test_workers_get_no_secret() -> None:
+    source = {"PATH": "/bin", "ANTHROPIC_API_KEY": "a", "OPENAI_API_KEY": "b", "HF_TOKEN": "c"}
+    given = clean_environment(source)
+    assert given["PATH"] == "/bin"
+    assert not {"a", "b", "c"} & set(given.values())

@@ -1,0 +1,156 @@
+"""The error model keeps honest arithmetic and refuses reduced precision and left-out terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from foundry.engines.base import Arrays, TensorSpec, numpy_dtype
+from foundry.judge.bounds import expected
+from foundry.judge.compare import Difference, compare
+from foundry.judge.inputs import DISTRIBUTIONS, make_inputs
+from ops import registry
+from ops.spec import Case, Workload, dtype_of, shape_of
+
+Kernel = Callable[[Arrays, Workload, Any], NDArray[Any]]
+
+
+def judged(
+    op_name: str, sizes: dict[str, int], dtype: str, distribution: str, kernel: Kernel, kind: Any
+) -> Difference:
+    op = registry.get(op_name)
+    workload = op.workload(Case(sizes), dtype)
+    inputs = make_inputs(op, workload, distribution, 11)
+    (want,) = expected(op, workload, inputs, (), np.random.default_rng(5))
+    tensor = op.outputs[0]
+    spec = TensorSpec(tensor.name, shape_of(tensor, workload), dtype_of(tensor, workload))
+    wide = {k: v.astype(kind) for k, v in inputs.items()}
+    with np.errstate(all="ignore"):
+        got = kernel(wide, workload, kind).astype(numpy_dtype(spec.dtype))
+    return compare(spec, got, want)
+
+
+def silu(i: Arrays, w: Workload, kind: Any) -> NDArray[Any]:
+    return i["x"] / (kind(1) + np.exp(-i["x"]))
+
+
+def softmax(i: Arrays, w: Workload, kind: Any) -> NDArray[Any]:
+    e = np.exp(i["x"] - i["x"].max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True, dtype=kind)
+
+
+def rms_norm(i: Arrays, w: Workload, kind: Any) -> NDArray[Any]:
+    mean = np.square(i["x"]).mean(axis=-1, keepdims=True, dtype=kind)
+    return i["x"] / np.sqrt(mean + i["eps"]) * i["weight"]
+
+
+def layer_norm(i: Arrays, w: Workload, kind: Any) -> NDArray[Any]:
+    centred = i["x"] - i["x"].mean(axis=-1, keepdims=True, dtype=kind)
+    variance = np.square(centred).mean(axis=-1, keepdims=True, dtype=kind)
+    return centred / np.sqrt(variance + i["eps"]) * i["weight"] + i["bias"]
+
+
+def sequential_cumsum(i: Arrays, w: Workload, kind: Any) -> NDArray[Any]:
+    out = np.empty_like(i["x"])
+    total = np.zeros(out.shape[:-1], kind)
+    for column in range(out.shape[-1]):
+        total = (total + i["x"][..., column]).astype(kind)
+        out[..., column] = total
+    return out
+
+
+def sequential_matmul(i: Arrays, w: Workload, kind: Any) -> NDArray[Any]:
+    total = np.zeros((w.axes["m"], w.axes["n"]), kind)
+    for p in range(w.axes["k"]):
+        total = (total + np.outer(i["a"][:, p], i["b"][:, p])).astype(kind)
+    return total
+
+
+HONEST = [
+    ("silu", {"rows": 9, "cols": 130}, silu),
+    ("softmax", {"rows": 5, "cols": 700}, softmax),
+    ("softmax", {"rows": 3, "cols": 1}, softmax),
+    ("rms_norm", {"rows": 5, "cols": 577}, rms_norm),
+    ("layer_norm", {"rows": 5, "cols": 577}, layer_norm),
+    ("cumsum", {"rows": 3, "cols": 4097}, sequential_cumsum),
+    ("matmul", {"m": 9, "n": 17, "k": 513}, sequential_matmul),
+    ("matmul", {"m": 2, "n": 3, "k": 1}, sequential_matmul),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("distribution", list(DISTRIBUTIONS))
+@pytest.mark.parametrize(("op", "sizes", "kernel"), HONEST)
+def test_honest_float32_arithmetic_passes(
+    op: str, sizes: dict[str, int], kernel: Kernel, distribution: str, dtype: str
+) -> None:
+    difference = judged(op, sizes, dtype, distribution, kernel, np.float32)
+    assert difference.fault is None, difference
+
+
+@pytest.mark.parametrize(("op", "sizes", "kernel"), HONEST)
+def test_half_precision_where_float32_is_asked_fails(
+    op: str, sizes: dict[str, int], kernel: Kernel
+) -> None:
+    if op == "softmax" and sizes["cols"] == 1:
+        pytest.skip("1 is 1 in any precision")
+    assert judged(op, sizes, "float32", "normal", kernel, np.float16).fault is not None
+
+
+@pytest.mark.parametrize(
+    ("op", "sizes", "kernel"),
+    [
+        ("cumsum", {"rows": 3, "cols": 4097}, sequential_cumsum),
+        ("matmul", {"m": 9, "n": 17, "k": 513}, sequential_matmul),
+    ],
+)
+def test_long_sums_carried_in_half_precision_fail(
+    op: str, sizes: dict[str, int], kernel: Kernel
+) -> None:
+    assert judged(op, sizes, "float16", "uniform", kernel, np.float16).fault is not None
+
+
+@pytest.mark.parametrize("k", [2, 17, 100, 1000])
+def test_a_term_left_out_of_a_sum_is_seen(k: int) -> None:
+    def short(i: Arrays, w: Workload, kind: Any) -> NDArray[Any]:
+        return i["a"][:, :-1] @ i["b"][:, :-1].T
+
+    sizes = {"m": 40, "n": 30, "k": k}
+    for dtype in ("float32", "float16"):
+        assert judged("matmul", sizes, dtype, "normal", short, np.float32).fault is not None
+    faults = [
+        judged("matmul", sizes, "bfloat16", d, short, np.float32).fault for d in DISTRIBUTIONS
+    ]
+    assert any(faults)
+
+
+def test_a_constant_relative_error_is_seen_in_float32() -> None:
+    def biased(i: Arrays, w: Workload, kind: Any) -> NDArray[Any]:
+        return softmax(i, w, kind) * kind(1.0005)
+
+    sizes = {"rows": 5, "cols": 700}
+    assert judged("softmax", sizes, "float32", "normal", biased, np.float32).fault is not None
+
+
+def test_the_naive_variance_fails_where_the_mean_is_large() -> None:
+    def naive(i: Arrays, w: Workload, kind: Any) -> NDArray[Any]:
+        mean = i["x"].mean(axis=-1, keepdims=True, dtype=kind)
+        variance = np.square(i["x"]).mean(axis=-1, keepdims=True, dtype=kind) - mean * mean
+        return (i["x"] - mean) / np.sqrt(variance + i["eps"]) * i["weight"] + i["bias"]
+
+    sizes = {"rows": 40, "cols": 577}
+    found = [judged("layer_norm", sizes, "float32", d, naive, np.float32) for d in DISTRIBUTIONS]
+    assert any(f.fault for f in found)
+
+
+def test_softmax_without_the_maximum_fails_on_extremes() -> None:
+    def unshifted(i: Arrays, w: Workload, kind: Any) -> NDArray[Any]:
+        e = np.exp(i["x"])
+        return e / e.sum(axis=-1, keepdims=True)
+
+    sizes = {"rows": 5, "cols": 64}
+    assert judged("softmax", sizes, "float32", "extreme", unshifted, np.float32).fault is not None

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from foundry.engines.base import numpy_dtype
+from foundry.errors import UsageError
+from foundry.judge.inputs import DISTRIBUTIONS, make_inputs
+from ops import registry
+from ops.spec import Case, Op, Tensor, dtype_of, shape_of
+
+SILU = registry.get("silu")
+
+
+def draw(
+    distribution: str, dtype: str = "float32", seed: int = 1, rows: int = 6, cols: int = 40
+) -> NDArray[Any]:
+    workload = SILU.workload(Case({"rows": rows, "cols": cols}), dtype)
+    return make_inputs(SILU, workload, distribution, seed)["x"]
+
+
+@given(
+    distribution=st.sampled_from(list(DISTRIBUTIONS)),
+    op=st.sampled_from(sorted(registry.all_ops())),
+    seed=st.integers(0, 2**63),
+    data=st.data(),
+)
+def test_inputs_have_the_ops_shapes_and_dtypes_and_are_finite(
+    distribution: str, op: str, seed: int, data: st.DataObject
+) -> None:
+    found: Op = registry.get(op)
+    dtype = data.draw(st.sampled_from(found.dtypes))
+    case = data.draw(st.sampled_from(found.visible + found.hidden))
+    workload = found.workload(case, dtype)
+    arrays = make_inputs(found, workload, distribution, seed)
+    assert list(arrays) == [t.name for t in found.inputs] + list(found.params)
+    for tensor in found.inputs:
+        array = arrays[tensor.name]
+        assert array.shape == shape_of(tensor, workload)
+        assert array.dtype == numpy_dtype(dtype_of(tensor, workload))
+        assert np.isfinite(array.astype(np.float64)).all()
+
+
+def test_equal_seeds_give_equal_bytes_and_others_do_not() -> None:
+    assert draw("normal").tobytes() == draw("normal").tobytes()
+    assert draw("normal").tobytes() != draw("normal", seed=2).tobytes()
+
+
+def test_scaled_distributions_are_multiples_of_the_normal_one() -> None:
+    normal = draw("normal")
+    np.testing.assert_array_equal(draw("negated"), -normal)
+    np.testing.assert_allclose(draw("large"), 3 * normal, rtol=1e-6)
+    np.testing.assert_allclose(draw("small"), 0.01 * normal, rtol=1e-6)
+
+
+def test_each_distribution_has_its_mark() -> None:
+    assert len(np.unique(draw("ties"))) <= 5
+    assert all(len(np.unique(row)) == 1 for row in draw("constant"))
+    assert len(np.unique(draw("duplicates"))) < 0.5 * 240
+    assert (np.diff(draw("sorted")) >= 0).all() or (np.diff(draw("sorted")) <= 0).all()
+    assert (draw("sparse") == 0).mean() > 0.7
+    assert draw("sparse").any()
+    tiny = np.abs(draw("denormal"))
+    assert ((tiny > 0) & (tiny < 2.0**-126)).any()
+    cancelling = draw("cancelling", rows=200)
+    assert np.abs(cancelling.sum(axis=1)).mean() < 0.1 * np.abs(cancelling).sum(axis=1).mean()
+    assert np.ptp(np.log2(np.abs(draw("extreme")))) > 20
+
+
+def test_domains_are_kept() -> None:
+    op = Op(
+        **{
+            **{f: getattr(SILU, f) for f in SILU.__dataclass_fields__},
+            "inputs": (
+                Tensor("u", ("rows", "cols"), domain="unit"),
+                Tensor("p", ("rows", "cols"), domain="positive"),
+                Tensor("i", ("rows",), dtype="uint32", domain="index < cols"),
+            ),
+        }
+    )
+    workload = op.workload(Case({"rows": 50, "cols": 7}), "float32")
+    for distribution in DISTRIBUTIONS:
+        arrays = make_inputs(op, workload, distribution, 3)
+        assert ((arrays["u"] >= 0) & (arrays["u"] <= 1)).all()
+        assert (arrays["p"] > 0).all()
+        assert arrays["i"].max() < 7
+
+
+def test_an_unknown_distribution_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="normal"):
+        draw("norml")

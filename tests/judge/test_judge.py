@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from foundry.errors import EnvironmentUnusable, UsageError
+from foundry.harness.jobs import TimingPlan
+from foundry.harness.pool import WorkerPool
+from foundry.judge import Judge, JudgeOptions, Status
+from foundry.kernel import parse
+from ops import registry
+from ops.spec import Op
+
+SOFTMAX = registry.get("softmax")
+PLAN = TimingPlan(blocks=6, min_blocks=3, budget_s=0.05, warm_up_s=0.005)
+
+
+def kernel(word: str, **keys: str) -> str:
+    entries = {"op": '"softmax"', "grid": "[1]", "threadgroup": "[1]"} | keys
+    toml = "\n".join(f"{k} = {v}" for k, v in entries.items())
+    return f"/*kernel\n{toml}\n*/\n// --- body ---\n//{word}\n"
+
+
+@pytest.fixture
+def judge(pool: WorkerPool) -> Judge:
+    return Judge(pool, JudgeOptions(plan=PLAN, run_limit_s=1.0, build_limit_s=1.0))
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "stage", "says"),
+    [
+        ("zeros", Status.WRONG_RESULT, "verify", "softmax[rows=1,cols=1]float32"),
+        ("nothing", Status.WRONG_RESULT, "verify", "never written"),
+        ("lastelement", Status.WRONG_RESULT, "verify", "expected 1 within"),
+        ("onenan", Status.WRONG_RESULT, "verify", "it is nan"),
+        ("half", Status.WRONG_RESULT, "verify", "expected"),
+        ("wrongshape", Status.WRONG_RESULT, "verify", "its shape is [1], not [1, 1]"),
+        ("missing", Status.WRONG_RESULT, "verify", "it is missing"),
+        ("hang", Status.TIMEOUT, "verify", "killed after 1 s"),
+        ("segv", Status.CRASH, "verify", "SIGSEGV"),
+        ("raise", Status.CRASH, "verify", "device lost"),
+        ("forge", Status.CRASH, "verify", "protocol"),
+        ("refused", Status.BUILD_ERROR, "build", "no such word"),
+        ("hangbuild", Status.TIMEOUT, "build", "while it was compiled"),
+        ("crashbuild", Status.CRASH, "build", "SIGABRT"),
+    ],
+)
+def test_each_fault_has_its_status_stage_and_sentence(
+    judge: Judge, word: str, status: Status, stage: str, says: str
+) -> None:
+    found = judge.evaluate(kernel(word), SOFTMAX, "float32", 3)
+    assert found.status is status
+    assert found.diagnostics[0].stage == stage
+    assert says in found.diagnostics[0].message
+    assert found.timings == ()
+    assert found.score is None
+
+
+def test_a_right_kernel_is_timed_and_carries_its_samples(judge: Judge) -> None:
+    found = judge.evaluate(kernel("right"), SOFTMAX, "float32", 3)
+    assert found.status.passed
+    (timing,) = found.timings
+    assert timing.label == SOFTMAX.bench[0].label
+    assert len(timing.samples_baseline_us) == len(timing.samples_kernel_us) >= 6
+    assert timing.speedup_low <= timing.speedup <= timing.speedup_high
+    assert timing.bytes_moved == 2 * 9 * 512 * 4
+    assert {"parse", "build", "verify", "benchmark"} <= set(found.stage_ms)
+    assert max(e.bound_ratio for e in found.errors) <= 1
+    assert len({e.workload for e in found.errors}) == (
+        len(SOFTMAX.visible) + len(SOFTMAX.hidden) + 1
+    )
+
+
+def test_a_slow_kernel_is_correct_and_not_faster(judge: Judge) -> None:
+    found = judge.evaluate(kernel("late 0.002"), SOFTMAX, "float32", 3)
+    assert found.status is Status.CORRECT
+    assert found.score is not None
+    assert found.score < 1
+
+
+def test_a_kernel_right_only_at_visible_sizes_is_blocked_and_told_little(judge: Judge) -> None:
+    found = judge.evaluate(kernel("smallonly"), SOFTMAX, "float32", 3)
+    assert found.status is Status.WRONG_RESULT
+    (said,) = found.diagnostics
+    assert said.hidden
+    assert "8209" not in said.message
+    assert "hidden workload" in said.message
+
+
+def test_a_broken_file_is_invalid_with_its_line(judge: Judge) -> None:
+    found = judge.evaluate(kernel("right", grid='["rows + colls"]'), SOFTMAX, "float32", 3)
+    assert found.status is Status.INVALID
+    assert found.diagnostics[0].line == 3
+    assert "did you mean cols" in found.diagnostics[0].message
+
+
+def test_text_that_is_no_kernel_has_a_hash_of_its_own(judge: Judge) -> None:
+    found = judge.evaluate("Sure! Here is a kernel.", SOFTMAX, "float32", 3)
+    assert found.status is Status.INVALID
+    assert len(found.kernel_hash) == 64
+
+
+def test_a_kernel_for_another_op_is_invalid(judge: Judge) -> None:
+    found = judge.evaluate(kernel("right", op='"silu"'), SOFTMAX, "float32", 3)
+    assert found.status is Status.INVALID
+    assert "for 'silu'" in found.why
+
+
+def test_a_size_that_only_a_hidden_workload_refuses_is_not_told(judge: Judge) -> None:
+    text = kernel("right", threadgroup='["min(cols, 1) * 1"]')
+    found = judge.evaluate(text, SOFTMAX, "float32", 3)
+    assert found.status is Status.INVALID
+    assert found.diagnostics[0].hidden
+
+
+def test_text_and_kernel_are_judged_alike(judge: Judge) -> None:
+    text = kernel("right")
+    a = judge.evaluate(text, SOFTMAX, "float16", 3)
+    b = judge.evaluate(parse(text), SOFTMAX, "float16", 3)
+    assert a.kernel_hash == b.kernel_hash
+    assert a.status.passed
+    assert b.status.passed
+
+
+def test_untimed_judging_stops_at_correct(pool: WorkerPool) -> None:
+    judge = Judge(pool, JudgeOptions(timed=False))
+    found = judge.evaluate(kernel("right"), SOFTMAX, "bfloat16", 3)
+    assert found.status is Status.CORRECT
+    assert found.timings == ()
+
+
+def test_threads_share_a_judge_and_faults_stay_with_their_kernel(judge: Judge) -> None:
+    words = ["right", "segv", "right", "hang", "right", "zeros"]
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda w: judge.evaluate(kernel(w), SOFTMAX, "float32", 3), words))
+    statuses = ["passed" if e.status.passed else e.status for e in found]
+    assert statuses == ["passed", "crash", "passed", "timeout", "passed", "wrong_result"]
+
+
+def test_the_screen_comes_first_and_its_sentence_is_the_diagnostic(
+    pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = Judge(pool, JudgeOptions(screen="directive_screen:examine", timed=False))
+    found = judge.evaluate(kernel("segv"), SOFTMAX, "float32", 3)
+    assert found.status is Status.SANITIZER_ERROR
+    assert found.diagnostics[0].line == 7
+    assert found.diagnostics[0].message == "thread 0 reads x[1] of 1"
+    assert judge.evaluate(kernel("right"), SOFTMAX, "float32", 3).status is Status.CORRECT
+
+
+def test_unknown_bench_label_and_dtype_are_usage_errors(pool: WorkerPool, judge: Judge) -> None:
+    with pytest.raises(UsageError, match="float32"):
+        judge.evaluate(kernel("right"), SOFTMAX, "float31", 3)
+    odd = Judge(pool, JudgeOptions(bench=("smollm2",)))
+    with pytest.raises(UsageError, match="smollm2-135m"):
+        odd.evaluate(kernel("right"), SOFTMAX, "float32", 3)
+
+
+USER_OPS = """
+from ops.spec import Case, Op, Tensor
+
+
+def oracle(inputs, workload):
+    {oracle}
+
+
+def good(inputs, workload):
+    import mlx.core as mx
+
+    return (mx.softmax(inputs["x"], axis=-1),)
+
+
+def bad(inputs, workload):
+    raise RuntimeError("no such primitive")
+
+
+mine = Op(
+    name="{name}", family="user", formula="softmax", axes=("rows", "cols"),
+    inputs=(Tensor("x", ("rows", "cols")),), outputs=(Tensor("out", ("rows", "cols")),),
+    oracle=oracle, baselines={baselines}, flops="rows * cols", reduction="cols",
+    visible=(Case({{"rows": 2, "cols": 3}}),), hidden=(Case({{"rows": 1, "cols": 1}}),),
+    bench=(Case({{"rows": 4, "cols": 8}}, label="mine"),),
+)
+"""
+RIGHT = "from ops.families.softmax import softmax_rows; return (softmax_rows(inputs['x']),)"
+
+
+def user_op(folder: Path, name: str, oracle: str, baselines: str) -> Op:
+    file = folder / f"{name}.py"
+    file.write_text(USER_OPS.format(name=name, oracle=oracle, baselines=baselines))
+    return registry.load_file(file)[0]
+
+
+def test_an_op_from_a_users_file_is_judged_and_a_broken_baseline_is_left_out(
+    judge: Judge, tmp_path: Path
+) -> None:
+    op = user_op(tmp_path, "user_softmax", RIGHT, '{"bad": bad, "good": good}')
+    found = judge.evaluate(kernel("right", op='"user_softmax"'), op, "float32", 3)
+    assert found.status.passed
+    assert found.timings[0].baseline == "good"
+
+
+@pytest.mark.parametrize(
+    ("name", "oracle", "baselines", "says"),
+    [
+        ("user_a", RIGHT, '{"bad": bad}', "no baseline of user_a runs"),
+        ("user_b", "raise ZeroDivisionError('n')", '{"good": good}', "oracle of user_b fails"),
+    ],
+)
+def test_an_op_that_cannot_be_judged_is_not_the_kernels_fault(
+    judge: Judge, tmp_path: Path, name: str, oracle: str, baselines: str, says: str
+) -> None:
+    op = user_op(tmp_path, name, oracle, baselines)
+    with pytest.raises(EnvironmentUnusable, match=says):
+        judge.evaluate(kernel("right", op=f'"{name}"'), op, "float32", 3)
