@@ -1,0 +1,1 @@
+"""The sampling loop of `foundry run`: template variants, judged in a planned order."""

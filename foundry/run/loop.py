@@ -1,0 +1,90 @@
+"""The loop: take variants from a schedule, judge several at once, keep each result at once.
+
+1. Slots are taken in schedule order. One that is judged already is learnt and costs nothing.
+2. The others go to a pool of threads, so that builds and verifications overlap; the judge sees to
+   it that timing runs alone.
+3. Each finished evaluation is saved by this thread before the next is waited for. Whatever ends
+   the loop early (Ctrl-C, a broken environment), everything saved stays saved.
+
+Owned elsewhere: order (`plan`), verdicts (`foundry.judge`), rows (`foundry.store`), what is shown
+(`observe`, a callback).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from foundry.judge.verdict import Evaluation
+from foundry.run.plan import Schedule, Slot, Variant
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the loop does not do itself."""
+
+    evaluate: Callable[[Variant], Evaluation]
+    """Judge one variant; called from several threads."""
+    find: Callable[[Variant], Evaluation | None]
+    """The evaluation this variant has already, or None."""
+    save: Callable[[Variant, Evaluation], None]
+    """Keep one evaluation for good."""
+    observe: Callable[[Slot, Evaluation, bool], None]
+    """Hear of one evaluation; the flag says that it was made now."""
+    stop: Callable[[], None]
+    """Make running `evaluate` calls return soon, whatever they return."""
+
+
+def run(
+    schedule: Schedule, hooks: Hooks, *, workers: int, time_left_s: Callable[[], float]
+) -> None:
+    """Judge the variants of a schedule.
+
+    Args:
+        schedule: What to judge.
+        hooks: How.
+        workers: Evaluations in flight at once.
+        time_left_s: Seconds until no further evaluation is started.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="evaluate")
+    flying: dict[Future[Evaluation], Slot] = {}
+    try:
+        while True:
+            _fill(schedule, hooks, pool, flying, workers if time_left_s() > 0 else 0)
+            if not flying:
+                return
+            landed, _ = wait(flying, return_when=FIRST_COMPLETED)
+            for future in landed:
+                _land(schedule, hooks, flying.pop(future), future.result())
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        hooks.stop()
+        raise
+    finally:
+        pool.shutdown()
+
+
+def _fill(
+    schedule: Schedule,
+    hooks: Hooks,
+    pool: ThreadPoolExecutor,
+    flying: dict[Future[Evaluation], Slot],
+    room: int,
+) -> None:
+    while len(flying) < room and schedule.ready:
+        slot = schedule.take()
+        if slot is None:
+            return
+        known = hooks.find(slot.variant)
+        if known is None:
+            flying[pool.submit(hooks.evaluate, slot.variant)] = slot
+        else:
+            schedule.learn(slot, known.score)
+            hooks.observe(slot, known, False)
+
+
+def _land(schedule: Schedule, hooks: Hooks, slot: Slot, evaluation: Evaluation) -> None:
+    hooks.save(slot.variant, evaluation)
+    schedule.learn(slot, evaluation.score)
+    hooks.observe(slot, evaluation, True)
