@@ -6,17 +6,23 @@
 
 namespace metal {
 
-enum class mem_flags : uint {
-  mem_none = 0,
-  mem_device = 1,
-  mem_threadgroup = 2,
-  mem_texture = 4,
-  mem_threadgroup_imageblock = 8,
-  mem_object_data = 16,
-  mem_device_and_threadgroup = 3,
+// A class, not an enumeration: its operator must not be found at namespace scope (mlx_complex.h).
+struct mem_flags {
+  enum flag : uint {
+    mem_none = 0,
+    mem_device = 1,
+    mem_threadgroup = 2,
+    mem_texture = 4,
+    mem_threadgroup_imageblock = 8,
+    mem_object_data = 16,
+    mem_device_and_threadgroup = 3,
+  };
+  uint bits;
+  constexpr mem_flags(uint set) : bits(set) {}
+  friend constexpr mem_flags operator|(mem_flags a, mem_flags b) { return a.bits | b.bits; }
+  friend constexpr mem_flags operator&(mem_flags a, mem_flags b) { return a.bits & b.bits; }
+  friend constexpr bool operator==(mem_flags a, mem_flags b) { return a.bits == b.bits; }
 };
-constexpr mem_flags operator|(mem_flags a, mem_flags b) { return mem_flags(uint(a) | uint(b)); }
-constexpr mem_flags operator&(mem_flags a, mem_flags b) { return mem_flags(uint(a) & uint(b)); }
 
 enum thread_scope : int {
   thread_scope_thread = 0,

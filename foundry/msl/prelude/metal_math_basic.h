@@ -93,7 +93,7 @@ MF_FN F rsqrt(F x) {
   F low = __builtin_elementwise_fma(x, y, -h);
   F e = __builtin_elementwise_fma(-h, y, F(1.0f)) - low * y;
   F better = y + F(0.5f) * y * e;
-  auto usual = (x >= F(0x1p-126f)) & (x < F(0x1p126f));
+  auto usual = (x >= F(0x1p-126f)) & (x < F(INFINITY));
   return usual ? better : y;
 }
 

@@ -25,12 +25,12 @@
 
 #define MF_LANE(n1, c1, i1)                                         \
   MF_FN constexpr T g##i1() const { return (*this).template lane<i1>(); } \
-  MF_FN constexpr T p##i1(T v) { (*this).template set_lane<i1>(v); return v; } \
+  MF_FN T p##i1(T v) { (*this).template set_lane<i1>(v); return v; } \
   MF_PROPERTY(T, n1, i1) MF_PROPERTY(T, c1, i1)
 
 #define MF_SWZ(N, index, names, colours, ...)                                            \
   MF_FN constexpr vec<T, N> g##index() const { return (*this).template take<__VA_ARGS__>(); } \
-  MF_FN constexpr vec<T, N> p##index(vec<T, N> v) { (*this).template give<__VA_ARGS__>(v); return v; } \
+  MF_FN vec<T, N> p##index(vec<T, N> v) { (*this).template give<__VA_ARGS__>(v); return v; } \
   MF_PROPERTY(MF_VEC##N, names, index) MF_PROPERTY(MF_VEC##N, colours, index)
 
 #define MF_SWZ2(n1,c1,i1, n2,c2,i2) MF_SWZ(2, i1##i2, n1##n2, c1##c2, i1, i2)

@@ -135,7 +135,7 @@ namespace metal {
     return mf::from_lane<T>(d[I]);                                                          \
   }                                                                                         \
   template <int I>                                                                          \
-  MF_FN constexpr void set_lane(T v) {                                                      \
+  MF_FN void set_lane(T v) {                                                      \
     d[I] = mf::to_lane<T>(v);                                                               \
   }                                                                                         \
   template <int... I>                                                                       \
@@ -143,7 +143,7 @@ namespace metal {
     return {mf::raw_t{}, mf::ext<mf_lane, sizeof...(I)>{d[I]...}};                          \
   }                                                                                         \
   template <int... I>                                                                       \
-  MF_FN constexpr void give(vec<T, sizeof...(I)> v) {                                       \
+  MF_FN void give(vec<T, sizeof...(I)> v) {                                       \
     static_assert(mf::distinct<I...>, "a component may be assigned once in a swizzle");     \
     int k = 0;                                                                              \
     ((d[I] = v.d[k++]), ...);                                                               \
@@ -307,23 +307,29 @@ struct element_of<vec<T, N>> {
 template <typename T>
 using element_t = typename element_of<T>::type;
 
+// A component read in a constant expression too, where the writable operator[] may not be called.
+template <typename T, int N>
+MF_FN constexpr T at(const vec<T, N>& v, int i) {
+  return from_lane<T>(v.d[i]);
+}
+
 // f applied to each component.
 template <typename R, typename T, int N, typename F>
 MF_FN constexpr vec<R, N> map(F f, vec<T, N> a) {
-  vec<R, N> r;
-  for (int i = 0; i < N; ++i) r.d[i] = to_lane<R>(f(a[i]));
+  vec<R, N> r(R(0));  // clang crashes on element writes to an unset vector in constant expressions
+  for (int i = 0; i < N; ++i) r.d[i] = to_lane<R>(f(at(a, i)));
   return r;
 }
 template <typename R, typename T, typename U, int N, typename F>
 MF_FN constexpr vec<R, N> map(F f, vec<T, N> a, vec<U, N> b) {
-  vec<R, N> r;
-  for (int i = 0; i < N; ++i) r.d[i] = to_lane<R>(f(a[i], b[i]));
+  vec<R, N> r(R(0));  // clang crashes on element writes to an unset vector in constant expressions
+  for (int i = 0; i < N; ++i) r.d[i] = to_lane<R>(f(at(a, i), at(b, i)));
   return r;
 }
 template <typename R, typename T, typename U, typename V, int N, typename F>
 MF_FN constexpr vec<R, N> map(F f, vec<T, N> a, vec<U, N> b, vec<V, N> c) {
-  vec<R, N> r;
-  for (int i = 0; i < N; ++i) r.d[i] = to_lane<R>(f(a[i], b[i], c[i]));
+  vec<R, N> r(R(0));  // clang crashes on element writes to an unset vector in constant expressions
+  for (int i = 0; i < N; ++i) r.d[i] = to_lane<R>(f(at(a, i), at(b, i), at(c, i)));
   return r;
 }
 }  // namespace mf

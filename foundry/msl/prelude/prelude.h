@@ -3,29 +3,40 @@
 // 1. target.h          threads, SIMD-group exchange, barriers: one file per target
 // 2. metal_*.h         the language and its standard library, in namespace metal
 // 3. mlx_*.h           the names MLX's own preamble adds
-// 4. address_spaces.h  the words device, thread, constant, ... last, so that no header trips on them
+//
+// The words device, thread, constant, ... become macros after this file: no header trips on them.
 //
 // Values are Metal's: half is _Float16, bfloat is __bf16, float3 takes 16 bytes, comparison of
 // vectors gives bool vectors, a swizzle is a vector. docs/metal-support.md lists what is covered.
 #pragma once
-
 #pragma clang system_header
 
 #include "target.h"
 
 #include "metal_scalar.h"
 
+#include "metal_array.h"
 #include "metal_traits.h"
 #include "metal_vector.h"
 
 #include "metal_math.h"
+#include "metal_math_parts.h"
 
 #include "metal_common.h"
+#include "metal_integer.h"
 #include "metal_relational.h"
 
-#include "metal_compute.h"
+#include "metal_geometric.h"
+#include "metal_matrix.h"
+#include "metal_pack.h"
+#include "metal_packed.h"
 #include "metal_precision.h"
+
+#include "metal_atomic.h"
+#include "metal_compute.h"
+#include "metal_quadgroup.h"
 #include "metal_simdgroup.h"
+#include "metal_simdgroup_matrix.h"
 
 using namespace metal;
 

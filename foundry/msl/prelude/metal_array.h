@@ -1,0 +1,37 @@
+// <metal_array>: a fixed-size array by value.
+#pragma once
+#pragma clang system_header
+
+#include "metal_traits.h"
+
+namespace metal {
+
+template <typename T, size_t N>
+struct array {
+  using value_type = T;
+  T mf_items[N];
+
+  constexpr T& operator[](size_t i) { return mf_items[i]; }
+  constexpr const T& operator[](size_t i) const { return mf_items[i]; }
+  constexpr T& at(size_t i) { return mf_items[i]; }
+  constexpr const T& at(size_t i) const { return mf_items[i]; }
+  constexpr T& front() { return mf_items[0]; }
+  constexpr const T& front() const { return mf_items[0]; }
+  constexpr T& back() { return mf_items[N - 1]; }
+  constexpr const T& back() const { return mf_items[N - 1]; }
+  constexpr T* data() { return mf_items; }
+  constexpr const T* data() const { return mf_items; }
+  constexpr T* begin() { return mf_items; }
+  constexpr const T* begin() const { return mf_items; }
+  constexpr T* end() { return mf_items + N; }
+  constexpr const T* end() const { return mf_items + N; }
+  constexpr size_t size() const { return N; }
+  constexpr bool empty() const { return N == 0; }
+  constexpr void fill(const T& v) {
+    for (size_t i = 0; i < N; ++i) mf_items[i] = v;
+  }
+};
+template <typename T, typename... R>
+array(T, R...) -> array<T, 1 + sizeof...(R)>;
+
+}  // namespace metal

@@ -1,0 +1,109 @@
+// <metal_simdgroup_matrix>: 8x8 matrices spread over the lanes of a SIMD-group.
+//
+// Every lane holds two neighbours of one row, laid out as on Apple's GPUs: lane bits 4, 2, 1 give
+// the row, bits 3, 0 the pair of columns. Sums are kept in float and rounded to the result once.
+#pragma once
+#pragma clang system_header
+
+#include "metal_simdgroup.h"
+
+namespace mf {
+
+MF_FN constexpr uint matrix_row(uint lane) { return ((lane >> 4) & 1u) * 4u + ((lane >> 1) & 3u); }
+MF_FN constexpr uint matrix_column(uint lane) {
+  return ((lane >> 3) & 1u) * 4u + (lane & 1u) * 2u;
+}
+MF_FN constexpr uint matrix_lane(uint row, uint column) {
+  return (row >> 2) * 16u + (row & 3u) * 2u + (column >> 2) * 8u + ((column >> 1) & 1u);
+}
+
+}  // namespace mf
+
+namespace metal {
+
+template <typename T, int Cols, int Rows = Cols>
+struct simdgroup_matrix {
+  static_assert(Cols == 8 && Rows == 8, "Metal has SIMD-group matrices of 8x8 alone");
+  static_assert(mf::is_float_like<T>, "SIMD-group matrices hold float, half or bfloat");
+  using storage_type = vec<T, 2>;
+
+  simdgroup_matrix() = default;
+  // The value fills the diagonal.
+  MF_FN explicit simdgroup_matrix(T diagonal) {
+    const uint row = mf::matrix_row(mf::lane()), column = mf::matrix_column(mf::lane());
+    mf_pair = storage_type(row == column ? diagonal : T(0), row == column + 1 ? diagonal : T(0));
+  }
+  MF_FN storage_type& thread_elements() { return mf_pair; }
+  MF_FN const storage_type& thread_elements() const { return mf_pair; }
+
+  friend MF_FN simdgroup_matrix operator*(simdgroup_matrix a, simdgroup_matrix b) {
+    simdgroup_matrix r;
+    simdgroup_multiply(r, a, b);
+    return r;
+  }
+
+  storage_type mf_pair;
+};
+
+using simdgroup_float8x8 = simdgroup_matrix<float, 8, 8>;
+using simdgroup_half8x8 = simdgroup_matrix<half, 8, 8>;
+using simdgroup_bfloat8x8 = simdgroup_matrix<bfloat, 8, 8>;
+
+template <typename T, int Cols, int Rows = Cols>
+MF_FN simdgroup_matrix<T, Cols, Rows> make_filled_simdgroup_matrix(type_identity_t<T> v) {
+  simdgroup_matrix<T, Cols, Rows> m;
+  m.mf_pair = vec<T, 2>(v);
+  return m;
+}
+template <typename T>
+MF_FN simdgroup_matrix<T, 8, 8> make_diagonal_simdgroup_matrix(T v) {
+  return simdgroup_matrix<T, 8, 8>(v);
+}
+
+template <typename T, typename P>
+MF_FN void simdgroup_load(simdgroup_matrix<T, 8, 8>& m, const P* source,
+                          ulong elements_per_row = 8, ulong2 origin = ulong2(0, 0),
+                          bool transposed = false) {
+  static_assert(__is_same(remove_cv_t<P>, T), "matrix and memory hold the same type");
+  const ulong row = mf::matrix_row(mf::lane()), column = mf::matrix_column(mf::lane());
+  const P* at = source + origin.y * elements_per_row + origin.x;
+  const ulong down = transposed ? 1 : elements_per_row, right = transposed ? elements_per_row : 1;
+  at += row * down + column * right;
+  m.mf_pair = vec<T, 2>(at[0], at[right]);
+}
+template <typename T>
+MF_FN void simdgroup_store(simdgroup_matrix<T, 8, 8> m, T* target, ulong elements_per_row = 8,
+                           ulong2 origin = ulong2(0, 0), bool transposed = false) {
+  const ulong row = mf::matrix_row(mf::lane()), column = mf::matrix_column(mf::lane());
+  T* at = target + origin.y * elements_per_row + origin.x;
+  const ulong down = transposed ? 1 : elements_per_row, right = transposed ? elements_per_row : 1;
+  at += row * down + column * right;
+  at[0] = m.mf_pair.x;
+  at[right] = m.mf_pair.y;
+}
+
+// d = a b + c
+template <typename D, typename A, typename B, typename C>
+MF_FN void simdgroup_multiply_accumulate(simdgroup_matrix<D, 8, 8>& d,
+                                         simdgroup_matrix<A, 8, 8> a,
+                                         simdgroup_matrix<B, 8, 8> b,
+                                         simdgroup_matrix<C, 8, 8> c) {
+  const float2 left(a.mf_pair), right(b.mf_pair);
+  unsigned active;
+  const float4* slots = mf::simd_exchange(float4(left, right), active);
+  const uint row = mf::matrix_row(mf::lane()), column = mf::matrix_column(mf::lane());
+  float2 total(c.mf_pair);
+  for (uint k = 0; k < 8; k += 2) {
+    const float4 from = slots[mf::matrix_lane(row, k)];
+    total += from.x * slots[mf::matrix_lane(k, column)].zw;
+    total += from.y * slots[mf::matrix_lane(k + 1, column)].zw;
+  }
+  d.mf_pair = vec<D, 2>(total);
+}
+template <typename D, typename A, typename B>
+MF_FN void simdgroup_multiply(simdgroup_matrix<D, 8, 8>& d, simdgroup_matrix<A, 8, 8> a,
+                              simdgroup_matrix<B, 8, 8> b) {
+  simdgroup_multiply_accumulate(d, a, b, make_filled_simdgroup_matrix<float, 8, 8>(0.0f));
+}
+
+}  // namespace metal
