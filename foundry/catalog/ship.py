@@ -1,0 +1,91 @@
+"""From the database to a wheel: choose winners, judge them again, write what still passes.
+
+`discover autorun` and `foundry catalog build` both end here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foundry.catalog.build import Reverified, check_name, check_version, reverified, write_wheel
+from foundry.catalog.entry import Entry, winners
+from foundry.errors import InvalidKernel, UsageError
+from foundry.judge.judge import Judge
+from foundry.judge.verdict import Evaluation
+from foundry.kernel import parse
+from ops.spec import Op
+
+if TYPE_CHECKING:
+    from foundry.store.records import StoredEvaluation
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """What was written, and what was left out."""
+
+    wheel: Path
+    shipped: tuple[Entry, ...]
+    left_out: tuple[Reverified, ...]
+
+
+def entries(stored: Iterable[StoredEvaluation], known: Mapping[str, Op]) -> Iterator[Entry]:
+    """Proven kernels of ops that exist here, ready to be chosen from."""
+    for row in stored:
+        op = known.get(row.evaluation.op)
+        if op is None or not row.evaluation.status.passed:
+            continue
+        try:
+            yield Entry(op, parse(row.text), row.evaluation, row.device)
+        except InvalidKernel:
+            # Written by a version whose file format differed; it cannot be shipped any more.
+            continue
+
+
+def ship(
+    stored: Iterable[StoredEvaluation],
+    known: Mapping[str, Op],
+    judge: Callable[[Entry], Evaluation],
+    folder: Path,
+    *,
+    name: str,
+    version: str = "0.1.0",
+    progress: Callable[[Reverified], None] = lambda _: None,
+) -> Shipment:
+    """Choose, re-verify and write.
+
+    Args:
+        stored: Evaluations to choose from.
+        known: Ops by name.
+        judge: Judges one entry again, untimed.
+        folder: Where the wheel goes.
+        name: Import name of the catalog.
+        version: Its version.
+        progress: Called after each re-verification.
+
+    Raises:
+        UsageError: Nothing to ship, or a name, version or baseline that cannot be used.
+        FoundryError: The folder cannot be written.
+    """
+    check_name(name)
+    check_version(version)
+    chosen = winners(entries(stored, known))
+    if not chosen:
+        raise UsageError("no proven kernel to ship; search first: discover search softmax")
+    done = []
+    for result in reverified(chosen, judge):
+        progress(result)
+        done.append(result)
+    shipped = tuple(r.entry for r in done if r.passed)
+    left_out = tuple(r for r in done if not r.passed)
+    if not shipped:
+        reasons = "; ".join(f"{r.entry.op.name}: {r.evaluation.why}" for r in left_out)
+        raise UsageError(f"no kernel passed re-verification ({reasons})")
+    return Shipment(write_wheel(folder, name, version, shipped), shipped, left_out)
+
+
+def judged_by(judge: Judge, seed: int) -> Callable[[Entry], Evaluation]:
+    """A judge of entries from a judge of kernels; `seed` draws inputs nobody has seen."""
+    return lambda entry: judge.evaluate(entry.kernel, entry.op, entry.evaluation.dtype, seed)
