@@ -12,12 +12,14 @@ Ownership: `tokens` knows the lexical rules, `screen` what is refused, `threadgr
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from foundry.msl import threadgroup
+from foundry.msl import convergence, threadgroup
+from foundry.msl.convergence import Place, functions_of
 from foundry.msl.signature import Parameter, Signature
 from foundry.msl.threadgroup import Storage
-from foundry.msl.tokens import NAME, Token, join_lines, tokenize
+from foundry.msl.tokens import COMMENT, SPACE, STRING, Token, join_lines, tokenize
 
 FLAT, GROUPS, FIBRES = "flat", "groups", "fibres"
 
@@ -35,17 +37,21 @@ _UNIFORM_ATTRIBUTES = frozenset(
         "threads_per_simdgroup",
     }
 )
-_SYNCHRONISING_PREFIXES = ("simd_", "quad_", "simdgroup_", "make_filled_simdgroup")
-_SYNCHRONISING = frozenset({"threadgroup", "threadgroup_barrier", "schedule_row_tile"})
+_WORD = re.compile(r"\w+")
+_NEEDS_FIBRES = re.compile(
+    r"\b(?:simd_|quad_|threadgroup_barrier|schedule_row_tile|make_(?:filled|diagonal)_simdgroup"
+    r"|simdgroup_(?!index_in_threadgroup\b))"
+)
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A translation unit: its text, how it runs, and the threadgroup storages it declares."""
+    """A translation unit: its text, how it runs, its threadgroup storages and numbered places."""
 
     text: str
     mode: str
     storages: tuple[Storage, ...]
+    places: tuple[Place, ...]
 
 
 def translate(signature: Signature) -> Unit:
@@ -56,9 +62,13 @@ def translate(signature: Signature) -> Unit:
     """
     header = list(tokenize(join_lines(signature.header)))
     body = list(tokenize(join_lines(signature.body)))
-    mode = _mode(signature, [*header, *body])
     header, first = threadgroup.rewrite(header, 0)
     body, second = threadgroup.rewrite(body, len(first))
+    storages = (*first, *second)
+    mode = _mode(signature, header, body, bool(storages))
+    places: list[Place] = []
+    if mode == FIBRES:
+        (header, body), places = convergence.number([header, body])
     head = _text(header)
     if head.endswith("\n"):  # else the header's last line goes on into the kernel, as on a Mac
         head = f'#line 1 "header"\n{head}#line 1 "signature"'
@@ -78,20 +88,39 @@ def translate(signature: Signature) -> Unit:
             _entry(signature, mode),
         ]
     )
-    return Unit(text, mode, (*first, *second))
+    return Unit(text, mode, storages, tuple(places))
 
 
 def _text(tokens: list[Token]) -> str:
     return "".join(token.text for token in tokens)
 
 
-def _mode(signature: Signature, tokens: list[Token]) -> str:
-    for token in tokens:
-        if token.kind == NAME and (
-            token.text in _SYNCHRONISING or token.text.startswith(_SYNCHRONISING_PREFIXES)
-        ):
-            return FIBRES
+def _mode(signature: Signature, header: list[Token], body: list[Token], has_storage: bool) -> str:
+    text = _code(body)
+    if has_storage or _NEEDS_FIBRES.search(text + _reachable(header, text)):
+        return FIBRES
     return FLAT if signature.attributes <= _UNIFORM_ATTRIBUTES else GROUPS
+
+
+def _code(tokens: list[Token]) -> str:
+    return " ".join(token.text for token in tokens if token.kind not in {COMMENT, SPACE, STRING})
+
+
+def _reachable(header: list[Token], body: str) -> str:
+    """The code of the header without functions that the body does not reach."""
+    if not _NEEDS_FIBRES.search(_code(header)):
+        return ""
+    source = convergence.Source(header)
+    left = {function: source.text[slice(*function.body)] for function in functions_of(source)}
+    inside = {i for f in left for i in range(source.order[f.at], source.order[f.body[1]] + 1)}
+    reached = _code([token for i, token in enumerate(header) if i not in inside])
+    names = set(_WORD.findall(f"{body} {reached}"))
+    while found := [function for function in left if function.name in names]:
+        for function in found:
+            words = left.pop(function)
+            names.update(words)
+            reached += " " + " ".join(words)
+    return reached
 
 
 def _declarations(parameters: tuple[Parameter, ...]) -> str:

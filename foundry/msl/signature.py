@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from foundry.engines.base import Launch, Size3, TensorSpec
 from foundry.errors import FoundryError
@@ -78,8 +78,7 @@ def capture(call: Callable[..., Any], arrays: Sequence[Any]) -> Captured:
     import mlx.core as mx
 
     seen: list[dict[str, Any]] = []
-    export: Any = mx.export_function
-    export(seen.append, call, *arrays)
+    cast(Any, mx.export_function)(seen.append, call, *arrays)
     found = [e for e in seen if e.get("type") == "primitive" and e["name"] == "CustomKernel"]
     if len(found) != 1:
         raise FoundryError(f"expected one metal kernel in the traced call, found {len(found)}")
@@ -93,7 +92,8 @@ def capture_launch(launch: Launch, inputs: Sequence[TensorSpec]) -> Captured:
     """What MLX generates for a launch over contiguous inputs of these shapes and dtypes."""
     import mlx.core as mx
 
-    kernel = mx.fast.metal_kernel(
+    make = cast(Callable[..., Callable[..., Any]], mx.fast.metal_kernel)
+    kernel = make(
         name=launch.name,
         input_names=list(launch.inputs),
         output_names=[spec.name for spec in launch.outputs],

@@ -28,6 +28,7 @@ from foundry.errors import EnvironmentUnusable
 from foundry.msl.cache import BuildCache
 
 PRELUDE = Path(__file__).parent / "prelude"
+_INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 MATH_FLAGS = {
     "safe": ("-ffp-contract=on",),
     "relaxed": (
@@ -100,6 +101,9 @@ class Toolchain:
     version: str
     id: str
     cache: BuildCache
+    kernel_unit: str
+    """The text every kernel starts with: the prelude."""
+    runtime_unit: str
 
     @functools.cached_property
     def runtime(self) -> Path:
@@ -141,17 +145,16 @@ class Toolchain:
     @functools.cache  # noqa: B019 - toolchains live as long as the process
     def _prelude(self, math_mode: str) -> Path:
         flags = [*_FLAGS, *MATH_FLAGS[math_mode], "-Xclang", "-fno-pch-timestamp"]
-        source = str(PRELUDE / "runtime" / "kernel_unit.h")
 
         def build(target: Path) -> None:
-            self._run(["clang", "-x", "c++-header", *flags, source, "-o", str(target)])
+            command = ["clang", "-x", "c++-header", *flags, "-", "-o", str(target)]
+            self._run(command, self.kernel_unit)
 
         return self._once(f"{self.id}-{math_mode}.pch", build)
 
     def _build_runtime(self, target: Path) -> None:
         made = target.with_suffix(".o")
-        source = str(PRELUDE / "runtime" / "runtime.cpp")
-        self._run(["clang", "-x", "c++", *_FLAGS, "-c", source, "-o", str(made)])
+        self._run(["clang", "-x", "c++", *_FLAGS, "-c", "-", "-o", str(made)], self.runtime_unit)
         self._link(made, target, ["--soname", "metal-foundry-runtime.so"], undefined=True)
 
     def _link(
@@ -227,12 +230,41 @@ def find_toolchain(cache: Path) -> Toolchain:
         )
     version = importlib.metadata.version("ziglang")
     digest = hashlib.sha256(repr((version, processor(), _FLAGS, MATH_FLAGS, _BOUNDS)).encode())
-    for path in sorted([*PRELUDE.rglob("*.h"), *PRELUDE.rglob("*.cpp")]):
-        digest.update(path.read_bytes())
+    kernel_unit = one_text(PRELUDE / "runtime" / "kernel_unit.h")
+    runtime_unit = one_text(PRELUDE / "runtime" / "runtime.cpp")
+    digest.update(f"{kernel_unit}\0{runtime_unit}".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     zig = Path(spec.origin).parent / "zig"
-    return Toolchain(zig, version, digest.hexdigest()[:32], BuildCache(cache))
+    return Toolchain(
+        zig, version, digest.hexdigest()[:32], BuildCache(cache), kernel_unit, runtime_unit
+    )
+
+
+def one_text(path: Path, seen: set[Path] | None = None) -> str:
+    """A C++ file with all it includes put in its place, each file once.
+
+    A precompiled header made of it depends on no file, so it stays good when the package moves.
+    """
+    seen = seen if seen is not None else set()
+    seen.add(path.resolve())
+    text = path.read_text()
+    pieces, end = [_marker(path, 1)], 0
+    for match in _INCLUDE.finditer(text):
+        included = (path.parent / match[1]).resolve()
+        if not included.exists():  # of another target
+            continue
+        pieces.append(text[end : match.start()])
+        if included not in seen:
+            pieces.append(one_text(included, seen))
+        end = match.end() + 1
+        pieces.append(_marker(path, text.count("\n", 0, end) + 1))
+    return "".join([*pieces, text[end:]])
+
+
+def _marker(path: Path, line: int) -> str:
+    """A line marker that makes what follows a system header's text."""
+    return f'\n# {line} "{path.name}" 3\n'
 
 
 @functools.cache

@@ -34,6 +34,8 @@ using uptr = __UINTPTR_TYPE__;
 constexpr u32 simd_width = 32;
 constexpr u32 max_threads = 1024;
 constexpr u32 max_storages = 256;
+constexpr u32 no_place = ~0u;
+constexpr u32 path_words = 32;  // deeper places wrap around: their order is then a guess
 
 // A stack region is aligned to its size, so the stack pointer alone leads to the fibre.
 // Regions would all map to the same cache sets; the control block, and the stack below it, are
@@ -50,16 +52,22 @@ struct Fibre {
   SimdGroup* group;
   Worker* worker;
   u32 lane;
-  u32 index;  // in its threadgroup
+  u32 index;         // in its threadgroup
+  const void* site;  // the address that the latest collective returns to
+  // Where the thread is, as numbers that sort in program order: for every loop around it the
+  // loop's place and turn, for every call the call's place, last the place of a collective. The
+  // front end puts in the code that keeps it (convergence.py).
+  u32 base;   // word at which the current function's part starts
+  u32 depth;  // word of the collective's place, or no_place
+  u32 path[path_words];
   alignas(16) u8 published[16];
 };
 
 struct alignas(64) SimdGroup {
   u8 slots[2][simd_width * 16];  // what lanes publish; one buffer is read while the other fills
   alignas(16) u8 result[16];     // of simd_reduce
-  const void* site[simd_width];  // where each waiting lane waits
   Fibre* fibre[simd_width];
-  const void* place;  // of the first lane that waits
+  Fibre* first;  // of those that wait
   u32 parity;    // buffer that fills now
   u32 mixed;     // some lanes wait at different places
   u32 gather;    // the slots of the latest collective are not right yet
@@ -92,6 +100,55 @@ MF_CONVERGENT void mf_threadgroup_wait(Fibre*);
 
 MF_INLINE unsigned lane() { return self().lane; }
 MF_INLINE unsigned simd_lanes() { return self().group->lanes; }
+
+// Runs a collective, or a call of a function that holds one, at its place in the program, `loops`
+// deep in the instrumented loops of its function.
+template <u32 place, u32 loops, typename F>
+MF_INLINE decltype(auto) at_place(F run) {
+  Fibre& fibre = self();
+  struct Restore {
+    Fibre& fibre;
+    u32 depth, index, word;
+    MF_INLINE ~Restore() { fibre.depth = depth, fibre.path[index] = word; }
+  };
+  const u32 index = (fibre.base + 2 * loops) & (path_words - 1);
+  Restore restore{fibre, fibre.depth, index, fibre.path[index]};
+  fibre.depth = index;
+  fibre.path[index] = place;
+  return run();
+}
+
+template <u32 place, u32 loops, typename F>
+MF_INLINE decltype(auto) in_call(F run) {
+  Fibre& fibre = self();
+  struct Restore {
+    Fibre& fibre;
+    u32 base;
+    MF_INLINE ~Restore() { fibre.base = base; }
+  };
+  Restore restore{fibre, fibre.base};
+  const u32 index = fibre.base + 2 * loops;
+  fibre.path[index & (path_words - 1)] = place;
+  fibre.base = index + 1;
+  return run();
+}
+
+// Notes the start of a loop, and of each turn; true.
+template <u32 loops>
+MF_INLINE bool enter_loop(u32 place) {
+  Fibre& fibre = self();
+  const u32 index = fibre.base + 2 * loops;
+  fibre.path[index & (path_words - 1)] = place;
+  fibre.path[(index + 1) & (path_words - 1)] = 0;
+  return true;
+}
+
+template <u32 loops>
+MF_INLINE bool next_turn() {
+  Fibre& fibre = self();
+  ++fibre.path[(fibre.base + 2 * loops + 1) & (path_words - 1)];
+  return true;
+}
 
 template <typename T>
 MF_INLINE MF_CONVERGENT const T* simd_exchange(T value, unsigned& active) {

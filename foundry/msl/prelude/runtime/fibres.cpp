@@ -3,8 +3,17 @@
 namespace mf {
 namespace {
 
-// Notes where a lane waits: the address its collective returns to.
-void note_place(Fibre& fibre, const void* place) { fibre.group->site[fibre.lane] = place; }
+// Sorts where two lanes wait in program order: below 0, 0 or above as in memcmp. Where the place
+// is not known, the address that the collective returns to stands in for it.
+int compare_places(const Fibre& a, const Fibre& b) {
+  if (a.depth == no_place || b.depth == no_place) {
+    if (a.depth != b.depth) return a.depth == no_place ? 1 : -1;
+    return (a.site > b.site) - (a.site < b.site);
+  }
+  for (u32 i = 0; i <= a.depth && i <= b.depth; ++i)
+    if (a.path[i] != b.path[i]) return a.path[i] < b.path[i] ? -1 : 1;
+  return int(a.depth) - int(b.depth);
+}
 
 void resume(Fibre& from, Fibre& to) {
   if (&from != &to) mf_switch(&from.stack_pointer, to.stack_pointer);
@@ -17,14 +26,13 @@ Fibre& next_lane(SimdGroup& group, u32 lane) {
 }
 
 u32 lanes_at_earliest_place(const SimdGroup& group) {
-  uptr earliest = ~uptr(0);
+  const Fibre* earliest = group.first;
   u32 lanes = 0;
   for (u32 rest = group.waiting; rest; rest &= rest - 1) {
     u32 lane = u32(__builtin_ctz(rest));
-    uptr site = reinterpret_cast<uptr>(group.site[lane]);
-    if (site < earliest) lanes = 0;
-    if (site <= earliest) lanes |= 1u << lane;
-    if (site < earliest) earliest = site;
+    int order = compare_places(*group.fibre[lane], *earliest);
+    if (order < 0) lanes = 0, earliest = group.fibre[lane];
+    if (order <= 0) lanes |= 1u << lane;
   }
   return lanes;
 }
@@ -37,7 +45,10 @@ void resolve(SimdGroup& group) {
     group.gather = 1;
   }
   group.waiting &= ~lanes;
-  if (!group.waiting) group.mixed = 0;
+  if (!group.waiting)
+    group.mixed = 0;
+  else if (lanes >> group.first->lane & 1)
+    group.first = group.fibre[__builtin_ctz(group.waiting)];
   group.runnable = group.active = lanes;
   group.parity ^= 1;
   group.reduced = 0;
@@ -53,16 +64,14 @@ void fail(Fibre& from, u32 kind, u32 arrived) {
 }
 
 u32 waiting_elsewhere(const Worker& worker) {
-  const void* place = nullptr;
+  const Fibre* first = nullptr;
   u32 elsewhere = 0;
-  for (u32 g = 0; g < worker.groups; ++g) {
-    const SimdGroup& group = worker.simd[g];
-    for (u32 rest = group.barrier; rest; rest &= rest - 1) {
-      const void* site = group.site[__builtin_ctz(rest)];
-      if (!place) place = site;
-      elsewhere += site != place;
+  for (u32 g = 0; g < worker.groups; ++g)
+    for (u32 rest = worker.simd[g].barrier; rest; rest &= rest - 1) {
+      const Fibre* fibre = worker.simd[g].fibre[__builtin_ctz(rest)];
+      if (!first) first = fibre;
+      elsewhere += compare_places(*fibre, *first) != 0;
     }
-  }
   return elsewhere;
 }
 
@@ -109,6 +118,8 @@ void run_fibre(void* argument) {
     Position position = worker.position;
     for (u32 d = 0; d < 3; ++d) position.local[d] = worker.local[fibre.index][d];
     position.index = fibre.index;
+    fibre.base = 0;
+    fibre.depth = no_place;
     worker.launch->run_thread(worker.launch, &position);
     fibre.group->runnable &= ~(1u << fibre.lane);
     --worker.live;
@@ -194,11 +205,10 @@ extern "C" {
 
 MF_EXPORT void mf_simd_wait(mf::Fibre* fibre) {
   mf::SimdGroup& group = *fibre->group;
-  const void* place = __builtin_return_address(0);
-  mf::note_place(*fibre, place);
+  fibre->site = __builtin_return_address(0);
   if (!group.waiting)
-    group.place = place;
-  else if (group.place != place)
+    group.first = fibre;
+  else if (mf::compare_places(*fibre, *group.first))
     group.mixed = 1;
   const mf::u32 bit = 1u << fibre->lane;
   group.waiting |= bit;
@@ -208,7 +218,7 @@ MF_EXPORT void mf_simd_wait(mf::Fibre* fibre) {
 
 MF_EXPORT void mf_threadgroup_wait(mf::Fibre* fibre) {
   mf::SimdGroup& group = *fibre->group;
-  mf::note_place(*fibre, __builtin_return_address(0));
+  fibre->site = __builtin_return_address(0);
   const mf::u32 bit = 1u << fibre->lane;
   group.barrier |= bit;
   group.runnable &= ~bit;
