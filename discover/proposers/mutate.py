@@ -1,0 +1,172 @@
+"""The offline proposer: knob moves, other templates, source-level rewrites. No key, no network.
+
+For one parent it draws kinds of moves by weight and takes each kind's candidates in random order
+until one is new to the search. A parent with nothing new left is exhausted. Equal seeds and equal
+histories give equal proposals.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from discover.proposers import ProposerOptions
+from discover.proposers.base import Attempt, Context, Failure, FailureKind, Reply, Request
+from discover.proposers.rewrites import Rewrite, Variant, all_rewrites
+from foundry.errors import InvalidKernel
+from foundry.kernel import Kernel, check, parse, render
+from ops.spec import Op
+from templates import registry, space
+from templates.registry import Template
+from templates.render import render as fill
+from templates.space import Point
+
+MAX_JUMPS = 64
+"""Points of one template drawn for one proposal before the move counts as used up."""
+_LONGEST_CHAIN = 6
+"""Rewrites upon rewrites; further ones start from an earlier kernel."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kernel that may be proposed, and how it came to be."""
+
+    kernel: Kernel
+    detail: Mapping[str, Any]
+
+
+Move = Iterator[Candidate]
+
+
+class MutateProposer:
+    """Moves knobs and rewrites text."""
+
+    name = "mutate"
+    model: str | None = None
+    may_repair = False
+    remote = False
+
+    def request(self, context: Context) -> Request | Failure:
+        """A kernel that the search has not seen, derived from the parent."""
+        rng = random.Random(context.seed)
+        moves = _moves(context, rng)
+        if not moves:
+            return Failure(
+                FailureKind.FINISHED,
+                f"mutate has no template for {context.op.name} and no kernel to start from; "
+                "write a template, or ask an LLM with --llm",
+            )
+        while moves:
+            names = sorted(moves)
+            name = rng.choices(names, [_WEIGHTS[n] for n in names])[0]
+            candidate = next(moves[name], None)
+            if candidate is None:
+                del moves[name]
+            elif _valid(candidate.kernel, context.op) and not context.seen(candidate.kernel):
+                detail = {"move": name, **candidate.detail}
+                return Request(
+                    self.name, None, {"kernel": render(candidate.kernel), "detail": detail}
+                )
+        return Failure(FailureKind.EXHAUSTED, "every move from this kernel was made")
+
+    def send(self, request: Request, timeout_s: float) -> Reply | Failure:
+        """The kernel of the request."""
+        return Reply(request.body["kernel"], detail=request.body["detail"])
+
+
+def make(model: str | None, options: ProposerOptions) -> MutateProposer:
+    """The offline proposer; it takes no model."""
+    return MutateProposer()
+
+
+def _moves(context: Context, rng: random.Random) -> dict[str, Move]:
+    templates = registry.for_op(context.op.name)
+    own, point = _place(context.parent, templates)
+    moves: dict[str, Move] = {}
+    if templates:
+        others = [t for t in templates if t is not own] or list(templates)
+        moves["template"] = _elsewhere(others, rng)
+    if own is not None and point is not None:
+        moves["knob"] = _neighbours(own, point, rng)
+        moves["jump"] = _jumps(own, rng)
+    if context.parent is not None:
+        chain = tuple(context.parent.detail.get("rewrites", ()))
+        if len(chain) < _LONGEST_CHAIN:
+            moves["rewrite"] = _rewrites(context, chain, rng)
+    return moves
+
+
+def _place(
+    parent: Attempt | None, templates: tuple[Template, ...]
+) -> tuple[Template | None, Point | None]:
+    """Template and point of a parent that came from a template and was not rewritten since."""
+    if parent is None or parent.detail.get("rewrites"):
+        return None, None
+    name, knobs = parent.detail.get("template"), parent.detail.get("knobs")
+    for template in templates:
+        if template.name == name and knobs is not None and space.valid(template, knobs):
+            return template, knobs
+    return None, None
+
+
+def _neighbours(template: Template, point: Point, rng: random.Random) -> Move:
+    found = list(space.neighbours(template, point))
+    rng.shuffle(found)
+    yield from (_filled(template, moved) for moved in found)
+
+
+def _jumps(template: Template, rng: random.Random) -> Move:
+    for _ in range(MAX_JUMPS):
+        yield _filled(template, space.sample(template, rng))
+
+
+def _elsewhere(templates: list[Template], rng: random.Random) -> Move:
+    for template in templates:
+        yield _filled(template, space.default(template))
+    for _ in range(MAX_JUMPS):
+        template = rng.choice(templates)
+        yield _filled(template, space.sample(template, rng))
+
+
+def _filled(template: Template, point: Point) -> Candidate:
+    kernel = parse(fill(template, point))
+    return Candidate(kernel, {"template": template.name, "knobs": dict(point)})
+
+
+def _rewrites(context: Context, chain: tuple[str, ...], rng: random.Random) -> Move:
+    """Rewrites of the parent: each kind in turn gives one variant, until none has any left."""
+    assert context.parent is not None
+    kernel = parse(context.parent.text)
+    drawn = {
+        name: _shuffled(rewrite, kernel, context.op, rng)
+        for name, rewrite in all_rewrites().items()
+    }
+    inherited = {k: v for k, v in context.parent.detail.items() if k in ("template", "knobs")}
+    while drawn:
+        name = rng.choice(sorted(drawn))
+        variant = next(drawn[name], None)
+        if variant is None:
+            del drawn[name]
+        else:
+            done = [*chain, f"{name}: {variant.label}"]
+            yield Candidate(variant.kernel, {**inherited, "rewrites": done})
+
+
+def _shuffled(rewrite: Rewrite, kernel: Kernel, op: Op, rng: random.Random) -> Iterator[Variant]:
+    """Variants in random order; nothing is rewritten before the first is drawn."""
+    variants = list(rewrite(kernel, op))
+    rng.shuffle(variants)
+    yield from variants
+
+
+def _valid(kernel: Kernel, op: Op) -> bool:
+    try:
+        check(parse(render(kernel)), op)
+    except InvalidKernel:
+        return False
+    return True
+
+
+_WEIGHTS: Mapping[str, float] = {"knob": 4.0, "jump": 2.0, "template": 1.5, "rewrite": 3.0}

@@ -1,0 +1,48 @@
+"""Fold sizes that are known at launch: `x_shape[1]` becomes a constant made from its axis."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+from discover.proposers.rewrites import Variant
+from discover.proposers.rewrites.source import free_name, plain, taken_names
+from foundry.kernel import Kernel, Stage
+from ops.spec import Op
+
+
+def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
+    """Each axis alone, and all axes at once."""
+    used = [axis for axis in op.axes if _folded(kernel, op, (axis,)) is not None]
+    choices = [(axis,) for axis in used] + ([tuple(used)] if len(used) > 1 else [])
+    for axes in choices:
+        changed = _folded(kernel, op, axes)
+        if changed is not None:
+            yield Variant(f"{' and '.join(axes)} known at compile time", changed)
+
+
+def _folded(kernel: Kernel, op: Op, axes: tuple[str, ...]) -> Kernel | None:
+    stages = tuple(_fold(kernel, stage, op, axes) for stage in kernel.stages)
+    if stages == kernel.stages:
+        return None
+    return dataclasses.replace(kernel, stages=stages)
+
+
+def _fold(kernel: Kernel, stage: Stage, op: Op, axes: tuple[str, ...]) -> Stage:
+    body, constants = plain(stage.body), list(stage.constants)
+    for axis in axes:
+        known = next((name for name, value in constants if value == axis), None)
+        name = known or free_name(axis.upper(), taken_names(kernel, stage))
+        folded = body
+        for tensor in op.inputs:
+            for place, dimension in enumerate(tensor.shape):
+                if dimension == axis:
+                    pattern = rf"\b{re.escape(tensor.name)}_shape\s*\[\s*{place}[uU]?\s*\]"
+                    folded = re.sub(pattern, name, folded)
+        if folded != body and known is None:
+            constants.append((name, axis))
+        body = folded
+    if body == plain(stage.body):
+        return stage
+    return dataclasses.replace(stage, body=body, constants=tuple(constants), lines={})

@@ -1,0 +1,71 @@
+"""Another number of threads in a threadgroup: twice or half."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+from discover.proposers.rewrites import Variant
+from discover.proposers.rewrites.source import plain, with_stage
+from foundry.kernel import MAX_THREADS_PER_THREADGROUP, Kernel, Stage, Triple
+from foundry.msl.tokens import NUMBER, tokenize
+from ops.expressions import Expression
+from ops.spec import Op
+
+
+def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
+    """Each literal size of a threadgroup, changed alone and wherever its number stands."""
+    for index, stage in enumerate(kernel.stages):
+        for size in sorted({d for d in stage.threadgroup if isinstance(d, int) and d > 1}):
+            for new in (size * 2, size // 2):
+                if not _fits(stage, size, new):
+                    continue
+                label = f"threadgroup {size} -> {new}"
+                group = _swap(stage.threadgroup, size, new)
+                yield Variant(label, with_stage(kernel, index, threadgroup=group))
+                everywhere = dataclasses.replace(
+                    stage,
+                    threadgroup=group,
+                    grid=_swap(stage.grid, size, new),
+                    constants=tuple((n, _number(v, size, new)) for n, v in stage.constants),
+                    body=_numbers(plain(stage.body), size, new),
+                    lines={},
+                )
+                stages = [*kernel.stages[:index], everywhere, *kernel.stages[index + 1 :]]
+                changed = dataclasses.replace(kernel, stages=tuple(stages))
+                if changed.stages[index] != dataclasses.replace(stage, threadgroup=group):
+                    yield Variant(f"{label}, wherever it stands", changed)
+
+
+def _fits(stage: Stage, size: int, new: int) -> bool:
+    total = 1
+    for dimension in _swap(stage.threadgroup, size, new):
+        if isinstance(dimension, int):
+            total *= dimension
+    return new >= 1 and total <= MAX_THREADS_PER_THREADGROUP
+
+
+def _swap(triple: Triple, size: int, new: int) -> Triple:
+    x, y, z = (_expression(e, size, new) for e in triple)
+    return (x, y, z)
+
+
+def _expression(value: Expression, size: int, new: int) -> Expression:
+    if isinstance(value, int):
+        return new if value == size else value
+    return re.sub(rf"\b{size}\b", str(new), value)
+
+
+def _number(value: int | bool | str, size: int, new: int) -> int | bool | str:
+    return value if isinstance(value, bool) else _expression(value, size, new)
+
+
+def _numbers(body: str, size: int, new: int) -> str:
+    """The body with the literal replaced, its suffix kept: `32u` becomes `64u`."""
+    literal = re.compile(rf"{size}(?P<suffix>[uU]?)")
+    found = []
+    for token in tokenize(body):
+        match = literal.fullmatch(token.text) if token.kind == NUMBER else None
+        found.append(f"{new}{match['suffix']}" if match else token.text)
+    return "".join(found)

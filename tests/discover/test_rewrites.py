@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+from toy import OP
+
+from discover.feedback import changes
+from discover.proposers.rewrites import all_rewrites
+from foundry.kernel import Kernel, check, parse, render
+from ops import registry as ops
+from templates import registry, space
+from templates.render import render as fill
+
+ROWS = """/*kernel
+op = "twice"
+grid = ["rows * 32", 1, 1]
+threadgroup = [32, 1, 1]
+[constants]
+VEC = 4
+*/
+inline float scaled(float v, float s) { return exp(v) / s; }
+// --- body ---
+uint row = thread_position_in_grid.x / 32;
+uint lane = thread_index_in_simdgroup;
+float total = 0.0f;
+#pragma unroll(2)
+for (uint c = lane; c < x_shape[1]; c += 32) {
+  total += float(x[row * x_shape[1] + c]) * 0.5f;  // partial
+}
+float peak = -INFINITY;
+for (uint c = lane; c < x_shape[1]; c += 32u) {
+  const float v = x[row * x_shape[1] + c];
+  peak = max(peak, exp(v));
+}
+total = simd_sum(total);
+for (uint c = lane; c < x_shape[1]; c += 32)
+  out[row * x_shape[1] + c] = T(x[row * x_shape[1] + c] / total + exp(shift));
+"""
+ELEMENTS = """/*kernel
+op = "twice"
+grid = ["ceildiv(rows * cols, 2)", 1, 1]
+threadgroup = [256, 1, 1]
+*/
+// --- body ---
+uint i = thread_position_in_grid.x * 2;
+for (int j = 0; j < 2; j++) {
+  if (i + j < x_shape[0] * x_shape[1]) {
+    out[i + j] = T(2 * x[i + j] + shift);
+  }
+}
+"""
+
+
+def variants(text: str, name: str) -> dict[str, Kernel]:
+    return {v.label: v.kernel for v in all_rewrites()[name](parse(text), OP)}
+
+
+@pytest.mark.parametrize("name", sorted(all_rewrites()))
+def test_what_a_rewrite_does(name: str, golden: Callable[[str, str], None]) -> None:
+    parts = []
+    for title, text in (("rows", ROWS), ("elements", ELEMENTS)):
+        kernel = parse(text)
+        for label, changed in variants(text, name).items():
+            parts.append(f"== {title}: {label}\n{changes(render(kernel), render(changed))}\n")
+    golden(f"discover/rewrites/{name}.txt", "\n".join(parts))
+    assert parts, "each rewrite must apply to one of the two kernels"
+
+
+@pytest.mark.parametrize("name", sorted(all_rewrites()))
+def test_every_variant_is_another_valid_kernel(name: str) -> None:
+    rewrite = all_rewrites()[name]
+    for template in registry.all_templates().values():
+        op = ops.get(template.op)
+        for point in itertools.islice(space.points(template), 0, 12, 4):
+            kernel = parse(fill(template, point))
+            for variant in rewrite(kernel, op):
+                assert variant.kernel != kernel, variant.label
+                assert parse(render(variant.kernel)) == variant.kernel, variant.label
+                check(variant.kernel, op)
+
+
+@pytest.mark.parametrize("name", sorted(all_rewrites()))
+def test_a_rewrite_gives_the_same_every_time(name: str) -> None:
+    assert variants(ROWS, name) == variants(ROWS, name)
+
+
+def loop(line: str, body: str = "s += x[i];") -> str:
+    return ROWS.replace("total = simd_sum(total);", f"float s = 0;\n{line} {{ {body} }}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "for (uint i = 0; i < 8 && s < 3; ++i)",
+        "for (uint i = 0; i <= 8; ++i)",
+        "for (uint i = 0, j = 1; i < 8; ++i)",
+        "for (uint i = 8; i > 0; --i)",
+        "for (uint i = 0; i < 8; i += 2, ++lane)",
+        "for (float i = 0; i < 8; i += 0.5f)",
+        "for (;;)",
+    ],
+)
+def test_a_loop_that_is_not_understood_is_left_alone(line: str) -> None:
+    for name in ("jam", "split_accumulator", "reciprocal", "index_type", "unroll"):
+        assert not any("over i" in label for label in variants(loop(line), name)), name
+        assert not any("for s" in label for label in variants(loop(line), name)), name
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "if (i == 3) break; s += x[i];",
+        "s += x[i]; i += 1;",
+        "threadgroup_barrier(mem_flags::mem_threadgroup); s += x[i];",
+    ],
+)
+def test_steps_that_are_not_alike_stay_single(body: str) -> None:
+    text = loop("for (uint i = 0; i < 8; ++i)", body)
+    assert not any("over i" in label for label in variants(text, "jam"))
+
+
+@pytest.mark.parametrize("body", ["s += x[i] * s;", "out[i] = x[i]; s += x[i];", "s -= x[i];"])
+def test_only_pure_accumulation_is_split(body: str) -> None:
+    text = loop("for (uint i = 0; i < 8; ++i)", body)
+    assert not any("for s" in label for label in variants(text, "split_accumulator"))
+
+
+@pytest.mark.parametrize(
+    "line", ["uint n = simd_sum(1);", "threadgroup float t[4];", "if (i > 9) { return; }"]
+)
+def test_threads_that_depend_on_each_other_are_not_coarsened(line: str) -> None:
+    assert not variants(ELEMENTS.replace("uint i =", f"{line}\nuint i ="), "coarsen")
