@@ -1,0 +1,64 @@
+"""Advisory locks beside a database file; they vanish with a killed process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from foundry.errors import EnvironmentUnusable
+from foundry.store.faults import unwritable
+
+_POLL_S = 0.002
+
+
+class FileLock:
+    """An exclusive lock `name` in the folder `FILE.locks`."""
+
+    def __init__(self, database: Path, name: str) -> None:
+        self._path = database.with_name(f"{database.name}.locks") / name
+        self._descriptor: int | None = None
+
+    def try_acquire(self) -> bool:
+        """Take the lock if nobody, here or in another process, holds it."""
+        try:
+            self._path.parent.mkdir(exist_ok=True)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise unwritable(self._path.parent.parent, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Give the lock back; without effect when it is not held."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    @contextmanager
+    def held(self, timeout_s: float) -> Iterator[None]:
+        """Hold the lock, waiting for it.
+
+        Raises:
+            EnvironmentUnusable: Another process held it all that time.
+        """
+        give_up = time.monotonic() + timeout_s
+        while not self.try_acquire():
+            if time.monotonic() > give_up:
+                raise EnvironmentUnusable(
+                    f"{self._path}: another process has held this lock for {timeout_s:g} s.",
+                    "Wait for it and give the same command again, or choose another --db.",
+                )
+            time.sleep(_POLL_S)
+        try:
+            yield
+        finally:
+            self.release()

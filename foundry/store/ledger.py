@@ -1,0 +1,70 @@
+"""The ledger of LLM calls: a row before a call is sent, its outcome afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from foundry.store import models
+from foundry.store.records import Call, CallState, Tokens
+
+_CALLS = models.llm_calls.c
+_TOKENS = {name: name for name in asdict(Tokens())} | {"estimated": "tokens_estimated"}
+"""Field of `Tokens` to column."""
+
+
+def insert_call(connection: Connection, values: dict[str, Any]) -> int:
+    """Insert a call that is about to be sent; its id."""
+    unused = _columns(Tokens())
+    statement = insert(models.llm_calls).values(**values, **unused, state=CallState.SENT.value)
+    return int(connection.execute(statement.returning(_CALLS.id)).scalar_one())
+
+
+def finish(connection: Connection, call_id: int, tokens: Tokens, values: dict[str, Any]) -> None:
+    """Write the outcome of a call."""
+    statement = update(models.llm_calls).where(_CALLS.id == call_id)
+    changed = connection.execute(statement.values(**values, **_columns(tokens))).rowcount
+    if not changed:
+        raise ValueError(f"no call {call_id} in the ledger")
+
+
+def lose(connection: Connection, run_id: int, finished_at: Any) -> list[Call]:
+    """Mark the calls of a dead process, whose answers nobody will bring."""
+    pending = select(_CALLS.id).where(_CALLS.run_id == run_id, _CALLS.state == CallState.SENT.value)
+    ids = list(connection.execute(pending).scalars())
+    connection.execute(
+        update(models.llm_calls)
+        .where(_CALLS.id.in_(ids))
+        .values(state=CallState.LOST.value, finished_at=finished_at)
+    )
+    return [call for call in load_calls(connection, run_id) if call.id in set(ids)]
+
+
+def load_calls(connection: Connection, run_id: int) -> list[Call]:
+    """The calls of a run in the order in which they were sent."""
+    statement = select(models.llm_calls).where(_CALLS.run_id == run_id).order_by(_CALLS.id)
+    return [_call(row) for row in connection.execute(statement)]
+
+
+def find(connection: Connection, run_id: int, request_hash: str) -> Call | None:
+    """The call with this request: an answered one if there is, else the latest."""
+    statement = (
+        select(models.llm_calls)
+        .where(_CALLS.run_id == run_id, _CALLS.request_hash == request_hash)
+        .order_by((_CALLS.state == CallState.DONE.value).desc(), _CALLS.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else _call(row)
+
+
+def _columns(tokens: Tokens) -> dict[str, Any]:
+    return {_TOKENS[field]: value for field, value in asdict(tokens).items()}
+
+
+def _call(row: Row[Any]) -> Call:
+    values = dict(row._mapping)
+    tokens = Tokens(**{field: values.pop(column) for field, column in _TOKENS.items()})
+    return Call(**values | {"state": CallState(row.state)}, tokens=tokens)

@@ -1,0 +1,96 @@
+"""Evaluations as rows of four tables, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, insert, select
+
+from foundry.engines.base import Device
+from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Timing
+from foundry.store import models
+from foundry.store.records import Origin, StoredEvaluation
+
+_PARTS: Mapping[str, Table] = {
+    "diagnostics": models.diagnostics,
+    "errors": models.output_errors,
+    "timings": models.timings,
+}
+_RECORDS: Mapping[str, type[Diagnostic | OutputError | Timing]] = {
+    "diagnostics": Diagnostic,
+    "errors": OutputError,
+    "timings": Timing,
+}
+_OWN = ("kernel_hash", "op", "dtype", "device_id", "stage_ms", "judge_version", "seed", "extra")
+_OWNER = "evaluation_id"
+
+
+def insert_evaluation(
+    connection: Connection, evaluation: Evaluation, provenance: Mapping[str, Any]
+) -> int:
+    """Insert one evaluation with its parts; `provenance` fills the remaining columns."""
+    own = {name: getattr(evaluation, name) for name in _OWN}
+    statement = insert(models.evaluations).values(
+        **own, status=evaluation.status.value, score=evaluation.score, **provenance
+    )
+    key = int(connection.execute(statement.returning(models.evaluations.c.id)).scalar_one())
+    for attribute, table in _PARTS.items():
+        parts = getattr(evaluation, attribute)
+        if parts:
+            connection.execute(insert(table), [_part(key, i, p) for i, p in enumerate(parts)])
+    return key
+
+
+def _part(key: int, position: int, part: Diagnostic | OutputError | Timing) -> dict[str, Any]:
+    return {_OWNER: key, "position": position, **part.model_dump()}
+
+
+def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[StoredEvaluation]:
+    """Whole evaluations of rows of `SELECTED`, in their order."""
+    keys = [row.id for row in rows]
+    parts = {attribute: _parts(connection, attribute, keys) for attribute in _PARTS}
+    devices = load_devices(connection, {row.device_id for row in rows})
+    return [
+        StoredEvaluation(
+            id=row.id,
+            run_id=row.run_id,
+            evaluation=_evaluation(row, {k: found.get(row.id, ()) for k, found in parts.items()}),
+            text=row.text,
+            origin=Origin(row.origin_kind, row.origin_name, row.origin_detail),
+            parent_hash=row.parent_hash,
+            device=devices[row.device_id],
+            created_at=row.created_at,
+        )
+        for row in rows
+    ]
+
+
+SELECTED = select(models.evaluations, models.kernels.c.text).join(models.kernels)
+"""What `load` needs of one evaluation."""
+
+
+def _evaluation(row: Row[Any], parts: Mapping[str, Any]) -> Evaluation:
+    own = {name: getattr(row, name) for name in _OWN}
+    return Evaluation(**own, status=row.status, **parts)
+
+
+def _parts(
+    connection: Connection, attribute: str, keys: Sequence[int]
+) -> dict[int, list[Diagnostic | OutputError | Timing]]:
+    table, record = _PARTS[attribute], _RECORDS[attribute]
+    owner = table.c[_OWNER]
+    statement = select(table).where(owner.in_(keys)).order_by(owner, table.c.position)
+    found: dict[int, list[Diagnostic | OutputError | Timing]] = {}
+    for row in connection.execute(statement).mappings():
+        values = {name: value for name, value in row.items() if name in record.model_fields}
+        found.setdefault(row[_OWNER], []).append(record(**values))
+    return found
+
+
+def load_devices(connection: Connection, ids: Iterable[str]) -> dict[str, Device]:
+    """Devices by id."""
+    statement = select(models.devices).where(models.devices.c.id.in_(list(ids)))
+    return {
+        row.id: Device(row.kind, row.name, row.fingerprint) for row in connection.execute(statement)
+    }

@@ -1,0 +1,442 @@
+"""The store: every run, kernel, evaluation, LLM call and search node, in one database.
+
+1. `Store.open` finds the database (`location`), connects (`connection`), refuses what is newer or
+   foreign and migrates what is older (`schema`, `migrations`).
+2. Every method is one transaction: it happened, or it did not. `with store.transaction():` makes
+   several one, such as an LLM's answer and the kernels that came of it.
+3. A kill at any moment leaves everything readable that a method had returned from.
+
+| file | owns |
+|---|---|
+| models | the tables |
+| records | what is handed out |
+| rows, evaluations, runs, ledger, tree | SQL of one subject each, on an open transaction |
+| location, connection, filelock | where the database is, transactions, locks between processes |
+| faults | database errors in one line |
+| schema, migrations | revisions |
+
+One `Store` may be used from several threads; they take turns. Other processes open their own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection
+
+from foundry.engines.base import Device
+from foundry.errors import UsageError
+from foundry.judge.verdict import JUDGE_VERSION, Evaluation, Status
+from foundry.kernel import Kernel, render
+from foundry.store import evaluations, ledger, runs, schema, tree
+from foundry.store.connection import alone, connect, transaction
+from foundry.store.environment import capture
+from foundry.store.evaluations import Filter
+from foundry.store.faults import explained, unwritable
+from foundry.store.filelock import FileLock
+from foundry.store.location import Location, locate
+from foundry.store.records import (
+    Call,
+    CallState,
+    Node,
+    Origin,
+    Outcome,
+    Overview,
+    Run,
+    RunKind,
+    StoredEvaluation,
+    Tokens,
+)
+from foundry.store.rows import insert_evaluation
+
+_PAGE = 200
+
+
+class Store:
+    """An open database. `Store.open` makes one; a `with` block closes it."""
+
+    def __init__(
+        self,
+        location: Location,
+        connection: Connection,
+        *,
+        read_only: bool,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.location = location
+        self.read_only = read_only
+        self._connection = connection
+        self._clock = clock
+        self._turn = threading.RLock()
+        self._claims: dict[int, FileLock] = {}
+
+    @classmethod
+    def open(
+        cls,
+        url: str | None = None,
+        *,
+        read_only: bool = False,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Store:
+        """Open a database, made and migrated where needed.
+
+        Args:
+            url: SQLAlchemy URL or path of an SQLite file; by default FOUNDRY_DB, then
+                `runs/foundry.db`.
+            read_only: For reports: makes no file and migrates nothing.
+            clock: Gives the current time, with its zone.
+
+        Raises:
+            UsageError: Not a database URL.
+            EnvironmentUnusable: Missing, unreadable, damaged, foreign, or of a newer schema.
+        """
+        location = locate(url)
+        if read_only and not location.exists:
+            raise schema.missing(location)
+        if not read_only:
+            _make_folder(location)
+        with explained(location), alone(location, writing=not read_only):
+            connection = connect(location, read_only=read_only)
+        store = cls(location, connection, read_only=read_only, clock=clock)
+        try:
+            store._settle_schema()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _settle_schema(self) -> None:
+        with self._reading() as connection:
+            if self.read_only:
+                schema.require_head(connection, self.location)
+                return
+            if schema.revision(connection, self.location) == schema.HEAD:
+                return
+        with self._writing() as connection:
+            schema.upgrade(connection, self.location)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; a second call does nothing."""
+        with self._turn, alone(self.location, writing=not self.read_only):
+            self._connection.close()
+            self._connection.engine.dispose()
+        for claim in self._claims.values():
+            claim.release()
+        self._claims.clear()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make everything in the block one transaction."""
+        with self._writing():
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._turn:
+            if self._connection.in_transaction():
+                yield self._connection
+                return
+            with transaction(self._connection, self.location, writing=True):
+                yield self._connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._turn:
+            if self._connection.in_transaction():
+                yield self._connection
+                return
+            with transaction(self._connection, self.location, writing=False):
+                yield self._connection
+
+    # Runs
+
+    def begin_run(
+        self,
+        kind: RunKind,
+        command: str,
+        settings: Mapping[str, Any],
+        seed: int,
+        device: Device,
+    ) -> int:
+        """Start a run; the environment is captured here. Returns its id."""
+        values: dict[str, Any] = {
+            "kind": kind,
+            "command": command,
+            "settings": dict(settings),
+            "settings_key": runs.settings_key(settings, seed, device),
+            "seed": seed,
+            "environment": capture(),
+            "judge_version": JUDGE_VERSION,
+            "started_at": self._clock(),
+            "resumed": 0,
+        }
+        with self._writing() as connection:
+            self._keep_device(connection, device)
+            run_id = runs.insert_run(connection, values | {"device_id": device.id})
+        self._claim(run_id)
+        return run_id
+
+    def resumable(self, kind: RunKind, settings_key: str) -> int | None:
+        """The latest run with this `settings_key` that is not done, whoever works on it."""
+        with self._reading() as connection:
+            return runs.unfinished(connection, kind, settings_key, JUDGE_VERSION)
+
+    def resume_run(self, run_id: int) -> None:
+        """Take a run up again.
+
+        Raises:
+            UsageError: Another process is at work on it, or there is no such run.
+        """
+        self._claim(run_id)
+        with self._writing() as connection:
+            again = runs.RESUMED + 1
+            runs.change(connection, run_id, outcome=None, finished_at=None, resumed=again)
+
+    def finish_run(self, run_id: int, outcome: Outcome) -> None:
+        """Say how a run ended."""
+        with self._writing() as connection:
+            runs.change(connection, run_id, outcome=outcome, finished_at=self._clock())
+        if claim := self._claims.pop(run_id, None):
+            claim.release()
+
+    def runs(self) -> list[Run]:
+        """Every run, oldest first."""
+        with self._reading() as connection:
+            return runs.load_runs(connection)
+
+    def _claim(self, run_id: int) -> None:
+        """Hold a run against other processes until it is finished or this one ends."""
+        if self.location.path is None or run_id in self._claims:
+            return
+        claim = FileLock(self.location.path, f"run-{run_id}")
+        if not claim.try_acquire():
+            raise UsageError(
+                f"run {run_id} is at work in another process; wait for it, "
+                "or choose another --seed or --db"
+            )
+        self._claims[run_id] = claim
+
+    def _keep_device(self, connection: Connection, device: Device) -> None:
+        values = {
+            "id": device.id,
+            "kind": device.kind,
+            "name": device.name,
+            "fingerprint": dict(device.fingerprint),
+            "created_at": self._clock(),
+        }
+        runs.keep_device(connection, values)
+
+    # Evaluations
+
+    def save(
+        self,
+        run_id: int,
+        kernel: Kernel | None,
+        text: str,
+        evaluation: Evaluation,
+        origin: Origin,
+        parent_hash: str | None = None,
+    ) -> int:
+        """Save an evaluation with its kernel. Returns its id.
+
+        Args:
+            run_id: The run that made it.
+            kernel: None when `text` is no kernel; `text` is then kept as it is.
+            text: What was given to the judge.
+            evaluation: Of this kernel, on the device of the run.
+            origin: Where the kernel came from.
+            parent_hash: The kernel it was made from.
+
+        Raises:
+            ValueError: The evaluation is of another kernel.
+        """
+        if kernel is not None and kernel.hash != evaluation.kernel_hash:
+            raise ValueError(f"evaluation of {evaluation.kernel_hash}, kernel is {kernel.hash}")
+        now = self._clock()
+        provenance = {
+            "run_id": run_id,
+            "origin_kind": origin.kind,
+            "origin_name": origin.name,
+            "origin_detail": dict(origin.detail),
+            "parent_hash": parent_hash,
+            "created_at": now,
+        }
+        kept = {
+            "hash": evaluation.kernel_hash,
+            "op": evaluation.op,
+            "text": text if kernel is None else render(kernel),
+            "created_at": now,
+        }
+        with self._writing() as connection:
+            evaluations.keep_kernel(connection, kept)
+            return insert_evaluation(connection, evaluation, provenance)
+
+    def find_evaluation(self, kernel_hash: str, device_id: str, dtype: str) -> Evaluation | None:
+        """What this judge version knows of a kernel on a device.
+
+        A disproof comes before a pass, a timed pass before an untimed one, then the latest.
+        """
+        with self._reading() as connection:
+            return evaluations.find(connection, kernel_hash, device_id, dtype)
+
+    def evaluations(
+        self,
+        op: str | None = None,
+        status: Status | None = None,
+        device_id: str | None = None,
+        run_id: int | None = None,
+        limit: int | None = None,
+        *,
+        newest_first: bool = False,
+    ) -> Iterator[StoredEvaluation]:
+        """Evaluations in the order in which they were saved, read page by page."""
+        chosen = Filter(op, status, device_id, run_id)
+        after, left = None, limit
+        while left is None or left > 0:
+            size = _PAGE if left is None else min(_PAGE, left)
+            with self._reading() as connection:
+                found = evaluations.page(connection, chosen, after, size, newest_first=newest_first)
+            yield from found
+            if len(found) < size:
+                return
+            after = found[-1].id
+            left = None if left is None else left - size
+
+    def best(
+        self, op: str, device_id: str, dtype: str, limit: int | None = 1
+    ) -> list[StoredEvaluation]:
+        """Proven kernels by the lower bound of their speedup, highest first.
+
+        Each kernel counts with its latest timed evaluation; one that any evaluation of the same
+        device, dtype and judge version disproves does not count at all.
+        """
+        with self._reading() as connection:
+            return evaluations.best(connection, op, device_id, dtype, limit)
+
+    def overview(self) -> list[Overview]:
+        """What is stored, one entry per op, dtype and device."""
+        with self._reading() as connection:
+            return evaluations.overview(connection)
+
+    def kernel_hash(self, prefix: str) -> str:
+        """The whole hash of the one kernel whose hash starts with `prefix`.
+
+        Raises:
+            UsageError: No kernel, or several.
+        """
+        with self._reading() as connection:
+            return evaluations.resolve(connection, prefix)
+
+    def kernel_text(self, kernel_hash: str) -> str:
+        """The text of a kernel by its hash, or the first digits of it.
+
+        Raises:
+            UsageError: No kernel, or several.
+        """
+        with self._reading() as connection:
+            return evaluations.kernel_text(connection, evaluations.resolve(connection, kernel_hash))
+
+    # LLM calls
+
+    def begin_call(
+        self,
+        run_id: int,
+        proposer: str,
+        model: str,
+        request_hash: str,
+        request: Mapping[str, Any],
+        *,
+        most_tokens: int | None = None,
+        most_usd: float | None = None,
+    ) -> int:
+        """Write a call down before it is sent. Returns its id.
+
+        `most_tokens` and `most_usd` bound what it may use: a lost call is counted as that.
+        """
+        values = {
+            "run_id": run_id,
+            "proposer": proposer,
+            "model": model,
+            "request_hash": request_hash,
+            "request": dict(request),
+            "most_tokens": most_tokens,
+            "most_usd": most_usd,
+            "sent_at": self._clock(),
+        }
+        with self._writing() as connection:
+            return ledger.insert_call(connection, values)
+
+    def finish_call(
+        self,
+        call_id: int,
+        *,
+        state: CallState,
+        response: Any = None,
+        tokens: Tokens | None = None,
+        cost_usd: float | None = None,
+        error: str | None = None,
+        provider_request_id: str | None = None,
+    ) -> None:
+        """Write down what became of a call."""
+        values = {
+            "state": CallState(state).value,
+            "response": response,
+            "cost_usd": cost_usd,
+            "error": error,
+            "provider_request_id": provider_request_id,
+            "finished_at": self._clock(),
+        }
+        with self._writing() as connection:
+            ledger.finish(connection, call_id, tokens or Tokens(), values)
+
+    def lose_calls(self, run_id: int) -> list[Call]:
+        """After a kill: mark the calls that were under way as lost, and return them."""
+        with self._writing() as connection:
+            return ledger.lose(connection, run_id, self._clock())
+
+    def calls(self, run_id: int) -> list[Call]:
+        """The calls of a run in the order in which they were sent."""
+        with self._reading() as connection:
+            return ledger.load_calls(connection, run_id)
+
+    def find_call(self, run_id: int, request_hash: str) -> Call | None:
+        """The call of a run with this request: an answered one, else the latest."""
+        with self._reading() as connection:
+            return ledger.find(connection, run_id, request_hash)
+
+    # Search tree
+
+    def save_node(self, run_id: int, node: Node) -> None:
+        """Insert a node of a search tree, or replace what is stored of it."""
+        with self._writing() as connection:
+            tree.save(connection, run_id, node, self._clock())
+
+    def nodes(self, run_id: int) -> list[Node]:
+        """The nodes of a run by id."""
+        with self._reading() as connection:
+            return tree.load(connection, run_id)
+
+
+def _make_folder(location: Location) -> None:
+    if location.path is None:
+        return
+    try:
+        location.path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(location.path.parent, error) from error
