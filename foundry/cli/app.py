@@ -29,6 +29,8 @@ from foundry import config
 from foundry.cli.failures import INTERRUPTED, explain
 from foundry.errors import UsageError, unknown
 
+_TYPED = "foundry.typed"
+
 
 class LazyGroup(click.Group):
     """A group whose commands are `module:attribute` texts until they are needed."""
@@ -82,6 +84,19 @@ class Application(LazyGroup):
             ctx.default_map = {name: _defaults(settings, command, table, name)}
         return name, command, rest
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Parse, and keep the command line as it was typed."""
+        typed = shlex.join([info_name or "", *args])
+        context = super().make_context(info_name, args, parent, **extra)
+        context.meta[_TYPED] = typed
+        return context
+
     def main(
         self,
         args: Sequence[str] | None = None,
@@ -131,6 +146,12 @@ def _flags(command: click.Command) -> dict[str, str]:
         if isinstance(parameter, click.Option) and parameter.name and parameter.expose_value
         for flag in parameter.opts
     }
+
+
+def command_line() -> str:
+    """The command that is running, as it was typed; for records."""
+    context = click.get_current_context().find_root()
+    return str(context.meta.get(_TYPED, context.info_name or ""))
 
 
 def _guarded(run: Callable[[], Any], command_line: str, *, debug: bool) -> int:

@@ -169,6 +169,24 @@ def seed_option(function: F) -> F:
     )(function)
 
 
+def save_option(function: F) -> F:
+    """`--save`: keep the verdict in the database."""
+    return click.option(
+        "--save", is_flag=True, help="Keep kernel and verdict in the database, as runs do."
+    )(function)
+
+
+def bench_option(function: F) -> F:
+    """`--bench quick|full|LABEL`."""
+    return click.option(
+        "--bench",
+        default="quick",
+        show_default=True,
+        metavar="quick|full|LABEL",
+        help="Bench workloads to time: the first, all, or the one of that label.",
+    )(function)
+
+
 def json_option(function: F) -> F:
     """`--json`: standard output carries one JSON document and nothing else."""
     return click.option(

@@ -1,0 +1,108 @@
+"""`foundry bench FILE`: is this kernel right, and how fast against the baseline?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from foundry.cli import options
+from foundry.cli.output import note, print_table
+
+if TYPE_CHECKING:
+    from foundry.cli.judging import Judged
+    from foundry.judge.verdict import Evaluation, Timing
+
+
+@click.command("bench")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option(
+    "--dtype",
+    "dtypes",
+    type=options.DTYPE_LIST,
+    default="float32",
+    show_default=True,
+    help="Element types, comma-separated.",
+)
+@options.bench_option
+@options.save_option
+@options.user_code_options
+@options.db_option
+@options.device_option
+@options.seed_option
+@options.json_option
+@options.debug_option
+def command(
+    file: str,
+    dtypes: tuple[str, ...],
+    bench: str,
+    save: bool,
+    db: str | None,
+    device: str,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Prove a kernel file right, then time it against the baseline.
+
+    FILE is a kernel file, or - for standard input. Times are taken in interleaved pairs with the
+    fastest MLX expression of the op; the speedup comes with its 95 % interval. A kernel that is not
+    proven right gets no time, and exit code 4.
+    """
+    from foundry.cli.judging import Request, judge_and_show
+    from foundry.judge.options import JudgeOptions
+
+    request = Request(
+        path=file,
+        dtypes=dtypes,
+        device=device,
+        seed=seed,
+        options=JudgeOptions(bench=bench),
+        save=save,
+        db=db,
+        as_json=as_json,
+    )
+    return judge_and_show(request, lambda judged: _show(judged, bench))
+
+
+def _show(judged: Judged, bench: str) -> None:
+    from foundry.cli.judging import print_failures
+    from foundry.report.table import Column
+
+    note(f"{judged.op.name} {judged.kernel.hash[:12]} on {judged.device.name}")
+    columns = [
+        Column("dtype"),
+        Column("workload", elastic=True),
+        Column("baseline us", right=True),
+        Column("kernel us", right=True),
+        Column("speedup [95 %]"),
+        Column("GB/s", right=True),
+        Column("GFLOP/s", right=True),
+        Column("status"),
+    ]
+    rows = [row for evaluation in judged.evaluations for row in _rows(evaluation)]
+    print_table(columns, rows)
+    print_failures(judged)
+    if bench == "quick" and len(judged.op.bench) > 1:
+        note(f"the first of {len(judged.op.bench)} bench workloads; --bench full times them all")
+
+
+def _rows(evaluation: Evaluation) -> list[list[str]]:
+    if not evaluation.timings:
+        return [[evaluation.dtype, "-", "-", "-", "-", "-", "-", str(evaluation.status)]]
+    return [_row(evaluation, timing) for timing in evaluation.timings]
+
+
+def _row(evaluation: Evaluation, timing: Timing) -> list[str]:
+    from foundry.report.format import interval, latency
+
+    us = timing.kernel_us
+    return [
+        evaluation.dtype,
+        f"{timing.label}  {timing.workload}" if timing.label else timing.workload,
+        latency(timing.baseline_us),
+        latency(us),
+        interval(timing.speedup, timing.speedup_low, timing.speedup_high),
+        f"{timing.bytes_moved / us / 1e3:.2f}",
+        f"{timing.flops / us / 1e3:.2f}",
+        str(evaluation.status),
+    ]

@@ -1,0 +1,205 @@
+"""Judging one kernel file from the command line: what `verify` and `bench` share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from foundry.cli.app import command_line
+from foundry.cli.failures import REJECTED
+from foundry.cli.output import print_json
+from foundry.errors import InvalidKernel, UsageError, unknown
+from foundry.judge.verdict import Evaluation
+
+if TYPE_CHECKING:
+    from foundry.engines.base import Device
+    from foundry.judge.options import JudgeOptions
+    from foundry.judge.verdict import Diagnostic
+    from foundry.kernel import Kernel
+    from ops.spec import Op
+
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class KernelText:
+    """The text of a kernel file, and the name errors call it by."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A kernel file with its evaluations, one per dtype."""
+
+    file: KernelText
+    kernel: Kernel
+    op: Op
+    device: Device
+    evaluations: tuple[Evaluation, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every dtype passed."""
+        return all(evaluation.status.passed for evaluation in self.evaluations)
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        first_failed = next((e for e in self.evaluations if not e.status.passed), None)
+        return {
+            "file": self.file.name,
+            "op": self.op.name,
+            "kernel_hash": self.kernel.hash,
+            "device": {"id": self.device.id, "kind": self.device.kind, "name": self.device.name},
+            "status": str((first_failed or self.evaluations[0]).status),
+            "passed": self.passed,
+            "evaluations": [e.model_dump(mode="json") for e in self.evaluations],
+        }
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `verify` and `bench` were asked."""
+
+    path: str
+    """Of a kernel file, or `-` for standard input."""
+    dtypes: tuple[str, ...] | None
+    """None: every dtype of the op."""
+    device: str
+    seed: int
+    options: JudgeOptions
+    save: bool
+    db: str | None
+    as_json: bool
+
+
+def judge_and_show(request: Request, show: Callable[[Judged], None]) -> int:
+    """Judge a kernel file, print the verdict as asked, and return the exit code."""
+    file = read_kernel_text(request.path)
+    try:
+        judged = judge_file(file, request)
+    except InvalidKernel as error:
+        if request.as_json:
+            print_json(invalid_document(file, error))
+        else:
+            click.echo(f"{file.name}:{error.line}: invalid: {error.reason}")
+        return REJECTED
+    if request.save:
+        save_evaluations(judged, request.db, command_line(), request.seed)
+    if request.as_json:
+        print_json(judged.document())
+    else:
+        show(judged)
+    return 0 if judged.passed else REJECTED
+
+
+def read_kernel_text(path: str) -> KernelText:
+    """The text of a file, or of standard input for `-`.
+
+    Raises:
+        UsageError: Not a text file.
+    """
+    try:
+        text = sys.stdin.read() if path == STDIN else Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not a text file in UTF-8; give a kernel file") from None
+    return KernelText("<stdin>" if path == STDIN else path, text)
+
+
+def kernel_and_op(file: KernelText) -> tuple[Kernel, Op]:
+    """The kernel and the op it names.
+
+    Raises:
+        InvalidKernel: It does not parse, or its op does not exist.
+    """
+    from foundry.kernel import parse
+    from ops import registry
+
+    kernel = parse(file.text)
+    try:
+        return kernel, registry.get(kernel.op)
+    except UsageError as error:
+        raise InvalidKernel(str(error), kernel.stages[0].lines.get("op", 1)) from None
+
+
+def invalid_document(file: KernelText, error: InvalidKernel) -> dict[str, Any]:
+    """What `--json` prints for a file that is no kernel."""
+    found = {"stage": "parse", "message": error.reason, "line": error.line}
+    return {
+        "file": file.name,
+        "status": "invalid",
+        "passed": False,
+        "diagnostics": [found],
+        "evaluations": [],
+    }
+
+
+def judge_file(file: KernelText, request: Request) -> Judged:
+    """Judge a kernel file in each dtype.
+
+    Raises:
+        InvalidKernel: It does not parse, or its op does not exist.
+        UsageError: A dtype that the op does not have.
+        EnvironmentUnusable: The device does not work here.
+    """
+    from foundry.harness.pool import WorkerPool
+    from foundry.judge import Judge
+
+    kernel, op = kernel_and_op(file)
+    chosen = dtypes_of_op(op, request.dtypes)
+    with WorkerPool(request.device, workers=1) as pool:
+        judge = Judge(pool, request.options)
+        found = tuple(judge.evaluate(file.text, op, dtype, request.seed) for dtype in chosen)
+        return Judged(file, kernel, op, pool.device(), found)
+
+
+def dtypes_of_op(op: Op, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """The dtypes asked for, each one of the op's; all of them for None.
+
+    Raises:
+        UsageError: A dtype that the op does not have.
+    """
+    for dtype in wanted or ():
+        if dtype not in op.dtypes:
+            raise unknown(f"dtype of {op.name}", dtype, op.dtypes)
+    return tuple(wanted or op.dtypes)
+
+
+def print_failures(judged: Judged) -> None:
+    """Say why each dtype that did not pass did not; equal reasons once."""
+    reasons: dict[str, list[str]] = {}
+    for evaluation in judged.evaluations:
+        for found in evaluation.diagnostics:
+            reasons.setdefault(failure_text(judged, found), []).append(evaluation.dtype)
+    for text, dtypes in reasons.items():
+        click.echo(f"{', '.join(dtypes)}: {text}" if len(judged.evaluations) > 1 else text)
+
+
+def failure_text(judged: Judged, found: Diagnostic) -> str:
+    """A diagnostic, led by file and line where the line is known."""
+    if found.line is not None:
+        return f"{judged.file.name}:{found.line}: {found.message}"
+    return found.message
+
+
+def save_evaluations(judged: Judged, db: str | None, command: str, seed: int) -> None:
+    """Store the evaluations of a kernel file as a run of their own."""
+    from foundry.store import Origin, Store
+
+    path = judged.file.name
+    with suppress(OSError):
+        path = str(Path(path).resolve()) if Path(path).exists() else path
+    with Store.open(db) as store:
+        settings = {"file": path, "dtypes": [e.dtype for e in judged.evaluations]}
+        run_id = store.begin_run("run", command, settings, seed, judged.device)
+        for evaluation in judged.evaluations:
+            origin = Origin("file", path)
+            store.save(run_id, judged.kernel, judged.file.text, evaluation, origin)
+        store.finish_run(run_id, "done")

@@ -1,0 +1,191 @@
+"""`foundry run`: sample template variants, judge them, keep every result."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from foundry.cli import options
+from foundry.cli.app import command_line
+from foundry.cli.output import note, print_json, print_table
+from foundry.errors import UsageError
+
+if TYPE_CHECKING:
+    from foundry.run.session import RunResult
+
+_STRATEGIES = ("mix", "coverage", "random", "mutation")
+_DEFAULT_BUDGET = 40
+_MOST_WORKERS = 8
+
+
+@click.command("run")
+@click.option(
+    "--ops",
+    type=options.OPS,
+    help="Ops, comma-separated.  [default: every op that has a template]",
+)
+@click.option(
+    "--dtype",
+    "dtypes",
+    type=options.DTYPE_LIST,
+    default="float32",
+    show_default=True,
+    help="Element types, comma-separated.",
+)
+@click.option(
+    "--strategy",
+    type=options.Name("strategy", lambda: _STRATEGIES),
+    default="mix",
+    show_default=True,
+    metavar="|".join(_STRATEGIES),
+    help="coverage: every knob value soon; random: any point; mutation: one step from the best; "
+    "mix: all in turn.",
+)
+@click.option(
+    "--budget",
+    type=click.IntRange(1),
+    help=f"Kernels in all, those judged before included.  [default: {_DEFAULT_BUDGET}, "
+    "or none with --time]",
+)
+@click.option(
+    "--time", "time_s", type=options.DURATION, help="Start nothing after this long: 90s, 5m, 1.5h."
+)
+@click.option(
+    "--template",
+    "template_names",
+    type=options.TEMPLATES,
+    help="Only these templates, comma-separated.",
+)
+@click.option(
+    "--knob",
+    "knobs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Hold a knob at a value (repeatable).",
+)
+@options.bench_option
+@click.option(
+    "--workers",
+    type=click.IntRange(1, _MOST_WORKERS),
+    default=None,
+    help="Kernels in flight; timing runs alone all the same.  [default: one per core, 2 to 8]",
+)
+@options.user_code_options
+@options.db_option
+@options.device_option
+@options.seed_option
+@options.json_option
+@options.debug_option
+def command(
+    ops: tuple[str, ...] | None,
+    dtypes: tuple[str, ...],
+    strategy: str,
+    budget: int | None,
+    time_s: float | None,
+    template_names: tuple[str, ...] | None,
+    knobs: tuple[str, ...],
+    bench: str,
+    workers: int | None,
+    db: str | None,
+    device: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Judge template variants of ops, and keep every result.
+
+    The variants and their order follow from the seed. One that was judged on this device before
+    is not judged again, so the same command continues what was interrupted, and a larger --budget
+    goes further.
+    """
+    from foundry.run.session import RunRequest, execute
+
+    request = RunRequest(
+        ops=ops or _ops_with_templates(),
+        dtypes=dtypes,
+        templates=template_names or (),
+        knobs=_knobs(knobs),
+        strategy=strategy,
+        bench=bench,
+        budget=budget if budget or time_s else _DEFAULT_BUDGET,
+        time_s=time_s,
+        seed=seed,
+        workers=workers or min(_MOST_WORKERS, max(2, os.cpu_count() or 1)),
+        device=device,
+        db=db,
+        command=command_line(),
+    )
+    result = execute(request)
+    if as_json:
+        print_json(_document(result))
+    else:
+        _show(result)
+
+
+def _ops_with_templates() -> tuple[str, ...]:
+    from templates.registry import all_templates
+
+    return tuple(dict.fromkeys(template.op for template in all_templates().values()))
+
+
+def _knobs(texts: tuple[str, ...]) -> dict[str, str]:
+    knobs: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise UsageError(f"--knob {text}: write NAME=VALUE, such as --knob threads=64")
+        knobs[name] = value
+    return knobs
+
+
+def _document(result: RunResult) -> dict[str, object]:
+    return {
+        "run_id": result.run_id,
+        "device": {
+            "id": result.device.id,
+            "kind": result.device.kind,
+            "name": result.device.name,
+        },
+        "new": result.tally.fresh,
+        "known": result.tally.known,
+        "elapsed_s": round(result.elapsed_s, 3),
+        "tasks": [task.document() for task in result.tally.tasks],
+    }
+
+
+def _show(result: RunResult) -> None:
+    from foundry.report.format import count, duration, interval, latency, statuses
+    from foundry.report.table import Column
+
+    columns = [
+        Column("op"),
+        Column("dtype"),
+        Column("workload", elastic=True),
+        Column("base us", right=True),
+        Column("best us", right=True),
+        Column("speedup [95 %]"),
+        Column("kernel"),
+        Column("statuses", elastic=True),
+    ]
+    rows = []
+    for task in result.tally.tasks:
+        best = task.progress("done")
+        rows.append(
+            [
+                task.op,
+                task.dtype,
+                best.workload or "-",
+                latency(best.baseline_us),
+                latency(best.best_us),
+                interval(best.speedup, best.speedup_low, best.speedup_high),
+                task.best[1].kernel_hash[:8] if task.best else "-",
+                statuses(task.statuses),
+            ]
+        )
+    print_table(columns, rows)
+    click.echo(
+        f"{count(result.tally.fresh, 'new evaluation')}, {result.tally.known:,} known before, "
+        f"in {duration(result.elapsed_s)}"
+    )
+    note("next: foundry report, foundry list kernels, foundry catalog build")

@@ -1,0 +1,220 @@
+"""One `foundry run`, from what was asked to a finished run in the database.
+
+1. Plans are made first, so that a wrong name costs nothing.
+2. The database is opened, then the workers, which say what device they are.
+3. An unfinished run of the same settings is taken up again; else a new one begins with the first
+   kernel that needs judging, so a command that finds everything done leaves no empty run behind.
+4. The loop runs; however it ends, the run is marked and what was saved stays.
+
+Owned elsewhere: order (`plan`), the loop (`loop`), counts (`tally`), verdicts, rows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from foundry.judge.options import JudgeOptions, bench_workloads
+from foundry.judge.verdict import Evaluation
+from foundry.report.display import open_display
+from foundry.run.loop import Hooks, run
+from foundry.run.plan import Plan, Schedule, Slot, Variant, narrow
+from foundry.run.tally import Tally, event_line
+from foundry.store.records import Origin, Outcome
+
+if TYPE_CHECKING:
+    from foundry.engines.base import Device
+    from foundry.harness.pool import WorkerPool
+    from foundry.judge import Judge
+    from foundry.store import Store
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What `foundry run` was asked."""
+
+    ops: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    templates: tuple[str, ...]
+    knobs: Mapping[str, str]
+    strategy: str
+    bench: str
+    budget: int | None
+    time_s: float | None
+    seed: int
+    workers: int
+    device: str
+    db: str | None
+    command: str
+
+    def settings(self) -> dict[str, Any]:
+        """What two commands share that continue one another; budgets may differ."""
+        return {
+            "ops": list(self.ops),
+            "dtypes": list(self.dtypes),
+            "templates": list(self.templates),
+            "knobs": dict(self.knobs),
+            "strategy": self.strategy,
+            "bench": self.bench,
+        }
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What came of it."""
+
+    tally: Tally
+    device: Device
+    run_id: int | None
+    """None when nothing had to be judged."""
+    elapsed_s: float
+
+
+def make_plans(request: RunRequest) -> list[Plan]:
+    """One plan per op and dtype, in the order asked.
+
+    Raises:
+        UsageError: An unknown name: op, dtype, template, knob, value, strategy, bench label.
+    """
+    from ops import registry as ops
+    from templates.registry import for_op
+
+    chosen = [ops.get(name) for name in request.ops]
+    every = [template for op in chosen for template in for_op(op.name)]
+    kept = narrow(every, request.templates, request.knobs) if every else ()
+    plans = []
+    for op in chosen:
+        own = [template for template in kept if template.op == op.name]
+        if not own and any(template.op == op.name for template in every):
+            continue
+        for dtype in request.dtypes:
+            bench_workloads(op, dtype, request.bench)
+            plans.append(Plan(op, dtype, own, request.strategy, request.seed))
+    return plans
+
+
+def execute(request: RunRequest) -> RunResult:
+    """Run until the budget or the knob spaces are used up.
+
+    Raises:
+        UsageError: See `make_plans`; or another process is at work on the same run.
+        EnvironmentUnusable: Database or device cannot be used.
+    """
+    from foundry.harness.pool import WorkerPool
+    from foundry.judge import Judge
+    from foundry.store import Store
+
+    plans = make_plans(request)
+    start_s = time.monotonic()
+    with Store.open(request.db) as store, WorkerPool(request.device, request.workers) as pool:
+        judge = Judge(pool, JudgeOptions(bench=request.bench))
+        session = _Session(request, plans, store, pool, judge)
+        session.go()
+        elapsed_s = time.monotonic() - start_s
+        return RunResult(session.tally, session.device, session.run_id, elapsed_s)
+
+
+class _Session:
+    def __init__(
+        self,
+        request: RunRequest,
+        plans: Sequence[Plan],
+        store: Store,
+        pool: WorkerPool,
+        judge: Judge,
+    ) -> None:
+        self.request = request
+        self.store = store
+        self.pool = pool
+        self.judge = judge
+        self.device = pool.device()
+        self.tally = Tally(plans, request.budget, request.time_s)
+        self.schedule = Schedule(plans, request.budget)
+        self.run_id = self._unfinished()
+
+    def go(self) -> None:
+        start_s = time.monotonic()
+        limit_s = self.request.time_s
+        try:
+            with open_display(self._title()) as display:
+                self._display = display
+                run(
+                    self.schedule,
+                    Hooks(self._evaluate, self._find, self._save, self._observe, self.pool.close),
+                    workers=self.request.workers,
+                    time_left_s=lambda: (
+                        1.0 if limit_s is None else limit_s - (time.monotonic() - start_s)
+                    ),
+                )
+                display.update(self.tally.progress("done"))
+        except KeyboardInterrupt:
+            self._finish("interrupted")
+            raise
+        except BaseException:
+            # The reason is on its way out; a database that is at fault cannot be told of it.
+            with suppress(Exception):
+                self._finish("failed")
+            raise
+        self._finish("done")
+
+    def _title(self) -> str:
+        asked = self.request
+        limits = [f"budget {asked.budget}"] if asked.budget is not None else []
+        limits += [f"{asked.time_s:g} s"] if asked.time_s is not None else []
+        again = f" · goes on with run {self.run_id}" if self.run_id is not None else ""
+        names = ", ".join(dict.fromkeys(task.op for task in self.tally.tasks))
+        return (
+            f"foundry run · {names} · {', '.join(asked.dtypes)} · {self.device.name} · "
+            f"{asked.strategy}, {', '.join(limits)}, seed {asked.seed}{again}"
+        )
+
+    def _unfinished(self) -> int | None:
+        from foundry.store import settings_key
+
+        key = settings_key(self.request.settings(), self.request.seed, self.device)
+        run_id = self.store.resumable("run", key)
+        if run_id is not None:
+            self.store.resume_run(run_id)
+        return run_id
+
+    def _finish(self, outcome: Outcome) -> None:
+        if self.run_id is not None:
+            self.store.finish_run(self.run_id, outcome)
+
+    def _evaluate(self, variant: Variant) -> Evaluation:
+        return self.judge.evaluate(variant.text, variant.op, variant.dtype, self.request.seed)
+
+    def _find(self, variant: Variant) -> Evaluation | None:
+        found = self.store.find_evaluation(variant.hash, self.device.id, variant.dtype)
+        if found is not None and is_settled(found, variant, self.request.bench):
+            return found
+        if self.run_id is None:
+            asked = self.request
+            self.run_id = self.store.begin_run(
+                "run", asked.command, asked.settings(), asked.seed, self.device
+            )
+        return None
+
+    def _save(self, variant: Variant, evaluation: Evaluation) -> None:
+        if self.run_id is None:
+            raise AssertionError("a run begins before its first kernel is judged")
+        chosen = variant.choice
+        origin = Origin("template", chosen.template.name, {"knobs": chosen.point})
+        self.store.save(self.run_id, variant.kernel, variant.text, evaluation, origin)
+
+    def _observe(self, slot: Slot, evaluation: Evaluation, fresh: bool) -> None:
+        self.tally.add(slot, evaluation, fresh=fresh)
+        self._display.update(self.tally.progress())
+        if fresh:
+            self._display.event(event_line(slot.variant, evaluation))
+
+
+def is_settled(evaluation: Evaluation, variant: Variant, bench: str) -> bool:
+    """Whether a stored evaluation answers this run: failed, or timed on all that is asked."""
+    if not evaluation.status.passed:
+        return True
+    asked = {workload.id for workload in bench_workloads(variant.op, variant.dtype, bench)}
+    return asked <= {timing.workload for timing in evaluation.timings}
