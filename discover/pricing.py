@@ -1,6 +1,6 @@
 """What a call cost, and what it may cost at most. Prices are data: `pricing.toml`, or the user's.
 
-Tokens are counted once: `Usage.input_tokens` holds all input, and the cached parts of it are taken
+Tokens are counted once: `Tokens.input_tokens` holds all input, and the cached parts of it are taken
 out before the plain price applies. (Anthropic reports input without cached tokens, OpenAI with
 them; each proposer brings its own count into this form.)
 """
@@ -17,8 +17,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from discover.budget import Spend
-from discover.proposers.base import Request, Usage
+from discover.proposers.base import Request
 from foundry.errors import UsageError
+from foundry.store.records import Tokens
 
 _DATED = re.compile(r"(?:-\d{8}|-\d{4}-\d{2}-\d{2}|-latest)$")
 _BYTES_PER_TOKEN = 2
@@ -62,21 +63,23 @@ def price_of(prices: Prices, model: str) -> Price | None:
     return prices.get(model) or prices.get(_DATED.sub("", model))
 
 
-def cost_usd(price: Price, usage: Usage) -> float:
+def cost_usd(price: Price, tokens: Tokens) -> float:
     """Dollars one call cost."""
-    plain = max(0, usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens)
+    plain = max(0, tokens.input_tokens - tokens.cache_read_tokens - tokens.cache_write_tokens)
     millions = (
         plain * price.input
-        + usage.cache_read_tokens * _or(price.cache_read, price.input)
-        + usage.cache_write_tokens * _or(price.cache_write, price.input)
-        + usage.output_tokens * price.output
+        + tokens.cache_read_tokens * _or(price.cache_read, price.input)
+        + tokens.cache_write_tokens * _or(price.cache_write, price.input)
+        + tokens.output_tokens * price.output
     )
     return millions / 1e6
 
 
-def spend(price: Price | None, usage: Usage) -> Spend:
+def spend(price: Price | None, tokens: Tokens) -> Spend:
     """Tokens and dollars of one call; an unknown price counts as 0 dollars."""
-    return Spend(usage.total, cost_usd(price, usage) if price else 0.0)
+    return Spend(
+        tokens.input_tokens + tokens.output_tokens, cost_usd(price, tokens) if price else 0.0
+    )
 
 
 def at_most(price: Price | None, request: Request) -> Spend:

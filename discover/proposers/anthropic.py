@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from discover.prompts.build import build
 from discover.proposers import ProposerOptions, faults, keys
-from discover.proposers.base import Context, Failure, FailureKind, Reply, Request, Usage
+from discover.proposers.base import Context, Failure, FailureKind, Reply, Request
+from foundry.store.records import Tokens
 
 if TYPE_CHECKING:
     from anthropic import Anthropic
@@ -61,34 +62,38 @@ class AnthropicProposer:
             return found
         return faults.answer(found, Message, read)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
 
 def read(message: Message) -> Reply | Failure:
     """A message as a reply, once it ended properly and says what it cost."""
     text = "".join(block.text for block in message.content or () if block.type == "text")
     if message.usage is None:
         return faults.bad_reply("the reply names no usage", text)
-    usage = usage_of(message.usage)
+    tokens = tokens_of(message.usage)
     match message.stop_reason:
         case "end_turn" | "stop_sequence":
             detail = {"model": message.model, "request_id": message._request_id or message.id}
-            return Reply(text, usage, message.stop_reason, detail)
+            return Reply(text, tokens, message.stop_reason, detail)
         case "max_tokens" | "model_context_window_exceeded" as reason:
             return Failure(
-                FailureKind.TRUNCATED, f"the reply stops at {reason}", usage=usage, text=text
+                FailureKind.TRUNCATED, f"the reply stops at {reason}", tokens=tokens, text=text
             )
         case None:
             return Failure(FailureKind.CUT, "the reply breaks off", maybe_billed=True, text=text)
     return Failure(
-        FailureKind.REFUSED, f"the model stopped: {message.stop_reason}", usage=usage, text=text
+        FailureKind.REFUSED, f"the model stopped: {message.stop_reason}", tokens=tokens, text=text
     )
 
 
-def usage_of(usage: Any) -> Usage:
+def tokens_of(usage: Any) -> Tokens:
     """Anthropic counts input without its cached parts; here `input_tokens` is all of it."""
     read_tokens = usage.cache_read_input_tokens or 0
     written = usage.cache_creation_input_tokens or 0
     details = usage.output_tokens_details
-    return Usage(
+    return Tokens(
         input_tokens=(usage.input_tokens or 0) + read_tokens + written,
         output_tokens=usage.output_tokens or 0,
         cache_read_tokens=read_tokens,

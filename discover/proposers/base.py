@@ -22,6 +22,7 @@ from typing import Any, Protocol, runtime_checkable
 from foundry.engines.base import Device
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel
+from foundry.store.records import Tokens
 from ops.spec import Op
 
 
@@ -74,32 +75,11 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Usage:
-    """Tokens of one call. `input_tokens` holds all input, whatever the provider calls it."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    """The part of `input_tokens` that was read from a cache."""
-    cache_write_tokens: int = 0
-    """The part of `input_tokens` that was written to a cache."""
-    reasoning_tokens: int = 0
-    """The part of `output_tokens` that was not shown."""
-    estimated: bool = False
-    """The server told nothing; counted from the text instead."""
-
-    @property
-    def total(self) -> int:
-        """Input and output together."""
-        return self.input_tokens + self.output_tokens
-
-
-@dataclass(frozen=True)
 class Reply:
     """An answer that ended as it should."""
 
     text: str
-    usage: Usage = field(default_factory=Usage)
+    tokens: Tokens = field(default_factory=Tokens)
     stop_reason: str = "end"
     detail: Mapping[str, Any] = field(default_factory=dict)
     """Facts for the origin of the kernel: move, template, model, request id."""
@@ -169,7 +149,7 @@ class Failure:
     message: str
     retry_after_s: float | None = None
     """How long the server asked to wait."""
-    usage: Usage | None = None
+    tokens: Tokens | None = None
     """Tokens that were billed all the same, where the server said so."""
     maybe_billed: bool = False
     """The server may have worked and billed without our knowing."""
@@ -194,3 +174,6 @@ class Proposer(Protocol):
 
     def send(self, request: Request, timeout_s: float) -> Reply | Failure:
         """One attempt. Raises nothing for what a server or a network does."""
+
+    def close(self) -> None:
+        """Give back connections; nothing is sent afterwards."""

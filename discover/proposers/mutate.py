@@ -75,6 +75,9 @@ class MutateProposer:
         """The kernel of the request."""
         return Reply(request.body["kernel"], detail=request.body["detail"])
 
+    def close(self) -> None:
+        """Nothing to give back."""
+
 
 def make(model: str | None, options: ProposerOptions) -> MutateProposer:
     """The offline proposer; it takes no model."""

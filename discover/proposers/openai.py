@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from discover.prompts.build import build
 from discover.proposers import ProposerOptions, faults, keys
-from discover.proposers.base import Context, Failure, FailureKind, Reply, Request, Usage
+from discover.proposers.base import Context, Failure, FailureKind, Reply, Request
+from foundry.store.records import Tokens
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -58,6 +59,10 @@ class OpenAIProposer:
             return found
         return faults.answer(found, Response, read)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
 
 def read(response: Response) -> Reply | Failure:
     """A response as a reply, once it completed and says what it cost."""
@@ -69,16 +74,16 @@ def read(response: Response) -> Reply | Failure:
         )
     if response.status is None or response.usage is None:
         return faults.bad_reply("the reply names no status or no usage", text)
-    usage = usage_of(response.usage)
+    tokens = tokens_of(response.usage)
     if response.status == "completed":
         detail = {"model": response.model, "request_id": response._request_id or response.id}
-        return Reply(text, usage, "completed", detail)
+        return Reply(text, tokens, "completed", detail)
     if response.status != "incomplete":
-        return Failure(FailureKind.CUT, f"the reply ended as {response.status}", usage=usage)
+        return Failure(FailureKind.CUT, f"the reply ended as {response.status}", tokens=tokens)
     details = response.incomplete_details
     reason = details.reason if details else "unknown"
     kind = FailureKind.REFUSED if reason == "content_filter" else FailureKind.TRUNCATED
-    return Failure(kind, f"the reply is incomplete: {reason}", usage=usage, text=text)
+    return Failure(kind, f"the reply is incomplete: {reason}", tokens=tokens, text=text)
 
 
 def text_of(response: Response) -> str:
@@ -90,10 +95,10 @@ def text_of(response: Response) -> str:
     return "".join(found)
 
 
-def usage_of(usage: Any) -> Usage:
+def tokens_of(usage: Any) -> Tokens:
     """OpenAI counts input with its cached parts, as here."""
     inputs, outputs = usage.input_tokens_details, usage.output_tokens_details
-    return Usage(
+    return Tokens(
         input_tokens=usage.input_tokens or 0,
         output_tokens=usage.output_tokens or 0,
         cache_read_tokens=getattr(inputs, "cached_tokens", 0) or 0,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from discover.prompts.build import build
 from discover.proposers import ProposerOptions, faults, keys
-from discover.proposers.base import Context, Failure, FailureKind, Reply, Request, Usage
+from discover.proposers.base import Context, Failure, FailureKind, Reply, Request
 from foundry.errors import UsageError
+from foundry.store.records import Tokens
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -66,6 +67,10 @@ class ChatProposer:
             return found
         return faults.answer(found, ChatCompletion, lambda completion: read(completion, request))
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
 
 def read(completion: ChatCompletion, request: Request) -> Reply | Failure:
     """A completion as a reply, once it has a finish reason."""
@@ -73,26 +78,26 @@ def read(completion: ChatCompletion, request: Request) -> Reply | Failure:
         return faults.bad_reply(f"no choices: {_error_of(completion)}")
     choice = completion.choices[0]
     text = (choice.message.content if choice.message else None) or ""
-    usage = usage_of(completion.usage) if completion.usage else estimate(request, text)
+    tokens = tokens_of(completion.usage) if completion.usage else estimate(request, text)
     match choice.finish_reason:
         case "stop":
             detail = {"model": completion.model, "request_id": completion._request_id}
-            return Reply(text, usage, "stop", detail)
+            return Reply(text, tokens, "stop", detail)
         case "length":
             return Failure(
-                FailureKind.TRUNCATED, "the reply stops at its length", usage=usage, text=text
+                FailureKind.TRUNCATED, "the reply stops at its length", tokens=tokens, text=text
             )
         case None:
             return Failure(FailureKind.CUT, "the reply breaks off", maybe_billed=True, text=text)
     return Failure(
-        FailureKind.REFUSED, f"the model stopped: {choice.finish_reason}", usage=usage, text=text
+        FailureKind.REFUSED, f"the model stopped: {choice.finish_reason}", tokens=tokens, text=text
     )
 
 
-def usage_of(usage: Any) -> Usage:
+def tokens_of(usage: Any) -> Tokens:
     """OpenAI counts prompt tokens with their cached part, as here."""
     prompt, output = usage.prompt_tokens_details, usage.completion_tokens_details
-    return Usage(
+    return Tokens(
         input_tokens=usage.prompt_tokens or 0,
         output_tokens=usage.completion_tokens or 0,
         cache_read_tokens=getattr(prompt, "cached_tokens", 0) or 0,
@@ -101,10 +106,10 @@ def usage_of(usage: Any) -> Usage:
     )
 
 
-def estimate(request: Request, text: str) -> Usage:
+def estimate(request: Request, text: str) -> Tokens:
     """Tokens of a call whose server names none."""
     prompt = sum(len(message["content"]) for message in request.body["messages"])
-    return Usage(
+    return Tokens(
         input_tokens=math.ceil(prompt / _CHARACTERS_PER_TOKEN),
         output_tokens=math.ceil(len(text) / _CHARACTERS_PER_TOKEN),
         estimated=True,

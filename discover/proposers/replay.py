@@ -1,7 +1,7 @@
 """Recorded replies in order, from a JSON Lines file: a search without a model, repeatable.
 
-Each line is `{"reply": "TEXT"}` or `{"failure": "rate_limit", "message": "..."}`; `usage` (with
-the names of `Usage`) is optional. `discover export RUN --replay FILE` writes such a file from a
+Each line is `{"reply": "TEXT"}` or `{"failure": "rate_limit", "message": "..."}`; `tokens` (with
+the names of `Tokens`) is optional. `discover export RUN --replay FILE` writes such a file from a
 search's ledger.
 """
 
@@ -14,10 +14,11 @@ from typing import Any
 
 from discover.prompts.build import build
 from discover.proposers import ProposerOptions
-from discover.proposers.base import Context, Failure, FailureKind, Reply, Request, Usage
+from discover.proposers.base import Context, Failure, FailureKind, Reply, Request
 from foundry.errors import UsageError, unknown
+from foundry.store.records import Tokens
 
-_USAGE = {field.name for field in dataclasses.fields(Usage)}
+_TOKENS = {field.name for field in dataclasses.fields(Tokens)}
 
 
 class ReplayProposer:
@@ -45,6 +46,9 @@ class ReplayProposer:
         """The recorded reply of this turn."""
         return self._replies[int(request.body["turn"])]
 
+    def close(self) -> None:
+        """Nothing to give back."""
+
 
 def read_line(text: str) -> Reply | Failure:
     """One line of a replay file.
@@ -58,18 +62,18 @@ def read_line(text: str) -> Reply | Failure:
         raise UsageError(f"not JSON: {error}") from None
     if not isinstance(entry, dict) or not ("reply" in entry or "failure" in entry):
         raise UsageError('needs "reply" or "failure"')
-    usage = _usage(entry.get("usage") or {})
+    tokens = _tokens(entry.get("tokens") or {})
     if "reply" in entry:
-        return Reply(str(entry["reply"]), usage, detail={"recorded": True})
+        return Reply(str(entry["reply"]), tokens, detail={"recorded": True})
     kinds = {kind.value for kind in FailureKind}
     if entry["failure"] not in kinds:
         raise unknown("failure", str(entry["failure"]), kinds)
-    return Failure(FailureKind(entry["failure"]), str(entry.get("message", "")), usage=usage)
+    return Failure(FailureKind(entry["failure"]), str(entry.get("message", "")), tokens=tokens)
 
 
-def write_line(text: str, usage: Usage) -> str:
+def write_line(text: str, tokens: Tokens) -> str:
     """One line of a replay file for a reply."""
-    return json.dumps({"reply": text, "usage": dataclasses.asdict(usage)}, ensure_ascii=False)
+    return json.dumps({"reply": text, "tokens": dataclasses.asdict(tokens)}, ensure_ascii=False)
 
 
 def make(path: str | None, options: ProposerOptions) -> ReplayProposer:
@@ -94,7 +98,7 @@ def make(path: str | None, options: ProposerOptions) -> ReplayProposer:
     return ReplayProposer(Path(path).name, replies)
 
 
-def _usage(entry: Any) -> Usage:
-    if not isinstance(entry, dict) or not set(entry) <= _USAGE:
-        raise UsageError(f"usage holds {', '.join(sorted(_USAGE))}")
-    return Usage(**entry)
+def _tokens(entry: Any) -> Tokens:
+    if not isinstance(entry, dict) or not set(entry) <= _TOKENS:
+        raise UsageError(f"tokens holds {', '.join(sorted(_TOKENS))}")
+    return Tokens(**entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -30,19 +31,19 @@ def ask(
     with FakeLLM([answer]) as server:
         url = server.anthropic_url if name == "anthropic" else server.openai_url
         options = ProposerOptions(base_url=url, max_output_tokens=900, effort=effort)
-        proposer = make(f"{name}:model-x", options)
-        request = proposer.request(CONTEXT)
-        assert isinstance(request, Request)
-        return proposer.send(request, timeout_s), server, request
+        with closing(make(f"{name}:model-x", options)) as proposer:
+            request = proposer.request(CONTEXT)
+            assert isinstance(request, Request)
+            return proposer.send(request, timeout_s), server, request
 
 
 def test_a_good_answer_comes_back_with_all_its_tokens(name: str) -> None:
     reply, server, request = ask(name, "a kernel", effort="low")
     assert isinstance(reply, Reply), reply
     assert reply.text == "a kernel"
-    assert (reply.usage.input_tokens, reply.usage.output_tokens) == (420, 50)
-    assert reply.usage.cache_read_tokens == 300
-    assert not reply.usage.estimated
+    assert (reply.tokens.input_tokens, reply.tokens.output_tokens) == (420, 50)
+    assert reply.tokens.cache_read_tokens == 300
+    assert not reply.tokens.estimated
     assert reply.detail["model"] == "model-x"
     assert server.refused == []
     assert server.requests[0].body == request.body
@@ -103,10 +104,10 @@ def test_missing_usage_is_a_fault_or_an_estimate(name: str) -> None:
     found, _, request = ask(name, Answer("a" * 300, usage=False))
     if name == "openai-chat":
         assert isinstance(found, Reply)
-        assert found.usage.estimated
-        assert found.usage.output_tokens == 100
+        assert found.tokens.estimated
+        assert found.tokens.output_tokens == 100
         prompt = sum(len(m["content"]) for m in request.body["messages"])
-        assert found.usage.input_tokens >= prompt / 3
+        assert found.tokens.input_tokens >= prompt / 3
     else:
         assert isinstance(found, Failure)
         assert found.kind is FailureKind.BAD_REPLY
@@ -116,8 +117,8 @@ def test_missing_usage_is_a_fault_or_an_estimate(name: str) -> None:
 def test_what_a_truncated_answer_cost_is_known(name: str) -> None:
     failure, _, _ = ask(name, Answer("half a kernel", stop="length"))
     assert isinstance(failure, Failure)
-    assert failure.usage is not None
-    assert failure.usage.total == 470
+    assert failure.tokens is not None
+    assert failure.tokens.input_tokens + failure.tokens.output_tokens == 470
     assert failure.text == "half a kernel"
     assert not failure.kind.retryable
 
@@ -149,10 +150,10 @@ def test_a_slow_server_runs_into_the_time_limit(name: str) -> None:
 
 
 def test_a_dead_address_is_a_connection_failure_that_cost_nothing(name: str) -> None:
-    proposer = make(f"{name}:m", ProposerOptions(base_url="http://127.0.0.1:9"))
-    request = proposer.request(CONTEXT)
-    assert isinstance(request, Request)
-    failure = proposer.send(request, 2.0)
+    with closing(make(f"{name}:m", ProposerOptions(base_url="http://127.0.0.1:9"))) as proposer:
+        request = proposer.request(CONTEXT)
+        assert isinstance(request, Request)
+        failure = proposer.send(request, 2.0)
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.CONNECTION
     assert not failure.maybe_billed

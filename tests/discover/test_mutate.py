@@ -53,7 +53,7 @@ def test_every_kind_of_move_is_made_and_every_kernel_is_of_the_op() -> None:
         reply = make("mutate").send(request, 1.0)
         assert isinstance(reply, Reply)
         assert reply.text == request.body["kernel"]
-        assert reply.usage.total == 0
+        assert reply.tokens.input_tokens == 0
     assert moves == {"knob", "jump", "template", "rewrite"}
 
 

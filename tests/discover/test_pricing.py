@@ -8,15 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discover import pricing
-from discover.proposers.base import Failure, FailureKind, Request, Usage
+from discover.proposers.base import Failure, FailureKind, Request
 from discover.retry import RetryPolicy, delay_s
 from foundry.errors import UsageError
+from foundry.store.records import Tokens
 
 PRICE = pricing.Price(input=2.0, output=10.0, cache_read=0.2, cache_write=2.5)
 
 
 def test_cached_tokens_are_paid_once_and_at_their_own_price() -> None:
-    usage = Usage(1_000_000, 100_000, cache_read_tokens=600_000, cache_write_tokens=100_000)
+    usage = Tokens(1_000_000, 100_000, cache_read_tokens=600_000, cache_write_tokens=100_000)
     assert pricing.cost_usd(PRICE, usage) == pytest.approx(0.3 * 2 + 0.6 * 0.2 + 0.1 * 2.5 + 1.0)
     plain = pricing.Price(input=2.0, output=10.0)
     assert pricing.cost_usd(plain, usage) == pytest.approx(2.0 + 1.0)
@@ -53,8 +54,8 @@ def test_no_call_passes_its_bound(system: str, user: str, output: int) -> None:
     characters = len(system) + len(user)
     # No tokenizer needs more than a token for two bytes of such text, and all may be written.
     tokens = (characters + 1) // 2
-    used = Usage(tokens, output, cache_write_tokens=tokens)
-    assert most.tokens >= used.total
+    used = Tokens(tokens, output, cache_write_tokens=tokens)
+    assert most.tokens >= used.input_tokens + used.output_tokens
     assert most.usd >= pricing.cost_usd(PRICE, used)
     assert pricing.at_most(None, Request("p", "m", body, output)).usd == 0
 

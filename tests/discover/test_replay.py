@@ -7,17 +7,18 @@ import pytest
 from toy import DEVICE, OP
 
 from discover.proposers import make
-from discover.proposers.base import Context, Failure, FailureKind, Reply, Request, Usage
+from discover.proposers.base import Context, Failure, FailureKind, Reply, Request
 from discover.proposers.replay import write_line
 from foundry.errors import UsageError
+from foundry.store.records import Tokens
 
 CONTEXT = Context(OP, "float32", DEVICE, parent=None)
 
 
 def test_replies_come_in_order_and_end(tmp_path: Path) -> None:
     script = tmp_path / "script.jsonl"
-    usage = Usage(7, 5, cache_read_tokens=3)
-    lines = [write_line("one\n\u00e9", usage), '{"failure": "rate_limit", "message": "slow down"}']
+    tokens = Tokens(7, 5, cache_read_tokens=3)
+    lines = [write_line("one\n\u00e9", tokens), '{"failure": "rate_limit", "message": "slow down"}']
     script.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
     proposer = make(f"replay:{script}")
     found = []
@@ -27,7 +28,7 @@ def test_replies_come_in_order_and_end(tmp_path: Path) -> None:
         found.append(proposer.send(request, 1.0))
     reply, failure = found
     assert isinstance(reply, Reply)
-    assert (reply.text, reply.usage) == ("one\n\u00e9", usage)
+    assert (reply.text, reply.tokens) == ("one\n\u00e9", tokens)
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.RATE_LIMIT
     end = proposer.request(dataclasses.replace(CONTEXT, turn=2))
@@ -42,7 +43,7 @@ def test_replies_come_in_order_and_end(tmp_path: Path) -> None:
         ("{", "line 1: not JSON"),
         ("[]", 'line 1: needs "reply" or "failure"'),
         ('{"failure": "rate_limits"}', "did you mean rate_limit"),
-        ('{"reply": "x", "usage": {"tokens": 3}}', "usage holds"),
+        ('{"reply": "x", "tokens": {"all": 3}}', "tokens holds"),
     ],
 )
 def test_a_broken_line_is_named(tmp_path: Path, line: str, words: str) -> None:
