@@ -135,9 +135,15 @@ MF_MATH1(log10, log10)
 MF_MATH1(tanh, tanh)
 MF_MATH1(sinh, sinh)
 MF_MATH1(cosh, cosh)
+#if defined(__FAST_MATH__)  // the plain names are the fast ones then, as in Metal
+MF_MATH1(sin, sin_near)
+MF_MATH1(cos, cos_near)
+MF_MATH1(tan, tan_near)
+#else
 MF_MATH1(sin, sin)
 MF_MATH1(cos, cos)
 MF_MATH1(tan, tan)
+#endif
 MF_MATH2(atan2, atan2)
 MF_MATH1(sinpi, sinpi)
 MF_MATH1(cospi, cospi)

@@ -44,7 +44,11 @@ MF_FN constexpr F copysign(F x, F y) {
 }
 template <typename F>
 MF_FN constexpr F fma(F x, F y, F z) {
+#if defined(__x86_64__) && !defined(__FMA__)
+  return to_float<F>(to_double(x) * to_double(y) + to_double(z));  // no instruction for it
+#else
   return __builtin_elementwise_fma(x, y, z);
+#endif
 }
 template <typename F>
 MF_FN constexpr F divide(F x, F y) {
@@ -90,32 +94,41 @@ template <typename F>
 MF_FN F rsqrt(F x) {
   F y = F(1.0f) / __builtin_elementwise_sqrt(x);
   F h = x * y;
-  F low = __builtin_elementwise_fma(x, y, -h);
-  F e = __builtin_elementwise_fma(-h, y, F(1.0f)) - low * y;
+  F low = fma(x, y, -h);
+  F e = fma(-h, y, F(1.0f)) - low * y;
   F better = y + F(0.5f) * y * e;
   auto usual = (x >= F(0x1p-126f)) & (x < F(INFINITY));
   return usual ? better : y;
 }
 
-// x - y * trunc(x / y), exact: the quotient is taken off in pieces that double can hold.
+// x - y * trunc(x / y), exact: multiples of y are taken off in pieces of 29 bits, whose product
+// with y a double holds without rounding.
+MF_FN float fmod_scalar(float x, float y) {
+  if (!(magnitude(x) < INFINITY) || !(magnitude(y) > 0.0f)) return NAN;
+  double a = magnitude(x);
+  const double b = magnitude(y);
+  while (a >= b) {
+    double q = a / b;
+    if (q < 0x1p29L) {
+      double rest = a - __builtin_trunc(q) * b;
+      a = rest < 0 ? rest + b : rest;
+      break;
+    }
+    q = q * (1.0L - 0x1p-28L);  // never more than the true quotient
+    q = __builtin_bit_cast(double, __builtin_bit_cast(long, q) & (-1L << 24));
+    a = a - q * b;
+  }
+  return with_sign(static_cast<float>(a), x);
+}
 template <typename F>
 MF_FN F fmod(F x, F y) {
-  using D = d_of<F>;
-  D a = to_double(magnitude(x));
-  D b = to_double(magnitude(y));
-  for (int step = 0; step < 12; ++step) {
-    // Each pass removes a multiple of b whose multiplier has at most 24 bits.
-    D q = a / b;
-    auto wide = q >= D(16777216.0L);
-    D top = __builtin_bit_cast(D, __builtin_bit_cast(l_of<F>, q) & l_of<F>(-1L << 29));
-    D m = wide ? top : __builtin_elementwise_trunc(q);
-    D r = __builtin_elementwise_fma(-m, b, a);
-    a = r < D(0.0L) ? r + b : r;
+  if constexpr (__is_same(F, float)) {
+    return fmod_scalar(x, y);
+  } else {
+    F r = {};
+    for (int i = 0; i < __builtin_vectorelements(F); ++i) r[i] = fmod_scalar(x[i], y[i]);
+    return r;
   }
-  F r = with_sign(to_float<F>(a), x);
-  auto defined = (magnitude(x) < F(INFINITY)) & (magnitude(y) > F(0.0f));
-  r = magnitude(y) == F(INFINITY) ? x : r;
-  return defined ? (y == y ? r : y) : F(NAN);
 }
 
 // x^y for x >= 0, through log2 and 2^x in double.

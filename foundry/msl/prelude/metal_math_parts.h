@@ -60,13 +60,7 @@ namespace metal {
     whole = T(w);                                                                            \
     return rest;                                                                             \
   }                                                                                          \
-  MF_FN constexpr T nextafter(T x, T y) { return mf::nextafter<T, Bits>(x, y); }             \
-  MF_FN T sincos(T x, T& cosine) {                                                           \
-    float c = 0.0f;                                                                          \
-    float s = mf::sincos(float(x), c);                                                       \
-    cosine = T(c);                                                                           \
-    return T(s);                                                                             \
-  }
+  MF_FN constexpr T nextafter(T x, T y) { return mf::nextafter<T, Bits>(x, y); }
 MF_PARTS(float, uint)
 MF_PARTS(half, ushort)
 MF_PARTS(bfloat, ushort)
@@ -104,11 +98,29 @@ template <typename T, int N>
 MF_FN vec<T, N> nextafter(vec<T, N> x, vec<T, N> y) {
   return mf::map<T>([](T a, T b) { return metal::nextafter(a, b); }, x, y);
 }
-template <typename T, int N>
-MF_FN vec<T, N> sincos(vec<T, N> x, vec<T, N>& cosine) {
-  cosine = cos(x);
-  return sin(x);
-}
+#define MF_SINCOS1(T, core)              \
+  MF_FN T sincos(T x, T& cosine) {       \
+    float c = 0.0f;                      \
+    float s = mf::core(float(x), c);     \
+    cosine = T(c);                       \
+    return T(s);                         \
+  }
+#define MF_SINCOS(core)                                                      \
+  MF_SINCOS1(float, core)                                                    \
+  MF_SINCOS1(half, core)                                                     \
+  MF_SINCOS1(bfloat, core)                                                   \
+  template <typename T, int N>                                               \
+  MF_FN vec<T, N> sincos(vec<T, N> x, vec<T, N>& cosine) {                   \
+    mf::ext<float, N> c = {};                                                \
+    vec<T, N> s = mf::lift([&](auto v) { return mf::core(v, c); }, x);       \
+    cosine = {mf::raw_t{}, mf::convert_lanes<T, float, N>(c)};               \
+    return s;                                                                \
+  }
+#if defined(__FAST_MATH__)
+MF_SINCOS(sincos_near)
+#else
+MF_SINCOS(sincos)
+#endif
 
 }  // namespace metal
 

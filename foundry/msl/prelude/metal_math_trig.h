@@ -3,6 +3,7 @@
 #pragma clang system_header
 
 #include "metal_math_core.h"
+#include "metal_math_digits.h"
 
 #pragma float_control(precise, on, push)
 #pragma clang fp contract(fast)
@@ -14,7 +15,7 @@ template <typename F>
 MF_FN constexpr void sincos_turned(F r, i_of<F> quadrant, F& s, F& c) {
   F z = r * r;
   F sp = r + r * z * poly(z, -1.6666654611e-1f, 8.3321608736e-3f, -1.9515295891e-4f);
-  sp = with_sign(sp, r);  // keeps -0
+  sp = with_sign(sp, r);  // keeps -0, which adding 0 would lose
   F cp = F(1.0f) - F(0.5f) * z +
          z * z * poly(z, 4.166664568298827e-2f, -1.388731625493765e-3f, 2.443315711809948e-5f);
   auto swapped = (quadrant & i_of<F>(1)) != i_of<F>(0);
@@ -33,9 +34,27 @@ MF_FN constexpr i_of<F> low_int(d_of<F> t) {
   }
 }
 
-// x less the nearest multiple of pi/2, by subtraction of pi/2 in two parts in double.
+// The angle of x beyond the nearest multiple of pi/2, for x of any size.
 template <typename F>
 MF_FN constexpr F reduce_quarter(F x, i_of<F>& quadrant) {
+  using D = d_of<F>;
+  using I = i_of<F>;
+  I k = ((bits(x) >> I(23)) & I(0xff)) - I(150);
+  k = k < I(0) ? I(0) : k;
+  k = k > I(104) ? I(104) : k;
+  D m = to_double(from_bits<F>(bits(x) - (k << I(23))));  // x = m 2^k; m is whole where k > 0
+  D product = m * two_over_pi_part<F>(k, 0);
+  D whole = product + D(round_magic_d);
+  D rest = (product - (whole - D(round_magic_d))) + m * two_over_pi_part<F>(k, 1);
+  D more = rest + D(round_magic_d);
+  quadrant = low_int<F>(whole) + low_int<F>(more);
+  F r = to_float<F>((rest - (more - D(round_magic_d))) * D(1.57079632679489661923L));
+  r = x == F(0.0f) ? x : r;  // keeps -0
+  return magnitude(x) < F(INFINITY) ? r : F(NAN);
+}
+// The same for |x| < 2^28, without looking up digits of 2/pi.
+template <typename F>
+MF_FN constexpr F reduce_near(F x, i_of<F>& quadrant) {
   using D = d_of<F>;
   D w = to_double(x);
   D t = w * D(0.636619772367581343076L) + D(round_magic_d);
@@ -45,31 +64,35 @@ MF_FN constexpr F reduce_quarter(F x, i_of<F>& quadrant) {
   return to_float<F>(r - n * D(1.58932547735281966916e-8L));
 }
 
-template <typename F>
-MF_FN constexpr F sincos(F x, F& c) {
-  i_of<F> quadrant = {};
-  F r = reduce_quarter(x, quadrant);
-  F s = {};
-  sincos_turned(r, quadrant, s, c);
-  return s;
-}
-template <typename F>
-MF_FN constexpr F sin(F x) {
-  F c = {};
-  return sincos(x, c);
-}
-template <typename F>
-MF_FN constexpr F cos(F x) {
-  F c = {};
-  sincos(x, c);
-  return c;
-}
-template <typename F>
-MF_FN constexpr F tan(F x) {
-  F c = {};
-  F s = sincos(x, c);
-  return s / c;
-}
+#define MF_CIRCULAR(suffix, reduce)               \
+  template <typename F>                           \
+  MF_FN constexpr F sincos##suffix(F x, F& c) {   \
+    i_of<F> quadrant = {};                        \
+    F r = reduce(x, quadrant);                    \
+    F s = {};                                     \
+    sincos_turned(r, quadrant, s, c);             \
+    return s;                                     \
+  }                                               \
+  template <typename F>                           \
+  MF_FN constexpr F sin##suffix(F x) {            \
+    F c = {};                                     \
+    return sincos##suffix(x, c);                  \
+  }                                               \
+  template <typename F>                           \
+  MF_FN constexpr F cos##suffix(F x) {            \
+    F c = {};                                     \
+    sincos##suffix(x, c);                         \
+    return c;                                     \
+  }                                               \
+  template <typename F>                           \
+  MF_FN constexpr F tan##suffix(F x) {            \
+    F c = {};                                     \
+    F s = sincos##suffix(x, c);                   \
+    return s / c;                                 \
+  }
+MF_CIRCULAR(, reduce_quarter)
+MF_CIRCULAR(_near, reduce_near)
+#undef MF_CIRCULAR
 
 // atan(q) for q in [0, 1].
 template <typename F>
