@@ -39,6 +39,7 @@ class WorkerPool:
         self._lock: DeviceLock | None = None
         self._slots = threading.BoundedSemaphore(workers)
         self._idle: list[WorkerProcess] = []
+        self._leased: set[WorkerProcess] = set()
         self._guard = threading.Lock()
         self._trusted: WorkerProcess | None = None
         self._trusted_guard = threading.Lock()
@@ -88,6 +89,8 @@ class WorkerPool:
             try:
                 yield worker
             except BaseException:
+                with self._guard:
+                    self._leased.discard(worker)
                 worker.kill()
                 raise
             self._give(worker)
@@ -101,10 +104,13 @@ class WorkerPool:
             yield self._trusted
 
     def close(self) -> None:
-        """Kill every idle worker; leased ones die when they are given back."""
+        """Kill every worker. A thread that waits for a leased one sees it crash at once."""
         with self._guard:
             self._closed = True
             idle, self._idle = self._idle, []
+            for worker in (*self._leased, self._trusted):
+                if worker is not None:
+                    worker.terminate()
         with self._trusted_guard:
             if self._trusted is not None:
                 idle.append(self._trusted)
@@ -117,12 +123,19 @@ class WorkerPool:
             while self._idle:
                 worker = self._idle.pop()
                 if worker.alive:
+                    self._leased.add(worker)
                     return worker
                 worker.kill()
-        return WorkerProcess(self.engine)
+        worker = WorkerProcess(self.engine)
+        with self._guard:
+            self._leased.add(worker)
+            if self._closed:
+                worker.terminate()
+        return worker
 
     def _give(self, worker: WorkerProcess) -> None:
         with self._guard:
+            self._leased.discard(worker)
             keep = worker.alive and worker.jobs < _JOBS_PER_WORKER and not self._closed
             if keep:
                 self._idle.append(worker)

@@ -86,10 +86,14 @@ class WorkerProcess:
         except (ReplyError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             return self._crash(f"the worker's reply does not fit the job: {error}")
 
-    def kill(self) -> None:
-        """Kill the whole process group, wait for the worker, remove its scratch folder."""
+    def terminate(self) -> None:
+        """Kill the whole process group. The one call another thread may make while one asks."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """Kill the whole process group, wait for the worker, remove its scratch folder."""
+        self.terminate()
         self._process.wait()
         self._channel.close()
         self._errors.close()

@@ -58,10 +58,9 @@ def test_build_run_and_baseline_give_arrays(pool: WorkerPool) -> None:
     with pool.lease() as worker:
         assert worker.ask(Build((program("right"),), (0,)), 20) == (None,)
         (outputs,) = worker.ask(run_of(), 20)
-    names = tuple(SOFTMAX.baselines)
-    found = pool.run(Baseline("softmax", "", WORKLOAD, names, ({"x": X},), (OUT,)), 20)
-    for name in names:
-        np.testing.assert_allclose(found[name][0]["out"], outputs["out"], rtol=1e-5)
+    for name in SOFTMAX.baselines:
+        found = pool.run(Baseline("softmax", "", WORKLOAD, name, {"x": X}, (OUT,)), 20)
+        np.testing.assert_allclose(found["out"], outputs["out"], rtol=1e-5)
 
 
 def test_a_build_failure_is_a_value(pool: WorkerPool) -> None:
@@ -187,3 +186,22 @@ def test_workers_get_no_secret() -> None:
     given = clean_environment(source)
     assert given["PATH"] == "/bin"
     assert not {"a", "b", "c"} & set(given.values())
+
+
+def test_closing_the_pool_frees_a_thread_that_waits_for_a_worker(pool: WorkerPool) -> None:
+    found: list[object] = []
+    busy = threading.Event()
+
+    def work() -> None:
+        with pool.lease() as worker:
+            worker.ask(Build((program("late 60"),), (0,)), 20)
+            busy.set()
+            found.append(worker.ask(run_of(), 120))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    assert busy.wait(60)
+    pool.close()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert isinstance(found[0], Crash)
