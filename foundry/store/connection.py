@@ -10,9 +10,11 @@ of all processes apart.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -83,7 +85,14 @@ def _target(location: Location, read_only: bool) -> tuple[str, bool]:
         return ":memory:", False
     if not read_only:
         return str(location.path), False
-    return f"file:{quote(str(location.path.resolve()))}?mode=ro", True
+    mode = "mode=ro" + ("&immutable=1" if _cannot_change(location.path) else "")
+    return f"file:{quote(str(location.path.resolve()))}?{mode}", True
+
+
+def _cannot_change(path: Path) -> bool:
+    """A cleanly closed file in a folder we may not write in, where SQLite cannot put its index."""
+    log = path.with_name(f"{path.name}-wal")
+    return not log.exists() and not os.access(path.parent, os.W_OK, effective_ids=True)
 
 
 def _settle(connection: sqlite3.Connection, read_only: bool) -> None:

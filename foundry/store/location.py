@@ -40,7 +40,7 @@ def locate(url: str | None = None) -> Location:
         url: Any SQLAlchemy URL, or the path of an SQLite file.
 
     Raises:
-        UsageError: Not a URL, or a kind of database nobody knows.
+        UsageError: Not a URL, a folder, or a kind of database nobody knows.
         EnvironmentUnusable: The driver of that kind of database is not installed.
     """
     text = url or os.environ.get(VARIABLE) or DEFAULT_URL
@@ -50,7 +50,7 @@ def locate(url: str | None = None) -> Location:
         parsed = make_url(text)
         backend, driver = parsed.get_backend_name(), parsed.get_driver_name()
         parsed.get_dialect().import_dbapi()
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise UsageError(f"database '{_hidden(text)}' is not a URL: {_EXAMPLE}") from None
     except NoSuchModuleError:
         kind = text.partition("://")[0]
@@ -68,7 +68,10 @@ def _file(url: URL) -> Path | None:
         return None
     if str(url.database).startswith("file:"):
         raise UsageError(f"database '{url.database}': give the plain path of the SQLite file")
-    return Path(str(url.database)).expanduser()
+    path = Path(str(url.database)).expanduser()
+    if path.is_dir():
+        raise UsageError(f"database '{path}' is a folder: {_EXAMPLE}")
+    return path
 
 
 def _hidden(text: str) -> str:

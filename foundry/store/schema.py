@@ -16,6 +16,7 @@ REVISIONS = ("0001",)
 """Every revision in order; a test holds it against the files in `migrations/versions`."""
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "alembic_version"
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def revision(connection: Connection, location: Location) -> str | None:
@@ -65,7 +66,7 @@ def upgrade(connection: Connection, location: Location) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
