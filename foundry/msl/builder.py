@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from foundry.msl import cache, diagnostics
-from foundry.msl.frontend import translate
+from foundry.msl.frontend import Unit, translate
 from foundry.msl.runtime import Library, load_runtime
+from foundry.msl.screen import Refused
 from foundry.msl.signature import Captured, SignatureError, parse
 from foundry.msl.threadgroup import BadDeclaration
+from foundry.msl.tokens import Token
 from foundry.msl.toolchain import BuildFailed, Toolchain, find_toolchain
 
 _LOADED_LIBRARIES = 512
@@ -77,18 +79,32 @@ class Builder:
 
     def _make(self, key: str, text: Text) -> Library | Failure:
         try:
-            unit = translate(parse(text.captured, text.header, text.source))
+            unit = translate(
+                parse(text.captured, text.header, text.source), self.toolchain.preprocess
+            )
+            return self._compile(key, text, unit)
+        except BuildFailed as failure:
+            log = self._words(failure, text, {})
+        except (SignatureError, Refused, BadDeclaration) as error:
+            log = str(error)
+        return self._failed(key, log)
 
-            def write(target: Path) -> None:
-                self.toolchain.compile(unit.text, text.math_mode, target)
+    def _compile(self, key: str, text: Text, unit: Unit) -> Library | Failure:
+        def write(target: Path) -> None:
+            self.toolchain.compile(unit.text, text.math_mode, target)
 
+        try:
             return self._load(self.toolchain.cache.put(f"{key}.so", write))
         except BuildFailed as failure:
-            log = diagnostics.scrub(failure.log, text.source)
-        except SignatureError as error:
-            log = f"error: {error}"
-        except BadDeclaration as error:
-            log = f"source:{error.line}: error: {error.reason}"
+            log = self._words(failure, text, unit.parts)
+        return self._failed(key, f"error: {unit.unsupported}" if unit.unsupported else log)
+
+    @staticmethod
+    def _words(failure: BuildFailed, text: Text, parts: dict[str, list[Token]]) -> str:
+        texts = {"header": text.header, "source": text.source}
+        return diagnostics.scrub(failure.log, texts, parts or {"header": [], "source": []})
+
+    def _failed(self, key: str, log: str) -> Failure:
         self.toolchain.cache.put(f"{key}.log", lambda target: _write(target, log))
         return Failure(log)
 

@@ -14,7 +14,7 @@ earliest go on first. Collectives inside macros stay unnumbered and are told apa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from foundry.msl.tokens import COMMENT, DIRECTIVE, NAME, SIGN, SPACE, STRING, Token
@@ -35,6 +35,7 @@ class Place:
     """A numbered collective or call: where it stands in the user's text."""
 
     number: int
+    part: str
     line: int
     name: str
 
@@ -44,6 +45,7 @@ class Source:
     """A token list with what the numbering needs to know of it."""
 
     tokens: list[Token]
+    part: str = ""
     before: dict[int, str] = field(default_factory=dict)
     after: dict[int, str] = field(default_factory=dict)
 
@@ -117,9 +119,9 @@ class Function:
     body: tuple[int, int]
 
 
-def number(texts: Sequence[list[Token]]) -> tuple[list[list[Token]], list[Place]]:
-    """The token lists of a kernel (header, body) numbered, and the places in order."""
-    sources = [Source(tokens) for tokens in texts]
+def number(parts: Mapping[str, list[Token]]) -> tuple[list[list[Token]], list[Place]]:
+    """The parts of a kernel (header, then body) numbered, and the places in order."""
+    sources = [Source(tokens, part) for part, tokens in parts.items()]
     functions = [functions_of(source) for source in sources]
     holders = _holders(sources, functions)
     places: list[Place] = []
@@ -212,7 +214,7 @@ def _number_source(
             ):
                 continue
             if _instrument_loop(source, at, _depth(loops, heads, at), len(places) + 1, span):
-                places.append(Place(len(places) + 1, source.line(at), text))
+                places.append(Place(len(places) + 1, source.part, source.line(at), text))
                 loops.append((at, span[1]))
         elif holds_collective(text, holders) and not _is_declared(source, at):
             _wrap_call(source, at, _depth(loops, heads, at), text in holders, places)
@@ -245,7 +247,7 @@ def _qualified_start(source: Source, at: int) -> int:
 def _wrap_call(source: Source, at: int, loops: int, is_function: bool, places: list[Place]) -> None:
     opening = source.call_parenthesis(at)
     assert opening is not None
-    place = Place(len(places) + 1, source.line(at), source.text[at])
+    place = Place(len(places) + 1, source.part, source.line(at), source.text[at])
     places.append(place)
     wrapper = "in_call" if is_function else "at_place"
     source.put_before(

@@ -1,105 +1,132 @@
 """From a generated Metal kernel to one C++ translation unit for a CPU target.
 
-1. `translate` rewrites header and body token by token (threadgroup declarations) and keeps their
-   lines, so that the compiler's messages stand on the user's own lines.
-2. It decides how the kernel runs: as a plain loop over threads when nothing in it synchronises,
-   else one fibre per thread.
-3. It adds the entry functions the runtime calls.
+1. Header and body are read as tokens and screened: what reaches outside the kernel is refused.
+2. If macros hide what the next steps look for, the preprocessor expands both parts first.
+3. `threadgroup` declarations are rewritten; collectives, calls and loops around them numbered.
+   Every token stays on its line, so the compiler's messages stand on the user's own lines.
+4. How the kernel runs is decided: as a plain loop over threads when nothing in it synchronises,
+   else one fibre per thread; the entry functions the runtime calls are added.
 
-Ownership: `tokens` knows the lexical rules, `screen` what is refused, `threadgroup` one rewrite,
-`signature` what MLX put around the user's text. Nothing here runs a process.
+Ownership: `tokens` knows the lexical rules, `screen` what is refused, `threadgroup` and
+`convergence` one rewrite each, `entry` the functions around the kernel, `signature` what MLX put
+around the user's text. Nothing here runs a process; the preprocessor is handed in.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from foundry.msl import convergence, threadgroup
 from foundry.msl.convergence import Place, functions_of
-from foundry.msl.signature import Parameter, Signature
+from foundry.msl.entry import FIBRES, entry, kernel_head, loop_mode
+from foundry.msl.screen import screen, unsupported
+from foundry.msl.signature import Signature
 from foundry.msl.threadgroup import Storage
-from foundry.msl.tokens import COMMENT, SPACE, STRING, Token, join_lines, tokenize
+from foundry.msl.tokens import COMMENT, DIRECTIVE, SPACE, STRING, Token, join_lines, tokenize
 
-FLAT, GROUPS, FIBRES = "flat", "groups", "fibres"
-
-_UNIFORM_ATTRIBUTES = frozenset(
-    {
-        "dispatch_quadgroups_per_threadgroup",
-        "dispatch_simdgroups_per_threadgroup",
-        "dispatch_threads_per_threadgroup",
-        "grid_origin",
-        "grid_size",
-        "thread_execution_width",
-        "thread_position_in_grid",
-        "threadgroups_per_grid",
-        "threads_per_grid",
-        "threads_per_simdgroup",
-    }
-)
 _WORD = re.compile(r"\w+")
 _NEEDS_FIBRES = re.compile(
     r"\b(?:simd_|quad_|threadgroup_barrier|schedule_row_tile|make_(?:filled|diagonal)_simdgroup"
     r"|simdgroup_(?!index_in_threadgroup\b))"
 )
+_HIDDEN_IN_MACROS = re.compile(
+    r"##|%:%:|\bthreadgroup\b|\b(?:simd|quad|simdgroup)_|threadgroup_barrier|__attribute"
+)
+
+Preprocess = Callable[[str], str]
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A translation unit: its text, how it runs, its threadgroup storages and numbered places."""
+    """A translation unit, and what is known of it.
+
+    `parts` are the final tokens of header and body, from which the compiler's columns are traced
+    back; `unsupported` is a sentence about a part of Metal that is left out here, if one is named.
+    """
 
     text: str
     mode: str
     storages: tuple[Storage, ...]
     places: tuple[Place, ...]
+    parts: dict[str, list[Token]]
+    unsupported: str | None
 
 
-def translate(signature: Signature) -> Unit:
+def translate(signature: Signature, preprocess: Preprocess) -> Unit:
     """The translation unit of a parsed kernel.
 
+    Args:
+        signature: The kernel, split.
+        preprocess: Expands macros in a text and keeps line markers, as `clang -E`.
+
     Raises:
+        Refused: for text that reaches outside the kernel.
         BadDeclaration: for a threadgroup declaration that Metal does not accept.
     """
-    header = list(tokenize(join_lines(signature.header)))
-    body = list(tokenize(join_lines(signature.body)))
-    header, first = threadgroup.rewrite(header, 0)
-    body, second = threadgroup.rewrite(body, len(first))
+    header, body = _screened(signature.header, "header"), _screened(signature.body, "source")
+    missing = unsupported([*header, *body])
+    if any(t.kind == DIRECTIVE and _HIDDEN_IN_MACROS.search(t.text) for t in [*header, *body]):
+        header, body = _expanded(header, body, preprocess)
+    header, first = threadgroup.rewrite(header, 0, "header")
+    body, second = threadgroup.rewrite(body, len(first), "source")
     storages = (*first, *second)
-    mode = _mode(signature, header, body, bool(storages))
     places: list[Place] = []
+    mode = FIBRES if storages or _synchronises(header, body) else loop_mode(signature)
     if mode == FIBRES:
-        (header, body), places = convergence.number([header, body])
-    head = _text(header)
-    if head.endswith("\n"):  # else the header's last line goes on into the kernel, as on a Mac
-        head = f'#line 1 "header"\n{head}#line 1 "signature"'
-    text = "\n".join(
-        [
-            *(
-                ['#line 1 "header"', head + '#line 1 "signature"']
-                if head.endswith("\n")
-                else [head]
-            ),
-            f"{signature.template} static inline __attribute__((always_inline)) void"
-            f" {signature.kernel}({_declarations(signature.parameters)}) {{",
-            '#line 1 "source"',
-            _text(body),
-            "}",
-            '#line 1 "launch"',
-            _entry(signature, mode),
-        ]
-    )
-    return Unit(text, mode, storages, tuple(places))
+        (header, body), places = convergence.number({"header": header, "source": body})
+    parts = {"header": header, "source": body}
+    return Unit(_text(signature, parts, mode), mode, storages, tuple(places), parts, missing)
 
 
-def _text(tokens: list[Token]) -> str:
+def _screened(text: str, part: str) -> list[Token]:
+    return screen(list(tokenize(join_lines(text))), part)
+
+
+def _joined(tokens: list[Token]) -> str:
     return "".join(token.text for token in tokens)
 
 
-def _mode(signature: Signature, header: list[Token], body: list[Token], has_storage: bool) -> str:
+def _text(signature: Signature, parts: dict[str, list[Token]], mode: str) -> str:
+    header = _joined(parts["header"])
+    if not header or header.endswith("\n"):
+        header += '#line 1 "signature"'  # else its last line goes on into the kernel, as on a Mac
+    return "\n".join(
+        [
+            '#line 1 "header"',
+            header + kernel_head(signature),
+            '#line 1 "source"',
+            _joined(parts["source"]),
+            '#line 1 "launch"',
+            "}",
+            entry(signature, mode),
+        ]
+    )
+
+
+def _expanded(
+    header: list[Token], body: list[Token], preprocess: Preprocess
+) -> tuple[list[Token], list[Token]]:
+    """Both parts after the preprocessor, screened again: macros can spell what tokens did not."""
+    text = f'#line 1 "header"\n{_joined(header)}\n#line 1 "source"\n{_joined(body)}\n'
+    parts = {"header": "", "source": ""}
+    part = ""
+    for line in preprocess(text).split("\n"):
+        marker = re.match(r'# (\d+) "([^"]*)"', line)
+        if marker:
+            part = marker[2]
+            if part in parts:
+                missing = int(marker[1]) - 1 - parts[part].count("\n")
+                parts[part] += "\n" * max(0, missing)
+        elif part in parts:
+            parts[part] += line + "\n"
+    return _screened(parts["header"], "header"), _screened(parts["source"], "source")
+
+
+def _synchronises(header: list[Token], body: list[Token]) -> bool:
     text = _code(body)
-    if has_storage or _NEEDS_FIBRES.search(text + _reachable(header, text)):
-        return FIBRES
-    return FLAT if signature.attributes <= _UNIFORM_ATTRIBUTES else GROUPS
+    return bool(_NEEDS_FIBRES.search(text) or _NEEDS_FIBRES.search(_reachable(header, text)))
 
 
 def _code(tokens: list[Token]) -> str:
@@ -121,64 +148,3 @@ def _reachable(header: list[Token], body: str) -> str:
             names.update(words)
             reached += " " + " ".join(words)
     return reached
-
-
-def _declarations(parameters: tuple[Parameter, ...]) -> str:
-    return ", ".join(f"{p.type} {p.name}" for p in parameters)
-
-
-def _buffer(parameter: Parameter) -> str:
-    """The expression that takes a buffer from the launch as the parameter's type."""
-    at = f"launch.buffers[{parameter.buffer}]"
-    if parameter.type.endswith("&"):
-        return f"*static_cast<{parameter.type[:-1]}*>({at})"
-    return f"static_cast<{parameter.type}>({at})"
-
-
-def _attribute(parameter: Parameter, mode: str) -> str:
-    if mode == FLAT and parameter.name == "thread_position_in_grid":
-        return "mf::attribute::uint3(x, y, z)"
-    return f"mf::attribute::{parameter.name}(launch, at)"
-
-
-def _entry(signature: Signature, mode: str) -> str:
-    buffers = [p for p in signature.parameters if p.buffer is not None]
-    call = f"{signature.kernel}{signature.arguments}"
-    attributes = [_attribute(p, mode) for p in signature.parameters if p.buffer is None]
-    if mode == FIBRES:
-        arguments = ", ".join([*map(_buffer, buffers), *attributes])
-        return (
-            'extern "C" MF_EXPORT void mf_run_thread(const mf::Launch* launch_pointer,'
-            " const mf::Position* position) {\n"
-            "  const mf::Launch& launch = *launch_pointer;\n"
-            "  const mf::Position& at = *position;\n  (void)launch, (void)at;\n"
-            f"  {call}({arguments});\n}}\nMF_STORAGE_TABLE\n" + _mode_symbol(mode)
-        )
-    parameters = "".join(f", {_restricted(p)} mf_{i}" for i, p in enumerate(buffers))
-    arguments = ", ".join([*(f"mf_{i}" for i in range(len(buffers))), *attributes])
-    walk = (
-        "mf::for_flat(launch, begin, end, [&](mf::u32 x, mf::u32 y, mf::u32 z)"
-        " __attribute__((always_inline)) {\n"
-        "    const mf::Position at = {}; (void)at, (void)x, (void)y, (void)z;\n"
-        if mode == FLAT
-        else "mf::for_groups(launch, begin, end, [&](const mf::Position& at)"
-        " __attribute__((always_inline)) {\n    (void)at;\n"
-    )
-    return (
-        "static __attribute__((noinline)) void mf_items(const mf::Launch& launch, mf::u64 begin,"
-        f" mf::u64 end{parameters}) {{\n  {walk}    {call}({arguments});\n  }});\n}}\n"
-        'extern "C" MF_EXPORT void mf_run_items(const mf::Launch* launch_pointer,'
-        " mf::u64 begin, mf::u64 end) {\n  const mf::Launch& launch = *launch_pointer;\n"
-        f"  mf_items(launch, begin, end{''.join(', ' + _buffer(p) for p in buffers)});\n}}\n"
-        + _mode_symbol(mode)
-    )
-
-
-def _mode_symbol(mode: str) -> str:
-    number = (FLAT, GROUPS, FIBRES).index(mode)
-    return f'extern "C" MF_EXPORT const mf::u32 mf_mode = {number};\n'
-
-
-def _restricted(parameter: Parameter) -> str:
-    """The buffers of a launch never overlap: said to the optimiser, loops can be vectorised."""
-    return f"{parameter.type}{' __restrict' if parameter.type.endswith('*') else ''}"

@@ -32,12 +32,22 @@ class Storage:
 class BadDeclaration(Exception):
     """A threadgroup declaration that Metal does not accept."""
 
+    part: str
     line: int
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.part}:{self.line}: error: {self.reason}"
 
-def rewrite(tokens: Sequence[Token], first_number: int) -> tuple[list[Token], list[Storage]]:
-    """The tokens with every threadgroup declaration rewritten, and what was declared."""
+
+def rewrite(
+    tokens: Sequence[Token], first_number: int, part: str
+) -> tuple[list[Token], list[Storage]]:
+    """The tokens with every threadgroup declaration rewritten, and what was declared.
+
+    Raises:
+        BadDeclaration: for one that Metal does not accept; `part` says where the text is from.
+    """
     result: list[Token] = []
     storages: list[Storage] = []
     position = 0
@@ -45,7 +55,7 @@ def rewrite(tokens: Sequence[Token], first_number: int) -> tuple[list[Token], li
         token = tokens[position]
         span = None
         if token.kind == NAME and token.text == "threadgroup":
-            span = _declaration(tokens, position)
+            span = _declaration(tokens, position, part)
         if span is None:
             result.append(token)
             position += 1
@@ -59,7 +69,7 @@ def rewrite(tokens: Sequence[Token], first_number: int) -> tuple[list[Token], li
     return result, storages
 
 
-def _declaration(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
+def _declaration(tokens: Sequence[Token], at: int, part: str) -> tuple[int, int] | None:
     """First token of the declaration around `at` and its semicolon; None for anything else."""
     start = at
     for index in range(at - 1, -1, -1):
@@ -71,7 +81,7 @@ def _declaration(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
         if token.text in _NOT_A_DECLARATION or not _is_specifier(tokens, index):
             return None
         start = index
-    end = _semicolon(tokens, at)
+    end = _semicolon(tokens, at, part)
     return None if end is None else (start, end)
 
 
@@ -105,14 +115,15 @@ def _belongs_to_attribute(tokens: Sequence[Token], index: int) -> bool:
     return False
 
 
-def _semicolon(tokens: Sequence[Token], at: int) -> int | None:
+def _semicolon(tokens: Sequence[Token], at: int, part: str) -> int | None:
     """Index of the semicolon that ends the declaration of plain variables from `at`."""
     for index, token in _top_level(tokens, at):
         text = token.text
         if text == ";":
             return index
         if text == "=":
-            raise BadDeclaration(token.line, "a threadgroup variable cannot have an initializer")
+            reason = "a threadgroup variable cannot have an initializer"
+            raise BadDeclaration(part, token.line, reason)
         if text in {"*", "&", "&&", "}", ")"}:
             return None
         if text in {"(", "{"} and not _belongs_to_attribute(tokens, index):

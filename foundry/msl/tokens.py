@@ -1,6 +1,7 @@
 """Metal source as tokens, enough of C++ to check and rewrite it without a parser.
 
-1. `join_lines` removes backslash-newline splices and keeps every later line on its number.
+1. `join_lines` removes carriage returns and backslash-newline splices (a compiler sees neither) and
+   keeps every later line on its number.
 2. `tokenize` yields tokens that together are the text again; comments, whitespace and
    preprocessor directives are tokens of their own, digraphs are spelt as what they mean.
 """
@@ -22,6 +23,7 @@ _STRING = (
     r'(?:u8|[uUL])?R"(?P<mark>[^()\\\s"]{0,16})\(.*?\)(?P=mark)"'
     r'|(?:u8|[uUL])?"(?:[^"\\\n]|\\.)*"'
     r"|(?:u8|[uUL])?'(?:[^'\\\n]|\\.)*'"
+    r"|[\"'][^\n]*"  # not closed: clang takes the rest of the line
 )
 _TOKEN = re.compile(
     rf"(?P<space>\s+)|(?P<comment>{_COMMENT})"
@@ -41,10 +43,13 @@ class Token(NamedTuple):
     kind: str
     text: str
     line: int
+    column: int = 0
+    """Counted from 1; 0 for text that the front end put in."""
 
 
 def join_lines(text: str) -> str:
     """The text without line splices; the newlines a logical line loses follow it."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\\" not in text:
         return text
 
@@ -57,7 +62,7 @@ def join_lines(text: str) -> str:
 
 def tokenize(text: str) -> Iterator[Token]:
     """Tokens of a text whose lines are joined; a directive is one token up to its line's end."""
-    position, line, line_start = 0, 1, True
+    position, line, line_at, line_start = 0, 1, 0, True
     while position < len(text):
         match = _TOKEN.match(text, position)
         assert match is not None  # the last alternative takes any character
@@ -65,8 +70,11 @@ def tokenize(text: str) -> Iterator[Token]:
         if line_start and piece in {"#", "%:"}:
             rest = _DIRECTIVE.match(text, match.end())
             kind, piece = DIRECTIVE, piece + (rest[0] if rest else "")
-        yield Token(kind, _DIGRAPHS.get(piece, piece) if kind == SIGN else piece, line)
-        position += len(piece)
+        text_of = _DIGRAPHS.get(piece, piece) if kind == SIGN else piece
+        yield Token(kind, text_of, line, position - line_at + 1)
         newlines = piece.count("\n")
         line += newlines
+        if newlines:
+            line_at = position + piece.rindex("\n") + 1
+        position += len(piece)
         line_start = line_start or newlines > 0 if kind in {SPACE, COMMENT, DIRECTIVE} else False

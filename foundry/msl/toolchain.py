@@ -17,6 +17,7 @@ import importlib.util
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,7 @@ from pathlib import Path
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.cache import BuildCache
 
+ADDRESS_SPACES = ("device", "constant", "thread", "threadgroup", "kernel")
 PRELUDE = Path(__file__).parent / "prelude"
 _INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 MATH_FLAGS = {
@@ -61,7 +63,7 @@ _FLAGS = (
     "-mllvm",
     "-disable-early-taildup",
     "-nostdinc",
-    "-w",
+    "-Wno-everything",
 )
 _BOUNDS = (
     "-ferror-limit=12",
@@ -124,6 +126,16 @@ class Toolchain:
                 self._check(math_mode, target.with_suffix(".empty"))
             raise
 
+    def preprocess(self, text: str) -> str:
+        """The text after the preprocessor, with line markers; the prelude's macros are known.
+
+        Raises:
+            BuildFailed: for what the preprocessor refuses.
+        """
+        words = "".join(f"#undef {word}\n" for word in ADDRESS_SPACES)
+        command = ["clang", "-x", "c++", *_FLAGS, "-E", "-"]
+        return self._run(command, f"{self.kernel_unit}\n{words}{text}")
+
     def _compile(self, unit: str, math_mode: str, target: Path) -> None:
         prelude = self._prelude(math_mode)
         flags = [*_FLAGS, *MATH_FLAGS[math_mode], *_BOUNDS, "-Werror=global-constructors"]
@@ -154,7 +166,8 @@ class Toolchain:
 
     def _build_runtime(self, target: Path) -> None:
         made = target.with_suffix(".o")
-        self._run(["clang", "-x", "c++", *_FLAGS, "-c", "-", "-o", str(made)], self.runtime_unit)
+        flags = [*_FLAGS, "-fgnu-inline-asm"]
+        self._run(["clang", "-x", "c++", *flags, "-c", "-", "-o", str(made)], self.runtime_unit)
         self._link(made, target, ["--soname", "metal-foundry-runtime.so"], undefined=True)
 
     def _link(
@@ -169,7 +182,7 @@ class Toolchain:
             self._run(["ld.lld", "-shared", *check, str(made), *arguments, "-o", str(target)])
         made.unlink()
 
-    def _run(self, arguments: Sequence[str], text: str | None = None) -> None:
+    def _run(self, arguments: Sequence[str], text: str | None = None) -> str:
         command = ["/bin/sh", "-c", _LIMITED, "sh", str(self.zig), *arguments]
         try:
             done = subprocess.run(
@@ -189,8 +202,11 @@ class Toolchain:
                 f"the compiler '{self.zig}' cannot be started: {error.strerror}.",
                 "Reinstall it with: pip install --force-reinstall ziglang",
             ) from error
+        if done.returncode < 0:
+            raise BuildFailed(f"{_ended(-done.returncode)}\n{done.stderr}")
         if done.returncode:
             raise BuildFailed(done.stderr or f"error: the compiler ended with {done.returncode}")
+        return done.stdout
 
     def _once(self, name: str, build: Callable[[Path], None]) -> Path:
         """Build a file that all processes share, in one of them."""
@@ -206,6 +222,14 @@ class Toolchain:
                     f"the Metal prelude does not compile: {failure.log.strip()[:2000]}",
                     "Reinstall metal-foundry and ziglang.",
                 ) from failure
+
+
+def _ended(number: int) -> str:
+    if number in {signal.SIGXCPU, signal.SIGKILL}:
+        return f"error: the compiler needs more than {_COMPILE_CPU_S} s for this kernel"
+    if number == signal.SIGXFSZ:
+        return "error: the compiled kernel is too large"
+    return f"error: the compiler crashed on this kernel ({signal.Signals(number).name})"
 
 
 @contextmanager

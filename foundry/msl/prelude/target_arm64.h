@@ -1,4 +1,4 @@
-// arm64 (AAPCS64): stack pointer, context switch, and names in assembly.
+// arm64 (AAPCS64): the context switch of fibres.
 #pragma once
 
 #if defined(__APPLE__)
@@ -7,17 +7,6 @@
 #define MF_SYMBOL(name) name
 #endif
 
-namespace mf {
-
-__attribute__((always_inline)) inline __UINTPTR_TYPE__ stack_address() {
-  __UINTPTR_TYPE__ address;
-  __asm__("mov %0, sp" : "=r"(address));
-  return address;
-}
-
-}  // namespace mf
-
-#if defined(MF_RUNTIME)
 // void mf_switch(void** save, void* load): saves x19-x30 and d8-d15, what the ABI asks to be kept.
 // void mf_start(): first code of a fibre; entry waits in x19, its argument in x20.
 __asm__(".text\n.globl " MF_SYMBOL("mf_switch") "\n.p2align 4\n" MF_SYMBOL("mf_switch") ":\n"
@@ -49,4 +38,3 @@ inline void* prepare_stack(void* top, void (*entry)(void*), void* argument, void
 }
 
 }  // namespace mf
-#endif

@@ -1,14 +1,6 @@
 // The CPU target: every thread of a threadgroup is a fibre with a stack of its own, scheduled by
-// runtime/fibres.cpp. The architecture's file adds the stack pointer and the context switch.
+// runtime/fibres.cpp. The context switch is in one file per architecture (target_x86_64.h, ...).
 #pragma once
-
-#if defined(__x86_64__)
-#include "target_x86_64.h"
-#elif defined(__aarch64__)
-#include "target_arm64.h"
-#else
-#error "no CPU target for this architecture"
-#endif
 
 #if defined(__APPLE__)
 #define MF_STORAGE_SECTION "__DATA,mf_storage"
@@ -91,7 +83,7 @@ MF_INLINE Fibre& fibre_of(uptr address) {
   return *reinterpret_cast<Fibre*>(base + region_size - top_page + colour_base + colour);
 }
 
-MF_INLINE Fibre& self() { return fibre_of(stack_address()); }
+MF_INLINE Fibre& self() { return fibre_of(reinterpret_cast<uptr>(__builtin_stack_address())); }
 
 extern "C" {
 MF_CONVERGENT void mf_simd_wait(Fibre*);

@@ -1,4 +1,4 @@
-// x86-64 (System V): stack pointer, context switch, and names in assembly.
+// x86-64 (System V): the context switch of fibres.
 #pragma once
 
 #if defined(__APPLE__)
@@ -7,17 +7,6 @@
 #define MF_SYMBOL(name) name
 #endif
 
-namespace mf {
-
-__attribute__((always_inline)) inline __UINTPTR_TYPE__ stack_address() {
-  __UINTPTR_TYPE__ address;
-  __asm__("movq %%rsp, %0" : "=r"(address));
-  return address;
-}
-
-}  // namespace mf
-
-#if defined(MF_RUNTIME)
 // void mf_switch(void** save, void* load): saves what the ABI asks a function to keep, on the stack.
 // void mf_start(): first code of a fibre; its entry function waits in rbx.
 __asm__(".text\n.globl " MF_SYMBOL("mf_switch") "\n.p2align 4\n" MF_SYMBOL("mf_switch") ":\n"
@@ -44,4 +33,3 @@ inline void* prepare_stack(void* top, void (*entry)(void*), void* argument, void
 }
 
 }  // namespace mf
-#endif

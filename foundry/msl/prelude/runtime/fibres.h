@@ -14,6 +14,14 @@
 #include "launch.h"
 #include "system.h"
 
+#if defined(__x86_64__)
+#include "../target_x86_64.h"
+#elif defined(__aarch64__)
+#include "../target_arm64.h"
+#else
+#error "no CPU target for this architecture"
+#endif
+
 
 
 extern "C" {
