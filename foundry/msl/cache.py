@@ -8,6 +8,7 @@ no lock. When the cache outgrows its limit the files used longest ago go first.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -20,6 +21,7 @@ from foundry.errors import EnvironmentUnusable
 LIMIT_BYTES = 512 * 1024 * 1024
 _TOUCH_AFTER_S = 3600
 _PUTS_PER_SWEEP = 64
+_ABANDONED_AFTER_S = 3600
 
 
 def default_directory() -> Path:
@@ -93,8 +95,9 @@ class BuildCache:
 
     def sweep(self) -> None:
         """Remove the files used longest ago until the cache is within its limit again."""
+        self._remove_abandoned()
         files = []
-        for path in self.directory.glob("*/*"):
+        for path in self.directory.glob("[!t]*/*"):
             try:
                 stat = path.stat()
             except FileNotFoundError:
@@ -106,6 +109,16 @@ class BuildCache:
                 break
             path.unlink(missing_ok=True)
             excess -= size
+
+    def _remove_abandoned(self) -> None:
+        """Remove what killed builds left behind; a build in progress is younger."""
+        for scratch in self.directory.glob("tmp-*"):
+            try:
+                abandoned = time.time() - scratch.stat().st_mtime > _ABANDONED_AFTER_S
+            except FileNotFoundError:
+                continue
+            if abandoned:
+                shutil.rmtree(scratch, ignore_errors=True)
 
     def _path(self, name: str) -> Path:
         return self.directory / name[:2] / name
