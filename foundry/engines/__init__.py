@@ -52,5 +52,13 @@ def _first_usable() -> Engine:
 @functools.cache
 def _make(name: str) -> Engine:
     module, _, attribute = _CLASSES[name].partition(":")
-    engine: Engine = getattr(importlib.import_module(module), attribute)()
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise EnvironmentUnusable(
+            f"device '{name}':", "this version has no engine for it; use '--device cpu'."
+        ) from None
+    engine: Engine = getattr(found, attribute)()
     return engine
