@@ -14,6 +14,7 @@ file (`foundry.config`), tables and JSON (`output`).
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import shlex
@@ -189,8 +190,20 @@ def start(target: str) -> NoReturn:
         application: Application = getattr(importlib.import_module(module), attribute)
         application.main(prog_name=_program(application.name or "foundry"))
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        _leave()
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:
+            _leave()
+        raise
     raise AssertionError("Application.main exits")
+
+
+def _leave() -> NoReturn:
+    """Exit as interrupted, without waiting for threads that wait for something themselves."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(INTERRUPTED)
 
 
 def _program(name: str) -> str:

@@ -131,12 +131,11 @@ DURATION = Duration()
 
 
 def db_option(function: F) -> F:
-    """`--db`, as an SQLAlchemy URL or a path; the value is a URL, or None for the default."""
+    """`--db`, as an SQLAlchemy URL or a path; None stands for the default."""
     return click.option(
         "--db",
         envvar="FOUNDRY_DB",
         metavar="URL",
-        callback=_url,
         help="Database: a path or any SQLAlchemy URL.  [default: runs/foundry.db]",
         show_envvar=True,
     )(function)
@@ -254,9 +253,3 @@ def _restore(variable: str, before: str | None) -> None:
         os.environ.pop(variable, None)
     else:
         os.environ[variable] = before
-
-
-def _url(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value is None or "://" in value:
-        return value
-    return f"sqlite:///{value}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -23,6 +24,11 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
     """A table on stdout: cut to the terminal's width, uncut when it goes elsewhere."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     click.echo(table(columns, rows, width))
+
+
+def colour_wanted(stream: TextIO) -> bool:
+    """Whether colour may be written: a terminal, and no `NO_COLOR`."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def note(line: str) -> None:

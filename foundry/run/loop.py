@@ -53,16 +53,16 @@ def run(
         while True:
             _fill(schedule, hooks, pool, flying, workers if time_left_s() > 0 else 0)
             if not flying:
-                return
+                break
             landed, _ = wait(flying, return_when=FIRST_COMPLETED)
             for future in landed:
                 _land(schedule, hooks, flying.pop(future), future.result())
     except BaseException:
+        # A thread may wait for the device lock, which another command may hold for a minute.
         pool.shutdown(wait=False, cancel_futures=True)
         hooks.stop()
         raise
-    finally:
-        pool.shutdown()
+    pool.shutdown()
 
 
 def _fill(

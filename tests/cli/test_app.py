@@ -120,7 +120,7 @@ def test_precedence_is_flag_then_variable_then_file_then_default(
     assert seen == {"seed": 0, "db": None, "budget": 7, "time_s": None}
     (tmp_path / "foundry.toml").write_text('seed = 3\ndb = "x.db"\n[act]\nbudget = 9\ntime="2m"\n')
     _run(act)
-    assert seen == {"seed": 3, "db": "sqlite:///x.db", "budget": 9, "time_s": 120.0}
+    assert seen == {"seed": 3, "db": "x.db", "budget": 9, "time_s": 120.0}
     monkeypatch.setenv("FOUNDRY_SEED", "4")
     monkeypatch.setenv("FOUNDRY_ACT_BUDGET", "10")
     _run(act)

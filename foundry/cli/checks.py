@@ -1,0 +1,212 @@
+"""What `foundry doctor` looks at: one function a subject, each with what was found and the fix."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from foundry.errors import EnvironmentUnusable, FoundryError
+
+State = Literal["ok", "absent", "warning", "broken"]
+
+_LEAST_PYTHON = (3, 11)
+_LITTLE_SPACE = 1 << 30
+_NO_SPACE = 64 << 20
+_KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One subject: `absent` is no fault, `broken` makes this machine unusable."""
+
+    name: str
+    state: State
+    found: str
+    fix: str = ""
+
+
+def examine(device: str, db: str | None) -> Iterator[Check]:
+    """Every check, one after another, as each is done."""
+    yield check_python()
+    yield check_settings()
+    yield check_mlx()
+    yield from check_engines()
+    yield check_compiler()
+    yield check_cache()
+    yield check_database(db)
+    yield from check_keys()
+    yield check_kernel(device)
+
+
+def check_python() -> Check:
+    """The interpreter."""
+    found = f"{platform.python_version()} at {sys.executable}"
+    if sys.version_info[:2] < _LEAST_PYTHON:
+        return Check("python", "broken", found, "Install Python 3.11 or newer.")
+    return Check("python", "ok", found)
+
+
+def check_settings() -> Check:
+    """`foundry.toml`."""
+    from foundry import config
+
+    try:
+        settings = config.read()
+    except FoundryError as error:
+        return Check("settings", "broken", str(error), "Mend the file.")
+    if settings.path is None:
+        return Check("settings", "absent", f"no {config.FILE_NAME}; every default holds")
+    return Check("settings", "ok", str(settings.path))
+
+
+def check_mlx() -> Check:
+    """MLX with a back end that computes, asked in a process of its own, for it may hang."""
+    import subprocess
+
+    extra = "cpu" if sys.platform != "darwin" else ""
+    package = f"metal-foundry[{extra}]" if extra else "metal-foundry"
+    fix = f"Install it: pip install '{package}'."
+    try:
+        installed = version("mlx")
+    except PackageNotFoundError:
+        return Check("mlx", "broken", "not installed", fix)
+    probe = "import mlx.core as mx; mx.eval(mx.ones(3).sum()); print(mx.default_device())"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Check("mlx", "broken", f"{installed} does not answer within 60 s", fix)
+    if done.returncode:
+        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return Check("mlx", "broken", f"{installed} does not work: {words[-1]}", fix)
+    return Check("mlx", "ok", f"{installed}, {done.stdout.strip()}")
+
+
+def check_engines() -> Iterator[Check]:
+    """Each engine: usable, or what is missing."""
+    from foundry import engines
+
+    for name in engines.names():
+        if name == "auto":
+            continue
+        try:
+            device = engines.get(name).device()
+        except EnvironmentUnusable as error:
+            yield Check(f"engine {name}", "absent", error.fix if name in error.what else str(error))
+        except ImportError as error:
+            yield Check(f"engine {name}", "absent", f"cannot be loaded: {error}")
+        else:
+            yield Check(f"engine {name}", "ok", device.name)
+
+
+def check_compiler() -> Check:
+    """clang, from the package `ziglang`; Metal brings its own."""
+    from foundry.msl.cache import default_directory
+    from foundry.msl.toolchain import find_toolchain
+
+    needed: State = "warning" if sys.platform == "darwin" else "broken"
+    try:
+        toolchain = find_toolchain(default_directory())
+    except EnvironmentUnusable as error:
+        return Check("compiler", needed, error.what, error.fix)
+    return Check("compiler", "ok", f"clang of ziglang {toolchain.version}")
+
+
+def check_cache() -> Check:
+    """The folder of built kernels."""
+    from foundry.msl.cache import default_directory
+
+    return _folder("build cache", default_directory(), "Set FOUNDRY_CACHE_DIR to another folder.")
+
+
+def check_database(db: str | None) -> Check:
+    """The database: its schema, and the folder it lies in."""
+    from foundry.store import Store
+    from foundry.store.location import locate
+
+    fix = "Choose another --db."
+    try:
+        location = locate(db)
+        if location.path is not None and not location.exists:
+            where = _folder("database", location.path.absolute().parent, fix)
+            found = f"{location} is made by the first run; {where.found}"
+            return Check("database", where.state, found, where.fix)
+        with Store.open(db, read_only=True) as store:
+            runs = len(store.runs())
+    except EnvironmentUnusable as error:
+        return Check("database", "broken", error.what, error.fix)
+    except FoundryError as error:
+        return Check("database", "broken", str(error), fix)
+    if location.path is None:
+        return Check("database", "ok", f"{location}, runs: {runs}")
+    where = _folder("database", location.path.absolute().parent, fix)
+    return Check("database", where.state, f"{location}, runs: {runs}; {where.found}", where.fix)
+
+
+def check_keys() -> Iterator[Check]:
+    """Which keys are set; never what they are."""
+    present = [name for name in _KEYS if os.environ.get(name)]
+    if present:
+        yield Check("keys", "ok", ", ".join(present))
+    else:
+        yield Check(
+            "keys", "absent", "none set; only LLM proposers need one, `mutate` works without"
+        )
+
+
+def check_kernel(device: str) -> Check:
+    """The proof: a small kernel built, run in a worker and compared with its oracle."""
+    from foundry.harness.pool import WorkerPool
+    from foundry.judge import Judge
+    from foundry.judge.options import JudgeOptions
+    from ops import registry as ops
+    from templates import registry, space
+    from templates.render import render
+
+    template = registry.for_op("silu")[0]
+    text = render(template, space.default(template))
+    start_s = time.monotonic()
+    try:
+        with WorkerPool(device, workers=1) as pool:
+            judge = Judge(pool, JudgeOptions(timed=False))
+            evaluation = judge.evaluate(text, ops.get("silu"), "float32", 0)
+            name = pool.device().name
+    except EnvironmentUnusable as error:
+        return Check("kernel", "broken", error.what, error.fix)
+    spent = f"{template.name} on {name}: {evaluation.status} in {time.monotonic() - start_s:.1f} s"
+    if evaluation.status.passed:
+        return Check("kernel", "ok", spent)
+    return Check(
+        "kernel", "broken", f"{spent}: {evaluation.why}", "Report it with the output of --json."
+    )
+
+
+def worst(checks: list[Check]) -> State:
+    """The state of the machine."""
+    order: tuple[State, ...] = ("broken", "warning", "absent", "ok")
+    return next(state for state in order if any(check.state == state for check in checks))
+
+
+def _folder(name: str, folder: Path, fix: str) -> Check:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        return Check(name, "broken", f"{existing} cannot be written", fix)
+    try:
+        free = shutil.disk_usage(existing).free
+    except OSError as error:
+        return Check(name, "broken", f"{existing}: {error.strerror}", fix)
+    found = f"{folder}, {free / (1 << 30):.1f} GiB free"
+    if free < _NO_SPACE:
+        return Check(name, "broken", found, f"Free some space. {fix}")
+    if free < _LITTLE_SPACE:
+        return Check(name, "warning", found, f"Free some space. {fix}")
+    return Check(name, "ok", found)
