@@ -19,6 +19,7 @@ Step = Callable[[], None]
 _NS_PER_US = 1e3
 _FIRST_CALLS = 2
 _MOST_REPEATS = 10_000
+_LIKE = 2
 
 
 class Rotation:
@@ -41,21 +42,27 @@ class Runs(Protocol):
 
 
 class Side:
-    """One of the two things measured."""
+    """One of the two things measured.
 
-    def __init__(self, calls: Runs) -> None:
+    Args:
+        calls: What to run.
+        batch_us: Shortest stretch between two readings of the clock.
+    """
+
+    def __init__(self, calls: Runs, batch_us: float) -> None:
         self._calls = calls
+        self._batch_us = batch_us
         self.repeats = 1
 
-    def warm_up(self, plan: TimingPlan) -> None:
+    def warm_up(self, seconds: float) -> None:
         """Call until warm, then choose how many calls fill a batch."""
         self._calls.run(_FIRST_CALLS)
-        until = time.perf_counter_ns() + plan.warm_up_s * 1e9
+        until = time.perf_counter_ns() + seconds * 1e9
         while True:
             latency = self.batch_us()
             if time.perf_counter_ns() >= until:
                 break
-            self.repeats = max(1, min(_MOST_REPEATS, math.ceil(plan.batch_us / latency)))
+            self.repeats = max(1, min(_MOST_REPEATS, math.ceil(self._batch_us / latency)))
 
     def batch_us(self) -> float:
         """Latency of one call in microseconds, averaged over one batch."""
@@ -66,8 +73,9 @@ class Side:
 
 def measure(baseline: Side, kernel: Side, plan: TimingPlan) -> list[tuple[float, float]]:
     """Pairs of (baseline, kernel) latencies in microseconds, two per block."""
-    baseline.warm_up(plan)
-    kernel.warm_up(plan)
+    baseline.warm_up(plan.warm_up_s)
+    kernel.warm_up(plan.warm_up_s)
+    _level(baseline, kernel)
     pairs: list[tuple[float, float]] = []
     enabled = gc.isenabled()
     gc.disable()
@@ -83,6 +91,13 @@ def measure(baseline: Side, kernel: Side, plan: TimingPlan) -> list[tuple[float,
         if enabled:
             gc.enable()
     return pairs
+
+
+def _level(a: Side, b: Side) -> None:
+    """Give sides of like speed equal batches: what a batch costs once then cancels."""
+    most, least = max(a.repeats, b.repeats), min(a.repeats, b.repeats)
+    if most <= _LIKE * least:
+        a.repeats = b.repeats = most
 
 
 def _block(baseline: Side, kernel: Side, *, swapped: bool) -> Iterator[tuple[float, float]]:

@@ -80,13 +80,9 @@ class Worker:
         select_device(self._engine.device().kind)
         op = find_op(request.header["op"], request.header["op_file"])
         workload = decode_workload(request.header)
-        results: list[Arrays] = []
-        for name in request.header["names"]:
-            for inputs in _sets(request):
-                call = BaselineCall(op, workload, name, inputs)
-                call()
-                results.append(call.outputs())
-        return encode_sets(tuple(results))
+        call = BaselineCall(op, workload, request.header["name"], _sets(request)[0])
+        call()
+        return encode_sets((call.outputs(),))
 
     def _time(self, request: frames.Frame) -> Reply:
         header = request.header
@@ -94,15 +90,16 @@ class Worker:
         op = find_op(header["op"], header["op_file"])
         workload = decode_workload(header)
         sets = _sets(request)
-        baseline = _baseline_side(op, workload, header["baseline"], sets)
+        plan = TimingPlan(**header["plan"])
+        baseline = _baseline_side(op, workload, header["baseline"], sets, plan)
         if header["program"] is None:
-            kernel = _baseline_side(op, workload, header["rival"], sets)
-            pairs = measure(baseline, kernel, TimingPlan(**header["plan"]))
+            kernel = _baseline_side(op, workload, header["rival"], sets, plan)
+            pairs = measure(baseline, kernel, plan)
             return {"pairs": pairs, "repeats": [baseline.repeats, kernel.repeats]}, ()
         executable = self._executable(header["program"])
         calls = [executable.bind(s) for s in sets]
-        kernel = Side(Rotation(calls))
-        pairs = measure(baseline, kernel, TimingPlan(**header["plan"]))
+        kernel = Side(Rotation(calls), plan.batch_us)
+        pairs = measure(baseline, kernel, plan)
         outputs, buffers = encode_sets(tuple(call.outputs() for call in calls))
         repeats = {"repeats": [baseline.repeats, kernel.repeats]}
         return outputs | {"pairs": pairs} | repeats, buffers
@@ -162,8 +159,11 @@ def main(engine_name: str, descriptor: int) -> None:
     serve(Worker(engine), channel)
 
 
-def _baseline_side(op: Op, workload: Workload, name: str, sets: Sequence[Arrays]) -> Side:
-    return Side(BaselineRotation([BaselineCall(op, workload, name, s) for s in sets]))
+def _baseline_side(
+    op: Op, workload: Workload, name: str, sets: Sequence[Arrays], plan: TimingPlan
+) -> Side:
+    calls = [BaselineCall(op, workload, name, s) for s in sets]
+    return Side(BaselineRotation(calls), plan.baseline_batch_us)
 
 
 def _sets(request: frames.Frame) -> list[Arrays]:

@@ -9,7 +9,7 @@ from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import Crash, Samples, Time, Timeout, TimingPlan
 from foundry.harness.pool import WorkerPool
 from foundry.judge.compare import compare
-from foundry.judge.references import Reference, op_file, output_specs
+from foundry.judge.references import Reference, op_file, output_specs, run_baseline
 from foundry.judge.statistics import speedup
 from foundry.judge.verdict import Timing
 from ops.spec import Op, Workload, bytes_moved, flops
@@ -42,7 +42,7 @@ class Baselines:
             return self._chosen[key]
 
     def _choose(self, reference: Reference) -> str:
-        names = _right(reference)
+        names = self._right(reference)
         best = names[0]
         for rival in names[1:]:
             samples = self._pair(reference, best, rival)
@@ -50,9 +50,27 @@ class Baselines:
                 best = rival
         return best
 
+    def _right(self, reference: Reference) -> list[str]:
+        """Baselines whose outputs pass the comparison; where none does, the first that runs."""
+        op, workload = reference.op, reference.workload
+        specs = output_specs(op, workload)
+        ran: list[str] = []
+        right: list[str] = []
+        for name in op.baselines:
+            outputs = run_baseline(self._pool, op, workload, name, reference.inputs)
+            if isinstance(outputs, str):
+                continue
+            ran.append(name)
+            pairs = zip(specs, reference.expected, strict=True)
+            if all(compare(s, outputs.get(s.name), want).fault is None for s, want in pairs):
+                right.append(name)
+        return right or ran[:1]
+
     def _pair(self, reference: Reference, baseline: str, rival: str) -> Samples:
         with self._pool.trusted() as worker:
-            found = worker.ask(timing_job((reference,), None, baseline, _CHOICE_PLAN, rival), 120.0)
+            found = worker.ask(
+                timing_job((reference,), None, baseline, _CHOICE_PLAN, rival), _CHOICE_LIMIT_S
+            )
         if isinstance(found, Timeout | Crash):
             raise EnvironmentUnusable(
                 f"baseline {rival} of {reference.op.name} cannot be timed: {found}.",
@@ -105,17 +123,3 @@ def timing_of(op: Op, workload: Workload, baseline: str, samples: Samples, seed:
         bytes_moved=bytes_moved(op, workload),
         flops=flops(op, workload),
     )
-
-
-def _right(reference: Reference) -> list[str]:
-    """Baselines whose outputs pass the comparison; the first one where none does."""
-    specs = output_specs(reference.op, reference.workload)
-    names = [
-        name
-        for name, outputs in reference.baselines.items()
-        if all(
-            compare(spec, outputs.get(spec.name), want).fault is None
-            for spec, want in zip(specs, reference.expected, strict=True)
-        )
-    ]
-    return names or list(reference.baselines)[:1]

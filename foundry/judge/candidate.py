@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from foundry.engines.base import Program
 from foundry.errors import InvalidKernel
+from foundry.judge.inputs import applicable
 from foundry.judge.options import JudgeOptions, bench_workloads
 from foundry.judge.verdict import Diagnostic, OutputError, Status, Timing
 from foundry.kernel import Kernel, bind, parse
@@ -76,6 +77,7 @@ class Candidate:
 def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:
     """Parse the text and bind it to every workload, or say why that is impossible."""
     op, dtype = candidate.op, candidate.dtype
+    distributions = applicable(op, options.distributions)
     hidden = False
     name: str | None = None
     try:
@@ -90,7 +92,7 @@ def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:
             (bench_workloads(op, dtype, options.bench), False, 1),
         ):
             targets: list[Target] = []
-            for workload, dealt in assignments(workloads, options.distributions, each):
+            for workload, dealt in assignments(workloads, distributions, each):
                 name = workload.id
                 targets.append(Target(workload, bind(kernel, op, workload), dealt, hidden))
             groups.append(tuple(targets))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,15 +40,15 @@ class Reference:
     distribution: str
     inputs: Arrays
     expected: tuple[Expected, ...]
-    baselines: dict[str, Arrays]
-    """Outputs of every baseline that ran."""
+    baseline: Arrays
+    """Outputs of the op's first baseline that runs, on the same inputs."""
 
     @property
     def nbytes(self) -> int:
         """Memory it holds."""
         arrays = [*self.inputs.values(), *(e.value for e in self.expected)]
         arrays += [e.bound for e in self.expected if e.bound is not None]
-        arrays += [a for outputs in self.baselines.values() for a in outputs.values()]
+        arrays += self.baseline.values()
         return sum(a.nbytes for a in arrays)
 
 
@@ -92,20 +91,19 @@ class References:
 
     def _make(self, op: Op, workload: Workload, distribution: str, seed: int) -> Reference:
         inputs = make_inputs(op, workload, distribution, seed)
-        baselines = run_baselines(self._pool, op, workload, inputs)
+        baseline = first_baseline(self._pool, op, workload, inputs)
         rng = np.random.default_rng([seed, 1])
-        others = list(baselines.values())
         try:
             if flops(op, workload) > _ORACLE_FLOPS:
-                found = expected_of_baseline(op, workload, others)
+                found = expected_of_baseline(op, workload, baseline)
             else:
-                found = expected(op, workload, inputs, others, rng)
+                found = expected(op, workload, inputs, baseline, rng)
         except Exception as error:  # an op may come from a user's file
             raise EnvironmentUnusable(
                 f"the oracle of {op.name} fails on {workload.id}: {type(error).__name__}: {error}.",
                 "Correct the op.",
             ) from error
-        return Reference(op, workload, distribution, inputs, found, baselines)
+        return Reference(op, workload, distribution, inputs, found, baseline)
 
 
 def output_specs(op: Op, workload: Workload) -> tuple[TensorSpec, ...]:
@@ -120,33 +118,31 @@ def op_file(op: Op) -> str:
     return str(file_of(op.name) or inspect.getsourcefile(inspect.unwrap(op.oracle)) or "")
 
 
-def run_baselines(
-    pool: WorkerPool, op: Op, workload: Workload, inputs: Arrays
-) -> dict[str, Arrays]:
-    """Outputs of every baseline that runs, by name.
+def first_baseline(pool: WorkerPool, op: Op, workload: Workload, inputs: Arrays) -> Arrays:
+    """Outputs of the first baseline of an op that runs on a workload.
 
     Raises:
         EnvironmentUnusable: None of them runs.
     """
+    reasons: list[str] = []
+    for name in op.baselines:
+        found = run_baseline(pool, op, workload, name, inputs)
+        if not isinstance(found, str):
+            return found
+        reasons.append(f"{name}: {found}")
+    raise EnvironmentUnusable(
+        f"no baseline of {op.name} runs on {workload.id} ({'; '.join(reasons)}).",
+        "Correct the op, or leave the dtype out of its `dtypes`.",
+    )
+
+
+def run_baseline(
+    pool: WorkerPool, op: Op, workload: Workload, name: str, inputs: Arrays
+) -> Arrays | str:
+    """Outputs of one baseline, or why there are none."""
     tensors = {t.name: inputs[t.name] for t in op.inputs}
-    everything = _ask(pool, op, workload, tensors, tuple(op.baselines))
-    if isinstance(everything, dict):
-        return everything
-    single = [(n, _ask(pool, op, workload, tensors, (n,))) for n in op.baselines]
-    usable = {n: outputs[n] for n, outputs in single if isinstance(outputs, dict)}
-    if not usable:
-        raise EnvironmentUnusable(
-            f"no baseline of {op.name} runs on {workload.id}: {everything}.",
-            "Correct the op, or leave the dtype out of its `dtypes`.",
-        )
-    return usable
-
-
-def _ask(
-    pool: WorkerPool, op: Op, workload: Workload, tensors: Arrays, names: Sequence[str]
-) -> dict[str, Arrays] | str:
     specs = output_specs(op, workload)
-    job = Baseline(op.name, op_file(op), workload, tuple(names), (tensors,), specs)
+    job = Baseline(op.name, op_file(op), workload, name, tensors, specs)
     with pool.trusted() as worker:
         found = worker.ask(job, BASELINE_LIMIT_S)
     match found:
@@ -154,4 +150,5 @@ def _ask(
             return f"no answer in {limit:g} s"
         case Crash(reason=reason):
             return reason
-    return {name: outputs for name, (outputs,) in found.items()}
+    outputs: Arrays = found
+    return outputs

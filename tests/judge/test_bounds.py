@@ -25,7 +25,7 @@ def judged(
     op = registry.get(op_name)
     workload = op.workload(Case(sizes), dtype)
     inputs = make_inputs(op, workload, distribution, 11)
-    (want,) = expected(op, workload, inputs, (), np.random.default_rng(5))
+    (want,) = expected(op, workload, inputs, {}, np.random.default_rng(5))
     tensor = op.outputs[0]
     spec = TensorSpec(tensor.name, shape_of(tensor, workload), dtype_of(tensor, workload))
     wide = {k: v.astype(kind) for k, v in inputs.items()}
