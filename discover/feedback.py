@@ -7,12 +7,11 @@ Times carry their device; speedups are against the baseline, with the 95 % inter
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from foundry.engines.base import Device
 from foundry.judge.verdict import Diagnostic, Evaluation, Status, Timing
+from foundry.report.format import interval
 
 _HIDDEN = "wrong on a hidden workload: the kernel must hold for every size, also 0, 1 and primes"
 _RIDGE_FLOPS_PER_BYTE = {"cpu": 8.0, "metal": 25.0, "cuda": 25.0}
@@ -62,7 +61,7 @@ def timing_rows(evaluation: Evaluation, device: Device) -> list[TimingRow]:
             label=t.label,
             kernel_us=t.kernel_us,
             baseline_us=t.baseline_us,
-            speedup=f"{t.speedup:.2f}x [{t.speedup_low:.2f}, {t.speedup_high:.2f}]",
+            speedup=interval(t.speedup, t.speedup_low, t.speedup_high),
             rate=rate(t),
             bound=bound(t, device),
         )
@@ -111,17 +110,6 @@ def changes(parent: str, child: str, *, lines: int = 60) -> str:
     )
     text = "\n".join(line.rstrip("\n") for line in diff[:lines])
     return text + (f"\n({len(diff) - lines} more lines)" if len(diff) > lines else "")
-
-
-def interval(timings: Iterable[Timing]) -> tuple[float, float, float] | None:
-    """Speedup, lower and upper bound as geometric means over workloads; None without timings."""
-    rows = [(t.speedup, t.speedup_low, t.speedup_high) for t in timings]
-    if not rows or any(value <= 0 for row in rows for value in row):
-        return None
-    speedup, low, high = (
-        math.exp(sum(math.log(row[i]) for row in rows) / len(rows)) for i in range(3)
-    )
-    return speedup, low, high
 
 
 def _words(diagnostic: Diagnostic) -> str:

@@ -3,9 +3,10 @@
 Pure: no I/O, no clock, no randomness. `puct.py` chooses a parent, `search.py` drives the life of
 a node, `foundry.store` keeps the rows.
 
-1. `add_root` puts a judged kernel in the buffer (a template's first point, a stored winner).
-2. `open` starts an expansion: a child without a kernel. From then on the expansion counts as a
+1. `open` starts an expansion: a child without a kernel. From then on the expansion counts as a
    visit of its parent and of every ancestor (virtual loss), so work in flight spreads out.
+2. Roots (a template's first point, a stored winner) are opened in the same way but are nobody's
+   expansion: they count as no visit.
 3. `close` tells what became of it. A failure or a duplicate stays a visit and earns nothing.
 4. `withdraw` takes back an expansion that never happened.
 """
@@ -54,6 +55,11 @@ class Node:
     """Expansions of this node and of all its descendants."""
     children: list[int] = field(default_factory=list)
 
+    @property
+    def is_root(self) -> bool:
+        """Whether it was given and not proposed."""
+        return self.parent is None and self.proposer.startswith(ROOT_PREFIX)
+
 
 class Tree:
     """All states of one search. Ids count up from 0 and are never used twice."""
@@ -73,22 +79,8 @@ class Tree:
     def __getitem__(self, node_id: int) -> Node:
         return self._nodes[node_id]
 
-    def add_root(
-        self,
-        proposer: str,
-        kernel_hash: str,
-        reward: float | None,
-        *,
-        repairable: bool = False,
-    ) -> Node:
-        """Put a judged kernel without a parent into the buffer."""
-        node = self._add(None, proposer)
-        node.state, node.kernel_hash = NodeState.JUDGED, kernel_hash
-        node.reward, node.repairable = reward, repairable
-        return node
-
     def open(self, parent: int | None, proposer: str) -> Node:
-        """Start an expansion of `parent`, or of nothing: a kernel written from scratch."""
+        """Start an expansion of `parent`, or of nothing: a root, or a kernel from scratch."""
         node = self._add(parent, proposer)
         if parent is not None:
             self._nodes[parent].children.append(node.id)
@@ -140,14 +132,18 @@ class Tree:
             self._next = max(self._next, row.id + 1)
             if fresh.parent is not None:
                 self._nodes[fresh.parent].children.append(fresh.id)
-            if self.is_expansion(fresh) and fresh.state is not NodeState.WITHDRAWN:
+            if fresh.state is not NodeState.WITHDRAWN:
                 if fresh.parent is not None:
                     self._nodes[fresh.parent].expansions += 1
                 self._visit(fresh, +1)
 
-    def is_expansion(self, node: Node) -> bool:
-        """Whether a proposer made this node; roots are given."""
-        return node.parent is not None or not node.proposer.startswith(ROOT_PREFIX)
+    def revalue(self, node_id: int, reward: float | None) -> None:
+        """Replace the reward of a judged kernel by what a second look found."""
+        self._nodes[node_id].reward = reward
+
+    def depth(self) -> int:
+        """Expansions from a root to the deepest kernel."""
+        return max((sum(1 for _ in self.ancestors(node)) for node in self), default=0)
 
     def in_flight(self) -> list[Node]:
         """Open expansions, oldest first."""
@@ -176,7 +172,7 @@ class Tree:
         return node
 
     def _visit(self, node: Node, step: int) -> None:
-        self.total += step
+        self.total += 0 if node.is_root else step
         for ancestor in self.ancestors(node):
             ancestor.visits += step
 

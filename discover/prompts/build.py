@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from discover import feedback
 from discover.proposers.base import Attempt, Context
 from foundry.engines.base import Device
+from foundry.report.figures import figures
+from foundry.report.format import interval
 from ops.spec import param_dtype
 
 if TYPE_CHECKING:
@@ -68,8 +70,9 @@ def _failure(attempt: Attempt, parent: Attempt | None) -> dict[str, Any]:
 
 
 def _relative(attempt: Attempt) -> dict[str, Any]:
-    found = feedback.interval(attempt.evaluation.timings)
-    speedup = "{:.2f}x [{:.2f}, {:.2f}]".format(*found) if found else "not timed"
+    found = figures(attempt.evaluation)
+    measured = (found.speedup, found.speedup_low, found.speedup_high) if found else None
+    speedup = interval(*measured) if measured else "not timed"
     return {"text": attempt.text, "speedup": speedup}
 
 

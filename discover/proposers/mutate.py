@@ -34,6 +34,7 @@ class Candidate:
     """A kernel that may be proposed, and how it came to be."""
 
     kernel: Kernel
+    label: str
     detail: Mapping[str, Any]
 
 
@@ -65,7 +66,7 @@ class MutateProposer:
             if candidate is None:
                 del moves[name]
             elif _valid(candidate.kernel, context.op) and not context.seen(candidate.kernel):
-                detail = {"move": name, **candidate.detail}
+                detail = {"move": name, "label": candidate.label, **candidate.detail}
                 return Request(
                     self.name, None, {"kernel": render(candidate.kernel), "detail": detail}
                 )
@@ -117,7 +118,9 @@ def _place(
 def _neighbours(template: Template, point: Point, rng: random.Random) -> Move:
     found = list(space.neighbours(template, point))
     rng.shuffle(found)
-    yield from (_filled(template, moved) for moved in found)
+    for moved in found:
+        steps = [f"{k} {point[k]} -> {v}" for k, v in moved.items() if point[k] != v]
+        yield _filled(template, moved, ", ".join(steps))
 
 
 def _jumps(template: Template, rng: random.Random) -> Move:
@@ -133,9 +136,11 @@ def _elsewhere(templates: list[Template], rng: random.Random) -> Move:
         yield _filled(template, space.sample(template, rng))
 
 
-def _filled(template: Template, point: Point) -> Candidate:
+def _filled(template: Template, point: Point, label: str = "") -> Candidate:
+    knobs = " ".join(f"{name}={value}" for name, value in point.items())
     kernel = parse(fill(template, point))
-    return Candidate(kernel, {"template": template.name, "knobs": dict(point)})
+    detail = {"template": template.name, "knobs": dict(point)}
+    return Candidate(kernel, label or f"{template.name} {knobs}", detail)
 
 
 def _rewrites(context: Context, chain: tuple[str, ...], rng: random.Random) -> Move:
@@ -154,7 +159,7 @@ def _rewrites(context: Context, chain: tuple[str, ...], rng: random.Random) -> M
             del drawn[name]
         else:
             done = [*chain, f"{name}: {variant.label}"]
-            yield Candidate(variant.kernel, {**inherited, "rewrites": done})
+            yield Candidate(variant.kernel, variant.label, {**inherited, "rewrites": done})
 
 
 def _shuffled(rewrite: Rewrite, kernel: Kernel, op: Op, rng: random.Random) -> Iterator[Variant]:

@@ -107,5 +107,3 @@ def test_what_bounds_a_kernel_follows_from_its_intensity() -> None:
     heavy = timing.model_copy(update={"flops": timing.bytes_moved * 100})
     assert feedback.bound(heavy, DEVICE).startswith("compute bound")
     assert "2.0 times its physical floor" in feedback.bound(timing, DEVICE)
-    assert feedback.interval([timing, heavy]) is not None
-    assert feedback.interval([]) is None

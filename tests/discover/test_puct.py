@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discover.puct import MAX_REPAIRS, eligible, puct_scores, rank_priors, reward_range, select
-from discover.tree import NodeState, Tree
+from discover.tree import Node, NodeState, Tree
 
 rewards = st.floats(0.001, 1e4, allow_nan=False)
 outcomes = st.lists(
@@ -16,10 +16,17 @@ outcomes = st.lists(
 )
 
 
+def add_root(
+    tree: Tree, proposer: str, kernel_hash: str, reward: float | None, *, repairable: bool = False
+) -> Node:
+    node = tree.open(None, proposer)
+    return tree.close(node.id, NodeState.JUDGED, kernel_hash, reward, repairable=repairable)
+
+
 def searched(results: list[float | str], *, may_repair: bool = False) -> Tree:
     """A tree grown by `select` itself; each result is what one expansion gave."""
     tree = Tree()
-    tree.add_root("root:template", "h", 1.0)
+    add_root(tree, "root:template", "h", 1.0)
     for index, result in enumerate(results):
         parent = select(tree, may_repair=may_repair)
         assert parent is not None
@@ -77,7 +84,7 @@ def test_the_same_results_give_the_same_tree(results: list[float | str], may_rep
 def test_priors_sum_to_one_and_follow_the_rank(values: list[float]) -> None:
     tree = Tree()
     for index, value in enumerate(values):
-        tree.add_root("root:store", f"h{index}", value)
+        add_root(tree, "root:store", f"h{index}", value)
     priors = rank_priors(list(tree))
     assert sum(priors.values()) == pytest.approx(1.0)
     ranked = sorted(tree, key=lambda n: (-(n.reward or 0), n.id))
@@ -89,7 +96,7 @@ def test_priors_sum_to_one_and_follow_the_rank(values: list[float]) -> None:
 def test_no_state_starves_when_nothing_improves(values: list[float], seed: int) -> None:
     tree = Tree()
     for index, value in enumerate(values):
-        tree.add_root("root:store", f"h{index}", value)
+        add_root(tree, "root:store", f"h{index}", value)
     for _ in range(40_000):
         parent = select(tree)
         assert parent is not None
@@ -103,7 +110,7 @@ def test_no_state_starves_when_nothing_improves(values: list[float], seed: int) 
 def test_flights_spread_over_states() -> None:
     tree = Tree()
     for index in range(3):
-        tree.add_root("root:template", f"h{index}", 1.0)
+        add_root(tree, "root:template", f"h{index}", 1.0)
     chosen = []
     for _ in range(6):
         parent = select(tree)
@@ -125,7 +132,7 @@ def test_a_better_child_draws_the_search_to_itself() -> None:
 def test_nothing_is_selected_where_nothing_is_eligible() -> None:
     tree = Tree()
     assert select(tree) is None
-    root = tree.add_root("root:template", "h", None, repairable=True)
+    root = add_root(tree, "root:template", "h", None, repairable=True)
     assert select(tree) is None
     assert select(tree, may_repair=True) is root
     assert select(tree, may_repair=True, exclude={root.id}) is None

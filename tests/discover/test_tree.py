@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 from discover.tree import Node, NodeState, Tree
 
 
+def add_root(tree: Tree, proposer: str, kernel_hash: str, reward: float | None) -> Node:
+    node = tree.open(None, proposer)
+    return tree.close(node.id, NodeState.JUDGED, kernel_hash, reward)
+
+
 def grow(tree: Tree, seed: int, steps: int) -> None:
     """A random life: expansions of random states, closed in random order, some never closed."""
     rng = random.Random(seed)
-    tree.add_root("root:template", "h0", 1.0)
+    add_root(tree, "root:template", "h0", 1.0)
     for step in range(steps):
         flying = tree.in_flight()
         if flying and rng.random() < 0.5:
@@ -43,7 +48,7 @@ def test_visits_are_the_sum_of_expansions_below(seed: int, steps: int) -> None:
     for node in tree:
         below = sum(tree[child].visits for child in node.children)
         assert node.visits == node.expansions + below
-    happened = [n for n in tree if tree.is_expansion(n) and n.state is not NodeState.WITHDRAWN]
+    happened = [n for n in tree if not n.is_root and n.state is not NodeState.WITHDRAWN]
     assert tree.total == len(happened)
     scratch = sum(1 for n in happened if n.parent is None)
     tops = sum(n.visits for n in tree if n.parent is None)
@@ -72,7 +77,7 @@ def test_withdrawing_leaves_no_trace_in_the_counts(seed: int) -> None:
 
 def test_value_is_the_best_of_a_state_and_its_children() -> None:
     tree = Tree()
-    root = tree.add_root("root:template", "a", 1.0)
+    root = add_root(tree, "root:template", "a", 1.0)
     assert tree.value(root) == 1.0
     child = tree.open(root.id, "mutate")
     tree.close(child.id, NodeState.JUDGED, "b", 3.0)

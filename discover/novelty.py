@@ -1,0 +1,28 @@
+"""What counts as the same kernel: equal hash, or equal after normalising names, space, comments."""
+
+from __future__ import annotations
+
+import hashlib
+
+from foundry.canonical import kernel_tokens
+from foundry.kernel import Kernel
+
+
+class Novelty:
+    """The kernels a search has met."""
+
+    def __init__(self) -> None:
+        self._met: dict[str, int] = {}
+
+    def first(self, kernel: Kernel) -> int | None:
+        """The node that had this kernel first, or None."""
+        return self._met.get(fingerprint(kernel))
+
+    def add(self, kernel: Kernel, node_id: int) -> None:
+        """Remember a kernel; the first node that had it stays."""
+        self._met.setdefault(fingerprint(kernel), node_id)
+
+
+def fingerprint(kernel: Kernel) -> str:
+    """Equal for kernels that differ in names, space and comments only."""
+    return hashlib.sha256(" ".join(kernel_tokens(kernel)).encode()).hexdigest()
