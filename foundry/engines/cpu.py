@@ -30,16 +30,9 @@ from foundry.engines.base import (
 )
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.builder import Builder, Failure, Text, default_builder
-from foundry.msl.runtime import (
-    MAX_STORAGE_BYTES,
-    MAX_THREADS,
-    Launcher,
-    Library,
-    worker_threads,
-)
+from foundry.msl.memory import ALIGNMENT, allocate, argument_buffers, refuse_sizes
+from foundry.msl.runtime import MAX_STORAGE_BYTES, Launcher, Library, worker_threads
 from foundry.msl.signature import Captured, capture_launch
-
-_ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
@@ -130,7 +123,7 @@ class CpuExecutable:
         steps = []
         for built in self._built:
             made = list(built.launch.outputs)
-            arrays.update((spec.name, _allocate(spec)) for spec in made)
+            arrays.update((spec.name, allocate(spec)) for spec in made)
             outputs = [arrays[spec.name] for spec in made]
             addresses, keep = argument_buffers(
                 [arrays[name] for name in built.launch.inputs], outputs, built.captured
@@ -189,48 +182,6 @@ class CpuCall:
         return {name: array.copy() for name, array in self._outputs.items()}
 
 
-def argument_buffers(
-    inputs: list[NDArray[Any]], outputs: list[NDArray[Any]], captured: Captured
-) -> tuple[list[int], list[NDArray[Any]]]:
-    """Addresses in the order of the kernel's buffer indices, and the arrays that hold them.
-
-    Every input is followed by its shape (int32), strides (int64, in elements) and rank (int32)
-    where the kernel takes them.
-    """
-    keep: list[NDArray[Any]] = []
-    for array, (shape, strides, ndim) in zip(inputs, captured.shape_info, strict=True):
-        keep.append(array)
-        if shape:
-            keep.append(np.array(array.shape, np.int32))
-        if strides:
-            keep.append(np.array(array.strides, np.int64) // array.itemsize)
-        if ndim:
-            keep.append(np.array(array.ndim, np.int32))
-    keep.extend(outputs)
-    return [array.ctypes.data for array in keep], keep
-
-
-def refuse_sizes(captured: Captured) -> str | None:
-    """Why Metal would not launch these sizes, in MLX's words; None when it would."""
-    x, y, z = captured.threadgroup
-    if x * y * z > MAX_THREADS:
-        return (
-            f"Thread group size ({x * y * z}) is greater than  the maximum allowed threads per"
-            f" threadgroup ({MAX_THREADS})."
-        )
-    if min(captured.threadgroup) <= 0 or min(captured.grid) < 0:
-        return f"grid {captured.grid} and threadgroup {captured.threadgroup} must be positive"
-    return None
-
-
-def _allocate(spec: TensorSpec) -> NDArray[Any]:
-    dtype = numpy_dtype(spec.dtype)
-    size = dtype.itemsize * int(np.prod(spec.shape, dtype=np.int64))
-    raw = np.empty(size + _ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % _ALIGNMENT
-    return raw[start : start + size].view(dtype).reshape(spec.shape)
-
-
 def _attach(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
     dtype = numpy_dtype(spec.dtype)
     if array.shape != spec.shape or array.dtype != dtype:
@@ -238,9 +189,9 @@ def _attach(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
             f"input '{spec.name}' is {array.dtype}{list(array.shape)}, the program takes"
             f" {dtype}{list(spec.shape)}"
         )
-    if array.flags.c_contiguous and array.ctypes.data % _ALIGNMENT == 0:
+    if array.flags.c_contiguous and array.ctypes.data % ALIGNMENT == 0:
         return array
-    copy = _allocate(spec)
+    copy = allocate(spec)
     copy[...] = array
     return copy
 

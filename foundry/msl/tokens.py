@@ -16,8 +16,10 @@ SPACE, COMMENT, DIRECTIVE, STRING, NAME, NUMBER, SIGN = (
     "space", "comment", "directive", "string", "name", "number", "sign",
 )  # fmt: skip
 
-_SPLICE = re.compile(r"\\[ \t\f\v]*\r?\n")
-_LOGICAL_LINE = re.compile(r"[^\n]*(?:\\[ \t\f\v]*\r?\n[^\n]*)+")
+_SPLICE = re.compile(r"\\[ \t\f\v]*\n")
+_LOGICAL_LINE = re.compile(
+    r"^(?:(?:[^\n\\]|\\(?![ \t\f\v]*\n))*\\[ \t\f\v]*\n)+[^\n]*", re.MULTILINE
+)
 _COMMENT = r"//[^\n]*|/\*.*?(?:\*/|\Z)"
 _STRING = (
     r'(?:u8|[uUL])?R"(?P<mark>[^()\\\s"]{0,16})\(.*?\)(?P=mark)"'

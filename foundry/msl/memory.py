@@ -1,0 +1,57 @@
+"""Arrays laid out for a kernel: aligned memory, argument buffers, the sizes Metal accepts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundry.engines.base import TensorSpec, numpy_dtype
+from foundry.msl.runtime import MAX_THREADS
+from foundry.msl.signature import Captured
+
+ALIGNMENT = 64
+
+
+def argument_buffers(
+    inputs: list[NDArray[Any]], outputs: list[NDArray[Any]], captured: Captured
+) -> tuple[list[int], list[NDArray[Any]]]:
+    """Addresses in the order of the kernel's buffer indices, and the arrays that hold them.
+
+    Every input is followed by its shape (int32), strides (int64, in elements) and rank (int32)
+    where the kernel takes them.
+    """
+    keep: list[NDArray[Any]] = []
+    for array, (shape, strides, ndim) in zip(inputs, captured.shape_info, strict=True):
+        keep.append(array)
+        if shape:
+            keep.append(np.array(array.shape, np.int32))
+        if strides:
+            keep.append(np.array(array.strides, np.int64) // array.itemsize)
+        if ndim:
+            keep.append(np.array(array.ndim, np.int32))
+    keep.extend(outputs)
+    return [array.ctypes.data for array in keep], keep
+
+
+def refuse_sizes(captured: Captured) -> str | None:
+    """Why Metal would not launch these sizes, in MLX's words; None when it would."""
+    x, y, z = captured.threadgroup
+    if x * y * z > MAX_THREADS:
+        return (
+            f"Thread group size ({x * y * z}) is greater than  the maximum allowed threads per"
+            f" threadgroup ({MAX_THREADS})."
+        )
+    if min(captured.threadgroup) <= 0 or min(captured.grid) < 0:
+        return f"grid {captured.grid} and threadgroup {captured.threadgroup} must be positive"
+    return None
+
+
+def allocate(spec: TensorSpec) -> NDArray[Any]:
+    """An array of undefined contents on a cache line of its own."""
+    dtype = numpy_dtype(spec.dtype)
+    size = dtype.itemsize * int(np.prod(spec.shape, dtype=np.int64))
+    raw = np.empty(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size].view(dtype).reshape(spec.shape)
