@@ -183,10 +183,12 @@ class Baseline:
 class TimingPlan:
     """How long to measure."""
 
-    blocks: int = 20
+    blocks: int = 30
     """A/B/B/A blocks, at most; each gives two pairs."""
-    min_blocks: int = 5
+    min_blocks: int = 10
     """Blocks measured even when the budget is spent."""
+    precision: float = 0.005
+    """Standard error of the log-ratio below which no more blocks are measured."""
     budget_s: float = 0.5
     """Time for all blocks together."""
     batch_us: float = 200.0

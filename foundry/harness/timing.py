@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import itertools
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -85,12 +86,21 @@ def measure(baseline: Side, kernel: Side, plan: TimingPlan) -> list[tuple[float,
             pairs += _block(baseline, kernel, swapped=block % 2 == 1)
             spent = time.perf_counter() - start
             enough = block + 1 >= plan.min_blocks or spent > 4 * plan.budget_s
-            if enough and spent > plan.budget_s:
+            if enough and (spent > plan.budget_s or _standard_error(pairs) < plan.precision):
                 break
     finally:
         if enabled:
             gc.enable()
     return pairs
+
+
+def _standard_error(pairs: Sequence[tuple[float, float]]) -> float:
+    """Of the mean log-ratio over blocks of two pairs."""
+    ratios = [math.log(a / b) for a, b in pairs]
+    blocks = [(x + y) / 2 for x, y in zip(ratios[::2], ratios[1::2], strict=True)]
+    if len(blocks) < 2:
+        return math.inf
+    return statistics.stdev(blocks) / math.sqrt(len(blocks))
 
 
 def _level(a: Side, b: Side) -> None:
