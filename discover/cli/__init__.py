@@ -1,0 +1,10 @@
+"""The `discover` command line."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Entry point of `discover`: parse, run one command, exit with its code."""
+    from foundry.cli.app import start
+
+    start("discover.cli.commands:application")

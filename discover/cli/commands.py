@@ -1,0 +1,19 @@
+"""The commands of `discover`, by name; each lives in a file of its own and loads when named."""
+
+from __future__ import annotations
+
+from foundry.cli.app import Application
+
+application = Application(
+    name="discover",
+    settings_table="discover",
+    lazy={
+        "search": "discover.cli.search:command",
+        "autorun": "discover.cli.autorun:command",
+        "compare": "discover.cli.compare:command",
+        "report": "discover.cli.report:command",
+        "list": "discover.cli.listing:command",
+        "export": "discover.cli.export:command",
+    },
+    help="Search for faster Metal kernels: a tree search that asks LLMs, or works offline.",
+)

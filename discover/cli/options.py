@@ -1,0 +1,132 @@
+"""Options that several commands of `discover` share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from discover.proposers import NAMES, ProposerOptions
+from foundry.cli import options
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+OFFLINE = "mutate"
+_MOST_WORKERS = 8
+
+
+def budget_options(function: F) -> F:
+    """`--max-evaluations`, `--max-time`, `--max-tokens`, `--max-cost`."""
+    for option in (
+        click.option(
+            "--max-cost",
+            "usd",
+            type=click.FloatRange(0),
+            metavar="USD",
+            help="Never spend more on LLM calls than this, in US dollars.",
+        ),
+        click.option(
+            "--max-tokens",
+            "tokens",
+            type=click.IntRange(0),
+            help="Never use more LLM tokens than this, input and output together.",
+        ),
+        click.option(
+            "--max-time",
+            "seconds",
+            type=options.DURATION,
+            help="Start nothing after this long: 90s, 5m, 8h. Counts over all resumed sessions.",
+        ),
+        click.option(
+            "--max-evaluations", "evaluations", type=click.IntRange(1), help="Kernels to judge."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def proposer_options(function: F) -> F:
+    """`--llm`, `--base-url`, `--effort`, `--max-output-tokens`, `--pricing`."""
+    for option in (
+        click.option(
+            "--pricing",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            envvar="FOUNDRY_PRICING",
+            show_envvar=True,
+            help="TOML file with prices of models of your own.",
+        ),
+        click.option(
+            "--max-output-tokens",
+            type=click.IntRange(256, 128_000),
+            help="Longest answer of one LLM call.  [default: 16000]",
+        ),
+        click.option(
+            "--effort",
+            type=options.Name("effort", lambda: EFFORTS),
+            metavar="|".join(EFFORTS),
+            help="How hard a reasoning model thinks.  [default: the model's own]",
+        ),
+        click.option(
+            "--base-url",
+            metavar="URL",
+            help="Server of the LLM, such as http://127.0.0.1:11434/v1 for Ollama.",
+        ),
+        click.option(
+            "--llm",
+            "--proposer",
+            "proposers",
+            multiple=True,
+            metavar="NAME[:MODEL]",
+            help=f"Who proposes (repeatable): {', '.join(NAMES)}; replay:FILE plays recorded "
+            f"replies.  [default: {OFFLINE}]",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def worker_options(function: F) -> F:
+    """`--workers` and `--parallel`."""
+    function = click.option(
+        "--parallel",
+        type=click.IntRange(1, 64),
+        help="Expansions in flight.  [default: the workers, or 4 with an LLM]",
+    )(function)
+    return click.option(
+        "--workers",
+        type=click.IntRange(1, _MOST_WORKERS),
+        help="Worker processes; timing runs alone all the same.  [default: one per core, 2 to 8]",
+    )(function)
+
+
+def default_workers() -> int:
+    """One worker per core, from 2 to 8."""
+    return min(_MOST_WORKERS, max(2, os.cpu_count() or 1))
+
+
+def make_options(
+    base_url: str | None, effort: str | None, max_output_tokens: int | None
+) -> ProposerOptions:
+    """Proposer options from the flags; what is not given keeps its default."""
+    given = ProposerOptions(base_url=base_url, effort=effort)
+    if max_output_tokens is None:
+        return given
+    return ProposerOptions(base_url, max_output_tokens, effort)
+
+
+def offline_note(proposers: tuple[str, ...]) -> str | None:
+    """One line that says who proposes, when that is nobody's model."""
+    if proposers != (OFFLINE,):
+        return None
+    keys = {"ANTHROPIC_API_KEY": "anthropic", "OPENAI_API_KEY": "openai"}
+    found = [name for variable, name in keys.items() if os.environ.get(variable)]
+    if found:
+        return f"proposer: {OFFLINE} (offline, free); your key allows --llm {found[0]} as well"
+    return (
+        f"no API key: proposer {OFFLINE} (offline, free); "
+        "set ANTHROPIC_API_KEY or OPENAI_API_KEY and add --llm anthropic or openai to ask a model"
+    )

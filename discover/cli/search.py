@@ -1,0 +1,165 @@
+"""`discover search`: search one op for a faster kernel."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from discover.cli import options as own
+from foundry.cli import options
+from foundry.cli.app import command_line
+from foundry.cli.output import note, print_json, print_table
+
+if TYPE_CHECKING:
+    from discover.search import Outcome
+    from discover.session import SearchRequest
+    from discover.summary import Summary
+
+DEFAULT_EVALUATIONS = 40
+
+
+@click.command("search")
+@click.argument("op", type=options.OP)
+@click.option(
+    "--dtype", type=options.DTYPE, default="float32", show_default=True, help="Element type."
+)
+@own.proposer_options
+@own.budget_options
+@options.bench_option
+@click.option(
+    "--from",
+    "kernel_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Kernel file of your own to start from as well.",
+)
+@click.option("--from-scratch", is_flag=True, help="Leave the winners of earlier runs aside.")
+@click.option(
+    "--exploration",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="The constant c of PUCT: higher tries more kernels, lower digs deeper.",
+)
+@own.worker_options
+@options.user_code_options
+@options.db_option
+@options.device_option
+@options.seed_option
+@options.json_option
+@options.debug_option
+def command(
+    op: str,
+    dtype: str,
+    proposers: tuple[str, ...],
+    base_url: str | None,
+    effort: str | None,
+    max_output_tokens: int | None,
+    pricing: Path | None,
+    evaluations: int | None,
+    seconds: float | None,
+    tokens: int | None,
+    usd: float | None,
+    bench: str,
+    kernel_file: Path | None,
+    from_scratch: bool,
+    exploration: float,
+    workers: int | None,
+    parallel: int | None,
+    db: str | None,
+    device: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Search for a faster kernel of OP.
+
+    A tree of kernels grows from the templates of the op and the winners of earlier runs; every
+    kernel is judged before it counts. The same command takes up a search that was cut short:
+    nothing is judged or paid for twice.
+    """
+    from discover.budget import Limits
+    from discover.session import SearchRequest
+
+    if not any((evaluations, seconds, tokens, usd)):
+        evaluations = DEFAULT_EVALUATIONS
+    request = SearchRequest(
+        op=op,
+        dtype=dtype,
+        proposers=proposers or (own.OFFLINE,),
+        limits=Limits(evaluations, seconds, tokens, usd),
+        seed=seed,
+        command=command_line(),
+        bench=bench,
+        options=own.make_options(base_url, effort, max_output_tokens),
+        parallel=parallel,
+        exploration=exploration,
+        kernel_file=kernel_file,
+        from_scratch=from_scratch,
+    )
+    outcome, summary = _run(request, db, device, workers or own.default_workers(), pricing)
+    if as_json:
+        print_json(_document(outcome, summary))
+    else:
+        _show(outcome, summary)
+    if outcome.broken:
+        from foundry.errors import EnvironmentUnusable
+
+        raise EnvironmentUnusable(outcome.broken + ".", "Mend it, then run the same command again.")
+
+
+def _run(
+    request: SearchRequest, db: str | None, device: str, workers: int, pricing: Path | None
+) -> tuple[Outcome, Summary]:
+    from discover.screen import Screen
+    from discover.session import checked_op, proposers_of, run_search, workbench
+    from discover.summary import summarise
+    from foundry.report.display import open_display
+
+    checked_op(request)
+    with ExitStack() as stack:
+        proposers = stack.enter_context(proposers_of(request.proposers, request.options))
+        bench = stack.enter_context(workbench(db, device, workers, request.bench, pricing))
+        if line := own.offline_note(request.proposers):
+            note(line)
+        name = f"{request.op} {request.dtype}"
+        title = f"discover search · {name} · {bench.pool.device().name} · {_limits(request)}"
+        with open_display(title) as display:
+            screen = Screen(display, (name,), request.limits)
+            outcome = run_search(bench, request, proposers, screen)
+            screen.done(name)
+        run = next(run for run in bench.store.runs() if run.id == outcome.run_id)
+        return outcome, summarise(bench.store, run)
+
+
+def _limits(request: SearchRequest) -> str:
+    limits = request.limits
+    parts = [
+        f"{limits.evaluations} evaluations" if limits.evaluations is not None else "",
+        f"{limits.seconds:g} s" if limits.seconds is not None else "",
+        f"{limits.tokens:,} tokens" if limits.tokens is not None else "",
+        f"${limits.usd:.2f}" if limits.usd is not None else "",
+        f"seed {request.seed}",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _document(outcome: Outcome, summary: Summary) -> dict[str, object]:
+    from discover.summary import document
+
+    return {**document(summary), "ended": outcome.reason, "broken": outcome.broken}
+
+
+def _show(outcome: Outcome, summary: Summary) -> None:
+    from discover.tables import COLUMNS, row, spending_line
+
+    print_table(COLUMNS, [row(summary)])
+    if line := spending_line(summary.spending):
+        click.echo(line)
+    note(f"ended: {outcome.reason}")
+    best = summary.best.evaluation.kernel_hash[:8] if summary.best else "HASH"
+    note(
+        f"next: discover report {outcome.run_id}, foundry report --kernel {best}, "
+        "foundry catalog build"
+    )
