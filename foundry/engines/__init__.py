@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 __all__ = ["get", "names"]
 
+_NAMES = ("auto", "metal", "cuda", "cpu")
 _CLASSES = {
     "metal": "foundry.engines.metal:MetalEngine",
-    "cuda": "foundry.engines.cuda:CudaEngine",
     "cpu": "foundry.engines.cpu:CpuEngine",
 }
 
 
 def names() -> tuple[str, ...]:
     """Names that `get` takes, `auto` first."""
-    return ("auto", *_CLASSES)
+    return _NAMES
 
 
 @functools.cache
@@ -35,8 +35,12 @@ def get(name: str) -> Engine:
     """
     if name == "auto":
         return _first_usable()
+    if name not in _NAMES:
+        raise unknown("device", name, _NAMES)
     if name not in _CLASSES:
-        raise unknown("device", name, names())
+        raise EnvironmentUnusable(
+            f"this version has no engine for device '{name}' yet.", "Use '--device cpu'."
+        )
     engine = _make(name)
     reason = engine.unavailable()
     if reason is not None:

@@ -139,3 +139,17 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
         bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
         return bfloat16
     return np.dtype({"bool_": "bool"}.get(name, name))
+
+
+def check_input(array: NDArray[Any], spec: TensorSpec) -> None:
+    """Check that an array has the shape and dtype of its spec.
+
+    Raises:
+        ValueError: naming the input, what it is and what it must be.
+    """
+    dtype = numpy_dtype(spec.dtype)
+    if array.shape != spec.shape or array.dtype != dtype:
+        raise ValueError(
+            f"input '{spec.name}' is {array.dtype}{list(array.shape)}, the program takes"
+            f" {dtype}{list(spec.shape)}"
+        )

@@ -26,7 +26,7 @@ from foundry.engines.base import (
     Launch,
     Program,
     TensorSpec,
-    numpy_dtype,
+    check_input,
 )
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.builder import Builder, Failure, Text, default_builder
@@ -183,12 +183,7 @@ class CpuCall:
 
 
 def _attach(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
-    dtype = numpy_dtype(spec.dtype)
-    if array.shape != spec.shape or array.dtype != dtype:
-        raise ValueError(
-            f"input '{spec.name}' is {array.dtype}{list(array.shape)}, the program takes"
-            f" {dtype}{list(spec.shape)}"
-        )
+    check_input(array, spec)
     if array.flags.c_contiguous and array.ctypes.data % ALIGNMENT == 0:
         return array
     copy = allocate(spec)

@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.engines.base import Arrays, BuildFailure, Device, Launch, Program, numpy_dtype
+from foundry.engines.base import (
+    Arrays,
+    BuildFailure,
+    Device,
+    Launch,
+    Program,
+    check_input,
+    numpy_dtype,
+)
 
 _BUILD_ERRORS = ("Unable to build metal library", "Unable to load kernel", "Thread group size")
 
@@ -96,20 +104,22 @@ class MetalExecutable:
         """Copy the inputs to the GPU's memory; see `foundry.engines.base.Executable`."""
         import mlx.core as mx
 
+        for spec in self.program.inputs:
+            check_input(inputs[spec.name], spec)
         arrays = {spec.name: to_mlx(inputs[spec.name]) for spec in self.program.inputs}
         mx.eval(arrays)
-        return MetalCall(self, arrays, float("nan") if poison else None)
+        return MetalCall(self, arrays, poison)
 
 
 class MetalCall:
     """A program bound to its input arrays."""
 
-    def __init__(
-        self, executable: MetalExecutable, arrays: dict[str, Any], fill: float | None
-    ) -> None:
+    def __init__(self, executable: MetalExecutable, arrays: dict[str, Any], poison: bool) -> None:
         self._executable = executable
         self._inputs = arrays
-        self._fill = fill
+        self._fills = [
+            _poison(launch) if poison else None for launch in executable.program.launches
+        ]
         self._results: dict[str, Any] = {}
 
     def __call__(self) -> None:
@@ -119,7 +129,7 @@ class MetalCall:
         program = self._executable.program
         arrays = dict(self._inputs)
         for number, launch in enumerate(program.launches):
-            results = self._executable.launch(number, arrays, self._fill)
+            results = self._executable.launch(number, arrays, self._fills[number])
             arrays.update(zip((spec.name for spec in launch.outputs), results, strict=True))
         self._results = {name: arrays[name] for name in program.outputs}
         mx.eval(self._results)
@@ -146,6 +156,12 @@ def to_numpy(array: Any, dtype: str) -> NDArray[Any]:
     if dtype == "bfloat16":
         return np.array(array.view(mx.uint16)).view(numpy_dtype(dtype))
     return np.array(array)
+
+
+def _poison(launch: Launch) -> float:
+    """NaN where an output can hold it, else -1: all bits set."""
+    floats = any("float" in spec.dtype or "complex" in spec.dtype for spec in launch.outputs)
+    return float("nan") if floats else -1.0
 
 
 def _kernel(launch: Launch) -> Any:
