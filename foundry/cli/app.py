@@ -93,7 +93,7 @@ class Application(LazyGroup):
         **extra: Any,
     ) -> click.Context:
         """Parse, and keep the command line as it was typed."""
-        typed = shlex.join([info_name or "", *args])
+        typed = f"{info_name or ''} {shlex.join(args)}".strip()
         context = super().make_context(info_name, args, parent, **extra)
         context.meta[_TYPED] = typed
         return context
@@ -115,7 +115,7 @@ class Application(LazyGroup):
         sys.exit(
             _guarded(
                 lambda: run(given, program, complete_var, standalone_mode=False, **extra),
-                shlex.join([program, *given]),
+                f"{program} {shlex.join(given)}".strip(),
                 debug="--debug" in given or bool(os.environ.get("FOUNDRY_DEBUG")),
             )
         )
