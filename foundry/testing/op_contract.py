@@ -1,0 +1,140 @@
+"""What every op must keep, shipped so that the author of an op runs it before any kernel exists.
+
+1. The declaration keeps the rules of `ops.validation`.
+2. The oracle gives every output in its shape: float64 or the fixed dtype, finite for ordinary
+   inputs, on every visible and hidden workload.
+3. Every baseline runs there and gives the right shapes and dtypes; the first one agrees with the
+   oracle under several distributions of inputs. They are written apart, so a slip shows here.
+
+From a shell: `python -m foundry.testing.op_contract NAME`. As tests: subclass `OpContract`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundry.engines.base import Arrays
+from foundry.errors import FoundryError
+from foundry.harness.baseline import BaselineCall
+from foundry.judge.bounds import expected, widen
+from foundry.judge.compare import compare
+from foundry.judge.inputs import make_inputs
+from foundry.judge.references import output_specs
+from ops import registry, validation
+from ops.spec import Op, Workload, dtype_of, shape_of
+
+DISTRIBUTIONS = ("normal", "ties", "sparse", "large", "small")
+
+
+class OpContract:
+    """Tests of one op: subclass it, name the class `Test...`, and set `op`."""
+
+    op: ClassVar[Op]
+    distributions: ClassVar[Sequence[str]] = DISTRIBUTIONS
+
+    def test_the_declaration_keeps_the_rules(self) -> None:
+        """Names, expressions, models and case sets."""
+        found = list(validation.problems(self.op))
+        assert not found, "\n".join(found)
+
+    def test_the_oracle_and_the_baselines_agree(self) -> None:
+        """On every visible and hidden workload, in every dtype."""
+        for dtype in self.op.dtypes:
+            found = list(disagreements(self.op, dtype, self.distributions))
+            assert not found, "\n".join(found)
+
+
+def disagreements(op: Op, dtype: str, distributions: Sequence[str]) -> Iterator[str]:
+    """Where oracle or baselines of an op fail or part ways, each in one sentence.
+
+    The first baseline is held to the judge's error model, which lets a baseline be inexact only
+    up to a small share of the largest element.
+    """
+    for workload in (*op.workloads("visible", dtype), *op.workloads("hidden", dtype)):
+        for distribution in distributions:
+            inputs = make_inputs(op, workload, distribution, seed=0)
+            for fault in _faults(op, workload, inputs):
+                yield f"{workload.id} with {distribution} inputs: {fault}"
+
+
+def _faults(op: Op, workload: Workload, inputs: Arrays) -> Iterator[str]:
+    try:
+        with np.errstate(all="ignore"):
+            values = op.oracle(widen(op, inputs), workload)
+    except Exception as error:  # the author's code
+        yield f"the oracle raises {type(error).__name__}: {error}"
+        return
+    broken = list(_oracle_faults(op, workload, values))
+    yield from broken
+    for index, name in enumerate(op.baselines):
+        try:
+            outputs = _baseline(op, workload, name, inputs)
+        except Exception as error:  # the author's code, or MLX
+            yield f"baseline '{name}' raises {type(error).__name__}: {error}"
+            continue
+        if not broken:
+            yield from _baseline_faults(op, workload, name, inputs, outputs, first=index == 0)
+
+
+def _oracle_faults(op: Op, workload: Workload, values: tuple[NDArray[Any], ...]) -> Iterator[str]:
+    if len(values) != len(op.outputs):
+        yield f"the oracle gives {len(values)} outputs; the op has {len(op.outputs)}"
+        return
+    for tensor, value in zip(op.outputs, values, strict=True):
+        shape, dtype = shape_of(tensor, workload), dtype_of(tensor, workload)
+        wanted = "float64" if "float" in dtype else dtype.rstrip("_")
+        if value.shape != shape:
+            yield f"the oracle gives {tensor.name} of shape {list(value.shape)}, not {list(shape)}"
+        elif value.dtype != np.dtype(wanted):
+            yield f"the oracle gives {tensor.name} as {value.dtype}, not {wanted}"
+        elif not np.isfinite(value).all():
+            yield f"the oracle gives {tensor.name} with a value that is not finite"
+
+
+def _baseline(op: Op, workload: Workload, name: str, inputs: Arrays) -> Arrays:
+    call = BaselineCall(op, workload, name, {t.name: inputs[t.name] for t in op.inputs})
+    call()
+    return call.outputs()
+
+
+def _baseline_faults(
+    op: Op, workload: Workload, name: str, inputs: Arrays, outputs: Arrays, *, first: bool
+) -> Iterator[str]:
+    wanted = expected(op, workload, inputs, outputs, np.random.default_rng(0))
+    for spec, want in zip(output_specs(op, workload), wanted, strict=True):
+        got = outputs[spec.name]
+        if got.shape != spec.shape or got.dtype.name != spec.dtype.rstrip("_"):
+            found = f"{got.dtype.name}{list(got.shape)}"
+            yield f"baseline '{name}' gives {spec.name} as {found}, not {spec.dtype}{spec.shape}"
+        elif first and (fault := compare(spec, got, want).fault):
+            yield f"baseline '{name}' and the oracle differ in {spec.name}: {fault}"
+
+
+def main(names: Sequence[str]) -> int:
+    """Check ops by name; report on stdout; 0 if all keep the contract."""
+    failed = 0
+    for name in names:
+        op = registry.get(name)
+        faults = list(validation.problems(op))
+        for dtype in op.dtypes if not faults else ():
+            faults += disagreements(op, dtype, DISTRIBUTIONS)
+        count = len(op.visible) + len(op.hidden)
+        said = "keeps the contract" if not faults else f"breaks the contract {len(faults)} times"
+        print(f"{name}: {said} ({count} workloads, {', '.join(op.dtypes)})")
+        for fault in faults[:5]:
+            print(f"  {fault}")
+        failed += bool(faults)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except FoundryError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -1,0 +1,132 @@
+"""The contract holds for the ten ops and breaks for ops with one planted slip."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import ops
+from foundry.testing.op_contract import OpContract, disagreements, main
+from ops import Op, Workload
+from ops.spec import Case
+
+Inputs = Mapping[str, NDArray[Any]]
+
+
+@pytest.mark.parametrize("op", ops.all_ops().values(), ids=lambda op: op.name)
+def test_the_ten_keep_the_contract(op: Op) -> None:
+    contract = type("Contract", (OpContract,), {"op": op, "distributions": ("ties", "normal")})()
+    contract.test_the_declaration_keeps_the_rules()
+    contract.test_the_oracle_and_the_baselines_agree()
+
+
+def rms_without_eps(inputs: Inputs, workload: Workload) -> tuple[NDArray[Any], ...]:
+    fixed = replace(workload, params={"eps": 1e-5})
+    return ops.get("rms_norm").oracle(inputs, fixed)
+
+
+def rope_interleaved(inputs: Inputs, workload: Workload) -> tuple[NDArray[Any], ...]:
+    x = inputs["x"]
+    half = x.shape[-1] // 2
+    order = np.arange(2 * half).reshape(half, 2).T.ravel()
+    (out,) = ops.get("rope").oracle({"x": x[..., order]}, workload)
+    return (out[..., np.argsort(order)],)
+
+
+def attention_upper_left(inputs: Inputs, workload: Workload) -> tuple[NDArray[Any], ...]:
+    q_len = workload.axes["q_len"]
+    square = replace(workload, axes={**workload.axes, "kv_len": q_len})
+    return ops.get("attention").oracle(
+        {"q": inputs["q"], "k": inputs["k"][:, :, :q_len], "v": inputs["v"][:, :, :q_len]}, square
+    )
+
+
+def attention_heads_interleaved(inputs: Inputs, workload: Workload) -> tuple[NDArray[Any], ...]:
+    heads, groups = workload.axes["heads"], workload.axes["kv_heads"]
+    order = np.arange(heads).reshape(groups, heads // groups).T.ravel()
+    (out,) = ops.get("attention").oracle({**inputs, "q": inputs["q"][:, order]}, workload)
+    return (out[:, np.argsort(order)],)
+
+
+def topk_last_of_ties(inputs: Inputs, workload: Workload) -> tuple[NDArray[Any], ...]:
+    x, cols = inputs["x"][:, ::-1], workload.axes["cols"]
+    values, indices = ops.get("topk").oracle({"x": x}, workload)
+    return values, (cols - 1 - indices).astype(np.uint32)
+
+
+def cumsum_exclusive(inputs: Inputs, workload: Workload) -> tuple[NDArray[Any], ...]:
+    x = inputs["x"]
+    return (np.cumsum(x, axis=-1) - x,)
+
+
+def one_element(inputs: Inputs, workload: Workload) -> tuple[NDArray[Any], ...]:
+    (out,) = ops.get("softmax").oracle(inputs, workload)
+    out[-1:, -1:] *= 0.99
+    return (out,)
+
+
+@pytest.mark.parametrize(
+    ("name", "oracle"),
+    [
+        ("rms_norm", rms_without_eps),
+        ("rope", rope_interleaved),
+        ("attention", attention_upper_left),
+        ("attention", attention_heads_interleaved),
+        ("topk", topk_last_of_ties),
+        ("cumsum", cumsum_exclusive),
+        ("softmax", one_element),
+        ("matmul", lambda inputs, workload: (2.0**0.01 * inputs["a"] @ inputs["b"].T,)),
+    ],
+)
+def test_a_wrong_oracle_parts_from_the_baseline(name: str, oracle: Callable[..., Any]) -> None:
+    wrong = replace(ops.get(name), oracle=oracle)
+    found = list(disagreements(wrong, "float32", ("normal", "ties")))
+    assert any("and the oracle differ in" in fault for fault in found)
+
+
+def fails(inputs: Inputs, workload: Workload) -> tuple[NDArray[Any], ...]:
+    raise RuntimeError("not yet written")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"oracle": fails}, "the oracle raises RuntimeError: not yet written"),
+        ({"baselines": {"mine": fails}}, "baseline 'mine' raises RuntimeError"),
+        ({"oracle": lambda i, w: (i["x"], i["x"])}, "the oracle gives 2 outputs; the op has 1"),
+        ({"oracle": lambda i, w: (i["x"][:1],)}, r"of shape \[1, 64\], not \[4, 64\]"),
+        ({"oracle": lambda i, w: (i["x"] > 0,)}, "as bool, not float64"),
+        ({"oracle": lambda i, w: (i["x"] / 0.0,)}, "a value that is not finite"),
+        ({"baselines": {"mine": lambda i, w: (i["x"].T,)}}, r"float32\[64, 4\], not float32"),
+        ({"baselines": {"mine": lambda i, w: (i["x"] > 0,)}}, r"gives out as bool\[4, 64\]"),
+    ],
+)
+def test_every_other_slip_is_named(change: dict[str, Any], said: str) -> None:
+    case = (Case({"rows": 4, "cols": 64}),)
+    wrong = replace(ops.get("silu"), visible=case, hidden=(), **change)
+    (fault,) = disagreements(wrong, "float32", ("normal",))
+    with pytest.raises(AssertionError, match=said):
+        raise AssertionError(fault)
+    contract = type("Contract", (OpContract,), {"op": wrong})()
+    with pytest.raises(AssertionError, match="silu"):
+        contract.test_the_oracle_and_the_baselines_agree()
+    with pytest.raises(AssertionError, match="no hidden cases"):
+        contract.test_the_declaration_keeps_the_rules()
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["silu"]) == 0
+    assert capsys.readouterr().out == (
+        "silu: keeps the contract (21 workloads, float32, float16, bfloat16)\n"
+    )
+    module = [sys.executable, "-m", "foundry.testing.op_contract", "sillu"]
+    done = subprocess.run(module, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("unknown op 'sillu': did you mean silu")
