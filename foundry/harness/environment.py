@@ -24,6 +24,8 @@ _PASSED = (
     "FOUNDRY_CACHE_DIR",
     "FOUNDRY_OPS",
 )
+_PATHS = ("PYTHONPATH", "XDG_CACHE_HOME", "FOUNDRY_CACHE_DIR", "FOUNDRY_OPS")
+"""Of these, variables that may hold paths relative to a folder in which a worker does not run."""
 _FIXED = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONSAFEPATH": "1",
@@ -35,4 +37,9 @@ _FIXED = {
 def clean_environment(source: Mapping[str, str] | None = None) -> dict[str, str]:
     """The few variables of `source` (default: this process's) that a worker may see."""
     source = os.environ if source is None else source
-    return {name: source[name] for name in _PASSED if name in source} | _FIXED
+    passed = {name: source[name] for name in _PASSED if name in source}
+    return passed | {name: _absolute(passed[name]) for name in _PATHS if name in passed} | _FIXED
+
+
+def _absolute(paths: str) -> str:
+    return os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep) if path)
