@@ -127,27 +127,57 @@ class Screen:
 
 @dataclass(frozen=True)
 class Run:
-    """Run a built program once per set of inputs. Result: the outputs of each."""
+    """Run a built program on sets of inputs. Result: `Results`.
+
+    All sets go through the same buffers, one after the other: equal pointers, new data.
+    """
 
     program: int
     inputs: tuple[Arrays, ...]
     outputs: tuple[TensorSpec, ...]
-    poison: bool = True
+    repeats: int = 1
+    """Calls per set; each starts from poisoned outputs and must give the same bytes."""
+    echo: bool = False
+    """Run the first set once more at the end in buffers of its own: new pointers, equal data."""
     kind: ClassVar[str] = "run"
+
+    @property
+    def sets(self) -> int:
+        """How many sets of outputs come back."""
+        return len(self.inputs) + int(self.echo)
 
     @property
     def reply_bytes(self) -> int:
         """Largest payload this job may come back with."""
-        return sum(size_of(t) for t in self.outputs) * len(self.inputs)
+        return sum(size_of(t) for t in self.outputs) * self.sets
 
     def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         """Header and buffers of the request."""
         header, buffers = encode_sets(self.inputs)
-        return header | {"program": self.program, "poison": self.poison}, buffers
+        more = {"program": self.program, "repeats": self.repeats, "echo": self.echo}
+        return header | more, buffers
 
-    def decode(self, frame: frames.Frame) -> tuple[Arrays, ...]:
+    def decode(self, frame: frames.Frame) -> Results:
         """The result in a reply."""
-        return decode_sets(frame, len(self.inputs))
+        changed, distinct = frame.header["changed"], frame.header["distinct"]
+        if len(changed) != self.sets or len(distinct) != self.sets:
+            raise ReplyError("wrong number of checks")
+        return Results(
+            decode_sets(frame, self.sets),
+            tuple(None if name is None else str(name) for name in changed),
+            tuple(int(count) for count in distinct),
+        )
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a program left behind, set by set."""
+
+    outputs: tuple[Arrays, ...]
+    changed: tuple[str | None, ...]
+    """Name of an input that the kernel wrote to or around, if any."""
+    distinct: tuple[int, ...]
+    """How many different outputs the repeated calls gave."""
 
 
 @dataclass(frozen=True)

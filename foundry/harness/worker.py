@@ -9,6 +9,7 @@ A kernel at fault may kill this process at any point; nothing here tries to surv
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 import socket
@@ -23,6 +24,7 @@ from foundry.engines.base import Arrays, BuildFailure, Engine, Executable, Progr
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames
 from foundry.harness.baseline import BaselineCall, BaselineRotation, find_op, select_device
+from foundry.harness.buffers import Buffers
 from foundry.harness.jobs import TimingPlan, decode_program, decode_workload, encode_sets
 from foundry.harness.timing import Rotation, Side, measure
 from ops.spec import Op, Workload
@@ -69,12 +71,15 @@ class Worker:
 
     def _run(self, request: frames.Frame) -> Reply:
         executable = self._executable(request.header["program"])
-        results: list[Arrays] = []
-        for inputs in _sets(request):
-            call = executable.bind(inputs, poison=request.header["poison"])
-            call()
-            results.append(call.outputs())
-        return encode_sets(tuple(results))
+        sets, repeats = _sets(request), request.header["repeats"]
+        pinned = Buffers(sets[0])
+        runs = [_run_set(executable, pinned, inputs, repeats) for inputs in sets]
+        if request.header["echo"]:
+            # The first buffers are still alive, so these lie elsewhere.
+            runs.append(_run_set(executable, Buffers(sets[0]), sets[0], 1))
+        header, data = encode_sets(tuple(outputs for outputs, _, _ in runs))
+        checks = {"changed": [c for _, c, _ in runs], "distinct": [d for _, _, d in runs]}
+        return header | checks, data
 
     def _baseline(self, request: frames.Frame) -> Reply:
         select_device(self._engine.device().kind)
@@ -164,6 +169,20 @@ def _baseline_side(
 ) -> Side:
     calls = [BaselineCall(op, workload, name, s) for s in sets]
     return Side(BaselineRotation(calls), plan.baseline_batch_us)
+
+
+def _run_set(
+    executable: Executable, buffers: Buffers, inputs: Arrays, repeats: int
+) -> tuple[Arrays, str | None, int]:
+    """Outputs of the last of some calls, the input they changed, and how many results differ."""
+    call = executable.bind(buffers.fill(inputs), poison=True)
+    outputs: Arrays = {}
+    seen: set[bytes] = set()
+    for _ in range(repeats):
+        call()
+        outputs = call.outputs()
+        seen.add(b"".join(hashlib.sha256(a.tobytes()).digest() for a in outputs.values()))
+    return outputs, buffers.changed(inputs), len(seen)
 
 
 def _sets(request: frames.Frame) -> list[Arrays]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from foundry.judge.inputs import applicable
 from foundry.judge.options import JudgeOptions, bench_workloads
 from foundry.judge.verdict import Diagnostic, OutputError, Status, Timing
 from foundry.kernel import Kernel, bind, parse
-from ops.spec import Op, Workload
+from ops.spec import Op, Workload, shape_of
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Candidate:
     visible: tuple[Target, ...] = ()
     hidden: tuple[Target, ...] = ()
     bench: tuple[Target, ...] = ()
+    probe: Target | None = None
+    """The visible target on which execution is proven."""
     errors: dict[str, OutputError] = field(default_factory=dict)
     timings: list[Timing] = field(default_factory=list)
     stage_ms: dict[str, float] = field(default_factory=dict)
@@ -103,7 +106,16 @@ def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:
         )
         return Failed(Status.INVALID, found)
     candidate.visible, candidate.hidden, candidate.bench = groups
+    candidate.probe = _probe(op, candidate.visible)
     return None
+
+
+def _probe(op: Op, visible: tuple[Target, ...]) -> Target | None:
+    """The visible target with the largest output, on which execution is proven."""
+    sizes = [sum(math.prod(shape_of(t, v.workload)) for t in op.outputs) for v in visible]
+    if not any(sizes):
+        return None
+    return visible[sizes.index(max(sizes))]
 
 
 def assignments(

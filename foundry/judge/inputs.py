@@ -98,6 +98,14 @@ def _normal(rng: Generator, shape: _Shape, dtype: str) -> Values:
     return rng.standard_normal(shape)
 
 
+def _touched(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """The normal values with one of them changed, in the middle."""
+    values: Values = np.asarray(rng.standard_normal(shape))
+    if values.size:
+        values.reshape(-1)[values.size // 2] += 1.5
+    return values
+
+
 def _uniform(rng: Generator, shape: _Shape, dtype: str) -> Values:
     return rng.uniform(-1.0, 1.0, shape)
 
@@ -182,6 +190,7 @@ def smallest_normal(dtype: str) -> float:
 DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
     {
         "normal": _normal,
+        "touched": _touched,
         "sparse": _sparse,
         "ties": _ties,
         "cancelling": _cancelling,
@@ -199,5 +208,7 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
 )
 """Distributions by name, the ones that find most first."""
 
-_STREAM = MappingProxyType({"negated": "normal", "large": "normal", "small": "normal"})
-"""Distributions that scale the values of another one, element by element."""
+_STREAM = MappingProxyType(
+    {"touched": "normal", "negated": "normal", "large": "normal", "small": "normal"}
+)
+"""Distributions made of the values of another one, element by element."""

@@ -1,130 +1,98 @@
-"""The stages that run a kernel: screen, build, verify. Each says why a kernel stops, or nothing."""
+"""The stages before results count: screen and build, and what they share with the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from foundry.engines.base import Launch, Program
-from foundry.harness.jobs import Build, Crash, Run, Screen, Timeout
+from foundry.errors import EnvironmentUnusable
+from foundry.harness.jobs import Build, Crash, Screen, Timeout
 from foundry.harness.process import WorkerProcess
-from foundry.judge import wording
+from foundry.judge import proof, wording
 from foundry.judge.candidate import Candidate, Failed, Target
-from foundry.judge.compare import compare
 from foundry.judge.options import JudgeOptions
-from foundry.judge.references import Reference, References, output_specs
-from foundry.judge.verdict import Diagnostic, OutputError, Status
+from foundry.judge.references import References
+from foundry.judge.verdict import Diagnostic, Status
 
 _SCREEN_LIMIT_S = 60.0
 
 
-def screen(
-    candidate: Candidate, worker: WorkerProcess, references: References, path: str
-) -> Failed | None:
+@dataclass(frozen=True)
+class Walk:
+    """One candidate with the worker it runs on. Programs are numbered in the order of building:
+    the visible ones, the ghost of the probe, then the hidden and bench ones.
+    """
+
+    candidate: Candidate
+    worker: WorkerProcess
+    references: References
+    options: JudgeOptions
+
+    @property
+    def ghost(self) -> int:
+        """Number of the ghost program."""
+        return len(self.candidate.visible)
+
+    @property
+    def first_of_rest(self) -> int:
+        """Number of the first hidden program."""
+        return len(self.candidate.visible) + int(self.candidate.probe is not None)
+
+
+def screen(walk: Walk, path: str) -> Failed | None:
     """Let the sanitizer examine the kernel on its smallest visible workload that has work."""
+    candidate = walk.candidate
     target = next((t for t in candidate.visible if has_work(t.program)), None)
     if target is None:
         return None
     workload = target.workload
-    reference = references.get(candidate.op, workload, target.distributions[0], candidate.seed)
+    reference = walk.references.get(candidate.op, workload, target.distributions[0], candidate.seed)
     with candidate.stage("screen"):
-        found = worker.ask(Screen(path, target.program, reference.inputs), _SCREEN_LIMIT_S)
+        job = Screen(path, target.program, reference.inputs)
+        found = walk.worker.ask(job, _SCREEN_LIMIT_S)
     if isinstance(found, Timeout | Crash):
         return stopped(found, "screen", target)
     if not found:
         return None
     finding = found[0]
-    return Failed(
-        Status.SANITIZER_ERROR,
-        Diagnostic(
-            stage="screen", message=finding.message, line=finding.line, workload=workload.id
-        ),
+    said = Diagnostic(
+        stage="screen", message=finding.message, line=finding.line, workload=workload.id
     )
+    return Failed(Status.SANITIZER_ERROR, said)
 
 
-def build(
-    candidate: Candidate,
-    worker: WorkerProcess,
-    targets: Sequence[Target],
-    options: JudgeOptions,
-    *,
-    keep: bool,
+def build_visible(walk: Walk) -> Failed | None:
+    """Compile the kernel for the visible workloads, and the ghost of its probe."""
+    candidate = walk.candidate
+    ghosts = (proof.ghost(candidate.probe.program),) if candidate.probe else ()
+    return _build(walk, candidate.visible, ghosts, keep=False)
+
+
+def build_rest(walk: Walk) -> Failed | None:
+    """Compile the kernel for the hidden and bench workloads."""
+    return _build(walk, walk.candidate.rest, (), keep=True)
+
+
+def _build(
+    walk: Walk, targets: Sequence[Target], ghosts: tuple[Program, ...], *, keep: bool
 ) -> Failed | None:
-    """Compile the kernel for some workloads."""
-    programs = tuple(t.program for t in targets)
+    programs = (*(t.program for t in targets), *ghosts)
     job = Build(programs, groups_of(programs), keep)
-    with candidate.stage("build"):
-        found = worker.ask(job, options.build_limit_s)
+    with walk.candidate.stage("build"):
+        found = walk.worker.ask(job, walk.options.build_limit_s)
     if isinstance(found, Timeout | Crash):
         return stopped(found, "build", None)
-    for target, failure in zip(targets, found, strict=True):
+    for target, failure in zip(targets, found, strict=False):
         if failure is not None:
             said = wording.build_failure(failure, target.workload, hidden=target.hidden)
             return Failed(Status.BUILD_ERROR, said)
+    for failure in found[len(targets) :]:
+        if failure is not None:
+            raise EnvironmentUnusable(
+                f"an empty kernel does not build: {failure.log[:400]}", "Run `foundry doctor`."
+            )
     return None
-
-
-def verify(
-    candidate: Candidate,
-    worker: WorkerProcess,
-    references: References,
-    targets: Sequence[Target],
-    options: JudgeOptions,
-    *,
-    first: int,
-) -> Failed | None:
-    """Run programs `first`, `first` + 1, ... and hold every output against the oracle."""
-    for index, target in enumerate(targets, first):
-        with candidate.stage("oracle"):
-            expected = [
-                references.get(candidate.op, target.workload, name, candidate.seed)
-                for name in target.distributions
-            ]
-        with candidate.stage("verify"):
-            failed = _verify_one(candidate, worker, index, target, expected, options)
-        if failed:
-            return failed
-    return None
-
-
-def _verify_one(
-    candidate: Candidate,
-    worker: WorkerProcess,
-    index: int,
-    target: Target,
-    expected: Sequence[Reference],
-    options: JudgeOptions,
-) -> Failed | None:
-    specs = output_specs(candidate.op, target.workload)
-    job = Run(index, tuple(r.inputs for r in expected), specs)
-    found = worker.ask(job, options.run_limit_s)
-    if isinstance(found, Timeout | Crash):
-        return stopped(found, "verify", target)
-    for reference, outputs in zip(expected, found, strict=True):
-        for spec, want in zip(specs, reference.expected, strict=True):
-            difference = compare(spec, outputs.get(spec.name), want)
-            _record(candidate, target, spec.name, difference.max_abs_error, difference.bound_ratio)
-            if difference.fault is not None:
-                said = wording.wrong_result(
-                    spec.name,
-                    difference.fault,
-                    reference.distribution,
-                    target.workload,
-                    hidden=target.hidden,
-                )
-                return Failed(Status.WRONG_RESULT, said)
-    return None
-
-
-def _record(candidate: Candidate, target: Target, output: str, error: float, ratio: float) -> None:
-    key = f"{target.workload.id} {output}"
-    known = candidate.errors.get(key)
-    candidate.errors[key] = OutputError(
-        workload=target.workload.id,
-        output=output,
-        max_abs_error=max(error, known.max_abs_error if known else 0.0),
-        bound_ratio=max(ratio, known.bound_ratio if known else 0.0),
-    )
 
 
 def stopped(failure: Timeout | Crash, stage: str, target: Target | None) -> Failed:

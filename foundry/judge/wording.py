@@ -44,6 +44,11 @@ def stopped(
     return Diagnostic(stage=stage, message=message, workload=name, hidden=hidden)
 
 
+def on(message: str, workload: Workload, *, hidden: bool) -> str:
+    """A sentence about a workload, which is named unless it is hidden."""
+    return f"{message} ({'a hidden workload' if hidden else workload.id})."
+
+
 def _ending(failure: Timeout | Crash, stage: str) -> str:
     if isinstance(failure, Timeout):
         likely = "" if stage == "build" else " (an endless loop, or far too slow)"

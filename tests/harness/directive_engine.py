@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from foundry.engines.base import Arrays, BuildFailure, Device, Launch, Program, numpy_dtype
 
+_MEMORY: dict[Any, Any] = {}
 Inputs = Mapping[str, NDArray[Any]]
 
 
@@ -28,12 +29,12 @@ def softmax(x: NDArray[Any], accumulate: Any = np.float32) -> NDArray[Any]:
 
 class DirectiveCall:
     def __init__(self, launch: Launch, inputs: Inputs, poison: bool) -> None:
-        self._word, _, self._argument = launch.source.strip().removeprefix("//").partition(" ")
-        self._inputs = {k: v.copy() for k, v in inputs.items()}
+        source = "ghost" if launch.source == ";" else launch.source.strip().removeprefix("//")
+        self._word, _, self._argument = source.partition(" ")
+        self._inputs = dict(inputs)
         spec = launch.outputs[0]
         self._out = np.zeros(spec.shape, numpy_dtype(spec.dtype))
         self._poison = poison
-        self._remembered: NDArray[Any] | None = None
 
     def __call__(self) -> None:
         if self._poison and self._out.size:
@@ -80,6 +81,52 @@ class DirectiveCall:
     def _smallonly(self) -> None:
         if self._out.shape[-1] <= 4096:
             self._right()
+
+    def _recall(self, key: object) -> None:
+        """Compute once per key, then give what was computed then."""
+        if key not in _MEMORY:
+            _MEMORY[key] = softmax(self._inputs["x"])
+        self._out[...] = _MEMORY[key]
+
+    def _bypointer(self) -> None:
+        self._recall((self._inputs["x"].ctypes.data, self._out.shape))
+
+    def _byfingerprint(self) -> None:
+        x = self._inputs["x"].reshape(-1)
+        self._recall((self._out.shape, bytes(x[:1]), bytes(x[-1:])))
+
+    def _bycontent(self) -> None:
+        self._recall((self._out.shape, self._inputs["x"].tobytes()))
+
+    def _once(self) -> None:
+        """Work in the first call only; the output is where it was."""
+        if self not in _MEMORY:
+            _MEMORY[self] = self._out
+            self._right()
+
+    def _zeroinput(self) -> None:
+        self._right()
+        self._inputs["x"][...] = 0
+
+    def _aroundinput(self) -> None:
+        self._right()
+        x = self._inputs["x"]
+        (ctypes.c_char * 8).from_address(x.ctypes.data + x.nbytes)[:] = b"overflow"
+
+    def _race(self) -> None:
+        self._right()
+        if self._out.size:
+            self._out.reshape(-1).view(np.uint32)[0] ^= np.uint32(os.urandom(1)[0] & 1)
+
+    def _haunt(self) -> None:
+        """Right, and it goes on writing to its output after it has returned."""
+        self._right()
+        _MEMORY.setdefault("haunted", []).append(self._out)
+
+    def _ghost(self) -> None:
+        for out in _MEMORY.get("haunted", []):
+            if out.shape == self._out.shape:
+                self._out[...] = out
 
     def _hang(self) -> None:
         while True:

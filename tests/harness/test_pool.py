@@ -57,7 +57,7 @@ def test_programs_cross_as_json_unchanged() -> None:
 def test_build_run_and_baseline_give_arrays(pool: WorkerPool) -> None:
     with pool.lease() as worker:
         assert worker.ask(Build((program("right"),), (0,)), 20) == (None,)
-        (outputs,) = worker.ask(run_of(), 20)
+        (outputs,) = worker.ask(run_of(), 20).outputs
     for name in SOFTMAX.baselines:
         found = pool.run(Baseline("softmax", "", WORKLOAD, name, {"x": X}, (OUT,)), 20)
         np.testing.assert_allclose(found["out"], outputs["out"], rtol=1e-5)

@@ -58,6 +58,37 @@ def test_each_fault_has_its_status_stage_and_sentence(
     assert found.score is None
 
 
+@pytest.mark.parametrize(
+    ("word", "status", "says"),
+    [
+        ("bypointer", Status.WRONG_RESULT, "expected"),
+        ("byfingerprint", Status.WRONG_RESULT, "expected"),
+        ("once", Status.WRONG_RESULT, "never written"),
+        ("zeroinput", Status.REJECTED, "it wrote to its input 'x'"),
+        ("aroundinput", Status.REJECTED, "it wrote to its input 'x'"),
+        ("race", Status.WRONG_RESULT, "different results"),
+        ("haunt", Status.REJECTED, "even when the kernel is replaced by an empty one"),
+    ],
+)
+def test_each_cheat_is_caught(judge: Judge, word: str, status: Status, says: str) -> None:
+    found = judge.evaluate(kernel(word), SOFTMAX, "float32", 3)
+    assert found.status is status, found
+    assert says in found.diagnostics[0].message
+
+
+def test_a_kernel_may_race_where_it_declares_atomic_outputs(judge: Judge) -> None:
+    found = judge.evaluate(kernel("race", atomic_outputs="true"), SOFTMAX, "float32", 3)
+    assert found.status.passed
+
+
+def test_a_judge_draws_its_seed_and_records_it(pool: WorkerPool) -> None:
+    options = JudgeOptions(timed=False)
+    seeds = {Judge(pool, options).evaluate(kernel("right"), SOFTMAX, "float32").seed}
+    seeds.add(Judge(pool, options).evaluate(kernel("right"), SOFTMAX, "float32").seed)
+    assert len(seeds) == 2
+    assert Judge(pool, options, secret=5).evaluate("", SOFTMAX, "float32").seed == 5
+
+
 def test_a_right_kernel_is_timed_and_carries_its_samples(judge: Judge) -> None:
     found = judge.evaluate(kernel("right"), SOFTMAX, "float32", 3)
     assert found.status.passed
