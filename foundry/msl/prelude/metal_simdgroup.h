@@ -90,17 +90,18 @@ MF_FN T accumulate_lanes(T v, Op op) {
   return T(reduce_lanes(accumulator_t<T>(v), op));
 }
 
-// op over the active lanes before this one, this one included if `inclusive`.
+// op over the active lanes before each one, that lane included if `inclusive`.
 template <typename T, typename Op>
 MF_FN T scan_lanes(T v, Op op, T identity, bool inclusive) {
-  unsigned active;
-  const T* slots = simd_exchange(v, active);
-  unsigned last = lane() + (inclusive ? 1u : 0u);
-  T total = identity;
-  for (unsigned i = 0; i < last; ++i) {
-    if ((active >> i) & 1u) total = op(total, slots[i]);
-  }
-  return total;
+  return simd_transform(v, [=](T* slots, unsigned active) __attribute__((always_inline)) {
+    T total = identity;
+    for (unsigned i = 0; i < 32; ++i) {
+      if (!((active >> i) & 1u)) continue;
+      const T before = total;
+      total = op(total, slots[i]);
+      slots[i] = inclusive ? total : before;
+    }
+  });
 }
 template <typename T, typename Op>
 MF_FN T scan_by_parts(T v, Op op, int identity, bool inclusive) {
@@ -223,11 +224,7 @@ MF_FN T simd_shuffle_and_fill_up(T data, T filling, ushort delta, ushort modulo 
 }
 
 MF_FN simd_vote simd_ballot(bool expr) {
-  unsigned active;
-  auto slots = mf::simd_exchange<uchar>(expr, active);
-  unsigned votes = 0;
-  for (unsigned i = 0; i < 32; ++i) votes |= unsigned(slots[i] & 1u) << i;
-  return simd_vote(votes & active);
+  return simd_vote(mf::simd_reduce(expr ? 1u << mf::lane() : 0u, mf::or_op{}));
 }
 MF_FN bool simd_all(bool expr) {
   return mf::simd_reduce<uchar>(expr, mf::and_op{});

@@ -13,8 +13,27 @@ MF_FN constexpr uint matrix_row(uint lane) { return ((lane >> 4) & 1u) * 4u + ((
 MF_FN constexpr uint matrix_column(uint lane) {
   return ((lane >> 3) & 1u) * 4u + (lane & 1u) * 2u;
 }
-MF_FN constexpr uint matrix_lane(uint row, uint column) {
-  return (row >> 2) * 16u + (row & 3u) * 2u + (column >> 2) * 8u + ((column >> 1) & 1u);
+// Replaces the pairs of a in xy and b in zw, one slot a lane, by the pairs of a b in xy.
+inline void multiply_pairs(metal::float4* slots) {
+  using row = ext<float, 8>;
+  float left[8][8];
+  row right[8], product[8];
+  for (uint lane = 0; lane < 32; ++lane) {
+    const uint r = matrix_row(lane), c = matrix_column(lane);
+    left[r][c] = slots[lane].d[0];
+    left[r][c + 1] = slots[lane].d[1];
+    right[r][c] = slots[lane].d[2];
+    right[r][c + 1] = slots[lane].d[3];
+  }
+  for (uint r = 0; r < 8; ++r) {
+    product[r] = left[r][0] * right[0];
+    for (uint k = 1; k < 8; ++k) product[r] += left[r][k] * right[k];
+  }
+  for (uint lane = 0; lane < 32; ++lane) {
+    const uint r = matrix_row(lane), c = matrix_column(lane);
+    slots[lane].d[0] = product[r][c];
+    slots[lane].d[1] = product[r][c + 1];
+  }
 }
 
 }  // namespace mf
@@ -88,17 +107,11 @@ MF_FN void simdgroup_multiply_accumulate(simdgroup_matrix<D, 8, 8>& d,
                                          simdgroup_matrix<A, 8, 8> a,
                                          simdgroup_matrix<B, 8, 8> b,
                                          simdgroup_matrix<C, 8, 8> c) {
-  const float2 left(a.mf_pair), right(b.mf_pair);
-  unsigned active;
-  const float4* slots = mf::simd_exchange(float4(left, right), active);
-  const uint row = mf::matrix_row(mf::lane()), column = mf::matrix_column(mf::lane());
-  float2 total(c.mf_pair);
-  for (uint k = 0; k < 8; k += 2) {
-    const float4 from = slots[mf::matrix_lane(row, k)];
-    total += from.x * slots[mf::matrix_lane(k, column)].zw;
-    total += from.y * slots[mf::matrix_lane(k + 1, column)].zw;
-  }
-  d.mf_pair = vec<D, 2>(total);
+  const float4 pairs(float2(a.mf_pair), float2(b.mf_pair));
+  const float4 product = mf::simd_transform(pairs, [](float4* slots, unsigned) {
+    mf::multiply_pairs(slots);
+  });
+  d.mf_pair = vec<D, 2>(product.xy + float2(c.mf_pair));
 }
 template <typename D, typename A, typename B>
 MF_FN void simdgroup_multiply(simdgroup_matrix<D, 8, 8>& d, simdgroup_matrix<A, 8, 8> a,

@@ -150,7 +150,6 @@ namespace metal {
   }                                                                                         \
   MF_FN constexpr T operator[](int i) const { return mf::from_lane<T>(d[i]); }              \
   MF_FN T& operator[](int i) { return reinterpret_cast<T*>(&d)[i]; }                        \
-  MF_SWIZZLES_##N                                                                           \
   MF_VEC_OPERATORS(N)
 
 #define MF_VEC_ARITH(N, op)                                                                 \
@@ -246,15 +245,27 @@ inline constexpr bool distinct<H, R...> = ((H != R) && ...) && distinct<R...>;
 namespace metal {
 
 #define MF_L(v) mf::to_lane<T>(v)
+// Other sizes have no names, but Metal's compiler takes vec<half, 8>.
+template <typename T, int N>
+struct vec {
+  static_assert(N > 0 && N <= 16, "a vector has at most 16 components");
+  MF_VEC_COMMON(N)
+  template <typename... S>
+    requires(sizeof...(S) == N && N > 1 && (__is_arithmetic(S) && ...))
+  MF_FN constexpr vec(S... s) : d{MF_L(static_cast<T>(s))...} {}
+};
+
 template <typename T>
 struct vec<T, 2> {
   MF_VEC_COMMON(2)
+  MF_SWIZZLES_2
   MF_FN constexpr vec(T a, T b) : d{MF_L(a), MF_L(b)} {}
 };
 
 template <typename T>
 struct vec<T, 3> {
   MF_VEC_COMMON(3)
+  MF_SWIZZLES_3
   MF_FN constexpr vec(T a, T b, T c) : d{MF_L(a), MF_L(b), MF_L(c)} {}
   MF_FN constexpr vec(vec<T, 2> a, T b) : d{a.d[0], a.d[1], MF_L(b)} {}
   MF_FN constexpr vec(T a, vec<T, 2> b) : d{MF_L(a), b.d[0], b.d[1]} {}
@@ -263,6 +274,7 @@ struct vec<T, 3> {
 template <typename T>
 struct vec<T, 4> {
   MF_VEC_COMMON(4)
+  MF_SWIZZLES_4
   MF_FN constexpr vec(T a, T b, T c, T e) : d{MF_L(a), MF_L(b), MF_L(c), MF_L(e)} {}
   MF_FN constexpr vec(vec<T, 2> a, T b, T c) : d{a.d[0], a.d[1], MF_L(b), MF_L(c)} {}
   MF_FN constexpr vec(T a, vec<T, 2> b, T c) : d{MF_L(a), b.d[0], b.d[1], MF_L(c)} {}

@@ -7,6 +7,8 @@
 //                                        returns 32 slots by lane, and a bit per lane that took part
 //   const T* quad_exchange(T, active&)   the same within the quad-group: 4 slots, 4 bits
 //   T simd_reduce(T, op)                 op folded over the active lanes, computed once a SIMD-group
+//   T simd_transform(T, op)              op(slots, active) run on the 32 slots, once a SIMD-group;
+//                                        returns the lane's slot
 //   void threadgroup_barrier()           all threads of the threadgroup
 //   void simdgroup_barrier()             the active lanes of the SIMD-group
 //   S& threadgroup_storage<id, S>()      storage of the id-th threadgroup declaration of the kernel

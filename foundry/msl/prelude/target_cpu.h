@@ -203,6 +203,20 @@ MF_INLINE MF_CONVERGENT T simd_reduce(T value, Op op) {
   return result;
 }
 
+// op(slots, active) changes the slots of the active lanes in place, once a SIMD-group; returns
+// this lane's slot.
+template <typename T, typename Op>
+MF_INLINE MF_CONVERGENT T simd_transform(T value, Op op) {
+  unsigned active;
+  T* slots = const_cast<T*>(simd_exchange(value, active));
+  SimdGroup& group = *self().group;
+  if (!group.reduced) {
+    op(slots, active);
+    group.reduced = 1;
+  }
+  return slots[lane()];
+}
+
 MF_INLINE MF_CONVERGENT void threadgroup_barrier() { mf_threadgroup_wait(&self()); }
 MF_INLINE MF_CONVERGENT void simdgroup_barrier() { mf_simd_wait(&self()); }
 
