@@ -90,10 +90,15 @@ class Calls:
         self._journal.failed_call(errand.call_id, result, tokens, spent)
         wait_s = delay_s(self._policy, result, errand.attempt, self._rng.random())
         left_s = self._budget.remaining_s(self._clock())
-        if wait_s is None or (left_s is not None and wait_s >= left_s):
+        if wait_s is None:
             return self._given_up(errand, result)
+        if left_s is not None and wait_s >= left_s:
+            errand.seat.out = f"{errand.seat.title}: {result.message}; no time left to wait"
+            return result
+        due_s = self._clock() + wait_s
         self._later[node_id] = errand
-        heapq.heappush(self._waiting, (self._clock() + wait_s, node_id))
+        heapq.heappush(self._waiting, (due_s, node_id))
+        errand.seat.rests_until_s = max(errand.seat.rests_until_s, due_s)
         self._say(_waiting_line(errand, result, wait_s, self._policy.attempts))
         return None
 

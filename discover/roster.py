@@ -28,6 +28,8 @@ class Seat:
     exhausted: set[int] = field(default_factory=set)
     """Parents that give it nothing new."""
     failures_in_row: int = 0
+    rests_until_s: float = 0.0
+    """Clock reading before which nothing new is asked: the server wants a pause."""
 
     @property
     def title(self) -> str:
@@ -55,6 +57,7 @@ class Roster:
     def __init__(self, seats: Sequence[Seat]) -> None:
         self.seats = tuple(seats)
 
-    def active(self) -> list[Seat]:
-        """Those still in, the next first."""
-        return sorted((s for s in self.seats if s.out is None), key=lambda s: s.turns)
+    def active(self, now_s: float) -> list[Seat]:
+        """Those that may be asked now, the next first."""
+        able = (s for s in self.seats if s.out is None and s.rests_until_s <= now_s)
+        return sorted(able, key=lambda s: s.turns)

@@ -217,7 +217,7 @@ class Search:
             self._budget.evaluations += 1
             self._consider(node, draft)
             return True
-        return any(self._expand(seat) for seat in self._roster.active())
+        return any(self._expand(seat) for seat in self._roster.active(self._clock()))
 
     def _expand(self, seat: Seat) -> bool:
         """Open one expansion for a proposer; False when it has none to open now."""
@@ -443,7 +443,7 @@ class Search:
         best = self._tree.best()
         return State(
             name=self._name(),
-            evaluations=self._budget.evaluations,
+            evaluations=self._budget.evaluations - len(self._tree.in_flight()),
             limits=self._budget.limits,
             spent=self._budget.spent,
             elapsed_s=self._elapsed_s(),

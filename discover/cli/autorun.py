@@ -1,0 +1,147 @@
+"""`discover autorun`: search several ops from a recipe, then write what was found."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from discover.cli import options as own
+from foundry.cli import options
+from foundry.cli.app import command_line
+from foundry.cli.output import note, print_json, print_table
+
+if TYPE_CHECKING:
+    from discover.autorun import Autorun
+    from discover.products import Written
+    from discover.recipe import Recipe
+
+
+@click.command("autorun")
+@click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for dataset, catalog and report.  [default: runs/NAME of the recipe]",
+)
+@click.option("--ops", type=options.OPS, help="Only these ops instead of the recipe's.")
+@own.proposer_options
+@own.worker_options
+@options.user_code_options
+@options.db_option
+@click.option(
+    "--device",
+    type=options.Name("device", options.known_devices),
+    envvar="FOUNDRY_DEVICE",
+    show_envvar=True,
+    metavar="auto|metal|cuda|cpu",
+    help="Where kernels run.  [default: the recipe's]",
+)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed.  [default: the recipe's]")
+@options.json_option
+@options.debug_option
+def command(
+    recipe: Path,
+    output: Path | None,
+    ops: tuple[str, ...] | None,
+    proposers: tuple[str, ...],
+    base_url: str | None,
+    effort: str | None,
+    max_output_tokens: int | None,
+    pricing: Path | None,
+    workers: int | None,
+    parallel: int | None,
+    db: str | None,
+    device: str | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Search every op of RECIPE, then write dataset, catalog wheel and report.
+
+    The same command takes up an autorun that was cut short.
+    """
+    from discover.recipe import read
+
+    given: dict[str, Any] = {
+        "ops": ops,
+        "proposers": proposers or None,
+        "base_url": base_url,
+        "effort": effort,
+        "max_output_tokens": max_output_tokens,
+        "device": device,
+        "seed": seed,
+        "parallel": parallel,
+    }
+    asked = read(recipe)
+    asked = asked.model_copy(update={k: v for k, v in given.items() if v is not None})
+    folder = output or Path("runs") / asked.name
+    done, written = _run(asked, folder, db, workers or own.default_workers(), pricing)
+    if as_json:
+        print_json(_document(done, written))
+    else:
+        _show(done, written)
+    if done.broken:
+        from foundry.errors import EnvironmentUnusable
+
+        raise EnvironmentUnusable(done.broken + ".", "Mend it, then run the same command again.")
+
+
+def _run(
+    recipe: Recipe, folder: Path, db: str | None, workers: int, pricing: Path | None
+) -> tuple[Autorun, list[Written]]:
+    from discover.autorun import run_autorun
+    from discover.products import write_products
+    from discover.proposers import ProposerOptions
+    from discover.screen import Screen
+    from discover.session import proposers_of, workbench
+    from foundry.report.display import open_display
+
+    names = tuple(f"{op} {dtype}" for op, dtype in recipe.tasks())
+    choices = ProposerOptions(recipe.base_url, recipe.max_output_tokens, recipe.effort)
+    with ExitStack() as stack:
+        proposers = stack.enter_context(proposers_of(recipe.proposers, choices))
+        bench = stack.enter_context(workbench(db, recipe.device, workers, recipe.bench, pricing))
+        if line := own.offline_note(recipe.proposers):
+            note(line)
+        title = f"discover autorun {recipe.name} · {bench.pool.device().name} · seed {recipe.seed}"
+        with open_display(title) as display:
+            screen = Screen(display, names, recipe.per_op.limits())
+            done = run_autorun(bench, recipe, command_line(), proposers, screen, screen.done)
+            written = write_products(bench, done.summaries, recipe.products, folder, display.event)
+        return done, written
+
+
+def _document(done: Autorun, written: list[Written]) -> dict[str, Any]:
+    from discover.summary import document
+
+    return {
+        "run_id": done.run_id,
+        "resumed": done.resumed,
+        "broken": done.broken,
+        "searches": [document(summary) for summary in done.summaries],
+        "products": [
+            {"kind": product.kind, "path": str(product.path), "note": product.note}
+            for product in written
+        ],
+    }
+
+
+def _show(done: Autorun, written: list[Written]) -> None:
+    from discover.summary import Spending
+    from discover.tables import COLUMNS, rows, spending_line
+
+    print_table(COLUMNS, rows(done.summaries))
+    if line := spending_line(sum((s.spending for s in done.summaries), Spending())):
+        click.echo(line)
+    for product in written:
+        click.echo(
+            f"{product.kind}: {product.path}" + (f" ({product.note})" if product.note else "")
+        )
+    wheel = next((p.path for p in written if p.kind == "catalog"), None)
+    note(f"next: discover report {done.run_id} --tree")
+    note("next: foundry report --top 3")
+    if wheel is not None:
+        note(f"next: pip install {wheel}")

@@ -1,0 +1,157 @@
+"""A search without processes: the real tree, journal, store and budget, with a scripted judge."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import toy
+from toy import DEVICE, OP
+
+from discover.budget import Budget, Limits
+from discover.journal import Draft, Journal
+from discover.pricing import Price
+from discover.proposers.base import Context, Failure, FailureKind, Reply, Request
+from discover.retry import RetryPolicy
+from discover.roster import Roster, Seat
+from discover.search import Outcome, Search, Task
+from foundry.judge.verdict import Diagnostic, Evaluation, Status
+from foundry.kernel import parse
+from foundry.store import Store
+from foundry.store.records import Origin, Tokens
+
+PRICE = Price(input=10.0, output=50.0)
+IMPATIENT = RetryPolicy(attempts=4, first_s=0.0, longest_s=0.0, longest_retry_after_s=0.01)
+
+
+def scored(score: float, salt: str = "") -> str:
+    """A kernel that the scripted judge gives this score."""
+    return toy.kernel(f"out[0] = x[0] * 2 + shift; const float score = {score};{salt}")
+
+
+def failing(status: Status, salt: str = "") -> str:
+    """A kernel that the scripted judge gives this status."""
+    return toy.kernel(f"out[0] = {status.value}(x);{salt}")
+
+
+class ScriptedJudge:
+    """Reads the verdict off the kernel; keeps what it was asked."""
+
+    def __init__(self, *, interrupt_at: int | None = None) -> None:
+        self.texts: list[str] = []
+        self._lock = threading.Lock()
+        self._interrupt_at = interrupt_at
+
+    def __call__(self, text: str, seed: int) -> Evaluation:
+        with self._lock:
+            self.texts.append(text)
+            if self._interrupt_at is not None and len(self.texts) >= self._interrupt_at:
+                raise KeyboardInterrupt
+        kernel = parse(text)
+        score = re.search(r"score = ([\d.]+)", text)
+        if score:
+            made = toy.passed(float(score[1]))
+        else:
+            status = next((s for s in Status if f"{s.value}(x)" in text), Status.CORRECT)
+            made = toy.passed(1.0) if status.passed else _failed(status)
+        return made.model_copy(update={"kernel_hash": kernel.hash, "seed": seed})
+
+
+def _failed(status: Status) -> Evaluation:
+    return toy.failed(status, Diagnostic(stage="verify", message=f"it is {status}"))
+
+
+class Scripted:
+    """A proposer that plays results in order; the last entry repeats, `None` ends it."""
+
+    may_repair = True
+
+    def __init__(
+        self,
+        script: Sequence[str | Failure | Callable[[], Reply | Failure]],
+        *,
+        name: str = "scripted",
+        remote: bool = True,
+    ) -> None:
+        self.name = name
+        self.model: str | None = "model-x"
+        self.remote = remote
+        self.contexts: list[Context] = []
+        self.sent: list[Request] = []
+        self._script = list(script)
+        self._lock = threading.Lock()
+
+    def request(self, context: Context) -> Request | Failure:
+        with self._lock:
+            self.contexts.append(context)
+        if context.turn >= len(self._script) and not self.remote:
+            return Failure(FailureKind.FINISHED, "the script is over")
+        body = {"turn": context.turn, "prompt": "p" * 100}
+        return Request(self.name, self.model, body, max_output_tokens=100)
+
+    def send(self, request: Request, timeout_s: float) -> Reply | Failure:
+        with self._lock:
+            self.sent.append(request)
+            if not self._script:
+                return Failure(FailureKind.FINISHED, "the script is over")
+            entry = self._script.pop(0)
+        if isinstance(entry, str):
+            return Reply(entry, Tokens(200, 50), detail={"model": "model-x", "request_id": "r"})
+        return entry if isinstance(entry, Failure) else entry()
+
+    def close(self) -> None:
+        pass
+
+
+class Stage:
+    """One database and as many sessions of one search as a test wants."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store.open(f"sqlite:///{folder / 'search.db'}")
+        self.run_id = self.store.begin_run("search", "test", {"op": OP.name}, 0, DEVICE)
+        self.events: list[str] = []
+
+    def search(
+        self,
+        proposers: Sequence[Scripted],
+        judge: ScriptedJudge,
+        limits: Limits,
+        *,
+        roots: Sequence[str] = (),
+        parallel: int = 1,
+        confirm: int = 0,
+        retry: RetryPolicy = IMPATIENT,
+        price: Price | None = PRICE,
+        resume: bool = False,
+    ) -> Outcome:
+        journal = Journal(self.store, self.run_id, DEVICE, "float32")
+        restored = journal.restore() if resume else None
+        search = Search(
+            Task(OP, "float32", DEVICE, seed=5, parallel=parallel, confirm=confirm, retry=retry),
+            Roster([Seat(p, price) for p in proposers]),
+            journal,
+            Budget(limits, started_s=time.monotonic()),
+            evaluate=judge,
+            settled=lambda evaluation: True,
+            clock=time.monotonic,
+            watch=self,
+        )
+        drafts = [Draft(text, Origin("template", f"t{i}")) for i, text in enumerate(roots)]
+        return search.run(drafts, restored)
+
+    def changed(self, state: object) -> None:
+        pass
+
+    def judged(self, name: str, label: str, evaluation: Evaluation) -> None:
+        self.events.append(f"{evaluation.status} {label}")
+
+    def event(self, line: str) -> None:
+        self.events.append(line)
+
+    def evaluations(self) -> Iterator[tuple[str, str]]:
+        """Status and reason of every stored evaluation."""
+        for stored in self.store.evaluations(run_id=self.run_id):
+            yield str(stored.evaluation.status), stored.evaluation.why

@@ -1,0 +1,132 @@
+"""A search that is cut anywhere and taken up again: nothing lost, nothing done or paid twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from searching import Scripted, ScriptedJudge, Stage, scored
+
+from discover.budget import Limits
+from discover.proposers.base import Failure, FailureKind, Reply
+from discover.tree import NodeState
+from foundry.store.records import CallState
+
+ROOT = scored(1.0)
+REPLIES = [scored(1 + i / 10, f" int a{i} = {i};") for i in range(12)]
+LIMITS = Limits(evaluations=10)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(tmp_path)
+    yield made
+    made.store.close()
+
+
+def whole(folder: Path) -> Counter[str]:
+    """Verdicts of a search that nothing cuts."""
+    folder.mkdir()
+    uncut = Stage(folder)
+    uncut.search([Scripted(REPLIES)], ScriptedJudge(), LIMITS, roots=[ROOT])
+    found = Counter(status for status, _ in uncut.evaluations())
+    uncut.store.close()
+    return found
+
+
+@pytest.mark.parametrize("cut", range(1, 10))
+def test_cut_while_judging(stage: Stage, tmp_path: Path, cut: int) -> None:
+    replies = list(REPLIES)
+    llm = Scripted(replies)
+    first = ScriptedJudge(interrupt_at=cut)
+    with pytest.raises(KeyboardInterrupt):
+        stage.search([llm], first, LIMITS, roots=[ROOT])
+    second = ScriptedJudge()
+    stage.search([llm], second, LIMITS, roots=[ROOT], resume=True)
+    kept = first.texts[: cut - 1]
+    assert not set(kept) & set(second.texts), "an evaluation that was kept is not made again"
+    assert len(kept) + len(second.texts) == LIMITS.evaluations
+    assert Counter(s for s, _ in stage.evaluations()) == whole(tmp_path / "whole")
+    calls = stage.store.calls(stage.run_id)
+    assert len(calls) == LIMITS.evaluations - 1, "no reply is bought twice"
+    assert all(c.state is CallState.DONE for c in calls)
+
+
+def test_cut_while_a_call_is_under_way(stage: Stage) -> None:
+    def die() -> Reply | Failure:
+        raise Killed
+
+    llm = Scripted([REPLIES[1], die])
+    with pytest.raises(Killed):
+        stage.search([llm], ScriptedJudge(), LIMITS, roots=[ROOT])
+    assert [c.state for c in stage.store.calls(stage.run_id)] == [CallState.DONE, CallState.SENT]
+    again = Scripted(REPLIES[2:])
+    outcome = stage.search([again], ScriptedJudge(), LIMITS, roots=[ROOT], resume=True)
+    calls = stage.store.calls(stage.run_id)
+    lost = [c for c in calls if c.state is CallState.LOST]
+    assert len(lost) == 1
+    assert calls[2].request_hash == lost[0].request_hash, "the same request, once more"
+    assert lost[0].most_usd is not None
+    paid = sum(c.cost_usd or 0 for c in calls if c.state is CallState.DONE)
+    assert outcome.state.spent.usd == pytest.approx(paid + lost[0].most_usd)
+    # The turn counts on: the resumed search asks for what comes next, not for the first again.
+    assert [r.body["turn"] for r in again.sent][:3] == [1, 2, 3]
+
+
+def test_a_request_lost_twice_is_not_sent_a_third_time(stage: Stage) -> None:
+    def die() -> Reply | Failure:
+        raise Killed
+
+    for resume in (False, True):
+        with pytest.raises(Killed):
+            stage.search([Scripted([die])], ScriptedJudge(), LIMITS, roots=[ROOT], resume=resume)
+    llm = Scripted(REPLIES[2:])
+    stage.search([llm], ScriptedJudge(), LIMITS, roots=[ROOT], resume=True)
+    failed = [n for n in stage.store.nodes(stage.run_id) if n.state == NodeState.FAILED]
+    assert [n.detail["why"] for n in failed] == ["its call was lost"]
+    lost = stage.store.calls(stage.run_id)[:2]
+    assert len({c.request_hash for c in lost}) == 1
+    assert all(r.body["turn"] > 0 for r in llm.sent)
+
+
+def test_budgets_count_over_sessions(stage: Stage) -> None:
+    llm = Scripted(REPLIES)
+    with pytest.raises(KeyboardInterrupt):
+        stage.search([llm], ScriptedJudge(interrupt_at=6), LIMITS, roots=[ROOT])
+    for _ in range(2):
+        outcome = stage.search([llm], ScriptedJudge(), LIMITS, roots=[ROOT], resume=True)
+        assert outcome.state.evaluations == LIMITS.evaluations
+    assert len(list(stage.evaluations())) == LIMITS.evaluations
+
+
+def test_a_wait_that_was_cut_goes_on_with_the_next_attempt(stage: Stage) -> None:
+    def die() -> Reply | Failure:
+        raise Killed
+
+    busy = Failure(FailureKind.OVERLOADED, "HTTP 529")
+    with pytest.raises(Killed):
+        stage.search([Scripted([busy, die])], ScriptedJudge(), LIMITS, roots=[ROOT])
+    llm = Scripted(REPLIES[1:])
+    stage.search([llm], ScriptedJudge(), Limits(evaluations=2), roots=[ROOT], resume=True)
+    states = [c.state for c in stage.store.calls(stage.run_id)]
+    assert states == [CallState.FAILED, CallState.LOST, CallState.DONE]
+
+
+def test_the_tree_comes_back_as_it_was(stage: Stage) -> None:
+    llm = Scripted(REPLIES)
+    stage.search([llm], ScriptedJudge(), Limits(evaluations=6), roots=[ROOT])
+    before = {
+        n.id: (n.parent, n.reward, n.state, n.kernel_hash) for n in stage.store.nodes(stage.run_id)
+    }
+    stage.search([llm], ScriptedJudge(), Limits(evaluations=9), roots=[ROOT], resume=True)
+    after = {
+        n.id: (n.parent, n.reward, n.state, n.kernel_hash) for n in stage.store.nodes(stage.run_id)
+    }
+    assert before.items() <= after.items()
+    assert len(after) == 9
