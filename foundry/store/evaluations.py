@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, insert, se
 from foundry.errors import UsageError
 from foundry.judge.verdict import JUDGE_VERSION, Evaluation, Status
 from foundry.store import models
-from foundry.store.records import Overview, StoredEvaluation
+from foundry.store.records import Origin, Overview, StoredEvaluation
 from foundry.store.rows import SELECTED, load
 
 DISPROOFS = (
@@ -160,6 +160,16 @@ def _tops(connection: Connection) -> dict[tuple[str, str, str], tuple[float, str
         (row.op, row.dtype, row.device_id): (row.score, row.kernel_hash)
         for row in connection.execute(statement)
     }
+
+
+def origins(connection: Connection) -> dict[str, tuple[Origin, str | None]]:
+    """First origin and parent of every kernel."""
+    columns = (_ROWS.kernel_hash, _ROWS.origin_kind, _ROWS.origin_name, _ROWS.origin_detail)
+    found: dict[str, tuple[Origin, str | None]] = {}
+    for row in connection.execute(select(*columns, _ROWS.parent_hash).order_by(_ROWS.id)):
+        origin = Origin(row.origin_kind, row.origin_name, row.origin_detail)
+        found.setdefault(row.kernel_hash, (origin, row.parent_hash))
+    return found
 
 
 def resolve(connection: Connection, prefix: str) -> str:

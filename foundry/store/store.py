@@ -334,6 +334,11 @@ class Store:
         with self._reading() as connection:
             return evaluations.overview(connection)
 
+    def origins(self) -> dict[str, tuple[Origin, str | None]]:
+        """Where every kernel first came from, and its parent then, by hash."""
+        with self._reading() as connection:
+            return evaluations.origins(connection)
+
     def kernel_hash(self, prefix: str) -> str:
         """The whole hash of the one kernel whose hash starts with `prefix`.
 

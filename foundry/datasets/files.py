@@ -1,0 +1,146 @@
+"""Files that are there whole or not at all: JSON Lines, Parquet, text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from foundry.datasets.attempts import FLAG, INTEGER, NUMBER, TEXT
+from foundry.errors import EnvironmentUnusable
+
+_BATCH = 500
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write; it takes the place of `path` when the block ends, and not before.
+
+    Raises:
+        EnvironmentUnusable: The folder cannot be written, or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        draft = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            draft.chmod(0o666 & ~_umask())
+            os.replace(draft, path)
+            _sync_folder(path.parent)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise EnvironmentUnusable(
+            f"{path}: cannot be written ({reason}).",
+            "Choose another folder, or free some space; what was there before is unchanged.",
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file."""
+    with replacing(path) as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    """One JSON object a line; values that JSON does not have (NaN, infinity) become null.
+
+    Returns:
+        The number of rows.
+    """
+    count = 0
+    with replacing(path) as file:
+        for row in rows:
+            line = json.dumps(_finite(row), ensure_ascii=True, allow_nan=False)
+            file.write(line.encode() + b"\n")
+            count += 1
+    return count
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case Mapping():
+            return {key: _finite(item) for key, item in value.items()}
+    return value
+
+
+def write_parquet(path: Path, rows: Iterable[Mapping[str, Any]], schema: Mapping[str, Any]) -> int:
+    """A Parquet file with the columns of a schema as in `attempts.SCHEMA`.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        EnvironmentUnusable: pyarrow is not installed.
+    """
+    pyarrow, parquet = _pyarrow()
+    table = pyarrow.schema([(name, _arrow(kind)) for name, kind in schema.items()])
+    count, remaining = 0, iter(rows)
+    with replacing(path) as file, parquet.ParquetWriter(file, table, compression="zstd") as writer:
+        while batch := list(islice(remaining, _BATCH)):
+            writer.write_table(pyarrow.Table.from_pylist(batch, table))
+            count += len(batch)
+    return count
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise EnvironmentUnusable(
+            "Parquet needs pyarrow, which is not installed.",
+            "Install it: pip install 'metal-foundry[datasets]', or export JSON Lines.",
+        ) from error
+    return pyarrow, pyarrow.parquet
+
+
+def _arrow(kind: Any) -> Any:
+    import pyarrow
+
+    if isinstance(kind, list):
+        return pyarrow.list_(_arrow(kind[0]))
+    if isinstance(kind, Mapping):
+        return pyarrow.struct([(name, _arrow(part)) for name, part in kind.items()])
+    return {
+        TEXT: pyarrow.string(),
+        NUMBER: pyarrow.float64(),
+        INTEGER: pyarrow.int64(),
+        FLAG: pyarrow.bool_(),
+    }[kind]

@@ -1,0 +1,56 @@
+"""The user's side of an SFT chat: what kernel is wanted. Never how fast one was.
+
+Pure, and equal for equal input, so that an export can be repeated to the byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ops.spec import Case, Op, Tensor, param_dtype
+
+_FORMAT = """\
+Answer with one kernel file and nothing else. It starts with TOML in a comment: a `/*kernel` line,
+`op`, `grid` and `threadgroup` (in threads; arithmetic over axes and constants), optionally
+`[constants]`, `math_mode`, `init_value`, `atomic_outputs`, and `*/`. Then come helper functions,
+the line `// --- body ---`, and the body exactly as mx.fast.metal_kernel takes it: it names inputs,
+parameters and outputs as above, `T` for the element type, `NAME_shape[i]` for sizes, and Metal's
+attributes such as `thread_position_in_grid`. Further `/*kernel` blocks are further launches; each
+then lists its `inputs` and `outputs`, and the first declares `[temporaries.NAME]`."""
+
+
+def prompt(op: Op, dtypes: Sequence[str]) -> str:
+    """The request for a kernel of an op that is right for these element types."""
+    return "\n".join(_lines(op, dtypes))
+
+
+def _lines(op: Op, dtypes: Sequence[str]) -> Iterator[str]:
+    yield f"Write a fast Metal kernel for MLX: {op.name}."
+    yield ""
+    yield op.formula.strip()
+    yield ""
+    yield f"Axes: {', '.join(op.axes)}. Every size must work, 0 and 1 included."
+    if op.constraints:
+        yield f"Given: {'; '.join(op.constraints)}."
+    yield f"Element type T: {', '.join(dtypes)}."
+    yield "Inputs: " + "; ".join(map(_tensor, op.inputs)) + "."
+    if op.params:
+        shown = (
+            f"{name} ({param_dtype(value)}, default {value})" for name, value in op.params.items()
+        )
+        yield "Parameters, read by name as 0-d inputs: " + "; ".join(shown) + "."
+    yield "Outputs: " + "; ".join(map(_tensor, op.outputs)) + "."
+    if op.bench:
+        yield "Typical sizes: " + "; ".join(map(_case, op.bench)) + "."
+    yield ""
+    yield _FORMAT
+
+
+def _tensor(tensor: Tensor) -> str:
+    exact = ", exact" if tensor.match == "exact" else ""
+    return f"{tensor.name}[{', '.join(map(str, tensor.shape))}] of {tensor.dtype}{exact}"
+
+
+def _case(case: Case) -> str:
+    sizes = ", ".join(f"{axis}={size}" for axis, size in case.axes.items())
+    return f"{sizes} ({case.label})" if case.label else sizes
