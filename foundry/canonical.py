@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 
 from foundry.errors import InvalidKernel
@@ -62,6 +63,7 @@ def normalise(text: str) -> str:
     return " ".join(tokens(text))
 
 
+@lru_cache(maxsize=1024)
 def tokens(text: str) -> tuple[str, ...]:
     """The pieces of `normalise(text)`."""
     try:
