@@ -77,12 +77,14 @@ def _show(judged: Judged, bench: str) -> None:
         Column("speedup [95 %]"),
         Column("GB/s", right=True),
         Column("GFLOP/s", right=True),
-        Column("status"),
+        Column(""),
     ]
     rows = [row for evaluation in judged.evaluations for row in _rows(evaluation)]
     print_table(columns, rows)
+    for line in _verdicts(judged):
+        click.echo(line)
     print_failures(judged)
-    if bench == "quick" and len(judged.op.bench) > 1:
+    if judged.passed and bench == "quick" and len(judged.op.bench) > 1:
         note(f"the first of {len(judged.op.bench)} bench workloads; --bench full times them all")
 
 
@@ -104,5 +106,25 @@ def _row(evaluation: Evaluation, timing: Timing) -> list[str]:
         interval(timing.speedup, timing.speedup_low, timing.speedup_high),
         f"{timing.bytes_moved / us / 1e3:.2f}",
         f"{timing.flops / us / 1e3:.2f}",
-        str(evaluation.status),
+        _against(timing),
     ]
+
+
+def _against(timing: Timing) -> str:
+    if timing.speedup_low > 1:
+        return "faster"
+    return "slower" if timing.speedup_high < 1 else "no difference"
+
+
+def _verdicts(judged: Judged) -> list[str]:
+    """One line per dtype that was timed: its status, and its score over all workloads."""
+    lines = []
+    for evaluation in judged.evaluations:
+        if evaluation.score is not None:
+            what = "lower bound of the speedup"
+            if len(evaluation.timings) > 1:
+                what += f", geometric mean over {len(evaluation.timings)} workloads"
+            lines.append(
+                f"{evaluation.dtype}: {evaluation.status}; {evaluation.score:.2f}x, {what}"
+            )
+    return lines

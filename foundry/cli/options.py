@@ -14,7 +14,6 @@ from click.shell_completion import CompletionItem
 from foundry.errors import unknown
 
 F = TypeVar("F", bound=Callable[..., Any])
-Decorator = Callable[[F], F]
 
 
 class Name(click.ParamType[str, str]):
@@ -166,6 +165,28 @@ def seed_option(function: F) -> F:
         show_envvar=True,
         help="Seed of every random choice and of the inputs.",
     )(function)
+
+
+def output_option(folder: str) -> Callable[[F], F]:
+    """`-o, --output`, a folder that is made where it does not exist."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=folder,
+        show_default=True,
+        help="Folder to write.",
+    )
+
+
+def selection_options(function: F) -> F:
+    """`--ops` and `--device-id`: which stored evaluations are meant."""
+    function = click.option(
+        "--device-id",
+        metavar="ID",
+        help="Only records of this device: its id, or how it starts, such as cpu.",
+    )(function)
+    return click.option("--ops", type=OPS, help="Only these ops, comma-separated.")(function)
 
 
 def save_option(function: F) -> F:
