@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundry.errors import UsageError
-from foundry.run.plan import LAG, Plan, Schedule, narrow
+from foundry.run.plan import LAG, Plan, Schedule, Slot, narrow
 from foundry.run.strategies import STRATEGIES
 from ops import registry as ops
 from templates import space
@@ -45,7 +45,9 @@ def _score(text: str) -> float | None:
 def _everything(strategy: str, seed: int, in_flight: int, shuffle: int) -> list[str]:
     """Texts in the order taken, when up to `in_flight` land in a random order."""
     schedule = Schedule([_plan(strategy, seed)], None)
-    rng, flying, taken = random.Random(shuffle), [], []
+    rng = random.Random(shuffle)
+    flying: list[Slot] = []
+    taken: list[str] = []
     while True:
         while len(flying) < in_flight and schedule.ready:
             if (slot := schedule.take()) is None:
