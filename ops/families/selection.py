@@ -61,13 +61,14 @@ topk = Op(
     oracle=_topk,
     baselines={"mx.argsort": _topk_argsort, "mx.argpartition": _topk_argpartition},
     flops="rows * cols * 2",
+    # Few k: kernels take it as a constant, and every value is compiled on its own.
     visible=cases(
-        AXES, (1, 1, 1), (4, 64, 4), (8, 128, 8), (3, 100, 1), (2, 500, 20), (1, 2048, 40)
+        AXES, (1, 1, 1), (4, 64, 4), (8, 128, 8), (3, 100, 1), (2, 500, 40), (1, 2048, 40)
     ),
     hidden=cases(
         AXES,
         *((0, 8, 2), (3, 5, 0), (2, 0, 0), (1, 2, 1), (67, 3, 2), (2, 7, 7), (5, 31, 1)),
-        *((7, 129, 16), (1, 127, 127), (3, 257, 33), (2, 1023, 31), (1, 4099, 64), (129, 65, 5)),
+        *((7, 129, 7), (1, 127, 127), (3, 257, 33), (2, 1023, 33), (1, 4099, 33), (129, 65, 7)),
     ),
     bench=(
         labelled(AXES, "qwen3-30b-a3b router decode", 1, 128, 8),

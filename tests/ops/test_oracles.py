@@ -57,6 +57,9 @@ def allowed(op: Op, workload: Workload, first: bool) -> float:
     if op.name == "rope":
         # An angle in float32 is off by the position times half a unit.
         return 16.0 + (workload.params["offset"] + workload.axes["seq"]) / 4
+    if op.name == "attention":
+        # exp turns the rounding of a score into as many units as the score is large.
+        return 16.0 + workload.params["scale"] * workload.axes["head_dim"]
     # A baseline may add in the element type: rounding grows as the square root of the length.
     return 16.0 if first else 16.0 + evaluate(op.reduction, workload.axes) ** 0.5
 
