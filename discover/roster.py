@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from discover.pricing import Price
 from discover.proposers.base import Failure, Proposer
 
+MAX_REPEATS_IN_ROW = 8
+"""Proposals that repeat earlier kernels, one after another, before a proposer is out."""
 MAX_FAILURES_IN_ROW = 3
 """Requests given up one after another before a proposer is out."""
 
@@ -28,6 +30,7 @@ class Seat:
     exhausted: set[int] = field(default_factory=set)
     """Parents that give it nothing new."""
     failures_in_row: int = 0
+    repeats_in_row: int = 0
     rests_until_s: float = 0.0
     """Clock reading before which nothing new is asked: the server wants a pause."""
 
@@ -46,6 +49,12 @@ class Seat:
             self.out = f"{self.title}: {count} failures in a row, the last: {failure.message}"
             self.broken = True
 
+    def repeated(self) -> None:
+        """Note a proposal that repeats an earlier kernel: it costs a call and brings nothing."""
+        self.repeats_in_row += 1
+        if self.repeats_in_row >= MAX_REPEATS_IN_ROW and self.out is None:
+            self.out = f"{self.title}: {self.repeats_in_row} proposals in a row repeat earlier ones"
+
     def answered(self) -> None:
         """Note an answer."""
         self.failures_in_row = 0
@@ -61,3 +70,7 @@ class Roster:
         """Those that may be asked now, the next first."""
         able = (s for s in self.seats if s.out is None and s.rests_until_s <= now_s)
         return sorted(able, key=lambda s: s.turns)
+
+    def named(self, name: str) -> Seat | None:
+        """The seat of a proposer, if it is here."""
+        return next((seat for seat in self.seats if seat.proposer.name == name), None)

@@ -177,7 +177,7 @@ class Search:
         if pending.draft is not None:
             self._consider(node, pending.draft)
             return
-        seat = next((s for s in self._roster.seats if s.proposer.name == node.proposer), None)
+        seat = self._roster.named(node.proposer)
         if pending.call is None or seat is None or pending.sent >= MAX_LOST_CALLS:
             self._fail(node, "its call was lost")
             return
@@ -323,12 +323,17 @@ class Search:
             return
         kernel = found.kernel
         first = self._novelty.first(kernel)
+        seat = self._roster.named(node.proposer)
         if first is not None:
+            if seat is not None:
+                seat.repeated()
             self._tree.close(node.id, NodeState.DUPLICATE, kernel.hash)
             self._budget.evaluations -= 1
             self._journal.closed(node, self._elapsed_s(), draft, duplicate_of=first)
             self._watch.event(f"{self._name()}: the same kernel again · {_label(draft.origin)}")
             return
+        if seat is not None:
+            seat.repeats_in_row = 0
         self._novelty.add(kernel, node.id)
         draft = Draft(render(kernel), draft.origin)
         known = self._journal.known(kernel)

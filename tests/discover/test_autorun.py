@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from discover.autorun import settings
+from discover.cli.commands import application
+from discover.recipe import Recipe, read
+from foundry.errors import UsageError
+from foundry.store import Store
+
+RECIPES = Path(__file__).parents[2] / "runs"
+RECIPE = """
+name = "tiny"
+ops = ["silu"]
+seed = 3
+device = "cpu"
+confirm = 1
+[per_op]
+evaluations = 6
+[products]
+catalog = "tiny_kernels"
+"""
+
+
+def autorun(folder: Path, *more: object, code: int = 0, recipe: str = RECIPE) -> Result:
+    file = folder / "tiny.toml"
+    file.write_text(recipe)
+    arguments = ["autorun", file, "-o", folder / "out", "--db", folder / "a.db", *more]
+    result = CliRunner().invoke(application, [str(a) for a in arguments])
+    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
+    return result
+
+
+def test_an_autorun_leaves_dataset_wheel_and_report(tmp_path: Path) -> None:
+    found = json.loads(autorun(tmp_path, "--json").stdout)
+    assert found["searches"][0]["op"] == "silu"
+    assert found["searches"][0]["evaluations"] == 6
+    products = {p["kind"]: Path(p["path"]) for p in found["products"]}
+    assert products["catalog"].name.startswith("tiny_kernels-")
+    assert products["catalog"].stat().st_size > 1000
+    rows = (products["dataset"] / "attempts.jsonl").read_text().splitlines()
+    assert len(rows) >= 6
+    assert json.loads(products["report"].read_text())[0]["best"]["kernel_hash"]
+    assert list(products["sft"].glob("*.jsonl"))
+
+
+def test_the_table_and_the_next_commands_are_printed(tmp_path: Path) -> None:
+    result = autorun(tmp_path)
+    assert "base us" in result.stdout
+    assert "speedup [95 %]" in result.stdout
+    assert "catalog: " in result.stdout
+    assert "no API key: proposer mutate" in result.stderr
+    assert "next: pip install" in result.stderr
+
+
+def test_a_search_that_is_done_is_not_done_again(tmp_path: Path) -> None:
+    autorun(tmp_path)
+    with Store.open(f"sqlite:///{tmp_path / 'a.db'}") as store:
+        runs = store.runs()
+        before = sum(1 for _ in store.evaluations())
+        # As a kill between the last search and the end of the autorun leaves it.
+        store.finish_run(runs[0].id, "interrupted")
+    found = json.loads(autorun(tmp_path, "--json").stdout)
+    assert found["resumed"]
+    assert found["run_id"] == runs[0].id
+    with Store.open(f"sqlite:///{tmp_path / 'a.db'}", read_only=True) as store:
+        assert sum(1 for _ in store.evaluations()) == before
+        assert [r.kind for r in store.runs()] == ["autorun", "search"]
+
+
+def test_the_total_ends_an_autorun(tmp_path: Path) -> None:
+    recipe = RECIPE.replace('["silu"]', '["silu", "rms_norm"]') + "[total]\nevaluations = 6\n"
+    found = json.loads(autorun(tmp_path, "--json", recipe=recipe).stdout)
+    assert [s["op"] for s in found["searches"]] == ["silu"]
+
+
+@pytest.mark.parametrize("file", sorted(RECIPES.glob("*.toml")), ids=lambda f: f.stem)
+def test_the_shipped_recipes_are_whole(file: Path) -> None:
+    recipe = read(file)
+    assert recipe.tasks()
+    assert recipe.name == file.stem
+    assert set(settings(recipe)) & {"per_op", "total"} == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name = ", "is not TOML"),
+        ('name = "x"', "'ops': Field required"),
+        ('name = "x"\nops = []', "'ops'"),
+        ('name = "../x"\nops = ["silu"]', "'name'"),
+        ('name = "x"\nops = ["silu"]\nbudget = 3', "'budget': Extra inputs"),
+        ('name = "x"\nops = ["silu"]\n[per_op]\nevaluations = 0', "'per_op.evaluations'"),
+        ('name = "x"\nops = ["silu"]\nproposers = []', "name at least one"),
+    ],
+)
+def test_a_broken_recipe_says_where(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "r.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=words):
+        read(file)
+
+
+def test_unknown_names_carry_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean silu"):
+        Recipe(name="x", ops=("sillu",)).tasks()
+    with pytest.raises(UsageError, match="did you mean float"):
+        Recipe(name="x", ops=("silu",), dtypes=("float31",)).tasks()
+    with pytest.raises(UsageError, match="cannot read the recipe"):
+        read(Path("/no/such/recipe.toml"))
