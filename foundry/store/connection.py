@@ -103,3 +103,4 @@ def _settle(connection: sqlite3.Connection, read_only: bool) -> None:
         return
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone stays in the drive's cache

@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from foundry.errors import EnvironmentUnusable
@@ -19,6 +19,7 @@ class FileLock:
     """An exclusive lock `name` in the folder `FILE.locks`."""
 
     def __init__(self, database: Path, name: str) -> None:
+        database = database.resolve()  # one lock, whatever link led here
         self._path = database.with_name(f"{database.name}.locks") / name
         self._descriptor: int | None = None
 
@@ -34,14 +35,31 @@ class FileLock:
         except BlockingIOError:
             os.close(descriptor)
             return False
+        if not self._is_current(descriptor):
+            os.close(descriptor)
+            return self.try_acquire()
         self._descriptor = descriptor
         return True
+
+    def _is_current(self, descriptor: int) -> bool:
+        """Whether the file is still the one of that name: its last holder may have removed it."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(self._path))
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Give the lock back; without effect when it is not held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def discard(self) -> None:
+        """Give the lock back and remove its file."""
+        if self._descriptor is not None:
+            with suppress(OSError):
+                self._path.unlink()
+            self.release()
 
     @contextmanager
     def held(self, timeout_s: float) -> Iterator[None]:

@@ -10,6 +10,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from foundry.errors import EnvironmentUnusable, UsageError
+from foundry.store.faults import unwritable
 
 DEFAULT_URL = "sqlite:///runs/foundry.db"
 VARIABLE = "FOUNDRY_DB"
@@ -31,6 +32,19 @@ class Location:
     def exists(self) -> bool:
         """False when it is a file that is not there; a server answers for itself."""
         return self.path is None or self.path.exists()
+
+    def make_folder(self) -> None:
+        """Make the folder of the file.
+
+        Raises:
+            EnvironmentUnusable: It cannot be made.
+        """
+        if self.path is None:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.path.parent, error) from error
 
 
 def locate(url: str | None = None) -> Location:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -30,14 +30,14 @@ from typing import Any, Self
 from sqlalchemy import Connection
 
 from foundry.engines.base import Device
-from foundry.errors import UsageError
+from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.judge.verdict import JUDGE_VERSION, Evaluation, Status
 from foundry.kernel import Kernel, render
 from foundry.store import evaluations, ledger, runs, schema, tree
 from foundry.store.connection import alone, connect, transaction
 from foundry.store.environment import capture
 from foundry.store.evaluations import Filter
-from foundry.store.faults import explained, unwritable
+from foundry.store.faults import explained
 from foundry.store.filelock import FileLock
 from foundry.store.location import Location, locate
 from foundry.store.records import (
@@ -99,7 +99,7 @@ class Store:
         if read_only and not location.exists:
             raise schema.missing(location)
         if not read_only:
-            _make_folder(location)
+            location.make_folder()
         with explained(location), alone(location, writing=not read_only):
             connection = connect(location, read_only=read_only)
         store = cls(location, connection, read_only=read_only, clock=clock)
@@ -133,12 +133,13 @@ class Store:
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
-        with self._turn, alone(self.location, writing=not self.read_only):
+        with self._turn, ExitStack() as held:
+            with suppress(EnvironmentUnusable):  # without the lock it is closed all the same
+                held.enter_context(alone(self.location, writing=not self.read_only))
             self._connection.close()
             self._connection.engine.dispose()
-        for claim in self._claims.values():
-            claim.release()
-        self._claims.clear()
+        while self._claims:
+            self._claims.popitem()[1].discard()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -213,7 +214,7 @@ class Store:
         with self._writing() as connection:
             runs.change(connection, run_id, outcome=outcome, finished_at=self._clock())
         if claim := self._claims.pop(run_id, None):
-            claim.release()
+            claim.discard()
 
     def runs(self) -> list[Run]:
         """Every run, oldest first."""
@@ -436,12 +437,3 @@ class Store:
         """The nodes of a run by id."""
         with self._reading() as connection:
             return tree.load(connection, run_id)
-
-
-def _make_folder(location: Location) -> None:
-    if location.path is None:
-        return
-    try:
-        location.path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(location.path.parent, error) from error

@@ -15,7 +15,7 @@ from dataset_examples import CPU, METAL, Filled, template_kernel, verdict
 from foundry.datasets import export_attempts
 from foundry.datasets.attempts import SCHEMA
 from foundry.errors import EnvironmentUnusable, UsageError
-from foundry.judge.verdict import Status
+from foundry.judge.verdict import JUDGE_VERSION, Status
 from foundry.store import Origin
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -98,7 +98,7 @@ def test_the_card_counts_what_is_there(mixed: Filled, tmp_path: Path) -> None:
     assert facts["counts"]["device"] == {CPU.id: len(Status) + 1, METAL.id: 1}
     assert facts["counts"]["training_use"] == {"free": len(Status) + 1, "restricted": 1}
     assert facts["counts"]["teacher"]["anthropic:claude-opus-5-5"] == 1
-    assert facts["judge_versions"] == [0, 1]
+    assert facts["judge_versions"] == [0, JUDGE_VERSION]
     assert {device["name"] for device in facts["devices"]} == {CPU.name, METAL.name}
     digest = hashlib.sha256((tmp_path / "attempts.jsonl").read_bytes()).hexdigest()
     assert facts["files"]["attempts.jsonl"] == {"rows": facts["rows"], "sha256": digest}

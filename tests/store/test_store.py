@@ -13,6 +13,7 @@ from foundry.errors import UsageError
 from foundry.judge.verdict import OutputError, Status
 from foundry.kernel import parse, render
 from foundry.store import CallState, Node, Store, Tokens, settings_key
+from foundry.store.filelock import FileLock
 
 
 @pytest.fixture
@@ -266,6 +267,27 @@ def test_two_processes_never_work_on_one_run(store: Store) -> None:
         with pytest.raises(UsageError, match="at work"):
             store.resume_run(run_id)
     store.resume_run(run_id)
+
+
+def test_claims_leave_no_files(tmp_path: Path) -> None:
+    locks = tmp_path / "x.db.locks"
+    with Store.open(str(tmp_path / "x.db")) as store:
+        done, left = ex.begin(store, 1), ex.begin(store, 2)
+        assert {f"run-{done}", f"run-{left}"} <= {path.name for path in locks.iterdir()}
+        store.finish_run(done, "done")
+        assert not (locks / f"run-{done}").exists()
+    assert not [path for path in locks.iterdir() if path.name.startswith("run-")]
+
+
+def test_a_lock_whose_file_was_removed_is_taken_on_the_new_file(tmp_path: Path) -> None:
+    first, second, third = (FileLock(tmp_path / "x.db", "run-1") for _ in range(3))
+    assert first.try_acquire()
+    first.discard()
+    assert second.try_acquire()
+    assert not third.try_acquire()
+    second.release()
+    assert third.try_acquire()
+    third.discard()
 
 
 def test_unknown_runs_are_usage_errors(store: Store) -> None:

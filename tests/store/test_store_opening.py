@@ -14,6 +14,7 @@ import store_examples as ex
 from sqlalchemy import text
 
 from foundry.errors import EnvironmentUnusable, FoundryError, UsageError
+from foundry.judge.verdict import JUDGE_VERSION
 from foundry.kernel import render
 from foundry.store import CallState, Store, schema, settings_key
 from foundry.store.location import locate
@@ -251,9 +252,19 @@ def test_the_list_of_revisions_is_complete() -> None:
         assert (GOLDEN.parent / f"{revision}.db").is_file(), f"no golden database of {revision}"
 
 
+def _judge_again(path: Path) -> None:
+    """As if today's judge had found the same; what an older one found is not used."""
+    connection = sqlite3.connect(path)
+    for table in ("runs", "evaluations"):
+        connection.execute(f"UPDATE {table} SET judge_version = {JUDGE_VERSION}")
+    connection.commit()
+    connection.close()
+
+
 @pytest.mark.parametrize("revision", schema.REVISIONS)
 def test_a_database_of_every_revision_opens_and_goes_on(tmp_path: Path, revision: str) -> None:
     path = Path(shutil.copy(GOLDEN.parent / f"{revision}.db", tmp_path / "old.db"))
+    _judge_again(path)
     good, bad = ex.kernel(1), ex.kernel(2)
     with Store.open(str(path)) as store:
         first, second = store.evaluations()
