@@ -15,26 +15,29 @@ const uint row = thread_position_in_grid.y;
 auto from = x + size_t(row) * cols;
 auto to = out + size_t(row) * cols;
 
-// Two passes, and every element less the row's first: neither the mean's rounding nor the sum of
-// squares loses digits where the mean is far larger than the deviation.
-const float origin = cols > 0 ? float(from[0]) : 0.0f;
 {{ accumulator("sum", "0.0f", vec) -}}
 {% call(c, slot) columns(32, vec) %}
-sum{{ slot }} += float(from[{{ c }}]) - origin;
+sum{{ slot }} += float(from[{{ c }}]);
 {% endcall %}
 {{ merged("sum", vec, "sum") -}}
 const float mean = simd_sum(sum{{ first }}) / cols;
 
+// The sum of deviations is what rounding left in the mean: it matters where the mean is far larger
+// than the deviation.
+{{ accumulator("drifts", "0.0f", vec) -}}
 {{ accumulator("squares", "0.0f", vec) -}}
 {% call(c, slot) columns(32, vec) %}
-const float d = (float(from[{{ c }}]) - origin) - mean;
+const float d = float(from[{{ c }}]) - mean;
+drifts{{ slot }} += d;
 squares{{ slot }} += d * d;
 {% endcall %}
+{{ merged("drifts", vec, "sum") -}}
 {{ merged("squares", vec, "sum") -}}
-const float variance = simd_sum(squares{{ first }}) / cols;
+const float drift = simd_sum(drifts{{ first }}) / cols;
+const float variance = simd_sum(squares{{ first }}) / cols - drift * drift;
 const float scale = rsqrt(variance + eps);
 
 {% call(c, slot) columns(32, vec) %}
-const float d = (float(from[{{ c }}]) - origin) - mean;
+const float d = (float(from[{{ c }}]) - mean) - drift;
 to[{{ c }}] = T(d * scale * float(weight[{{ c }}]) + float(bias[{{ c }}]));
 {% endcall %}

@@ -16,26 +16,29 @@ VEC = {{ vec }}
 auto from = x + size_t(row) * cols;
 auto to = out + size_t(row) * cols;
 
-// Two passes, and every element less the row's first: neither the mean's rounding nor the sum of
-// squares loses digits where the mean is far larger than the deviation.
-const float origin = cols > 0 ? float(from[0]) : 0.0f;
 {{ accumulator("sum", "0.0f", vec) -}}
 {% call(c, slot) columns("THREADS", vec) %}
-sum{{ slot }} += float(from[{{ c }}]) - origin;
+sum{{ slot }} += float(from[{{ c }}]);
 {% endcall %}
 {{ merged("sum", vec, "sum") -}}
 const float mean = group_sum(sum{{ first }}, shared, simd_lane, simd, simds) / cols;
 
+// The sum of deviations is what rounding left in the mean: it matters where the mean is far larger
+// than the deviation.
+{{ accumulator("drifts", "0.0f", vec) -}}
 {{ accumulator("squares", "0.0f", vec) -}}
 {% call(c, slot) columns("THREADS", vec) %}
-const float d = (float(from[{{ c }}]) - origin) - mean;
+const float d = float(from[{{ c }}]) - mean;
+drifts{{ slot }} += d;
 squares{{ slot }} += d * d;
 {% endcall %}
+{{ merged("drifts", vec, "sum") -}}
 {{ merged("squares", vec, "sum") -}}
-const float variance = group_sum(squares{{ first }}, shared, simd_lane, simd, simds) / cols;
+const float drift = group_sum(drifts{{ first }}, shared, simd_lane, simd, simds) / cols;
+const float variance = group_sum(squares{{ first }}, shared, simd_lane, simd, simds) / cols - drift * drift;
 const float scale = rsqrt(variance + eps);
 
 {% call(c, slot) columns("THREADS", vec) %}
-const float d = (float(from[{{ c }}]) - origin) - mean;
+const float d = (float(from[{{ c }}]) - mean) - drift;
 to[{{ c }}] = T(d * scale * float(weight[{{ c }}]) + float(bias[{{ c }}]));
 {% endcall %}

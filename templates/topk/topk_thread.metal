@@ -8,58 +8,55 @@ K = "k"
 BLOCK = {{ block }}
 {% endif %}
 */
-// NaN counts as the smallest value.
-inline float ordered(float v) {
-  return isnan(v) ? -INFINITY : v;
+// An integer that orders as the value does, by its bits alone, so that denormals keep their order:
+// NaN is the smallest, -0 equals 0, and no element has rank 0.
+inline uint rank_of(float v) {
+  const uint bits = as_type<uint>(v);
+  const uint magnitude = bits & 0x7fffffffu;
+  const uint rank = bits >> 31 ? 0x80000000u - magnitude : 0x80000000u + magnitude;
+  return magnitude > 0x7f800000u ? 1u : rank;
 }
 // --- body ---
 const uint row = thread_position_in_grid.x;
-const uint cols = x_shape[1];
+const uint cols = K > 0 ? x_shape[1] : 0;
 auto from = x + size_t(row) * cols;
-auto best = values + size_t(row) * K;
 auto places = indices + size_t(row) * K;
 
 uint found = 0;  // elements in the result so far
-float worst = -INFINITY;  // the least of them once there are K
-{% if block == 1 %}
-for (uint c = 0; c < cols && K > 0; ++c) {
-  const float v = ordered(float(from[c]));
-  if (found < K || v > worst) {
-    uint at = found < K ? found++ : K - 1;
-    for (; at > 0 && ordered(float(best[at - 1])) < v; --at) {
-      best[at] = best[at - 1];
-      places[at] = places[at - 1];
-    }
-    best[at] = from[c];
-    places[at] = c;
-    worst = found < K ? -INFINITY : ordered(float(best[K - 1]));
+uint worst = 0;  // rank of the last of them once there are K
+{% macro insert() %}
+const uint rank = rank_of(float(from[c]));
+if (rank > worst) {
+  uint at = found < K ? found++ : K - 1;
+  for (; at > 0 && rank_of(float(from[places[at - 1]])) < rank; --at) {
+    places[at] = places[at - 1];
   }
+  places[at] = c;
+  worst = found < K ? 0 : rank_of(float(from[places[K - 1]]));
+}
+{% endmacro %}
+{% if block == 1 %}
+for (uint c = 0; c < cols; ++c) {
+  {{ insert() | trim | indent(2) }}
 }
 {% else %}
-for (uint start = 0; start < cols && K > 0; start += BLOCK) {
+for (uint start = 0; start < cols; start += BLOCK) {
   const uint end = min(cols, start + BLOCK);
-  bool any = found < K;
+  uint highest = 0xffffffffu;
   if (end - start == BLOCK) {
-    float highest = -INFINITY;
+    highest = 0;
     for (int j = 0; j < BLOCK; ++j) {
-      highest = max(highest, ordered(float(from[start + j])));
+      highest = max(highest, rank_of(float(from[start + j])));
     }
-    any = any || highest > worst;
-  } else {
-    any = true;
   }
-  for (uint c = start; c < end && any; ++c) {
-    const float v = ordered(float(from[c]));
-    if (found < K || v > worst) {
-      uint at = found < K ? found++ : K - 1;
-      for (; at > 0 && ordered(float(best[at - 1])) < v; --at) {
-        best[at] = best[at - 1];
-        places[at] = places[at - 1];
-      }
-      best[at] = from[c];
-      places[at] = c;
-      worst = found < K ? -INFINITY : ordered(float(best[K - 1]));
-    }
+  if (highest <= worst) {
+    continue;  // nothing in this block is better than the worst in the result
+  }
+  for (uint c = start; c < end; ++c) {
+    {{ insert() | trim | indent(4) }}
   }
 }
 {% endif %}
+for (uint i = 0; i < found; ++i) {
+  values[size_t(row) * K + i] = from[places[i]];
+}

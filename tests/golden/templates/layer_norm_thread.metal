@@ -9,24 +9,26 @@ const uint cols = x_shape[1];
 auto from = x + size_t(row) * cols;
 auto to = out + size_t(row) * cols;
 
-// Two passes, and every element less the row's first: neither the mean's rounding nor the sum of
-// squares loses digits where the mean is far larger than the deviation.
-const float origin = cols > 0 ? float(from[0]) : 0.0f;
 float sum = 0.0f;
 for (uint c = 0; c < cols; ++c) {
-  sum += float(from[c]) - origin;
+  sum += float(from[c]);
 }
 const float mean = sum / cols;
 
+// The sum of deviations is what rounding left in the mean: it matters where the mean is far larger
+// than the deviation.
+float drifts = 0.0f;
 float squares = 0.0f;
 for (uint c = 0; c < cols; ++c) {
-  const float d = (float(from[c]) - origin) - mean;
+  const float d = float(from[c]) - mean;
+  drifts += d;
   squares += d * d;
 }
-const float variance = squares / cols;
+const float drift = drifts / cols;
+const float variance = squares / cols - drift * drift;
 const float scale = rsqrt(variance + eps);
 
 for (uint c = 0; c < cols; ++c) {
-  const float d = (float(from[c]) - origin) - mean;
+  const float d = (float(from[c]) - mean) - drift;
   to[c] = T(d * scale * float(weight[c]) + float(bias[c]));
 }

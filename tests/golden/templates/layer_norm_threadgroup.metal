@@ -27,24 +27,26 @@ threadgroup float shared[32];
 auto from = x + size_t(row) * cols;
 auto to = out + size_t(row) * cols;
 
-// Two passes, and every element less the row's first: neither the mean's rounding nor the sum of
-// squares loses digits where the mean is far larger than the deviation.
-const float origin = cols > 0 ? float(from[0]) : 0.0f;
 float sum = 0.0f;
 for (uint c = lane; c < cols; c += THREADS) {
-  sum += float(from[c]) - origin;
+  sum += float(from[c]);
 }
 const float mean = group_sum(sum, shared, simd_lane, simd, simds) / cols;
 
+// The sum of deviations is what rounding left in the mean: it matters where the mean is far larger
+// than the deviation.
+float drifts = 0.0f;
 float squares = 0.0f;
 for (uint c = lane; c < cols; c += THREADS) {
-  const float d = (float(from[c]) - origin) - mean;
+  const float d = float(from[c]) - mean;
+  drifts += d;
   squares += d * d;
 }
-const float variance = group_sum(squares, shared, simd_lane, simd, simds) / cols;
+const float drift = group_sum(drifts, shared, simd_lane, simd, simds) / cols;
+const float variance = group_sum(squares, shared, simd_lane, simd, simds) / cols - drift * drift;
 const float scale = rsqrt(variance + eps);
 
 for (uint c = lane; c < cols; c += THREADS) {
-  const float d = (float(from[c]) - origin) - mean;
+  const float d = (float(from[c]) - mean) - drift;
   to[c] = T(d * scale * float(weight[c]) + float(bias[c]));
 }

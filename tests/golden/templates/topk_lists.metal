@@ -7,10 +7,13 @@ K = "k"
 THREADS = 32
 KEEP = 4
 */
-// An integer that orders as the value does; NaN is the smallest, 0 is below every element.
+// An integer that orders as the value does, by its bits alone, so that denormals keep their order:
+// NaN is the smallest, -0 equals 0, and no element has rank 0.
 inline uint rank_of(float v) {
-  const uint bits = as_type<uint>(v == 0.0f ? 0.0f : v);
-  return isnan(v) ? 1u : (bits >> 31 ? ~bits : bits | 0x80000000u);
+  const uint bits = as_type<uint>(v);
+  const uint magnitude = bits & 0x7fffffffu;
+  const uint rank = bits >> 31 ? 0x80000000u - magnitude : 0x80000000u + magnitude;
+  return magnitude > 0x7f800000u ? 1u : rank;
 }
 // --- body ---
 const uint row = threadgroup_position_in_grid.y;
