@@ -145,8 +145,10 @@ def _ops_of_file(file: Path) -> tuple[Op, ...]:
 
 def _run_file(file: Path) -> ModuleType:
     name = f"foundry_user_ops_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    if not file.is_file():
+        raise UsageError(f"no file {file}; {FILES_VARIABLE} and --op-file take paths of .py files")
     spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None or not file.is_file():
+    if spec is None or spec.loader is None:
         raise UsageError(f"cannot load ops from {file}: not a Python file; give the path of a .py")
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and `inspect` look a module up by its name.

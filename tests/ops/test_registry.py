@@ -126,7 +126,7 @@ def test_two_files_cannot_share_a_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, "not a Python file"),
+        (None, "no file .*take paths of .py files"),
         ("x = 1\n", "defines no Op at module level; see docs/add-an-op.md"),
         ("x = 1\ny = x / 0\n", "line 2: ZeroDivisionError"),
         ("import no_such_module_here\n", "line 1: ModuleNotFoundError"),
@@ -140,6 +140,13 @@ def test_a_file_that_does_not_load(tmp_path: Path, text: str | None, said: str) 
     with pytest.raises(UsageError, match=said) as caught:
         ops.load_file(file)
     assert str(file) in str(caught.value)
+
+
+def test_a_file_of_another_kind(tmp_path: Path) -> None:
+    file = tmp_path / "ops.toml"
+    file.write_text("")
+    with pytest.raises(UsageError, match="ops.toml: not a Python file"):
+        ops.load_file(file)
 
 
 def test_a_file_whose_op_breaks_a_rule(tmp_path: Path) -> None:
