@@ -38,16 +38,19 @@ namespace metal {
 
 template <typename T>
 MF_FN T atomic_load_explicit(const volatile atomic<T>* object, memory_order) {
+  MF_NOTE(mf_note_atomic(&object->mf_value, sizeof object->mf_value));
   T v;
   __atomic_load(&object->mf_value, &v, __ATOMIC_SEQ_CST);
   return v;
 }
 template <typename T>
 MF_FN void atomic_store_explicit(volatile atomic<T>* object, type_identity_t<T> v, memory_order) {
+  MF_NOTE(mf_note_atomic(&object->mf_value, sizeof object->mf_value));
   __atomic_store(&object->mf_value, &v, __ATOMIC_SEQ_CST);
 }
 template <typename T>
 MF_FN T atomic_exchange_explicit(volatile atomic<T>* object, type_identity_t<T> v, memory_order) {
+  MF_NOTE(mf_note_atomic(&object->mf_value, sizeof object->mf_value));
   T old;
   __atomic_exchange(&object->mf_value, &v, &old, __ATOMIC_SEQ_CST);
   return old;
@@ -56,6 +59,7 @@ template <typename T>
 MF_FN bool atomic_compare_exchange_weak_explicit(volatile atomic<T>* object, T* expected,
                                                  type_identity_t<T> desired, memory_order,
                                                  memory_order) {
+  MF_NOTE(mf_note_atomic(&object->mf_value, sizeof object->mf_value));
   return __atomic_compare_exchange(&object->mf_value, expected, &desired, false, __ATOMIC_SEQ_CST,
                                    __ATOMIC_SEQ_CST);
 }
@@ -65,6 +69,7 @@ MF_FN bool atomic_compare_exchange_weak_explicit(volatile atomic<T>* object, T* 
     requires accepts<T>                                                                       \
   MF_FN T atomic_fetch_##name##_explicit(volatile atomic<T>* object, type_identity_t<T> v,    \
                                          memory_order) {                                      \
+    MF_NOTE(mf_note_atomic(&object->mf_value, sizeof object->mf_value));                       \
     return __atomic_fetch_##name(&object->mf_value, v, __ATOMIC_SEQ_CST);                     \
   }
 MF_ATOMIC_FETCH(add, mf::atomic_adds)
@@ -83,6 +88,7 @@ MF_ATOMIC_FETCH(max, mf::atomic_counts)
       }                                                                                       \
       return old;                                                                             \
     } else {                                                                                  \
+      MF_NOTE(mf_note_atomic(&object->mf_value, sizeof object->mf_value));                     \
       return __atomic_fetch_##name(&object->mf_value, v, __ATOMIC_SEQ_CST);                   \
     }                                                                                         \
   }
@@ -93,9 +99,11 @@ MF_ATOMIC_LOGIC(xor, ^)
 
 // The 64-bit extremes, which return nothing.
 MF_FN void atomic_min_explicit(volatile atomic<ulong>* object, ulong v, memory_order) {
+  MF_NOTE(mf_note_atomic(&object->mf_value, sizeof object->mf_value));
   __atomic_fetch_min(&object->mf_value, v, __ATOMIC_SEQ_CST);
 }
 MF_FN void atomic_max_explicit(volatile atomic<ulong>* object, ulong v, memory_order) {
+  MF_NOTE(mf_note_atomic(&object->mf_value, sizeof object->mf_value));
   __atomic_fetch_max(&object->mf_value, v, __ATOMIC_SEQ_CST);
 }
 

@@ -74,12 +74,12 @@ namespace metal {
   }                                                                              \
   template <typename T, int N>                                                   \
     requires accepts<T>                                                          \
-  MF_FN constexpr vec<T, N> name(vec<T, N> a, type_identity_t<T> b) {            \
+  MF_FN constexpr vec<T, N> name(vec<T, N> a, mf::scalar_t<T> b) {            \
     return mf::impl(a, vec<T, N>(b));                                            \
   }                                                                              \
   template <typename T, int N>                                                   \
     requires accepts<T>                                                          \
-  MF_FN constexpr vec<T, N> name(type_identity_t<T> a, vec<T, N> b) {            \
+  MF_FN constexpr vec<T, N> name(mf::scalar_t<T> a, vec<T, N> b) {            \
     return mf::impl(vec<T, N>(a), b);                                            \
   }
 #define MF_MIXED2(name)                                                          \
@@ -128,7 +128,7 @@ MF_FN constexpr vec<T, N> clamp(vec<T, N> x, vec<T, N> lo, vec<T, N> hi) {
   return mf::lesser(mf::greater(x, lo), hi);
 }
 template <typename T, int N>
-MF_FN constexpr vec<T, N> clamp(vec<T, N> x, type_identity_t<T> lo, type_identity_t<T> hi) {
+MF_FN constexpr vec<T, N> clamp(vec<T, N> x, mf::scalar_t<T> lo, mf::scalar_t<T> hi) {
   return clamp(x, vec<T, N>(lo), vec<T, N>(hi));
 }
 
@@ -184,7 +184,7 @@ MF_FN constexpr vec<T, N> mix(vec<T, N> x, vec<T, N> y, vec<T, N> a) {
   return x + (y - x) * a;
 }
 template <typename T, int N>
-MF_FN constexpr vec<T, N> mix(vec<T, N> x, vec<T, N> y, type_identity_t<T> a) {
+MF_FN constexpr vec<T, N> mix(vec<T, N> x, vec<T, N> y, mf::scalar_t<T> a) {
   return x + (y - x) * vec<T, N>(a);
 }
 template <typename T, int N>
@@ -192,7 +192,7 @@ MF_FN constexpr vec<T, N> step(vec<T, N> edge, vec<T, N> x) {
   return mf::map<T>([](T e, T v) __attribute__((always_inline)) { return step(e, v); }, edge, x);
 }
 template <typename T, int N>
-MF_FN constexpr vec<T, N> step(type_identity_t<T> edge, vec<T, N> x) {
+MF_FN constexpr vec<T, N> step(mf::scalar_t<T> edge, vec<T, N> x) {
   return step(vec<T, N>(edge), x);
 }
 template <typename T, int N>
@@ -201,7 +201,7 @@ MF_FN constexpr vec<T, N> smoothstep(vec<T, N> e0, vec<T, N> e1, vec<T, N> x) {
   return t * t * (vec<T, N>(3) - vec<T, N>(2) * t);
 }
 template <typename T, int N>
-MF_FN constexpr vec<T, N> smoothstep(type_identity_t<T> e0, type_identity_t<T> e1, vec<T, N> x) {
+MF_FN constexpr vec<T, N> smoothstep(mf::scalar_t<T> e0, mf::scalar_t<T> e1, vec<T, N> x) {
   return smoothstep(vec<T, N>(e0), vec<T, N>(e1), x);
 }
 

@@ -3,6 +3,7 @@
 #pragma clang system_header
 
 #include "metal_scalar.h"
+#include "sanitizer/hooks.h"
 
 namespace metal {
 
@@ -38,14 +39,17 @@ enum memory_order : int {
   memory_order_seq_cst = 5,
 };
 
-MF_FN void threadgroup_barrier(mem_flags, thread_scope = thread_scope_threadgroup) {
+MF_FN void threadgroup_barrier(mem_flags flags, thread_scope = thread_scope_threadgroup) {
+  MF_NOTE(mf_note_barrier(flags.bits));
   mf::threadgroup_barrier();
 }
 MF_FN void simdgroup_barrier(mem_flags, thread_scope = thread_scope_simdgroup) {
   mf::simdgroup_barrier();
+  MF_NOTE(mf_note_simd_barrier());
 }
 MF_FN void atomic_thread_fence(mem_flags, memory_order = memory_order_seq_cst,
                                thread_scope = thread_scope_device) {
+  MF_NOTE(mf_note_fence());
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 

@@ -57,7 +57,7 @@ MF_FN constexpr vec<T, N> reflect(vec<T, N> incident, vec<T, N> n) {
 }
 // The refracted direction for a ratio of indices eta; zero past the critical angle.
 template <typename T, int N>
-MF_FN vec<T, N> refract(vec<T, N> incident, vec<T, N> n, type_identity_t<T> eta) {
+MF_FN vec<T, N> refract(vec<T, N> incident, vec<T, N> n, mf::scalar_t<T> eta) {
   float cosine = dot(n, incident), ratio = eta;
   float k = 1.0f - ratio * ratio * (1.0f - cosine * cosine);
   if (k < 0.0f) return vec<T, N>(T(0));

@@ -67,7 +67,7 @@ namespace metal {
         [](T a, T b) __attribute__((always_inline)) { return metal::name(a, b); }, x, y);     \
   }                                                                                           \
   template <mf::integer T, int N>                                                             \
-  MF_FN constexpr auto name(vec<T, N> x, type_identity_t<T> y) {                              \
+  MF_FN constexpr auto name(vec<T, N> x, mf::scalar_t<T> y) {                              \
     return metal::name(x, vec<T, N>(y));                                                      \
   }
 #define MF_INT3(name, body)                                                                   \

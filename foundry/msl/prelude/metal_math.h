@@ -33,14 +33,6 @@ template <typename A, typename B>
 struct common {
   using type = decltype(A() * B());
 };
-template <>
-struct common<half, bfloat> {
-  using type = float;
-};
-template <>
-struct common<bfloat, half> {
-  using type = float;
-};
 template <typename A, typename B>
 using common_t = typename common<A, B>::type;
 
@@ -76,12 +68,12 @@ namespace metal {
   }                                                                                        \
   template <typename T, int N>                                                             \
     requires mf::is_float_like<T>                                                          \
-  MF_FN constexpr vec<T, N> name(vec<T, N> x, type_identity_t<T> y) {                      \
+  MF_FN constexpr vec<T, N> name(vec<T, N> x, mf::scalar_t<T> y) {                      \
     return name(x, vec<T, N>(y));                                                          \
   }                                                                                        \
   template <typename T, int N>                                                             \
     requires mf::is_float_like<T>                                                          \
-  MF_FN constexpr vec<T, N> name(type_identity_t<T> x, vec<T, N> y) {                      \
+  MF_FN constexpr vec<T, N> name(mf::scalar_t<T> x, vec<T, N> y) {                      \
     return name(vec<T, N>(x), y);                                                          \
   }
 

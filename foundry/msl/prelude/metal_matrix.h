@@ -21,10 +21,10 @@ struct matrix {
   }
   template <typename... V>
     requires(sizeof...(V) == C && (__is_convertible(V, vec<T, R>) && ...) &&
-             !(__is_arithmetic(V) && ...))
+             !(mf::arithmetic<V> && ...))
   MF_FN constexpr matrix(V... v) : columns{v...} {}
   template <typename... S>
-    requires(sizeof...(S) == C * R && (__is_arithmetic(S) && ...))
+    requires(sizeof...(S) == C * R && (mf::arithmetic<S> && ...))
   MF_FN constexpr matrix(S... s) : matrix(T(0)) {
     const T all[] = {static_cast<T>(s)...};
     for (int c = 0; c < C; ++c) {

@@ -133,11 +133,11 @@ MF_FN constexpr vec<T, N> select(vec<T, N> a, vec<T, N> b, vec<bool, N> c) {
   return r;
 }
 template <typename T, int N>
-MF_FN constexpr vec<T, N> select(vec<T, N> a, type_identity_t<T> b, vec<bool, N> c) {
+MF_FN constexpr vec<T, N> select(vec<T, N> a, mf::scalar_t<T> b, vec<bool, N> c) {
   return select(a, vec<T, N>(b), c);
 }
 template <typename T, int N>
-MF_FN constexpr vec<T, N> select(type_identity_t<T> a, vec<T, N> b, vec<bool, N> c) {
+MF_FN constexpr vec<T, N> select(mf::scalar_t<T> a, vec<T, N> b, vec<bool, N> c) {
   return select(vec<T, N>(a), b, c);
 }
 template <typename T, int N>

@@ -2,7 +2,11 @@
 #pragma once
 #pragma clang system_header
 
+#if MF_SANITIZE
+#define MF_FN inline __attribute__((nodebug, always_inline))
+#else
 #define MF_FN inline __attribute__((always_inline))
+#endif
 #define METAL_FUNC inline __attribute__((always_inline))
 #define METAL_CONST_FUNC inline __attribute__((always_inline))
 #define METAL_INTERNAL inline __attribute__((always_inline))
@@ -11,8 +15,9 @@
 #define __METAL_VERSION__ 320
 #define __HAVE_BFLOAT__ 1
 
+#include "metal_bfloat.h"
+
 using half = _Float16;
-using bfloat = __bf16;
 using uchar = unsigned char;
 using ushort = unsigned short;
 using uint = unsigned int;

@@ -122,7 +122,7 @@ MF_FN T lane_value(T v, unsigned from) {
 }
 
 template <typename T>
-inline constexpr bool is_lane_value = __is_arithmetic(T) || is_vec<T>;
+inline constexpr bool is_lane_value = arithmetic<T> || is_vec<T>;
 template <typename T>
 concept lane_data = is_lane_value<T>;
 template <typename T>

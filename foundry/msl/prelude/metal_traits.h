@@ -43,8 +43,6 @@ struct type_identity {
 };
 template <typename T>
 using type_identity_t = typename type_identity<T>::type;
-template <typename...>
-using void_t = void;
 
 #define MF_TYPE_TRANSFORM(name, builtin)  \
   template <typename T>                   \
@@ -97,13 +95,14 @@ using add_cv_t = const volatile T;
   struct name : bool_constant<name##_v<T>> {};
 MF_UNARY_TRAIT(is_void, __is_void(T))
 MF_UNARY_TRAIT(is_integral, __is_integral(T))
-MF_UNARY_TRAIT(is_floating_point, __is_floating_point(T))
-MF_UNARY_TRAIT(is_arithmetic, __is_arithmetic(T))
-MF_UNARY_TRAIT(is_fundamental, __is_fundamental(T))
-MF_UNARY_TRAIT(is_compound, __is_compound(T))
-MF_UNARY_TRAIT(is_scalar, __is_scalar(T))
+#define MF_IS_BFLOAT __is_same(__remove_cv(T), bfloat)
+MF_UNARY_TRAIT(is_floating_point, __is_floating_point(T) || MF_IS_BFLOAT)
+MF_UNARY_TRAIT(is_arithmetic, __is_arithmetic(T) || MF_IS_BFLOAT)
+MF_UNARY_TRAIT(is_fundamental, __is_fundamental(T) || MF_IS_BFLOAT)
+MF_UNARY_TRAIT(is_compound, __is_compound(T) && !MF_IS_BFLOAT)
+MF_UNARY_TRAIT(is_scalar, __is_scalar(T) || MF_IS_BFLOAT)
 MF_UNARY_TRAIT(is_object, __is_object(T))
-MF_UNARY_TRAIT(is_signed, __is_signed(T))
+MF_UNARY_TRAIT(is_signed, __is_signed(T) || MF_IS_BFLOAT)
 MF_UNARY_TRAIT(is_unsigned, __is_unsigned(T))
 MF_UNARY_TRAIT(is_const, __is_const(T))
 MF_UNARY_TRAIT(is_volatile, __is_volatile(T))
@@ -115,8 +114,7 @@ MF_UNARY_TRAIT(is_array, __is_array(T))
 MF_UNARY_TRAIT(is_function, __is_function(T))
 MF_UNARY_TRAIT(is_enum, __is_enum(T))
 MF_UNARY_TRAIT(is_union, __is_union(T))
-MF_UNARY_TRAIT(is_class, __is_class(T))
-MF_UNARY_TRAIT(is_empty, __is_empty(T))
+MF_UNARY_TRAIT(is_class, __is_class(T) && !MF_IS_BFLOAT)
 MF_UNARY_TRAIT(is_final, __is_final(T))
 MF_UNARY_TRAIT(is_aggregate, __is_aggregate(T))
 MF_UNARY_TRAIT(is_trivial, __is_trivially_constructible(T) && __is_trivially_copyable(T))
@@ -129,6 +127,7 @@ MF_UNARY_TRAIT(is_copy_constructible, __is_constructible(T, const T&))
 MF_UNARY_TRAIT(is_move_constructible, __is_constructible(T, T&&))
 MF_UNARY_TRAIT(is_destructible, __is_destructible(T))
 #undef MF_UNARY_TRAIT
+#undef MF_IS_BFLOAT
 
 #define MF_BINARY_TRAIT(name, ...)                \
   template <typename T, typename U>               \

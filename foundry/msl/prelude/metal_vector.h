@@ -14,8 +14,8 @@ namespace mf {
 
 using metal::vec;
 
-// How one component is kept: bool as a byte, bfloat as its bits (the back end cannot do vectors
-// of bfloat on every target), all else as itself.
+// How one component is kept: bool as a byte, bfloat as its bits, all else as
+// itself.
 template <typename T>
 struct lane_of {
   using type = T;
@@ -39,7 +39,7 @@ template <typename T>
 inline constexpr bool is_float_like =
     __is_same(T, float) || __is_same(T, half) || __is_same(T, bfloat);
 template <typename T>
-concept arithmetic = __is_arithmetic(T);
+concept arithmetic = __is_arithmetic(T) || is_bfloat<T>;
 
 template <typename T>
 MF_FN constexpr T from_lane(lane_t<T> v) {
@@ -92,8 +92,7 @@ MF_FN constexpr ext<lane_t<T>, N> unwork(W v) {
   }
 }
 
-// Element conversion. half goes through float where the other side is not float: the back end
-// has no direct conversion between half and bfloat vectors.
+// Element conversion.
 template <typename T, typename U, int N>
 MF_FN constexpr ext<lane_t<T>, N> convert_lanes(ext<lane_t<U>, N> v) {
   if constexpr (__is_same(T, U)) {
@@ -113,11 +112,18 @@ MF_FN constexpr ext<lane_t<T>, N> convert_lanes(ext<lane_t<U>, N> v) {
 
 struct raw_t {};
 
+template <typename T>
+using component_t = metal::conditional_t<is_bfloat<T>, any_bfloat, T>;
+// A scalar argument beside a vector of T, which alone decides T.
+template <typename T>
+using scalar_t = metal::type_identity_t<component_t<T>>;
+
 }  // namespace mf
 
 namespace metal {
 
 #define MF_VEC_COMMON(N)                                                                    \
+  using mf_in = mf::component_t<T>;                                                          \
   using mf_lane = mf::lane_t<T>;                                                            \
   using mf_lanes = mf::ext<mf_lane, N>;                                                     \
   using mf_vec2 = vec<T, 2>;                                                                \
@@ -126,6 +132,9 @@ namespace metal {
   mf_lanes d;                                                                               \
   vec() = default;                                                                          \
   MF_FN constexpr vec(T s) : d(mf::to_lane<T>(s)) {}                                        \
+  template <mf::builtin_number S>                                                           \
+    requires mf::is_bfloat<T>                                                               \
+  MF_FN constexpr vec(S s) : d(mf::to_lane<T>(T(s))) {}                                     \
   MF_FN constexpr vec(mf::raw_t, mf_lanes lanes) : d(lanes) {}                              \
   template <typename U>                                                                     \
     requires(!__is_same(U, T))                                                              \
@@ -251,7 +260,7 @@ struct vec {
   static_assert(N > 0 && N <= 16, "a vector has at most 16 components");
   MF_VEC_COMMON(N)
   template <typename... S>
-    requires(sizeof...(S) == N && N > 1 && (__is_arithmetic(S) && ...))
+    requires(sizeof...(S) == N && N > 1 && (mf::arithmetic<S> && ...))
   MF_FN constexpr vec(S... s) : d{MF_L(static_cast<T>(s))...} {}
 };
 
@@ -259,29 +268,29 @@ template <typename T>
 struct vec<T, 2> {
   MF_VEC_COMMON(2)
   MF_SWIZZLES_2
-  MF_FN constexpr vec(T a, T b) : d{MF_L(a), MF_L(b)} {}
+  MF_FN constexpr vec(mf_in a, mf_in b) : d{MF_L(a), MF_L(b)} {}
 };
 
 template <typename T>
 struct vec<T, 3> {
   MF_VEC_COMMON(3)
   MF_SWIZZLES_3
-  MF_FN constexpr vec(T a, T b, T c) : d{MF_L(a), MF_L(b), MF_L(c)} {}
-  MF_FN constexpr vec(vec<T, 2> a, T b) : d{a.d[0], a.d[1], MF_L(b)} {}
-  MF_FN constexpr vec(T a, vec<T, 2> b) : d{MF_L(a), b.d[0], b.d[1]} {}
+  MF_FN constexpr vec(mf_in a, mf_in b, mf_in c) : d{MF_L(a), MF_L(b), MF_L(c)} {}
+  MF_FN constexpr vec(vec<T, 2> a, mf_in b) : d{a.d[0], a.d[1], MF_L(b)} {}
+  MF_FN constexpr vec(mf_in a, vec<T, 2> b) : d{MF_L(a), b.d[0], b.d[1]} {}
 };
 
 template <typename T>
 struct vec<T, 4> {
   MF_VEC_COMMON(4)
   MF_SWIZZLES_4
-  MF_FN constexpr vec(T a, T b, T c, T e) : d{MF_L(a), MF_L(b), MF_L(c), MF_L(e)} {}
-  MF_FN constexpr vec(vec<T, 2> a, T b, T c) : d{a.d[0], a.d[1], MF_L(b), MF_L(c)} {}
-  MF_FN constexpr vec(T a, vec<T, 2> b, T c) : d{MF_L(a), b.d[0], b.d[1], MF_L(c)} {}
-  MF_FN constexpr vec(T a, T b, vec<T, 2> c) : d{MF_L(a), MF_L(b), c.d[0], c.d[1]} {}
+  MF_FN constexpr vec(mf_in a, mf_in b, mf_in c, mf_in e) : d{MF_L(a), MF_L(b), MF_L(c), MF_L(e)} {}
+  MF_FN constexpr vec(vec<T, 2> a, mf_in b, mf_in c) : d{a.d[0], a.d[1], MF_L(b), MF_L(c)} {}
+  MF_FN constexpr vec(mf_in a, vec<T, 2> b, mf_in c) : d{MF_L(a), b.d[0], b.d[1], MF_L(c)} {}
+  MF_FN constexpr vec(mf_in a, mf_in b, vec<T, 2> c) : d{MF_L(a), MF_L(b), c.d[0], c.d[1]} {}
   MF_FN constexpr vec(vec<T, 2> a, vec<T, 2> b) : d{a.d[0], a.d[1], b.d[0], b.d[1]} {}
-  MF_FN constexpr vec(vec<T, 3> a, T b) : d{a.d[0], a.d[1], a.d[2], MF_L(b)} {}
-  MF_FN constexpr vec(T a, vec<T, 3> b) : d{MF_L(a), b.d[0], b.d[1], b.d[2]} {}
+  MF_FN constexpr vec(vec<T, 3> a, mf_in b) : d{a.d[0], a.d[1], a.d[2], MF_L(b)} {}
+  MF_FN constexpr vec(mf_in a, vec<T, 3> b) : d{MF_L(a), b.d[0], b.d[1], b.d[2]} {}
 };
 #undef MF_L
 

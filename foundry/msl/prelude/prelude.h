@@ -6,7 +6,7 @@
 //
 // The words device, thread, constant, ... become macros after this file: no header trips on them.
 //
-// Values are Metal's: half is _Float16, bfloat is __bf16, float3 takes 16 bytes, comparison of
+// Values are Metal's: half is _Float16, bfloat a class, float3 takes 16 bytes, comparison of
 // vectors gives bool vectors, a swizzle is a vector. docs/metal-support.md lists what is covered.
 #pragma once
 #pragma clang system_header
