@@ -14,6 +14,7 @@ from foundry.store.faults import unwritable
 
 DEFAULT_URL = "sqlite:///runs/foundry.db"
 VARIABLE = "FOUNDRY_DB"
+_PACKAGES = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary"}
 _EXAMPLE = "give a file or a URL such as sqlite:///runs/foundry.db or postgresql://host/name"
 
 
@@ -72,7 +73,7 @@ def locate(url: str | None = None) -> Location:
     except ImportError as error:
         raise EnvironmentUnusable(
             f"databases of the kind '{backend}' need the driver {driver} ({error}).",
-            f"Install it: pip install {driver.replace('2', '2-binary')}.",
+            f"Install it: pip install {_PACKAGES.get(driver, driver)}.",
         ) from error
     return Location(parsed, _file(parsed))
 

@@ -61,14 +61,19 @@ class Real(TypeDecorator[float]):
 
 
 class Words(TypeDecorator[str]):
-    """Text from outside (compilers, models): half a surrogate pair must not stop a save."""
+    """Text from outside (compilers, models): what no database takes is escaped, not refused.
+
+    That is half a surrogate pair, and the NUL character, which PostgreSQL refuses.
+    """
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Python to database."""
-        return None if value is None else value.encode("utf-8", "backslashreplace").decode()
+        if value is None:
+            return None
+        return value.replace("\0", r"\x00").encode("utf-8", "backslashreplace").decode()
 
 
 NAMES = {

@@ -222,7 +222,10 @@ class Store:
             return runs.load_runs(connection)
 
     def _claim(self, run_id: int) -> None:
-        """Hold a run against other processes until it is finished or this one ends."""
+        """Hold a run against other processes until it is finished or this one ends.
+
+        A lock beside the file, so for files only: machines that share a server share no lock.
+        """
         if self.location.path is None or run_id in self._claims:
             return
         claim = FileLock(self.location.path, f"run-{run_id}")

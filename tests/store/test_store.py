@@ -45,15 +45,15 @@ def test_a_failure_keeps_every_word(store: Store) -> None:
     (stored,) = store.evaluations()
     first, second = stored.evaluation.diagnostics
     assert first == ex.failed(k).diagnostics[0]
-    assert second.message == "second\nline é ∑ \\udcff \0"
+    assert second.message == "second\nline é ∑ \\udcff \\x00"
     assert second.hidden
 
 
 def test_a_text_that_is_no_kernel_is_kept_as_given(store: Store) -> None:
     evaluation = ex.failed(ex.kernel(), Status.INVALID)
-    store.save(ex.begin(store), None, "Sure! Here is\x00 your kernel", evaluation, ex.ORIGIN)
+    store.save(ex.begin(store), None, "Sure! Here is\n your\0 kernel", evaluation, ex.ORIGIN)
     (stored,) = store.evaluations()
-    assert stored.text == "Sure! Here is\x00 your kernel"
+    assert stored.text == "Sure! Here is\n your\\x00 kernel"
 
 
 def test_the_canonical_text_is_stored_whatever_was_given(store: Store) -> None:
