@@ -17,7 +17,8 @@ class Column:
     right: bool = False
     """Figures are aligned at the right."""
     elastic: bool = False
-    """Shortened, and marked with an ellipsis, when the table is wider than the terminal."""
+    """Shortened, with an ellipsis, when the table is wider than the terminal; the last ones are
+    left out where that is not enough."""
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> str:
@@ -32,19 +33,27 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int |
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
     if width is not None:
         widths = _fit(columns, widths, width)
+        elastic = [i for i, column in enumerate(columns) if column.elastic]
+        if elastic and _line_width(widths) > width:
+            kept = [i for i in range(len(columns)) if i != elastic[-1]]
+            fewer = [[row[i] for i in kept] for row in rows]
+            return table([columns[i] for i in kept], fewer, width)
     return "\n".join(_line(columns, row, widths) for row in cells)
 
 
 def _fit(columns: Sequence[Column], widths: list[int], width: int) -> list[int]:
     """Take from the widest elastic column, a character at a time, until the line fits."""
     fitted = list(widths)
-    excess = sum(fitted) + len(_GAP) * (len(fitted) - 1) - width
-    for _ in range(max(0, excess)):
+    for _ in range(max(0, _line_width(fitted) - width)):
         elastic = [i for i, c in enumerate(columns) if c.elastic and fitted[i] > _SHORTEST]
         if not elastic:
             break
         fitted[max(elastic, key=lambda i: fitted[i])] -= 1
     return fitted
+
+
+def _line_width(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
 def _line(columns: Sequence[Column], row: Sequence[str], widths: Sequence[int]) -> str:

@@ -23,7 +23,7 @@ _REFRESH_PER_S = 4
 
 
 class TerminalDisplay:
-    """Redraws itself in place while open; leaves its last state on the screen."""
+    """Redraws itself in place; stays on the screen only when it ends by an exception."""
 
     def __init__(self, title: str, stream: TextIO, clock: Callable[[], float]) -> None:
         self._title = title
@@ -51,17 +51,21 @@ class TerminalDisplay:
     def render(self) -> RenderableType:
         """The whole picture at this moment."""
         elapsed_s = self._clock() - self._start_s
-        parts: list[RenderableType] = [Text(self._title, style="bold", overflow="fold")]
+        parts: list[RenderableType] = []
         if self._progress.tasks:
             parts.append(_tasks(self._progress.tasks, self._console.width))
         parts.append(Text(totals(self._progress, elapsed_s), style="cyan", no_wrap=True))
-        parts += [
-            Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in self._events
-        ]
-        return Group(*parts)
+        return Group(*parts, *(self._event_text(line) for line in self._events))
+
+    def _event_text(self, line: str) -> Text:
+        text = Text(line, style="dim", no_wrap=True)
+        # Room for the `^C` that a terminal echoes: one wrapped line would upset the redrawing.
+        text.truncate(max(1, self._console.width - 4), overflow="ellipsis")
+        return text
 
     def __enter__(self) -> TerminalDisplay:
         self._start_s = self._clock()
+        self._console.print(Text(self._title, style="bold"))
         self._live.__enter__()
         return self
 
@@ -72,6 +76,7 @@ class TerminalDisplay:
         trace: TracebackType | None,
     ) -> None:
         self._events.clear()
+        self._live.transient = error is None
         self._live.__exit__(kind, error, trace)
 
 

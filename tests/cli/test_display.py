@@ -111,3 +111,13 @@ def test_tables_align_and_shorten_elastic_columns() -> None:
     assert table(columns, rows, None).splitlines()[1] == "a-long-name-of-a-kernel    1.0"
     narrow = table(columns, rows, 20).splitlines()
     assert narrow == ["name              us", "a-long-name-…    1.0", "b              100.0"]
+
+
+def test_a_table_too_narrow_for_all_leaves_out_the_last_elastic_column() -> None:
+    columns = [Column("a", elastic=True), Column("b"), Column("c", elastic=True)]
+    rows = [["x" * 30, "y" * 10, "z" * 30]]
+    for width in range(20, 80):
+        shown = table(columns, rows, width).splitlines()
+        assert max(map(len, shown)) <= width, width
+        assert ("c" in shown[0]) == (width >= 30), width
+    assert table(columns, rows, 5).splitlines()[1] == "y" * 10
