@@ -19,7 +19,6 @@ import hashlib
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from discover.budget import Budget
 from discover.calls import Calls, Errand
@@ -29,53 +28,19 @@ from discover.journal import Draft, Journal, Pending, Restored, attempt
 from discover.novelty import Novelty
 from discover.parsing import Malformed, extract
 from discover.proposers.base import Attempt, Context, Failure, FailureKind, Reply, Request
-from discover.puct import DEFAULT_EXPLORATION, select
-from discover.retry import RetryPolicy
+from discover.puct import select
 from discover.roster import Roster, Seat
+from discover.task import Outcome, Task
 from discover.tree import ROOT_PREFIX, Node, NodeState, Tree
 from discover.watch import Silent, State, Watch
-from foundry.engines.base import Device
 from foundry.judge.verdict import Diagnostic, Evaluation, Status
 from foundry.kernel import Kernel, parse, render
 from foundry.store.records import Origin
-from ops.spec import Op
 
 MAX_LOST_CALLS = 2
 """A request whose call was lost this often in kills is not sent again."""
 GRACE_S = 15.0
 """How long after its end a search waits for what is under way."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is searched, and how."""
-
-    op: Op
-    dtype: str
-    device: Device
-    seed: int = 0
-    exploration: float = DEFAULT_EXPLORATION
-    parallel: int = 2
-    """Expansions in flight at once."""
-    confirm: int = 3
-    """Finalists that are measured again at the end, within the budget."""
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    call_limit_s: float = 600.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a search ended."""
-
-    run_id: int
-    best: Attempt | None
-    start: Attempt | None
-    """The first root: what the search began with."""
-    state: State
-    reason: str
-    """Why it ended."""
-    broken: str | None = None
-    """A fault of every proposer that someone must mend before the search can go on."""
 
 
 class Search:

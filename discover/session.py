@@ -25,7 +25,8 @@ from discover.proposers.keys import is_local
 from discover.puct import DEFAULT_EXPLORATION
 from discover.retry import RetryPolicy
 from discover.roster import Roster, Seat
-from discover.search import Outcome, Search, Task
+from discover.search import Search
+from discover.task import Outcome, Task
 from discover.watch import Watch
 from foundry.errors import InvalidKernel, UsageError, unknown
 from foundry.judge.options import JudgeOptions, bench_workloads

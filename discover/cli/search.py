@@ -14,9 +14,9 @@ from foundry.cli.app import command_line
 from foundry.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
-    from discover.search import Outcome
     from discover.session import SearchRequest
     from discover.summary import Summary
+    from discover.task import Outcome
 
 DEFAULT_EVALUATIONS = 40
 

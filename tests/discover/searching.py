@@ -17,7 +17,8 @@ from discover.pricing import Price
 from discover.proposers.base import Context, Failure, FailureKind, Reply, Request
 from discover.retry import RetryPolicy
 from discover.roster import Roster, Seat
-from discover.search import Outcome, Search, Task
+from discover.search import Search
+from discover.task import Outcome, Task
 from foundry.judge.verdict import Diagnostic, Evaluation, Status
 from foundry.kernel import parse
 from foundry.store import Store
