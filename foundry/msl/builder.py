@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ class Builder:
     """Builds and loads kernels with one toolchain."""
 
     toolchain: Toolchain
+    _loaded_runtime: ctypes.CDLL | None = field(default=None, init=False)
     _loaded: OrderedDict[str, Library | Failure] = field(default_factory=OrderedDict, init=False)
 
     def build(self, text: Text) -> Library | Failure:
@@ -66,6 +68,15 @@ class Builder:
             self._loaded.popitem(last=False)
         return result
 
+    def translate(self, text: Text) -> Unit:
+        """The translation unit of a kernel."""
+        parsed = parse(text.captured, text.header, text.source)
+        return translate(parsed, self.toolchain.preprocess)
+
+    def load(self, path: Path) -> Library:
+        """The library of a compiled kernel."""
+        return Library(path, self._runtime())
+
     def _key(self, text: Text) -> str:
         parts = (self.toolchain.id, text.math_mode, str(len(text.header)), text.captured.source)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -73,16 +84,19 @@ class Builder:
     def _find(self, key: str) -> Library | Failure | None:
         compiled = self.toolchain.cache.find(f"{key}.so")
         if compiled is not None:
-            return self._load(compiled)
+            try:
+                return self.load(compiled)
+            except OSError:  # gone since, or cut short by a crash of the machine: build it again
+                return None
         log = self.toolchain.cache.find(f"{key}.log")
-        return Failure(log.read_text()) if log is not None else None
+        try:
+            return Failure(log.read_text()) if log is not None else None
+        except FileNotFoundError:
+            return None
 
     def _make(self, key: str, text: Text) -> Library | Failure:
         try:
-            unit = translate(
-                parse(text.captured, text.header, text.source), self.toolchain.preprocess
-            )
-            return self._compile(key, text, unit)
+            return self._compile(key, text, self.translate(text))
         except BuildFailed as failure:
             log = self._words(failure, text, {})
         except (SignatureError, Refused, BadDeclaration) as error:
@@ -94,7 +108,7 @@ class Builder:
             self.toolchain.compile(unit.text, text.math_mode, target)
 
         try:
-            return self._load(self.toolchain.cache.put(f"{key}.so", write))
+            return self.load(self.toolchain.cache.put(f"{key}.so", write))
         except BuildFailed as failure:
             log = self._words(failure, text, unit.parts)
         return self._failed(key, f"error: {unit.unsupported}" if unit.unsupported else log)
@@ -108,8 +122,10 @@ class Builder:
         self.toolchain.cache.put(f"{key}.log", lambda target: _write(target, log))
         return Failure(log)
 
-    def _load(self, path: Path) -> Library:
-        return Library(path, load_runtime(self.toolchain.runtime))
+    def _runtime(self) -> ctypes.CDLL:
+        if self._loaded_runtime is None:
+            self._loaded_runtime = load_runtime(self.toolchain.runtime())
+        return self._loaded_runtime
 
 
 def _write(target: Path, text: str) -> None:

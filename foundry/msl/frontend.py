@@ -54,12 +54,13 @@ class Unit:
     unsupported: str | None
 
 
-def translate(signature: Signature, preprocess: Preprocess) -> Unit:
+def translate(signature: Signature, preprocess: Preprocess, mode: str | None = None) -> Unit:
     """The translation unit of a parsed kernel.
 
     Args:
         signature: The kernel, split.
         preprocess: Expands macros in a text and keeps line markers, as `clang -E`.
+        mode: How it runs; None: as the kernel allows.
 
     Raises:
         Refused: for text that reaches outside the kernel.
@@ -73,7 +74,8 @@ def translate(signature: Signature, preprocess: Preprocess) -> Unit:
     body, second = threadgroup.rewrite(body, len(first), "source")
     storages = (*first, *second)
     places: list[Place] = []
-    mode = FIBRES if storages or _synchronises(header, body) else loop_mode(signature)
+    if mode is None:
+        mode = FIBRES if storages or _synchronises(header, body) else loop_mode(signature)
     if mode == FIBRES:
         (header, body), places = convergence.number({"header": header, "source": body})
     parts = {"header": header, "source": body}

@@ -75,21 +75,40 @@ def worker_threads() -> int:
 
 
 class Library:
-    """A compiled kernel in memory."""
+    """A compiled kernel in memory.
 
-    def __init__(self, path: Path, runtime: ctypes.CDLL) -> None:
+    Args:
+        path: The shared object.
+        runtime: The runtime it was linked against.
+        red_zone_bytes: Unused memory around threadgroup storages.
+    """
+
+    def __init__(self, path: Path, runtime: ctypes.CDLL, red_zone_bytes: int = 0) -> None:
         self.runtime = runtime
         self._handle = ctypes.CDLL(str(path))
         self.mode: int = ctypes.c_uint32.in_dll(self._handle, "mf_mode").value
         self.offsets = (ctypes.c_uint32 * _STORAGES)()
-        self.storage_bytes = self._lay_out() if self.mode == _FIBRES else 0
+        self.storages: dict[int, range] = {}
+        """Bytes of threadgroup memory by number of the declaration."""
+        if self.mode == _FIBRES:
+            self._lay_out(red_zone_bytes)
 
     def entry(self, name: str) -> int | None:
         """Address of an entry function."""
         return ctypes.cast(getattr(self._handle, name), ctypes.c_void_p).value
 
-    def _lay_out(self) -> int:
-        """Place the kernel's threadgroup storages one behind the other; returns their size."""
+    @property
+    def storage_bytes(self) -> int:
+        """Threadgroup memory the kernel asks for."""
+        return max((place.stop for place in self.storages.values()), default=0)
+
+    @property
+    def handle(self) -> ctypes.CDLL:
+        """The loaded shared object."""
+        return self._handle
+
+    def _lay_out(self, red_zone_bytes: int) -> None:
+        """Place the kernel's threadgroup storages one behind the other."""
         count = ctypes.c_uint32()
         table = self._handle.mf_storages
         table.restype = ctypes.POINTER(_StorageEntry)
@@ -100,10 +119,10 @@ class Library:
             sizes[entry.id] = max(size, entry.size), max(alignment, entry.alignment)
         end = 0
         for number, (size, alignment) in sorted(sizes.items()):
-            end = -(-end // alignment) * alignment
-            self.offsets[number] = end
-            end += size
-        return end
+            start = -(-(end + red_zone_bytes) // alignment) * alignment
+            self.offsets[number] = start
+            self.storages[number] = range(start, start + size)
+            end = start + size
 
 
 class Launcher:

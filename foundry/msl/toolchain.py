@@ -32,21 +32,21 @@ ADDRESS_SPACES = ("device", "constant", "thread", "threadgroup", "kernel")
 PRELUDE = Path(__file__).parent / "prelude"
 _INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 MATH_FLAGS = {
-    "safe": ("-ffp-contract=on",),
+    "safe": ("-ffp-contract=fast",),
     "relaxed": (
         "-ffp-contract=fast",
         "-fassociative-math",
         "-freciprocal-math",
         "-fno-signed-zeros",
-        "-fno-trapping-math",
     ),
     "fast": ("-ffast-math",),
 }
-_FLAGS = (
+FLAGS = (
     "-std=c++20",
     "-O3",
     "-march=native",
     "-fPIC",
+    "-fno-plt",
     "-fno-exceptions",
     "-fno-rtti",
     "-fno-math-errno",
@@ -54,6 +54,21 @@ _FLAGS = (
     "-fno-asynchronous-unwind-tables",
     "-fvisibility=hidden",
     "-fdeclspec",
+    # The language's rules: 1.0 is a float, char is signed, integers wrap, half rounds after every
+    # operation, a float out of an integer's range gives its nearest end, buffers may be cast.
+    "-Xclang",
+    "-cl-single-precision-constant",
+    "-fsigned-char",
+    "-fwrapv",
+    "-Xclang",
+    "-ffloat16-excess-precision=none",
+    "-Xclang",
+    "-fbfloat16-excess-precision=none",
+    "-fno-strict-float-cast-overflow",
+    "-fno-strict-aliasing",
+    # A vector may lie at any address: a load, not a fault.
+    "-fmax-type-align=1",
+    "-fno-trapping-math",
     # Code placement may copy a call into both arms of a branch; threads would then wait at
     # different return addresses of one barrier.
     "-mllvm",
@@ -65,7 +80,7 @@ _FLAGS = (
     "-nostdinc",
     "-Wno-everything",
 )
-_BOUNDS = (
+BOUNDS = (
     "-ferror-limit=12",
     "-ftemplate-depth=256",
     "-fconstexpr-depth=256",
@@ -107,10 +122,9 @@ class Toolchain:
     """The text every kernel starts with: the prelude."""
     runtime_unit: str
 
-    @functools.cached_property
     def runtime(self) -> Path:
-        """The runtime's shared object."""
-        return self._once(f"{self.id}-runtime.so", self._build_runtime)
+        """The runtime's shared object, built when it is not in the cache."""
+        return self.once(f"{self.id}-runtime.so", self._build_runtime)
 
     def compile(self, unit: str, math_mode: str, target: Path) -> None:
         """Compile a unit that starts after the prelude into the shared object `target`.
@@ -133,16 +147,16 @@ class Toolchain:
             BuildFailed: for what the preprocessor refuses.
         """
         words = "".join(f"#undef {word}\n" for word in ADDRESS_SPACES)
-        command = ["clang", "-x", "c++", *_FLAGS, "-E", "-"]
-        return self._run(command, f"{self.kernel_unit}\n{words}{text}")
+        command = ["clang", "-x", "c++", *FLAGS, "-E", "-"]
+        return self.run(command, f"{self.kernel_unit}\n{words}{text}")
 
     def _compile(self, unit: str, math_mode: str, target: Path) -> None:
         prelude = self._prelude(math_mode)
-        flags = [*_FLAGS, *MATH_FLAGS[math_mode], *_BOUNDS, "-Werror=global-constructors"]
+        flags = [*FLAGS, *MATH_FLAGS[math_mode], *BOUNDS, "-Werror=global-constructors"]
         made = target.with_suffix(".o")
         command = ["clang", "-x", "c++", *flags, "-include-pch", str(prelude), "-c", "-"]
-        self._run([*command, "-o", str(made)], unit)
-        self._link(made, target, [str(self.runtime)])
+        self.run([*command, "-o", str(made)], unit)
+        self.link(made, target, [str(self.runtime())])
 
     def _check(self, math_mode: str, target: Path) -> None:
         """An empty kernel must build; if it does not, no kernel is to blame."""
@@ -154,35 +168,46 @@ class Toolchain:
                 "Reinstall it with: pip install --force-reinstall ziglang",
             ) from failure
 
-    @functools.cache  # noqa: B019 - toolchains live as long as the process
     def _prelude(self, math_mode: str) -> Path:
-        flags = [*_FLAGS, *MATH_FLAGS[math_mode], "-Xclang", "-fno-pch-timestamp"]
+        flags = [
+            *FLAGS, *MATH_FLAGS[math_mode], "-Xclang", "-fno-pch-timestamp",
+            "-Xclang", "-fpch-instantiate-templates",
+        ]  # fmt: skip
 
         def build(target: Path) -> None:
             command = ["clang", "-x", "c++-header", *flags, "-", "-o", str(target)]
-            self._run(command, self.kernel_unit)
+            self.run(command, self.kernel_unit)
 
-        return self._once(f"{self.id}-{math_mode}.pch", build)
+        return self.once(f"{self.id}-{math_mode}.pch", build)
 
     def _build_runtime(self, target: Path) -> None:
         made = target.with_suffix(".o")
-        flags = [*_FLAGS, "-fgnu-inline-asm"]
-        self._run(["clang", "-x", "c++", *flags, "-c", "-", "-o", str(made)], self.runtime_unit)
-        self._link(made, target, ["--soname", "metal-foundry-runtime.so"], undefined=True)
+        flags = [*FLAGS, "-fgnu-inline-asm"]
+        self.run(["clang", "-x", "c++", *flags, "-c", "-", "-o", str(made)], self.runtime_unit)
+        self.link(
+            made, target, ["-Bsymbolic", "--soname", "metal-foundry-runtime.so"], undefined=True
+        )
 
-    def _link(
+    def link(
         self, made: Path, target: Path, arguments: Sequence[str], undefined: bool = False
     ) -> None:
+        """Link an object, which is removed, into the shared object `target`."""
         if sys.platform == "darwin":
             allowed = ["-Wl,-undefined,dynamic_lookup"] if undefined else []
             libraries = [a for a in arguments if a.endswith(".so") and "/" in a]
-            self._run(["c++", "-shared", str(made), *libraries, *allowed, "-o", str(target)])
+            self.run(["c++", "-shared", str(made), *libraries, *allowed, "-o", str(target)])
         else:
             check = [] if undefined else ["--no-undefined"]
-            self._run(["ld.lld", "-shared", *check, str(made), *arguments, "-o", str(target)])
+            self.run(["ld.lld", "-shared", *check, str(made), *arguments, "-o", str(target)])
         made.unlink()
 
-    def _run(self, arguments: Sequence[str], text: str | None = None) -> str:
+    def run(self, arguments: Sequence[str], text: str | None = None) -> str:
+        """Run the compiler under its limits on text from standard input; what it prints.
+
+        Raises:
+            BuildFailed: when it refuses its input, crashes or needs too long.
+            EnvironmentUnusable: when it cannot be started.
+        """
         command = ["/bin/sh", "-c", _LIMITED, "sh", str(self.zig), *arguments]
         try:
             done = subprocess.run(
@@ -208,7 +233,7 @@ class Toolchain:
             raise BuildFailed(done.stderr or f"error: the compiler ended with {done.returncode}")
         return done.stdout
 
-    def _once(self, name: str, build: Callable[[Path], None]) -> Path:
+    def once(self, name: str, build: Callable[[Path], None]) -> Path:
         """Build a file that all processes share, in one of them."""
         found = self.cache.find(name)
         if found is not None:
@@ -253,7 +278,7 @@ def find_toolchain(cache: Path) -> Toolchain:
             "Install it with: pip install ziglang",
         )
     version = importlib.metadata.version("ziglang")
-    digest = hashlib.sha256(repr((version, processor(), _FLAGS, MATH_FLAGS, _BOUNDS)).encode())
+    digest = hashlib.sha256(repr((version, processor(), FLAGS, MATH_FLAGS, BOUNDS)).encode())
     kernel_unit = one_text(PRELUDE / "runtime" / "kernel_unit.h")
     runtime_unit = one_text(PRELUDE / "runtime" / "runtime.cpp")
     digest.update(f"{kernel_unit}\0{runtime_unit}".encode())

@@ -28,7 +28,7 @@ namespace mf {
 
 // Lays out a stack so that mf_switch into it calls entry(argument).
 inline void* prepare_stack(void* top, void (*entry)(void*), void* argument, void (*start)()) {
-  __UINTPTR_TYPE__ aligned = reinterpret_cast<__UINTPTR_TYPE__>(top) & ~static_cast<__UINTPTR_TYPE__>(15);
+  const uptr aligned = reinterpret_cast<uptr>(top) & ~uptr(15);
   void** frame = reinterpret_cast<void**>(aligned - 160);
   for (int i = 0; i < 20; ++i) frame[i] = nullptr;
   frame[0] = reinterpret_cast<void*>(entry);   // x19

@@ -12,13 +12,22 @@
 #define MF_STORAGE_STOP __asm("__stop_mf_storage")
 #endif
 
+#if MF_SANITIZE
+// Inlined code without places of its own takes the place of the call: the user's line. The other
+// names keep a sanitised kernel from binding to a plain runtime in the same process.
+#define MF_INLINE inline __attribute__((nodebug, always_inline))
+#define mf_simd_wait mf_sanitized_simd_wait
+#define mf_threadgroup_wait mf_sanitized_threadgroup_wait
+#else
 #define MF_INLINE inline __attribute__((always_inline))
+#endif
 // Keeps the optimiser from merging, sinking or duplicating a call that lanes meet at.
 #define MF_CONVERGENT __attribute__((convergent, nothrow))
 
 namespace mf {
 
 using u8 = unsigned char;
+using u16 = unsigned short;
 using u32 = unsigned int;
 using u64 = unsigned long long;
 using uptr = __UINTPTR_TYPE__;
@@ -34,18 +43,18 @@ constexpr u32 path_words = 32;  // deeper places wrap around: their order is the
 // therefore shifted by a colour taken from the address.
 constexpr u32 region_shift = 17;
 constexpr uptr region_size = uptr(1) << region_shift;
-constexpr uptr top_page = 4096, colour_base = 1024, colours = 8, colour_step = 384;
+constexpr uptr top_page = 4096, colour_base = 1024, colours = 8, colour_step = 320;
 
 struct Worker;
 struct SimdGroup;
 
-struct Fibre {
+// The first cache line is all that a switch between fibres touches besides the stack below it.
+struct alignas(64) Fibre {
   void* stack_pointer;  // saved while the fibre is not running
   SimdGroup* group;
   Worker* worker;
-  u32 lane;
-  u32 index;         // in its threadgroup
   const void* site;  // the address that the latest collective returns to
+  u16 lane, index;   // in its SIMD-group, in its threadgroup
   // Where the thread is, as numbers that sort in program order: for every loop around it the
   // loop's place and turn, for every call the call's place, last the place of a collective. The
   // front end puts in the code that keeps it (convergence.py).
@@ -85,9 +94,17 @@ MF_INLINE Fibre& fibre_of(uptr address) {
 
 MF_INLINE Fibre& self() { return fibre_of(reinterpret_cast<uptr>(__builtin_stack_address())); }
 
+// A fibre that waits leaves with nothing to keep but its stack pointer: its code has saved what it
+// still needs, which is less than the C convention asks.
+#if defined(__x86_64__)
+#define MF_SWITCHING __attribute__((preserve_none))
+#else
+#define MF_SWITCHING
+#endif
+
 extern "C" {
-MF_CONVERGENT void mf_simd_wait(Fibre*);
-MF_CONVERGENT void mf_threadgroup_wait(Fibre*);
+MF_CONVERGENT MF_SWITCHING void mf_simd_wait(Fibre*);
+MF_CONVERGENT MF_SWITCHING void mf_threadgroup_wait(Fibre*);
 }
 
 MF_INLINE unsigned lane() { return self().lane; }
@@ -228,7 +245,7 @@ struct StorageEntry {
 template <u32 id, typename S>
 struct StorageInfo {
   static_assert(id < max_storages, "too many threadgroup declarations");
-  __attribute__((section(MF_STORAGE_SECTION), used)) static inline const StorageEntry entry = {
+  __attribute__((section(MF_STORAGE_SECTION), used, retain)) static inline const StorageEntry entry = {
       id, sizeof(S), alignof(S), 0};
 };
 

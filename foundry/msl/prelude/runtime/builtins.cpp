@@ -8,8 +8,6 @@
 namespace mf {
 namespace {
 
-using u16 = unsigned short;
-
 // Round to nearest even of a double to a format with this many exponent and fraction bits.
 u16 narrow(double value, int exponent_bits, int fraction_bits) {
   const u64 bits = __builtin_bit_cast(u64, value);

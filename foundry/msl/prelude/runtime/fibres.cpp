@@ -1,4 +1,5 @@
 #include "fibres.h"
+#include "../sanitizer/state.h"
 
 namespace mf {
 namespace {
@@ -13,10 +14,6 @@ int compare_places(const Fibre& a, const Fibre& b) {
   for (u32 i = 0; i <= a.depth && i <= b.depth; ++i)
     if (a.path[i] != b.path[i]) return a.path[i] < b.path[i] ? -1 : 1;
   return int(a.depth) - int(b.depth);
-}
-
-void resume(Fibre& from, Fibre& to) {
-  if (&from != &to) mf_switch(&from.stack_pointer, to.stack_pointer);
 }
 
 // The lane after this one that can run, in turn.
@@ -44,6 +41,7 @@ void resolve(SimdGroup& group) {
     lanes = lanes_at_earliest_place(group);
     group.gather = 1;
   }
+  MF_SANITIZER(resolve_lanes(group, lanes));
   group.waiting &= ~lanes;
   if (!group.waiting)
     group.mixed = 0;
@@ -79,10 +77,17 @@ u32 waiting_elsewhere(const Worker& worker) {
 void open_barrier(Fibre& from) {
   Worker& worker = *from.worker;
   if (worker.launch->strict) {
-    if (worker.live != worker.threads) fail(from, 1, worker.live);
+    if (worker.live != worker.threads) {
+      MF_SANITIZER(miss_barrier(from, nullptr));
+      fail(from, 1, worker.live);
+    }
     u32 elsewhere = waiting_elsewhere(worker);
-    if (elsewhere) fail(from, 2, worker.threads - elsewhere);
+    if (elsewhere) {
+      MF_SANITIZER(miss_barrier(from, from.site));
+      fail(from, 2, worker.threads - elsewhere);
+    }
   }
+  MF_SANITIZER(pass_barrier());
   worker.blocked = 0;
   for (u32 g = 0; g < worker.groups; ++g) {
     SimdGroup& group = worker.simd[g];
@@ -92,23 +97,46 @@ void open_barrier(Fibre& from) {
   }
 }
 
-// Runs whoever can run now that this fibre waits or has returned; comes back when it can go on.
-void advance(Fibre& from) {
-  SimdGroup& group = *from.group;
-  if (!group.runnable && group.waiting) resolve(group);
-  if (group.runnable) {
-    if (group.runnable >> from.lane & 1) return;
-    return resume(from, next_lane(group, from.lane));
-  }
+// The first lane to run of the next SIMD-group that can, in turn; this one comes last.
+Fibre& next_group(Fibre& from) {
+  Worker& worker = *from.worker;
+  u32 g = u32(from.group - worker.simd);
+  do g = g + 1 == worker.groups ? 0 : g + 1;
+  while (!worker.simd[g].runnable);
+  SimdGroup& group = worker.simd[g];
+  return next_lane(group, &group == from.group ? from.lane : simd_width - 1);
+}
+
+// The next fibre when a SIMD-group can do no more: of another SIMD-group, or, when all of them wait
+// at a barrier, of any. Null when the threadgroup is done.
+__attribute__((noinline)) Fibre* next_fibre(Fibre& from) {
   Worker& worker = *from.worker;
   if (++worker.blocked == worker.groups) {
-    if (!worker.live) return mf_switch(&from.stack_pointer, worker.scheduler);
+    if (!worker.live) return nullptr;
     open_barrier(from);
+    if (from.group->runnable >> from.lane & 1) return &from;
   }
-  if (group.runnable >> from.lane & 1) return;
-  u32 g = u32(&group - worker.simd);
-  while (!worker.simd[g].runnable) g = g + 1 == worker.groups ? 0 : g + 1;
-  resume(from, next_lane(worker.simd[g], g == u32(&group - worker.simd) ? from.lane : 31));
+  return &next_group(from);
+}
+
+// Runs whoever can run now that this fibre waits or has returned; comes back when it can go on.
+// After a collective a SIMD-group goes on at once, while its stacks are in cache; where launches
+// are to be as on a GPU, even for kernels that miss a barrier, all SIMD-groups advance together.
+MF_INLINE MF_SWITCHING void advance(Fibre& from) {
+  SimdGroup& group = *from.group;
+  Fibre* to = &from;
+  if (!group.runnable && group.waiting) {
+    resolve(group);
+    if (from.worker->together) to = &next_group(from);
+  }
+  if (to == &from) {
+    if (!group.runnable)
+      to = next_fibre(from);
+    else if (!(group.runnable >> from.lane & 1))
+      to = &next_lane(group, from.lane);
+  }
+  if (to == &from) return;
+  mf_switch(&from.stack_pointer, to ? to->stack_pointer : from.worker->scheduler);
 }
 
 void run_fibre(void* argument) {
@@ -142,8 +170,8 @@ void make_fibre(Worker& worker, u32 index) {
   u8* base = reinterpret_cast<u8*>(reinterpret_cast<uptr>(&fibre) & ~(region_size - 1));
   if (!fibre.worker) mprotect(base, guard_bytes, protect_none);
   fibre.worker = &worker;
-  fibre.index = index;
-  fibre.lane = index % simd_width;
+  fibre.index = u16(index);
+  fibre.lane = u16(index % simd_width);
   fibre.group = &worker.simd[index / simd_width];
   fibre.group->fibre[fibre.lane] = &fibre;
   fibre.stack_pointer = prepare_stack(&fibre, run_fibre, &fibre, mf_start);
@@ -172,8 +200,13 @@ void start_group(SimdGroup& group, u32 lanes) {
 
 bool Worker::prepare(const Launch& todo) {
   if (!make_regions(*this)) return false;
+#if MF_SANITIZE
+  head.threadgroup_memory = sanitizer::state.threadgroup_memory;
+#else
   if (!head.threadgroup_memory) head.threadgroup_memory = map_memory(threadgroup_bytes);
+#endif
   launch = &todo;
+  together = !todo.strict;
   head.storage_offset = todo.storage_offset;
   failure.kind = 0;
   return head.threadgroup_memory != nullptr;
@@ -193,6 +226,7 @@ bool Worker::run_threadgroup(u64 index) {
   for (u32 g = 0; g < groups; ++g) start_group(simd[g], lesser(threads - g * simd_width, simd_width));
   live = threads;
   blocked = 0;
+  MF_SANITIZER(start_threadgroup(index));
   mf_switch(&scheduler, fibre[0]->stack_pointer);
   if (!failure.kind) return true;
   ready = 0;  // the stacks are of no use any more
@@ -203,7 +237,7 @@ bool Worker::run_threadgroup(u64 index) {
 
 extern "C" {
 
-MF_EXPORT void mf_simd_wait(mf::Fibre* fibre) {
+MF_EXPORT MF_SWITCHING void mf_simd_wait(mf::Fibre* fibre) {
   mf::SimdGroup& group = *fibre->group;
   fibre->site = __builtin_return_address(0);
   if (!group.waiting)
@@ -216,7 +250,7 @@ MF_EXPORT void mf_simd_wait(mf::Fibre* fibre) {
   mf::advance(*fibre);
 }
 
-MF_EXPORT void mf_threadgroup_wait(mf::Fibre* fibre) {
+MF_EXPORT MF_SWITCHING void mf_threadgroup_wait(mf::Fibre* fibre) {
   mf::SimdGroup& group = *fibre->group;
   fibre->site = __builtin_return_address(0);
   const mf::u32 bit = 1u << fibre->lane;

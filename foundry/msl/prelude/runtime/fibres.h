@@ -5,7 +5,7 @@
 // 2. When no lane of a SIMD-group can run, the lanes that wait at a SIMD-group collective are
 //    resolved: all of them if they wait at one place, otherwise those at the lowest address, the
 //    earliest place in the program; the rest wait on, so that diverged lanes meet again.
-// 3. When a SIMD-group can do no more, the next one runs; when none can, all are at a barrier (or
+// 3. When a SIMD-group can do no more (or, if asked, at every collective), the next one runs; when none can, all are at a barrier (or
 //    have returned), and the barrier opens.
 // 4. Fibres outlive their threadgroup: returning from the kernel parks them for the next one.
 #pragma once
@@ -25,7 +25,7 @@
 
 
 extern "C" {
-void mf_switch(void** save, void* load);
+MF_SWITCHING void mf_switch(void** save, void* load);
 void mf_start();
 }
 
@@ -45,6 +45,7 @@ struct Worker {
   u32 placed[3];      // threadgroup size for which `local` of the fibres is right
   u32 threads, groups, live;
   u32 blocked;        // SIMD-groups with no lane to run
+  u32 together;       // SIMD-groups take turns at every collective
   u32 local[max_threads][3];
   Fibre* fibre[max_threads];
   SimdGroup simd[max_groups];

@@ -1,0 +1,17 @@
+// Calls that the prelude makes in a sanitised build, beside the ones that clang puts in.
+#pragma once
+
+#if MF_SANITIZE
+
+extern "C" {
+void mf_note_barrier(unsigned flags);
+void mf_note_simd_barrier();
+void mf_note_fence();
+void mf_note_atomic(const volatile void* address, unsigned bytes);
+void mf_note_tolerant(unsigned yes);
+}
+#define MF_NOTE(call) call
+
+#else
+#define MF_NOTE(call) ((void)0)
+#endif

@@ -1,0 +1,129 @@
+// Faults and time-outs inside a kernel become findings, and the launch ends.
+namespace mf::sanitizer {
+namespace {
+
+constexpr u32 stack_bytes = 1 << 16;
+
+#if defined(__APPLE__)
+constexpr int signal_bus = 10, signal_fault = 11, signal_time = 26;
+constexpr int on_stack = 0x1, with_info = 0x40, no_defer = 0x10;
+struct Action {
+  void (*handler)(int, void*, void*);
+  u32 mask;
+  int flags;
+};
+struct AlternateStack {
+  void* pointer;
+  unsigned long size;
+  int flags;
+};
+constexpr uptr address_at = 24;
+#else
+constexpr int signal_bus = 7, signal_fault = 11, signal_time = 26;
+constexpr int on_stack = 0x08000000, with_info = 0x4, no_defer = 0x40000000;
+struct Action {
+  void (*handler)(int, void*, void*);
+  u8 mask[128];
+  int flags;
+  void (*restorer)();
+};
+struct AlternateStack {
+  void* pointer;
+  int flags;
+  unsigned long size;
+};
+constexpr uptr address_at = 16;
+#endif
+
+struct Context {
+  uptr pc, sp;
+};
+
+Context context_of(void* raw) {
+  auto word = [](void* base, uptr offset) {
+    return *reinterpret_cast<uptr*>(static_cast<u8*>(base) + offset);
+  };
+#if defined(__APPLE__) && defined(__aarch64__)
+  void* machine = reinterpret_cast<void*>(word(raw, 48));
+  return {word(machine, 272), word(machine, 264)};
+#elif defined(__APPLE__)
+  void* machine = reinterpret_cast<void*>(word(raw, 48));
+  return {word(machine, 144), word(machine, 72)};
+#elif defined(__aarch64__)
+  return {word(raw, 440), word(raw, 432)};
+#else
+  return {word(raw, 168), word(raw, 160)};
+#endif
+}
+
+Action former[3];
+AlternateStack former_stack;
+u8 handler_stack[stack_bytes];
+
+}  // namespace
+}  // namespace mf::sanitizer
+
+extern "C" {
+int sigaction(int, const void*, void*);
+int sigaltstack(const void*, void*);
+}
+
+namespace mf::sanitizer {
+namespace {
+
+void handle(int number, void* information, void* raw) {
+  if (!state.active) {  // not ours: let it have its usual effect
+    for (u32 i = 0; i < 3; ++i)
+      sigaction(i == 0 ? signal_fault : i == 1 ? signal_bus : signal_time, &former[i], nullptr);
+    return;
+  }
+  const Context at = context_of(raw);
+  Fibre& fibre = fibre_of(at.sp);
+  const uptr fault = *reinterpret_cast<uptr*>(static_cast<u8*>(information) + address_at);
+  Kind kind = runaway;
+  if (number != signal_time)
+    kind = (fault & ~(region_size - 1)) == (at.sp & ~(region_size - 1)) ? stack_overflow : wild_access;
+  Finding finding = describe(kind, fibre, at.pc + 1);
+  finding.detail = (long long)fault;
+  keep(finding);
+  leave(fibre);
+}
+
+void install(int number, Action& before) {
+  Action action = {};
+  action.handler = handle;
+  action.flags = on_stack | with_info | no_defer;
+  sigaction(number, &action, &before);
+}
+
+}  // namespace
+}  // namespace mf::sanitizer
+
+extern "C" {
+
+// Around a launch, on the thread that launches.
+MF_EXPORT void mf_sanitizer_begin() {
+  using namespace mf::sanitizer;
+  AlternateStack stack = {};
+  stack.pointer = handler_stack;
+  stack.size = stack_bytes;
+  sigaltstack(&stack, &former_stack);
+  install(signal_fault, former[0]);
+  install(signal_bus, former[1]);
+  install(signal_time, former[2]);
+  state.pending.bytes = 0;
+  state.skip = 0;
+  state.active = 1;
+}
+
+MF_EXPORT void mf_sanitizer_end() {
+  using namespace mf::sanitizer;
+  if (state.active) settle();
+  state.active = 0;
+  sigaction(signal_fault, &former[0], nullptr);
+  sigaction(signal_bus, &former[1], nullptr);
+  sigaction(signal_time, &former[2], nullptr);
+  sigaltstack(&former_stack, nullptr);
+}
+
+}

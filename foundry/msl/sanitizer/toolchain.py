@@ -1,0 +1,148 @@
+"""Sanitised builds: the same units, with a check before every access and a line for every address.
+
+1. The kernel is compiled to assembly with clang's coverage hooks and bounds checks.
+2. `lines.annotate` makes the library tell where its instructions came from.
+3. It is linked against the sanitizer's runtime, which answers the hooks.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundry.msl.builder import Builder, Failure, Text
+from foundry.msl.cache import BuildCache, default_directory
+from foundry.msl.entry import FIBRES
+from foundry.msl.frontend import Unit, translate
+from foundry.msl.runtime import Library, load_runtime
+from foundry.msl.sanitizer.lines import annotate
+from foundry.msl.signature import parse
+from foundry.msl.toolchain import (
+    BOUNDS,
+    FLAGS,
+    MATH_FLAGS,
+    PRELUDE,
+    BuildFailed,
+    Toolchain,
+    find_toolchain,
+    one_text,
+)
+
+RED_ZONE_BYTES = 1024
+"""Unused memory between threadgroup storages, so that running out of one is seen."""
+
+_SANITIZE = ("-DMF_SANITIZE=1",)
+_CHECKS = (
+    "-O1",
+    "-gline-tables-only",
+    "-fno-omit-frame-pointer",
+    "-fsanitize=array-bounds,alignment",
+    "-Xclang",
+    "-fsanitize-coverage-type=1",
+    "-Xclang",
+    "-fsanitize-coverage-trace-loads",
+    "-Xclang",
+    "-fsanitize-coverage-trace-stores",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class SanitizerToolchain:
+    """A `Toolchain` that builds with checks; shares its compiler and its cache."""
+
+    plain: Toolchain
+    id: str
+    runtime_unit: str
+
+    @property
+    def cache(self) -> BuildCache:
+        """The cache of the plain toolchain."""
+        return self.plain.cache
+
+    @functools.cached_property
+    def runtime(self) -> Path:
+        """The sanitizer's runtime, a shared object."""
+
+        def build(target: Path) -> None:
+            made = target.with_suffix(".o")
+            flags = [*FLAGS, *_SANITIZE, "-fgnu-inline-asm"]
+            command = ["clang", "-x", "c++", *flags, "-c", "-", "-o", str(made)]
+            self.plain.run(command, self.runtime_unit)
+            self.plain.link(
+                made, target, ["--soname", "metal-foundry-sanitizer.so"], undefined=True
+            )
+
+        return self.plain.once(f"{self.id}-sanitizer.so", build)
+
+    def preprocess(self, text: str) -> str:
+        """As the plain toolchain."""
+        return self.plain.preprocess(text)
+
+    def compile(self, unit: str, math_mode: str, target: Path) -> None:
+        """Compile a unit with checks into the shared object `target`.
+
+        Raises:
+            BuildFailed: when the unit does not compile or link.
+            EnvironmentUnusable: when the compiler does not work here.
+        """
+        flags = [*FLAGS, *_SANITIZE, *_CHECKS, *MATH_FLAGS[math_mode], *BOUNDS]
+        prelude = self._prelude(math_mode)
+        assembly, made = target.with_suffix(".s"), target.with_suffix(".o")
+        command = ["clang", "-x", "c++", *flags, "-Werror=global-constructors"]
+        try:
+            self.plain.run(
+                [*command, "-include-pch", str(prelude), "-S", "-", "-o", str(assembly)], unit
+            )
+        except BuildFailed:
+            # The plain build tells a kernel's fault from a broken compiler.
+            self.plain.compile(unit, math_mode, target)
+            raise
+        assembly.write_text(annotate(assembly.read_text(), underscore=sys.platform == "darwin"))
+        self.plain.run(["clang", "-c", str(assembly), "-o", str(made)])
+        assembly.unlink()
+        self.plain.link(made, target, [str(self.runtime)])
+
+    def _prelude(self, math_mode: str) -> Path:
+        flags = [*FLAGS, *_SANITIZE, *_CHECKS, *MATH_FLAGS[math_mode]]
+
+        def build(target: Path) -> None:
+            command = ["clang", "-x", "c++-header", *flags, "-Xclang", "-fno-pch-timestamp"]
+            self.plain.run([*command, "-", "-o", str(target)], self.plain.kernel_unit)
+
+        return self.plain.once(f"{self.id}-{math_mode}.pch", build)
+
+
+@dataclass
+class SanitizedBuilder(Builder):
+    """Builds kernels with checks; every thread is a fibre, so that an access has its thread."""
+
+    toolchain: SanitizerToolchain  # type: ignore[assignment]
+
+    def translate(self, text: Text) -> Unit:
+        """The unit of a kernel, run one fibre per thread."""
+        parsed = parse(text.captured, text.header, text.source)
+        return translate(parsed, self.toolchain.preprocess, mode=FIBRES)
+
+    def load(self, path: Path) -> Library:
+        """The kernel's library, its threadgroup storages set apart."""
+        return Library(path, load_runtime(self.toolchain.runtime), red_zone_bytes=RED_ZONE_BYTES)
+
+
+@functools.cache
+def sanitized_builder() -> SanitizedBuilder:
+    """A builder with checks in this installation's cache.
+
+    Raises:
+        EnvironmentUnusable: as `find_toolchain`.
+    """
+    plain = find_toolchain(default_directory())
+    unit = one_text(PRELUDE / "sanitizer" / "runtime.cpp")
+    parts = (plain.id, unit, repr((_SANITIZE, _CHECKS)), Path(__file__).read_text())
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return SanitizedBuilder(SanitizerToolchain(plain, digest, unit))
+
+
+__all__ = ["Failure", "SanitizedBuilder", "sanitized_builder"]
