@@ -117,12 +117,19 @@ def test_a_name_that_no_axis_has_is_invalid_too(kernel: Path) -> None:
     assert f"{kernel}:3: unknown axis or constant 'row': did you mean rows?" in result.stdout
 
 
-def test_a_compiler_error_names_the_line_of_the_file(kernel: Path) -> None:
-    kernel.write_text(SILU.replace("float v", "flaot v"))
+@pytest.mark.parametrize(
+    ("broken", "line"),
+    [
+        (SILU.replace("float v", "flaot v"), 8),
+        (SILU.replace("// --- body", "inline flaot f() { return 1; }\n\n// --- body"), 6),
+    ],
+)
+def test_a_compiler_error_names_the_line_of_the_file(broken: str, line: int, kernel: Path) -> None:
+    kernel.write_text(broken)
     result = foundry("verify", str(kernel), "--dtype", "float32")
     assert result.exit_code == 4
     assert "build_error" in result.stdout
-    assert "flaot" in result.stdout
+    assert re.search(rf"^{kernel}:{line}:\d+: error: .*flaot", result.stdout, re.MULTILINE)
 
 
 def test_files_that_are_no_text_or_not_there(tmp_path: Path) -> None:
