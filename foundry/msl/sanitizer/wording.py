@@ -1,0 +1,225 @@
+"""From what the hooks wrote to findings with the kernel's own names, indices and lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from foundry.engines.base import Launch
+from foundry.msl.runtime import MAX_THREADS
+from foundry.msl.sanitizer import native
+from foundry.msl.sanitizer.findings import Finding, FindingKind
+from foundry.msl.sanitizer.lines import PARTS, LineTable, Place
+from foundry.msl.signature import Captured
+
+_KINDS = {
+    1: FindingKind.OUT_OF_BOUNDS,
+    2: FindingKind.UNINITIALISED_READ,
+    3: FindingKind.DATA_RACE,
+    4: FindingKind.BARRIER_DIVERGENCE,
+    5: FindingKind.SIMD_DIVERGENCE,
+    6: FindingKind.MISALIGNED,
+    7: FindingKind.OUT_OF_BOUNDS,
+    8: FindingKind.OUT_OF_BOUNDS,
+    9: FindingKind.STACK_OVERFLOW,
+    10: FindingKind.RUNAWAY_LOOP,
+}
+_ARRAY_BOUNDS, _WILD = 7, 8
+Thread = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Named:
+    """An array as the kernel knows it."""
+
+    name: str
+    itemsize: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Threadgroup memory: the bytes of each declaration, by the names it declares."""
+
+    places: Mapping[str, range]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What it takes to word a finding."""
+
+    launch: Launch
+    number: int
+    captured: Captured
+    names: Mapping[int, Named | Shared]
+    lines: LineTable
+    code: int
+
+    def place(self, address: int) -> Place | None:
+        """The line of the instruction before a return address."""
+        return self.lines.place(address - self.code) if address else None
+
+    def text(self, place: Place | None) -> str:
+        """A line of the kernel."""
+        if place is None:
+            return ""
+        lines = (self.launch.header if place.part == "header" else self.launch.source).split("\n")
+        return lines[place.line - 1] if place.line <= len(lines) else ""
+
+
+@dataclass(frozen=True)
+class _Element:
+    name: str
+    index: int
+    size: int
+
+
+def argument_names(launch: Launch, captured: Captured) -> list[str]:
+    """Names of the buffers in the order of their indices."""
+    names = []
+    for name, wanted in zip(launch.inputs, captured.shape_info, strict=True):
+        suffixes = [s for s, w in zip(("shape", "strides", "ndim"), wanted, strict=True) if w]
+        names += [name, *(f"{name}_{suffix}" for suffix in suffixes)]
+    return names + [spec.name for spec in launch.outputs]
+
+
+def finding(raw: native.Finding, context: Context) -> Finding:
+    """One finding, worded."""
+    kind = _KINDS[raw.kind]
+    place = Place(PARTS[raw.part], raw.line) if raw.line else context.place(raw.place)
+    element = _element(raw, context)
+    thread = _thread(raw, context)
+    other = _other_thread(raw, context) if raw.other_thread else None
+    access = "write" if raw.is_write else "read"
+    return Finding(
+        kind=kind,
+        sentence=_sentence(raw, context, element, thread, other),
+        buffer=element.name if element else None,
+        index=element.index if element else None,
+        size=element.size if element else None,
+        access=access if element else None,
+        thread=thread,
+        other_thread=other,
+        part=place.part if place else None,
+        part_line=place.line if place else None,
+        text=context.text(place),
+        launch=context.number,
+        count=int(raw.count),
+    )
+
+
+def _sentence(
+    raw: native.Finding,
+    context: Context,
+    element: _Element | None,
+    thread: Thread,
+    other: Thread | None,
+) -> str:
+    who = f"thread {_show(thread)}"
+    what = f"{element.name}[{element.index}]" if element else "memory"
+    verb = "writes" if raw.is_write else "reads"
+    match _KINDS[raw.kind]:
+        case FindingKind.OUT_OF_BOUNDS if raw.kind == _ARRAY_BOUNDS:
+            return f"out-of-bounds index: {who} uses index {raw.detail} of a fixed-size array"
+        case FindingKind.OUT_OF_BOUNDS if raw.kind == _WILD:
+            return f"out-of-bounds access: {who} uses an address that belongs to no array"
+        case FindingKind.OUT_OF_BOUNDS:
+            return f"out-of-bounds {verb[:-1]}: {who} {verb} {what}, {_extent(element)}"
+        case FindingKind.UNINITIALISED_READ:
+            return f"uninitialised read: {who} reads {what}, which no thread has written"
+        case FindingKind.DATA_RACE:
+            return _race(raw, context, who, verb, what, other)
+        case FindingKind.BARRIER_DIVERGENCE:
+            return _barrier(raw, context, who)
+        case FindingKind.SIMD_DIVERGENCE:
+            return (
+                f"SIMD-group operation not reached by all lanes: {raw.detail} lanes, among them"
+                f" {who}, are here while others are at {_at(context, raw.other_place)}"
+            )
+        case FindingKind.MISALIGNED:
+            return (
+                f"misaligned access: {who} {verb} {raw.bytes}-byte aligned data at byte"
+                f" {raw.offset} of {element.name if element else 'an array'}"
+            )
+        case FindingKind.STACK_OVERFLOW:
+            return f"stack overflow: {who} uses more stack than a thread has"
+        case _:
+            return f"runaway loop: {who} is still running at the time limit"
+
+
+def _race(
+    raw: native.Finding, context: Context, who: str, verb: str, what: str, other: Thread | None
+) -> str:
+    earlier = "wrote" if raw.detail else "read"
+    return (
+        f"data race: {who} {verb} {what}, which thread {_show(other)} {earlier} at"
+        f" {_at(context, raw.other_place)} with no barrier between"
+    )
+
+
+def _barrier(raw: native.Finding, context: Context, who: str) -> str:
+    if raw.other_place:
+        return (
+            f"threadgroup_barrier not reached by all threads: {who} waits here while others wait"
+            f" at {_at(context, raw.other_place)}"
+        )
+    return (
+        f"threadgroup_barrier not reached by all threads: {who} waits here but {raw.detail}"
+        " threads of its threadgroup have returned"
+    )
+
+
+def _at(context: Context, address: int) -> str:
+    place = context.place(address)
+    return f"{place.part}:{place.line}" if place else "another place"
+
+
+def _extent(element: _Element | None) -> str:
+    if element is None:
+        return "which is outside every threadgroup array"
+    return f"{element.name} has {element.size} elements"
+
+
+def _element(raw: native.Finding, context: Context) -> _Element | None:
+    named = context.names.get(raw.region)
+    if isinstance(named, Named):
+        return _Element(named.name, raw.offset // named.itemsize, named.size)
+    return _threadgroup_element(raw, named) if named and named.places else None
+
+
+def _threadgroup_element(raw: native.Finding, shared: Shared) -> _Element:
+    """The threadgroup array nearest to an offset; its index in units of the access."""
+    unit = max(raw.bytes, 1)
+    name, place = min(
+        shared.places.items(),
+        key=lambda item: max(item[1].start - raw.offset, raw.offset - item[1].stop + 1, 0),
+    )
+    return _Element(name, (raw.offset - place.start) // unit, len(place) // unit)
+
+
+def _thread(raw: native.Finding, context: Context) -> Thread:
+    size = _group_size(context)
+    x, y, z = (raw.group[d] * size[d] + raw.thread[d] for d in range(3))
+    return (x, y, z)
+
+
+def _other_thread(raw: native.Finding, context: Context) -> Thread:
+    """Position in the grid of a thread that is known by its number."""
+    group, index = divmod(raw.other_thread - 1, MAX_THREADS)
+    size, grid = _group_size(context), context.captured.grid
+    groups = [-(-g // s) for g, s in zip(grid, size, strict=True)]
+    at = (group % groups[0], group // groups[0] % groups[1], group // (groups[0] * groups[1]))
+    here = [min(s, g - a * s) for s, g, a in zip(size, grid, at, strict=True)]
+    local = (index % here[0], index // here[0] % here[1], index // (here[0] * here[1]))
+    x, y, z = (a * s + p for a, s, p in zip(at, size, local, strict=True))
+    return (x, y, z)
+
+
+def _group_size(context: Context) -> Thread:
+    grid, group = context.captured.grid, context.captured.threadgroup
+    x, y, z = (min(t, g) for t, g in zip(group, grid, strict=True))
+    return (x, y, z)
+
+
+def _show(thread: Thread | None) -> str:
+    return str(thread) if thread else "?"
