@@ -32,7 +32,7 @@ class Location:
     @property
     def exists(self) -> bool:
         """False when it is a file that is not there; a server answers for itself."""
-        return self.path is None or self.path.exists()
+        return self.path is None or os.path.exists(self.path)
 
     def make_folder(self) -> None:
         """Make the folder of the file.
@@ -84,7 +84,7 @@ def _file(url: URL) -> Path | None:
     if str(url.database).startswith("file:"):
         raise UsageError(f"database '{url.database}': give the plain path of the SQLite file")
     path = Path(str(url.database)).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, False where we may not look
         raise UsageError(f"database '{path}' is a folder: {_EXAMPLE}")
     return path
 

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,23 +174,24 @@ def test_a_newer_schema_asks_for_an_upgrade(golden_copy: Path, read_only: bool) 
 
 
 @pytest.fixture
-def locked_folder(tmp_path: Path) -> Iterator[Path]:
+def locked_folder() -> Iterator[Path]:
     """A folder that this process may not write in, root or not."""
     Store.open("sqlite://").close()  # imports all it needs while it may still read them
-    folder = tmp_path / "locked"
+    parent = Path(tempfile.mkdtemp())  # pytest's own folders are closed to other users
+    parent.chmod(0o755)
+    folder = parent / "locked"
     folder.mkdir()
     with Store.open(str(folder / "x.db")) as store:
         store.finish_run(ex.begin(store), "done")
     os.chmod(folder / "x.db", 0o444)
     os.chmod(folder, 0o555)
-    for parent in (tmp_path, *list(tmp_path.parents)[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)
     user = os.geteuid()
     if user == 0:
         os.seteuid(65534)
     yield folder
     os.seteuid(user)
     os.chmod(folder, 0o755)
+    shutil.rmtree(parent)
 
 
 def test_reports_work_in_a_read_only_folder(locked_folder: Path) -> None:
@@ -205,6 +207,22 @@ def test_writing_in_a_read_only_folder_is_one_line(locked_folder: Path, name: st
         Store.open(str(locked_folder / name))
     one_line(caught.value, "locked", "cannot be written", "--db")
     assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_folder_that_is_closed_to_us_is_one_line(locked_folder: Path, read_only: bool) -> None:
+    user = os.geteuid()
+    os.seteuid(os.getuid())
+    locked_folder.parent.chmod(0o700 if os.getuid() == 0 else 0)
+    os.seteuid(user)
+    try:
+        with pytest.raises(EnvironmentUnusable) as caught:
+            Store.open(str(locked_folder / "x.db"), read_only=read_only)
+    finally:
+        os.seteuid(os.getuid())
+        locked_folder.parent.chmod(0o755)
+        os.seteuid(user)
+    one_line(caught.value, str(locked_folder))
 
 
 def test_a_read_only_store_refuses_to_write(golden_copy: Path) -> None:
