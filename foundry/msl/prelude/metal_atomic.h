@@ -12,7 +12,7 @@ struct atomic {
   atomic() = default;
   atomic(const atomic&) = delete;
   atomic& operator=(const atomic&) = delete;
-  T mf_value;
+  alignas(sizeof(T)) T mf_value;  // said outright: -fmax-type-align would make every operation a call
 };
 
 using atomic_int = atomic<int>;
