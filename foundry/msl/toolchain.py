@@ -95,6 +95,7 @@ _LIMITED = (
     f"ulimit -t {_COMPILE_CPU_S}; ulimit -v {_COMPILE_MEMORY_KIB} 2>/dev/null;"
     f' ulimit -f {_COMPILE_FILE_BLOCKS}; exec "$@"'
 )
+_NOT_STARTED = (126, 127)  # what a shell's exec ends with
 _BLAMES_KERNEL = re.compile(r"^(source|header|signature|launch):\d+:\d+: ", re.MULTILINE)
 _EMPTY_UNIT = 'extern "C" MF_EXPORT const mf::u32 mf_mode = 0;\n'
 
@@ -222,11 +223,11 @@ class Toolchain:
             )
         except subprocess.TimeoutExpired as timeout:
             raise BuildFailed(f"error: not compiled after {timeout.timeout:.0f} s") from timeout
-        except OSError as error:
+        if done.returncode in _NOT_STARTED:
             raise EnvironmentUnusable(
-                f"the compiler '{self.zig}' cannot be started: {error.strerror}.",
+                f"the compiler cannot be started: {done.stderr.strip()}.",
                 "Reinstall it with: pip install --force-reinstall ziglang",
-            ) from error
+            )
         if done.returncode < 0:
             raise BuildFailed(f"{_ended(-done.returncode)}\n{done.stderr}")
         if done.returncode:
