@@ -3,10 +3,10 @@
 // 1. Every thread is a fibre. A fibre runs until it waits or returns, then switches straight to the
 //    next runnable lane of its SIMD-group; lanes take turns in order.
 // 2. When no lane of a SIMD-group can run, the lanes that wait at a SIMD-group collective are
-//    resolved: all of them if they wait at one place, otherwise those at the lowest address, the
-//    earliest place in the program; the rest wait on, so that diverged lanes meet again.
-// 3. When a SIMD-group can do no more (or, if asked, at every collective), the next one runs; when none can, all are at a barrier (or
-//    have returned), and the barrier opens.
+//    resolved: all of them if they wait at one place, otherwise those at the earliest place in the
+//    program; the rest wait on, so that diverged lanes meet again.
+// 3. When a SIMD-group can do no more (or, if asked, at every collective), the next one runs; when
+//    none can, all are at a barrier (or have returned), and the barrier opens.
 // 4. Fibres outlive their threadgroup: returning from the kernel parks them for the next one.
 #pragma once
 

@@ -1,0 +1,207 @@
+"""Builds are found again by content, shared between processes, bounded, and survive damage."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foundry.engines.base import BuildFailure, Launch, Program, TensorSpec
+from foundry.engines.cpu import CpuEngine
+from foundry.errors import EnvironmentUnusable
+from foundry.msl import toolchain as toolchains
+from foundry.msl.builder import Builder
+from foundry.msl.cache import BuildCache, default_directory
+from foundry.msl.toolchain import BuildFailed, Toolchain, find_toolchain, one_text
+
+
+def program(source: str, header: str = "", math_mode: str = "safe") -> Program:
+    launch = Launch(
+        "k", ("x",), (TensorSpec("out", (8,), "float32"),), source, (8, 1, 1), (8, 1, 1),
+        header=header, math_mode=math_mode,
+    )  # fmt: skip
+    return Program((TensorSpec("x", (8,), "float32"),), ("out",), (launch,))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of these tests' own, as other processes fill the usual one."""
+    with pytest.MonkeyPatch.context() as patch:
+        path = tmp_path_factory.mktemp("cache")
+        patch.setenv("FOUNDRY_CACHE_DIR", str(path))
+        yield path
+
+
+@pytest.fixture
+def compiles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Units that reach the compiler, in order."""
+    seen: list[str] = []
+    original = Toolchain.compile
+
+    def compile(self: Toolchain, unit: str, math_mode: str, target: Path) -> None:
+        seen.append(unit)
+        original(self, unit, math_mode, target)
+
+    monkeypatch.setattr(Toolchain, "compile", compile)
+    return seen
+
+
+def fresh() -> str:
+    return f"out[0] = x[0]; // {time.time_ns()}"
+
+
+def test_a_kernel_is_compiled_once_for_all_engines(compiles: list[str]) -> None:
+    source = fresh()
+    for _ in range(3):
+        assert not isinstance(CpuEngine().build(program(source)), BuildFailure)
+    assert len(compiles) == 1
+    assert not isinstance(CpuEngine().build(program(source, math_mode="fast")), BuildFailure)
+    assert len(compiles) == 2
+
+
+def test_a_failure_is_remembered_too(compiles: list[str]) -> None:
+    source = "nope;" + fresh()
+    logs = [CpuEngine().build(program(source)).log for _ in range(3)]  # type: ignore[union-attr]
+    assert len(compiles) == 1
+    assert logs[0] == logs[1] == logs[2]
+    assert "source:1:1" in logs[0]
+
+
+def test_where_the_header_ends_decides_whose_line_an_error_stands_on() -> None:
+    one = CpuEngine().build(program("out[0] = q;", header="int a;\n"))
+    two = CpuEngine().build(program("out[0] = q;", header="\n"))
+    assert isinstance(one, BuildFailure)
+    assert isinstance(two, BuildFailure)
+    assert one.log == two.log
+
+
+def test_a_damaged_build_is_made_again(compiles: list[str], cache: Path) -> None:
+    source = "out[thread_position_in_grid.x] = x[0] + 0;"
+    subprocess.run([sys.executable, "-c", SCRIPT, "1"], check=True, timeout=120)
+    newest = max(cache.glob("*/*.so"), key=lambda p: p.stat().st_mtime_ns)
+    newest.write_bytes(b"\x7fELF cut short")
+    built = CpuEngine().build(program(source))
+    assert not isinstance(built, BuildFailure)
+    call = built.bind({"x": np.ones(8, np.float32)})
+    call()
+    assert call.outputs()["out"][0] == 1
+    assert len(compiles) == 1
+
+
+def test_a_lost_prelude_is_made_again() -> None:
+    chain = find_toolchain(default_directory())
+    for path in default_directory().glob(f"*/{chain.id}*.pch"):
+        path.unlink()
+    assert not isinstance(CpuEngine().build(program(fresh())), BuildFailure)
+
+
+SCRIPT = """
+import sys, numpy as np
+from foundry.engines.base import *
+from foundry.engines.cpu import CpuEngine
+for n in range(int(sys.argv[1])):
+    launch = Launch("k", ("x",), (TensorSpec("out", (8,), "float32"),),
+                    f"out[thread_position_in_grid.x] = x[0] + {n};", (8, 1, 1), (8, 1, 1))
+    built = CpuEngine().build(Program((TensorSpec("x", (8,), "float32"),), ("out",), (launch,)))
+    call = built.bind({"x": np.ones(8, np.float32)})
+    call()
+    assert call.outputs()["out"].tolist() == [1 + n] * 8
+"""
+
+
+def test_processes_share_an_empty_cache(tmp_path: Path) -> None:
+    environment = {**os.environ, "FOUNDRY_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", SCRIPT, "4"]
+    started = [subprocess.Popen(command, env=environment, stderr=-1) for _ in range(4)]
+    for process in started:
+        _, words = process.communicate(timeout=120)
+        assert process.returncode == 0, words
+    names = sorted(p.name for p in tmp_path.glob("*/*"))
+    assert sum(name.endswith(".pch") for name in names) == 1
+    assert sum(name.endswith("-runtime.so") for name in names) == 1
+    assert sum(name.endswith(".so") for name in names) == 5
+    assert not list(tmp_path.glob("tmp-*"))
+
+
+def test_the_cache_keeps_what_was_used_last(tmp_path: Path) -> None:
+    def write(target: Path) -> None:
+        target.write_bytes(b"x" * 1000)
+
+    cache = BuildCache(tmp_path, limit_bytes=3500)
+    for n in range(5):
+        path = cache.put(f"{n}-file", write)
+        os.utime(path, (1000 + n, 1000 + n))
+    assert cache.find("0-file") is not None  # old, so finding it marks it as used
+    cache.sweep()
+    assert {p.name for p in tmp_path.glob("*/*")} == {"0-file", "3-file", "4-file"}
+
+
+def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    cache = BuildCache(tmp_path)
+
+    def write(target: Path) -> None:
+        target.write_bytes(b"half")
+        raise BuildFailed("no")
+
+    with pytest.raises(BuildFailed):
+        cache.put("ab", write)
+    assert cache.find("ab") is None
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvironmentUnusable, match="Set FOUNDRY_CACHE_DIR to a folder that can"):
+        BuildCache(tmp_path / "file" / "cache")
+
+
+def test_a_broken_compiler_is_not_the_kernels_fault(tmp_path: Path) -> None:
+    good = find_toolchain(tmp_path / "good")
+    zig = tmp_path / "zig"
+    zig.write_text("#!/bin/sh\necho 'zig: bus error' >&2\nexit 1\n")
+    zig.chmod(0o755)
+    broken = Toolchain(
+        zig, good.version, "broken", BuildCache(tmp_path / "broken"), good.kernel_unit,
+        good.runtime_unit,
+    )  # fmt: skip
+    with pytest.raises(EnvironmentUnusable, match="bus error"):
+        CpuEngineWith(Builder(broken)).build(program(fresh()))
+    missing = Toolchain(
+        tmp_path / "none", good.version, "none", BuildCache(tmp_path / "none-cache"),
+        good.kernel_unit, good.runtime_unit,
+    )  # fmt: skip
+    with pytest.raises(EnvironmentUnusable, match="cannot be started.*--force-reinstall ziglang"):
+        CpuEngineWith(Builder(missing)).build(program(fresh()))
+
+
+def test_a_compiler_that_breaks_later_is_not_the_kernels_fault(tmp_path: Path) -> None:
+    good = find_toolchain(tmp_path / "cache")
+    zig = tmp_path / "zig"
+    zig.write_text(f'#!/bin/sh\n[ -e {tmp_path}/broken ] && exit 1\nexec {good.zig} "$@"\n')
+    zig.chmod(0o755)
+    chain = Toolchain(zig, good.version, good.id, good.cache, good.kernel_unit, good.runtime_unit)
+    engine = CpuEngineWith(Builder(chain))
+    assert not isinstance(engine.build(program(fresh())), BuildFailure)
+    (tmp_path / "broken").touch()
+    with pytest.raises(EnvironmentUnusable, match="does not work"):
+        engine.build(program(fresh()))
+
+
+class CpuEngineWith(CpuEngine):
+    """The cpu engine with a toolchain of the test."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.__dict__["_builder"] = builder
+
+
+def test_the_prelude_is_one_text_that_names_no_file_of_this_machine() -> None:
+    text = one_text(toolchains.PRELUDE / "runtime" / "kernel_unit.h")
+    assert str(toolchains.PRELUDE) not in text
+    assert "mf_run" not in text
+    assert text.count("struct alignas(64) Fibre {") == 1
