@@ -20,6 +20,15 @@ from ops.spec import param_dtype
 if TYPE_CHECKING:
     import jinja2
 
+FOCI = (
+    "the algorithm: fewer passes over the data, another order of the work",
+    "memory access: what each thread reads, in which order, how wide, how often",
+    "the launch: how work is shared out over threads, SIMD-groups and threadgroups",
+    "the inner loop: independent operations, unrolling, what the compiler can vectorise",
+    "synchronisation: fewer barriers and SIMD-group operations, or none",
+    "arithmetic: cheaper but equally exact operations, fewer of them",
+)
+"""Proposals take these in turn, so that several at once do not all try the same."""
 MAX_FAILURES = 4
 MAX_RELATIVES = 2
 
@@ -47,6 +56,8 @@ def build(context: Context) -> Prompt:
         parent=_attempt(context.parent, context.device) if context.parent else None,
         failures=[_failure(f, context.parent) for f in context.failures[:MAX_FAILURES]],
         relatives=[_relative(r) for r in context.relatives[:MAX_RELATIVES]],
+        focus=FOCI[context.turn % len(FOCI)],
+        number=context.turn + 1,
     )
     return Prompt(_tidy(system), _tidy(user))
 

@@ -81,7 +81,10 @@ def read(completion: ChatCompletion, request: Request) -> Reply | Failure:
     tokens = tokens_of(completion.usage) if completion.usage else estimate(request, text)
     match choice.finish_reason:
         case "stop":
-            detail = {"model": completion.model, "request_id": completion._request_id}
+            detail = {
+                "model": completion.model,
+                "request_id": completion._request_id or completion.id,
+            }
             return Reply(text, tokens, "stop", detail)
         case "length":
             return Failure(
