@@ -73,6 +73,22 @@ class BaselineRotation:
             self._evaluate([next(self._next).start() for _ in range(together)])
 
 
+class EmptyRotation:
+    """The smallest MLX operations, whose latency is what MLX itself costs."""
+
+    def __init__(self) -> None:
+        import mlx.core as mx
+
+        self._evaluate = mx.eval
+        self._scalar = mx.array(1.0)
+
+    def run(self, count: int) -> None:
+        """Make `count` operations and wait for all of them."""
+        for start in range(0, count, _MOST_TOGETHER):
+            together = min(_MOST_TOGETHER, count - start)
+            self._evaluate([self._scalar + 1.0 for _ in range(together)])
+
+
 def find_op(name: str, file: str) -> Op:
     """The op of that name, loading the user's file that defines it where necessary."""
     try:

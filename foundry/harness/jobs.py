@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
@@ -25,6 +25,8 @@ from foundry.engines.base import (
 )
 from foundry.harness import frames
 from ops.spec import Workload
+
+R_co = TypeVar("R_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,26 @@ class Crash:
 Failure = Timeout | Crash
 
 
+class Job(Protocol[R_co]):
+    """A request whose result has the type `R_co`."""
+
+    kind: ClassVar[str]
+
+    @property
+    def reply_bytes(self) -> int:
+        """Largest payload this job may come back with."""
+
+    def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+        """Header and buffers of the request."""
+
+    def decode(self, frame: frames.Frame) -> R_co:
+        """The result in a reply.
+
+        Raises:
+            ReplyError: The reply does not fit the job.
+        """
+
+
 class ReplyError(Exception):
     """A reply that does not fit its job."""
 
@@ -54,7 +76,7 @@ class Describe:
     """Ask for the device. Result: `Device`."""
 
     kind: ClassVar[str] = "describe"
-    reply_bytes: ClassVar[int] = 0
+    reply_bytes: int = field(default=0, init=False)
 
     def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         """Header and buffers of the request."""
@@ -79,7 +101,7 @@ class Build:
     keep: bool = False
     """Add to what the worker holds instead of replacing it."""
     kind: ClassVar[str] = "build"
-    reply_bytes: ClassVar[int] = 0
+    reply_bytes: int = field(default=0, init=False)
 
     def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         """Header and buffers of the request."""
@@ -110,7 +132,7 @@ class Screen:
     program: Program
     inputs: Arrays
     kind: ClassVar[str] = "screen"
-    reply_bytes: ClassVar[int] = 0
+    reply_bytes: int = field(default=0, init=False)
 
     def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         """Header and buffers of the request."""
@@ -209,89 +231,6 @@ class Baseline:
         return decode_sets(frame, 1)[0]
 
 
-@dataclass(frozen=True)
-class TimingPlan:
-    """How long to measure."""
-
-    blocks: int = 30
-    """A/B/B/A blocks, at most; each gives two pairs."""
-    min_blocks: int = 10
-    """Blocks measured even when the budget is spent."""
-    precision: float = 0.005
-    """Standard error of the log-ratio below which no more blocks are measured."""
-    budget_s: float = 0.5
-    """Time for all blocks together."""
-    batch_us: float = 200.0
-    """Shortest stretch between two readings of the clock; calls are repeated to fill it."""
-    baseline_batch_us: float = 1000.0
-    """The same for MLX, where each wait costs tens of microseconds more."""
-    warm_up_s: float = 0.01
-
-
-@dataclass(frozen=True)
-class Time:
-    """Time a built program against a baseline, interleaved. Result: `Samples`.
-
-    Without a program the baseline is timed against the baseline `rival`.
-    """
-
-    program: int | None
-    op: str
-    op_file: str
-    workload: Workload
-    baseline: str
-    inputs: tuple[Arrays, ...]
-    outputs: tuple[TensorSpec, ...]
-    plan: TimingPlan = field(default_factory=TimingPlan)
-    rival: str | None = None
-    kind: ClassVar[str] = "time"
-
-    @property
-    def reply_bytes(self) -> int:
-        """Largest payload this job may come back with."""
-        return sum(size_of(t) for t in self.outputs) * len(self.inputs)
-
-    def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
-        """Header and buffers of the request."""
-        header, buffers = encode_sets(self.inputs)
-        more = {
-            "program": self.program,
-            "baseline": self.baseline,
-            "rival": self.rival,
-            "plan": asdict(self.plan),
-        }
-        return header | encode_op(self.op, self.op_file, self.workload) | more, buffers
-
-    def decode(self, frame: frames.Frame) -> Samples:
-        """The result in a reply."""
-        pairs = frame.header["pairs"]
-        if not isinstance(pairs, list) or not 2 <= len(pairs) <= 2 * self.plan.blocks:
-            raise ReplyError("wrong number of timing samples")
-        repeats = tuple(int(r) for r in frame.header["repeats"])
-        outputs = decode_sets(frame, len(self.inputs)) if self.program is not None else ()
-        return Samples(
-            tuple(float(b) for b, _ in pairs),
-            tuple(float(k) for _, k in pairs),
-            (repeats[0], repeats[1]),
-            outputs,
-        )
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Raw timing: latency of one call, pair by pair, as the worker claims them."""
-
-    baseline_us: tuple[float, ...]
-    kernel_us: tuple[float, ...]
-    repeats: tuple[int, int]
-    """Calls between two readings of the clock: of the baseline, of the kernel."""
-    outputs: tuple[Arrays, ...]
-    """What the timed calls left in the outputs, for each set of inputs."""
-
-
-Job = Describe | Build | Screen | Run | Baseline | Time
-
-
 def size_of(spec: TensorSpec) -> int:
     """Bytes of an array."""
     return math.prod(spec.shape) * numpy_dtype(spec.dtype).itemsize
@@ -317,6 +256,11 @@ def decode_sets(frame: frames.Frame, count: int) -> tuple[Arrays, ...]:
         arrays, offset = frames.take(frame.payload, entry, offset)
         sets.append(arrays)
     return tuple(sets)
+
+
+def read_sets(frame: frames.Frame) -> list[Arrays]:
+    """Every set of named arrays in a request."""
+    return list(decode_sets(frame, len(frame.header["sets"])))
 
 
 def encode_op(op: str, op_file: str, workload: Workload) -> dict[str, Any]:

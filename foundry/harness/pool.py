@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TypeVar
 
 from foundry.engines.base import Device
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import Crash, Describe, Failure, Job, Timeout
 from foundry.harness.lock import DeviceLock
 from foundry.harness.process import WorkerProcess
+
+R = TypeVar("R")
 
 _JOBS_PER_WORKER = 2000
 """A worker is renewed after this many jobs, so that what kernels leave behind cannot add up."""
@@ -76,7 +78,7 @@ class WorkerPool:
             self._lock = DeviceLock(self.device().kind, self._lock_folder)
         return self._lock
 
-    def run(self, job: Job, limit_s: float) -> Any | Failure:
+    def run(self, job: Job[R], limit_s: float) -> R | Failure:
         """Run one job on a worker of its own."""
         with self.lease() as worker:
             return worker.ask(job, limit_s)
@@ -143,7 +145,7 @@ class WorkerPool:
         worker.kill()
 
 
-def _broken(found: Any | Failure) -> Device:
+def _broken(found: Failure) -> Device:
     reason = f"no answer in {found.limit_s:g} s" if isinstance(found, Timeout) else ""
     reason = found.reason if isinstance(found, Crash) else reason
     raise EnvironmentUnusable(

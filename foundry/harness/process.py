@@ -16,12 +16,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames
 from foundry.harness.environment import clean_environment
 from foundry.harness.jobs import Crash, Failure, Job, ReplyError, Timeout
+
+R = TypeVar("R")
 
 START_LIMIT_S = 60.0
 _LAST_WORDS = 2000
@@ -59,7 +61,7 @@ class WorkerProcess:
         """Whether the process still runs."""
         return self._process.poll() is None
 
-    def ask(self, job: Job, limit_s: float) -> Any | Failure:
+    def ask(self, job: Job[R], limit_s: float) -> R | Failure:
         """Send a job and wait for its result, at most `limit_s` seconds.
 
         After a `Timeout` or `Crash` the process is dead.
@@ -73,7 +75,7 @@ class WorkerProcess:
         header, buffers = job.encode()
         try:
             self._channel.send({"job": job.kind} | header, buffers, deadline)
-            reply = self._channel.receive(job.reply_bytes, deadline)
+            reply = self._channel.receive_reply(job.reply_bytes, deadline)
             _raise_unusable(reply)
             if "raised" in reply.header:
                 return self._crash(str(reply.header["raised"]))

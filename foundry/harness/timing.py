@@ -14,13 +14,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from foundry.harness.jobs import TimingPlan
+from foundry.harness.measuring import TimingPlan
 
 Step = Callable[[], None]
 _NS_PER_US = 1e3
 _FIRST_CALLS = 2
 _MOST_REPEATS = 10_000
 _LIKE = 2
+_STABLE = 1.05
+_TICK_US = 0.01
+_DISPATCH_S = 0.003
 
 
 class Rotation:
@@ -55,21 +58,32 @@ class Side:
         self._batch_us = batch_us
         self.repeats = 1
 
-    def warm_up(self, seconds: float) -> None:
-        """Call until warm, then choose how many calls fill a batch."""
+    def warm_up(self, limit_s: float) -> None:
+        """Call until three batches in a row agree, choosing how many calls fill a batch."""
         self._calls.run(_FIRST_CALLS)
-        until = time.perf_counter_ns() + seconds * 1e9
-        while True:
-            latency = self.batch_us()
-            if time.perf_counter_ns() >= until:
-                break
+        until = time.perf_counter_ns() + limit_s * 1e9
+        recent: list[float] = []
+        while time.perf_counter_ns() < until or not recent:
+            latency = max(self.batch_us(), _TICK_US)
             self.repeats = max(1, min(_MOST_REPEATS, math.ceil(self._batch_us / latency)))
+            recent = [*recent[-2:], latency]
+            if len(recent) == 3 and max(recent) <= _STABLE * min(recent):
+                break
+
+    def run(self, count: int) -> None:
+        """Make `count` calls."""
+        self._calls.run(count)
 
     def batch_us(self) -> float:
         """Latency of one call in microseconds, averaged over one batch."""
         start = time.perf_counter_ns()
         self._calls.run(self.repeats)
         return (time.perf_counter_ns() - start) / (_NS_PER_US * self.repeats)
+
+    def dispatch_us(self) -> float:
+        """Latency of one of many calls that do nothing: the least of a few batches."""
+        self.warm_up(_DISPATCH_S)
+        return min(self.batch_us() for _ in range(3))
 
 
 def measure(baseline: Side, kernel: Side, plan: TimingPlan) -> list[tuple[float, float]]:
@@ -96,7 +110,7 @@ def measure(baseline: Side, kernel: Side, plan: TimingPlan) -> list[tuple[float,
 
 def _standard_error(pairs: Sequence[tuple[float, float]]) -> float:
     """Of the mean log-ratio over blocks of two pairs."""
-    ratios = [math.log(a / b) for a, b in pairs]
+    ratios = [math.log(max(a, _TICK_US) / max(b, _TICK_US)) for a, b in pairs]
     blocks = [(x + y) / 2 for x, y in zip(ratios[::2], ratios[1::2], strict=True)]
     if len(blocks) < 2:
         return math.inf

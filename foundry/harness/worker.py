@@ -16,6 +16,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any
 
 from numpy.typing import NDArray
@@ -23,11 +24,11 @@ from numpy.typing import NDArray
 from foundry.engines.base import Arrays, BuildFailure, Engine, Executable, Program
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames
-from foundry.harness.baseline import BaselineCall, BaselineRotation, find_op, select_device
+from foundry.harness.baseline import BaselineCall, find_op, select_device
+from foundry.harness.bench import Bench
 from foundry.harness.buffers import Buffers
-from foundry.harness.jobs import TimingPlan, decode_program, decode_workload, encode_sets
-from foundry.harness.timing import Rotation, Side, measure
-from ops.spec import Op, Workload
+from foundry.harness.calibration import calibrate
+from foundry.harness.jobs import decode_program, decode_workload, encode_sets, read_sets
 
 Reply = tuple[dict[str, Any], Sequence[NDArray[Any]]]
 _MAX_REQUEST_BYTES = 1 << 40
@@ -36,8 +37,10 @@ _MAX_REQUEST_BYTES = 1 << 40
 class Worker:
     """What one worker process holds between requests: an engine and the programs it built."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, notify: Callable[[str], None]) -> None:
         self._engine = engine
+        self._device = engine.device()
+        self._bench = Bench(self._device.kind, notify)
         self._built: list[Executable | BuildFailure] = []
         self._handlers: dict[str, Callable[[frames.Frame], Reply]] = {
             "describe": self._describe,
@@ -46,6 +49,8 @@ class Worker:
             "run": self._run,
             "baseline": self._baseline,
             "time": self._time,
+            "solo": self._solo,
+            "calibrate": self._calibrate,
         }
 
     def answer(self, request: frames.Frame) -> Reply:
@@ -53,7 +58,7 @@ class Worker:
         return self._handlers[request.header["job"]](request)
 
     def _describe(self, request: frames.Frame) -> Reply:
-        device = self._engine.device()
+        device = self._device
         described = {"kind": device.kind, "name": device.name}
         return described | {"fingerprint": dict(device.fingerprint)}, ()
 
@@ -66,12 +71,12 @@ class Worker:
 
     def _screen(self, request: frames.Frame) -> Reply:
         examine = _imported(request.header["screen"])
-        report = examine(decode_program(request.header["program"]), _sets(request)[0])
+        report = examine(decode_program(request.header["program"]), read_sets(request)[0])
         return {"findings": [(f.message, f.line) for f in report.findings]}, ()
 
     def _run(self, request: frames.Frame) -> Reply:
         executable = self._executable(request.header["program"])
-        sets, repeats = _sets(request), request.header["repeats"]
+        sets, repeats = read_sets(request), request.header["repeats"]
         pinned = Buffers(sets[0])
         runs = [_run_set(executable, pinned, inputs, repeats) for inputs in sets]
         if request.header["echo"]:
@@ -82,32 +87,28 @@ class Worker:
         return header | checks, data
 
     def _baseline(self, request: frames.Frame) -> Reply:
-        select_device(self._engine.device().kind)
+        select_device(self._device.kind)
         op = find_op(request.header["op"], request.header["op_file"])
         workload = decode_workload(request.header)
-        call = BaselineCall(op, workload, request.header["name"], _sets(request)[0])
+        call = BaselineCall(op, workload, request.header["name"], read_sets(request)[0])
         call()
         return encode_sets((call.outputs(),))
 
     def _time(self, request: frames.Frame) -> Reply:
-        header = request.header
-        select_device(self._engine.device().kind)
-        op = find_op(header["op"], header["op_file"])
-        workload = decode_workload(header)
-        sets = _sets(request)
-        plan = TimingPlan(**header["plan"])
-        baseline = _baseline_side(op, workload, header["baseline"], sets, plan)
-        if header["program"] is None:
-            kernel = _baseline_side(op, workload, header["rival"], sets, plan)
-            pairs = measure(baseline, kernel, plan)
-            return {"pairs": pairs, "repeats": [baseline.repeats, kernel.repeats]}, ()
-        executable = self._executable(header["program"])
-        calls = [executable.bind(s) for s in sets]
-        kernel = Side(Rotation(calls), plan.batch_us)
-        pairs = measure(baseline, kernel, plan)
-        outputs, buffers = encode_sets(tuple(call.outputs() for call in calls))
-        repeats = {"repeats": [baseline.repeats, kernel.repeats]}
-        return outputs | {"pairs": pairs} | repeats, buffers
+        select_device(self._device.kind)
+        program, ghost = request.header["program"], request.header["ghost"]
+        return self._bench.time(
+            request,
+            None if program is None else self._executable(program),
+            None if ghost is None else self._executable(ghost),
+        )
+
+    def _solo(self, request: frames.Frame) -> Reply:
+        return self._bench.solo(request.header["calls"])
+
+    def _calibrate(self, request: frames.Frame) -> Reply:
+        select_device(self._device.kind)
+        return asdict(calibrate(self._device.kind)), ()
 
     def _executable(self, index: int) -> Executable:
         built = self._built[index]
@@ -161,14 +162,7 @@ def main(engine_name: str, descriptor: int) -> None:
         channel.send({"unusable": [error.what, error.fix]})
         return
     channel.send({"ready": os.getpid()})
-    serve(Worker(engine), channel)
-
-
-def _baseline_side(
-    op: Op, workload: Workload, name: str, sets: Sequence[Arrays], plan: TimingPlan
-) -> Side:
-    calls = [BaselineCall(op, workload, name, s) for s in sets]
-    return Side(BaselineRotation(calls), plan.baseline_batch_us)
+    serve(Worker(engine, lambda event: channel.send({"event": event})), channel)
 
 
 def _run_set(
@@ -183,15 +177,6 @@ def _run_set(
         outputs = call.outputs()
         seen.add(b"".join(hashlib.sha256(a.tobytes()).digest() for a in outputs.values()))
     return outputs, buffers.changed(inputs), len(seen)
-
-
-def _sets(request: frames.Frame) -> list[Arrays]:
-    sets: list[Arrays] = []
-    offset = 0
-    for entry in request.header["sets"]:
-        arrays, offset = frames.take(request.payload, entry, offset)
-        sets.append(arrays)
-    return sets
 
 
 def _build_all(

@@ -1,125 +1,225 @@
-"""Timing one proven kernel: the fastest right baseline in the same pairs, then an interval."""
+"""Timing one proven kernel on one workload: measured, measured again where it drifted, doubted.
+
+1. The fastest right baseline is timed in the same pairs, alone on the device.
+2. The timed calls' own outputs must be right, and their inputs unchanged.
+3. A measurement during which a side drifted, or the baseline was far slower than it is alone, is
+   made again. What stays slowed is refused; what stays adrift must win by more than the drift.
+4. Claimed times must agree with the judge's clock and with physics, or the kernel is `rejected`.
+"""
 
 from __future__ import annotations
 
+import math
 import statistics
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
-from foundry.errors import EnvironmentUnusable
-from foundry.harness.jobs import Crash, Samples, Time, Timeout, TimingPlan
+from foundry.harness.jobs import Crash, Timeout
+from foundry.harness.measuring import Calibrate, Peaks, Samples, Solo
 from foundry.harness.pool import WorkerPool
-from foundry.judge.compare import compare
-from foundry.judge.references import Reference, op_file, output_specs, run_baseline
+from foundry.judge import plausible
+from foundry.judge.baselines import Bar, Baselines, timing_job
+from foundry.judge.candidate import Candidate, Failed, Target
+from foundry.judge.references import Reference
+from foundry.judge.stages import Walk, stopped
 from foundry.judge.statistics import speedup
-from foundry.judge.verdict import Timing
-from ops.spec import Op, Workload, bytes_moved, flops
+from foundry.judge.verdict import Diagnostic, Status, Timing
+from foundry.judge.verify import hold
+from ops.spec import bytes_moved, flops
 
-_CHOICE_PLAN = TimingPlan(blocks=10, min_blocks=3, budget_s=0.1)
-_CHOICE_LIMIT_S = 120.0
+TIMED_SETS = ("normal", "negated")
+"""Distributions that timed calls rotate over."""
+_ATTEMPTS = 3
+_CLOCK_ATTEMPTS = 5
+_CALIBRATION_LIMIT_S = 120.0
 
 
-class Baselines:
-    """Which baseline is the fastest right one on a workload; chosen once per workload and pool.
+@dataclass(frozen=True)
+class Measured:
+    """A timing, and the facts about it that are no part of its record."""
 
-    Call it with the device lock held exclusively.
+    timing: Timing
+    samples: Samples
+    attempts: int
+
+    @property
+    def drift(self) -> float:
+        """1 where the measurement was stable; otherwise how far a side drifted."""
+        return 1.0 if plausible.is_stable(self.samples) else plausible.drift_of(self.samples)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `Evaluation.extra` keeps: dispatch costs, stability, the cold measurement."""
+        mlx, engine = self.samples.dispatch_us
+        facts: dict[str, Any] = {
+            "baseline_dispatch_us": mlx,
+            "kernel_dispatch_us": engine,
+            "attempts": self.attempts,
+            "drift": self.drift,
+        }
+        if self.samples.cold_kernel_us:
+            cold = speedup(self.samples.cold_baseline_us, self.samples.cold_kernel_us)
+            facts["cold"] = {
+                "baseline_us": statistics.median(self.samples.cold_baseline_us),
+                "kernel_us": statistics.median(self.samples.cold_kernel_us),
+                "speedup": cold.median,
+                "speedup_low": cold.low,
+                "speedup_high": cold.high,
+            }
+        return facts
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one program is timed on, and against."""
+
+    walk: Walk
+    target: Target
+    program: int
+    sets: tuple[Reference, ...]
+    bar: Bar
+
+
+class Benchmark:
+    """Times kernels against the baseline to beat.
+
+    Args:
+        pool: Workers of the engine.
     """
 
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
-        self._chosen: dict[tuple[str, str], str] = {}
+        self._baselines = Baselines(pool)
+        self._peaks: Peaks | None = None
         self._guard = threading.Lock()
 
-    def fastest(self, reference: Reference) -> str:
-        """Name of the baseline to beat.
+    def run(self, walk: Walk, target: Target, program: int, seed: int) -> Measured | Failed:
+        """Time one program on inputs of one seed."""
+        candidate = walk.candidate
+        with candidate.stage("oracle"):
+            sets = tuple(
+                walk.references.get(candidate.op, target.workload, d, seed) for d in TIMED_SETS
+            )
+        with self._alone(candidate), candidate.stage("benchmark"):
+            trial = Trial(walk, target, program, sets, self._baselines.fastest(sets[0]))
+            found = self._measure(trial)
+            if isinstance(found, Failed):
+                return found
+            return self._doubt(trial, found) or found
 
-        Raises:
-            EnvironmentUnusable: A baseline does not run.
-        """
-        key = (reference.op.name, reference.workload.id)
+    @contextmanager
+    def _alone(self, candidate: Candidate) -> Iterator[None]:
+        with ExitStack() as held:
+            with candidate.stage("wait"):
+                held.enter_context(self._pool.lock.exclusive())
+            yield
+
+    def _measure(self, trial: Trial) -> Measured | Failed:
+        walk = trial.walk
+        ghost = walk.ghost if walk.candidate.probe else None
+        job = timing_job(trial.sets, trial.program, trial.bar.name, walk.options.plan, ghost=ghost)
+        slowed = False
+        for attempt in range(1, _ATTEMPTS + 1):
+            samples = walk.worker.ask(job, walk.options.time_limit_s)
+            if isinstance(samples, Timeout | Crash):
+                return stopped(samples, "benchmark", trial.target)
+            if failed := _doubt_results(trial, samples):
+                return failed
+            try:
+                measured = Measured(self._timing(trial, samples), samples, attempt)
+            except ValueError as error:
+                return rejected(f"its times are impossible: {error}.", trial.target)
+            slowed = self._is_slowed(trial, samples)
+            if not slowed and plausible.is_stable(samples):
+                break
+        return _refused(trial) if slowed else measured
+
+    def _is_slowed(self, trial: Trial, samples: Samples) -> bool:
+        beside_us = plausible.undisturbed_us(samples.baseline_us)
+        if not plausible.is_slowed(beside_us, trial.bar.latency_us):
+            return False
+        # The device itself may be slower now than when the baseline was chosen.
+        return plausible.is_slowed(beside_us, self._baselines.again(trial.sets[0], trial.bar.name))
+
+    def _doubt(self, trial: Trial, measured: Measured) -> Failed | None:
+        timing = measured.timing
+        if timing.floor_us is not None and timing.kernel_us < timing.floor_us:
+            return rejected(
+                f"{timing.kernel_us:.3g} us is less than this device needs to move the bytes or do "
+                f"the arithmetic ({timing.floor_us:.3g} us): it does not do all of the work.",
+                trial.target,
+            )
+        calls = plausible.solo_calls(timing.kernel_us)
+        shortest_s = math.inf
+        for _ in range(_CLOCK_ATTEMPTS):
+            wall_s = trial.walk.worker.ask(Solo(calls), trial.walk.options.time_limit_s)
+            if isinstance(wall_s, Timeout | Crash):
+                return stopped(wall_s, "benchmark", trial.target)
+            shortest_s = min(shortest_s, wall_s)
+            if not plausible.contradicts_clock(timing.kernel_us, calls, shortest_s):
+                return None
+        return rejected(
+            f"it claims {timing.kernel_us:.3g} us a call, but {calls} calls took "
+            f"{shortest_s * 1e6 / calls:.3g} us each by the judge's clock.",
+            trial.target,
+        )
+
+    def _timing(self, trial: Trial, samples: Samples) -> Timing:
+        op, workload = trial.walk.candidate.op, trial.target.workload
+        ratio = speedup(samples.baseline_us, samples.kernel_us)
+        return Timing(
+            workload=workload.id,
+            label=workload.label,
+            baseline=trial.bar.name,
+            baseline_us=statistics.median(samples.baseline_us),
+            kernel_us=statistics.median(samples.kernel_us),
+            speedup=ratio.median,
+            speedup_low=ratio.low,
+            speedup_high=ratio.high,
+            samples_baseline_us=samples.baseline_us,
+            samples_kernel_us=samples.kernel_us,
+            bytes_moved=bytes_moved(op, workload),
+            flops=flops(op, workload),
+            floor_us=plausible.floor_us(op, workload, self._peaks_of_device()),
+        )
+
+    def _peaks_of_device(self) -> Peaks:
         with self._guard:
-            if key not in self._chosen:
-                self._chosen[key] = self._choose(reference)
-            return self._chosen[key]
-
-    def _choose(self, reference: Reference) -> str:
-        names = self._right(reference)
-        best = names[0]
-        for rival in names[1:]:
-            samples = self._pair(reference, best, rival)
-            if statistics.median(samples.kernel_us) < statistics.median(samples.baseline_us):
-                best = rival
-        return best
-
-    def _right(self, reference: Reference) -> list[str]:
-        """Baselines whose outputs pass the comparison; where none does, the first that runs."""
-        op, workload = reference.op, reference.workload
-        specs = output_specs(op, workload)
-        ran: list[str] = []
-        right: list[str] = []
-        for name in op.baselines:
-            outputs = run_baseline(self._pool, op, workload, name, reference.inputs)
-            if isinstance(outputs, str):
-                continue
-            ran.append(name)
-            pairs = zip(specs, reference.expected, strict=True)
-            if all(compare(s, outputs.get(s.name), want).fault is None for s, want in pairs):
-                right.append(name)
-        return right or ran[:1]
-
-    def _pair(self, reference: Reference, baseline: str, rival: str) -> Samples:
-        with self._pool.trusted() as worker:
-            found = worker.ask(
-                timing_job((reference,), None, baseline, _CHOICE_PLAN, rival), _CHOICE_LIMIT_S
-            )
-        if isinstance(found, Timeout | Crash):
-            raise EnvironmentUnusable(
-                f"baseline {rival} of {reference.op.name} cannot be timed: {found}.",
-                "Correct the op.",
-            )
-        samples: Samples = found
-        return samples
+            if self._peaks is None:
+                with self._pool.trusted() as worker:
+                    found = worker.ask(Calibrate(), _CALIBRATION_LIMIT_S)
+                # Without figures there is no floor; every other doubt remains.
+                unknown = Peaks(math.inf, math.inf, 0, math.inf)
+                self._peaks = unknown if isinstance(found, Timeout | Crash) else found
+            return self._peaks
 
 
-def timing_job(
-    references: tuple[Reference, ...],
-    program: int | None,
-    baseline: str,
-    plan: TimingPlan,
-    rival: str | None = None,
-) -> Time:
-    """The job that times a program, or a rival baseline, over several sets of inputs."""
-    op, workload = references[0].op, references[0].workload
-    return Time(
-        program=program,
-        op=op.name,
-        op_file=op_file(op),
-        workload=workload,
-        baseline=baseline,
-        inputs=tuple(r.inputs for r in references),
-        outputs=output_specs(op, workload),
-        plan=plan,
-        rival=rival,
+def rejected(message: str, target: Target) -> Failed:
+    """A kernel that is right, but whose times cannot be believed."""
+    said = Diagnostic(stage="benchmark", message=message, workload=target.workload.id)
+    return Failed(Status.REJECTED, said)
+
+
+def _refused(trial: Trial) -> Failed:
+    """A kernel that stays proven and untimed, because the device is no place to time on now."""
+    bar = trial.bar
+    message = (
+        f"proven, but not timed: the baseline '{bar.name}' takes {bar.latency_us:.3g} us alone and "
+        f"several times as long beside the kernel, {_ATTEMPTS} times over. Try on an idle device."
     )
+    workload = trial.target.workload.id
+    return Failed(Status.CORRECT, Diagnostic(stage="benchmark", message=message, workload=workload))
 
 
-def timing_of(op: Op, workload: Workload, baseline: str, samples: Samples, seed: int) -> Timing:
-    """A stored timing from raw samples.
-
-    Raises:
-        ValueError: Samples that no clock gives.
-    """
-    ratio = speedup(samples.baseline_us, samples.kernel_us, seed)
-    return Timing(
-        workload=workload.id,
-        label=workload.label,
-        baseline=baseline,
-        baseline_us=statistics.median(samples.baseline_us),
-        kernel_us=statistics.median(samples.kernel_us),
-        speedup=ratio.median,
-        speedup_low=ratio.low,
-        speedup_high=ratio.high,
-        samples_baseline_us=samples.baseline_us,
-        samples_kernel_us=samples.kernel_us,
-        bytes_moved=bytes_moved(op, workload),
-        flops=flops(op, workload),
-    )
+def _doubt_results(trial: Trial, samples: Samples) -> Failed | None:
+    for reference, outputs in zip(trial.sets, samples.outputs, strict=True):
+        if failed := hold(trial.walk.candidate, trial.target, reference, outputs):
+            said = f"its timed calls went wrong: {failed.diagnostic.message}"
+            return rejected(said, trial.target)
+    for name in samples.changed:
+        if name is not None:
+            return rejected(f"its timed calls wrote to their input '{name}'.", trial.target)
+    return None

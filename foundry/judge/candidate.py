@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from foundry.engines.base import Program
 from foundry.errors import InvalidKernel
@@ -52,6 +53,9 @@ class Candidate:
     """The visible target on which execution is proven."""
     errors: dict[str, OutputError] = field(default_factory=dict)
     timings: list[Timing] = field(default_factory=list)
+    is_faster: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What timing found beside the times, by workload."""
     stage_ms: dict[str, float] = field(default_factory=dict)
 
     @property

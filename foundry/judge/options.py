@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from foundry.errors import unknown
-from foundry.harness.jobs import TimingPlan
+from foundry.harness.measuring import TimingPlan
 from foundry.judge.inputs import DISTRIBUTIONS
 from ops.spec import Op, Workload
 

@@ -19,11 +19,16 @@ class Speedup:
 
     median: float
     low: float
-    """Lower end of the 95 % interval."""
+    """Lower end of the interval."""
     high: float
 
 
-def speedup(baseline_us: Sequence[float], kernel_us: Sequence[float], seed: int = 0) -> Speedup:
+def speedup(
+    baseline_us: Sequence[float],
+    kernel_us: Sequence[float],
+    seed: int = 0,
+    level: float = _LEVEL,
+) -> Speedup:
     """Speedup over pairs measured in A/B/B/A blocks: two consecutive pairs make one block.
 
     The two pairs of a block share its moment, so blocks are resampled, not pairs.
@@ -37,7 +42,7 @@ def speedup(baseline_us: Sequence[float], kernel_us: Sequence[float], seed: int 
         raise ValueError("a sample is zero, negative or not finite")
     ratios = np.log(np.asarray(baseline_us)) - np.log(np.asarray(kernel_us))
     blocks = _blocks(ratios)
-    low, high = _interval(blocks, seed)
+    low, high = _interval(blocks, seed, level)
     median = float(np.median(blocks))
     return Speedup(math.exp(median), math.exp(min(low, median)), math.exp(max(high, median)))
 
@@ -48,10 +53,11 @@ def _blocks(ratios: NDArray[np.float64]) -> NDArray[np.float64]:
     return means
 
 
-def _interval(blocks: NDArray[np.float64], seed: int) -> tuple[float, float]:
+def _interval(blocks: NDArray[np.float64], seed: int, level: float) -> tuple[float, float]:
     rng = np.random.default_rng(seed)
-    picks = rng.integers(0, len(blocks), size=(_RESAMPLES, len(blocks)))
+    resamples = _RESAMPLES if level <= _LEVEL else 8 * _RESAMPLES
+    picks = rng.integers(0, len(blocks), size=(resamples, len(blocks)))
     medians = np.median(blocks[picks], axis=1)
-    tail = (1.0 - _LEVEL) / 2
+    tail = (1.0 - level) / 2
     low, high = np.quantile(medians, [tail, 1.0 - tail])
     return float(low), float(high)

@@ -5,12 +5,14 @@ Plain data. The status decides which parts may be present, and `Evaluation` enfo
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-JUDGE_VERSION = 1
+JUDGE_VERSION = 2
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""
 
 
@@ -34,7 +36,7 @@ class Status(StrEnum):
     CORRECT = "correct"
     """Proven; not timed, or not faster."""
     FASTER = "faster"
-    """Proven, and the lower confidence bound of its speedup is above 1."""
+    """Proven, and a second measurement confirms that its speedup is above 1."""
 
     @property
     def passed(self) -> bool:
@@ -98,6 +100,11 @@ class Timing(Record):
     """Physical floor on this device, where measured."""
 
 
+def score_of(timings: Sequence[Timing]) -> float:
+    """Geometric mean of the lower ends; summed as logarithms, for products underflow to 0."""
+    return math.exp(math.fsum(math.log(t.speedup_low) for t in timings) / len(timings))
+
+
 class Evaluation(Record):
     """All that was learnt about one kernel on one device in one dtype."""
 
@@ -127,12 +134,7 @@ class Evaluation(Record):
     @property
     def score(self) -> float | None:
         """Lower confidence bound of the speedup: geometric mean over timed workloads."""
-        if not self.timings or not self.status.passed:
-            return None
-        product = 1.0
-        for timing in self.timings:
-            product *= timing.speedup_low
-        return float(product ** (1 / len(self.timings)))
+        return score_of(self.timings) if self.timings and self.status.passed else None
 
     @property
     def why(self) -> str:

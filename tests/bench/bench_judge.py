@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from foundry.engines.base import Arrays
-from foundry.harness.jobs import Samples, Time, TimingPlan
+from foundry.harness.measuring import Samples, Time, TimingPlan
 from foundry.harness.pool import WorkerPool
 from foundry.judge import Evaluation, Judge, JudgeOptions
 from foundry.judge.inputs import make_inputs

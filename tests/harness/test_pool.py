@@ -17,11 +17,11 @@ from foundry.harness.jobs import (
     Crash,
     Describe,
     Run,
-    Time,
     Timeout,
     decode_program,
     encode_program,
 )
+from foundry.harness.measuring import Time
 from foundry.harness.pool import WorkerPool
 from ops import registry
 from ops.spec import Case

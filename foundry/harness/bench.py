@@ -1,0 +1,125 @@
+"""The timing jobs inside a worker: what is bound, what is measured, and what is sent back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from foundry.engines.base import Arrays, Executable
+from foundry.harness import frames
+from foundry.harness.baseline import BaselineCall, BaselineRotation, EmptyRotation, find_op
+from foundry.harness.buffers import Buffers
+from foundry.harness.calibration import cache_bytes
+from foundry.harness.jobs import decode_workload, encode_sets, read_sets
+from foundry.harness.measuring import STARTED, STOPPED, TimingPlan
+from foundry.harness.timing import Rotation, Side, measure
+from ops.spec import Op, Workload
+
+Reply = tuple[dict[str, Any], Sequence[NDArray[Any]]]
+
+_MOST_COPIES = 4096
+_COLD_FACTOR = 1.5
+"""Working set of a cold measurement, in sizes of the last cache."""
+
+
+class Bench:
+    """Timing within one worker.
+
+    Args:
+        kind: Kind of the device.
+        notify: Sends an event to the judge.
+    """
+
+    def __init__(self, kind: str, notify: Callable[[str], None]) -> None:
+        self._kind = kind
+        self._notify = notify
+        self._baseline_dispatch_us: float | None = None
+        self._timed: Side | None = None
+
+    def time(
+        self, request: frames.Frame, executable: Executable | None, ghost: Executable | None
+    ) -> Reply:
+        """Time a program, or a rival baseline where there is none, against a baseline."""
+        header = request.header
+        sets = read_sets(request)
+        plan = TimingPlan(**header["plan"])
+        op, workload = find_op(header["op"], header["op_file"]), decode_workload(header)
+        baseline = _baseline_side(op, workload, header["baseline"], sets, plan)
+        if executable is None:
+            rival = _baseline_side(op, workload, header["rival"], sets, plan)
+            pairs = measure(baseline, rival, plan)
+            return _reply(pairs, [], baseline, rival, (0.0, 0.0)), ()
+        buffers = [Buffers(s) for s in sets]
+        bound = [b.fill(s) for b, s in zip(buffers, sets, strict=True)]
+        calls = [executable.bind(inputs) for inputs in bound]
+        kernel = self._timed = Side(Rotation(calls), plan.batch_us)
+        pairs = measure(baseline, kernel, plan)
+        dispatch = (self._dispatch_of_mlx(plan), _dispatch_of(ghost, bound[0], plan))
+        cold = self._cold(executable, op, workload, header, sets, plan) if plan.cold else []
+        outputs, data = encode_sets(tuple(call.outputs() for call in calls))
+        changed = [b.changed(s) for b, s in zip(buffers, sets, strict=True)]
+        reply = _reply(pairs, cold, baseline, kernel, dispatch)
+        return outputs | reply | {"changed": changed}, data
+
+    def solo(self, calls: int) -> Reply:
+        """Call what was timed last, between two events."""
+        if self._timed is None:
+            raise ValueError("nothing was timed yet")
+        self._notify(STARTED)
+        self._timed.run(calls)
+        self._notify(STOPPED)
+        return {}, ()
+
+    def _cold(
+        self,
+        executable: Executable,
+        op: Op,
+        workload: Workload,
+        header: dict[str, Any],
+        sets: Sequence[Arrays],
+        plan: TimingPlan,
+    ) -> list[tuple[float, float]]:
+        """The same pairs over so many copies of the inputs that none is still in a cache."""
+        size = max(1, sum(a.nbytes for s in sets for a in s.values()))
+        copies = min(_MOST_COPIES, 1 + int(_COLD_FACTOR * cache_bytes(self._kind) / size))
+        many = [s for _ in range(copies) for s in sets]
+        baseline = _baseline_side(op, workload, header["baseline"], many, plan)
+        calls = [executable.bind(Buffers(s).fill(s)) for s in many]
+        return measure(baseline, Side(Rotation(calls), plan.batch_us), plan)
+
+    def _dispatch_of_mlx(self, plan: TimingPlan) -> float:
+        if self._baseline_dispatch_us is None:
+            side = Side(EmptyRotation(), plan.baseline_batch_us)
+            self._baseline_dispatch_us = side.dispatch_us()
+        return self._baseline_dispatch_us
+
+
+def _dispatch_of(ghost: Executable | None, inputs: Arrays, plan: TimingPlan) -> float:
+    if ghost is None:
+        return 0.0
+    return Side(Rotation([ghost.bind(inputs)]), plan.batch_us).dispatch_us()
+
+
+def _baseline_side(
+    op: Op, workload: Workload, name: str, sets: Sequence[Arrays], plan: TimingPlan
+) -> Side:
+    calls = [BaselineCall(op, workload, name, s) for s in sets]
+    return Side(BaselineRotation(calls), plan.baseline_batch_us)
+
+
+def _reply(
+    pairs: list[tuple[float, float]],
+    cold: list[tuple[float, float]],
+    baseline: Side,
+    kernel: Side,
+    dispatch_us: tuple[float, float],
+) -> dict[str, Any]:
+    return {
+        "pairs": pairs,
+        "cold": cold,
+        "repeats": [baseline.repeats, kernel.repeats],
+        "dispatch_us": dispatch_us,
+        "changed": [],
+    }

@@ -1,0 +1,106 @@
+"""Noise is never taken for gain: searches over copies of the baseline find no winner."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from foundry.judge.confirmation import Looks, fresh_seed, is_faster, shown_to_win
+from foundry.judge.statistics import speedup
+from foundry.judge.verdict import Evaluation, Status, Timing, score_of
+
+BLOCKS = 20
+
+
+def timing(baseline: np.ndarray, kernel: np.ndarray, workload: str = "w") -> Timing:
+    found = speedup(list(baseline), list(kernel))
+    return Timing(
+        workload=workload,
+        baseline="b",
+        baseline_us=float(np.median(baseline)),
+        kernel_us=float(np.median(kernel)),
+        speedup=found.median,
+        speedup_low=found.low,
+        speedup_high=found.high,
+        samples_baseline_us=tuple(baseline),
+        samples_kernel_us=tuple(kernel),
+    )
+
+
+def measured(rng: np.random.Generator, gain: float = 1.0) -> Timing:
+    """Pairs of a device that drifts by 15 %, with noise and a burst now and then."""
+    moments = np.arange(2 * BLOCKS) / (2 * BLOCKS)
+    level = 10.0 * (1 + 0.15 * np.sin(2 * np.pi * (moments * rng.uniform(0.2, 2) + rng.random())))
+    sides = []
+    for _ in range(2):
+        noise = np.exp(0.05 * rng.standard_normal(2 * BLOCKS))
+        bursts = np.where(rng.random(2 * BLOCKS) < 0.05, rng.uniform(1, 3, 2 * BLOCKS), 1.0)
+        sides.append(level * noise * bursts)
+    return timing(sides[0], sides[1] / gain)
+
+
+def search(rng: np.random.Generator, copies: int, gain: float = 1.0) -> int:
+    looks = Looks()
+    winners = 0
+    for _ in range(copies):
+        first = measured(rng, gain)
+        count = looks.add("softmax", "float32")
+        if score_of([first]) > 1.0:
+            winners += is_faster([measured(rng, gain)], count)
+    return winners
+
+
+def test_forty_copies_of_the_baseline_give_no_winner_in_twenty_searches() -> None:
+    rng = np.random.default_rng(20261121)
+    assert sum(search(rng, 40) for _ in range(20)) == 0
+
+
+def test_a_real_gain_is_confirmed() -> None:
+    rng = np.random.default_rng(1)
+    assert search(rng, 10, gain=1.2) == 10
+
+
+def test_later_picks_need_more() -> None:
+    rng = np.random.default_rng(2)
+    timings = [measured(rng, 1.035) for _ in range(40)]
+    assert sum(is_faster([t], 1) for t in timings) > sum(is_faster([t], 1000) for t in timings)
+
+
+def test_a_gain_smaller_than_the_drift_is_none() -> None:
+    rng = np.random.default_rng(3)
+    found = [measured(rng, 1.3)]
+    assert is_faster(found, 1)
+    assert not is_faster(found, 1, drift=1.5)
+    assert not is_faster([], 1)
+
+
+def test_looks_are_counted_by_op_and_dtype() -> None:
+    looks = Looks()
+    assert [looks.add("a", "float32") for _ in range(3)] == [1, 2, 3]
+    assert looks.add("a", "float16") == 1
+
+
+def test_confirmation_draws_other_inputs() -> None:
+    assert fresh_seed(1) != 1
+    assert fresh_seed(1) == fresh_seed(1) != fresh_seed(2)
+
+
+def test_a_winner_is_valid_only_where_it_won() -> None:
+    base = np.full(2 * BLOCKS, 10.0)
+    timings = (timing(base, base / 2, "wins"), timing(base, base * 2, "loses"))
+    found = Evaluation(
+        kernel_hash="0",
+        op="softmax",
+        dtype="float32",
+        device_id="d",
+        status=Status.CORRECT,
+        timings=timings,
+    )
+    assert shown_to_win(found) == ("wins",)
+    assert found.score == pytest.approx(1.0)
+
+
+def test_a_score_over_many_workloads_does_not_underflow() -> None:
+    base = np.full(2 * BLOCKS, 10.0)
+    timings = [timing(base, base * 1e5)] * 200
+    assert score_of(timings) == pytest.approx(1e-5)
