@@ -125,7 +125,8 @@ def _defaults(
     settings: config.Settings, command: click.Command, table: Mapping[str, Any], where: str
 ) -> dict[str, Any]:
     if not isinstance(command, click.Group):
-        return config.option_defaults(settings, table, where, _flags(command))
+        found = config.option_defaults(settings, table, where, _flags(command))
+        return {name: _beside(settings, command, name, value) for name, value in found.items()}
     context = click.Context(command)
     known = command.list_commands(context)
     for key in table:
@@ -144,9 +145,22 @@ def _flags(command: click.Command) -> dict[str, str]:
     return {
         flag.lstrip("-"): parameter.name
         for parameter in command.params
-        if isinstance(parameter, click.Option) and parameter.name and parameter.expose_value
+        if isinstance(parameter, click.Option) and parameter.name and parameter.name != "debug"
         for flag in parameter.opts
     }
+
+
+def _beside(settings: config.Settings, command: click.Command, name: str, value: Any) -> Any:
+    """Paths of a settings file are meant from its folder, wherever the command is given."""
+    kind = next(parameter.type for parameter in command.params if parameter.name == name)
+    if settings.path is None or not (isinstance(kind, click.Path) or name == "db"):
+        return value
+    folder = settings.path.parent
+    if isinstance(value, list):
+        return [_beside(settings, command, name, item) for item in value]
+    if not isinstance(value, str) or "://" in value or folder == Path.cwd():
+        return value
+    return str(folder / Path(value).expanduser())
 
 
 def command_line() -> str:

@@ -28,7 +28,7 @@ live table; elsewhere it is one line per event. `NO_COLOR=1` takes the colour aw
 
 **Settings.** Flags come before environment variables, these before `foundry.toml`, this before the
 defaults. The file is looked for in the current folder and above, up to the root of the repository
-(`FOUNDRY_CONFIG` names another):
+(`FOUNDRY_CONFIG` names another); paths in it are meant from its folder:
 
 ```toml
 db = "runs/foundry.db"        # db, device and seed hold for every command

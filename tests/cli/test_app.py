@@ -129,6 +129,41 @@ def test_precedence_is_flag_then_variable_then_file_then_default(
     assert (seen["seed"], seen["budget"]) == (5, 11)
 
 
+def test_paths_of_the_settings_file_are_meant_from_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, object] = {}
+
+    def act(**options: object) -> int:
+        seen.update(options)
+        return 0
+
+    (tmp_path / "foundry.toml").write_text('db = "x.db"\n')
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    monkeypatch.delenv("FOUNDRY_DB")
+    _run(act)
+    assert seen["db"] == str(tmp_path / "x.db")
+    (tmp_path / "foundry.toml").write_text('db = "postgresql://host/x"\n')
+    _run(act)
+    assert seen["db"] == "postgresql://host/x"
+
+
+def test_ops_and_flags_may_stand_in_the_settings_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from foundry.cli.commands import application
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("no python(")
+    (tmp_path / "foundry.toml").write_text('[list]\nop-file = ["mine.py"]\njson = true\n')
+    result = CliRunner().invoke(application, ["list"])
+    assert result.exit_code == 2
+    assert "cannot load ops from" in result.stderr
+    (tmp_path / "foundry.toml").write_text("[list]\njson = true\n")
+    assert CliRunner().invoke(application, ["list"]).stdout.startswith("[")
+
+
 def test_the_file_of_another_program_has_its_own_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -228,3 +228,26 @@ def test_bad_input(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_database_of_a_newer_version_is_left_alone(environment: dict[str, str]) -> None:
+    assert foundry(environment, *RUN, "--budget", "1").returncode == 0
+    connection = sqlite3.connect(environment["FOUNDRY_DB"])
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    for command in (RUN, ("report",), ("export",)):
+        done = foundry(environment, *command)
+        assert done.returncode == 3
+        assert "Upgrade metal-foundry" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_one_clear_line(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o500)
+    done = foundry(environment, *RUN, "--db", str(folder / "x.db"))
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert str(folder) in done.stderr
