@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from types import MappingProxyType
 
 import pytest
@@ -15,16 +16,20 @@ from templates.registry import Template, Value, all_templates
 BUILT_IN = tuple(all_templates().values())
 
 
+def as_tuple(values: Iterable[Value]) -> tuple[Value, ...]:
+    return tuple(values)
+
+
 @st.composite
 def spaces(draw: st.DrawFn) -> Template:
     """Any template whose default is valid, with constraints that exclude some points."""
-    values = st.one_of(
+    values: st.SearchStrategy[list[int] | list[bool] | list[str]] = st.one_of(
         st.lists(st.integers(0, 64), min_size=1, max_size=4, unique=True),
         st.lists(st.booleans(), min_size=1, max_size=2, unique=True),
         st.lists(st.sampled_from(["exp", "exp2", "fast"]), min_size=1, max_size=3, unique=True),
     )
     knobs: dict[str, tuple[Value, ...]] = draw(
-        st.dictionaries(st.sampled_from("abcd"), values.map(tuple), max_size=4)
+        st.dictionaries(st.sampled_from("abcd"), values.map(as_tuple), max_size=4)
     )
     numeric = [name for name, v in knobs.items() if not isinstance(v[0], str)]
     constraints: tuple[str, ...] = ()
