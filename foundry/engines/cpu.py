@@ -92,6 +92,8 @@ class CpuEngine:
         return CpuExecutable(program, specs, built)
 
     def _build(self, launch: Launch, inputs: list[TensorSpec]) -> _Built | str:
+        if any(spec.dtype == "float64" for spec in (*inputs, *launch.outputs)):
+            return "float64 is not supported on the GPU"
         captured = capture_launch(launch, inputs)
         refusal = refuse_sizes(captured)
         if refusal:

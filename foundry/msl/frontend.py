@@ -1,13 +1,15 @@
 """From a generated Metal kernel to one C++ translation unit for a CPU target.
 
-1. Header and body are read as tokens and screened: what reaches outside the kernel is refused.
+1. Header and body are read as tokens and screened: what reaches outside the kernel is refused;
+   spellings that C++ does not know are respelt.
 2. If macros hide what the next steps look for, the preprocessor expands both parts first.
+   Spellings that clang does not know are rewritten (`dialect`).
 3. `threadgroup` declarations are rewritten; collectives, calls and loops around them numbered.
    Every token stays on its line, so the compiler's messages stand on the user's own lines.
 4. How the kernel runs is decided: as a plain loop over threads when nothing in it synchronises,
    else one fibre per thread; the entry functions the runtime calls are added.
 
-Ownership: `tokens` knows the lexical rules, `screen` what is refused, `threadgroup` and
+Ownership: `tokens` knows the lexical rules, `screen` what is refused, `spelling`, `threadgroup` and
 `convergence` one rewrite each, `entry` the functions around the kernel, `signature` what MLX put
 around the user's text. Nothing here runs a process; the preprocessor is handed in.
 """
@@ -18,11 +20,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from foundry.msl import convergence, threadgroup
+from foundry.msl import convergence, dialect, threadgroup
 from foundry.msl.convergence import Place, functions_of
 from foundry.msl.entry import FIBRES, entry, kernel_head, loop_mode
 from foundry.msl.screen import screen, unsupported
 from foundry.msl.signature import Signature
+from foundry.msl.spelling import respell
 from foundry.msl.threadgroup import Storage
 from foundry.msl.tokens import COMMENT, DIRECTIVE, SPACE, STRING, Token, join_lines, tokenize
 
@@ -70,6 +73,7 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
     missing = unsupported([*header, *body])
     if any(t.kind == DIRECTIVE and _HIDDEN_IN_MACROS.search(t.text) for t in [*header, *body]):
         header, body = _expanded(header, body, preprocess)
+    header, body = dialect.rewrite(header), dialect.rewrite(body)
     header, first = threadgroup.rewrite(header, 0, "header")
     body, second = threadgroup.rewrite(body, len(first), "source")
     storages = (*first, *second)
@@ -83,7 +87,7 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
 
 
 def _screened(text: str, part: str) -> list[Token]:
-    return screen(list(tokenize(join_lines(text))), part)
+    return respell(screen(list(tokenize(join_lines(text))), part))
 
 
 def _joined(tokens: list[Token]) -> str:

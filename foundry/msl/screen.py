@@ -175,6 +175,8 @@ def _check_name(name: str, refusal: Refused) -> None:
         raise replace(refusal, reason="inline assembly is not Metal")
     if name in _FILE_QUESTIONS:
         raise replace(refusal, reason=f"{name} asks about files of this machine")
+    if name == "double":
+        raise replace(refusal, reason="'double' is not supported in Metal")
     if name == "__declspec":
         raise replace(refusal, reason="__declspec is not Metal")
     if name.startswith("__builtin_") and not _BUILTINS.fullmatch(name):

@@ -108,6 +108,12 @@ def test_what_leaves_the_language_is_refused(text: str) -> None:
     assert ": error: " in log
 
 
+def test_double_is_refused_as_in_metal() -> None:
+    assert build("double a = x[0]; out[0] = a;") == (
+        "source:1: error: 'double' is not supported in Metal"
+    )
+
+
 def test_functions_outside_the_kernel_do_not_exist() -> None:
     log = build("system(0);" + FINE, "int system(const char* command);\n")
     assert log == (

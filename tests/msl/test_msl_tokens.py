@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foundry.msl.spelling import respell
 from foundry.msl.threadgroup import BadDeclaration, rewrite
 from foundry.msl.tokens import COMMENT, DIRECTIVE, NAME, SPACE, join_lines, tokenize
 
@@ -125,3 +126,21 @@ def test_a_rewritten_declaration_keeps_its_lines() -> None:
 def test_an_initializer_is_refused() -> None:
     with pytest.raises(BadDeclaration, match="source:2: error: a threadgroup variable cannot"):
         declared("\nthreadgroup float a[2] = {1, 2};")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1.5h + 2h - .5H", "half(1.5f) + half(2) - half(.5f)"),
+        ("1e-3bf, 1.BF", "bfloat(1e-3f), bfloat(1.f)"),
+        ("1.5f 0x1h 2u 1.5 12", "1.5f 0x1h 2u 1.5 12"),
+        ("#define EPS 1e-5h // 1h\n", "#define EPS half(1e-5f) // 1h\n"),
+        ("float f() constant { }", "float f()   { }"),
+        ("float f() const thread { }", "float f() const thread { }"),
+        ("S() constant : a(1) { }", "S()   : a(1) { }"),
+        ("f(constant float* p) { constant int* q = (constant int*)p; }",) * 2,
+        ("if (x) constant float* p = y;",) * 2,
+    ],
+)
+def test_metals_own_spellings(text: str, expected: str) -> None:
+    assert "".join(token.text for token in respell(list(tokenize(text)))) == expected

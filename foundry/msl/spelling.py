@@ -1,0 +1,56 @@
+"""Small rewrites of Metal's own spellings that C++ does not know.
+
+* `1.5h` and `1.5bf` are literals of half and bfloat.
+* A member function may name the address space of its object: `float get() const thread { ... }`.
+  The words vanish as macros, except that `constant` would turn into `const`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from foundry.msl.tokens import COMMENT, DIRECTIVE, NAME, NUMBER, SPACE, Token, tokenize
+
+_LITERAL = re.compile(r"(?P<digits>\.?\d[\d.']*(?:[eE][+-]?\d+)?)(?P<suffix>h|H|bf|BF)")
+_HIDDEN_LITERAL = re.compile(r"\d(?:h|H|bf|BF)\b|\.(?:h|H|bf|BF)\b")
+_QUALIFIERS = {"const", "volatile", "noexcept", "device", "thread", "threadgroup", "constant"}
+
+
+def respell(tokens: list[Token]) -> list[Token]:
+    """The tokens in C++'s spelling, on the same lines."""
+    result = []
+    for at, token in enumerate(tokens):
+        if token.kind == NUMBER:
+            result.append(_number(token))
+        elif token.kind == DIRECTIVE and _HIDDEN_LITERAL.search(token.text):
+            inside = "".join(_number(inner).text for inner in tokenize(token.text[1:]))
+            result.append(token._replace(text=token.text[0] + inside))
+        elif token.text == "constant" and token.kind == NAME and _qualifies_object(tokens, at):
+            result.append(token._replace(kind=SPACE, text=" "))
+        else:
+            result.append(token)
+    return result
+
+
+def _number(token: Token) -> Token:
+    match = _LITERAL.fullmatch(token.text) if token.kind == NUMBER else None
+    if match is None:
+        return token
+    digits, kind = match["digits"], "half" if match["suffix"] in "hH" else "bfloat"
+    value = f"{digits}f" if set(digits) & set(".eE") else digits
+    return token._replace(text=f"{kind}({value})")
+
+
+def _qualifies_object(tokens: list[Token], at: int) -> bool:
+    """Whether a word stands between a function's parameters and its body."""
+    for token in reversed(tokens[:at]):
+        if token.kind in {SPACE, COMMENT} or token.text in _QUALIFIERS:
+            continue
+        if token.text != ")":
+            return False
+        break
+    for token in tokens[at + 1 :]:
+        if token.kind in {SPACE, COMMENT} or token.text in _QUALIFIERS:
+            continue
+        return token.text in {"{", ":", ";", "->"}
+    return False

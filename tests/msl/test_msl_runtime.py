@@ -1,0 +1,223 @@
+"""Threads, barriers and cores: what the runtime promises whatever runs at the same time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from foundry.engines.base import BuildFailure, Call, Launch, Program, Size3, TensorSpec
+from foundry.engines.cpu import CpuEngine
+from foundry.errors import LaunchFailed
+
+ROW_SUM = """
+    threadgroup float part[32];
+    uint row = threadgroup_position_in_grid.x, t = thread_position_in_threadgroup.x;
+    part[t % 32] = 0;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    float sum = simd_sum(x[row * threads_per_threadgroup.x + t]);
+    if (simd_is_first()) part[simdgroup_index_in_threadgroup] = sum;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    float total = 0;
+    for (uint g = 0; g < simdgroups_per_threadgroup; g++) total += part[g];
+    out[row * threads_per_threadgroup.x + t] = total;"""
+
+
+def bound(
+    source: str, x: NDArray[np.float32], grid: Size3, threadgroup: Size3, size: int | None = None,
+    header: str = "",
+) -> Call:  # fmt: skip
+    out = (TensorSpec("out", (size or x.size,), "float32"),)
+    launch = Launch("k", ("x",), out, source, grid, threadgroup, header=header)
+    built = CpuEngine().build(Program((TensorSpec("x", x.shape, "float32"),), ("out",), (launch,)))
+    assert not isinstance(built, BuildFailure), built.log
+    return built.bind({"x": x}, poison=True)
+
+
+def result(call: Call) -> list[float]:
+    call()
+    return list(call.outputs()["out"].tolist())
+
+
+def row_sums(groups: int, threads: int, offset: int = 0) -> tuple[Call, list[float]]:
+    x = (np.arange(groups * threads) % 97 + offset).astype(np.float32)
+    expected = np.repeat(x.reshape(groups, threads).sum(1), threads)
+    size = (groups * threads, 1, 1)
+    return bound(ROW_SUM, x, size, (threads, 1, 1)), expected.tolist()
+
+
+@pytest.mark.parametrize("threads", [1, 5, 31, 32, 33, 70, 256, 1000, 1024])
+def test_threadgroups_of_any_size(threads: int) -> None:
+    call, expected = row_sums(9, threads)
+    assert result(call) == expected
+
+
+def test_callers_on_several_threads_take_turns() -> None:
+    work = [row_sums(64, size, offset) for offset, size in enumerate((32, 96, 512, 70))]
+    wrong: list[int] = []
+
+    def repeat(number: int) -> None:
+        call, expected = work[number]
+        for _ in range(30):
+            if result(call) != expected:
+                wrong.append(number)
+
+    threads = [threading.Thread(target=repeat, args=(n,)) for n in range(len(work))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("cores", ["1", "2", "7"])
+def test_any_number_of_cores_gives_the_same_result(
+    cores: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOUNDRY_CPU_THREADS", cores)
+    call, expected = row_sums(500, 96)
+    for _ in range(5):
+        assert result(call) == expected
+
+
+def test_a_forked_process_runs_kernels_too() -> None:
+    call, expected = row_sums(500, 96)
+    assert result(call) == expected
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if result(call) == expected else 3)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_threadgroup_may_wait_for_an_earlier_one() -> None:
+    source = """
+        uint g = threadgroup_position_in_grid.x;
+        device atomic_int* flag = (device atomic_int*)out;
+        threadgroup_barrier(mem_flags::mem_none);
+        if (thread_position_in_threadgroup.x == 0) {
+            int before = 0;
+            if (g > 0)
+                do before = atomic_load_explicit(&flag[g - 1], memory_order_relaxed);
+                while (before == -1);
+            atomic_store_explicit(&flag[g], before + int(x[g]), memory_order_relaxed);
+        }"""
+    x = np.arange(2000, dtype=np.float32)
+    call = bound(source, x, (64000, 1, 1), (32, 1, 1))
+    call()
+    got = call.outputs()["out"].view(np.int32)
+    assert got.tolist() == np.cumsum(np.arange(2000)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("if (t < 16) threadgroup_barrier(mem_flags::mem_none);",
+         "reached by 16 of 64 threads of threadgroup (0, 0, 0): the others have returned"),
+        ("if (t == 5) return; threadgroup_barrier(mem_flags::mem_none);",
+         "reached by 63 of 64 threads"),
+        ("if (t < 40) threadgroup_barrier(mem_flags::mem_none);"
+         " else threadgroup_barrier(mem_flags::mem_none);", "wait at different barriers"),
+        ("for (uint k = 0; k <= t / 32; k++) threadgroup_barrier(mem_flags::mem_none);",
+         "reached by 32 of 64 threads"),
+        ("if (t < 32) threadgroup_barrier(mem_flags::mem_none);"
+         " float s = simd_sum(1.0f); if (s > 99) out[0] = s;", "reached by 32 of 64 threads"),
+    ],
+)  # fmt: skip
+def test_a_deadlock_is_an_error_and_the_next_launch_is_sound(source: str, sentence: str) -> None:
+    stuck = bound(
+        f"uint t = thread_position_in_threadgroup.x; {source} out[t] = 1;",
+        np.zeros(64, np.float32), (64, 1, 1), (64, 1, 1),
+    )  # fmt: skip
+    call, expected = row_sums(20, 64)
+    for _ in range(3):
+        with pytest.raises(LaunchFailed) as caught:
+            stuck()
+        assert sentence in str(caught.value)
+        assert result(call) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "for (uint k = 0; k < 3; k++) { threadgroup_barrier(mem_flags::mem_none); }",
+        "if (x[0] == 0) threadgroup_barrier(mem_flags::mem_none);"
+        " else { threadgroup_barrier(mem_flags::mem_none); }",
+        "for (uint k = 0; k < 4; k++) { if (k % 2) threadgroup_barrier(mem_flags::mem_none);"
+        " else threadgroup_barrier(mem_flags::mem_none); }",
+        "wait(); wait();",
+        "TWICE",
+    ],
+)
+def test_barriers_that_all_threads_reach_are_no_error(source: str) -> None:
+    header = (
+        "inline void wait() { threadgroup_barrier(mem_flags::mem_none); }\n"
+        "#define TWICE for (int k = 0; k < 2; k++) threadgroup_barrier(mem_flags::mem_none);\n"
+    )
+    call = bound(
+        f"{source} out[thread_position_in_grid.x] = 1;", np.zeros(96, np.float32), (96, 1, 1),
+        (96, 1, 1), header=header,
+    )  # fmt: skip
+    assert result(call) == [1] * 96
+
+
+def test_storages_lie_apart_and_aligned() -> None:
+    source = """
+        threadgroup uchar a[3];
+        threadgroup float4 b[2], c;
+        threadgroup half d[5];
+        uint t = thread_position_in_threadgroup.x;
+        if (t == 0) {
+            for (int i = 0; i < 3; i++) a[i] = 1;
+            b[0] = 2; b[1] = 3; c = 4;
+            for (int i = 0; i < 5; i++) d[i] = 5;
+        }
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        out[t] = t < 3 ? float(a[t]) : t < 5 ? b[t - 3].w : t < 6 ? c.x : float(d[t - 6]);
+        if (((ulong)&b & 15) || ((ulong)&c & 15)) out[t] = -1;"""
+    call = bound(source, np.zeros(11, np.float32), (11, 1, 1), (11, 1, 1))
+    assert result(call) == [1, 1, 1, 2, 3, 4, 5, 5, 5, 5, 5]
+
+
+def test_threads_have_room_for_arrays_of_their_own() -> None:
+    source = """
+        float mine[8000];
+        uint t = thread_position_in_grid.x;
+        for (int i = 0; i < 8000; i++) mine[i] = i + t;
+        threadgroup_barrier(mem_flags::mem_none);
+        float sum = 0;
+        for (int i = 0; i < 8000; i += 1000) sum += mine[(i + int(x[0])) % 8000];
+        out[t] = sum;"""
+    call = bound(source, np.zeros(256, np.float32), (256, 1, 1), (256, 1, 1))
+    assert result(call) == [28000 + 8 * t for t in range(256)]
+
+
+def test_a_stack_that_overflows_ends_the_process_at_once() -> None:
+    script = """
+import numpy as np
+from foundry.engines.base import *
+from foundry.engines.cpu import CpuEngine
+launch = Launch("k", ("x",), (TensorSpec("out", (32,), "float32"),),
+    "threadgroup_barrier(mem_flags::mem_none); out[0] = deep(x, 1 << 20);", (32, 1, 1), (32, 1, 1),
+    header="float deep(const device float* x, int n) { volatile float a[64]; a[n % 64] = x[0];"
+           " return n ? deep(x, n - 1) + a[n % 64] : 0; }\\n")
+spec = TensorSpec("x", (32,), "float32")
+CpuEngine().build(Program((spec,), ("out",), (launch,))).bind({"x": np.zeros(32, np.float32)})()
+"""
+    done = subprocess.run([sys.executable, "-c", script], timeout=60, capture_output=True)
+    assert done.returncode == -signal.SIGSEGV, done.stderr
+
+
+def test_launches_from_many_small_to_large() -> None:
+    for size in (1, 2, 31, 4095, 4096, 4097, 100_003):
+        x = np.arange(size, dtype=np.float32)
+        call = bound(
+            "uint i = thread_position_in_grid.x; out[i] = x[i] + 1;", x, (size, 1, 1), (128, 1, 1)
+        )
+        assert result(call) == (x + 1).tolist()
