@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from foundry.engines.base import Arrays, Executable
+from foundry.engines.base import Arrays, Call, Executable
 from foundry.harness import frames
 from foundry.harness.baseline import BaselineCall, BaselineRotation, EmptyRotation, find_op
 from foundry.harness.buffers import Buffers
@@ -39,7 +39,7 @@ class Bench:
         self._timed: Side | None = None
 
     def time(
-        self, request: frames.Frame, executable: Executable | None, ghost: Executable | None
+        self, request: frames.Frame, executable: Executable | None, ghost: Call | None
     ) -> Reply:
         """Time a program, or a rival baseline where there is none, against a baseline."""
         header = request.header
@@ -56,7 +56,7 @@ class Bench:
         calls = [executable.bind(inputs) for inputs in bound]
         kernel = self._timed = Side(Rotation(calls), plan.batch_us)
         pairs = measure(baseline, kernel, plan)
-        dispatch = (self._dispatch_of_mlx(plan), _dispatch_of(ghost, bound[0], plan))
+        dispatch = (self._dispatch_of_mlx(plan), _dispatch_of(ghost, plan))
         cold = self._cold(executable, op, workload, header, sets, plan) if plan.cold else []
         outputs, data = encode_sets(tuple(call.outputs() for call in calls))
         changed = [b.changed(s) for b, s in zip(buffers, sets, strict=True)]
@@ -96,10 +96,8 @@ class Bench:
         return self._baseline_dispatch_us
 
 
-def _dispatch_of(ghost: Executable | None, inputs: Arrays, plan: TimingPlan) -> float:
-    if ghost is None:
-        return 0.0
-    return Side(Rotation([ghost.bind(inputs)]), plan.batch_us).dispatch_us()
+def _dispatch_of(ghost: Call | None, plan: TimingPlan) -> float:
+    return 0.0 if ghost is None else Side(Rotation([ghost]), plan.batch_us).dispatch_us()
 
 
 def _baseline_side(

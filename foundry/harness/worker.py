@@ -19,9 +19,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from foundry.engines.base import Arrays, BuildFailure, Engine, Executable, Program
+from foundry.engines.base import (
+    Arrays,
+    BuildFailure,
+    Call,
+    Engine,
+    Executable,
+    Program,
+    numpy_dtype,
+)
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames
 from foundry.harness.baseline import BaselineCall, find_op, select_device
@@ -42,6 +51,7 @@ class Worker:
         self._device = engine.device()
         self._bench = Bench(self._device.kind, notify)
         self._built: list[Executable | BuildFailure] = []
+        self._programs: list[Program] = []
         self._handlers: dict[str, Callable[[frames.Frame], Reply]] = {
             "describe": self._describe,
             "build": self._build,
@@ -65,7 +75,10 @@ class Worker:
     def _build(self, request: frames.Frame) -> Reply:
         programs = [decode_program(p) for p in request.header["programs"]]
         built = _build_all(self._engine, programs, request.header["groups"])
-        self._built = [*self._built, *built] if request.header["keep"] else built
+        if not request.header["keep"]:
+            self._built, self._programs = [], []
+        self._built += built
+        self._programs += programs
         failures = [(b.log, b.launch) if isinstance(b, BuildFailure) else None for b in built]
         return {"failures": failures}, ()
 
@@ -100,8 +113,14 @@ class Worker:
         return self._bench.time(
             request,
             None if program is None else self._executable(program),
-            None if ghost is None else self._executable(ghost),
+            None if ghost is None else self._idle_call(ghost),
         )
+
+    def _idle_call(self, index: int) -> Call:
+        """A program bound to zeros, whatever sizes it was built for."""
+        specs = self._programs[index].inputs
+        zeros = {s.name: np.zeros(s.shape, numpy_dtype(s.dtype)) for s in specs}
+        return self._executable(index).bind(zeros)
 
     def _solo(self, request: frames.Frame) -> Reply:
         return self._bench.solo(request.header["calls"])

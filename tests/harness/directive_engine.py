@@ -165,9 +165,13 @@ class DirectiveCall:
 
 class DirectiveExecutable:
     def __init__(self, program: Program) -> None:
+        self._program = program
         self._launch = program.launches[0]
 
     def bind(self, inputs: Inputs, *, poison: bool = False) -> DirectiveCall:
+        for spec in self._program.inputs:
+            if inputs[spec.name].shape != spec.shape:
+                raise ValueError(f"{spec.name} is {inputs[spec.name].shape}, not {spec.shape}")
         return DirectiveCall(self._launch, inputs, poison)
 
 
