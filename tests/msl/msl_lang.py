@@ -95,7 +95,7 @@ def ulps(got: Array, exact: Array, dtype: str) -> Array:
     digits, lowest = {"float32": (24, -126), "float16": (11, -14), "bfloat16": (8, -126)}[dtype]
     _, exponent = np.frexp(np.abs(exact).astype(np.float64))
     unit = np.exp2(np.maximum(exponent - 1, lowest) - (digits - 1.0))
-    return np.abs(got.astype(np.longdouble) - exact) / unit
+    return np.asarray(np.abs(got.astype(np.longdouble) - exact) / unit)
 
 
 def as_dtype(values: Array, dtype: str) -> Array:

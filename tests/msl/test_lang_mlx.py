@@ -25,7 +25,7 @@ def test_element_locations_follow_shape_and_strides(
     shape: tuple[int, ...], strides: tuple[int, ...]
 ) -> None:
     count, ndim = int(np.prod(shape)), len(shape)
-    inputs = {
+    inputs: dict[str, Array] = {
         "shape": np.array([*shape, *[1] * (8 - ndim)], np.int32),
         "strides": np.array([*strides, *[0] * (8 - ndim)], np.int64),
         "other": np.array([*strides[::-1], *[0] * (8 - ndim)], np.int64),
@@ -49,9 +49,7 @@ def test_element_locations_follow_shape_and_strides(
       jumped[i] = jump.location();
     """
     names = ["flat", "wide", "split", "two", "tri", "looped", "jumped"]
-    got = run(
-        body, inputs, {n: ((count,), "int64") for n in names}, grid=(count, 1, 1)
-    )
+    got = run(body, inputs, dict.fromkeys(names, ((count,), "int64")), grid=(count, 1, 1))
     first, second = _flat(shape, strides), _flat(shape, strides[::-1])
     for name in ["flat", "wide", "split", "looped", "jumped"]:
         np.testing.assert_array_equal(got[name], first, err_msg=name)
@@ -68,14 +66,16 @@ def test_helpers() -> None:
         "ceildiv(7, 2) == 4 && ceildiv(8u, 4u) == 2 && ceildiv(0, 5) == 0",
         "elem_to_loc_1(3, some_strides[1]) == 9 && elem_to_loc_2(uint2(1, 2), some_strides) == 43",
         "elem_to_loc_3(uint3(1, 2, 3), some_strides) == 67",
-        "WorkPerThread<float>::n == 2 && WorkPerThread<half>::n == 4 && WorkPerThread<char>::n == 8",
+        "WorkPerThread<float>::n == 2 && WorkPerThread<half>::n == 4",
+        "WorkPerThread<char>::n == 8",
         "Limits<int>::max == INT_MAX && Limits<int8_t>::min == -128 && Limits<bool>::max",
         "isinf(Limits<bfloat16_t>::min) && widest<float>() == INFINITY && Limits<uint>::min == 0u",
         "is_same_v<bfloat16_t, bfloat> && is_same_v<float16_t, half>",
         "is_same_v<ConditionalType<true, int, float>::type, int>",
         "is_same_v<ConditionalType<false, int, float>::type, float>",
         "cast_to<bool>(0.5f) && !cast_to<bool>(0.0f) && cast_to<int>(2.7f) == 2",
-        "cast_to<bool>(1e-40f) && cast_to<bool>(complex64_t(0, 1)) && !cast_to<bool>(bfloat16_t(0))",
+        "cast_to<bool>(1e-40f) && cast_to<bool>(complex64_t(0, 1))",
+        "!cast_to<bool>(bfloat16_t(0))",
         "abs(log1p(1e-10f) - 1e-10f) < 1e-16f && log1p(0.0f) == 0 && log1p(-1.0f) == -INFINITY",
         "abs(log1p(1.0f) - 0.6931472f) < 1e-6f && log1p(INFINITY) == INFINITY",
         "abs(float(log1p(bfloat16_t(1))) - 0.6931472f) < 2e-3f",
@@ -91,15 +91,19 @@ def test_complex_arithmetic() -> None:
     header = """
     float2 parts(complex64_t c) { return float2(c.real, c.imag); }
     bool is(complex64_t c, float re, float im) { return c.real == re && c.imag == im; }
+    bool near(complex64_t c, float re, float im) {
+      return length(parts(c) - float2(re, im)) < 1e-6f;
+    }
     constexpr complex32_t product = complex32_t{1.0h, 2.0h} * complex32_t{3.0h, 4.0h};
     """
     a, b = "complex64_t(1, 2)", "complex64_t(3, -1)"
     expressions = [
         f"is({a} + {b}, 4, 1) && is({a} - {b}, -2, 3) && is({a} * {b}, 5, 5)",
-        f"is(({a} * {b}) / {b}, 1, 2) && is(-{a}, -1, -2) && is({a} * 2.0f, 2, 4)",
+        f"near(({a} * {b}) / {b}, 1, 2) && is(-{a}, -1, -2) && is({a} * 2.0f, 2, 4)",
         f"is(1 + {a}, 2, 2) && is({a} - 1, 0, 2) && is(10.0f / complex64_t(0, 2), 0, -5)",
         f"{a} < {b} && {b} >= {a} && {a} == {a} && !({a} > {b}) && {a} != {b}",
-        "is(complex64_t(half(2)), 2, 0) && is(complex64_t(3), 3, 0) && float(complex64_t(5, 6)) == 5",
+        "is(complex64_t(half(2)), 2, 0) && is(complex64_t(3), 3, 0)",
+        "float(complex64_t(5, 6)) == 5",
         "is(complex64_t(float2(1, 2)), 1, 2) && all(float2(complex64_t(3, 4)) == float2(3, 4))",
         "is(complex64_t(5.5f, -5.5f) % complex64_t(2, 2), 1.5f, 0.5f)",
         "product.real == -5.0h && product.imag == 10.0h && sizeof(complex64_t) == 8",
@@ -123,7 +127,7 @@ def test_complex_buffers_and_shuffles() -> None:
     got = run(
         body,
         {"x": x},
-        {n: ((32,), "complex64") for n in ["out", "up", "any"]},
+        dict.fromkeys(["out", "up", "any"], ((32,), "complex64")),
         grid=(32, 1, 1),
         threadgroup=(32, 1, 1),
     )
@@ -171,10 +175,13 @@ def test_every_public_name_of_the_installed_preamble_is_known() -> None:
     )
     text = re.sub(r"//.*", "", text)
     types = set(re.findall(r"^(?:struct|using)\s+(\w+)(?=\s*[={])", text, re.MULTILINE))
-    functions = set(re.findall(r"^(?:METAL_FUNC|inline|[a-z]\w+_t)\b[^;={}\n]*?(\w+)\(", text, re.M))
+    functions = set(
+        re.findall(r"^(?:METAL_FUNC|inline|[a-z]\w+_t)\b[^;={}\n]*?(\w+)\(", text, re.M)
+    )
     constants = set(re.findall(r"\b([A-Z][A-Z_]+[A-Z]) = ", text))
     macros = set(re.findall(r"#define ((?:MTL|MLX)_\w+)", text))
-    assert {"Limits", "complex64_t", "LoopedElemToLoc"} <= types and "ceildiv" in functions
+    assert {"Limits", "complex64_t", "LoopedElemToLoc"} <= types
+    assert "ceildiv" in functions
     functions -= {"operator", "constexpr"}
     lines = [f"using ::{name};" for name in sorted(types - {"os_log"})]
     lines += [f"using ::{name};" for name in sorted(functions)]

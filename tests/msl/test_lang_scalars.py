@@ -24,11 +24,14 @@ def test_widths_and_literals() -> None:
             "sizeof(1.0) == 4 && sizeof(1.5h) == 2 && sizeof(2.5H) == 2 && sizeof(1.0bf) == 2",
             "metal::is_same_v<decltype(1.5h), half> && is_same_v<decltype(1.0bf), bfloat>",
             "is_same_v<decltype(1.0), float> && is_same_v<decltype(x[0] * 0.1), float>",
-            "is_same_v<decltype(half(1) * half(2)), half> && is_same_v<decltype(half(1) * 2), half>",
-            "is_same_v<decltype(half(1) * 2.0f), float> && is_same_v<decltype(1.0 * half(1)), float>",
+            "is_same_v<decltype(half(1) * half(2)), half>",
+            "is_same_v<decltype(half(1) * 2), half>",
+            "is_same_v<decltype(half(1) * 2.0f), float>",
+            "is_same_v<decltype(1.0 * half(1)), float>",
             "is_same_v<decltype(bfloat(1) + bfloat(1)), bfloat>",
             "is_same_v<decltype(bfloat(1) * 1.0f), float> && is_same_v<decltype(1u + 1), uint>",
-            "is_same_v<decltype(exp(half(1))), half> && is_same_v<decltype(exp(bfloat(1))), bfloat>",
+            "is_same_v<decltype(exp(half(1))), half>",
+            "is_same_v<decltype(exp(bfloat(1))), bfloat>",
             "is_same_v<decltype(metal::exp(1.0)), float> && is_same_v<decltype(max(1u, 2u)), uint>",
             "char(200) == -56 && uchar(300) == 44 && short(40000) == -25536",
         ]
@@ -60,7 +63,8 @@ def test_mixed_arguments_that_kernels_use() -> None:
     header = """
     template <typename T> T relu(T v) { return metal::max(v, T(0)); }
     template <typename T> T gelu(T v) { return v * T(0.5f) * (T(1) + tanh(v)); }
-    template <typename T> float accumulate(T a, T b) { float t = 0; t += a * b; t = fma(a, b, t); return t; }
+    template <typename T> float accumulate(T a, T b) { float t = 0; t += a * b; t = fma(a, b, t);
+    return t; }
     template <typename T> T pick(bool c, T v) { T zero = 0; return c ? v : 0; }
     """
     _hold(
@@ -68,10 +72,12 @@ def test_mixed_arguments_that_kernels_use() -> None:
             "max(half(-1), 0.0f) == 0 && max(bfloat(2), 0.0f) == 2 && max(0.0f, half(3)) == 3",
             "min(5u, 3) == 3 && min(x[0], 1) == 1 && max(2, 3u) == 3 && min(7, 9l) == 7",
             "clamp(half(2), 0.0f, 1.0f) == 1 && clamp(5, 0u, 3u) == 3 && clamp(x[0], 0, 1) == 1",
-            "pow(half(3), 2) == 9 && pow(2.0f, 3) == 8 && pow(2, 3.0f) == 8 && atan2(0.0h, 1.0f) == 0",
+            "pow(half(3), 2) == 9 && pow(2.0f, 3) == 8",
+            "pow(2, 3.0f) == 8 && atan2(0.0h, 1.0f) == 0",
             "fma(half(2), 3.0f, 1) == 7 && mix(half(0), half(4), 0.5f) == 2 && step(0, x[0]) == 1",
             "select(half(1), half(2), x[0] > 0) == 2 && select(0.0f, half(2), true) == 2",
-            "metal::abs(-3) == 3 && metal::abs(half(-3)) == 3 && abs(long(-5)) == 5 && abs(4u) == 4",
+            "metal::abs(-3) == 3 && metal::abs(half(-3)) == 3",
+            "abs(long(-5)) == 5 && abs(4u) == 4",
             "relu(half(-2)) == 0 && relu(bfloat(2)) == 2 && relu(-2) == 0 && relu(2.5f) == 2.5f",
             "gelu(half(0)) == 0 && gelu(bfloat(1)) > bfloat(0.8f)",
             "accumulate(half(3), half(2)) == 12 && accumulate(bfloat(3), bfloat(2)) == 12",
@@ -86,7 +92,7 @@ def test_mixed_arguments_that_kernels_use() -> None:
     )
 
 
-INTEGERS = "char uchar short ushort int uint long ulong".split()
+INTEGERS = ["char", "uchar", "short", "ushort", "int", "uint", "long", "ulong"]
 
 
 def test_integer_functions_at_every_width() -> None:
@@ -119,9 +125,11 @@ def test_integer_functions_at_every_width() -> None:
         "madsat(3l, 4l, 5l) == 17 && madsat(LONG_MIN, 2l, 0l) == LONG_MIN",
         "mul24(-3, 5) == -15 && mad24(0xffffffu, 2u, 1u) == 0x1ffffffu",
         "extract_bits(int(0xf0), 4, 4) == -1 && extract_bits(0xf0u, 4u, 4u) == 15",
-        "all(popcount(uint4(1, 3, 7, 15)) == uint4(1, 2, 3, 4)) && all(clz(int2(1, 2)) == int2(31, 30))",
+        "all(popcount(uint4(1, 3, 7, 15)) == uint4(1, 2, 3, 4))",
+        "all(clz(int2(1, 2)) == int2(31, 30))",
         "all(absdiff(int2(1, 5), int2(4, 2)) == uint2(3, 3))",
-        "all(max3(int2(1), int2(5, 0), int2(3)) == int2(5, 3)) && all(abs(int2(-1, 2)) == int2(1, 2))",
+        "all(max3(int2(1), int2(5, 0), int2(3)) == int2(5, 3))",
+        "all(abs(int2(-1, 2)) == int2(1, 2))",
     ]
     _hold(expressions)
 
@@ -160,7 +168,8 @@ def test_constants() -> None:
         [
             "abs(M_PI_F - 3.14159265f) < 1e-6f && abs(M_E_F - 2.7182818f) < 1e-6f",
             "abs(float(M_PI_H) - 3.14f) < 1e-2f && sizeof(M_PI_H) == 2",
-            "FLT_MAX == numeric_limits<float>::max() && MAXFLOAT == FLT_MAX && HALF_MAX == 65504.0h",
+            "FLT_MAX == numeric_limits<float>::max() && MAXFLOAT == FLT_MAX",
+            "HALF_MAX == 65504.0h",
             "FLT_EPSILON == 0x1p-23f && HALF_EPSILON == 0x1p-10f && FLT_MIN == 0x1p-126f",
             "INT_MAX == 2147483647 && UINT_MAX == 4294967295u && SHRT_MIN == -32768",
             "isinf(INFINITY) && isnan(NAN) && !isfinite(-INFINITY) && HUGE_VALF > FLT_MAX",
@@ -173,10 +182,13 @@ def test_classification() -> None:
     _hold(
         [
             "isnan(NAN) && !isnan(1.0f) && isinf(-INFINITY) && isfinite(x[0]) && !isfinite(NAN)",
-            "isnormal(1.0f) && !isnormal(1e-40f) && !isnormal(0.0f) && signbit(-0.0f) && !signbit(0.0f)",
-            "isordered(1.0f, 2.0f) && isunordered(NAN, 1.0f) && isnan(half(NAN)) && signbit(half(-1))",
+            "isnormal(1.0f) && !isnormal(1e-40f) && !isnormal(0.0f)",
+            "signbit(-0.0f) && !signbit(0.0f)",
+            "isordered(1.0f, 2.0f) && isunordered(NAN, 1.0f)",
+            "isnan(half(NAN)) && signbit(half(-1))",
             "all(isnan(float2(NAN, NAN))) && !any(isinf(half4(1))) && all(isfinite(bfloat2(1)))",
-            "isequal(1.0f, 1.0f) && isless(1.0f, 2.0f) && !isgreater(NAN, 1.0f) && islessgreater(1.0f, 2.0f)",
+            "isequal(1.0f, 1.0f) && isless(1.0f, 2.0f)",
+            "!isgreater(NAN, 1.0f) && islessgreater(1.0f, 2.0f)",
         ]
     )
 
@@ -204,7 +216,8 @@ def test_type_traits_and_templates() -> None:
     _hold(
         [
             "kind(half(1)) == 1 && kind(1.0f) == 1 && kind(1u) == 2 && kind(bfloat(1)) == 1",
-            "is_same_v<conditional_t<true, int, float>, int> && is_same_v<remove_cv_t<const int>, int>",
+            "is_same_v<conditional_t<true, int, float>, int>",
+            "is_same_v<remove_cv_t<const int>, int>",
             "is_signed_v<int> && is_unsigned_v<uchar> && !is_same_v<half, float>",
             "is_same_v<make_unsigned_t<int>, uint> && is_convertible_v<int, float>",
             "fact<5>::value == 120 && count(1, 2.0f, half(3)) == 3 && primes[3] == 7",

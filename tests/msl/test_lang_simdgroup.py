@@ -10,7 +10,19 @@ import pytest
 from msl_lang import Array, as_dtype, run
 
 LANES = np.arange(32)
-TYPES = "int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 bfloat16 float32".split()
+TYPES = [
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "float16",
+    "bfloat16",
+    "float32",
+]
 
 
 def _values(dtype: str, count: int = 64) -> Array:
@@ -114,10 +126,12 @@ def test_shuffles_that_fill() -> None:
     x = np.arange(64, dtype=np.int32)
     body = """
       int fill = 1000 + x[i];
-      d[i] = simd_shuffle_and_fill_down(x[i], fill, 3); u[i] = simd_shuffle_and_fill_up(x[i], fill, 3);
+      d[i] = simd_shuffle_and_fill_down(x[i], fill, 3);
+      u[i] = simd_shuffle_and_fill_up(x[i], fill, 3);
       dm[i] = simd_shuffle_and_fill_down(x[i], fill, 3, 8);
       um[i] = simd_shuffle_and_fill_up(x[i], fill, 3, 8);
-      qd[i] = quad_shuffle_and_fill_down(x[i], fill, 1); qu[i] = quad_shuffle_and_fill_up(x[i], fill, 1);
+      qd[i] = quad_shuffle_and_fill_down(x[i], fill, 1);
+      qu[i] = quad_shuffle_and_fill_up(x[i], fill, 1);
     """
     got = _run(body, x, dict.fromkeys(["d", "u", "dm", "um", "qd", "qu"], "int32"))
     for name, width, delta in [("d", 32, 3), ("dm", 8, 3), ("qd", 4, 1)]:
@@ -134,7 +148,8 @@ def test_vectors_of_every_size_travel() -> None:
     x = np.arange(64 * 4, dtype=np.float32)
     body = """
       float4 v = ((device const float4*)x)[i];
-      float4 s = simd_sum(v); half3 h = simd_shuffle_xor(half3(v.xyz), 1); long4 l = simd_max(long4(v));
+      float4 s = simd_sum(v); half3 h = simd_shuffle_xor(half3(v.xyz), 1);
+      long4 l = simd_max(long4(v));
       bfloat2 b = simd_broadcast(bfloat2(v.xy), 2); uchar4 c = quad_sum(uchar4(v));
       long3 p = simd_prefix_inclusive_sum(long3(v.xyz));
       o0[i] = s.w; o1[i] = float(h.z); o2[i] = float(l.y); o3[i] = float(b.y); o4[i] = float(c.x);
@@ -154,7 +169,8 @@ def test_vectors_of_every_size_travel() -> None:
 def test_votes_and_masks() -> None:
     x = np.random.default_rng(3).integers(0, 2, 64).astype(np.int32)
     body = """
-      b[i] = uint64_t(simd_ballot(x[i] > 0)); al[i] = simd_all(x[i] >= 0); an[i] = simd_any(x[i] > 1);
+      b[i] = uint64_t(simd_ballot(x[i] > 0)); al[i] = simd_all(x[i] >= 0);
+      an[i] = simd_any(x[i] > 1);
       m[i] = ulong(simd_active_threads_mask()); f[i] = simd_is_first();
       q[i] = uint(quad_ballot(x[i] > 0)); qa[i] = quad_all(x[i] > 0); qn[i] = quad_any(x[i] > 0);
       if (lane % 3 == 1) { odd[i] = ulong(simd_active_threads_mask()); first[i] = simd_is_first();
@@ -168,7 +184,9 @@ def test_votes_and_masks() -> None:
     got = _run(body, x, kinds)
     bits = (_groups(x) > 0) @ (1 << LANES.astype(np.uint64))
     np.testing.assert_array_equal(got["b"], np.repeat(bits, 32))
-    assert got["al"].all() and not got["an"].any() and got["vote"].all()
+    assert got["al"].all()
+    assert not got["an"].any()
+    assert got["vote"].all()
     assert (got["m"] == 2**32 - 1).all()
     np.testing.assert_array_equal(got["f"], np.tile(LANES == 0, 2))
     quads = x.reshape(-1, 4) > 0
@@ -187,7 +205,9 @@ def test_edge_groups_have_fewer_lanes() -> None:
     x = np.arange(1, 41, dtype=np.float32)
     body = "s[i] = simd_sum(x[i]); m[i] = simd_min(x[i]); d[i] = simd_shuffle_down(x[i], 1);"
     got = _run(body, x, {"s": "float32", "m": "float32", "d": "float32"}, count=40)
-    np.testing.assert_array_equal(got["s"], np.r_[np.full(32, x[:32].sum()), np.full(8, x[32:].sum())])
+    np.testing.assert_array_equal(
+        got["s"], np.r_[np.full(32, x[:32].sum()), np.full(8, x[32:].sum())]
+    )
     np.testing.assert_array_equal(got["m"], np.r_[np.full(32, 1), np.full(8, 33)])
     inner = np.r_[0:31, 32:39]
     np.testing.assert_array_equal(got["d"][inner], x[inner + 1])
@@ -215,7 +235,8 @@ def test_simdgroup_matrices(dtype: str) -> None:
       eye.thread_elements()[1] *= T(5);
       simdgroup_store(eye, diagonal, 8);
       uint lane = thread_index_in_simdgroup;
-      uint qid = lane / 4, row = (qid & 4) + (lane / 2) % 4, column = (qid & 2) * 2 + (lane % 2) * 2;
+      uint qid = lane / 4, row = (qid & 4) + (lane / 2) % 4;
+      uint column = (qid & 2) * 2 + lane % 2 * 2;
       reinterpret_cast<thread vec<T, 2>&>(ma.thread_elements()) = vec<T, 2>(T(row), T(column));
       simdgroup_store(ma, layout, 8);
     """
@@ -309,7 +330,8 @@ def test_atomics_of_device_memory() -> None:
 def test_atomics_of_other_types_and_of_threadgroup_memory() -> None:
     x = np.random.default_rng(8).uniform(0, 1, 2048).astype(np.float32)
     body = """
-      threadgroup atomic_uint bins[4]; threadgroup atomic<float> sum; threadgroup atomic_bool any_big;
+      threadgroup atomic_uint bins[4]; threadgroup atomic<float> sum;
+      threadgroup atomic_bool any_big;
       uint t = thread_index_in_threadgroup; uint i = thread_position_in_grid.x;
       if (t < 4) atomic_store_explicit(&bins[t], 0u, memory_order_relaxed);
       if (t == 0) { atomic_store_explicit(&sum, 0.0f, memory_order_relaxed);

@@ -75,6 +75,13 @@ struct add_const {
 };
 template <typename T>
 using add_const_t = const T;
+// One address space here: nothing to remove.
+template <typename T>
+struct remove_addrspace {
+  using type = T;
+};
+template <typename T>
+using remove_addrspace_t = T;
 template <typename T>
 struct add_volatile {
   using type = volatile T;
