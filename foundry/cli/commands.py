@@ -15,6 +15,7 @@ application = Application(
         "export": "foundry.cli.export:command",
         "export-sft": "foundry.cli.export_sft:command",
         "catalog": "foundry.cli.catalog:command",
+        "msl": "foundry.cli.msl:command",
         "doctor": "foundry.cli.doctor:command",
     },
     help="Build, prove, time and ship Metal kernels for MLX, on any machine.",

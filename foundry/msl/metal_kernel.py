@@ -51,9 +51,7 @@ def metal_kernel(
         RuntimeError: when called, for a kernel that does not compile or deadlocks.
         EnvironmentUnusable: when called where the compiler is missing.
     """
-    import mlx.core as mx
-
-    make = cast(Callable[..., Callable[..., Any]], mx.fast.metal_kernel)
+    make, has_metal = mlx_metal()
     generator = make(
         name,
         input_names,
@@ -64,10 +62,19 @@ def metal_kernel(
         atomic_outputs,
         compile_options,
     )
-    if mx.metal.is_available():
+    if has_metal:
         return generator
     math_mode = (compile_options or {}).get("math_mode", "safe")
     return _Kernel(generator, source, header, ensure_row_contiguous, math_mode)
+
+
+@functools.cache
+def mlx_metal() -> tuple[Callable[..., Callable[..., Any]], bool]:
+    """MLX's own `metal_kernel`, and whether Metal is here; asked before anything stands in."""
+    import mlx.core as mx
+
+    make = cast(Callable[..., Callable[..., Any]], mx.fast.metal_kernel)
+    return make, bool(mx.metal.is_available())
 
 
 class _Kernel:

@@ -1,0 +1,86 @@
+"""Programs that ask for Metal and then use it run here unchanged."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import sys
+import mlx.core as mx
+
+
+def double(x):
+    kernel = mx.fast.metal_kernel(
+        name="double", input_names=["x"], output_names=["y"],
+        source="uint i = thread_position_in_grid.x; y[i] = 2 * x[i];",
+    )
+    return kernel(
+        inputs=[x], grid=(x.size, 1, 1), threadgroup=(32, 1, 1),
+        output_shapes=[x.shape], output_dtypes=[x.dtype], stream=mx.gpu,
+    )[0]
+
+
+def test_double():
+    assert mx.metal.is_available()
+    assert mx.default_device() == mx.gpu
+    assert mx.device_info()["architecture"].startswith("applegpu")
+    mx.new_stream(mx.default_device())
+    x = mx.arange(10.0)
+    with mx.stream(mx.gpu):
+        assert mx.array_equal(mx.compile(double)(x), 2 * x)
+
+
+if __name__ == "__main__":
+    test_double()
+    print("arguments", sys.argv[1:])
+"""
+
+
+def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "test_program.py"
+    path.write_text(PROGRAM)
+    return path
+
+
+def test_a_script_runs_its_metal_path(program: Path) -> None:
+    plain = run(program.name, folder=program.parent)
+    assert plain.returncode != 0, "without the stand-in there is no Metal here"
+    done = run("-m", "foundry", "msl", "run", program.name, "--size", "3", folder=program.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "arguments ['--size', '3']\n"
+    assert "cpu engine" in done.stderr
+
+
+def test_pytest_runs_a_package_s_metal_tests(program: Path) -> None:
+    plugin = "foundry.msl.pytest_plugin"
+    done = run("-m", "pytest", "-p", plugin, "-p", "no:cacheprovider", folder=program.parent)
+    assert done.returncode == 0, done.stdout
+    assert "cpu engine" in done.stdout
+    assert "1 passed" in done.stdout
+
+
+def test_mlx_is_itself_again_afterwards() -> None:
+    import mlx.core as mx
+
+    from foundry.msl.stand_in import metal
+
+    before = (mx.fast.metal_kernel, mx.metal.is_available, mx.default_device, mx.stream)
+    with metal():
+        assert mx.metal.is_available()
+    assert before == (mx.fast.metal_kernel, mx.metal.is_available, mx.default_device, mx.stream)
