@@ -3,7 +3,7 @@
 1. Header and body are read as tokens and screened: what reaches outside the kernel is refused;
    spellings that C++ does not know are respelt.
 2. If macros hide what the next steps look for, the preprocessor expands both parts first.
-   Spellings that clang does not know are rewritten (`dialect`).
+   Functions that differ by address space alone become one (`twins`).
 3. `threadgroup` declarations are rewritten; collectives, calls and loops around them numbered.
    Every token stays on its line, so the compiler's messages stand on the user's own lines.
 4. How the kernel runs is decided: as a plain loop over threads when nothing in it synchronises,
@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from foundry.msl import convergence, dialect, threadgroup
+from foundry.msl import convergence, threadgroup, twins
 from foundry.msl.convergence import Place, functions_of
 from foundry.msl.entry import FIBRES, entry, kernel_head, loop_mode
 from foundry.msl.screen import screen, unsupported
@@ -73,7 +73,7 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
     missing = unsupported([*header, *body])
     if any(t.kind == DIRECTIVE and _HIDDEN_IN_MACROS.search(t.text) for t in [*header, *body]):
         header, body = _expanded(header, body, preprocess)
-    header, body = dialect.rewrite(header), dialect.rewrite(body)
+    header = twins.remove(header)
     header, first = threadgroup.rewrite(header, 0, "header")
     body, second = threadgroup.rewrite(body, len(first), "source")
     storages = (*first, *second)

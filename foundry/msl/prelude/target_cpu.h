@@ -207,17 +207,20 @@ MF_INLINE T fold(const T* slots, unsigned active, Op op) {
   return total;
 }
 
+// Once a SIMD-group, so it need not be inlined: that would only cost compile time.
+template <typename T, typename Op>
+__attribute__((noinline)) void reduce_lanes_of(SimdGroup& group, const T* slots, Op op) {
+  *reinterpret_cast<T*>(group.result) = fold(slots, group.active, op);
+  group.reduced = 1;
+}
+
 template <typename T, typename Op>
 MF_INLINE MF_CONVERGENT T simd_reduce(T value, Op op) {
   unsigned active;
   const T* slots = simd_exchange(value, active);
   SimdGroup& group = *self().group;
-  T& result = *reinterpret_cast<T*>(group.result);
-  if (!group.reduced) {
-    result = fold(slots, active, op);
-    group.reduced = 1;
-  }
-  return result;
+  if (!group.reduced) reduce_lanes_of(group, slots, op);
+  return *reinterpret_cast<T*>(group.result);
 }
 
 // op(slots, active) changes the slots of the active lanes in place, once a SIMD-group; returns
