@@ -239,9 +239,27 @@ def _is_declared(source: Source, at: int) -> bool:
 
 
 def _qualified_start(source: Source, at: int) -> int:
-    while at >= 2 and source.text[at - 1] == "::" and source.kind[at - 2] == NAME:
-        at -= 2
-    return at - 1 if at and source.text[at - 1] == "::" else at
+    """The first token of `a::b<c>::name`, whose last is at `at`."""
+    text = source.text
+    if at >= 2 and text[at - 2 : at] == ["::", "template"]:
+        at -= 1
+    while at >= 2 and text[at - 1] == "::":
+        name = at - 2 if text[at - 2] != ">" else _before_angles(source, at - 2)
+        if name is None or source.kind[name] != NAME:
+            break
+        at = name
+    return at - 1 if at and text[at - 1] == "::" else at
+
+
+def _before_angles(source: Source, at: int) -> int | None:
+    """The token before the template arguments that close at `at`."""
+    depth = 0
+    while at >= 0 and source.text[at] not in {";", "{", "}"}:
+        depth += (source.text[at] == ">") - (source.text[at] == "<")
+        at -= 1
+        if depth == 0:
+            return at if at >= 0 else None
+    return None
 
 
 def _wrap_call(source: Source, at: int, loops: int, is_function: bool, places: list[Place]) -> None:

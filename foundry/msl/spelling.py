@@ -3,6 +3,7 @@
 * `1.5h` and `1.5bf` are literals of half and bfloat.
 * A member function may name the address space of its object: `float get() const thread { ... }`.
   The words vanish as macros, except that `constant` would turn into `const`.
+* The attribute `[[threadgroup(0)]]` is no threadgroup declaration.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def respell(tokens: list[Token]) -> list[Token]:
         elif token.kind == DIRECTIVE and _HIDDEN_LITERAL.search(token.text):
             inside = "".join(_number(inner).text for inner in tokenize(token.text[1:]))
             result.append(token._replace(text=token.text[0] + inside))
+        elif token.text == "threadgroup" and [t.text for t in tokens[at - 2 : at]] == ["[", "["]:
+            result.append(token._replace(text="threadgroup_index"))  # [[threadgroup(0)]]
         elif token.text == "constant" and token.kind == NAME and _qualifies_object(tokens, at):
             result.append(token._replace(kind=SPACE, text=" "))
         else:

@@ -166,6 +166,21 @@ struct alignment_of : integral_constant<size_t, alignof(T)> {};
 template <typename T>
 inline constexpr size_t alignment_of_v = alignof(T);
 
+template <typename... B>
+struct _disjunction : bool_constant<(B::value || ...)> {};
+template <typename... B>
+struct _conjunction : bool_constant<(B::value && ...)> {};
+template <typename B>
+struct _negation : bool_constant<!B::value> {};
+
+// A value that all threads share.
+template <typename T>
+using uniform = T;
+template <typename T>
+constexpr T make_uniform(T v) {
+  return v;
+}
+
 template <typename T>
 add_rvalue_reference_t<T> declval();
 template <typename T>
