@@ -1,4 +1,4 @@
-"""Figures of the judge on this machine: `python tests/bench/bench_judge.py [--trials N] [--kernels N]`.
+"""Figures of the judge on this machine: `bench_judge.py [--trials N] [--kernels N]`.
 
 1. Evaluations per second, parse to timed verdict, of kernels never built before, warm, with the
    wall time of each stage.
