@@ -3,7 +3,8 @@
 1. A log is cut into messages. Those that stand in the kernel's header or body are kept, with the
    user's own line and column; notes from elsewhere are left out.
 2. An error inside the prelude is told at the user's line that led there.
-3. An error in the wrapper around the kernel (a brace too many) is told at the end of the body.
+3. An error in the wrapper around the kernel (a brace too many) is told at the end of the body, one
+   in the kernel's signature (a name that is none) without a line.
 4. A message of the linker names the function that does not exist.
 
 No path of this machine and no line of the wrapper is ever shown.
@@ -37,6 +38,8 @@ class _Message:
     text: str
 
     def render(self, texts: Mapping[str, str]) -> str:
+        if self.part == "signature":
+            return f"{self.kind}: in the kernel's signature: {self.text}"
         head = f"{self.part}:{self.line}:{self.column}: {self.kind}: {self.text}"
         lines = texts[self.part].split("\n")
         if not 1 <= self.line <= len(lines) or self.column < 1:
@@ -101,6 +104,8 @@ def _kept(
 
 
 def _at_the_end(message: _Message, texts: Mapping[str, str]) -> _Message:
+    if message.part == "signature":
+        return message
     return _Message("source", texts["source"].count("\n") + 1, 0, message.kind, message.text)
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from foundry.msl import convergence, threadgroup, twins
 from foundry.msl.convergence import Place, functions_of
 from foundry.msl.entry import FIBRES, entry, kernel_head, loop_mode
-from foundry.msl.screen import screen, unsupported
+from foundry.msl.screen import Refused, screen, unsupported
 from foundry.msl.signature import Signature
 from foundry.msl.spelling import respell
 from foundry.msl.threadgroup import Storage
@@ -70,6 +70,7 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
         BadDeclaration: for a threadgroup declaration that Metal does not accept.
     """
     header, body = _screened(signature.header, "header"), _screened(signature.body, "source")
+    _check_last_line(signature.header)
     missing = unsupported([*header, *body])
     if any(t.kind == DIRECTIVE and _HIDDEN_IN_MACROS.search(t.text) for t in [*header, *body]):
         header, body = _expanded(header, body, preprocess)
@@ -88,6 +89,14 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
 
 def _screened(text: str, part: str) -> list[Token]:
     return respell(screen(list(tokenize(join_lines(text))), part))
+
+
+def _check_last_line(header: str) -> None:
+    """MLX puts the kernel right behind the header, so a last line can swallow its signature."""
+    last = list(tokenize(join_lines(header)))[-1:]
+    if any(t.kind == DIRECTIVE or t.text.startswith("//") for t in last):
+        reason = "the header must end with a newline, or this line takes in the kernel's signature"
+        raise Refused("header", last[0].line, reason)
 
 
 def _joined(tokens: list[Token]) -> str:

@@ -6,15 +6,17 @@ kernel with its sizes and buffers resolved; running it calls one C function.
 
 from __future__ import annotations
 
+import _ctypes
 import ctypes
 import functools
 import math
 import os
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
 from foundry.engines.base import Size3
-from foundry.errors import LaunchFailed
+from foundry.errors import LaunchFailed, UsageError
 
 MAX_THREADS = 1024
 MAX_STORAGE_BYTES = 32 * 1024
@@ -65,10 +67,16 @@ def load_runtime(path: Path) -> ctypes.CDLL:
 
 
 def worker_threads() -> int:
-    """Threads a launch may use: `FOUNDRY_CPU_THREADS`, or all cores this process may run on."""
-    chosen = os.environ.get("FOUNDRY_CPU_THREADS", "")
-    if chosen.isdigit() and int(chosen) > 0:
-        return int(chosen)
+    """Threads a launch may use: `FOUNDRY_CPU_THREADS`, or all cores this process may run on.
+
+    Raises:
+        UsageError: when the setting is no positive whole number.
+    """
+    chosen = os.environ.get("FOUNDRY_CPU_THREADS")
+    if chosen:
+        if chosen.isdecimal() and int(chosen) > 0:
+            return int(chosen)
+        raise UsageError(f"FOUNDRY_CPU_THREADS is a number of threads, not '{chosen}'")
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -86,6 +94,8 @@ class Library:
     def __init__(self, path: Path, runtime: ctypes.CDLL, red_zone_bytes: int = 0) -> None:
         self.runtime = runtime
         self._handle = ctypes.CDLL(str(path))
+        # A search loads more kernels than a process may map, so they leave with their last user.
+        weakref.finalize(self, _ctypes.dlclose, self._handle._handle).atexit = False
         self.mode: int = ctypes.c_uint32.in_dll(self._handle, "mf_mode").value
         self.offsets = (ctypes.c_uint32 * _STORAGES)()
         self.storages: dict[int, range] = {}

@@ -72,6 +72,21 @@ def test_the_line_shown_is_the_users_line() -> None:
     )
 
 
+@pytest.mark.parametrize("last", ["// helpers", "#define A 1", "#include <metal_stdlib>"])
+def test_a_header_that_swallows_the_signature_is_told(last: str) -> None:
+    log = log_of("out[0] = 1;", f"int f();\n{last}")
+    assert log.startswith("header:2: error: the header must end with a newline")
+
+
+def test_a_name_that_is_none_is_told_without_a_line() -> None:
+    launch = Launch(
+        "a b", ("x",), (TensorSpec("out", (8,), "float32"),), "out[0] = 1;", (8, 1, 1), (8, 1, 1)
+    )
+    built = CpuEngine().build(Program((TensorSpec("x", (8,), "float32"),), ("out",), (launch,)))
+    assert isinstance(built, BuildFailure)
+    assert built.log.startswith("error: in the kernel's signature: ")
+
+
 @pytest.mark.parametrize(
     ("source", "header"),
     [

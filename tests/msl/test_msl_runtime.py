@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from foundry.engines.base import BuildFailure, Call, Launch, Program, Size3, TensorSpec
 from foundry.engines.cpu import CpuEngine
-from foundry.errors import LaunchFailed
+from foundry.errors import LaunchFailed, UsageError
 
 ROW_SUM = """
     threadgroup float part[32];
@@ -84,6 +85,32 @@ def test_any_number_of_cores_gives_the_same_result(
     call, expected = row_sums(500, 96)
     for _ in range(5):
         assert result(call) == expected
+
+
+def test_a_number_of_cores_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOUNDRY_CPU_THREADS", "all")
+    with pytest.raises(UsageError, match="FOUNDRY_CPU_THREADS is a number of threads, not 'all'"):
+        row_sums(2, 32)
+
+
+def test_kernels_leave_memory_with_their_last_user() -> None:
+    def mapped() -> int:
+        with open("/proc/self/maps") as maps:
+            return sum(".so" in line and "/metal-foundry/" in line for line in maps)
+
+    def run(number: int) -> int:
+        call = bound(f"out[0] = {number};", np.zeros(1, np.float32), (1, 1, 1), (1, 1, 1))
+        assert result(call) == [number]
+        return mapped()
+
+    run(0)
+    gc.collect()
+    before = mapped()
+    assert run(1) > before
+    for number in range(2, 5):
+        run(number)
+    gc.collect()
+    assert mapped() == before
 
 
 def test_a_forked_process_runs_kernels_too() -> None:
