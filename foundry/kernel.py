@@ -164,7 +164,8 @@ def _launch(
         inputs=inputs if stage.inputs is None else stage.inputs,
         outputs=tuple(arrays[name] for name in outputs),
         source=stage.body,
-        header=kernel.header,
+        # MLX puts nothing after it: a last line of `//` or `#define` would swallow the signature.
+        header=f"{kernel.header}\n" if kernel.header else "",
         grid=(grid[0], grid[1], grid[2]),
         threadgroup=(threadgroup[0], threadgroup[1], threadgroup[2]),
         template=(("T", workload.dtype), *constants),

@@ -52,6 +52,16 @@ def test_stages_share_helpers_and_temporaries() -> None:
     assert first.header == second.header != ""
 
 
+def test_a_last_helper_line_cannot_swallow_the_signature() -> None:
+    op = get("softmax")
+    workload = op.workload(Case({"rows": 1, "cols": 1}), "float32")
+    stage = Stage("out[0] = 1;", (1, 1, 1), (1, 1, 1))
+    assert (
+        bind(Kernel("softmax", (stage,), "// why"), op, workload).launches[0].header == "// why\n"
+    )
+    assert bind(Kernel("softmax", (stage,)), op, workload).launches[0].header == ""
+
+
 def test_parameters_arrive_as_inputs_of_their_name() -> None:
     op = get("rms_norm")
     kernel = Kernel("rms_norm", (Stage("out[0] = eps;", ("rows", 1, 1), (1, 1, 1)),))
