@@ -70,6 +70,12 @@ def wait_for(environment: dict[str, str], process: subprocess.Popen[str], count:
         time.sleep(0.02)
 
 
+def children(pid: int) -> list[int]:
+    """Ids of the processes it started; none where there is no /proc."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
 def twice_judged(environment: dict[str, str]) -> list[Any]:
     return rows(
         environment,
@@ -102,8 +108,8 @@ def test_the_same_command_again_has_nothing_left_to_do(environment: dict[str, st
 
 
 def test_a_killed_run_goes_on_where_it_stopped(environment: dict[str, str]) -> None:
-    command = (*RUN, "--budget", "12")
-    for least in (2, 5):
+    command = (*RUN, "--budget", "8")
+    for least in (1, 3):
         process = start(environment, *command)
         wait_for(environment, process, least)
         process.send_signal(signal.SIGKILL)
@@ -111,12 +117,12 @@ def test_a_killed_run_goes_on_where_it_stopped(environment: dict[str, str]) -> N
     kept = rows(environment, "SELECT id, kernel_hash FROM evaluations ORDER BY id")
     done = foundry(environment, *command)
     assert done.returncode == 0, done.stderr
-    assert f"{12 - len(kept)} new evaluation" in done.stdout
+    assert f"{8 - len(kept)} new evaluation" in done.stdout
     assert (
         rows(environment, "SELECT id, kernel_hash FROM evaluations ORDER BY id")[: len(kept)]
         == kept
     )
-    assert saved(environment) == 12
+    assert saved(environment) == 8
     assert twice_judged(environment) == []
     assert rows(environment, "SELECT outcome, resumed FROM runs") == [("done", 2)]
 
@@ -125,16 +131,18 @@ def test_a_killed_run_goes_on_where_it_stopped(environment: dict[str, str]) -> N
 def test_an_interrupt_keeps_what_is_saved_and_says_how_to_go_on(
     environment: dict[str, str], sent: signal.Signals
 ) -> None:
-    command = (*RUN, "--budget", "12")
+    command = (*RUN, "--budget", "8")
     process = start(environment, *command)
     wait_for(environment, process, 1)
+    workers = children(process.pid)
     process.send_signal(sent)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
     assert "Traceback" not in said
     assert said.splitlines()[-1] == f"resume: python -m foundry {' '.join(command)}"
     kept = saved(environment)
-    assert 1 <= kept < 12
+    assert 1 <= kept < 8
     assert rows(environment, "SELECT outcome FROM runs") == [("interrupted",)]
     done = foundry(environment, *command, "--json")
     assert json.loads(done.stdout)["known"] == kept
