@@ -20,7 +20,7 @@ from discover.budget import Limits
 from discover.proposers import ProposerOptions
 from discover.proposers.base import Proposer
 from discover.recipe import Recipe
-from discover.session import SearchRequest, Workbench, finished_run, run_search
+from discover.session import SearchRequest, Workbench, finished_run, run_search, seats_of
 from discover.summary import Spending, Summary, searches, summarise
 from discover.watch import Watch
 from foundry.store.records import Outcome as RunOutcome
@@ -56,10 +56,13 @@ def run_autorun(
         done: Called with the name of each search that ended.
 
     Raises:
-        UsageError: An unknown name, or another process is at work on the same autorun.
+        UsageError: An unknown name, a money limit for a model without a price, or another
+            process is at work on the same autorun.
         EnvironmentUnusable: The device stopped working.
     """
     tasks = recipe.tasks()
+    for allowance in (recipe.per_op, recipe.total):
+        seats_of(proposers, bench.prices, allowance.limits(), _options(recipe))
     run_id, resumed = _begin(bench, recipe, command)
     broken = None
     try:
@@ -121,12 +124,16 @@ def _request(recipe: Recipe, op: str, dtype: str, command: str, part_of: str) ->
         seed=recipe.seed,
         command=command,
         bench=recipe.bench,
-        options=ProposerOptions(recipe.base_url, recipe.max_output_tokens, recipe.effort),
+        options=_options(recipe),
         exploration=recipe.exploration,
         confirm=recipe.confirm,
         parallel=recipe.parallel,
         part_of=part_of,
     )
+
+
+def _options(recipe: Recipe) -> ProposerOptions:
+    return ProposerOptions(recipe.base_url, recipe.max_output_tokens, recipe.effort)
 
 
 def _left(recipe: Recipe, used: Sequence[Summary], own: str) -> Limits | None:

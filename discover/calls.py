@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from discover.budget import Budget, Spend
+from discover.drafts import Draft
 from discover.flights import Flights
-from discover.journal import Draft, Journal
+from discover.journal import Journal
 from discover.pricing import at_most, spend
 from discover.proposers.base import Failure, FailureKind, Reply, Request
 from discover.retry import RetryPolicy, delay_s

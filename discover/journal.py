@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from discover.budget import Spend
+from discover.drafts import Draft
 from discover.proposers.base import Attempt, Failure, Reply, Request
 from discover.tree import Node, NodeState
 from foundry.engines.base import Device
@@ -26,14 +27,6 @@ from foundry.store.records import Node as StoredNode
 
 if TYPE_CHECKING:
     from foundry.store import Store
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A text that was proposed, and by whom."""
-
-    text: str
-    origin: Origin
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,17 @@ Ownership: `tree` and `puct` select, `proposers` answer, `calls` sends and waits
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
 from discover.budget import Budget
 from discover.calls import Calls, Errand
+from discover.drafts import Draft, identity, invalid, label
 from discover.feedback import REPAIRABLE, reward
+from discover.finalists import finalists
 from discover.flights import Flights, Landed
-from discover.journal import Draft, Journal, Pending, Restored, attempt
+from discover.journal import Journal, Pending, Restored, attempt
 from discover.novelty import Novelty
 from discover.parsing import Malformed, extract
 from discover.proposers.base import Attempt, Context, Failure, FailureKind, Reply, Request
@@ -33,12 +34,14 @@ from discover.roster import Roster, Seat
 from discover.task import Outcome, Task
 from discover.tree import ROOT_PREFIX, Node, NodeState, Tree
 from discover.watch import Silent, State, Watch
-from foundry.judge.verdict import Diagnostic, Evaluation, Status
+from foundry.judge.verdict import Evaluation, Status
 from foundry.kernel import Kernel, parse, render
 from foundry.store.records import Origin
 
 MAX_LOST_CALLS = 2
 """A request whose call was lost this often in kills is not sent again."""
+CONFIRM_S, CONFIRM_SHARE = 20.0, 0.1
+"""The end of the time that is left to confirmation: seconds at most, share of the whole at most."""
 GRACE_S = 15.0
 """How long after its end a search waits for what is under way."""
 
@@ -109,7 +112,7 @@ class Search:
         if restored is not None:
             self._take_up(restored)
         taken = {node.kernel_hash for node in self._tree if node.is_root}
-        self._roots.extend(d for d in roots if parse(d.text).hash not in taken)
+        self._roots.extend(d for d in roots if identity(d.text) not in taken)
         while True:
             reason = self._fill()
             if not len(self._flights) and not len(self._calls):
@@ -173,7 +176,13 @@ class Search:
         limit = self._budget.limits.evaluations
         if limit is not None and self._budget.evaluations >= limit - self._finalists:
             return f"evaluations: {limit}"
-        return self._budget.exhausted(self._clock())
+        reason = self._budget.exhausted(self._clock())
+        left_s, limit_s = self._budget.remaining_s(self._clock()), self._budget.limits.seconds
+        if reason is None and self._finalists and left_s is not None and limit_s is not None:
+            # Time for the second look is set aside, so that it does not run over.
+            late = left_s <= min(CONFIRM_S, CONFIRM_SHARE * limit_s)
+            return f"time: {limit_s:g} s" if late else None
+        return reason
 
     def _start_one(self) -> bool:
         if self._roots:
@@ -295,7 +304,7 @@ class Search:
             self._tree.close(node.id, NodeState.DUPLICATE, kernel.hash)
             self._budget.evaluations -= 1
             self._journal.closed(node, self._elapsed_s(), draft, duplicate_of=first)
-            self._watch.event(f"{self._name()}: the same kernel again · {_label(draft.origin)}")
+            self._watch.event(f"{self._name()}: the same kernel again · {label(draft.origin)}")
             return
         if seat is not None:
             seat.repeats_in_row = 0
@@ -314,15 +323,7 @@ class Search:
 
     def _malformed(self, node: Node, draft: Draft, found: Malformed) -> None:
         text = found.text or draft.text
-        evaluation = Evaluation(
-            kernel_hash=hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest(),
-            op=self._task.op.name,
-            dtype=self._task.dtype,
-            device_id=self._task.device.id,
-            status=Status.INVALID,
-            diagnostics=(Diagnostic(stage="parse", message=found.reason, line=found.line),),
-            seed=self._task.seed,
-        )
+        evaluation = invalid(self._task, text, found)
         self._save(node, Draft(text, draft.origin), None, evaluation)
 
     def _judged(self, node: Node, evaluation: Evaluation) -> None:
@@ -335,7 +336,7 @@ class Search:
         self._close(node, draft, evaluation)
         parent = self._tree[node.parent].kernel_hash if node.parent is not None else None
         self._journal.judged(node, draft, kernel, evaluation, parent, self._elapsed_s())
-        self._watch.judged(self._name(), _label(draft.origin), evaluation)
+        self._watch.judged(self._name(), label(draft.origin), evaluation)
 
     def _close(self, node: Node, draft: Draft, evaluation: Evaluation) -> None:
         self._tree.close(
@@ -371,39 +372,48 @@ class Search:
 
     def _confirm(self) -> None:
         """Measure the best again; what is found replaces what was drawn."""
-        ranked = sorted(
-            (n for n in self._tree if n.reward), key=lambda n: (-(n.reward or 0.0), n.id)
-        )
-        for node in ranked[: self._finalists]:
-            limit = self._budget.limits.evaluations
-            spent = limit is not None and self._budget.evaluations >= limit
-            if node.id in self._confirmed or spent:
-                continue
-            held = self._attempts[node.id]
-            seed = random.Random(f"{self._task.seed} confirm").randrange(2**31)
-            evaluation = self._evaluate(held.text, seed)
-            self._budget.evaluations += 1
-            self._confirmed.add(node.id)
-            self._tree.revalue(node.id, reward(evaluation))
-            self._attempts[node.id] = Attempt(held.text, evaluation, held.detail)
-            kernel = parse(held.text)
-            self._journal.confirmed(
-                node, self._attempts[node.id], kernel, evaluation, self._elapsed_s()
-            )
-            self._watch.judged(self._name(), "confirmed with fresh inputs", evaluation)
+        passed = {
+            node.id: self._attempts[node.id].evaluation
+            for node in self._tree
+            if node.reward is not None
+        }
+        start = self._start()
+        chosen = finalists(passed, start.id if start else None, self._finalists)
+        for node_id in chosen:
+            if node_id not in self._confirmed and not self._budget.exhausted(self._clock()):
+                self._measure_again(self._tree[node_id])
         self._tell()
+
+    def _measure_again(self, node: Node) -> None:
+        held = self._attempts[node.id]
+        # One seed for all finalists: they meet the same inputs, which none of them has seen.
+        seed = random.Random(f"{self._task.seed} confirm").randrange(2**31)
+        self._budget.evaluations += 1
+        evaluation = self._evaluate(held.text, seed)
+        self._confirmed.add(node.id)
+        self._tree.revalue(node.id, reward(evaluation))
+        found = Attempt(held.text, evaluation, held.detail)
+        self._attempts[node.id] = found
+        self._journal.confirmed(node, found, parse(held.text), evaluation, self._elapsed_s())
+        self._watch.judged(
+            self._name(), f"confirmed: {label(Origin(**held.detail['origin']))}", evaluation
+        )
+
+    def _start(self) -> Node | None:
+        """The first root that passed: what the search began with."""
+        return next((n for n in self._tree if n.is_root and n.reward is not None), None)
 
     def _outcome(self, reason: str) -> Outcome:
         pool = [n for n in self._tree if n.reward and n.id in self._confirmed] or list(self._tree)
         passed = [n for n in pool if n.reward is not None]
         best = max(passed, key=lambda n: (n.reward or 0.0, -n.id), default=None)
-        roots = [n for n in self._tree if n.is_root and n.id in self._attempts]
+        start = self._start()
         seats = self._roster.seats
         broken = [s.out for s in seats if s.out and s.broken]
         return Outcome(
             run_id=self._journal.run_id,
             best=self._attempts[best.id] if best else None,
-            start=self._attempts[roots[0].id] if roots else None,
+            start=self._attempts[start.id] if start else None,
             state=self._state(),
             reason=reason,
             broken="; ".join(broken) if len(broken) == len(seats) else None,
@@ -430,8 +440,3 @@ class Search:
 
     def _name(self) -> str:
         return f"{self._task.op.name} {self._task.dtype}"
-
-
-def _label(origin: Origin) -> str:
-    label = origin.detail.get("label")
-    return f"{origin.name}: {label}" if label and label != origin.name else origin.name

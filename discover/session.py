@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from discover import pricing
 from discover.budget import Budget, Limits
-from discover.journal import Draft, Journal, Restored
+from discover.drafts import Draft
+from discover.journal import Journal, Restored
 from discover.pricing import FREE, Price, Prices
 from discover.proposers import ProposerOptions, make
 from discover.proposers.base import Proposer
@@ -181,6 +182,11 @@ def run_search(
     """
     op = checked_op(request)
     roots = list(_roots(bench, request, op))
+    if not roots and not any(p.remote for p in proposers):
+        raise UsageError(
+            f"no kernel of {op.name} to start from: it has no template; give one with --from FILE, "
+            "or ask an LLM with --llm"
+        )
     seats = seats_of(proposers, bench.prices, request.limits, request.options)
     journal, restored = _journal(bench, request)
     remote = any(p.remote for p in proposers)
@@ -272,7 +278,10 @@ def _roots(bench: Workbench, request: SearchRequest, op: Op) -> Iterator[Draft]:
     if not request.from_scratch:
         device = bench.pool.device()
         for stored in bench.store.best(op.name, device.id, request.dtype, STORED_ROOTS):
-            yield Draft(stored.text, stored.origin)
+            # A kernel of a version whose file format differed cannot be started from any more.
+            with suppress(InvalidKernel):
+                parse(stored.text)
+                yield Draft(stored.text, stored.origin)
 
 
 def _own_root(path: Path, op: Op) -> Draft:

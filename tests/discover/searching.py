@@ -12,7 +12,8 @@ import toy
 from toy import DEVICE, OP
 
 from discover.budget import Budget, Limits
-from discover.journal import Draft, Journal
+from discover.drafts import Draft
+from discover.journal import Journal
 from discover.pricing import Price
 from discover.proposers.base import Context, Failure, FailureKind, Reply, Request
 from discover.retry import RetryPolicy

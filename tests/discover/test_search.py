@@ -199,7 +199,7 @@ def test_confirmation_replaces_what_was_drawn(stage: Stage) -> None:
             )
 
     llm = Scripted([fenced(scored(9)), fenced(scored(3)), fenced(scored(2))])
-    outcome = stage.search([llm], Lucky(), Limits(evaluations=12), roots=[ROOT], confirm=2)
+    outcome = stage.search([llm], Lucky(), Limits(evaluations=15), roots=[ROOT], confirm=3)
     assert outcome.best is not None
     assert outcome.best.evaluation.score == pytest.approx(3 * 0.95)
 

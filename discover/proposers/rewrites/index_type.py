@@ -30,6 +30,6 @@ def _edit(body: str) -> Iterator[tuple[str, str]]:
         )
         text = f"{header}\n{loop.body.strip()}\n}}"
         yield (
-            f"loop over {loop.var} in {other}",
+            f"{loop.title} in {other}",
             body[: loop.begin] + text + body[loop.end :],
         )

@@ -34,7 +34,7 @@ def _edit(body: str) -> Iterator[tuple[str, str]]:
             continue
         for factor in FACTORS:
             text = jammed(loop, [_step(loop, i) for i in range(factor)], loop.body)
-            label = f"{factor} steps of the loop over {loop.var} at a time"
+            label = f"{factor} steps of {loop.title} at a time"
             yield label, replace_loop(body, loop, text)
 
 

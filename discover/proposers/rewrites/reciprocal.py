@@ -32,7 +32,7 @@ def _edit(body: str) -> Iterator[tuple[str, str]]:
             inverse = free_name(f"inverse_{divisor}", names(body))
             inside = _multiplied(body[loop.begin : loop.end], divisor, inverse)
             text = f"{{\nconst float {inverse} = 1.0f / {divisor};\n{inside}\n}}"
-            label = f"multiply by 1 / {divisor} in the loop over {loop.var}"
+            label = f"multiply by 1 / {divisor} in {loop.title}"
             yield label, replace_loop(body, loop, text)
 
 

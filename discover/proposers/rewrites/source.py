@@ -57,6 +57,13 @@ class Loop:
     body: str
     """Without its braces."""
     body_at: int
+    number: int
+    """Which loop of the text it is, from 1."""
+
+    @property
+    def title(self) -> str:
+        """`loop 2 over c`."""
+        return f"loop {self.number} over {self.var}"
 
 
 def plain(text: str) -> str:
@@ -103,11 +110,11 @@ def rename(text: str, new: Mapping[str, str]) -> str:
 def loops(text: str) -> Iterator[Loop]:
     """Every counting `for` loop, outer ones first; `text` must be `plain`."""
     tokens = pieces(text)
-    for index, piece in enumerate(tokens):
-        if piece.text == "for" and piece.token.kind == NAME:
-            loop = _loop(text, tokens, index)
-            if loop is not None:
-                yield loop
+    places = [i for i, p in enumerate(tokens) if p.text == "for" and p.token.kind == NAME]
+    for number, index in enumerate(places, 1):
+        loop = _loop(text, tokens, index, number)
+        if loop is not None:
+            yield loop
 
 
 def replace_loop(body: str, loop: Loop, text: str) -> str:
@@ -204,7 +211,7 @@ def taken_names(kernel: Kernel, stage: Stage) -> set[str]:
     return names(stage.body) | names(kernel.header) | {name for name, _ in stage.constants}
 
 
-def _loop(text: str, tokens: list[Piece], index: int) -> Loop | None:
+def _loop(text: str, tokens: list[Piece], index: int, number: int) -> Loop | None:
     if index + 1 >= len(tokens) or tokens[index + 1].text != "(":
         return None
     close = closing(tokens, index + 1)
@@ -234,6 +241,7 @@ def _loop(text: str, tokens: list[Piece], index: int) -> Loop | None:
         step["step"] or "1",
         text[body_at:body_end],
         body_at,
+        number,
     )
 
 

@@ -25,9 +25,9 @@ def _edit(body: str) -> Iterator[tuple[str, str]]:
         before, after = body[: loop.begin], body[loop.begin :]
         advice = _ABOVE.search(before)
         if advice:
-            yield f"loop over {loop.var}: no unroll advice", before[: advice.start()] + "\n" + after
+            yield f"{loop.title}: no unroll advice", before[: advice.start()] + "\n" + after
             before = before[: advice.start()]
         for pragma in PRAGMAS:
             if not advice or pragma not in advice[0].split("\n"):
                 above = before.rstrip(" ").removesuffix("\n")
-                yield f"loop over {loop.var}: {pragma}", f"{above}\n{pragma}\n{after}"
+                yield f"{loop.title}: {pragma}", f"{above}\n{pragma}\n{after}"
