@@ -11,7 +11,9 @@ import mlx
 INCLUDE = Path(next(iter(mlx.__path__))) / "include"
 KERNELS = INCLUDE / "mlx" / "backend" / "metal" / "kernels"
 _PREAMBLE = {"bf16.h", "bf16_math.h", "complex.h", "defines.h", "logging.h", "utils.h"}
-_CONSTANT = re.compile(r"\b(constant|STEEL_CONST) (bool|int) (\w+) \[\[function_constant\(\d+\)\]\]")
+_CONSTANT = re.compile(
+    r"\b(constant|STEEL_CONST) (bool|int) (\w+) \[\[function_constant\(\d+\)\]\]"
+)
 
 
 def text_of(names: Sequence[str]) -> str:

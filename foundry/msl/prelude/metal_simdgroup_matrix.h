@@ -14,7 +14,7 @@ MF_FN constexpr uint matrix_column(uint lane) {
   return ((lane >> 3) & 1u) * 4u + (lane & 1u) * 2u;
 }
 // Replaces the pairs of a in xy and b in zw, one slot a lane, by the pairs of a b in xy.
-inline void multiply_pairs(metal::float4* slots) {
+inline __attribute__((noinline)) void multiply_pairs(metal::float4* slots) {
   using row = ext<float, 8>;
   float left[8][8];
   row right[8], product[8];
@@ -34,6 +34,11 @@ inline void multiply_pairs(metal::float4* slots) {
     slots[lane].d[0] = product[r][c];
     slots[lane].d[1] = product[r][c + 1];
   }
+}
+
+// Kept out of line: unrolled kernels hold hundreds of products.
+inline __attribute__((noinline)) metal::float4 multiply_lanes(metal::float4 pairs) {
+  return simd_transform(pairs, [](metal::float4* slots, unsigned) { multiply_pairs(slots); });
 }
 
 }  // namespace mf
@@ -108,9 +113,7 @@ MF_FN void simdgroup_multiply_accumulate(simdgroup_matrix<D, 8, 8>& d,
                                          simdgroup_matrix<B, 8, 8> b,
                                          simdgroup_matrix<C, 8, 8> c) {
   const float4 pairs(float2(a.mf_pair), float2(b.mf_pair));
-  const float4 product = mf::simd_transform(pairs, [](float4* slots, unsigned) {
-    mf::multiply_pairs(slots);
-  });
+  const float4 product = mf::multiply_lanes(pairs);
   d.mf_pair = vec<D, 2>(product.xy + float2(c.mf_pair));
 }
 template <typename D, typename A, typename B>
