@@ -251,6 +251,7 @@ class Search:
             dtype=self._task.dtype,
             device=self._task.device,
             parent=self._attempts[parent.id] if parent else None,
+            timed=self._task.timed,
             failures=tuple(
                 self._attempts[c.id]
                 for c in children

@@ -194,6 +194,7 @@ def run_search(
         op=op,
         dtype=request.dtype,
         device=bench.pool.device(),
+        timed=bench_workloads(op, request.dtype, request.bench),
         seed=request.seed,
         exploration=request.exploration,
         parallel=request.parallel or max(bench.pool.workers, REMOTE_PARALLEL if remote else 1),

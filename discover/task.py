@@ -9,7 +9,7 @@ from discover.puct import DEFAULT_EXPLORATION
 from discover.retry import RetryPolicy
 from discover.watch import State
 from foundry.engines.base import Device
-from ops.spec import Op
+from ops.spec import Op, Workload
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Task:
     op: Op
     dtype: str
     device: Device
+    timed: tuple[Workload, ...] = ()
+    """The bench workloads that count."""
     seed: int = 0
     exploration: float = DEFAULT_EXPLORATION
     parallel: int = 2

@@ -6,6 +6,7 @@ that a provider's prompt cache is hit; the user part holds parent, failures and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -47,12 +48,13 @@ def build(context: Context) -> Prompt:
     shared = {"op": op, "dtype": context.dtype}
     system = _template("system.j2").render(
         **shared,
+        sizes=[_sizes(case.axes) for case in op.visible],
         params=[(name, param_dtype(value), value) for name, value in op.params.items()],
     )
     user = _template("user.j2").render(
         **shared,
         device=context.device,
-        bench=op.workloads("bench", context.dtype),
+        bench=context.timed or op.workloads("bench", context.dtype),
         parent=_attempt(context.parent, context.device) if context.parent else None,
         failures=[_failure(f, context.parent) for f in context.failures[:MAX_FAILURES]],
         relatives=[_relative(r) for r in context.relatives[:MAX_RELATIVES]],
@@ -85,6 +87,10 @@ def _relative(attempt: Attempt) -> dict[str, Any]:
     measured = (found.speedup, found.speedup_low, found.speedup_high) if found else None
     speedup = interval(*measured) if measured else "not timed"
     return {"text": attempt.text, "speedup": speedup}
+
+
+def _sizes(axes: Mapping[str, int]) -> str:
+    return " ".join(f"{name}={size}" for name, size in axes.items())
 
 
 def _tidy(text: str) -> str:

@@ -23,7 +23,7 @@ from foundry.engines.base import Device
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel
 from foundry.store.records import Tokens
-from ops.spec import Op
+from ops.spec import Op, Workload
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Context:
     device: Device
     parent: Attempt | None
     """The kernel to improve, or to repair when it failed; None to write one from scratch."""
+    timed: tuple[Workload, ...] = ()
+    """The bench workloads that count."""
     failures: tuple[Attempt, ...] = ()
     """Failed children of the parent, the latest first."""
     relatives: tuple[Attempt, ...] = ()
