@@ -51,6 +51,7 @@ _BUILTINS = re.compile(
     r"|(?:add|sub|mul)\w*_overflow|LINE|COLUMN|prefetch|choose_expr|types_compatible_p|clear_padding)"
 )
 _TENSOR_HEADERS = re.compile(r"metal_tensor|metal_cooperative|MetalPerformancePrimitives")
+_TENSORS = "Metal 4 tensor operations are not supported by the cpu and cuda engines"
 _UNSUPPORTED = {
     "textures": re.compile(
         r"(?:texture|depth)(?:1d|2d|3d|cube)\w*|texture_buffer|sampler|(?:threadgroup_)?imageblock\w*"
@@ -101,7 +102,7 @@ def unsupported(tokens: list[Token]) -> str | None:
             if token.kind == NAME and names.fullmatch(token.text):
                 return f"{what} are not supported by the cpu and cuda engines ('{token.text}')"
             if token.kind == DIRECTIVE and _TENSOR_HEADERS.search(token.text):
-                return "Metal 4 tensor operations are not supported by the cpu and cuda engines"
+                return _TENSORS
     return None
 
 
@@ -113,6 +114,8 @@ def _directive(token: Token, part: str, depth: int) -> Token:
         if word == "include" and _HEADERS.fullmatch(rest.strip()):
             return _blank(token)
         reason = f"#{word} {rest.strip()}: only Metal's own headers can be included"
+        if _TENSOR_HEADERS.search(rest):
+            reason = _TENSORS
         if depth > 0 and word == "include":  # perhaps not taken: the preprocessor decides
             return _replace(token, "#error " + reason.replace('"', "'"))
         raise Refused(part, token.line, reason)

@@ -40,7 +40,6 @@ INCLUDES = [
     '#embed "/etc/passwd"\n',
     'constant char a[] = {\n#embed "/etc/passwd"\n};\n',
     "import <stdio.h>;\n",
-    "#include <metal_tensor>\n",
     "#include <metal_stdlib/../../x>\n",
 ]
 ASSEMBLY = [
@@ -106,6 +105,15 @@ def test_what_leaves_the_language_is_refused(text: str) -> None:
     log = build(header=text)
     assert log is not None
     assert ": error: " in log
+
+
+def test_headers_of_tensor_operations_are_named() -> None:
+    sentence = "error: Metal 4 tensor operations are not supported by the cpu and cuda engines"
+    header = "#include <MetalPerformancePrimitives/MetalPerformancePrimitives.h>\n"
+    assert build(header=header) == f"header:1: {sentence}"
+    log = build(header=f"#if 1\n{header}#endif\n")
+    assert log is not None
+    assert log.startswith(f"header:2:7: {sentence}")
 
 
 def test_double_is_refused_as_in_metal() -> None:
