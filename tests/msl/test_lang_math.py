@@ -244,8 +244,9 @@ def test_common_functions() -> None:
       cl[i] = clamp(x[i], -0.5f, 0.75f); mi[i] = mix(x[i], y[i], a[i]); sa[i] = saturate(x[i]);
       sg[i] = sign(x[i]); sm[i] = smoothstep(-1.0f, 1.5f, x[i]); fm[i] = fma(x[i], y[i], a[i]);
       m3[i] = fmax3(x[i], y[i], a[i]); n3[i] = min3(x[i], y[i], a[i]);
+      nf[i] = fmin3(x[i], y[i], a[i]);
       me[i] = fmedian3(x[i], y[i], a[i]); de[i] = degrees(x[i]);"""
-    names = ["cl", "mi", "sa", "sg", "sm", "fm", "m3", "n3", "me", "de"]
+    names = ["cl", "mi", "sa", "sg", "sm", "fm", "m3", "n3", "nf", "me", "de"]
     got = run(
         source,
         {"x": x, "y": y, "a": a},
@@ -263,6 +264,7 @@ def test_common_functions() -> None:
         "fm": wide[0] * wide[1] + wide[2],
         "m3": np.max(wide, axis=0),
         "n3": np.min(wide, axis=0),
+        "nf": np.min(wide, axis=0),
         "me": np.median(wide, axis=0),
         "de": np.degrees(wide[0]),
     }

@@ -1,4 +1,4 @@
-"""MLX's own kernels, read from the installed wheel, run here and compared with MLX's CPU operations.
+"""MLX's own kernels, read from the installed wheel, against MLX's CPU operations.
 
 A kernel function of a header is an ordinary function here, so a body may call it: sorting, scans,
 reductions, attention, quantised and tiled matrix products, as Apple wrote them for the GPU.
@@ -117,7 +117,8 @@ def test_sort(arg_sort: bool) -> None:
 @DTYPES
 def test_reduction(dtype: str) -> None:
     x = _random(10_000, dtype=dtype)
-    call = "all_reduce<T, float, Sum<float>>(x, out, 10000, 10000, tid, lid, lsize, simds, lane, simd);"
+    call = "all_reduce<T, float, Sum<float>>(x, out, 10000, 10000, tid, lid, lsize, simds,"
+    call += " lane, simd);"
     headers = ["atomic.h", "reduction/ops.h", "reduce_utils.h", "reduction/reduce_all.h"]
     got = _run(headers, call, {"x": x}, (1,), "float32", grid=(256, 1, 1), threadgroup=(256, 1, 1))
     np.testing.assert_allclose(got[0], x.astype(np.float64).sum(), rtol=1e-4, atol=1e-2)
