@@ -1,8 +1,9 @@
 """Sanitised builds: the same units, with a check before every access and a line for every address.
 
-1. The kernel is compiled to assembly with clang's coverage hooks and bounds checks.
-2. `lines.annotate` makes the library tell where its instructions came from.
-3. It is linked against the sanitizer's runtime, which answers the hooks.
+1. The kernel is compiled to LLVM text with bounds checks of arrays.
+2. `instrument.checked` puts a call of a hook before each access.
+3. `lines.annotate` makes the library tell where its instructions came from.
+4. It is linked against the sanitizer's runtime, which answers the hooks.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from foundry.msl.cache import BuildCache, default_directory
 from foundry.msl.entry import FIBRES
 from foundry.msl.frontend import Unit, translate
 from foundry.msl.runtime import Library, load_runtime
+from foundry.msl.sanitizer.instrument import checked
 from foundry.msl.sanitizer.lines import annotate
 from foundry.msl.signature import parse
 from foundry.msl.toolchain import (
@@ -39,14 +41,13 @@ _CHECKS = (
     "-O1",
     "-gline-tables-only",
     "-fno-omit-frame-pointer",
-    "-fsanitize=array-bounds,alignment",
-    "-Xclang",
-    "-fsanitize-coverage-type=1",
-    "-Xclang",
-    "-fsanitize-coverage-trace-loads",
-    "-Xclang",
-    "-fsanitize-coverage-trace-stores",
+    "-fsanitize=array-bounds",
+    # A vector demands its own alignment, and an access stays one access.
+    "-fmax-type-align=64",
+    "-mllvm",
+    "-disable-loop-idiom-all",
 )
+_NO_PASSES = ("-O1", "-march=native", "-fPIC", "-Xclang", "-disable-llvm-passes", "-Wno-everything")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,17 +90,18 @@ class SanitizerToolchain:
             EnvironmentUnusable: when the compiler does not work here.
         """
         flags = [*FLAGS, *_SANITIZE, *_CHECKS, *MATH_FLAGS[math_mode], *BOUNDS]
-        prelude = self._prelude(math_mode)
         assembly, made = target.with_suffix(".s"), target.with_suffix(".o")
         command = ["clang", "-x", "c++", *flags, "-Werror=global-constructors"]
+        prelude = ["-include-pch", str(self._prelude(math_mode))]
         try:
-            self.plain.run(
-                [*command, "-include-pch", str(prelude), "-S", "-", "-o", str(assembly)], unit
-            )
+            text = self.plain.run([*command, *prelude, "-emit-llvm", "-S", "-", "-o", "-"], unit)
         except BuildFailed:
             # The plain build tells a kernel's fault from a broken compiler.
             self.plain.compile(unit, math_mode, target)
             raise
+        self.plain.run(
+            ["clang", "-x", "ir", *_NO_PASSES, "-S", "-", "-o", str(assembly)], checked(text)
+        )
         assembly.write_text(annotate(assembly.read_text(), underscore=sys.platform == "darwin"))
         self.plain.run(["clang", "-c", str(assembly), "-o", str(made)])
         assembly.unlink()
@@ -140,7 +142,8 @@ def sanitized_builder() -> SanitizedBuilder:
     """
     plain = find_toolchain(default_directory())
     unit = one_text(PRELUDE / "sanitizer" / "runtime.cpp")
-    parts = (plain.id, unit, repr((_SANITIZE, _CHECKS)), Path(__file__).read_text())
+    texts = [path.read_text() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    parts = (plain.id, unit, repr((_SANITIZE, _CHECKS)), *texts)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
     return SanitizedBuilder(SanitizerToolchain(plain, digest, unit))
 

@@ -138,8 +138,9 @@ def _sentence(
             )
         case FindingKind.MISALIGNED:
             return (
-                f"misaligned access: {who} {verb} {raw.bytes}-byte aligned data at byte"
-                f" {raw.offset} of {element.name if element else 'an array'}"
+                f"misaligned access: {who} {verb} {raw.bytes} bytes at byte {raw.offset} of"
+                f" {element.name if element else 'an array'}; their type must be aligned to"
+                f" {raw.detail} bytes"
             )
         case FindingKind.STACK_OVERFLOW:
             return f"stack overflow: {who} uses more stack than a thread has"

@@ -1,6 +1,6 @@
 // The sanitizer's run-time part: checks every access before it happens.
 //
-// 1. clang calls `__sanitizer_cov_load4` and the like before each access of a kernel; the address
+// 1. `mf_check_load` or `mf_check_store` is called before each access of a kernel; the address
 //    leads to the slot of the arena, and so to the array.
 // 2. An access outside its array is a finding; it goes on, into memory nobody uses.
 // 3. Inside, the cells of its bytes tell who read and wrote them since the last barrier.
@@ -103,18 +103,18 @@ bool unordered(const Access& earlier, const Thread& now, const Region& region, b
   return !one_group || (earlier.simd_epoch & ~atomic_bit) >= now.simd_epoch;
 }
 
+bool is_set(const Region& region, u64 offset) {
+  if (region.initialised) return region.initialised[offset];
+  const u32 writer = region.cells[offset].write.thread;
+  return writer && group_of(writer) == state.group;
+}
+
+// More bytes than a vector has are a whole object: what lies between its members may be unset.
 bool is_initialised(const Region& region, u64 offset, u32 bytes) {
-  if (region.initialised) {
-    for (u32 i = 0; i < bytes; ++i)
-      if (!region.initialised[offset + i]) return false;
-    return true;
-  }
-  if (!region.is_threadgroup) return true;
-  for (u32 i = 0; i < bytes; ++i) {
-    const u32 writer = region.cells[offset + i].write.thread;
-    if (!writer || group_of(writer) != state.group) return false;
-  }
-  return true;
+  if (!region.initialised && !region.is_threadgroup) return true;
+  u32 set = 0;
+  for (u32 i = 0; i < bytes; ++i) set += is_set(region, offset + i);
+  return bytes > 16 ? set != 0 : set == bytes;
 }
 
 void note_read(Cell& cell, const Access& access) {
@@ -170,24 +170,34 @@ void note(Region& region, u32 slot, u64 offset, u32 bytes, bool write, bool atom
   }
 }
 
+void keep_detail(Finding finding, long long detail) {
+  finding.detail = detail;
+  keep(finding);
+}
+
 void beyond(u32 slot, long long offset, u32 bytes, bool write, uptr place) {
   keep(describe_access(out_of_bounds, slot, offset, bytes, write, place));
   if (++state.beyond > most_out_of_bounds) leave(self());
 }
 
-void check(uptr address, u32 bytes, bool write, bool atomic, uptr place) {
-  if (address - state.arena >= state.arena_bytes) return;
+enum Sort : u32 { read, write, atomic };
+
+void check(uptr address, u64 length, u32 align, Sort sort, uptr place) {
+  if (address - state.arena >= state.arena_bytes || !length) return;
   settle();
-  if (address == state.skip && !atomic) return void(state.skip = 0);
   const u32 slot = u32((address - state.arena) >> state.shift);
   if (slot >= state.regions) return;
+  const bool writes = sort != read;
+  const u32 bytes = length < most_bytes ? u32(length) : most_bytes;
   Region& region = state.region[slot];
   const long long offset = (long long)(address - region.begin);
-  if (!inside(region, offset, bytes)) return beyond(slot, offset, bytes, write, place);
-  (write ? region.stored : region.loaded) += bytes;
-  if ((!write || atomic) && !is_initialised(region, u64(offset), bytes))
+  if (!inside(region, offset, bytes)) return beyond(slot, offset, bytes, writes, place);
+  if (address & (align - 1))
+    keep_detail(describe_access(misaligned, slot, offset, bytes, writes, place), align);
+  (writes ? region.stored : region.loaded) += bytes;
+  if (sort != write && !is_initialised(region, u64(offset), bytes))
     keep(describe_access(uninitialised_read, slot, offset, bytes, false, place));
-  if (region.cells) note(region, slot, u64(offset), bytes, write, atomic, place);
+  if (region.cells) note(region, slot, u64(offset), bytes, writes, sort == atomic, place);
 }
 
 }  // namespace
@@ -240,21 +250,17 @@ void resolve_lanes(const SimdGroup& group, u32 lanes) {
 }  // namespace mf::sanitizer
 
 #define MF_PLACE reinterpret_cast<mf::uptr>(__builtin_return_address(0))
-#define MF_HOOK(bytes)                                                                       \
-  MF_EXPORT void __sanitizer_cov_load##bytes(void* address) {                                \
-    mf::sanitizer::check(reinterpret_cast<mf::uptr>(address), bytes, false, false, MF_PLACE); \
-  }                                                                                          \
-  MF_EXPORT void __sanitizer_cov_store##bytes(void* address) {                               \
-    mf::sanitizer::check(reinterpret_cast<mf::uptr>(address), bytes, true, false, MF_PLACE);  \
-  }
-
 extern "C" {
 
-MF_HOOK(1)
-MF_HOOK(2)
-MF_HOOK(4)
-MF_HOOK(8)
-MF_HOOK(16)
+// Called before each access; `align` is what the type of the access demands.
+MF_EXPORT void mf_check_load(const void* address, mf::u64 bytes, mf::u32 align) {
+  mf::sanitizer::check(reinterpret_cast<mf::uptr>(address), bytes, align, mf::sanitizer::read,
+                       MF_PLACE);
+}
+MF_EXPORT void mf_check_store(const void* address, mf::u64 bytes, mf::u32 align) {
+  mf::sanitizer::check(reinterpret_cast<mf::uptr>(address), bytes, align, mf::sanitizer::write,
+                       MF_PLACE);
+}
 
 MF_EXPORT mf::sanitizer::State* mf_sanitizer_state() { return &mf::sanitizer::state; }
 
@@ -274,8 +280,7 @@ MF_EXPORT void mf_note_tolerant(mf::u32 yes) {
 MF_EXPORT void mf_note_atomic(const volatile void* object, mf::u32 bytes) {
   const mf::uptr address = reinterpret_cast<mf::uptr>(object);
   ++mf::sanitizer::state.atomics;
-  mf::sanitizer::check(address, bytes, true, true, MF_PLACE);
-  mf::sanitizer::state.skip = address;
+  mf::sanitizer::check(address, bytes, bytes, mf::sanitizer::atomic, MF_PLACE);
 }
 
 struct MfSourceLocation {
@@ -287,12 +292,6 @@ struct MfOutOfBounds {
   MfSourceLocation location;
   const void* array_type;
   const void* index_type;
-};
-
-struct MfTypeMismatch {
-  MfSourceLocation location;
-  const void* type;
-  unsigned char log_alignment, kind;
 };
 
 }
@@ -326,19 +325,6 @@ MF_EXPORT void __ubsan_handle_out_of_bounds(MfOutOfBounds* data, void* index) {
   locate(finding, data->location);
   keep(finding);
   if (++state.beyond > most_out_of_bounds) leave(mf::self());
-}
-
-MF_EXPORT void __ubsan_handle_type_mismatch_v1(MfTypeMismatch* data, void* pointer) {
-  using namespace mf::sanitizer;
-  const mf::uptr address = reinterpret_cast<mf::uptr>(pointer);
-  if (!state.active || address - state.arena >= state.arena_bytes) return;
-  const mf::u32 slot = mf::u32((address - state.arena) >> state.shift);
-  if (slot >= state.regions) return;
-  const long long offset = (long long)(address - state.region[slot].begin);
-  Finding finding = describe_access(misaligned, slot, offset, 1u << data->log_alignment,
-                                    data->kind == 1, MF_PLACE);
-  locate(finding, data->location);
-  keep(finding);
 }
 
 }

@@ -112,7 +112,6 @@ MF_EXPORT void mf_sanitizer_begin() {
   install(signal_bus, former[1]);
   install(signal_time, former[2]);
   state.pending.bytes = 0;
-  state.skip = 0;
   state.active = 1;
 }
 

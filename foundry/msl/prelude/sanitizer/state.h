@@ -26,6 +26,7 @@ enum Kind : u32 {
 // Why the sanitizer stopped a launch, beside the kinds in launch.h.
 constexpr u32 stopped = 5;
 constexpr u32 most_findings = 128, most_out_of_bounds = 256, most_storages = 256;
+constexpr u32 most_bytes = 1 << 16;  // of one access that are looked at
 
 // One array in its slot of the arena. `cells` and `initialised` have an entry per byte.
 struct Region {
@@ -83,7 +84,6 @@ struct State {
   // From here on the runtime's own.
   u32 active, group, flags, fenced;
   u32 epoch[2];  // of device memory, of threadgroup memory
-  uptr skip;     // address whose next plain access belongs to an atomic one
   Pending pending;
   u32 simd_epoch[max_threads];
   u32 tolerant[max_threads];
