@@ -1,14 +1,15 @@
 """Rewrites `threadgroup` declarations, which no macro can tell from pointers.
 
 `threadgroup float a[64], b[4];` reserves storage that the whole threadgroup shares, while
-`threadgroup float* p` is a plain pointer. A declaration becomes a struct of its variables, laid out
-in the threadgroup's memory by the target, and a reference per variable under its old name.
+`threadgroup float* p` is a plain pointer. Each variable becomes a struct of its own, laid out in
+the threadgroup's memory by the target, and a reference to it under its old name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from foundry.msl.tokens import COMMENT, NAME, SIGN, SPACE, Token
 
@@ -21,7 +22,7 @@ _TAKES_PARENTHESES = {"alignas", "__attribute__"}
 
 @dataclass(frozen=True)
 class Storage:
-    """One rewritten declaration: its number, its line, and the names it declares."""
+    """One rewritten variable: its number, the line of its declaration, its name."""
 
     number: int
     line: int
@@ -62,9 +63,10 @@ def rewrite(
             continue
         start, end = span
         del result[len(result) - (position - start) :]
-        storage = Storage(first_number + len(storages), token.line, _names(tokens[start:end]))
-        storages.append(storage)
-        result.append(Token(SIGN, _replacement(tokens[start:end], storage), token.line))
+        for declaration in _declarators(tokens[start:end]):
+            number, names = first_number + len(storages), _names(declaration)
+            storages.append(Storage(number, token.line, names))
+            result.append(Token(SIGN, _replacement(declaration, storages[-1]), token.line))
         position = end + 1
     return result, storages
 
@@ -148,6 +150,21 @@ def _top_level(tokens: Sequence[Token], start: int) -> Iterator[tuple[int, Token
             yield index, token
         if token.text in _OPEN:
             depth += 1
+
+
+def _declarators(declaration: Sequence[Token]) -> Iterator[list[Token]]:
+    """One declaration per variable: `float a[64], b[4]` as `float a[64]` and `float b[4]`."""
+    commas = [i for i, t in _top_level(declaration, 0) if t.text == ","]
+    if not commas:
+        yield list(declaration)
+        return
+    name = _names(declaration[: commas[0]])[0]
+    first = next(i for i, t in _top_level(declaration, 0) if (t.kind, t.text) == (NAME, name))
+    yield list(declaration[: commas[0]])
+    kept = [t for t in declaration[:first] if t.kind not in {SPACE, COMMENT}]
+    words = [Token(SIGN, f"{t.text} ", t.line) for t in kept if t.text not in _DROPPED]
+    for start, end in pairwise([*commas, len(declaration)]):
+        yield [*words, *declaration[start + 1 : end]]
 
 
 def _names(declaration: Sequence[Token]) -> tuple[str, ...]:

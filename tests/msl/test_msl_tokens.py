@@ -72,7 +72,7 @@ def declared(text: str) -> list[tuple[str, ...]]:
     ("text", "names"),
     [
         ("threadgroup float a[4];", [("a",)]),
-        ("threadgroup float a[N * 2][M], b, c[4];", [("a", "b", "c")]),
+        ("threadgroup float a[N * 2][M], b, c[4];", [("a",), ("b",), ("c",)]),
         ("{ threadgroup T a; threadgroup U b[2]; }", [("a",), ("b",)]),
         ("float threadgroup a[4];", [("a",)]),
         ("alignas(16) threadgroup half a[4];", [("a",)]),
@@ -81,7 +81,7 @@ def declared(text: str) -> list[tuple[str, ...]]:
         ("static threadgroup float a[4];", [("a",)]),
         ("volatile threadgroup int a;", [("a",)]),
         ("threadgroup vec<float, (4 > 2) ? 4 : 2> a[4];", [("a",)]),
-        ("threadgroup metal::array<vec<float, 4>, 8> a, b[2];", [("a", "b")]),
+        ("threadgroup metal::array<vec<float, 4>, 8> a, b[2];", [("a",), ("b",)]),
         ("threadgroup atomic_uint n;", [("n",)]),
         ("threadgroup atomic<int> n[4];", [("n",)]),
         ("if (x) { y(); } threadgroup float a[4];", [("a",)]),
@@ -120,7 +120,7 @@ def test_a_rewritten_declaration_keeps_its_lines() -> None:
     out = "".join(token.text for token in tokens)
     assert out.count("\n") == text.count("\n")
     assert out.split("\n")[3] == "int b;"
-    assert (storages[0].number, storages[0].line, storages[0].names) == (3, 2, ("s", "t"))
+    assert [(s.number, s.line, s.names) for s in storages] == [(3, 2, ("s",)), (4, 2, ("t",))]
 
 
 def test_an_initializer_is_refused() -> None:

@@ -52,6 +52,8 @@ class Finding:
     """`thread_position_in_grid`."""
     other_thread: tuple[int, int, int] | None = None
     """The second thread of a race."""
+    other_line: tuple[str, int] | None = None
+    """Part and line of the second access of a race."""
     part: str | None = None
     """`header` or `source`."""
     part_line: int | None = None

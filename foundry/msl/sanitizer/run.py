@@ -217,7 +217,8 @@ class _Launched:
         context = wording.Context(
             self._launch, self._number, self._captured, self._names(), table, state.code
         )
-        return [wording.finding(raw, context) for raw in state.findings[: state.found]]
+        found = [wording.finding(raw, context) for raw in state.findings[: state.found]]
+        return wording.root_causes(found)
 
     def traffic(self) -> list[BufferTraffic]:
         """Bytes moved per buffer."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ctypes
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from foundry.engines.base import Launch
@@ -25,6 +27,7 @@ _KINDS = {
     10: FindingKind.RUNAWAY_LOOP,
 }
 _ARRAY_BOUNDS, _WILD = 7, 8
+_SUBSCRIPTED = re.compile(r"\b([A-Za-z_]\w*)\s*\[")
 Thread = tuple[int, int, int]
 
 
@@ -87,9 +90,10 @@ def finding(raw: native.Finding, context: Context) -> Finding:
     """One finding, worded."""
     kind = _KINDS[raw.kind]
     place = Place(PARTS[raw.part], raw.line) if raw.line else context.place(raw.place)
-    element = _element(raw, context)
+    element = _local(raw, context, place) or _element(raw, context)
     thread = _thread(raw, context)
     other = _other_thread(raw, context) if raw.other_thread else None
+    second = context.place(raw.other_place) if other else None
     access = "write" if raw.is_write else "read"
     return Finding(
         kind=kind,
@@ -97,15 +101,44 @@ def finding(raw: native.Finding, context: Context) -> Finding:
         buffer=element.name if element else None,
         index=element.index if element else None,
         size=element.size if element else None,
-        access=access if element else None,
+        access=access if element and raw.kind != _ARRAY_BOUNDS else None,
         thread=thread,
         other_thread=other,
+        other_line=(second.part, second.line) if second else None,
         part=place.part if place else None,
         part_line=place.line if place else None,
         text=context.text(place),
         launch=context.number,
         count=int(raw.count),
     )
+
+
+def root_causes(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings without those that another one explains.
+
+    A missing barrier lets a thread read what is not yet written: that is the race, not a read of
+    uninitialised memory. An array's bounds are checked twice where the compiler knows them.
+    """
+    races = [f for f in findings if f.kind is FindingKind.DATA_RACE]
+    raced = {(f.buffer, f.part, f.part_line) for f in races}
+    raced |= {(f.buffer, *f.other_line) for f in races if f.other_line}
+    beyond = {
+        (f.part, f.part_line): f.buffer
+        for f in findings
+        if f.kind is FindingKind.OUT_OF_BOUNDS and f.access
+    }
+    return [f for f in findings if not _explained(f, raced, beyond)]
+
+
+def _explained(
+    found: Finding,
+    raced: set[tuple[str | None, str | None, int | None]],
+    beyond: Mapping[tuple[str | None, int | None], str | None],
+) -> bool:
+    where = (found.part, found.part_line)
+    if found.kind is FindingKind.UNINITIALISED_READ:
+        return (found.buffer, *where) in raced
+    return found.kind is FindingKind.OUT_OF_BOUNDS and not found.access and where in beyond
 
 
 def _sentence(
@@ -120,7 +153,8 @@ def _sentence(
     verb = "writes" if raw.is_write else "reads"
     match _KINDS[raw.kind]:
         case FindingKind.OUT_OF_BOUNDS if raw.kind == _ARRAY_BOUNDS:
-            return f"out-of-bounds index: {who} uses index {raw.detail} of a fixed-size array"
+            array = f"{element.name}, which has {element.size} elements" if element else "an array"
+            return f"out-of-bounds index: {who} uses index {raw.detail} of {array}"
         case FindingKind.OUT_OF_BOUNDS if raw.kind == _WILD:
             return f"out-of-bounds access: {who} uses an address that belongs to no array"
         case FindingKind.OUT_OF_BOUNDS:
@@ -186,6 +220,19 @@ def _element(raw: native.Finding, context: Context) -> _Element | None:
     if isinstance(named, Named):
         return _Element(named.name, raw.offset // named.itemsize, named.size)
     return _threadgroup_element(raw, named) if named and named.places else None
+
+
+def _local(raw: native.Finding, context: Context, place: Place | None) -> _Element | None:
+    """The array with fixed bounds whose index is wrong; its name stands on the line."""
+    if raw.kind != _ARRAY_BOUNDS:
+        return None
+    type_name = ctypes.string_at(raw.other_place).decode(errors="replace")
+    size = re.search(r"\[(\d+)\]", type_name)
+    text = context.text(place)
+    here = _SUBSCRIPTED.match(text, max(raw.bytes - 1, 0))
+    names = {here[1]} if here else set(_SUBSCRIPTED.findall(text))
+    name = names.pop() if len(names) == 1 else f"an array of type {type_name}"
+    return _Element(name, raw.detail, int(size[1])) if size else None
 
 
 def _threadgroup_element(raw: native.Finding, shared: Shared) -> _Element:

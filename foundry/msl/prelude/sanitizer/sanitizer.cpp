@@ -135,7 +135,7 @@ const Access* conflict(const Cell& cell, const Thread& now, const Region& region
 
 void race(const Cell& cell, const Access& other, Finding finding, bool atomic) {
   finding.other_thread = other.thread;
-  finding.other_place = state.code + other.place;
+  finding.other_place = state.code + uptr((long long)(int)other.place);
   finding.detail = &other == &cell.write;
   const bool both_write = finding.is_write && finding.detail && !atomic;
   if (!both_write || finding.bytes > 16) return keep(finding);
@@ -288,9 +288,14 @@ struct MfSourceLocation {
   mf::u32 line, column;
 };
 
+struct MfType {
+  mf::u16 kind, info;
+  char name[1];
+};
+
 struct MfOutOfBounds {
   MfSourceLocation location;
-  const void* array_type;
+  const MfType* array_type;
   const void* index_type;
 };
 
@@ -322,6 +327,8 @@ MF_EXPORT void __ubsan_handle_out_of_bounds(MfOutOfBounds* data, void* index) {
   if (!state.active) return;
   Finding finding = describe(array_bounds, mf::self(), MF_PLACE);
   finding.detail = (long long)(reinterpret_cast<mf::uptr>(index));
+  finding.bytes = data->location.column;
+  finding.other_place = reinterpret_cast<mf::uptr>(data->array_type->name);
   locate(finding, data->location);
   keep(finding);
   if (++state.beyond > most_out_of_bounds) leave(mf::self());
