@@ -34,6 +34,22 @@ for (uint i = 0; i < depth; ++i) {
 }
 {% else %}
 const uint full = depth - depth % VEC;
+{% if quads %}
+float4 sums[VEC / 4] = {};
+for (uint i = 0; i < full; i += VEC) {
+  auto left = a_row + i;
+  auto right = b_row + i;
+  for (int j = 0; j < VEC; j += 4) {
+    sums[j / 4] += float4(left[j], left[j + 1], left[j + 2], left[j + 3]) *
+                   float4(right[j], right[j + 1], right[j + 2], right[j + 3]);
+  }
+}
+float4 total = sums[0];
+for (int j = 1; j < VEC / 4; ++j) {
+  total += sums[j];
+}
+float sum = (total.x + total.y) + (total.z + total.w);
+{% else %}
 float sums[VEC] = {0.0f};
 for (uint i = 0; i < full; i += VEC) {
   for (int j = 0; j < VEC; ++j) {
@@ -44,6 +60,7 @@ float sum = 0.0f;
 for (int j = 0; j < VEC; ++j) {
   sum += sums[j];
 }
+{% endif %}
 for (uint i = full; i < depth; ++i) {
   sum += float(a_row[i]) * float(b_row[i]);
 }
@@ -75,22 +92,41 @@ for (uint i = 0; i < depth; ++i) {
 }
 {% else %}
 const uint full = depth - depth % VEC;
-float partial[ROWS][COLUMNS][VEC] = {};
+{{ "float4" if quads else "float" }} partial[ROWS][COLUMNS][VEC{{ " / 4" if quads }}] = {};
 for (uint i = 0; i < full; i += VEC) {
+  #pragma unroll
   for (int r = 0; r < ROWS; ++r) {
+    auto left = a + a_at[r] + i;
+    #pragma unroll
     for (int c = 0; c < COLUMNS; ++c) {
-      for (int j = 0; j < VEC; ++j) {
-        partial[r][c][j] += float(a[a_at[r] + i + j]) * float(b[b_at[c] + i + j]);
+      auto right = b + b_at[c] + i;
+      #pragma unroll
+{% if quads %}
+      for (int j = 0; j < VEC; j += 4) {
+        partial[r][c][j / 4] += float4(left[j], left[j + 1], left[j + 2], left[j + 3]) *
+                                float4(right[j], right[j + 1], right[j + 2], right[j + 3]);
       }
+{% else %}
+      for (int j = 0; j < VEC; ++j) {
+        partial[r][c][j] += float(left[j]) * float(right[j]);
+      }
+{% endif %}
     }
   }
 }
 float sums[ROWS][COLUMNS] = {};
 for (int r = 0; r < ROWS; ++r) {
   for (int c = 0; c < COLUMNS; ++c) {
+{% if quads %}
+    for (int j = 0; j < VEC / 4; ++j) {
+      const float4 part = partial[r][c][j];
+      sums[r][c] += (part.x + part.y) + (part.z + part.w);
+    }
+{% else %}
     for (int j = 0; j < VEC; ++j) {
       sums[r][c] += partial[r][c][j];
     }
+{% endif %}
     for (uint i = full; i < depth; ++i) {
       sums[r][c] += float(a[a_at[r] + i]) * float(b[b_at[c] + i]);
     }

@@ -23,13 +23,13 @@ for (int c = 0; c < COLUMNS; ++c) {
 }
 float partial[COLUMNS][VEC] = {};
 for (uint i = lane * VEC; i < full; i += 32 * VEC) {
-  float left[VEC];
-  for (int j = 0; j < VEC; ++j) {
-    left[j] = float(a_row[i + j]);
-  }
+  auto left = a_row + i;
+  #pragma unroll
   for (int c = 0; c < COLUMNS; ++c) {
+    auto right = b + b_at[c] + i;
+    #pragma unroll
     for (int j = 0; j < VEC; ++j) {
-      partial[c][j] += left[j] * float(b[b_at[c] + i + j]);
+      partial[c][j] += float(left[j]) * float(right[j]);
     }
   }
 }
