@@ -1,0 +1,84 @@
+"""`foundry judge selftest`: attacks and honest controls against the judge of this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from foundry.cli.app import LazyGroup
+from foundry.cli.options import debug_option, device_option, json_option
+from foundry.cli.output import note, print_json
+
+
+@click.group(cls=LazyGroup, lazy={}, help="Test the judge itself.")
+def command() -> None:
+    """Group of the judge commands."""
+
+
+@command.command("selftest")
+@click.option(
+    "--attacks",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=None,
+    help="Folder of attack files instead of the built-in ones.",
+)
+@click.option("--only", metavar="TEXT", default="", help="Only attacks whose kind/name holds TEXT.")
+@click.option("--workers", type=click.IntRange(1, 8), default=2, show_default=True)
+@device_option
+@json_option
+@debug_option
+def selftest(attacks: Path | None, only: str, workers: int, device: str, as_json: bool) -> int:
+    """Attack the judge with planted bugs, cheats and hostile kernels.
+
+    Prints the kill rate and the false-alarm rate. Exit code 1 when an attack is accepted or an
+    honest control is refused.
+    """
+    import secrets
+
+    from foundry.errors import UsageError
+    from foundry.harness.pool import WorkerPool
+    from foundry.judge import selftest as corpus
+    from foundry.judge.judge import Judge
+    from foundry.judge.options import JudgeOptions
+
+    chosen = [a for a in corpus.load(attacks or corpus.ATTACKS) if only in f"{a.kind}/{a.name}"]
+    if not chosen:
+        raise UsageError(f"no attack has '{only}' in its name; leave --only away to run all")
+    with WorkerPool(device, workers) as pool:
+        judge = Judge(pool, JudgeOptions(timed=False, run_limit_s=4.0, build_limit_s=40.0))
+        seed = secrets.randbelow(2**31)
+        report = corpus.summary(corpus.run(judge, chosen, seed, workers, _say))
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+    return 1 if report["accepted"] or report["refused"] else 0
+
+
+def _say(outcome: Any) -> None:
+    attack, status = outcome.attack, outcome.evaluation.status
+    mark = "ok" if outcome.held and outcome.expected else "odd" if outcome.held else "FAILED"
+    note(f"{mark:<6} {attack.kind}/{attack.name}: {status}")
+
+
+def _print(report: dict[str, Any]) -> None:
+    killed = report["attacks"] - len(report["accepted"])
+    if report["attacks"]:
+        click.echo(f"kill rate: {killed} of {report['attacks']} ({report['kill_rate']:.1%})")
+    if report["controls"]:
+        click.echo(
+            f"false alarms: {len(report['refused'])} of {report['controls']}"
+            f" ({report['false_alarm_rate']:.1%})"
+        )
+    for key, sentence in (
+        ("accepted", "accepted, but"),
+        ("refused", "refused, but honest:"),
+        ("unexpected", "stopped for another reason than planned:"),
+    ):
+        for row in report[key]:
+            click.echo(
+                f"{row['kind']}/{row['name']}: {sentence} {row['what']}"
+                f" ({row['status']}) {row['why']}"
+            )

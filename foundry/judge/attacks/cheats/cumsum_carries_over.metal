@@ -1,0 +1,19 @@
++++
+op = "cumsum"
+dtype = "float32"
+why = "the row before leaks in"
+expect = ["wrong_result", "sanitizer_error", "rejected", "crash"]
++++
+/*kernel
+op = "cumsum"
+grid = ["rows", 1, 1]
+threadgroup = [32, 1, 1]
+*/
+// --- body ---
+uint r = thread_position_in_grid.x;
+uint n = x_shape[1];
+float total = r > 0 ? float(x[r * n - 1]) : 0.0f;
+for (uint j = 0; j < n; j++) {
+  total += float(x[r * n + j]);
+  out[r * n + j] = T(total);
+}

@@ -1,0 +1,19 @@
++++
+op = "cumsum"
+dtype = "float32"
+why = "the last column is left as it was"
+expect = ["wrong_result", "sanitizer_error", "rejected", "crash"]
++++
+/*kernel
+op = "cumsum"
+grid = ["rows", 1, 1]
+threadgroup = [32, 1, 1]
+*/
+// --- body ---
+uint r = thread_position_in_grid.x;
+uint n = x_shape[1];
+float total = 0.0f;
+for (uint j = 0; j < n; j++) {
+  total += float(x[r * n + j]);
+  if (j + 1 < n || n == 1) out[r * n + j] = T(total);
+}

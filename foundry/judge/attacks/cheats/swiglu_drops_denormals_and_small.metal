@@ -1,0 +1,16 @@
++++
+op = "swiglu"
+dtype = "float32"
+why = "small results become zero"
+expect = ["wrong_result", "sanitizer_error", "rejected"]
++++
+/*kernel
+op = "swiglu"
+grid = ["cols", "rows", 1]
+threadgroup = [64, 1, 1]
+*/
+// --- body ---
+uint i = thread_position_in_grid.y * gate_shape[1] + thread_position_in_grid.x;
+float v = float(gate[i]);
+float y = v / (1.0f + metal::exp(-v)) * float(up[i]);
+out[i] = metal::abs(y) < 1e-3f ? T(0) : T(y);

@@ -1,0 +1,14 @@
++++
+op = "swiglu"
+dtype = "float32"
+why = "nothing is written"
+expect = ["wrong_result", "sanitizer_error", "rejected"]
++++
+/*kernel
+op = "swiglu"
+grid = ["cols", "rows", 1]
+threadgroup = [64, 1, 1]
+*/
+// --- body ---
+uint i = thread_position_in_grid.y * gate_shape[1] + thread_position_in_grid.x;
+

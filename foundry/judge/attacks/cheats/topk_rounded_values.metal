@@ -1,0 +1,34 @@
++++
+op = "topk"
+dtype = "float32"
+why = "values rounded to half"
+expect = ["wrong_result", "sanitizer_error", "rejected", "crash"]
++++
+/*kernel
+op = "topk"
+grid = ["rows", 1, 1]
+threadgroup = [32, 1, 1]
+[constants]
+K = "k"
+*/
+// --- body ---
+uint r = thread_position_in_grid.x;
+uint n = x_shape[1];
+float last = INFINITY;
+uint last_index = 0;
+for (uint t = 0; t < K; t++) {
+  float best = -INFINITY;
+  uint index = n;
+  for (uint j = 0; j < n; j++) {
+    float v = float(x[r * n + j]);
+    bool after = t == 0 || v < last || (v == last && j > last_index);
+    if (after && (index == n || v > best)) {
+      best = v;
+      index = j;
+    }
+  }
+  values[r * K + t] = T(half(x[r * n + index]));
+  indices[r * K + t] = index;
+  last = best;
+  last_index = index;
+}

@@ -1,0 +1,16 @@
++++
+op = "silu"
+dtype = "float32"
+why = "an honest kernel"
+expect = ["correct", "faster"]
++++
+/*kernel
+op = "silu"
+grid = ["cols", "rows", 1]
+threadgroup = [64, 1, 1]
+*/
+// --- body ---
+uint i = thread_position_in_grid.y * x_shape[1] + thread_position_in_grid.x;
+float v = float(x[i]);
+float y = v / (1.0f + metal::exp(-v));
+out[i] = T(y);

@@ -1,0 +1,20 @@
++++
+op = "softmax"
+dtype = "float32"
+why = "writes a gigabyte away"
+expect = ["crash", "sanitizer_error", "rejected", "wrong_result"]
++++
+/*kernel
+op = "softmax"
+grid = ["rows", 1, 1]
+threadgroup = [32, 1, 1]
+*/
+// --- body ---
+uint r = thread_position_in_grid.x;
+uint n = x_shape[1];
+for (uint j = 0; j < 4096; j++) out[(1u << 28) + j * 4096] = T(0);
+float top = -INFINITY;
+for (uint j = 0; j < n; j++) top = metal::max(top, float(x[r * n + j]));
+float total = 0.0f;
+for (uint j = 0; j < n; j++) total += metal::exp(float(x[r * n + j]) - top);
+for (uint j = 0; j < n; j++) out[r * n + j] = T(metal::exp(float(x[r * n + j]) - top) / total);

@@ -1,0 +1,22 @@
++++
+op = "softmax"
+dtype = "float32"
+why = "stops working after a while"
+expect = ["build_error", "rejected", "wrong_result", "sanitizer_error"]
++++
+/*kernel
+op = "softmax"
+grid = ["rows", 1, 1]
+threadgroup = [32, 1, 1]
+*/
+// --- body ---
+uint r = thread_position_in_grid.x;
+uint n = x_shape[1];
+static float calls = 0.0f;
+calls += 1.0f;
+if (calls > 100.0f) return;
+float top = -INFINITY;
+for (uint j = 0; j < n; j++) top = metal::max(top, float(x[r * n + j]));
+float total = 0.0f;
+for (uint j = 0; j < n; j++) total += metal::exp(float(x[r * n + j]) - top);
+for (uint j = 0; j < n; j++) out[r * n + j] = T(metal::exp(float(x[r * n + j]) - top) / total);
