@@ -30,7 +30,7 @@ from discover.search import Search
 from discover.task import Outcome, Task
 from discover.watch import Watch
 from foundry.errors import InvalidKernel, UsageError, unknown
-from foundry.judge.options import JudgeOptions, bench_workloads
+from foundry.judge.options import SANITIZER, JudgeOptions, bench_workloads
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import check, parse
 from foundry.store.records import Origin
@@ -113,7 +113,9 @@ def workbench(
 
     prices = pricing.load(own_prices)
     with Store.open(db) as store, WorkerPool(device, workers) as pool:
-        yield Workbench(store, pool, Judge(pool, JudgeOptions(bench=bench)), prices, bench)
+        yield Workbench(
+            store, pool, Judge(pool, JudgeOptions(bench=bench, screen=SANITIZER)), prices, bench
+        )
 
 
 def checked_op(request: SearchRequest) -> Op:

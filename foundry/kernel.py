@@ -89,6 +89,15 @@ def render(kernel: Kernel) -> str:
     return write(kernel)
 
 
+def line_in_file(kernel: Kernel, stage: int, part: str, line: int) -> int | None:
+    """Line of the kernel file, from a line of a stage's `header` or `source` as it is compiled."""
+    if part == "header":
+        start = kernel.stages[0].lines.get("header")
+    else:
+        start = kernel.stages[stage].lines.get("body")
+    return None if start is None else start + line - 1
+
+
 def check(kernel: Kernel, op: Op) -> None:
     """Hold a kernel against its op: names of axes, inputs, outputs, temporaries.
 

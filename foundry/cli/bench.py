@@ -49,14 +49,14 @@ def command(
     proven right gets no time, and exit code 4.
     """
     from foundry.cli.judging import Request, judge_and_show
-    from foundry.judge.options import JudgeOptions
+    from foundry.judge.options import SANITIZER, JudgeOptions
 
     request = Request(
         path=file,
         dtypes=dtypes,
         device=device,
         seed=seed,
-        options=JudgeOptions(bench=bench),
+        options=JudgeOptions(bench=bench, screen=SANITIZER),
         save=save,
         db=db,
         as_json=as_json,

@@ -10,6 +10,10 @@ from foundry.judge.inputs import DISTRIBUTIONS
 from ops.spec import Op, Workload
 
 
+SANITIZER = "foundry.msl.sanitizer:screen"
+"""The screen of every command that judges kernels."""
+
+
 @dataclass(frozen=True)
 class JudgeOptions:
     """Options of a judge; the defaults judge fully and time the smallest bench workload."""

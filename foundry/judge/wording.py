@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from foundry.engines.base import BuildFailure
-from foundry.harness.jobs import Crash, Timeout
+from foundry.harness.jobs import Crash, Finding, Timeout
 from foundry.judge.verdict import Diagnostic
+from foundry.kernel import Kernel, line_in_file
 from ops.spec import Workload
 
 _HIDDEN = (
     "on a hidden workload (its sizes are not shown): check sizes 0 and 1, tails that no tile "
     "divides, and sizes larger than the visible ones"
 )
+
+_PLACE = re.compile(r"\[(?:stage (\d+), )?(header|source):(\d+): `[^\n]*\]$")
 
 
 def wrong_result(
@@ -22,6 +27,15 @@ def wrong_result(
     else:
         message = f"output '{output}' is wrong: {fault}. Workload {workload.id}, {distribution}."
     return Diagnostic(stage="verify", message=message, workload=workload.id, hidden=hidden)
+
+
+def screened(finding: Finding, kernel: Kernel | None, workload: Workload) -> Diagnostic:
+    """What the sanitizer found, on the line of the kernel file."""
+    line = finding.line
+    place = _PLACE.search(finding.message)
+    if place is not None and kernel is not None:
+        line = line_in_file(kernel, int(place[1] or 1) - 1, place[2], int(place[3]))
+    return Diagnostic(stage="screen", message=finding.message, line=line, workload=workload.id)
 
 
 def build_failure(failure: BuildFailure, workload: Workload, *, hidden: bool) -> Diagnostic:

@@ -8,6 +8,6 @@
 from __future__ import annotations
 
 from foundry.msl.sanitizer.findings import Counters, Finding, FindingKind, Report
-from foundry.msl.sanitizer.run import sanitize
+from foundry.msl.sanitizer.run import sanitize, screen
 
-__all__ = ["Counters", "Finding", "FindingKind", "Report", "sanitize"]
+__all__ = ["Counters", "Finding", "FindingKind", "Report", "sanitize", "screen"]

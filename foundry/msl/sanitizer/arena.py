@@ -15,21 +15,20 @@ from numpy.typing import NDArray
 
 from foundry.errors import EnvironmentUnusable
 
-_SHIFTS = (36, 32, 28)
+_SHIFTS = (36, 32, 30, 28, 26, 24, 22)
 """Slots of 64 GiB hold what 32-bit indices can reach; smaller ones where memory is limited."""
 _NO_RESERVE = 0x4000
-_RED_ZONE = 4096
 
 
 class Arena:
-    """Slots for `count` arrays.
+    """Slots for `count` arrays of at most `largest` bytes.
 
     Raises:
-        EnvironmentUnusable: when not even the smallest slots can be reserved.
+        EnvironmentUnusable: when not even slots that just hold them can be reserved.
     """
 
-    def __init__(self, count: int) -> None:
-        self.shift, self._memory = _reserve(count)
+    def __init__(self, count: int, largest: int) -> None:
+        self.shift, self._memory = _reserve(count, largest)
         buffer = (ctypes.c_char * len(self._memory)).from_buffer(self._memory)
         self.begin = ctypes.addressof(buffer)
         self._buffer = buffer
@@ -54,14 +53,16 @@ class Arena:
         self._memory.close()
 
 
-def _reserve(count: int) -> tuple[int, mmap.mmap]:
+def _reserve(count: int, largest: int) -> tuple[int, mmap.mmap]:
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE
-    for shift in _SHIFTS:
+    # The array starts in the middle: half a slot holds it and as much again behind it.
+    shifts = [shift for shift in _SHIFTS if largest <= 1 << (shift - 2)]
+    for shift in shifts:
         try:
             return shift, mmap.mmap(-1, count << shift, flags=flags)
         except (OSError, OverflowError, ValueError):
             continue
     raise EnvironmentUnusable(
-        f"the sanitizer cannot reserve {count << _SHIFTS[-1]} bytes of address space.",
+        f"the sanitizer cannot reserve address space for {count} arrays of {largest} bytes.",
         "Raise the limit of virtual memory (ulimit -v).",
     )

@@ -75,7 +75,8 @@ class Finding:
         """The sentence with its line, fit for a prompt."""
         if self.part_line is None:
             return self.sentence
-        return f"{self.sentence} [{self.part}:{self.part_line}: `{self.text.strip()}`]"
+        stage = f"stage {self.launch + 1}, " if self.launch else ""
+        return f"{self.sentence} [{stage}{self.part}:{self.part_line}: `{self.text.strip()}`]"
 
 
 @dataclass(frozen=True)

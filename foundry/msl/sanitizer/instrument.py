@@ -39,7 +39,7 @@ def checked(text: str) -> str:
         if calls:
             debug = _DEBUG.search(line)
             lines += [f"{call}{debug[0] if debug else ''}" for call in calls]
-            line = _ALIGN.sub("align 1", line)  # noqa: PLW2901
+            line = _ALIGN.sub("align 1", line)
         lines.append(line)
     return "\n".join(lines) + _DECLARATIONS
 

@@ -10,10 +10,11 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import math
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -73,12 +74,19 @@ def sanitize(
     Raises:
         EnvironmentUnusable: the compiler does not work here, or memory is too tightly limited.
     """
-    names = len(program.inputs) + sum(len(launch.outputs) for launch in program.launches)
-    arena = Arena(names + 96)
+    arena = _arena(program)
     try:
         return _run(program, inputs, arena, time_limit_s)
     finally:
         arena.close()
+
+
+def _arena(program: Program) -> Arena:
+    specs = [*program.inputs, *(spec for launch in program.launches for spec in launch.outputs)]
+    # Of each input a launch may take shape, strides and rank; and it has threadgroup memory.
+    arguments = sum(3 * len(launch.inputs) + 1 for launch in program.launches)
+    sizes = (numpy_dtype(spec.dtype).itemsize * math.prod(spec.shape) for spec in specs)
+    return Arena(len(specs) + arguments, max(_THREADGROUP_BYTES, *sizes))
 
 
 def _run(
@@ -97,7 +105,7 @@ def _run(
         built = sanitized_builder().build(text)
         if isinstance(built, Failure):
             return Report(tuple(findings), build_log=built.log)
-        if too_large := _too_large(built, number):
+        if too_large := _too_large(built, launch, text, number):
             return Report((*findings, too_large))
         for spec in launch.outputs:
             slots[spec.name] = _output(arena, spec, launch)
@@ -107,9 +115,20 @@ def _run(
         traffic += done.traffic()
         barriers, atomics = barriers + done.barriers, atomics + done.atomics
         if stopped:
-            return Report(tuple(findings), Counters(tuple(traffic), barriers, atomics))
-    findings += [f for name in program.outputs for f in _unwritten(slots[name])]
+            break
+        findings += done.unwritten(program.outputs)
     return Report(tuple(findings), Counters(tuple(traffic), barriers, atomics))
+
+
+def screen(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Report:
+    """What the judge asks before it builds a kernel: the first of these findings is its verdict.
+
+    A kernel that does not build has none, and neither has any where no compiler is installed: the
+    next stages say so.
+    """
+    if importlib.util.find_spec("ziglang") is None:
+        return Report()
+    return sanitize(program, inputs)
 
 
 def _input(arena: Arena, spec: TensorSpec, array: NDArray[Any]) -> Slot:
@@ -135,33 +154,28 @@ def _too_many_threads(launch: Launch, number: int) -> Finding | None:
     threads = math.prod(launch.threadgroup)
     if threads <= MAX_THREADS:
         return None
-    sentence = f"threadgroup {launch.threadgroup} has {threads} threads; at most {MAX_THREADS}"
+    sentence = (
+        f"too many threads: threadgroup {launch.threadgroup} has {threads}; at most {MAX_THREADS}"
+    )
     return Finding(FindingKind.TOO_MANY_THREADS, sentence, launch=number)
 
 
-def _too_large(library: Library, number: int) -> Finding | None:
+def _too_large(library: Library, launch: Launch, text: Text, number: int) -> Finding | None:
     size = sum(len(place) for place in library.storages.values())
     if size <= MAX_STORAGE_BYTES:
         return None
-    sentence = f"the kernel needs {size} bytes of threadgroup memory; at most {MAX_STORAGE_BYTES}"
-    return Finding(FindingKind.THREADGROUP_MEMORY, sentence, launch=number)
-
-
-def _unwritten(slot: Slot) -> Iterator[Finding]:
-    if slot.initialised is None or slot.initialised.all() or not slot.array.size:
-        return
-    missing = np.flatnonzero(slot.initialised == 0) // slot.array.itemsize
-    elements = np.unique(missing)
-    where = ", ".join(map(str, np.unravel_index(int(elements[0]), slot.array.shape)))
-    yield Finding(
-        FindingKind.UNWRITTEN_OUTPUT,
-        f"output '{slot.spec.name}': {len(elements)} of {slot.array.size} elements are never"
-        f" written, the first is {slot.spec.name}[{where}]",
-        buffer=slot.spec.name,
-        index=int(elements[0]),
-        size=slot.array.size,
-        access="write",
-        count=len(elements),
+    largest = max(library.storages, key=lambda n: len(library.storages[n]))
+    storage = sanitized_builder().translate(text).storages[largest]
+    part, line = wording.declaration(launch, storage)
+    return Finding(
+        FindingKind.THREADGROUP_MEMORY,
+        f"too much threadgroup memory: the kernel needs {size} bytes, of which"
+        f" {storage.names[0]} takes {len(library.storages[largest])}; at most {MAX_STORAGE_BYTES}",
+        buffer=storage.names[0],
+        part=part,
+        part_line=storage.line,
+        text=line,
+        launch=number,
     )
 
 
@@ -213,12 +227,28 @@ class _Launched:
     def _findings(self, state: native.State) -> list[Finding]:
         if not state.found:
             return []
-        table = _lines(self._library)
-        context = wording.Context(
-            self._launch, self._number, self._captured, self._names(), table, state.code
-        )
+        context = self._context(state)
         found = [wording.finding(raw, context) for raw in state.findings[: state.found]]
         return wording.root_causes(found)
+
+    def unwritten(self, wanted: Sequence[str]) -> list[Finding]:
+        """The outputs of the program that this launch writes in part or not at all."""
+        outputs = [slot for _, slot in self._places.values() if slot.spec in self._launch.outputs]
+        missing = [slot for slot in outputs if slot.spec.name in wanted and not _is_full(slot)]
+        if not missing:
+            return []
+        context = self._context(_state(self._library.runtime))
+        return [
+            wording.unwritten(slot.spec.name, slot.array, slot.initialised, slot.cells, context)
+            for slot in missing
+            if slot.initialised is not None and slot.cells is not None
+        ]
+
+    def _context(self, state: native.State) -> wording.Context:
+        table = _lines(self._library)
+        return wording.Context(
+            self._launch, self._number, self._captured, self._names(), table, state.code
+        )
 
     def traffic(self) -> list[BufferTraffic]:
         """Bytes moved per buffer."""
@@ -260,6 +290,10 @@ class _Launched:
             state.storage_begin[i], state.storage_end[i] = place.start, place.stop
         state.code = _table_address(self._library)
         state.found = state.beyond = 0
+
+
+def _is_full(slot: Slot) -> bool:
+    return slot.initialised is None or bool(slot.initialised.all())
 
 
 def _argument(arena: Arena, label: str, array: NDArray[Any]) -> Slot:

@@ -6,6 +6,10 @@ import ctypes
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from foundry.engines.base import Launch
 from foundry.msl.runtime import MAX_THREADS
@@ -13,6 +17,7 @@ from foundry.msl.sanitizer import native
 from foundry.msl.sanitizer.findings import Finding, FindingKind
 from foundry.msl.sanitizer.lines import PARTS, LineTable, Place
 from foundry.msl.signature import Captured
+from foundry.msl.threadgroup import Storage
 
 _KINDS = {
     1: FindingKind.OUT_OF_BOUNDS,
@@ -130,6 +135,44 @@ def root_causes(findings: Sequence[Finding]) -> list[Finding]:
     return [f for f in findings if not _explained(f, raced, beyond)]
 
 
+def unwritten(
+    name: str,
+    array: NDArray[Any],
+    initialised: NDArray[np.uint8],
+    cells: NDArray[np.uint8],
+    context: Context,
+) -> Finding:
+    """An output that is not written everywhere; the line is that of its last write, if any."""
+    missing = np.unique(np.flatnonzero(initialised == 0) // array.itemsize)
+    where = ", ".join(map(str, np.unravel_index(int(missing[0]), array.shape)))
+    writes = cells.view(np.int32).reshape(-1, native.CELL_BYTES // 4)[:, [0, 3]]
+    written = writes[writes[:, 0] != 0]
+    place = context.place(context.code + int(written[-1, 1])) if len(written) else None
+    return Finding(
+        FindingKind.UNWRITTEN_OUTPUT,
+        f"unwritten output: {len(missing)} of the {array.size} elements of {name} are never"
+        f" written, the first is {name}[{where}]",
+        buffer=name,
+        index=int(missing[0]),
+        size=array.size,
+        access="write",
+        part=place.part if place else None,
+        part_line=place.line if place else None,
+        text=context.text(place),
+        launch=context.number,
+        count=len(missing),
+    )
+
+
+def declaration(launch: Launch, storage: Storage) -> tuple[str, str]:
+    """Part and text of the line of a threadgroup declaration."""
+    for part, text in (("source", launch.source), ("header", launch.header)):
+        lines = text.split("\n")
+        if storage.line <= len(lines) and storage.names[0] in lines[storage.line - 1]:
+            return part, lines[storage.line - 1]
+    return "source", ""
+
+
 def _explained(
     found: Finding,
     raced: set[tuple[str | None, str | None, int | None]],
@@ -153,7 +196,9 @@ def _sentence(
     verb = "writes" if raw.is_write else "reads"
     match _KINDS[raw.kind]:
         case FindingKind.OUT_OF_BOUNDS if raw.kind == _ARRAY_BOUNDS:
-            array = f"{element.name}, which has {element.size} elements" if element else "an array"
+            array = (
+                f"{element.name}, which has {_elements(element.size)}" if element else "an array"
+            )
             return f"out-of-bounds index: {who} uses index {raw.detail} of {array}"
         case FindingKind.OUT_OF_BOUNDS if raw.kind == _WILD:
             return f"out-of-bounds access: {who} uses an address that belongs to no array"
@@ -209,10 +254,14 @@ def _at(context: Context, address: int) -> str:
     return f"{place.part}:{place.line}" if place else "another place"
 
 
+def _elements(count: int) -> str:
+    return f"{count} element{'s' * (count != 1)}"
+
+
 def _extent(element: _Element | None) -> str:
     if element is None:
         return "which is outside every threadgroup array"
-    return f"{element.name} has {element.size} elements"
+    return f"{element.name} has {_elements(element.size)}"
 
 
 def _element(raw: native.Finding, context: Context) -> _Element | None:

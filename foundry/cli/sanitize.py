@@ -1,0 +1,212 @@
+"""`foundry sanitize FILE`: does this kernel do anything a GPU would punish?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from foundry.cli import options
+
+if TYPE_CHECKING:
+    from foundry.cli.judging import KernelText
+    from foundry.kernel import Kernel
+    from foundry.msl.sanitizer import Finding, Report
+    from ops.spec import Op, Workload
+
+_DISTRIBUTION = "normal"
+_PLACE = re.compile(r"\b(header|source):(\d+)")
+_LOG = re.compile(r"^(header|source):(\d+):", re.MULTILINE)
+
+
+@click.command("sanitize")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option(
+    "--dtype",
+    "dtypes",
+    type=options.DTYPE_LIST,
+    help="Element types, comma-separated.  [default: every dtype of the op]",
+)
+@options.user_code_options
+@options.seed_option
+@options.json_option
+@options.debug_option
+def command(file: str, dtypes: tuple[str, ...] | None, seed: int, as_json: bool) -> int:
+    """Run a kernel file with every access, barrier and SIMD-group operation checked.
+
+    FILE is a kernel file, or - for standard input. It runs on the visible workloads of its op, on
+    the cpu. Each fault is printed once, as a compiler would: file, line, what happened, the line of
+    the kernel. Exit code 4 when there is any.
+    """
+    from foundry.cli.failures import REJECTED
+    from foundry.cli.judging import dtypes_of_op, invalid_document, kernel_and_op, read_kernel_text
+    from foundry.cli.output import print_json
+    from foundry.errors import InvalidKernel
+
+    text = read_kernel_text(file)
+    try:
+        kernel, op = kernel_and_op(text)
+        found = examine(text, kernel, op, dtypes_of_op(op, dtypes), seed)
+    except InvalidKernel as error:
+        if as_json:
+            print_json(invalid_document(text, error))
+        else:
+            click.echo(f"{text.name}:{error.line}: invalid: {error.reason}")
+        return REJECTED
+    if as_json:
+        print_json(found.document())
+    else:
+        _show(found)
+    return 0 if found.clean else REJECTED
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A finding on its line of the kernel file, and the workload that showed it."""
+
+    finding: Finding
+    line: int | None
+    sentence: str
+    workload: str
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints of it."""
+        f = self.finding
+        return {
+            "kind": str(f.kind),
+            "line": self.line,
+            "message": self.sentence,
+            "text": f.text,
+            "buffer": f.buffer,
+            "index": f.index,
+            "size": f.size,
+            "access": f.access,
+            "thread": f.thread,
+            "other_thread": f.other_thread,
+            "stage": f.launch + 1,
+            "count": f.count,
+            "workload": self.workload,
+        }
+
+
+@dataclass(frozen=True)
+class Examined:
+    """All that the sanitizer says of a kernel file."""
+
+    file: KernelText
+    kernel: Kernel
+    workloads: int
+    placed: tuple[Placed, ...]
+    build_log: str | None
+
+    @property
+    def clean(self) -> bool:
+        """Whether there is nothing to say."""
+        return not self.placed and self.build_log is None
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        status = "sanitizer_error" if self.placed else "build_error" if self.build_log else "clean"
+        return {
+            "file": self.file.name,
+            "op": self.kernel.op,
+            "kernel_hash": self.kernel.hash,
+            "status": status,
+            "passed": self.clean,
+            "workloads": self.workloads,
+            "build_log": self.build_log,
+            "findings": [p.document() for p in self.placed],
+        }
+
+
+def examine(
+    file: KernelText, kernel: Kernel, op: Op, dtypes: tuple[str, ...], seed: int
+) -> Examined:
+    """Run the sanitizer on the visible workloads.
+
+    Raises:
+        InvalidKernel: The kernel does not fit its op or a workload.
+        EnvironmentUnusable: The compiler does not work here.
+    """
+    placed: dict[tuple[object, ...], Placed] = {}
+    workloads = 0
+    for workload, report in _reports(kernel, op, dtypes, seed):
+        workloads += 1
+        if report.build_log is not None:
+            log = _LOG.sub(lambda m: _in_log(m, file.name, kernel), report.build_log)
+            return Examined(file, kernel, workloads, tuple(placed.values()), log)
+        for finding in report.findings:
+            one = _place(finding, kernel, workload)
+            known = placed.setdefault((finding.kind, one.line, finding.buffer), one)
+            if known is not one:
+                total = known.finding.count + finding.count
+                placed[finding.kind, one.line, finding.buffer] = replace(
+                    known, finding=replace(known.finding, count=total)
+                )
+    return Examined(file, kernel, workloads, tuple(placed.values()), None)
+
+
+def _reports(
+    kernel: Kernel, op: Op, dtypes: tuple[str, ...], seed: int
+) -> Iterator[tuple[Workload, Report]]:
+    from foundry.judge.inputs import make_inputs
+    from foundry.kernel import bind
+    from foundry.msl.sanitizer import sanitize
+
+    for dtype in dtypes:
+        for workload in op.workloads("visible", dtype):
+            program = bind(kernel, op, workload)
+            yield workload, sanitize(program, make_inputs(op, workload, _DISTRIBUTION, seed))
+
+
+def _place(finding: Finding, kernel: Kernel, workload: Workload) -> Placed:
+    from foundry.kernel import line_in_file
+
+    def in_file(match: re.Match[str]) -> str:
+        line = line_in_file(kernel, finding.launch, match[1], int(match[2]))
+        return match[0] if line is None else f"line {line}"
+
+    line = None
+    if finding.part is not None and finding.part_line is not None:
+        line = line_in_file(kernel, finding.launch, finding.part, finding.part_line)
+    if line is None:
+        line = _launch_line(kernel.stages[finding.launch].lines, str(finding.kind))
+    return Placed(finding, line, _PLACE.sub(in_file, finding.sentence), workload.id)
+
+
+def _launch_line(lines: Mapping[str, int], kind: str) -> int | None:
+    """The line of the launch rule that a finding without a line is about."""
+    return lines.get("threadgroup" if kind == "too_many_threads" else "grid")
+
+
+def _in_log(match: re.Match[str], name: str, kernel: Kernel) -> str:
+    from foundry.kernel import line_in_file
+
+    line = line_in_file(kernel, 0, match[1], int(match[2])) if len(kernel.stages) == 1 else None
+    return match[0] if line is None else f"{name}:{line}:"
+
+
+def _show(found: Examined) -> None:
+    from foundry.cli.output import note
+
+    if found.build_log is not None:
+        click.echo(found.build_log)
+    lines = found.file.text.replace("\r\n", "\n").split("\n")
+    for placed in found.placed:
+        where = found.file.name if placed.line is None else f"{found.file.name}:{placed.line}"
+        click.echo(f"{where}: error: {placed.sentence} [{placed.finding.kind}]")
+        if placed.line is not None and placed.line <= len(lines):
+            code = lines[placed.line - 1]
+            indent = len(code) - len(code.lstrip())
+            click.echo(f"{placed.line:>5} | {code}")
+            click.echo(f"      | {' ' * indent}^{'~' * (len(code.strip()) - 1)}")
+        more = f", {placed.finding.count} times" if placed.finding.count > 1 else ""
+        click.echo(f"      = on {placed.workload}{more}")
+    count = len(found.placed)
+    verdict = "no finding" if found.clean else f"{count} finding{'s' * (count != 1)}"
+    if found.build_log is not None:
+        verdict = "it does not build"
+    note(f"{found.kernel.op}: {verdict} on {found.workloads} workloads")
