@@ -3,6 +3,7 @@
 * `1.5h` and `1.5bf` are literals of half and bfloat.
 * A member function may name the address space of its object: `float get() const thread { ... }`.
   The words vanish as macros, except that `constant` would turn into `const`.
+* `coherent(device) device float* p`: memory is coherent here anyway.
 * The attribute `[[threadgroup(0)]]` is no threadgroup declaration.
 """
 
@@ -20,8 +21,13 @@ _QUALIFIERS = {"const", "volatile", "noexcept", "device", "thread", "threadgroup
 def respell(tokens: list[Token]) -> list[Token]:
     """The tokens in C++'s spelling, on the same lines."""
     result = []
+    coherent_until = 0
     for at, token in enumerate(tokens):
-        if token.kind == NUMBER:
+        if token.kind == NAME and token.text == "coherent":
+            coherent_until = _coherent_end(tokens, at)
+        if at < coherent_until:
+            result.append(token._replace(kind=SPACE, text="\n" * token.text.count("\n")))
+        elif token.kind == NUMBER:
             result.append(_number(token))
         elif token.kind == DIRECTIVE and _HIDDEN_LITERAL.search(token.text):
             inside = "".join(_number(inner).text for inner in tokenize(token.text[1:]))
@@ -33,6 +39,19 @@ def respell(tokens: list[Token]) -> list[Token]:
         else:
             result.append(token)
     return result
+
+
+def _texts(tokens: list[Token]) -> list[str]:
+    return [token.text for token in tokens]
+
+
+def _coherent_end(tokens: list[Token], at: int) -> int:
+    """The token after the qualifier `coherent` or `coherent(device)` at `at`; 0 for a plain name."""
+    code = [n for n in range(at + 1, len(tokens)) if tokens[n].kind not in (SPACE, COMMENT)][:3]
+    after = [tokens[n].text for n in code]
+    if after in (["(", "device", ")"], ["(", "threadgroup", ")"]):
+        return code[2] + 1
+    return at + 1 if after[:1] in (["device"], ["threadgroup"]) else 0
 
 
 def _number(token: Token) -> Token:

@@ -163,6 +163,19 @@ def test_limits_of_floating_types(name: str) -> None:
     )
 
 
+def test_qualifiers_of_memory() -> None:
+    header = """
+    inline float first(coherent(device) device const float* p, volatile device const float* q) {
+      return p[0] + q[0];
+    }
+    inline float coherent_sum(device float* p) {
+      coherent device float* r = p; const device float* restricted = p; int coherent = 1;
+      return r[0] + restricted[0] + coherent;
+    }
+    """
+    _hold(["first(x, x) == 3.0f"], header)
+
+
 def test_constants() -> None:
     _hold(
         [
