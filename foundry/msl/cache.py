@@ -61,7 +61,7 @@ class BuildCache:
 
     def find(self, name: str) -> Path | None:
         """The file of this name, marked as used; None when it is not there."""
-        path = self._path(name)
+        path = self.path(name)
         try:
             age_s = time.time() - path.stat().st_mtime
         except FileNotFoundError:
@@ -76,7 +76,7 @@ class BuildCache:
         Raises:
             EnvironmentUnusable: when the disk is full or the folder was taken away.
         """
-        path = self._path(name)
+        path = self.path(name)
         try:
             path.parent.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self.directory, prefix="tmp-") as scratch:
@@ -120,7 +120,8 @@ class BuildCache:
             if abandoned:
                 shutil.rmtree(scratch, ignore_errors=True)
 
-    def _path(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
+        """Where the file of this name is, or will be."""
         return self.directory / name[:2] / name
 
     @staticmethod

@@ -41,10 +41,11 @@ MATH_FLAGS = {
     ),
     "fast": ("-ffast-math",),
 }
+NATIVE = "-mcpu=native" if platform.machine() in {"arm64", "aarch64"} else "-march=native"
 FLAGS = (
     "-std=c++20",
     "-O3",
-    "-march=native",
+    NATIVE,
     "-fPIC",
     "-fno-plt",
     "-fno-exceptions",
@@ -125,7 +126,11 @@ class Toolchain:
 
     def runtime(self) -> Path:
         """The runtime's shared object, built when it is not in the cache."""
-        return self.once(f"{self.id}-runtime.so", self._build_runtime)
+        return self.once(self._runtime_file, self._build_runtime)
+
+    @property
+    def _runtime_file(self) -> str:
+        return f"{self.id}-runtime.so"
 
     def compile(self, unit: str, math_mode: str, target: Path) -> None:
         """Compile a unit that starts after the prelude into the shared object `target`.
@@ -185,18 +190,20 @@ class Toolchain:
         made = target.with_suffix(".o")
         flags = [*FLAGS, "-fgnu-inline-asm"]
         self.run(["clang", "-x", "c++", *flags, "-c", "-", "-o", str(made)], self.runtime_unit)
-        self.link(
-            made, target, ["-Bsymbolic", "--soname", "metal-foundry-runtime.so"], undefined=True
-        )
+        self.link(made, target, self._runtime_name(), undefined=True)
+
+    def _runtime_name(self) -> list[str]:
+        """Linker arguments that name the runtime so that kernels find the one that is loaded."""
+        if sys.platform == "darwin":
+            return [f"-Wl,-install_name,{self.cache.path(self._runtime_file)}"]
+        return ["-Bsymbolic", "--soname", "metal-foundry-runtime.so"]
 
     def link(
         self, made: Path, target: Path, arguments: Sequence[str], undefined: bool = False
     ) -> None:
         """Link an object, which is removed, into the shared object `target`."""
         if sys.platform == "darwin":
-            allowed = ["-Wl,-undefined,dynamic_lookup"] if undefined else []
-            libraries = [a for a in arguments if a.endswith(".so") and "/" in a]
-            self.run(["c++", "-shared", str(made), *libraries, *allowed, "-o", str(target)])
+            self.run(["c++", "-shared", str(made), *arguments, "-o", str(target)])
         else:
             check = [] if undefined else ["--no-undefined"]
             self.run(["ld.lld", "-shared", *check, str(made), *arguments, "-o", str(target)])

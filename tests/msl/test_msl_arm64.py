@@ -12,11 +12,12 @@ import pytest
 from foundry.engines.base import Launch, TensorSpec
 from foundry.msl.cache import default_directory
 from foundry.msl.frontend import translate
-from foundry.msl.signature import capture_launch, parse
-from foundry.msl.toolchain import FLAGS, find_toolchain
+from foundry.msl.signature import Captured, capture_launch, parse
+from foundry.msl.toolchain import FLAGS, NATIVE, find_toolchain
 
 EMULATOR = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(EMULATOR is None, reason="needs qemu-user to run arm64 code"),
     pytest.mark.skipif(shutil.which("qemu-x86_64") == EMULATOR, reason="no arm64 emulator"),
 ]
@@ -56,21 +57,25 @@ int main() {
 ROWS, COLS = 300, 50
 
 
-def run(tmp_path: Path, breaking: int) -> list[str]:
-    """Lines the kernel's program prints when its code is arm64's."""
-    toolchain = find_toolchain(default_directory())
+def captured(breaking: int) -> Captured:
+    """The kernel, as MLX generates it; thread `breaking` waits at a barrier of its own."""
     launch = Launch(
         "k", ("x",), (TensorSpec("out", (ROWS, 80), "float32"),), SOURCE, (ROWS * 80, 1, 1),
         (80, 1, 1), template=(("N", COLS), ("BREAK", breaking)),
     )  # fmt: skip
-    captured = capture_launch(launch, [TensorSpec("x", (ROWS, COLS), "float32")])
-    unit = translate(parse(captured, "", SOURCE), toolchain.preprocess)
+    return capture_launch(launch, [TensorSpec("x", (ROWS, COLS), "float32")])
+
+
+def run(tmp_path: Path, breaking: int) -> list[str]:
+    """Lines the kernel's program prints when its code is arm64's."""
+    toolchain = find_toolchain(default_directory())
+    unit = translate(parse(captured(breaking), "", SOURCE), toolchain.preprocess)
     define = f"#define ROWS {ROWS}\n#define N {COLS}\n"
     texts = {
         "runtime": toolchain.runtime_unit,
         "kernel": toolchain.kernel_unit + unit.text + define + MAIN,
     }
-    flags = [f for f in FLAGS if f not in {"-march=native", "-fno-gnu-inline-asm", "-nostdinc"}]
+    flags = [f for f in FLAGS if f not in {NATIVE, "-fno-gnu-inline-asm", "-nostdinc"}]
     for name, text in texts.items():
         file = tmp_path / f"{name}.cpp"
         file.write_text(text)
@@ -101,3 +106,14 @@ def test_threadgroups_run_on_arm64(tmp_path: Path) -> None:
 
 def test_a_deadlock_is_found_on_arm64(tmp_path: Path) -> None:
     assert run(tmp_path, breaking=3)[0].startswith("1 1 ")
+
+
+def test_the_code_for_a_mac_compiles(tmp_path: Path) -> None:
+    toolchain = find_toolchain(default_directory())
+    unit = translate(parse(captured(999), "", SOURCE), toolchain.preprocess)
+    flags = [f for f in FLAGS if f not in {NATIVE, "-fno-gnu-inline-asm"}]
+    flags += ["--target=arm64-apple-macos14", "-mcpu=apple-m1", "-fgnu-inline-asm"]
+    for text in (toolchain.runtime_unit, toolchain.kernel_unit + unit.text):
+        made = tmp_path / "made.o"
+        toolchain.run(["clang", "-x", "c++", *flags, "-c", "-", "-o", str(made)], text)
+        assert made.read_bytes()[:4] == b"\xcf\xfa\xed\xfe"  # Mach-O, 64 bit
