@@ -30,7 +30,7 @@ from discover.search import Search
 from discover.task import Outcome, Task
 from discover.watch import Watch
 from foundry.errors import InvalidKernel, UsageError, unknown
-from foundry.judge.options import SANITIZER, JudgeOptions, bench_workloads
+from foundry.judge.options import SANITIZER, JudgeOptions, bench_workloads, is_settled
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import check, parse
 from foundry.store.records import Origin
@@ -209,7 +209,7 @@ def run_search(
         journal,
         Budget(request.limits, started_s=time.monotonic()),
         evaluate=lambda text, seed: bench.judge.evaluate(text, op, request.dtype, seed),
-        settled=lambda evaluation: _is_settled(evaluation, op, request),
+        settled=lambda evaluation: is_settled(evaluation, op, request.bench),
         clock=time.monotonic,
         watch=watch,
     )
@@ -297,14 +297,6 @@ def _own_root(path: Path, op: Op) -> Draft:
         raise InvalidKernel(f"{path} is a kernel of '{kernel.op}', not of '{op.name}'")
     check(kernel, op)
     return Draft(text, Origin("file", str(path)))
-
-
-def _is_settled(evaluation: Evaluation, op: Op, request: SearchRequest) -> bool:
-    """Whether a stored evaluation answers this search: failed, or timed on all that is asked."""
-    if not evaluation.status.passed:
-        return True
-    asked = {workload.id for workload in bench_workloads(op, request.dtype, request.bench)}
-    return asked <= {timing.workload for timing in evaluation.timings}
 
 
 def _price(

@@ -39,6 +39,28 @@ def start(server: FakeLLM, db: Path) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path: Path) -> None:
+    db = tmp_path / "interrupted.db"
+    with Store.open(f"sqlite:///{db}"):
+        pass
+    with FakeLLM([Answer("x", slow_s=60)]) as server:
+        process = start(server, db)
+        try:
+            while process.poll() is None and stored(db) < 2:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            # The call in flight takes a minute more; nobody waits for it.
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130, errors
+    assert "resume: " in errors
+    with Store.open(f"sqlite:///{db}", read_only=True) as store:
+        (run,) = store.runs()
+        assert run.outcome == "interrupted"
+        assert {c.state for c in store.calls(run.id)} == {CallState.SENT}
+
+
 def killed_after(server: FakeLLM, db: Path, evaluations: int) -> bool:
     """Run until so many evaluations are stored, then kill; False when it ended before."""
     process = start(server, db)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from discover.proposers.rewrites import Variant
-from discover.proposers.rewrites.source import edit_everywhere, pieces
+from discover.proposers.rewrites.source import edit_everywhere, names, pieces
 from foundry.kernel import Kernel
 from ops.spec import Op
 
@@ -30,7 +30,8 @@ _QUALIFIERS = ("fast", "precise", "metal")
 
 def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
     """Each function that is called, towards each variant that it is not."""
-    for function in FUNCTIONS:
+    called = names(kernel.header).union(*(names(stage.body) for stage in kernel.stages))
+    for function in (f for f in FUNCTIONS if f in called):
         for qualifier in ("fast", "precise"):
             changed = edit_everywhere(
                 kernel, partial(_qualify, function=function, qualifier=qualifier)

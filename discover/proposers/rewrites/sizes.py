@@ -1,13 +1,15 @@
-"""Launch expressions as text of a kernel's body: axes become entries of an input's shape.
+"""Launch expressions: rewritten, or as text of a kernel's body.
 
-A constant made from an axis would do too, but costs a build for every size.
+In the body, axes become entries of an input's shape. A constant made from an axis would do too,
+but costs a build for every size.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 
-from foundry.kernel import Kernel, Stage
+from foundry.kernel import Kernel, Stage, Triple
 from ops.expressions import Expression
 from ops.spec import Op
 
@@ -30,6 +32,19 @@ def in_body(expression: Expression, kernel: Kernel, stage: Stage, op: Op) -> str
                 if isinstance(dimension, str) and dimension in op.axes:
                     names.setdefault(dimension, f"uint({tensor.name}_shape[{place}])")
     return _text(ast.parse(str(expression), mode="eval").body, names)
+
+
+def swap(triple: Triple, number: int, new: int) -> Triple:
+    """Sizes of a launch with one literal number replaced wherever it stands."""
+    x, y, z = (swap_number(expression, number, new) for expression in triple)
+    return (x, y, z)
+
+
+def swap_number(value: Expression, number: int, new: int) -> Expression:
+    """An expression with one literal number replaced."""
+    if isinstance(value, int):
+        return new if value == number else value
+    return re.sub(rf"\b{number}\b", str(new), value)
 
 
 def _text(node: ast.expr, names: dict[str, str]) -> str | None:

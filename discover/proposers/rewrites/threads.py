@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 from discover.proposers.rewrites import Variant
+from discover.proposers.rewrites.sizes import swap, swap_number
 from discover.proposers.rewrites.source import plain, with_stage
-from foundry.kernel import MAX_THREADS_PER_THREADGROUP, Kernel, Stage, Triple
+from foundry.kernel import MAX_THREADS_PER_THREADGROUP, Kernel, Stage
 from foundry.msl.tokens import NUMBER, tokenize
-from ops.expressions import Expression
 from ops.spec import Op
 
 
@@ -22,12 +22,12 @@ def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
                 if not _fits(stage, size, new):
                     continue
                 label = f"threadgroup {size} -> {new}"
-                group = _swap(stage.threadgroup, size, new)
+                group = swap(stage.threadgroup, size, new)
                 yield Variant(label, with_stage(kernel, index, threadgroup=group))
                 everywhere = dataclasses.replace(
                     stage,
                     threadgroup=group,
-                    grid=_swap(stage.grid, size, new),
+                    grid=swap(stage.grid, size, new),
                     constants=tuple((n, _number(v, size, new)) for n, v in stage.constants),
                     body=_numbers(plain(stage.body), size, new),
                     lines={},
@@ -40,25 +40,14 @@ def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
 
 def _fits(stage: Stage, size: int, new: int) -> bool:
     total = 1
-    for dimension in _swap(stage.threadgroup, size, new):
+    for dimension in swap(stage.threadgroup, size, new):
         if isinstance(dimension, int):
             total *= dimension
     return new >= 1 and total <= MAX_THREADS_PER_THREADGROUP
 
 
-def _swap(triple: Triple, size: int, new: int) -> Triple:
-    x, y, z = (_expression(e, size, new) for e in triple)
-    return (x, y, z)
-
-
-def _expression(value: Expression, size: int, new: int) -> Expression:
-    if isinstance(value, int):
-        return new if value == size else value
-    return re.sub(rf"\b{size}\b", str(new), value)
-
-
 def _number(value: int | bool | str, size: int, new: int) -> int | bool | str:
-    return value if isinstance(value, bool) else _expression(value, size, new)
+    return value if isinstance(value, bool) else swap_number(value, size, new)
 
 
 def _numbers(body: str, size: int, new: int) -> str:
