@@ -31,7 +31,6 @@ from discover.task import Outcome, Task
 from discover.watch import Watch
 from foundry.errors import InvalidKernel, UsageError, unknown
 from foundry.judge.options import SANITIZER, JudgeOptions, bench_workloads, is_settled
-from foundry.judge.verdict import Evaluation
 from foundry.kernel import check, parse
 from foundry.store.records import Origin
 from foundry.store.records import Outcome as RunOutcome

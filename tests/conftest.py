@@ -23,6 +23,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FOUNDRY_DB", f"sqlite:///{tmp_path / 'foundry.db'}")
 
 
+@pytest.fixture(autouse=True)
+def own_ops_stay_in_their_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ops that a test loads from a file are gone after it."""
+    from ops import registry
+
+    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+
+
 @pytest.fixture
 def golden() -> Callable[[str, str], None]:
     """`golden(path, text)`: equal to tests/golden/path, or rewritten under FOUNDRY_ACCEPT=1."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from foundry.errors import unknown
 from foundry.harness.measuring import TimingPlan
 from foundry.judge.inputs import DISTRIBUTIONS
+from foundry.judge.verdict import Evaluation
 from ops.spec import Op, Workload
-
 
 SANITIZER = "foundry.msl.sanitizer:screen"
 """The screen of every command that judges kernels."""
@@ -53,3 +53,15 @@ def bench_workloads(op: Op, dtype: str, choice: str | tuple[str, ...]) -> tuple[
         if label not in labels:
             raise unknown(f"bench case of {op.name}", label, ("quick", "full", *labels))
     return tuple(labels[label] for label in wanted)
+
+
+def is_settled(evaluation: Evaluation, op: Op, bench: str | tuple[str, ...]) -> bool:
+    """Whether a stored evaluation answers this choice of bench workloads.
+
+    It does when the kernel failed, or was timed on all of them, or could not be timed and says so.
+    """
+    untimed = any(diagnostic.stage == "benchmark" for diagnostic in evaluation.diagnostics)
+    if untimed or not evaluation.status.passed:
+        return True
+    asked = {workload.id for workload in bench_workloads(op, evaluation.dtype, bench)}
+    return asked <= {timing.workload for timing in evaluation.timings}

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from foundry.judge.options import SANITIZER, JudgeOptions, bench_workloads
+from foundry.judge.options import SANITIZER, JudgeOptions, bench_workloads, is_settled
 from foundry.judge.verdict import Evaluation
 from foundry.report.display import open_display
 from foundry.run.loop import Hooks, run
@@ -189,7 +189,7 @@ class _Session:
 
     def _find(self, variant: Variant) -> Evaluation | None:
         found = self.store.find_evaluation(variant.hash, self.device.id, variant.dtype)
-        if found is not None and is_settled(found, variant, self.request.bench):
+        if found is not None and is_settled(found, variant.op, self.request.bench):
             return found
         if self.run_id is None:
             asked = self.request
@@ -210,11 +210,3 @@ class _Session:
         self._display.update(self.tally.progress())
         if fresh:
             self._display.event(event_line(slot.variant, evaluation))
-
-
-def is_settled(evaluation: Evaluation, variant: Variant, bench: str) -> bool:
-    """Whether a stored evaluation answers this run: failed, or timed on all that is asked."""
-    if not evaluation.status.passed:
-        return True
-    asked = {workload.id for workload in bench_workloads(variant.op, variant.dtype, bench)}
-    return asked <= {timing.workload for timing in evaluation.timings}

@@ -150,8 +150,9 @@ def test_topk_of_a_permuted_row(given_x: list[Array], random: Any) -> None:
     values, indices = run("topk", axes, x)
     permuted, places = run("topk", axes, x[:, order])
     assert_array_equal(permuted, values)
-    assume(all(len(set(row)) == cols for row in x.tolist()))
-    assert_array_equal(order[places], indices)
+    for row in range(rows):
+        if len(set(x[row].tolist())) == cols:
+            assert_array_equal(order[places[row]], indices[row])
 
 
 @given(tensors(("m", "k"), ("n", "k"), ("n", "k")), st.integers(0, 9))
