@@ -46,7 +46,7 @@ def _texts(tokens: list[Token]) -> list[str]:
 
 
 def _coherent_end(tokens: list[Token], at: int) -> int:
-    """The token after the qualifier `coherent` or `coherent(device)` at `at`; 0 for a plain name."""
+    """The token after `coherent` or `coherent(device)` at `at`; 0 for a plain name."""
     code = [n for n in range(at + 1, len(tokens)) if tokens[n].kind not in (SPACE, COMMENT)][:3]
     after = [tokens[n].text for n in code]
     if after in (["(", "device", ")"], ["(", "threadgroup", ")"]):
