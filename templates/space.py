@@ -72,12 +72,13 @@ def coverage(template: Template, rng: random.Random) -> tuple[Point, ...]:
     Values that no valid point has are left out. Each next point is the one, of a few drawn at
     random, that uses most of the values not yet used.
     """
+    every = list(points(template))
     chosen: list[Point] = [default(template)]
-    missing = {(knob, value) for point in points(template) for knob, value in point.items()}
+    missing = {pair for point in every for pair in point.items()}
     missing -= set(chosen[0].items())
     while missing:
         knob, value = min(missing, key=lambda pair: (pair[0], str(pair[1])))
-        having = [p for p in points(template) if p[knob] == value]
+        having = [p for p in every if p[knob] == value]
         drawn = rng.sample(having, min(len(having), _REJECTIONS))
         best = max(drawn, key=lambda p: len(missing & set(p.items())))
         chosen.append(best)
