@@ -27,6 +27,7 @@ _BACK_END = re.compile(
     r"^(?:fatal error: error in backend|LLVM ERROR): (?P<text>.*)$", re.MULTILINE
 )
 _PARTS = ("header", "source")
+_MESSAGES, _MESSAGE_LENGTH = 24, 600
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def scrub(log: str, texts: Mapping[str, str], tokens: Mapping[str, list[Token]])
     """
     messages = list(_kept(_messages(log), texts, tokens))
     if messages:
-        return "\n".join(message.render(texts) for message in messages)
+        return "\n".join(message.render(texts) for message in messages[:_MESSAGES])
     undefined = dict.fromkeys(match["name"] for match in _UNDEFINED.finditer(log))
     if undefined:
         return "\n".join(
@@ -77,7 +78,10 @@ def _messages(log: str) -> Iterator[_Message]:
         match = _HEAD.match(line)
         if match:
             place = int(match["line"]), int(match["column"])
-            yield _Message(match["file"], *place, match["kind"], match["text"])
+            text = match["text"]
+            if len(text) > _MESSAGE_LENGTH:  # names of nested templates grow without bound
+                text = text[:_MESSAGE_LENGTH] + " ..."
+            yield _Message(match["file"], *place, match["kind"], text)
 
 
 def _kept(

@@ -38,6 +38,8 @@ _HIDDEN_IN_MACROS = re.compile(
     r"##|%:%:|\bthreadgroup\b|\b(?:simd|quad|simdgroup)_|threadgroup_barrier|__attribute"
 )
 
+_TEXT_LENGTH = 1_000_000
+
 Preprocess = Callable[[str], str]
 
 
@@ -69,6 +71,8 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
         Refused: for text that reaches outside the kernel.
         BadDeclaration: for a threadgroup declaration that Metal does not accept.
     """
+    if len(signature.header) + len(signature.body) > _TEXT_LENGTH:
+        raise Refused("source", 1, f"a kernel of more than {_TEXT_LENGTH} characters")
     header, body = _screened(signature.header, "header"), _screened(signature.body, "source")
     _check_last_line(signature.header)
     missing = unsupported([*header, *body])
@@ -82,13 +86,20 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
     if mode is None:
         mode = FIBRES if storages or _synchronises(header, body) else loop_mode(signature)
     if mode == FIBRES:
-        (header, body), places = convergence.number({"header": header, "source": body})
+        (header, body), places = _numbered({"header": header, "source": body})
     parts = {"header": header, "source": body}
     return Unit(_text(signature, parts, mode), mode, storages, tuple(places), parts, missing)
 
 
 def _screened(text: str, part: str) -> list[Token]:
     return respell(screen(list(tokenize(join_lines(text))), part))
+
+
+def _numbered(parts: dict[str, list[Token]]) -> tuple[list[list[Token]], list[Place]]:
+    try:
+        return convergence.number(parts)
+    except RecursionError as error:
+        raise Refused("source", 1, "statements are nested too deeply") from error
 
 
 def _check_last_line(header: str) -> None:

@@ -20,6 +20,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,6 +97,7 @@ _LIMITED = (
     f"ulimit -t {_COMPILE_CPU_S}; ulimit -v {_COMPILE_MEMORY_KIB} 2>/dev/null;"
     f' ulimit -f {_COMPILE_FILE_BLOCKS}; exec "$@"'
 )
+_EXPANDED_BYTES = 4 * 1024 * 1024
 _NOT_STARTED = (126, 127)  # what a shell's exec ends with
 _BLAMES_KERNEL = re.compile(r"^(source|header|signature|launch):\d+:\d+: ", re.MULTILINE)
 _EMPTY_UNIT = 'extern "C" MF_EXPORT const mf::u32 mf_mode = 0;\n'
@@ -153,8 +155,13 @@ class Toolchain:
             BuildFailed: for what the preprocessor refuses.
         """
         words = "".join(f"#undef {word}\n" for word in ADDRESS_SPACES)
-        command = ["clang", "-x", "c++", *FLAGS, "-E", "-"]
-        return self.run(command, f"{self.kernel_unit}\n{words}{text}")
+        with tempfile.TemporaryDirectory(dir=self.cache.directory, prefix="tmp-") as scratch:
+            target = Path(scratch) / "expanded"
+            command = ["clang", "-x", "c++", *FLAGS, "-E", "-", "-o", str(target)]
+            self.run(command, f"{self.kernel_unit}\n{words}{text}")
+            if target.stat().st_size > _EXPANDED_BYTES:
+                raise BuildFailed("error: the macros of this kernel expand to too much text")
+            return target.read_text()
 
     def _compile(self, unit: str, math_mode: str, target: Path) -> None:
         prelude = self._prelude(math_mode)

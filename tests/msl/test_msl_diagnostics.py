@@ -72,6 +72,11 @@ def test_the_line_shown_is_the_users_line() -> None:
     )
 
 
+def test_texts_beyond_all_measure_are_refused() -> None:
+    assert "characters" in log_of("out[0] = 1;" + " " * 1_000_000)
+    assert "error: " in log_of("for (;;) " * 3000 + "out[0] = simd_sum(1.0f);")
+
+
 @pytest.mark.parametrize("last", ["// helpers", "#define A 1", "#include <metal_stdlib>"])
 def test_a_header_that_swallows_the_signature_is_told(last: str) -> None:
     log = log_of("out[0] = 1;", f"int f();\n{last}")
@@ -95,6 +100,8 @@ def test_a_name_that_is_none_is_told_without_a_line() -> None:
          "constexpr int f(int n) { for (;;) ++n; return n; }\n"),
         ("constexpr int v = f(40); out[0] = v;",
          "constexpr int f(int n) { return n < 2 ? n : f(n - 1) + f(n - 2); }\n"),
+        ("out[0] = B9;", "#define A(x) x##x\n#define B0 x[0] + x[0] + x[0] + x[0] + x[0]\n"
+         + "".join(f"#define B{n + 1} " + " + ".join([f"B{n}"] * 9) + "\n" for n in range(9))),
         ("out[0] = t[uint(x[0])];", "constant int t[1 << 28] = {1};\n"),
     ],
 )  # fmt: skip
