@@ -116,8 +116,17 @@ def _collect(folders: str) -> Mapping[str, Template]:
 
 def _entry_point_folders() -> Iterator[Path]:
     for point in entry_points(group=ENTRY_POINT_GROUP):
-        target = point.load()
-        yield Path(target.__path__[0]) if isinstance(target, ModuleType) else Path(target)
+        try:
+            target = point.load()
+        except (ImportError, AttributeError) as error:
+            raise UsageError(
+                f"cannot load templates of entry point {point.name}: {error}"
+            ) from None
+        if isinstance(target, ModuleType):
+            target = next(iter(getattr(target, "__path__", ())), None)
+        if not isinstance(target, str | os.PathLike):
+            raise UsageError(f"entry point {point.name} of {ENTRY_POINT_GROUP} names no folder")
+        yield Path(target)
 
 
 def _read(file: Path) -> Template:

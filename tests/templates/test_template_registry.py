@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -13,6 +16,10 @@ from templates.registry import all_templates, for_op, get, load_folder
 GOOD = (
     'op = "softmax"\nsummary = "mine"\nconstraints = ["a * b < 9"]\n[knobs]\na=[1, 8]\nb=[2, 1]\n'
 )
+
+
+def identity(value: object) -> object:
+    return value
 
 
 def write(folder: Path, name: str, toml: str, metal: str | None = "text {{ a }}") -> Path:
@@ -52,23 +59,44 @@ def test_a_name_used_twice_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         all_templates()
 
 
-def test_entry_points_name_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Point:
-        def load(self) -> Path:
-            return write(tmp_path, "from_a_package", GOOD)
+@pytest.fixture
+def entry_point(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[[Callable[[], object]], None]]:
+    """Installs one entry point that loads what the function gives."""
 
-    def entry_points(*, group: str) -> list[Point]:
-        assert group == "metal_foundry.templates"
-        return [Point()]
-
-    monkeypatch.setattr(registry, "entry_points", entry_points)
-    # A value of its own, since collections are remembered per value of the variable.
-    monkeypatch.setenv("FOUNDRY_TEMPLATES", ":")
-    registry._collect.cache_clear()
-    try:
-        assert get("from_a_package").op == "softmax"
-    finally:
+    def install(load: Callable[[], object]) -> None:
+        points = [SimpleNamespace(name="mine", load=load)]
+        monkeypatch.setattr(
+            registry, "entry_points", lambda group: points if group.endswith(".templates") else []
+        )
         registry._collect.cache_clear()
+
+    yield install
+    registry._collect.cache_clear()
+
+
+def test_entry_points_name_folders_or_packages(tmp_path: Path, entry_point: Install) -> None:
+    write(tmp_path, "from_a_package", GOOD)
+    package = ModuleType("package")
+    package.__path__ = [str(tmp_path)]
+    for target in (tmp_path, str(tmp_path), package):
+        entry_point(partial(identity, target))
+        assert get("from_a_package").op == "softmax"
+
+
+def test_a_broken_entry_point_is_named(
+    entry_point: Install,
+) -> None:
+    def fails() -> object:
+        raise ImportError("no module named nothing")
+
+    entry_point(fails)
+    with pytest.raises(UsageError, match="templates of mine: no module named nothing"):
+        all_templates()
+    entry_point(lambda: ModuleType("plain"))
+    with pytest.raises(UsageError, match="entry point mine of .* names no folder"):
+        all_templates()
 
 
 @pytest.mark.parametrize(
