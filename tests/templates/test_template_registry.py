@@ -13,6 +13,8 @@ from ops.errors import UsageError
 from templates import registry
 from templates.registry import all_templates, for_op, get, load_folder
 
+Install = Callable[[Callable[[], object]], None]
+
 GOOD = (
     'op = "softmax"\nsummary = "mine"\nconstraints = ["a * b < 9"]\n[knobs]\na=[1, 8]\nb=[2, 1]\n'
 )
@@ -60,9 +62,7 @@ def test_a_name_used_twice_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def entry_point(
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Callable[[Callable[[], object]], None]]:
+def entry_point(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Installs one entry point that loads what the function gives."""
 
     def install(load: Callable[[], object]) -> None:
@@ -92,7 +92,7 @@ def test_a_broken_entry_point_is_named(
         raise ImportError("no module named nothing")
 
     entry_point(fails)
-    with pytest.raises(UsageError, match="templates of mine: no module named nothing"):
+    with pytest.raises(UsageError, match="entry point mine: no module named nothing"):
         all_templates()
     entry_point(lambda: ModuleType("plain"))
     with pytest.raises(UsageError, match="entry point mine of .* names no folder"):
