@@ -68,9 +68,9 @@ class Bench:
         if self._timed is None:
             raise ValueError("nothing was timed yet")
         self._notify(STARTED)
-        self._timed.run(calls)
+        claimed_s = self._timed.run(calls)
         self._notify(STOPPED)
-        return {}, ()
+        return {"claimed_s": claimed_s}, ()
 
     def _cold(
         self,

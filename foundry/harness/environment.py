@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 _PASSED = (
     "PATH",
@@ -43,3 +44,17 @@ def clean_environment(source: Mapping[str, str] | None = None) -> dict[str, str]
 
 def _absolute(paths: str) -> str:
     return os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep) if path)
+
+
+def cache_folder() -> Path:
+    """Where builds are kept; see `foundry.msl.cache`."""
+    from foundry.msl.cache import default_directory
+
+    return default_directory()
+
+
+def jit_folder() -> Path:
+    """Where MLX keeps what it compiles for a baseline: trusted workers fill it, others read it."""
+    folder = cache_folder() / "trusted-baselines"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from numpy.typing import NDArray
@@ -86,6 +86,35 @@ class Describe:
         """The result in a reply."""
         h = frame.header
         return Device(str(h["kind"]), str(h["name"]), dict(h["fingerprint"]))
+
+
+@dataclass(frozen=True)
+class Confine:
+    """Give up everything that a kind of process does not need, for good. Result: None."""
+
+    builds: bool
+    """Starts the compiler and fills the cache, instead of running kernels."""
+    level: int
+    """A `sandbox.Level`."""
+    readable: tuple[str, ...] = ()
+    memory_bytes: int | None = None
+    op: str = ""
+    op_file: str = ""
+    modules: tuple[str, ...] = ()
+    """Loaded before, for afterwards their files may be out of reach."""
+    kind: ClassVar[str] = "confine"
+    reply_bytes: int = field(default=0, init=False)
+
+    def after_loading(self, op: str, op_file: str, modules: tuple[str, ...]) -> Confine:
+        """The same, after loading an op from the file that defines it, and some modules."""
+        return replace(self, op=op, op_file=op_file, modules=modules)
+
+    def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+        """Header and buffers of the request."""
+        return {key: value for key, value in asdict(self).items() if key != "reply_bytes"}, []
+
+    def decode(self, frame: frames.Frame) -> None:
+        """The result in a reply."""
 
 
 @dataclass(frozen=True)

@@ -112,8 +112,18 @@ class Time:
 
 
 @dataclass(frozen=True)
+class Clocked:
+    """The same stretch of calls by two clocks."""
+
+    claimed_s: float
+    """By the worker's."""
+    wall_s: float
+    """By the judge's."""
+
+
+@dataclass(frozen=True)
 class Solo:
-    """Call what was timed last `calls` more times. Result: seconds, by the judge's clock."""
+    """Call what was timed last `calls` more times. Result: `Clocked`."""
 
     calls: int
     kind: ClassVar[str] = "solo"
@@ -123,9 +133,10 @@ class Solo:
         """Header and buffers of the request."""
         return {"calls": self.calls}, []
 
-    def decode(self, frame: frames.Frame) -> float:
+    def decode(self, frame: frames.Frame) -> Clocked:
         """The result in a reply."""
-        return frame.moments[STOPPED] - frame.moments[STARTED]
+        wall_s = frame.moments[STOPPED] - frame.moments[STARTED]
+        return Clocked(float(frame.header["claimed_s"]), wall_s)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""The worker pool: one worker per candidate at a time, renewed when it dies or grows old.
+"""The worker pool: workers for one candidate at a time, fresh where that is cheap.
 
-Callers are threads. `lease()` gives a thread a worker of its own; `trusted()` gives a worker that
-never meets a kernel, for the baselines. The pool never runs more workers than it was told to.
+Callers are threads. `lease()` gives a thread a *runner* for its kernel and, where runners cannot
+start a compiler, a *builder* beside it; `trusted()` gives the worker that never meets a kernel, for
+the baselines. The pool never serves more candidates at once than it was told to.
 """
 
 from __future__ import annotations
@@ -9,20 +10,82 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
 from foundry.engines.base import Device
 from foundry.errors import EnvironmentUnusable
-from foundry.harness.jobs import Crash, Describe, Failure, Job, Timeout
+from foundry.harness.environment import jit_folder
+from foundry.harness.jobs import Build, Confine, Crash, Describe, Failure, Job, Screen, Timeout
+from foundry.harness.launch import ForkServer, launcher
 from foundry.harness.lock import DeviceLock
 from foundry.harness.process import WorkerProcess
+from foundry.harness.sandbox import Level, in_force, refusal
 
 R = TypeVar("R")
 
 _JOBS_PER_WORKER = 2000
-"""A worker is renewed after this many jobs, so that what kernels leave behind cannot add up."""
+"""A worker that is used again is renewed after this many jobs, so that nothing adds up."""
+_MEMORY_BYTES = 8 << 30
+"""How much the address space of a worker may grow."""
+
+
+class Lease:
+    """The processes of one candidate. Not for use by two threads at once."""
+
+    def __init__(self, runner: WorkerProcess, builder: WorkerProcess | None) -> None:
+        self.runner = runner
+        self.builder = builder
+
+    @property
+    def pid(self) -> int:
+        """Process id of the runner."""
+        return self.runner.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the runner still runs."""
+        return self.runner.alive
+
+    def ask(self, job: Job[R], limit_s: float) -> R | Failure:
+        """Do a job: builds in the builder first, so that the runner finds them in the cache.
+
+        A screen compiles what it runs, so it is the builder's too.
+
+        Raises:
+            EnvironmentUnusable: The engine cannot work on this machine.
+        """
+        if isinstance(job, Build) and self.builder is not None:
+            found = self.builder.ask(replace(job, keep=False), limit_s)
+            if isinstance(found, Timeout | Crash) or any(found):
+                return found
+        if isinstance(job, Screen) and self.builder is not None:
+            return self.builder.ask(job, limit_s)
+        return self.runner.ask(job, limit_s)
+
+    def prepare(self, op: str, op_file: str, modules: tuple[str, ...] = ()) -> None:
+        """Load an op and some modules, whose files are out of reach later.
+
+        Raises:
+            EnvironmentUnusable: As `ask`.
+        """
+        self.runner.prepare(op, op_file, modules)
+        if self.builder is not None:
+            self.builder.prepare("", "", modules)
+
+    def terminate(self) -> None:
+        """Kill both. The one call another thread may make while one asks."""
+        for worker in (self.runner, self.builder):
+            if worker is not None:
+                worker.terminate()
+
+    def kill(self) -> None:
+        """Kill both, and wait for them."""
+        for worker in (self.runner, self.builder):
+            if worker is not None:
+                worker.kill()
 
 
 class WorkerPool:
@@ -32,16 +95,31 @@ class WorkerPool:
         engine: Registered name (`cpu`, `metal`, `cuda`, `auto`) or `module:Class`.
         workers: Candidates in flight at once.
         lock_folder: Where the device lock lives; by default shared by all commands of the user.
+        least: Level of the sandbox below which no kernel runs here.
+
+    Raises:
+        EnvironmentUnusable: This machine does not have the level.
     """
 
-    def __init__(self, engine: str, workers: int = 2, lock_folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        engine: str,
+        workers: int = 2,
+        lock_folder: Path | None = None,
+        least: Level = Level.LIMITS,
+    ) -> None:
+        if reason := refusal(least):
+            raise reason
         self.engine = engine
         self.workers = workers
         self._lock_folder = lock_folder
         self._lock: DeviceLock | None = None
+        self._launcher = launcher(engine, in_force())
+        self._forks = isinstance(self._launcher, ForkServer)
         self._slots = threading.BoundedSemaphore(workers)
-        self._idle: list[WorkerProcess] = []
-        self._leased: set[WorkerProcess] = set()
+        self._runners: list[WorkerProcess] = []
+        self._builders: list[WorkerProcess] = []
+        self._leased: set[Lease] = set()
         self._guard = threading.Lock()
         self._trusted: WorkerProcess | None = None
         self._trusted_guard = threading.Lock()
@@ -58,6 +136,11 @@ class WorkerPool:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def level(self) -> Level:
+        """How well kernels are confined in this pool."""
+        return in_force() if self._forks else Level.LIMITS
 
     def device(self) -> Device:
         """The device the workers run on.
@@ -79,37 +162,38 @@ class WorkerPool:
         return self._lock
 
     def run(self, job: Job[R], limit_s: float) -> R | Failure:
-        """Run one job on a worker of its own."""
+        """Run one job on workers of its own."""
         with self.lease() as worker:
             return worker.ask(job, limit_s)
 
     @contextmanager
-    def lease(self) -> Iterator[WorkerProcess]:
-        """A worker for one candidate; waits while all are in use."""
+    def lease(self) -> Iterator[Lease]:
+        """Workers for one candidate; waits while all are in use."""
         with self._slots:
-            worker = self._take()
+            lease = self._take()
             try:
-                yield worker
+                yield lease
             except BaseException:
                 with self._guard:
-                    self._leased.discard(worker)
-                worker.kill()
+                    self._leased.discard(lease)
+                lease.kill()
                 raise
-            self._give(worker)
+            self._give(lease)
 
     @contextmanager
     def trusted(self) -> Iterator[WorkerProcess]:
         """The worker that runs baselines and never a candidate."""
         with self._trusted_guard:
             if self._trusted is None or not self._trusted.alive:
-                self._trusted = WorkerProcess(self.engine)
+                self._trusted = WorkerProcess(self._launcher, None)
             yield self._trusted
 
     def close(self) -> None:
         """Kill every worker. A thread that waits for a leased one sees it crash at once."""
         with self._guard:
             self._closed = True
-            idle, self._idle = self._idle, []
+            idle = [*self._runners, *self._builders]
+            self._runners, self._builders = [], []
             for worker in (*self._leased, self._trusted):
                 if worker is not None:
                     worker.terminate()
@@ -117,32 +201,55 @@ class WorkerPool:
             if self._trusted is not None:
                 idle.append(self._trusted)
                 self._trusted = None
-        for worker in idle:
-            worker.kill()
+        for process in idle:
+            process.kill()
+        self._launcher.close()
 
-    def _take(self) -> WorkerProcess:
+    def _take(self) -> Lease:
+        runner = self._reuse(self._runners) or WorkerProcess(self._launcher, self._confine(False))
+        builder: WorkerProcess | None = None
+        if self._forks:
+            builder = self._reuse(self._builders)
+            builder = builder or WorkerProcess(self._launcher, self._confine(True))
+        lease = Lease(runner, builder)
         with self._guard:
-            while self._idle:
-                worker = self._idle.pop()
+            self._leased.add(lease)
+            if self._closed:
+                lease.terminate()
+        return lease
+
+    def _reuse(self, idle: list[WorkerProcess]) -> WorkerProcess | None:
+        with self._guard:
+            while idle:
+                worker = idle.pop()
                 if worker.alive:
-                    self._leased.add(worker)
                     return worker
                 worker.kill()
-        worker = WorkerProcess(self.engine)
-        with self._guard:
-            self._leased.add(worker)
-            if self._closed:
-                worker.terminate()
-        return worker
+        return None
 
-    def _give(self, worker: WorkerProcess) -> None:
+    def _give(self, lease: Lease) -> None:
         with self._guard:
-            self._leased.discard(worker)
-            keep = worker.alive and worker.jobs < _JOBS_PER_WORKER and not self._closed
-            if keep:
-                self._idle.append(worker)
+            self._leased.discard(lease)
+        if lease.builder is not None:
+            self._keep(self._builders, lease.builder)
+        if self._forks:
+            lease.runner.kill()
+            if not self._closed:
+                self._keep(self._runners, WorkerProcess(self._launcher, self._confine(False)))
+        else:
+            self._keep(self._runners, lease.runner)
+
+    def _keep(self, idle: list[WorkerProcess], worker: WorkerProcess) -> None:
+        with self._guard:
+            if worker.alive and worker.jobs < _JOBS_PER_WORKER and not self._closed:
+                idle.append(worker)
                 return
         worker.kill()
+
+    def _confine(self, builds: bool) -> Confine:
+        readable = (str(jit_folder()),)
+        memory_bytes = _MEMORY_BYTES if self._forks else None
+        return Confine(builds, int(self.level), readable, memory_bytes)
 
 
 def _broken(found: Failure) -> Device:

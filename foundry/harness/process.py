@@ -1,65 +1,66 @@
-"""One worker process, seen from the judge: start, ask with a deadline, kill.
-
-The process is started afresh (never forked from the judge), leads its own session, reads nothing
-from the terminal and writes to files that nobody prints. It is killed with its whole group.
-"""
+"""One worker process, seen from the judge: start, confine, ask with a deadline, kill."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames
-from foundry.harness.environment import clean_environment
-from foundry.harness.jobs import Crash, Failure, Job, ReplyError, Timeout
+from foundry.harness.jobs import Confine, Crash, Failure, Job, ReplyError, Timeout
+from foundry.harness.launch import START_LIMIT_S, Launcher, last_words
 
 R = TypeVar("R")
 
-START_LIMIT_S = 60.0
-_LAST_WORDS = 2000
+_CONFINE_LIMIT_S = 30.0
+
+
+class Asks(Protocol):
+    """Whoever does jobs."""
+
+    def ask(self, job: Job[R], limit_s: float) -> R | Failure:
+        """Send a job and wait for its result, at most `limit_s` seconds.
+
+        Raises:
+            EnvironmentUnusable: The engine cannot work on this machine, or never came up.
+        """
 
 
 class WorkerProcess:
-    """A running worker. Not for use by two threads at once."""
+    """A running worker. Not for use by two threads at once.
 
-    def __init__(self, engine: str) -> None:
-        self._scratch = Path(tempfile.mkdtemp(prefix="foundry-worker-"))
+    Args:
+        launcher: Starts the process.
+        confine: How to confine it before its first job; None for a worker that is trusted.
+    """
+
+    def __init__(self, launcher: Launcher, confine: Confine | None) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         ours, theirs = socket.socketpair()
         self._channel = frames.Channel(ours)
+        self._confine = confine
         self._ready = False
         self.jobs = 0
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "foundry.harness.worker", engine, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                cwd=self._scratch,
-                env=clean_environment() | {"TMPDIR": str(self._scratch)},
-            )
+        try:
+            with theirs:
+                self._child = launcher.start(theirs, self._errors)
+        except BaseException:
+            self._channel.close()
+            self._errors.close()
+            raise
 
     @property
     def pid(self) -> int:
         """Process id, also the id of its process group."""
-        return self._process.pid
+        return self._child.pid
 
     @property
     def alive(self) -> bool:
         """Whether the process still runs."""
-        return self._process.poll() is None
+        return self._child.poll() is None
 
     def ask(self, job: Job[R], limit_s: float) -> R | Failure:
         """Send a job and wait for its result, at most `limit_s` seconds.
@@ -71,6 +72,31 @@ class WorkerProcess:
         """
         self._await_ready()
         self.jobs += 1
+        return self._exchange(job, limit_s)
+
+    def prepare(self, op: str, op_file: str, modules: tuple[str, ...] = ()) -> None:
+        """Load code before the process is confined, for afterwards it may not read its files.
+
+        Without effect on a process that is confined already.
+
+        Raises:
+            EnvironmentUnusable: As `ask`.
+        """
+        if self._confine is not None:
+            self._confine = self._confine.after_loading(op, op_file, modules)
+        self._await_ready()
+
+    def terminate(self) -> None:
+        """Kill the whole process group. The one call another thread may make while one asks."""
+        self._child.terminate()
+
+    def kill(self) -> None:
+        """Kill the whole process group, and wait for the worker."""
+        self._child.kill()
+        self._channel.close()
+        self._errors.close()
+
+    def _exchange(self, job: Job[R], limit_s: float) -> R | Failure:
         deadline = time.monotonic() + limit_s
         header, buffers = job.encode()
         try:
@@ -88,26 +114,13 @@ class WorkerProcess:
         except (ReplyError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             return self._crash(f"the worker's reply does not fit the job: {error}")
 
-    def terminate(self) -> None:
-        """Kill the whole process group. The one call another thread may make while one asks."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    def kill(self) -> None:
-        """Kill the whole process group, wait for the worker, remove its scratch folder."""
-        self.terminate()
-        self._process.wait()
-        self._channel.close()
-        self._errors.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
-
     def _await_ready(self) -> None:
         if self._ready:
             return
         try:
             _raise_unusable(self._channel.receive(0, time.monotonic() + START_LIMIT_S))
         except (frames.FrameError, frames.FrameTimeout):
-            words = self._last_words()
+            words = last_words(self._errors)
             self.kill()
             raise EnvironmentUnusable(
                 f"a worker process did not start: {words or 'no message'}",
@@ -117,13 +130,21 @@ class WorkerProcess:
             self.kill()
             raise
         self._ready = True
+        if self._confine is not None:
+            found = self._exchange(self._confine, _CONFINE_LIMIT_S)
+            if isinstance(found, Timeout | Crash):
+                raise EnvironmentUnusable(
+                    f"a worker could not be confined: {found}.",
+                    "Run `foundry doctor`; FOUNDRY_SANDBOX=off goes without.",
+                )
 
     def _death(self, reason: str) -> Crash:
         """Why the connection broke: the signal that ended the process, where there is one."""
-        try:
-            code = self._process.wait(timeout=1.0)
-        except subprocess.TimeoutExpired:
-            return self._crash(f"the worker broke the protocol: {reason}")
+        until = time.monotonic() + 1.0
+        while (code := self._child.poll()) is None:
+            if time.monotonic() > until:
+                return self._crash(f"the worker broke the protocol: {reason}")
+            time.sleep(0.001)
         if code < 0:
             return self._crash(f"killed by {_signal_name(-code)}", -code)
         return self._crash(f"the worker exited with code {code}")
@@ -131,11 +152,6 @@ class WorkerProcess:
     def _crash(self, reason: str, number: int | None = None) -> Crash:
         self.kill()
         return Crash(reason, number)
-
-    def _last_words(self) -> str:
-        self._process.poll()
-        self._errors.seek(0)
-        return self._errors.read()[-_LAST_WORDS:].decode(errors="replace").strip()
 
 
 def _raise_unusable(reply: frames.Frame) -> None:

@@ -70,9 +70,11 @@ class Side:
             if len(recent) == 3 and max(recent) <= _STABLE * min(recent):
                 break
 
-    def run(self, count: int) -> None:
-        """Make `count` calls."""
+    def run(self, count: int) -> float:
+        """Make `count` calls; how many seconds they took."""
+        start = time.perf_counter_ns()
         self._calls.run(count)
+        return (time.perf_counter_ns() - start) / 1e9
 
     def batch_us(self) -> float:
         """Latency of one call in microseconds, averaged over one batch."""

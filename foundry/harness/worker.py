@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,9 @@ from foundry.harness.baseline import BaselineCall, find_op, select_device
 from foundry.harness.bench import Bench
 from foundry.harness.buffers import Buffers
 from foundry.harness.calibration import calibrate
+from foundry.harness.environment import cache_folder
 from foundry.harness.jobs import decode_program, decode_workload, encode_sets, read_sets
+from foundry.harness.sandbox import Level, Profile, confine
 
 Reply = tuple[dict[str, Any], Sequence[NDArray[Any]]]
 _MAX_REQUEST_BYTES = 1 << 40
@@ -46,13 +49,14 @@ _MAX_REQUEST_BYTES = 1 << 40
 class Worker:
     """What one worker process holds between requests: an engine and the programs it built."""
 
-    def __init__(self, engine: Engine, notify: Callable[[str], None]) -> None:
+    def __init__(self, engine: Engine, channel: frames.Channel) -> None:
         self._engine = engine
         self._device = engine.device()
-        self._bench = Bench(self._device.kind, notify)
+        self._bench = Bench(self._device.kind, lambda event: channel.send({"event": event}))
         self._built: list[Executable | BuildFailure] = []
         self._programs: list[Program] = []
         self._handlers: dict[str, Callable[[frames.Frame], Reply]] = {
+            "confine": self._confine,
             "describe": self._describe,
             "build": self._build,
             "screen": self._screen,
@@ -66,6 +70,17 @@ class Worker:
     def answer(self, request: frames.Frame) -> Reply:
         """Do one request."""
         return self._handlers[request.header["job"]](request)
+
+    def _confine(self, request: frames.Frame) -> Reply:
+        header = request.header
+        if header["op"]:
+            find_op(header["op"], header["op_file"])
+        for module in header["modules"]:
+            importlib.import_module(module)
+        readable = tuple(Path(path) for path in header["readable"])
+        profile = Profile(header["builds"], cache_folder(), readable, header["memory_bytes"])
+        confine(profile, Level(header["level"]))
+        return {}, ()
 
     def _describe(self, request: frames.Frame) -> Reply:
         device = self._device
@@ -137,13 +152,19 @@ class Worker:
 
 
 def load_engine(name: str) -> Engine:
-    """An engine by its registered name, or as `module:Class`."""
+    """An engine by its registered name, or as `module:Class`.
+
+    Raises:
+        EnvironmentUnusable: It does not work on this machine.
+    """
     if ":" not in name:
         from foundry import engines
 
-        found: Engine = engines.get(name)
-        return found
-    engine: Engine = _imported(name)()
+        engine: Engine = engines.get(name)
+    else:
+        engine = _imported(name)()
+    if reason := engine.unavailable():
+        raise EnvironmentUnusable(f"engine {name} is not usable here:", reason)
     return engine
 
 
@@ -175,13 +196,16 @@ def main(engine_name: str, descriptor: int) -> None:
     channel = frames.Channel(socket.socket(fileno=descriptor))
     try:
         engine = load_engine(engine_name)
-        if reason := engine.unavailable():
-            raise EnvironmentUnusable(f"engine {engine_name} is not usable here:", reason)
     except EnvironmentUnusable as error:
         channel.send({"unusable": [error.what, error.fix]})
         return
+    announce(channel)
+    serve(Worker(engine, channel), channel)
+
+
+def announce(channel: frames.Channel) -> None:
+    """Tell the judge that this process is up."""
     channel.send({"ready": os.getpid()})
-    serve(Worker(engine, lambda event: channel.send({"event": event})), channel)
 
 
 def _run_set(

@@ -162,9 +162,14 @@ def _sorted(rng: Generator, shape: _Shape, dtype: str) -> Values:
 
 
 def _offset(rng: Generator, shape: _Shape, dtype: str) -> Values:
-    """A mean far larger than the deviation, where mean(x^2) - mean(x)^2 cancels."""
-    mean = {"float16": 64.0, "bfloat16": 16.0}.get(dtype, 4096.0)
-    values: Values = mean + rng.standard_normal(shape)
+    """A mean far larger than the deviation, where mean(x^2) - mean(x)^2 cancels, of either sign.
+
+    In a row that lies far below zero, exp underflows unless the maximum is taken off first.
+    """
+    mean = 4096.0 if dtype == "float32" else 128.0
+    values: Values = mean * _signs(rng, (*shape[:-1], 1) if shape else ()) + rng.standard_normal(
+        shape
+    )
     return values
 
 

@@ -1,7 +1,7 @@
 """The judge: one kernel in, one `Evaluation` out. Runs in the trusted process.
 
 1. parse      text -> Kernel, bound to every workload it will meet        invalid
-2. screen     the sanitizer on the smallest visible workload              sanitizer_error
+2. screen     the sanitizer on the largest visible workload               sanitizer_error
 3. build      the visible programs                                        build_error
 4. verify     visible workloads under several distributions, proof of     wrong_result, crash,
               execution; then hidden and bench programs, built now        timeout, rejected
@@ -25,7 +25,7 @@ from foundry.judge.benchmark import Benchmark
 from foundry.judge.candidate import Candidate, Failed, prepare
 from foundry.judge.confirmation import Looks, fresh_seed, is_faster
 from foundry.judge.options import JudgeOptions, bench_workloads
-from foundry.judge.references import References
+from foundry.judge.references import References, op_file
 from foundry.judge.stages import Walk, build_rest, build_visible, screen
 from foundry.judge.verdict import Evaluation, Status, score_of
 from foundry.judge.verify import prove, verify
@@ -96,6 +96,9 @@ class Judge:
         if failed:
             return failed
         with self._pool.lease() as worker:
+            screen_module = (self._options.screen or "").partition(":")[0]
+            modules = (screen_module,) if screen_module else ()
+            worker.prepare(candidate.op.name, op_file(candidate.op), modules)
             walk = Walk(candidate, worker, self._references, self._options)
             with self._pool.lock.shared():
                 failed = self._prove(walk)

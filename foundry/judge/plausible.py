@@ -6,16 +6,16 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from foundry.harness.measuring import Peaks, Samples
+from foundry.harness.measuring import Clocked, Peaks, Samples
 from ops.spec import Op, Workload, bytes_moved, flops
 
 _DRIFT = 1.15
 """Change of a side from its first to its last third that asks for another measurement."""
 _SOLO_US = 3000.0
 _MOST_SOLO_CALLS = 100_000
-_HONEST_SHARE = 0.5
-"""Share of the judge's clock that the claimed times of the same calls must fill."""
-_CLOCK_SLACK_US = 1000.0
+_HONEST_SHARE = 0.7
+"""Share of the judge's time that the worker's must fill; the rest is spent on messages."""
+_CLOCK_SLACK_S = 0.001
 _CACHED_MARGIN = 4.0
 _MEMORY_MARGIN = 3.0
 _ARITHMETIC_MARGIN = 4.0
@@ -62,9 +62,9 @@ def solo_calls(kernel_us: float) -> int:
     return max(1, min(_MOST_SOLO_CALLS, math.ceil(_SOLO_US / kernel_us)))
 
 
-def contradicts_clock(kernel_us: float, calls: int, wall_s: float) -> bool:
-    """Whether calls took far longer by the judge's clock than the worker claims."""
-    return kernel_us * calls < _HONEST_SHARE * wall_s * 1e6 - _CLOCK_SLACK_US
+def contradicts(clocked: Clocked) -> bool:
+    """Whether calls took far longer by the judge's clock than by the worker's."""
+    return clocked.claimed_s < _HONEST_SHARE * clocked.wall_s - _CLOCK_SLACK_S
 
 
 def undisturbed_us(times: Sequence[float]) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from foundry.engines.base import Launch, Program
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import Build, Crash, Screen, Timeout
-from foundry.harness.process import WorkerProcess
+from foundry.harness.process import Asks
 from foundry.judge import proof, wording
 from foundry.judge.candidate import Candidate, Failed, Target
 from foundry.judge.options import JudgeOptions
@@ -25,7 +26,7 @@ class Walk:
     """
 
     candidate: Candidate
-    worker: WorkerProcess
+    worker: Asks
     references: References
     options: JudgeOptions
 
@@ -41,25 +42,36 @@ class Walk:
 
 
 def screen(walk: Walk, path: str) -> Failed | None:
-    """Let the sanitizer examine the kernel on its smallest visible workload that has work."""
-    candidate = walk.candidate
-    target = next((t for t in candidate.visible if has_work(t.program)), None)
-    if target is None:
+    """Let the sanitizer examine the kernel on its largest visible workload.
+
+    And on those that compile from the same source, smaller ones first: they cost no build.
+    """
+    targets = [t for t in walk.candidate.visible if has_work(t.program)]
+    if not targets:
         return None
-    workload = target.workload
+    numbers = groups_of([t.program for t in targets])
+    largest = max(range(len(targets)), key=lambda i: _elements(targets[i].program))
+    with walk.candidate.stage("screen"):
+        for target, number in zip(targets, numbers, strict=True):
+            if number == numbers[largest] and (failed := _screen(walk, path, target)):
+                return failed
+    return None
+
+
+def _screen(walk: Walk, path: str, target: Target) -> Failed | None:
+    candidate, workload = walk.candidate, target.workload
     reference = walk.references.get(candidate.op, workload, target.distributions[0], candidate.seed)
-    with candidate.stage("screen"):
-        job = Screen(path, target.program, reference.inputs)
-        found = walk.worker.ask(job, _SCREEN_LIMIT_S)
+    found = walk.worker.ask(Screen(path, target.program, reference.inputs), _SCREEN_LIMIT_S)
     if isinstance(found, Timeout | Crash):
         return stopped(found, "screen", target)
     if not found:
         return None
-    finding = found[0]
-    said = Diagnostic(
-        stage="screen", message=finding.message, line=finding.line, workload=workload.id
-    )
+    said = wording.screened(found[0], candidate.kernel, workload)
     return Failed(Status.SANITIZER_ERROR, said)
+
+
+def _elements(program: Program) -> int:
+    return sum(math.prod(spec.shape) for spec in program.inputs)
 
 
 def build_visible(walk: Walk) -> Failed | None:

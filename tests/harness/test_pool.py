@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foundry.engines.base import BuildFailure, Launch, Program, TensorSpec
+from foundry.engines.base import BuildFailure, Device, Launch, Program, TensorSpec
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.environment import clean_environment
 from foundry.harness.jobs import (
@@ -21,6 +23,7 @@ from foundry.harness.jobs import (
     decode_program,
     encode_program,
 )
+from foundry.harness.launch import Spawner
 from foundry.harness.measuring import Time
 from foundry.harness.pool import WorkerPool
 from ops import registry
@@ -39,6 +42,22 @@ def program(word: str) -> Program:
 
 def run_of(index: int = 0) -> Run:
     return Run(index, ({"x": X},), (OUT,))
+
+
+def children() -> list[int]:
+    """Processes below this one, at any depth."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    found = list(parents.get(os.getpid(), []))
+    for pid in found:
+        found += parents.get(pid, [])
+    return found
 
 
 def gone(pid: int) -> bool:
@@ -115,23 +134,50 @@ def test_the_pool_goes_on_after_a_crash(pool: WorkerPool) -> None:
         assert isinstance(found, Crash) == (word != "right")
 
 
-def test_a_worker_is_used_again_and_never_more_than_allowed(pool: WorkerPool) -> None:
-    pids: set[int] = set()
-    together = []
+def test_every_candidate_has_a_process_of_its_own_and_never_more_than_allowed(
+    pool: WorkerPool,
+) -> None:
+    pids: list[int] = []
+    inside: list[int] = []
+    most: list[int] = []
 
     def evaluate() -> None:
         with pool.lease() as worker:
-            together.append(worker.pid)
-            pids.add(worker.pid)
+            inside.append(worker.pid)
+            most.append(len(inside))
+            pids.append(worker.pid)
             worker.ask(Describe(), 20)
+            inside.remove(worker.pid)
 
     threads = [threading.Thread(target=evaluate) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(together) == 8
-    assert len(pids) <= 2
+    assert len(set(pids)) == 8
+    assert max(most) <= 2
+
+
+def test_a_gpus_workers_are_started_afresh_and_used_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setattr(
+        "foundry.harness.pool.launcher",
+        lambda engine, level: Spawner("directive_engine:DirectiveEngine"),
+    )
+    with WorkerPool("metal", 1, tmp_path) as made:
+        pids = set()
+        for _ in range(3):
+            with made.lease() as worker:
+                assert isinstance(worker.ask(Describe(), 20), Device)
+                pids.add(worker.pid)
+        assert len(pids) == 1
+        with made.lease() as worker:
+            worker.ask(Build((program("segv"),), (0,)), 20)
+            assert worker.ask(run_of(), 20) == Crash("killed by SIGSEGV", 11)
+        with made.lease() as worker:
+            assert worker.pid not in pids
 
 
 def test_closing_leaves_no_process_and_no_folder(
@@ -140,12 +186,45 @@ def test_closing_leaves_no_process_and_no_folder(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     made = WorkerPool("directive_engine:DirectiveEngine", 1, tmp_path / "locks")
+    before = set(children())
     with made.lease() as worker:
         worker.ask(Describe(), 20)
-    assert worker.alive
+        assert set(children()) > before
+    with made.trusted() as trusted:
+        trusted.ask(Describe(), 20)
     made.close()
-    assert gone(worker.pid)
+    assert set(children()) == before
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith("foundry-worker")] == []
+
+
+def test_a_killed_judge_takes_its_workers_along(tmp_path: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+from foundry.harness.jobs import Describe
+from foundry.harness.pool import WorkerPool
+pool = WorkerPool("directive_engine:DirectiveEngine", 1, Path(sys.argv[1]))
+with pool.lease() as worker:
+    worker.ask(Describe(), 20)
+    print(worker.pid, flush=True)
+    sys.stdin.read()
+"""
+    folder = str(Path(__file__).parent)
+    judge = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": folder},
+    )
+    with judge:
+        assert judge.stdout is not None
+        pid = int(judge.stdout.readline())
+        assert not gone(pid)
+        judge.kill()
+    until = time.monotonic() + 10
+    while not gone(pid) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert gone(pid)
 
 
 def test_timing_gives_pairs_and_the_outputs_of_timed_calls(pool: WorkerPool) -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from foundry.harness.measuring import Peaks, Samples
+from foundry.harness.measuring import Clocked, Peaks, Samples
 from foundry.judge import plausible
 from ops import registry
 
@@ -49,11 +49,12 @@ def test_no_peaks_are_no_floor() -> None:
 def test_the_judges_clock_outweighs_the_workers() -> None:
     calls = plausible.solo_calls(10.0)
     assert calls == 300
-    assert not plausible.contradicts_clock(10.0, calls, 300 * 10e-6)
-    assert not plausible.contradicts_clock(10.0, calls, 300 * 15e-6)
-    assert plausible.contradicts_clock(1.0, plausible.solo_calls(1.0), 3000 * 10e-6)
-    assert plausible.contradicts_clock(0.0, plausible.solo_calls(0.0), 0.1)
     assert plausible.solo_calls(1e9) == 1
+    assert plausible.solo_calls(0.0) == 100_000
+    assert not plausible.contradicts(Clocked(claimed_s=3e-3, wall_s=3.2e-3))
+    assert not plausible.contradicts(Clocked(claimed_s=1e-5, wall_s=8e-4))
+    assert plausible.contradicts(Clocked(claimed_s=3e-4, wall_s=3e-3))
+    assert plausible.contradicts(Clocked(claimed_s=0.0, wall_s=0.1))
 
 
 @pytest.mark.parametrize(("beside", "alone", "slowed"), [(400, 100, True), (150, 100, False)])

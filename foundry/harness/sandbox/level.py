@@ -1,0 +1,81 @@
+"""How well this machine can confine a kernel."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from enum import IntEnum
+
+from foundry.errors import EnvironmentUnusable
+from foundry.harness.sandbox import landlock, seccomp
+
+VARIABLE = "FOUNDRY_SANDBOX"
+"""`off` runs kernels under resource limits alone, and accepts untrusted ones all the same."""
+
+
+class Level(IntEnum):
+    """Levels of confinement, each holding everything below it."""
+
+    LIMITS = 1
+    FILTERED = 2
+    ISOLATED = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@functools.cache
+def available() -> Level:
+    """The strongest level on this machine."""
+    if sys.platform != "linux" or not landlock.version() or not seccomp.available():
+        return Level.LIMITS
+    return Level.ISOLATED if os.geteuid() == 0 and _namespaces() else Level.FILTERED
+
+
+def in_force() -> Level:
+    """The level that workers get: the strongest, unless it is switched off."""
+    return Level.LIMITS if is_off() else available()
+
+
+def is_off() -> bool:
+    """Whether the user switched the sandbox off."""
+    return os.environ.get(VARIABLE, "").lower() == "off"
+
+
+def refusal(least: Level) -> EnvironmentUnusable | None:
+    """Why kernels that need a level must not run here; None where they may."""
+    if is_off() or available() >= least:
+        return None
+    return EnvironmentUnusable(
+        f"kernels from outside need the sandbox level '{least}', this machine has '{available()}' "
+        f"({missing()}).",
+        f"Use a Linux kernel with Landlock and seccomp, or accept the risk: {VARIABLE}=off.",
+    )
+
+
+def missing() -> str:
+    """What keeps this machine from a higher level, in words."""
+    if sys.platform != "linux":
+        return f"no sandbox for {sys.platform} yet"
+    lacks = [] if landlock.version() else ["no Landlock"]
+    lacks += [] if seccomp.available() else ["no seccomp filter"]
+    if not lacks and available() < Level.ISOLATED:
+        lacks.append("no right to make network namespaces")
+    return ", ".join(lacks) or "nothing is missing"
+
+
+def _namespaces() -> bool:
+    """Whether a process of this user may have namespaces; tried in a process of its own."""
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if enter_namespaces() else 1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def enter_namespaces() -> bool:
+    """Leave the network and IPC namespaces of the machine; whether that worked."""
+    import ctypes
+
+    new_ipc, new_net = 0x08000000, 0x40000000
+    return bool(ctypes.CDLL(None).unshare(new_ipc | new_net) == 0)

@@ -1,0 +1,109 @@
+"""What each kind of worker process may reach.
+
+A *runner* executes kernels: it reads what Python, MLX and the build cache consist of, writes
+nothing, starts no process. A *builder* runs the compiler: it may start it and fill the cache.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import site
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundry.harness.sandbox import landlock, limits, seccomp
+from foundry.harness.sandbox.landlock import READ, RUN, WRITE, Access
+from foundry.harness.sandbox.level import Level
+
+_SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
+_PROGRAMS = ("/usr/bin", "/bin", "/usr/local/bin")
+_FACTS = (
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/self/maps",
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+    "/etc/localtime",
+)
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+_COMPILER_FILE_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What one process needs."""
+
+    builds: bool = False
+    """Starts the compiler and writes the build cache."""
+    cache: Path | None = None
+    readable: tuple[Path, ...] = ()
+    memory_bytes: int | None = None
+
+
+def confine(profile: Profile, level: Level) -> None:
+    """Confine this process for good. Call it before it has other threads.
+
+    Raises:
+        OSError: It has other threads, or the kernel refuses what it said it could do.
+    """
+    file_bytes = _COMPILER_FILE_BYTES if profile.builds else 0
+    limits.apply(profile.memory_bytes, file_bytes or limits.FILE_BYTES)
+    if level < Level.FILTERED:
+        return
+    if len(os.listdir("/proc/self/task")) > 1:
+        # Filters and rules bind the thread that asks for them and what it starts, no other.
+        raise OSError(errno.EBUSY, "a process with threads cannot be confined as a whole")
+    limits.drop_capabilities(platform.machine())
+    seccomp.forbid_new_privileges()
+    landlock.restrict(rules(profile))
+    seccomp.restrict(may_start_processes=profile.builds)
+
+
+def rules(profile: Profile) -> Mapping[Path, Access]:
+    """The files and folders a process may open, and how."""
+    allowed: dict[Path, Access] = {}
+    for path in (*_SYSTEM, *_FACTS):
+        allowed[Path(path)] = READ
+    for folder in (*_python_folders(), *_own_packages(), *profile.readable):
+        allowed[folder] = READ
+    for path in _DEVICES:
+        allowed[Path(path)] = Access.READ_FILE
+    allowed[Path("/dev/null")] = Access.READ_FILE | Access.WRITE_FILE
+    if profile.cache is not None:
+        allowed[profile.cache] = WRITE if profile.builds else READ
+    if profile.builds:
+        for path in (*_SYSTEM, *_PROGRAMS):
+            allowed[Path(path)] = RUN
+        allowed[_compiler()] = RUN
+    return allowed
+
+
+def _python_folders() -> set[Path]:
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    found = {Path(sysconfig.get_path(name)).resolve() for name in names}
+    found |= {Path(folder).resolve() for folder in site.getsitepackages()}
+    # A virtual environment takes its standard library from where it was made.
+    found.add(Path(sys.base_prefix).resolve() / "lib")
+    return found
+
+
+def _own_packages() -> set[Path]:
+    """The packages of this project, and not the folder they may be checked out in."""
+    import foundry
+    import ops
+
+    return {Path(str(module.__file__)).resolve().parent for module in (foundry, ops)}
+
+
+def _compiler() -> Path:
+    import importlib.util
+
+    found = importlib.util.find_spec("ziglang")
+    places = found.submodule_search_locations if found else None
+    return Path(places[0]).resolve() if places else Path("/nonexistent")

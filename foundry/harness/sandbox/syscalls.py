@@ -1,0 +1,190 @@
+"""Numbers of the system calls that a kernel's process does without, for both architectures.
+
+From the kernel's `asm/unistd_64.h`; `tests/harness/test_sandbox.py` holds them against the headers
+that come with ziglang.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+Numbers = tuple[int | None, int | None]
+"""On x86-64 and on arm64; None where it does not exist."""
+
+REFUSED: Mapping[str, Numbers] = MappingProxyType(
+    {
+        # processes
+        "fork": (57, None),
+        "vfork": (58, None),
+        "execve": (59, 221),
+        "execveat": (322, 281),
+        "ptrace": (101, 117),
+        "process_vm_readv": (310, 270),
+        "process_vm_writev": (311, 271),
+        "process_madvise": (440, 440),
+        "process_mrelease": (448, 448),
+        "kcmp": (312, 272),
+        "tkill": (200, 130),
+        "rt_tgsigqueueinfo": (297, 240),
+        "rt_sigqueueinfo": (129, 138),
+        "pidfd_open": (434, 434),
+        "pidfd_getfd": (438, 438),
+        "pidfd_send_signal": (424, 424),
+        "setsid": (112, 157),
+        "setpgid": (109, 154),
+        "setns": (308, 268),
+        "unshare": (272, 97),
+        "personality": (135, 92),
+        # network
+        "socket": (41, 198),
+        "socketpair": (53, 199),
+        "connect": (42, 203),
+        "bind": (49, 200),
+        "listen": (50, 201),
+        "accept": (43, 202),
+        "accept4": (288, 242),
+        # kernel
+        "io_uring_setup": (425, 425),
+        "io_uring_enter": (426, 426),
+        "io_uring_register": (427, 427),
+        "bpf": (321, 280),
+        "perf_event_open": (298, 241),
+        "userfaultfd": (323, 282),
+        "keyctl": (250, 219),
+        "add_key": (248, 217),
+        "request_key": (249, 218),
+        "init_module": (175, 105),
+        "finit_module": (313, 273),
+        "delete_module": (176, 106),
+        "kexec_load": (246, 104),
+        "kexec_file_load": (320, 294),
+        "reboot": (169, 142),
+        "swapon": (167, 224),
+        "swapoff": (168, 225),
+        "syslog": (103, 116),
+        "acct": (163, 89),
+        "quotactl": (179, 60),
+        "quotactl_fd": (443, 443),
+        "iopl": (172, None),
+        "ioperm": (173, None),
+        "lookup_dcookie": (212, 18),
+        "nfsservctl": (180, 42),
+        "vhangup": (153, 58),
+        "seccomp": (317, 277),
+        "landlock_create_ruleset": (444, 444),
+        "landlock_add_rule": (445, 445),
+        "landlock_restrict_self": (446, 446),
+        "fanotify_init": (300, 262),
+        "fanotify_mark": (301, 263),
+        # mounts
+        "mount": (165, 40),
+        "umount2": (166, 39),
+        "pivot_root": (155, 41),
+        "chroot": (161, 51),
+        "move_mount": (429, 429),
+        "open_tree": (428, 428),
+        "open_tree_attr": (467, 467),
+        "fsopen": (430, 430),
+        "fsconfig": (431, 431),
+        "fsmount": (432, 432),
+        "fspick": (433, 433),
+        "mount_setattr": (442, 442),
+        # memory
+        "memfd_create": (319, 279),
+        "memfd_secret": (447, 447),
+        "shmget": (29, 194),
+        "shmat": (30, 196),
+        "shmctl": (31, 195),
+        "shmdt": (67, 197),
+        "semget": (64, 190),
+        "semop": (65, 193),
+        "semctl": (66, 191),
+        "semtimedop": (220, 192),
+        "msgget": (68, 186),
+        "msgsnd": (69, 189),
+        "msgrcv": (70, 188),
+        "msgctl": (71, 187),
+        "mq_open": (240, 180),
+        "mq_unlink": (241, 181),
+        "mq_timedsend": (242, 182),
+        "mq_timedreceive": (243, 183),
+        "mq_notify": (244, 184),
+        "mq_getsetattr": (245, 185),
+        # files
+        "open_by_handle_at": (304, 265),
+        "name_to_handle_at": (303, 264),
+        "chmod": (90, None),
+        "fchmod": (91, 52),
+        "fchmodat": (268, 53),
+        "fchmodat2": (452, 452),
+        "chown": (92, None),
+        "fchown": (93, 55),
+        "lchown": (94, None),
+        "fchownat": (260, 54),
+        "setxattr": (188, 5),
+        "lsetxattr": (189, 6),
+        "fsetxattr": (190, 7),
+        "removexattr": (197, 14),
+        "lremovexattr": (198, 15),
+        "fremovexattr": (199, 16),
+        "setxattrat": (463, 463),
+        "removexattrat": (466, 466),
+        "file_setattr": (469, 469),
+        "mknod": (133, None),
+        "mknodat": (259, 33),
+        "link": (86, None),
+        "linkat": (265, 37),
+        "symlink": (88, None),
+        "symlinkat": (266, 36),
+        "inotify_init": (253, None),
+        "inotify_init1": (294, 26),
+        "inotify_add_watch": (254, 27),
+        # identity
+        "setuid": (105, 146),
+        "setgid": (106, 144),
+        "setreuid": (113, 145),
+        "setregid": (114, 143),
+        "setresuid": (117, 147),
+        "setresgid": (119, 149),
+        "setgroups": (116, 159),
+        "setfsuid": (122, 151),
+        "setfsgid": (123, 152),
+        "capset": (126, 91),
+        "sethostname": (170, 161),
+        "setdomainname": (171, 162),
+        # clock
+        "settimeofday": (164, 170),
+        "clock_settime": (227, 112),
+        "clock_adjtime": (305, 266),
+        "adjtimex": (159, 171),
+        "setitimer": (38, 103),
+        "timer_create": (222, 107),
+        # scheduling
+        "setpriority": (141, 140),
+        "ioprio_set": (251, 30),
+        "sched_setscheduler": (144, 119),
+        "sched_setparam": (142, 118),
+        "sched_setattr": (314, 274),
+        "migrate_pages": (256, 238),
+        "move_pages": (279, 239),
+    }
+)
+"""Answered with EPERM, whatever the arguments."""
+
+LIMITED: Mapping[str, Numbers] = MappingProxyType(
+    {
+        "clone": (56, 220),
+        "clone3": (435, 435),
+        "kill": (62, 129),
+        "tgkill": (234, 131),
+        "prlimit64": (302, 261),
+        "ioctl": (16, 29),
+        "openat": (257, 56),
+        "openat2": (437, 437),
+    }
+)
+"""Allowed with some arguments only; see `seccomp.py`."""
+
+NEWEST_KNOWN = 471
+"""System calls numbered above this did not exist when the list was made, and are refused."""
