@@ -1,0 +1,1 @@
+"""Contracts as pytest classes, for what this package and others plug in."""
