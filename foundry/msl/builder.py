@@ -14,6 +14,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from foundry.errors import EnvironmentUnusable
 from foundry.msl import cache, diagnostics
 from foundry.msl.frontend import Unit, translate
 from foundry.msl.runtime import Library, load_runtime
@@ -111,6 +112,11 @@ class Builder:
             return self.load(self.toolchain.cache.put(f"{key}.so", write))
         except BuildFailed as failure:
             log = self._words(failure, text, unit.parts)
+        except OSError as error:
+            raise EnvironmentUnusable(
+                f"a compiled kernel cannot be loaded from '{self.toolchain.cache.directory}': {error}.",
+                "Set FOUNDRY_CACHE_DIR to a folder on a disk that programs may run from.",
+            ) from error
         return self._failed(key, f"error: {unit.unsupported}" if unit.unsupported else log)
 
     @staticmethod

@@ -12,7 +12,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,21 +78,31 @@ class BuildCache:
             EnvironmentUnusable: when the disk is full or the folder was taken away.
         """
         path = self.path(name)
-        try:
+        with self.scratch() as scratch:
             path.parent.mkdir(exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.directory, prefix="tmp-") as scratch:
-                new = Path(scratch) / path.name
-                write(new)
-                os.replace(new, path)
+            new = scratch / path.name
+            write(new)
+            os.replace(new, path)
+        if self._puts % _PUTS_PER_SWEEP == 0:
+            self.sweep()
+        self._puts += 1
+        return path
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder beside the files, removed afterwards.
+
+        Raises:
+            EnvironmentUnusable: when the disk is full or the folder was taken away.
+        """
+        try:
+            with tempfile.TemporaryDirectory(dir=self.directory, prefix="tmp-") as folder:
+                yield Path(folder)
         except OSError as error:
             raise EnvironmentUnusable(
                 f"the build cache '{self.directory}' cannot be written: {error.strerror}.",
                 "Free some space, or set FOUNDRY_CACHE_DIR to another folder.",
             ) from error
-        if self._puts % _PUTS_PER_SWEEP == 0:
-            self.sweep()
-        self._puts += 1
-        return path
 
     def sweep(self) -> None:
         """Remove the files used longest ago until the cache is within its limit again."""

@@ -20,7 +20,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,8 +154,8 @@ class Toolchain:
             BuildFailed: for what the preprocessor refuses.
         """
         words = "".join(f"#undef {word}\n" for word in ADDRESS_SPACES)
-        with tempfile.TemporaryDirectory(dir=self.cache.directory, prefix="tmp-") as scratch:
-            target = Path(scratch) / "expanded"
+        with self.cache.scratch() as scratch:
+            target = scratch / "expanded"
             command = ["clang", "-x", "c++", *FLAGS, "-E", "-", "-o", str(target)]
             self.run(command, f"{self.kernel_unit}\n{words}{text}")
             if target.stat().st_size > _EXPANDED_BYTES:

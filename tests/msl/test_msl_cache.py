@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from foundry.errors import EnvironmentUnusable
 from foundry.msl import toolchain as toolchains
 from foundry.msl.builder import Builder
 from foundry.msl.cache import BuildCache, default_directory
+from foundry.msl.runtime import Library
 from foundry.msl.toolchain import BuildFailed, Toolchain, find_toolchain, one_text
 
 
@@ -191,6 +193,23 @@ def test_a_compiler_that_breaks_later_is_not_the_kernels_fault(tmp_path: Path) -
     (tmp_path / "broken").touch()
     with pytest.raises(EnvironmentUnusable, match="does not work"):
         engine.build(program(fresh()))
+
+
+def test_a_disk_that_programs_cannot_run_from_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(self: Library, path: Path, *_: object) -> None:
+        raise OSError(f"{path.name}: failed to map segment from shared object")
+
+    monkeypatch.setattr(Library, "__init__", load)
+    with pytest.raises(EnvironmentUnusable, match="on a disk that programs may run from"):
+        CpuEngine().build(program(fresh()))
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    def write(target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(EnvironmentUnusable, match="No space left on device. Free some space"):
+        BuildCache(tmp_path).put("ab", write)
 
 
 class CpuEngineWith(CpuEngine):
