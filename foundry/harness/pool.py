@@ -248,7 +248,8 @@ class WorkerPool:
 
     def _confine(self, builds: bool) -> Confine:
         readable = (str(jit_folder()),)
-        memory_bytes = _MEMORY_BYTES if self._forks else None
+        # The compiler limits itself, and a sanitised run reserves far more than it uses.
+        memory_bytes = _MEMORY_BYTES if self._forks and not builds else None
         return Confine(builds, int(self.level), readable, memory_bytes)
 
 

@@ -24,6 +24,7 @@ from typing import Any
 from foundry.engines.base import Engine
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames
+from foundry.harness.sandbox import profiles
 from foundry.harness.sandbox.level import Level, enter_namespaces
 from foundry.harness.worker import Worker, announce, load_engine, serve
 
@@ -120,6 +121,7 @@ def _loaded(engine_name: str) -> Engine:
     from ops import registry
 
     registry.all_ops()
+    profiles.rules(profiles.Profile(builds=True))
     return load_engine(engine_name)
 
 

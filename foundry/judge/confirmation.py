@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import math
+import secrets
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from foundry.judge.statistics import speedup
-from foundry.judge.verdict import Evaluation, Timing
+from foundry.judge.verdict import Evaluation, Status, Timing
+
+if TYPE_CHECKING:
+    from foundry.judge.judge import Judge
+    from foundry.kernel import Kernel
+    from ops.spec import Op
 
 _ALPHA = 0.05
 
@@ -31,6 +38,11 @@ class Looks:
             count = self._counts.get((op, dtype), 0) + 1
             self._counts[op, dtype] = count
         return count
+
+    def expect(self, op: str, dtype: str, count: int) -> None:
+        """Correct every pick from now on for at least `count` of them."""
+        with self._guard:
+            self._counts[op, dtype] = max(count, self._counts.get((op, dtype), 0))
 
 
 def fresh_seed(seed: int) -> int:
@@ -56,3 +68,30 @@ def shown_to_win(evaluation: Evaluation) -> tuple[str, ...]:
     if not evaluation.status.passed:
         return ()
     return tuple(t.workload for t in evaluation.timings if t.speedup_low > 1.0)
+
+
+def confirm(judge: Judge, kernels: Sequence[Kernel | str], op: Op, dtype: str) -> list[Evaluation]:
+    """Judge the best kernels of a search once more, all on one fresh seed.
+
+    Args:
+        judge: Its options decide the workloads; use the bench cases the kernels are meant for.
+        kernels: The best k, in any order; k is what their intervals are corrected for.
+        op: The op.
+        dtype: Element type.
+
+    Returns:
+        One evaluation per kernel, the best first: what passed comes before what did not, then the
+        lower bound decides. Only those with status `faster` are confirmed.
+
+    Raises:
+        EnvironmentUnusable: As `Judge.evaluate`.
+    """
+    seed = secrets.randbits(48)
+    judge.expect_looks(op.name, dtype, len(kernels))
+    found = [judge.evaluate(kernel, op, dtype, seed) for kernel in kernels]
+    return sorted(found, key=_merit, reverse=True)
+
+
+def _merit(evaluation: Evaluation) -> tuple[bool, bool, float]:
+    status = evaluation.status
+    return status is Status.FASTER, status.passed, evaluation.score or 0.0

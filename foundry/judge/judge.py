@@ -90,6 +90,10 @@ class Judge:
             extra={"benchmark": candidate.facts} if candidate.facts else {},
         )
 
+    def expect_looks(self, op: str, dtype: str, count: int) -> None:
+        """Hold every kernel from now on to a bar for the best of at least `count`."""
+        self._looks.expect(op, dtype, count)
+
     def _walk(self, candidate: Candidate) -> Failed | None:
         with candidate.stage("parse"):
             failed = prepare(candidate, self._options)

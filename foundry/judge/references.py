@@ -8,6 +8,8 @@ together grow beyond the limit.
 from __future__ import annotations
 
 import inspect
+import math
+import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ BASELINE_LIMIT_S = 60.0
 _ORACLE_FLOPS = 4e8
 """Beyond this, a workload is compared with the baseline: the oracle would take seconds."""
 _CACHE_BYTES = 1 << 30
+_BYTES_PER_ELEMENT = 64
+"""Of an input or output, while its oracle and bounds are computed: eight float64 arrays."""
 
 Key = tuple[str, str, str, int]
 
@@ -66,7 +70,8 @@ class References:
         """The reference, from memory or computed now.
 
         Raises:
-            EnvironmentUnusable: No baseline of the op runs on this workload, or the oracle fails.
+            EnvironmentUnusable: No baseline runs on this workload, the oracle fails, or the
+                workload is larger than the memory.
         """
         key = (op.name, workload.id, distribution, seed)
         with self._guard:
@@ -90,6 +95,7 @@ class References:
             self._making.pop(key, None)
 
     def _make(self, op: Op, workload: Workload, distribution: str, seed: int) -> Reference:
+        _check_size(op, workload)
         inputs = make_inputs(op, workload, distribution, seed)
         baseline = first_baseline(self._pool, op, workload, inputs)
         rng = np.random.default_rng([seed, 1])
@@ -104,6 +110,21 @@ class References:
                 "Correct the op.",
             ) from error
         return Reference(op, workload, distribution, inputs, found, baseline)
+
+
+def _check_size(op: Op, workload: Workload) -> None:
+    elements = sum(math.prod(shape_of(t, workload)) for t in (*op.inputs, *op.outputs))
+    needed = _BYTES_PER_ELEMENT * elements
+    if needed > physical_memory_bytes():
+        raise EnvironmentUnusable(
+            f"{workload.id} needs about {needed >> 30} GB of memory to be judged.",
+            "Choose a smaller bench case.",
+        )
+
+
+def physical_memory_bytes() -> int:
+    """Memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def output_specs(op: Op, workload: Workload) -> tuple[TensorSpec, ...]:

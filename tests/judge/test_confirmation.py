@@ -80,6 +80,14 @@ def test_looks_are_counted_by_op_and_dtype() -> None:
     assert looks.add("a", "float16") == 1
 
 
+def test_a_confirmation_is_corrected_for_all_its_kernels_from_the_first() -> None:
+    looks = Looks()
+    looks.expect("a", "float32", 8)
+    assert looks.add("a", "float32") == 9
+    looks.expect("a", "float32", 3)
+    assert looks.add("a", "float32") == 10
+
+
 def test_confirmation_draws_other_inputs() -> None:
     assert fresh_seed(1) != 1
     assert fresh_seed(1) == fresh_seed(1) != fresh_seed(2)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.harness.measuring import TimingPlan
 from foundry.harness.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions, Status, plausible
+from foundry.judge.confirmation import confirm
 from foundry.kernel import parse
 from ops import registry
-from ops.spec import Op
+from ops.spec import Case, Op
 
 SOFTMAX = registry.get("softmax")
 PLAN = TimingPlan(blocks=6, min_blocks=3, budget_s=0.05, warm_up_s=0.005)
@@ -161,6 +163,18 @@ def test_text_and_kernel_are_judged_alike(judge: Judge) -> None:
     assert b.status.passed
 
 
+def test_the_best_are_confirmed_on_one_fresh_seed_and_ranked(judge: Judge) -> None:
+    texts = [kernel("zeros"), kernel("late 0.002"), kernel("right")]
+    found = confirm(judge, texts, SOFTMAX, "float32")
+    assert [e.kernel_hash for e in found] == [parse(t).hash for t in reversed(texts)]
+    assert len({e.seed for e in found}) == 1
+    assert found[0].seed != judge.seed
+    assert found[0].score is not None
+    assert found[1].score is not None
+    assert found[0].score > found[1].score
+    assert found[2].status is Status.WRONG_RESULT
+
+
 def test_untimed_judging_stops_at_correct(pool: WorkerPool) -> None:
     judge = Judge(pool, JudgeOptions(timed=False))
     found = judge.evaluate(kernel("right"), SOFTMAX, "bfloat16", 3)
@@ -193,6 +207,12 @@ def test_unknown_bench_label_and_dtype_are_usage_errors(pool: WorkerPool, judge:
     odd = Judge(pool, JudgeOptions(bench=("smollm2",)))
     with pytest.raises(UsageError, match="smollm2-135m"):
         odd.evaluate(kernel("right"), SOFTMAX, "float32", 3)
+
+
+def test_a_workload_larger_than_the_memory_is_refused_before_it_is_made(judge: Judge) -> None:
+    huge = replace(SOFTMAX, bench=(Case({"rows": 1 << 20, "cols": 1 << 20}, label="huge"),))
+    with pytest.raises(EnvironmentUnusable, match="GB of memory"):
+        judge.evaluate(kernel("right"), huge, "float32", 3)
 
 
 USER_OPS = """

@@ -7,6 +7,7 @@ nothing, starts no process. A *builder* runs the compiler: it may start it and f
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import platform
 import site
@@ -26,7 +27,6 @@ _FACTS = (
     "/proc/cpuinfo",
     "/proc/meminfo",
     "/proc/stat",
-    "/proc/self/maps",
     "/sys/devices/system/cpu",
     "/sys/devices/system/node",
     "/etc/localtime",
@@ -67,20 +67,25 @@ def confine(profile: Profile, level: Level) -> None:
 
 def rules(profile: Profile) -> Mapping[Path, Access]:
     """The files and folders a process may open, and how."""
-    allowed: dict[Path, Access] = {}
-    for path in (*_SYSTEM, *_FACTS):
-        allowed[Path(path)] = READ
-    for folder in (*_python_folders(), *_own_packages(), *profile.readable):
+    allowed = dict(_for_everybody())
+    for folder in profile.readable:
         allowed[folder] = READ
-    for path in _DEVICES:
-        allowed[Path(path)] = Access.READ_FILE
-    allowed[Path("/dev/null")] = Access.READ_FILE | Access.WRITE_FILE
     if profile.cache is not None:
         allowed[profile.cache] = WRITE if profile.builds else READ
     if profile.builds:
         for path in (*_SYSTEM, *_PROGRAMS):
             allowed[Path(path)] = RUN
         allowed[_compiler()] = RUN
+    return allowed
+
+
+@functools.cache
+def _for_everybody() -> Mapping[Path, Access]:
+    """Rules that hold for any profile; worked out once, in the fork server."""
+    allowed = {Path(path): READ for path in (*_SYSTEM, *_FACTS)}
+    allowed |= dict.fromkeys((*_python_folders(), *_own_packages()), READ)
+    allowed |= {Path(path): Access.READ_FILE for path in _DEVICES}
+    allowed[Path("/dev/null")] = Access.READ_FILE | Access.WRITE_FILE
     return allowed
 
 
@@ -101,6 +106,7 @@ def _own_packages() -> set[Path]:
     return {Path(str(module.__file__)).resolve().parent for module in (foundry, ops)}
 
 
+@functools.cache
 def _compiler() -> Path:
     import importlib.util
 
