@@ -41,13 +41,14 @@ def selftest(attacks: Path | None, only: str, workers: int, device: str, as_json
     from foundry.harness.pool import WorkerPool
     from foundry.judge import selftest as corpus
     from foundry.judge.judge import Judge
-    from foundry.judge.options import JudgeOptions
+    from foundry.judge.options import SANITIZER, JudgeOptions
 
     chosen = [a for a in corpus.load(attacks or corpus.ATTACKS) if only in f"{a.kind}/{a.name}"]
     if not chosen:
         raise UsageError(f"no attack has '{only}' in its name; leave --only away to run all")
     with WorkerPool(device, workers) as pool:
-        judge = Judge(pool, JudgeOptions(timed=False, run_limit_s=4.0, build_limit_s=40.0))
+        options = JudgeOptions(timed=False, screen=SANITIZER, run_limit_s=4.0)
+        judge = Judge(pool, options)
         seed = secrets.randbelow(2**31)
         report = corpus.summary(corpus.run(judge, chosen, seed, workers, _say))
     if as_json:
