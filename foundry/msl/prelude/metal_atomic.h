@@ -38,14 +38,14 @@ namespace metal {
 
 template <typename T>
 MF_FN T atomic_load_explicit(const volatile atomic<T>* object, memory_order) {
-  MF_NOTE(mf_note_atomic(&object->mf_value, sizeof object->mf_value));
+  MF_NOTE(mf_note_atomic_load(&object->mf_value, sizeof object->mf_value));
   T v;
   __atomic_load(&object->mf_value, &v, __ATOMIC_SEQ_CST);
   return v;
 }
 template <typename T>
 MF_FN void atomic_store_explicit(volatile atomic<T>* object, type_identity_t<T> v, memory_order) {
-  MF_NOTE(mf_note_atomic(&object->mf_value, sizeof object->mf_value));
+  MF_NOTE(mf_note_atomic_store(&object->mf_value, sizeof object->mf_value));
   __atomic_store(&object->mf_value, &v, __ATOMIC_SEQ_CST);
 }
 template <typename T>

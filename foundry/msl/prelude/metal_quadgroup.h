@@ -6,11 +6,20 @@
 
 namespace mf {
 
+// Quad-groups of one SIMD-group may be at different places.
+template <typename T>
+MF_FN MF_CONVERGENT const T* quad_meet(T value, unsigned& active) {
+  MF_NOTE(mf_note_tolerant(2));
+  const T* slots = quad_exchange(value, active);
+  MF_NOTE(mf_note_tolerant(0));
+  return slots;
+}
+
 template <typename T, typename Op>
 MF_FN T reduce_quad(T v, Op op) {
   return by_parts(v, [op](auto part) __attribute__((always_inline)) {
     unsigned active;
-    auto slots = quad_exchange(part, active);
+    auto slots = quad_meet(part, active);
     unsigned first = unsigned(__builtin_ctz(active));
     auto total = slots[first];
     for (unsigned i = first + 1; i < 4; ++i) {
@@ -27,7 +36,7 @@ template <typename T, typename Op>
 MF_FN T scan_quad(T v, Op op, int identity, bool inclusive) {
   return T(by_parts(accumulator_t<T>(v), [=](auto part) __attribute__((always_inline)) {
     unsigned active;
-    auto slots = quad_exchange(part, active);
+    auto slots = quad_meet(part, active);
     const unsigned last = (lane() & 3u) + (inclusive ? 1u : 0u);
     decltype(part) total(identity);
     for (unsigned i = 0; i < last; ++i) {
@@ -40,7 +49,7 @@ template <typename T>
 MF_FN T quad_value(T v, unsigned from) {
   return by_parts(v, [from](auto part) __attribute__((always_inline)) {
     unsigned active;
-    auto slots = quad_exchange(part, active);
+    auto slots = quad_meet(part, active);
     return from < 4u && ((active >> from) & 1u) ? slots[from] : part;
   });
 }
@@ -98,7 +107,7 @@ template <mf::lane_data T>
 MF_FN T quad_broadcast_first(T data) {
   return mf::by_parts(data, [](auto part) __attribute__((always_inline)) {
     unsigned active;
-    auto slots = mf::quad_exchange(part, active);
+    auto slots = mf::quad_meet(part, active);
     return slots[__builtin_ctz(active)];
   });
 }
@@ -139,7 +148,7 @@ MF_FN T quad_shuffle_and_fill_up(T data, T filling, ushort delta, ushort modulo 
 
 MF_FN quad_vote quad_ballot(bool expr) {
   unsigned active;
-  auto slots = mf::quad_exchange<uchar>(expr, active);
+  auto slots = mf::quad_meet<uchar>(expr, active);
   unsigned votes = 0;
   for (unsigned i = 0; i < 4; ++i) votes |= unsigned(slots[i] & 1u) << i;
   return quad_vote(votes & active);
@@ -148,12 +157,12 @@ MF_FN bool quad_all(bool expr) { return mf::reduce_quad<uchar>(expr, mf::and_op{
 MF_FN bool quad_any(bool expr) { return mf::reduce_quad<uchar>(expr, mf::or_op{}); }
 MF_FN quad_vote quad_active_threads_mask() {
   unsigned active;
-  mf::quad_exchange<uchar>(0, active);
+  mf::quad_meet<uchar>(0, active);
   return quad_vote(active);
 }
 MF_FN bool quad_is_first() {
   unsigned active;
-  mf::quad_exchange<uchar>(0, active);
+  mf::quad_meet<uchar>(0, active);
   return (mf::lane() & 3u) == unsigned(__builtin_ctz(active));
 }
 MF_FN bool quad_is_helper_thread() { return false; }

@@ -3,6 +3,7 @@
 #pragma clang system_header
 
 #include "metal_relational.h"
+#include "sanitizer/hooks.h"
 
 namespace mf {
 
@@ -183,7 +184,9 @@ template <mf::lane_data T>
 MF_FN T simd_broadcast_first(T data) {
   return mf::by_parts(data, [](auto part) __attribute__((always_inline)) {
     unsigned active;
+    MF_NOTE(mf_note_tolerant(1));
     auto slots = mf::simd_exchange(part, active);
+    MF_NOTE(mf_note_tolerant(0));
     return slots[__builtin_ctz(active)];
   });
 }
@@ -224,22 +227,35 @@ MF_FN T simd_shuffle_and_fill_up(T data, T filling, ushort delta, ushort modulo 
 }
 
 MF_FN simd_vote simd_ballot(bool expr) {
-  return simd_vote(mf::simd_reduce(expr ? 1u << mf::lane() : 0u, mf::or_op{}));
+  MF_NOTE(mf_note_tolerant(1));
+  const unsigned bits = mf::simd_reduce(expr ? 1u << mf::lane() : 0u, mf::or_op{});
+  MF_NOTE(mf_note_tolerant(0));
+  return simd_vote(bits);
 }
 MF_FN bool simd_all(bool expr) {
-  return mf::simd_reduce<uchar>(expr, mf::and_op{});
+  MF_NOTE(mf_note_tolerant(1));
+  const bool all = mf::simd_reduce<uchar>(expr, mf::and_op{});
+  MF_NOTE(mf_note_tolerant(0));
+  return all;
 }
 MF_FN bool simd_any(bool expr) {
-  return mf::simd_reduce<uchar>(expr, mf::or_op{});
+  MF_NOTE(mf_note_tolerant(1));
+  const bool any = mf::simd_reduce<uchar>(expr, mf::or_op{});
+  MF_NOTE(mf_note_tolerant(0));
+  return any;
 }
 MF_FN simd_vote simd_active_threads_mask() {
   unsigned active;
+  MF_NOTE(mf_note_tolerant(1));
   mf::simd_exchange<uchar>(0, active);
+  MF_NOTE(mf_note_tolerant(0));
   return simd_vote(active);
 }
 MF_FN bool simd_is_first() {
   unsigned active;
+  MF_NOTE(mf_note_tolerant(1));
   mf::simd_exchange<uchar>(0, active);
+  MF_NOTE(mf_note_tolerant(0));
   return mf::lane() == unsigned(__builtin_ctz(active));
 }
 MF_FN bool simd_is_helper_thread() { return false; }

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 PARTS = ("header", "source")
 _FILE = re.compile(r'\s*\.file\s+(\d+)\s+(?:"[^"]*"\s+)?"([^"]+)"')
 _LOC = re.compile(r"\s*\.loc\s+(\d+)\s+(\d+)")
+_LAST_LINE_BYTES = 1 << 16
+"""At most this much code follows the last label; other libraries lie further away."""
 _TABLE = """
 \t.data
 \t.p2align 3
@@ -77,6 +79,8 @@ class LineTable:
         )
 
     def place(self, address: int) -> Place | None:
-        """The line of the instruction before a return address."""
+        """The line of the instruction before a return address; None outside the kernel."""
         index = bisect_right(self.addresses, address - 1) - 1
-        return self.places[index] if index >= 0 else None
+        if index < 0 or address > self.addresses[-1] + _LAST_LINE_BYTES:
+            return None
+        return self.places[index]

@@ -66,6 +66,8 @@ class State(ctypes.Structure):
         ("found", ctypes.c_uint32),
         ("beyond", ctypes.c_uint32),
         ("findings", Finding * MOST_FINDINGS),
+        ("barriers", ctypes.c_uint64),
+        ("atomics", ctypes.c_uint64),
     ]
 
 

@@ -222,6 +222,7 @@ class _Launched:
                 self._launcher.run(1)
             except LaunchFailed:
                 stopped = True
+        self.barriers, self.atomics = int(state.barriers), int(state.atomics)
         return self._findings(state), stopped
 
     def _findings(self, state: native.State) -> list[Finding]:
@@ -289,7 +290,7 @@ class _Launched:
         for i, place in enumerate(self._library.storages.values()):
             state.storage_begin[i], state.storage_end[i] = place.start, place.stop
         state.code = _table_address(self._library)
-        state.found = state.beyond = 0
+        state.found = state.beyond = state.barriers = state.atomics = 0
 
 
 def _is_full(slot: Slot) -> bool:

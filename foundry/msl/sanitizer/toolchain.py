@@ -46,8 +46,21 @@ _CHECKS = (
     "-fmax-type-align=64",
     "-mllvm",
     "-disable-loop-idiom-all",
+    "-fno-finite-loops",
 )
-_NO_PASSES = ("-O1", "-march=native", "-fPIC", "-Xclang", "-disable-llvm-passes", "-Wno-everything")
+# The optimiser must not take a loop's end for granted, or two barriers for one.
+_ONE_PLACE = tuple(flag for flag in FLAGS if flag == "-mllvm" or "tail" in flag)
+_NO_PASSES = (
+    "-O1",
+    "-march=native",
+    "-fPIC",
+    "-Xclang",
+    "-disable-llvm-passes",
+    "-Wno-everything",
+    *_ONE_PLACE,
+    "-mllvm",
+    "-enable-tail-merge=false",
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,8 @@ _KINDS = {
     10: FindingKind.RUNAWAY_LOOP,
 }
 _ARRAY_BOUNDS, _WILD = 7, 8
+_INTERRUPTED = (9, 10)
+"""A thread was stopped wherever it was, perhaps in the runtime."""
 _SUBSCRIPTED = re.compile(r"\b([A-Za-z_]\w*)\s*\[")
 Thread = tuple[int, int, int]
 
@@ -95,6 +97,8 @@ def finding(raw: native.Finding, context: Context) -> Finding:
     """One finding, worded."""
     kind = _KINDS[raw.kind]
     place = Place(PARTS[raw.part], raw.line) if raw.line else context.place(raw.place)
+    if place is None and raw.kind in _INTERRUPTED:
+        place = context.place(raw.other_place)
     element = _local(raw, context, place) or _element(raw, context)
     thread = _thread(raw, context)
     other = _other_thread(raw, context) if raw.other_thread else None

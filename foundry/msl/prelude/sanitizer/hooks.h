@@ -8,6 +8,8 @@ void mf_note_barrier(unsigned flags);
 void mf_note_simd_barrier();
 void mf_note_fence();
 void mf_note_atomic(const volatile void* address, unsigned bytes);
+void mf_note_atomic_load(const volatile void* address, unsigned bytes);
+void mf_note_atomic_store(const volatile void* address, unsigned bytes);
 void mf_note_tolerant(unsigned yes);
 }
 #define MF_NOTE(call) call

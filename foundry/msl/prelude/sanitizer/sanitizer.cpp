@@ -180,14 +180,16 @@ void beyond(u32 slot, long long offset, u32 bytes, bool write, uptr place) {
   if (++state.beyond > most_out_of_bounds) leave(self());
 }
 
-enum Sort : u32 { read, write, atomic };
+// What an access does, as bits.
+constexpr u32 read = 1, write = 2, atomic = 4;
 
-void check(uptr address, u64 length, u32 align, Sort sort, uptr place) {
+void check(uptr address, u64 length, u32 align, u32 sort, uptr place) {
+  state.latest = place;
   if (address - state.arena >= state.arena_bytes || !length) return;
   settle();
   const u32 slot = u32((address - state.arena) >> state.shift);
   if (slot >= state.regions) return;
-  const bool writes = sort != read;
+  const bool writes = sort & write;
   const u32 bytes = length < most_bytes ? u32(length) : most_bytes;
   Region& region = state.region[slot];
   const long long offset = (long long)(address - region.begin);
@@ -195,9 +197,9 @@ void check(uptr address, u64 length, u32 align, Sort sort, uptr place) {
   if (address & (align - 1))
     keep_detail(describe_access(misaligned, slot, offset, bytes, writes, place), align);
   (writes ? region.stored : region.loaded) += bytes;
-  if (sort != write && !is_initialised(region, u64(offset), bytes))
+  if ((sort & read) && !is_initialised(region, u64(offset), bytes))
     keep(describe_access(uninitialised_read, slot, offset, bytes, false, place));
-  if (region.cells) note(region, slot, u64(offset), bytes, writes, sort == atomic, place);
+  if (region.cells) note(region, slot, u64(offset), bytes, writes, sort & atomic, place);
 }
 
 }  // namespace
@@ -233,13 +235,21 @@ void miss_barrier(Fibre& from, const void* other) {
   keep(finding);
 }
 
+// All lanes of the quad-groups that these are in.
+u32 quads_of(u32 lanes) {
+  const u32 first = (lanes | lanes >> 1 | lanes >> 2 | lanes >> 3) & 0x11111111u;
+  return first * 15;
+}
+
 // The lanes of one collective go on; others that have not returned are somewhere else.
 void resolve_lanes(const SimdGroup& group, u32 lanes) {
   settle();
-  const u32 missing = (group.waiting | group.barrier) & ~lanes;
+  u32 missing = (group.waiting | group.barrier) & ~lanes;
   if (!missing) return;
   const Fibre& here = *group.fibre[__builtin_ctz(lanes)];
-  if (state.tolerant[here.index]) return;
+  const u32 tolerant = state.tolerant[here.index];
+  if (tolerant == quad_wide) missing &= quads_of(lanes);
+  if (tolerant == any_lanes || !missing) return;
   const Fibre& there = *group.fibre[__builtin_ctz(missing)];
   Finding finding = describe(simd_divergence, here, reinterpret_cast<uptr>(here.site));
   finding.other_place = reinterpret_cast<uptr>(there.site);
@@ -277,11 +287,15 @@ MF_EXPORT void mf_note_tolerant(mf::u32 yes) {
   mf::sanitizer::state.tolerant[mf::self().index] = yes;
 }
 
-MF_EXPORT void mf_note_atomic(const volatile void* object, mf::u32 bytes) {
-  const mf::uptr address = reinterpret_cast<mf::uptr>(object);
-  ++mf::sanitizer::state.atomics;
-  mf::sanitizer::check(address, bytes, bytes, mf::sanitizer::atomic, MF_PLACE);
-}
+#define MF_ATOMIC_HOOK(name, sort)                                                        \
+  MF_EXPORT void name(const volatile void* object, mf::u32 bytes) {                       \
+    using namespace mf::sanitizer;                                                        \
+    ++state.atomics;                                                                      \
+    check(reinterpret_cast<mf::uptr>(object), bytes, bytes, atomic | (sort), MF_PLACE);   \
+  }
+MF_ATOMIC_HOOK(mf_note_atomic, read | write)
+MF_ATOMIC_HOOK(mf_note_atomic_load, read)
+MF_ATOMIC_HOOK(mf_note_atomic_store, write)
 
 struct MfSourceLocation {
   const char* file;

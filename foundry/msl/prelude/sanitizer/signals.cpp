@@ -85,6 +85,7 @@ void handle(int number, void* information, void* raw) {
     kind = (fault & ~(region_size - 1)) == (at.sp & ~(region_size - 1)) ? stack_overflow : wild_access;
   Finding finding = describe(kind, fibre, at.pc + 1);
   finding.detail = (long long)fault;
+  if (kind != wild_access) finding.other_place = state.latest;  // when `pc` is not the kernel's
   keep(finding);
   leave(fibre);
 }
@@ -112,6 +113,7 @@ MF_EXPORT void mf_sanitizer_begin() {
   install(signal_bus, former[1]);
   install(signal_time, former[2]);
   state.pending.bytes = 0;
+  state.latest = 0;
   state.active = 1;
 }
 

@@ -25,6 +25,8 @@ enum Kind : u32 {
 
 // Why the sanitizer stopped a launch, beside the kinds in launch.h.
 constexpr u32 stopped = 5;
+// What `mf_note_tolerant` says of a collective: votes, and operations of quad-groups.
+constexpr u32 any_lanes = 1, quad_wide = 2;
 constexpr u32 most_findings = 128, most_out_of_bounds = 256, most_storages = 256;
 constexpr u32 most_bytes = 1 << 16;  // of one access that are looked at
 
@@ -81,13 +83,14 @@ struct State {
   uptr code;
   u32 found, beyond;
   Finding findings[most_findings];
+  u64 barriers, atomics;
   // From here on the runtime's own.
   u32 active, group, flags, fenced;
   u32 epoch[2];  // of device memory, of threadgroup memory
+  uptr latest;   // place of the latest access
   Pending pending;
   u32 simd_epoch[max_threads];
   u32 tolerant[max_threads];
-  u64 barriers, atomics;
 };
 
 extern State state;

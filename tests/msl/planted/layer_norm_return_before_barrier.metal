@@ -1,0 +1,13 @@
+/*kernel
+op = "layer_norm"
+grid = [64, "rows", 1]
+threadgroup = [64, 1, 1]
+*/
+// --- body ---
+const uint lane = thread_position_in_threadgroup.x;
+const uint row = thread_position_in_grid.y;
+const device T* from = x + row * x_shape[1];
+device T* to = out + row * x_shape[1];
+if (lane >= 60) return;
+threadgroup_barrier(mem_flags::mem_threadgroup);  //! barrier_divergence
+for (uint c = lane; c < x_shape[1]; c += 60) to[c] = from[c];

@@ -1,0 +1,16 @@
+/*kernel
+op = "softmax"
+grid = [32, "rows", 1]
+threadgroup = [32, 1, 1]
+*/
+// --- body ---
+const uint lane = thread_position_in_threadgroup.x;
+const uint row = thread_position_in_grid.y;
+const device T* from = x + row * x_shape[1];
+device T* to = out + row * x_shape[1];
+float v = float(from[0]);
+if (lane < 16)
+  v = simd_sum(v);  //! simd_divergence
+else
+  v = simd_max(v);
+for (uint c = lane; c < x_shape[1]; c += 32) to[c] = T(v);

@@ -1,0 +1,15 @@
+/*kernel
+op = "softmax"
+grid = [64, "rows", 1]
+threadgroup = [64, 1, 1]
+*/
+// --- body ---
+const uint lane = thread_position_in_threadgroup.x;
+const uint row = thread_position_in_grid.y;
+const device T* from = x + row * x_shape[1];
+device T* to = out + row * x_shape[1];
+threadgroup float s[32];
+if (lane % 32 == 0) s[lane / 32] = float(from[0]);
+threadgroup_barrier(mem_flags::mem_threadgroup);
+const float v = simd_sum(s[lane % 32]);  //! uninitialised_read
+for (uint c = lane; c < x_shape[1]; c += 64) to[c] = T(v);
