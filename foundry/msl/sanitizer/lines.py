@@ -84,3 +84,8 @@ class LineTable:
         if index < 0 or address > self.addresses[-1] + _LAST_LINE_BYTES:
             return None
         return self.places[index]
+
+    def next_place(self, address: int) -> Place | None:
+        """The first line after an address: that of a function's start, from before it."""
+        index = bisect_right(self.addresses, address - 1)
+        return self.places[index] if index < len(self.places) else None

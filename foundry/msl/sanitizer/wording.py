@@ -98,7 +98,7 @@ def finding(raw: native.Finding, context: Context) -> Finding:
     kind = _KINDS[raw.kind]
     place = Place(PARTS[raw.part], raw.line) if raw.line else context.place(raw.place)
     if place is None and raw.kind in _INTERRUPTED:
-        place = context.place(raw.other_place)
+        place = context.place(raw.other_place) or context.lines.next_place(raw.place - context.code)
     element = _local(raw, context, place) or _element(raw, context)
     thread = _thread(raw, context)
     other = _other_thread(raw, context) if raw.other_thread else None
