@@ -26,7 +26,11 @@ MAX_HEADER_BYTES = 64 << 20
 
 
 class FrameError(Exception):
-    """The other side closed the connection, or sent something that is no frame."""
+    """The other side sent something that is no frame, or nothing any more."""
+
+
+class Disconnected(FrameError):
+    """The other side closed the connection."""
 
 
 class FrameTimeout(Exception):
@@ -115,7 +119,7 @@ class Channel:
         except TimeoutError:
             raise FrameTimeout from None
         except OSError as error:
-            raise FrameError(str(error)) from None
+            raise Disconnected(str(error)) from None
 
     def _read(self, size: int, deadline: float | None) -> memoryview:
         data = memoryview(bytearray(size))
@@ -125,12 +129,12 @@ class Channel:
                 self._arm(deadline)
                 count = self._socket.recv_into(data[done:])
                 if not count:
-                    raise FrameError("end of stream")
+                    raise Disconnected("end of stream")
                 done += count
         except TimeoutError:
             raise FrameTimeout from None
         except OSError as error:
-            raise FrameError(str(error)) from None
+            raise Disconnected(str(error)) from None
         return data
 
     def _arm(self, deadline: float | None) -> None:

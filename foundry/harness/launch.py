@@ -17,12 +17,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from foundry.errors import EnvironmentUnusable
-from foundry.harness.environment import clean_environment, jit_folder
-from foundry.harness.sandbox.level import Level
+from foundry.harness.environment import cache_folder, clean_environment, jit_folder
+from foundry.harness.sandbox import seatbelt
+from foundry.harness.sandbox.level import Level, wants_seatbelt
 
 START_LIMIT_S = 60.0
 _KILL_LIMIT_S = 5.0
@@ -48,8 +50,10 @@ class Child(Protocol):
 class Launcher(Protocol):
     """Makes children."""
 
-    def start(self, connection: socket.socket, errors: IO[bytes]) -> Child:
+    def start(self, connection: socket.socket, errors: IO[bytes], *, trusted: bool) -> Child:
         """Start a worker that serves on `connection` and prints to `errors`.
+
+        A worker that is not trusted confines itself; where that must happen from outside, here.
 
         Raises:
             EnvironmentUnusable: The engine does not work on this machine.
@@ -72,11 +76,12 @@ class Spawner:
     def __init__(self, engine: str) -> None:
         self._engine = engine
 
-    def start(self, connection: socket.socket, errors: IO[bytes]) -> Child:
+    def start(self, connection: socket.socket, errors: IO[bytes], *, trusted: bool) -> Child:
         """Start a worker."""
         descriptor = connection.fileno()
         command = ["-m", "foundry.harness.worker", self._engine, str(descriptor)]
-        return _Spawned(command, [descriptor], errors)
+        confined = () if trusted or not wants_seatbelt() else _seatbelt()
+        return _Spawned(command, [descriptor], errors, confined)
 
     def close(self) -> None:
         """Nothing to end."""
@@ -98,7 +103,7 @@ class ForkServer:
         self._server: _Spawned | None = None
         self._errors: IO[bytes] | None = None
 
-    def start(self, connection: socket.socket, errors: IO[bytes]) -> Child:
+    def start(self, connection: socket.socket, errors: IO[bytes], *, trusted: bool) -> Child:
         """Fork a worker."""
         descriptors = [connection.fileno(), errors.fileno()]
         return _Forked(self, int(self._order({"start": True}, descriptors)["pid"]))
@@ -179,10 +184,16 @@ class ForkServer:
 class _Spawned:
     """A Python process started afresh."""
 
-    def __init__(self, command: list[str], descriptors: list[int], errors: IO[bytes]) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        descriptors: list[int],
+        errors: IO[bytes],
+        before: Sequence[str] = (),
+    ) -> None:
         self._scratch = Path(tempfile.mkdtemp(prefix="foundry-worker-"))
         self._process = subprocess.Popen(
-            [sys.executable, *command],
+            [*before, sys.executable, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
@@ -235,6 +246,12 @@ class _Forked:
         until = time.monotonic() + _KILL_LIMIT_S
         while self.poll() is None and time.monotonic() < until:
             time.sleep(0.001)
+
+
+def _seatbelt() -> list[str]:
+    code = [Path(folder) for folder in (sys.prefix, sys.base_prefix)]
+    package = Path(__file__).resolve().parents[1]
+    return seatbelt.prefix([*code, package], [cache_folder()])
 
 
 def last_words(errors: IO[bytes], most: int = 2000) -> str:

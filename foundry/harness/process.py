@@ -46,7 +46,7 @@ class WorkerProcess:
         self.jobs = 0
         try:
             with theirs:
-                self._child = launcher.start(theirs, self._errors)
+                self._child = launcher.start(theirs, self._errors, trusted=confine is None)
         except BaseException:
             self._channel.close()
             self._errors.close()
@@ -109,8 +109,10 @@ class WorkerProcess:
         except frames.FrameTimeout:
             self.kill()
             return Timeout(limit_s)
-        except frames.FrameError as error:
+        except frames.Disconnected as error:
             return self._death(str(error))
+        except frames.FrameError as error:
+            return self._crash(f"the worker broke the protocol: {error}")
         except (ReplyError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             return self._crash(f"the worker's reply does not fit the job: {error}")
 

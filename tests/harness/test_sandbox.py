@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from foundry.errors import EnvironmentUnusable
-from foundry.harness.sandbox import Level, available, landlock, level, refusal, seccomp
+from foundry.harness.sandbox import (
+    Level,
+    available,
+    landlock,
+    level,
+    refusal,
+    seatbelt,
+    seccomp,
+)
 from foundry.harness.sandbox.syscalls import LIMITED, NEWEST_KNOWN, REFUSED
 
 needs_filter = pytest.mark.skipif(
@@ -150,6 +158,18 @@ def test_too_little_sandbox_is_refused_with_the_fix(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("FOUNDRY_SANDBOX", "off")
     assert refusal(Level.FILTERED) is None
     assert level.in_force() is Level.LIMITS
+
+
+def test_the_profile_for_macos_names_what_it_allows_and_denies_the_rest() -> None:
+    text = seatbelt.profile([Path('/opt/py "x"')], [Path("/Users/me/Library/Caches/mf")])
+    lines = text.splitlines()
+    assert lines[:3] == ["(version 1)", "(deny default)", "(deny network*)"]
+    assert '(allow file-read* (subpath "/opt/py \\"x\\""))' in lines
+    assert "(deny process-fork)" in lines
+    assert text.count("(") == text.count(")")
+    writable = [line for line in lines if "file-write*" in line]
+    assert len(writable) == 2
+    assert not any("HOME" in line for line in lines)
 
 
 def headers(architecture: str) -> dict[str, int]:

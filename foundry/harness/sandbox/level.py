@@ -8,10 +8,11 @@ import sys
 from enum import IntEnum
 
 from foundry.errors import EnvironmentUnusable
-from foundry.harness.sandbox import landlock, seccomp
+from foundry.harness.sandbox import landlock, seatbelt, seccomp
 
 VARIABLE = "FOUNDRY_SANDBOX"
-"""`off` runs kernels under resource limits alone, and accepts untrusted ones all the same."""
+"""`off` runs kernels under resource limits alone, and accepts untrusted ones all the same;
+`seatbelt` uses the sandbox of macOS, which is untested."""
 
 
 class Level(IntEnum):
@@ -28,6 +29,8 @@ class Level(IntEnum):
 @functools.cache
 def available() -> Level:
     """The strongest level on this machine."""
+    if wants_seatbelt():
+        return Level.FILTERED
     if sys.platform != "linux" or not landlock.version() or not seccomp.available():
         return Level.LIMITS
     return Level.ISOLATED if os.geteuid() == 0 and _namespaces() else Level.FILTERED
@@ -43,6 +46,11 @@ def is_off() -> bool:
     return os.environ.get(VARIABLE, "").lower() == "off"
 
 
+def wants_seatbelt() -> bool:
+    """Whether the user asked for the sandbox of macOS, and it is there."""
+    return os.environ.get(VARIABLE, "").lower() == "seatbelt" and seatbelt.available()
+
+
 def refusal(least: Level) -> EnvironmentUnusable | None:
     """Why kernels that need a level must not run here; None where they may."""
     if is_off() or available() >= least:
@@ -56,8 +64,10 @@ def refusal(least: Level) -> EnvironmentUnusable | None:
 
 def missing() -> str:
     """What keeps this machine from a higher level, in words."""
+    if sys.platform == "darwin":
+        return f"macOS has Seatbelt, untested here: {VARIABLE}=seatbelt switches it on"
     if sys.platform != "linux":
-        return f"no sandbox for {sys.platform} yet"
+        return f"no sandbox for {sys.platform}"
     lacks = [] if landlock.version() else ["no Landlock"]
     lacks += [] if seccomp.available() else ["no seccomp filter"]
     if not lacks and available() < Level.ISOLATED:
