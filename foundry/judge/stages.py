@@ -14,7 +14,7 @@ from foundry.judge import proof, wording
 from foundry.judge.candidate import Candidate, Failed, Target
 from foundry.judge.options import JudgeOptions
 from foundry.judge.references import References
-from foundry.judge.verdict import Diagnostic, Status
+from foundry.judge.verdict import Status
 
 _SCREEN_LIMIT_S = 60.0
 
