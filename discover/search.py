@@ -16,6 +16,7 @@ Ownership: `tree` and `puct` select, `proposers` answer, `calls` sends and waits
 from __future__ import annotations
 
 import random
+import secrets
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
@@ -57,6 +58,7 @@ class Search:
         budget: Budget,
         evaluate: Callable[[str, int], Evaluation],
         settled: Callable[[Evaluation], bool],
+        expect: Callable[[int], None] = lambda count: None,
         *,
         clock: Callable[[], float],
         watch: Watch | None = None,
@@ -70,6 +72,8 @@ class Search:
             budget: What it may use.
             evaluate: The judge.
             settled: Whether a stored evaluation answers this search, or must be made again.
+            expect: Hears how many finalists are to come, so that their intervals are widened for
+                the best of that many.
             clock: Seconds, monotonic.
             watch: Who is told.
         """
@@ -79,6 +83,7 @@ class Search:
         self._budget = budget
         self._evaluate = evaluate
         self._settled = settled
+        self._expect = expect
         self._clock = clock
         self._watch = watch or Silent()
         self._tree = Tree()
@@ -380,15 +385,16 @@ class Search:
         }
         start = self._start()
         chosen = finalists(passed, start.id if start else None, self._finalists)
+        self._expect(len(chosen))
+        # All meet the same inputs, which nobody can have seen before.
+        seed = secrets.randbits(48)
         for node_id in chosen:
             if node_id not in self._confirmed and not self._budget.exhausted(self._clock()):
-                self._measure_again(self._tree[node_id])
+                self._measure_again(self._tree[node_id], seed)
         self._tell()
 
-    def _measure_again(self, node: Node) -> None:
+    def _measure_again(self, node: Node, seed: int) -> None:
         held = self._attempts[node.id]
-        # One seed for all finalists: they meet the same inputs, which none of them has seen.
-        seed = random.Random(f"{self._task.seed} confirm").randrange(2**31)
         self._budget.evaluations += 1
         evaluation = self._evaluate(held.text, seed)
         self._confirmed.add(node.id)

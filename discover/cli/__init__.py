@@ -5,6 +5,6 @@ from __future__ import annotations
 
 def main() -> None:
     """Entry point of `discover`: parse, run one command, exit with its code."""
-    from foundry.cli.app import start
+    from foundry.cli import launch
 
-    start("discover.cli.commands:application")
+    launch("discover.cli.commands:application")
