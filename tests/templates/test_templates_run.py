@@ -61,13 +61,13 @@ def threads(template: Template, point: space.Point, workload: Workload) -> int:
 
 
 def covering(template: Template) -> Iterator[tuple[space.Point, Workload]]:
-    """Every value of every knob, every dtype, every test workload; of the pairs a quarter."""
+    """Every value of every knob, every dtype, every test workload: each point its share of them."""
     op = ops.get(template.op)
     chosen = space.coverage(template, random.Random(template.name))
     for number, point in enumerate(chosen):
         dtype = op.dtypes[number % len(op.dtypes)]
         workloads = [*op.workloads("visible", dtype), *op.workloads("hidden", dtype)]
-        for workload in workloads[number % 4 :: 4]:
+        for workload in workloads[number :: len(chosen)]:
             if threads(template, point, workload) <= MOST_THREADS:
                 yield point, workload
 
