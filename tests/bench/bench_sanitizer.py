@@ -18,16 +18,16 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "msl"))
 
-from planted_kernels import FILES, first_finding, planted  # noqa: E402
+from planted_kernels import FILES, first_finding, planted
 
-from foundry.engines.base import BuildFailure, Program  # noqa: E402
-from foundry.engines.cpu import CpuEngine  # noqa: E402
-from foundry.judge.inputs import make_inputs  # noqa: E402
-from foundry.kernel import bind, parse  # noqa: E402
-from foundry.msl.sanitizer import sanitize  # noqa: E402
-from ops import registry as ops  # noqa: E402
-from templates import registry, space  # noqa: E402
-from templates.render import render  # noqa: E402
+from foundry.engines.base import BuildFailure, Program
+from foundry.engines.cpu import CpuEngine
+from foundry.judge.inputs import make_inputs
+from foundry.kernel import bind, parse
+from foundry.msl.sanitizer import sanitize
+from ops import registry as ops
+from templates import registry, space
+from templates.render import render
 
 _REPEATS = 3
 _DTYPES = ("float32", "float16", "bfloat16")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import math
-import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,10 +37,14 @@ from foundry.msl.sanitizer.findings import (
 )
 from foundry.msl.sanitizer.lines import LineTable
 from foundry.msl.sanitizer.toolchain import sanitized_builder
+from foundry.msl.sanitizer.watchdog import Watchdog
 from foundry.msl.signature import capture_launch
 
 TIME_LIMIT_S = 10.0
 _THREADGROUP_BYTES = 1 << 20
+_WATCHDOG = Watchdog()
+_ONE_AT_A_TIME = threading.Lock()
+"""The hooks know one launch."""
 
 
 @dataclass
@@ -74,11 +77,12 @@ def sanitize(
     Raises:
         EnvironmentUnusable: the compiler does not work here, or memory is too tightly limited.
     """
-    arena = _arena(program)
-    try:
-        return _run(program, inputs, arena, time_limit_s)
-    finally:
-        arena.close()
+    with _ONE_AT_A_TIME:
+        arena = _arena(program)
+        try:
+            return _run(program, inputs, arena, time_limit_s)
+        finally:
+            arena.close()
 
 
 def _arena(program: Program) -> Arena:
@@ -326,14 +330,9 @@ def _lines(library: Library) -> LineTable:
 @contextmanager
 def _checked(runtime: ctypes.CDLL, time_limit_s: float) -> Iterator[None]:
     """Handlers for faults in place; at the time limit the launching thread is interrupted."""
-    thread = threading.get_ident()
-    timer = threading.Timer(time_limit_s, lambda: signal.pthread_kill(thread, signal.SIGVTALRM))
-    timer.daemon = True
     runtime.mf_sanitizer_begin()
-    timer.start()
     try:
-        yield
+        with _WATCHDOG.watch(time_limit_s):
+            yield
     finally:
-        timer.cancel()
-        timer.join()
         runtime.mf_sanitizer_end()
