@@ -53,6 +53,15 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or name the nearest ones."""
+        known = self.list_commands(ctx)
+        if not ctx.resilient_parsing and args[0] not in known and not args[0].startswith("-"):
+            raise unknown(f"{ctx.info_name} command", args[0], known)
+        return super().resolve_command(ctx, args)
+
 
 class Application(LazyGroup):
     """The root group: reads settings, and turns every failure into one line and an exit code."""
@@ -198,10 +207,12 @@ def _guarded(run: Callable[[], Any], command_line: str, *, debug: bool) -> int:
 
 def start(target: str) -> NoReturn:
     """Run the application named `module:attribute` as a console script; never returns."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    module, attribute = target.split(":")
+    application: Application = getattr(importlib.import_module(module), attribute)
     try:
-        module, attribute = target.split(":")
-        application: Application = getattr(importlib.import_module(module), attribute)
+        signal.signal(signal.SIGTERM, _interrupt)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         application.main(prog_name=_program(application.name or "foundry"))
     except KeyboardInterrupt:
         _leave()

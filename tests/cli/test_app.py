@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -240,3 +242,42 @@ def test_durations(text: object, seconds: float) -> None:
 def test_no_durations(text: object) -> None:
     with pytest.raises(click.BadParameter):
         DURATION.convert(text, None, None)
+
+
+def test_an_unknown_command_is_answered_with_the_nearest() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "foundry", "catalog", "biuld"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr == "error: unknown catalog command 'biuld': did you mean build?\n"
+
+
+_INTERRUPTED_WHILE_LOADING = """
+import os, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "foundry.cli.app":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["/usr/bin/foundry", "run", "--ops", "soft max"]
+from foundry.cli import main
+main()
+"""
+
+
+def test_an_interrupt_while_modules_load_is_no_traceback() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED_WHILE_LOADING],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 130
+    assert result.stderr.splitlines()[1:] == ["resume: foundry run --ops 'soft max'"]
