@@ -114,7 +114,8 @@ class Builder:
             log = self._words(failure, text, unit.parts)
         except OSError as error:
             raise EnvironmentUnusable(
-                f"a compiled kernel cannot be loaded from '{self.toolchain.cache.directory}': {error}.",
+                f"a compiled kernel cannot be loaded from "
+                f"'{self.toolchain.cache.directory}': {error}.",
                 "Set FOUNDRY_CACHE_DIR to a folder on a disk that programs may run from.",
             ) from error
         return self._failed(key, f"error: {unit.unsupported}" if unit.unsupported else log)

@@ -48,20 +48,20 @@ constexpr uptr top_page = 4096, colour_base = 1024, colours = 8, colour_step = 3
 struct Worker;
 struct SimdGroup;
 
-// The first cache line is all that a switch between fibres touches besides the stack below it.
+// A switch between fibres touches the first cache line and the stack below it, hardly more.
 struct alignas(64) Fibre {
   void* stack_pointer;  // saved while the fibre is not running
   SimdGroup* group;
-  Worker* worker;
   const void* site;  // the address that the latest collective returns to
   u16 lane, index;   // in its SIMD-group, in its threadgroup
   // Where the thread is, as numbers that sort in program order: for every loop around it the
   // loop's place and turn, for every call the call's place, last the place of a collective. The
   // front end puts in the code that keeps it (convergence.py).
-  u32 base;   // word at which the current function's part starts
-  u32 depth;  // word of the collective's place, or no_place
+  u32 base;                    // word at which the current function's part starts
+  alignas(16) u8 published[16];  // to the latest collective
+  u32 depth;                   // word of the collective's place, or no_place
   u32 path[path_words];
-  alignas(16) u8 published[16];
+  Worker* worker;
 };
 
 struct alignas(64) SimdGroup {
