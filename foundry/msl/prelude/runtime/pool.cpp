@@ -24,7 +24,8 @@ struct Pool {
   u32 sleepers;
   Launch* launch;
   u32 round;    // counts shared launches
-  u32 working;  // helpers that may still touch `launch`
+  u32 open;     // helpers may join the round; those that come late stay out
+  u32 working;  // helpers that touch `launch`, or look whether they may
   u64 next;     // first item nobody has taken
   u32 stopped;  // a worker met a failure
   u32 born[most_threads];  // the round before a helper's first
@@ -99,7 +100,8 @@ void* helper(void* argument) {
   for (;;) {
     await_round(seen);
     seen = read(pool.round);
-    work(*pool.launch, number);
+    __atomic_fetch_add(&pool.working, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&pool.open, __ATOMIC_SEQ_CST)) work(*pool.launch, number);
     __atomic_fetch_sub(&pool.working, 1, __ATOMIC_ACQ_REL);
   }
 }
@@ -118,16 +120,18 @@ void start_helpers() {
 void share(Launch& launch) {
   start_helpers();
   pool.launch = &launch;
-  __atomic_store_n(&pool.working, pool.started, __ATOMIC_RELEASE);
+  __atomic_store_n(&pool.open, 1, __ATOMIC_SEQ_CST);
   __atomic_fetch_add(&pool.round, 1, __ATOMIC_ACQ_REL);
   pool.sleep.acquire();
   if (pool.sleepers) pool.sleep.wake_all();
   pool.sleep.release();
 }
 
-void await_helpers() {
+// Nobody joins from here on; those who have are waited for.
+void close_round() {
+  __atomic_store_n(&pool.open, 0, __ATOMIC_SEQ_CST);
   const u64 patience = now_ns() + look_out_ns;
-  while (read(pool.working)) {
+  while (__atomic_load_n(&pool.working, __ATOMIC_SEQ_CST)) {
     if (now_ns() < patience)
       relax();
     else
@@ -148,7 +152,7 @@ void work_first(Launch& launch) {
       pool.next = begin;
       share(launch);
       work(launch, 0);
-      return await_helpers();
+      return close_round();
     }
     end = begin + (begin ? left / 16 + 1 : 1);
     run_items(launch, worker, begin, end);
@@ -160,7 +164,7 @@ void prepare_pool() {
   pool.process = getpid();
   pool.call.prepare();
   pool.sleep.prepare();
-  pool.started = pool.sleepers = pool.working = 0;
+  pool.started = pool.sleepers = pool.working = pool.open = 0;
 }
 
 }  // namespace
