@@ -178,10 +178,10 @@ def _say(result: Reverified) -> None:
 def _judge(device: str) -> Iterator[Judge]:
     from foundry.harness.pool import WorkerPool
     from foundry.judge.judge import Judge
-    from foundry.judge.options import JudgeOptions
+    from foundry.judge.options import SANITIZER, JudgeOptions
 
     with WorkerPool(device) as pool:
-        yield Judge(pool, JudgeOptions(timed=False))
+        yield Judge(pool, JudgeOptions(timed=False, screen=SANITIZER))
 
 
 def _secret_seed() -> int:
