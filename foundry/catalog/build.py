@@ -18,7 +18,7 @@ from pathlib import Path
 from foundry.catalog.entry import Entry
 from foundry.catalog.package import package_files
 from foundry.catalog.wheel import wheel_bytes, wheel_name
-from foundry.errors import FoundryError, UsageError
+from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.judge.verdict import Evaluation
 
 _REQUIRES = "mlx>=0.32.4"
@@ -75,7 +75,7 @@ def write_wheel(folder: Path, name: str, version: str, entries: Iterable[Entry])
 
     Raises:
         UsageError: No entries, a bad name or version, a baseline that cannot be shipped.
-        FoundryError: The folder cannot be written.
+        EnvironmentUnusable: The folder cannot be written.
     """
     chosen = tuple(entries)
     if not chosen:
@@ -93,5 +93,8 @@ def write_wheel(folder: Path, name: str, version: str, entries: Iterable[Entry])
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise FoundryError(f"cannot write {path}: {error.strerror}; choose another -o") from error
+        raise EnvironmentUnusable(
+            f"{path}: cannot be written ({(error.strerror or str(error)).lower()}).",
+            "Choose another -o, or free some space.",
+        ) from error
     return path

@@ -98,6 +98,8 @@ _LIMITED = (
 )
 _EXPANDED_BYTES = 4 * 1024 * 1024
 _NOT_STARTED = (126, 127)  # what a shell's exec ends with
+_DISK_FULL = re.compile(r"^(?:[\w.]+: )?(?:fatal )?error: .*No space left on device", re.MULTILINE)
+"""Said of no line of a unit, so no kernel can say it (`#error`)."""
 _BLAMES_KERNEL = re.compile(r"^(source|header|signature|launch):\d+:\d+: ", re.MULTILINE)
 _EMPTY_UNIT = 'extern "C" MF_EXPORT const mf::u32 mf_mode = 0;\n'
 
@@ -243,6 +245,11 @@ class Toolchain:
             )
         if done.returncode < 0:
             raise BuildFailed(f"{_ended(-done.returncode)}\n{done.stderr}")
+        if done.returncode and _DISK_FULL.search(done.stderr):
+            raise EnvironmentUnusable(
+                f"the disk of the build cache '{self.cache.directory}' is full.",
+                "Free some space, or set FOUNDRY_CACHE_DIR to another folder.",
+            )
         if done.returncode:
             raise BuildFailed(done.stderr or f"error: the compiler ended with {done.returncode}")
         return done.stdout

@@ -20,6 +20,7 @@ from foundry.msl import toolchain as toolchains
 from foundry.msl.builder import Builder
 from foundry.msl.cache import BuildCache, default_directory
 from foundry.msl.runtime import Library
+from foundry.msl.sanitizer.arena import Arena
 from foundry.msl.toolchain import BuildFailed, Toolchain, find_toolchain, one_text
 
 
@@ -212,6 +213,18 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
         BuildCache(tmp_path).put("ab", write)
 
 
+@pytest.mark.parametrize(
+    ("log", "full"),
+    [
+        ("error: unable to open output file '/c/x.pch': 'No space left on device'\n", True),
+        ("ld.lld: error: failed to write: No space left on device\n", True),
+        ("header:1:2: error: No space left on device\n", False),
+    ],
+)
+def test_only_the_compiler_itself_can_say_that_the_disk_is_full(log: str, full: bool) -> None:
+    assert bool(toolchains._DISK_FULL.search(log)) is full
+
+
 class CpuEngineWith(CpuEngine):
     """The cpu engine with a toolchain of the test."""
 
@@ -224,3 +237,11 @@ def test_the_prelude_is_one_text_that_names_no_file_of_this_machine() -> None:
     assert str(toolchains.PRELUDE) not in text
     assert "mf_run" not in text
     assert text.count("struct alignas(64) Fibre {") == 1
+
+
+def test_an_arena_may_be_closed_while_a_failure_still_holds_its_arrays() -> None:
+    arena = Arena(1, 64)
+    _, array = arena.take(64)
+    arena.close()
+    array[:] = 7
+    assert array.sum() == 7 * 64

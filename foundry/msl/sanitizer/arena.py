@@ -6,6 +6,7 @@ nothing: the slots are reserved, not used.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 from typing import Any
@@ -48,9 +49,10 @@ class Arena:
         return self.begin + (slot << self.shift) + (1 << (self.shift - 1))
 
     def close(self) -> None:
-        """Give the memory back; arrays in it must be gone."""
+        """Give the memory back, at once or, where a failure still holds arrays in it, with them."""
         del self._buffer
-        self._memory.close()
+        with contextlib.suppress(BufferError):  # it would hide that failure
+            self._memory.close()
 
 
 def _reserve(count: int, largest: int) -> tuple[int, mmap.mmap]:
