@@ -41,7 +41,7 @@ from foundry.store.records import Origin
 
 MAX_LOST_CALLS = 2
 """A request whose call was lost this often in kills is not sent again."""
-CONFIRM_S, CONFIRM_SHARE = 20.0, 0.1
+CONFIRM_S, CONFIRM_SHARE = 60.0, 0.2
 """The end of the time that is left to confirmation: seconds at most, share of the whole at most."""
 GRACE_S = 15.0
 """How long after its end a search waits for what is under way."""
