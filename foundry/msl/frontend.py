@@ -11,7 +11,8 @@
 
 Ownership: `tokens` knows the lexical rules, `screen` what is refused, `spelling`, `threadgroup` and
 `convergence` one rewrite each, `entry` the functions around the kernel, `signature` what MLX put
-around the user's text. Nothing here runs a process; the preprocessor is handed in.
+around the user's text, `spaces` what Metal's address spaces forbid. Nothing here runs a process;
+the preprocessor is handed in.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from foundry.msl import convergence, threadgroup, twins
+from foundry.msl import convergence, spaces, threadgroup, twins
 from foundry.msl.convergence import Place, functions_of
 from foundry.msl.entry import FIBRES, entry, kernel_head, loop_mode
 from foundry.msl.screen import Refused, screen, unsupported
@@ -29,6 +30,7 @@ from foundry.msl.spelling import respell
 from foundry.msl.threadgroup import Storage
 from foundry.msl.tokens import COMMENT, DIRECTIVE, SPACE, STRING, Token, join_lines, tokenize
 
+_CONSTANT = re.compile(r"\bconstant\b.*\*$")
 _WORD = re.compile(r"\w+")
 _NEEDS_FIBRES = re.compile(
     r"\b(?:simd_|quad_|threadgroup_barrier|schedule_row_tile|make_(?:filled|diagonal)_simdgroup"
@@ -78,6 +80,7 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
     missing = unsupported([*header, *body])
     if any(t.kind == DIRECTIVE and _HIDDEN_IN_MACROS.search(t.text) for t in [*header, *body]):
         header, body = _expanded(header, body, preprocess)
+    spaces.check(body, {p.name for p in signature.parameters if _CONSTANT.search(p.type)})
     header = twins.remove(header)
     header, first = threadgroup.rewrite(header, 0, "header")
     body, second = threadgroup.rewrite(body, len(first), "source")
