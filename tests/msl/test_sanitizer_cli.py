@@ -47,7 +47,8 @@ def test_a_clean_kernel_passes(tmp_path: Path) -> None:
 def test_a_file_that_is_no_kernel_is_named_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "bad.metal"
     path.write_text(
-        '/*kernel\nop = "silu"\ngrid = [1, 1, "q"]\nthreadgroup = [1, 1, 1]\n*/\n// --- body ---\nout[0] = 1;\n'
+        '/*kernel\nop = "silu"\ngrid = [1, 1, "q"]\nthreadgroup = [1, 1, 1]\n*/\n'
+        "// --- body ---\nout[0] = 1;\n"
     )
     done = sanitize(str(path))
     assert done.returncode == 4
