@@ -20,7 +20,7 @@ from discover.summary import Summary
 from foundry.datasets.export import FORMATS, Exported, Format, export_attempts, export_sft
 from foundry.datasets.files import write_text
 from foundry.errors import UsageError
-from foundry.judge.options import JudgeOptions
+from foundry.judge.options import SANITIZER, JudgeOptions
 from foundry.report.format import count
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _catalog(
     device = bench.pool.device()
     stored = [row for s in found for row in bench.store.best(s.op, device.id, s.dtype, 1)]
     # Inputs nobody has seen: the seed is drawn now and kept nowhere.
-    judge = Judge(bench.pool, JudgeOptions(timed=False))
+    judge = Judge(bench.pool, JudgeOptions(timed=False, screen=SANITIZER))
     shipment = ship(
         stored,
         registry.all_ops(),
