@@ -25,6 +25,7 @@ from foundry.report.format import count
 
 if TYPE_CHECKING:
     from discover.session import Workbench
+    from foundry.store.records import StoredEvaluation
 
 Say = Callable[[str], None]
 
@@ -75,6 +76,16 @@ def _report(found: Sequence[Summary], folder: Path) -> Written:
     return Written("report", path)
 
 
+def _winner(bench: Workbench, summary: Summary) -> StoredEvaluation | None:
+    """The row of the kernel that the search names as its best, not of a luckier single draw."""
+    if summary.best is None:
+        return None
+    wanted = summary.best.evaluation.kernel_hash
+    device = bench.pool.device()
+    proven = bench.store.best(summary.op, device.id, summary.dtype, None)
+    return next((row for row in proven if row.evaluation.kernel_hash == wanted), None)
+
+
 def _dataset(bench: Workbench, found: Sequence[Summary], folder: Path) -> list[Written]:
     """Every attempt on these ops on this device, and the verified ones as chats."""
     device, store = bench.pool.device(), bench.store
@@ -103,8 +114,7 @@ def _catalog(
     from foundry.judge import Judge
     from ops import registry
 
-    device = bench.pool.device()
-    stored = [row for s in found for row in bench.store.best(s.op, device.id, s.dtype, 1)]
+    stored = [row for s in found if (row := _winner(bench, s)) is not None]
     # Inputs nobody has seen: the seed is drawn now and kept nowhere.
     judge = Judge(bench.pool, JudgeOptions(timed=False, screen=SANITIZER))
     shipment = ship(

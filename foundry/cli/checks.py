@@ -41,6 +41,7 @@ def examine(device: str, db: str | None) -> Iterator[Check]:
     yield from check_engines()
     yield check_compiler()
     yield check_cache()
+    yield check_sandbox()
     yield check_database(db)
     yield from check_keys()
     yield check_kernel(device)
@@ -126,6 +127,17 @@ def check_cache() -> Check:
     from foundry.msl.cache import default_directory
 
     return _folder("build cache", default_directory(), "Set FOUNDRY_CACHE_DIR to another folder.")
+
+
+def check_sandbox() -> Check:
+    """How well kernels are confined here."""
+    from foundry.harness.sandbox import Level, in_force, missing
+
+    level = in_force()
+    if level >= Level.FILTERED:
+        return Check("sandbox", "ok", f"level '{level}'")
+    fix = "Run kernels that others wrote on Linux with Landlock and seccomp."
+    return Check("sandbox", "absent", f"level '{level}': {missing()}", fix)
 
 
 def check_database(db: str | None) -> Check:

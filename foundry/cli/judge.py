@@ -25,7 +25,13 @@ def command() -> None:
     help="Folder of attack files instead of the built-in ones.",
 )
 @click.option("--only", metavar="TEXT", default="", help="Only attacks whose kind/name holds TEXT.")
-@click.option("--workers", type=click.IntRange(1, 8), default=2, show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 8),
+    default=2,
+    show_default=True,
+    help="Worker processes: kernels judged at once.",
+)
 @device_option
 @json_option
 @debug_option

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from foundry.engines.base import Arrays, Call, Executable
 from foundry.harness import frames
-from foundry.harness.baseline import BaselineCall, BaselineRotation, EmptyRotation, find_op
+from foundry.harness.baseline import BaselineCall, BaselineRotation, find_op
 from foundry.harness.buffers import Buffers
 from foundry.harness.calibration import cache_bytes
 from foundry.harness.jobs import decode_workload, encode_sets, read_sets
@@ -35,7 +35,6 @@ class Bench:
     def __init__(self, kind: str, notify: Callable[[str], None]) -> None:
         self._kind = kind
         self._notify = notify
-        self._baseline_dispatch_us: float | None = None
         self._timed: Side | None = None
 
     def time(
@@ -50,17 +49,16 @@ class Bench:
         if executable is None:
             rival = _baseline_side(op, workload, header["rival"], sets, plan)
             pairs = measure(baseline, rival, plan)
-            return _reply(pairs, [], baseline, rival, (0.0, 0.0)), ()
+            return _reply(pairs, [], baseline, rival, 0.0), ()
         buffers = [Buffers(s) for s in sets]
         bound = [b.fill(s) for b, s in zip(buffers, sets, strict=True)]
         calls = [executable.bind(inputs) for inputs in bound]
         kernel = self._timed = Side(Rotation(calls), plan.batch_us)
         pairs = measure(baseline, kernel, plan)
-        dispatch = (self._dispatch_of_mlx(plan), _dispatch_of(ghost, plan))
         cold = self._cold(executable, op, workload, header, sets, plan) if plan.cold else []
         outputs, data = encode_sets(tuple(call.outputs() for call in calls))
         changed = [b.changed(s) for b, s in zip(buffers, sets, strict=True)]
-        reply = _reply(pairs, cold, baseline, kernel, dispatch)
+        reply = _reply(pairs, cold, baseline, kernel, _dispatch_of(ghost, plan))
         return outputs | reply | {"changed": changed}, data
 
     def solo(self, calls: int) -> Reply:
@@ -89,12 +87,6 @@ class Bench:
         calls = [executable.bind(Buffers(s).fill(s)) for s in many]
         return measure(baseline, Side(Rotation(calls), plan.batch_us), plan)
 
-    def _dispatch_of_mlx(self, plan: TimingPlan) -> float:
-        if self._baseline_dispatch_us is None:
-            side = Side(EmptyRotation(), plan.baseline_batch_us)
-            self._baseline_dispatch_us = side.dispatch_us()
-        return self._baseline_dispatch_us
-
 
 def _dispatch_of(ghost: Call | None, plan: TimingPlan) -> float:
     return 0.0 if ghost is None else Side(Rotation([ghost]), plan.batch_us).dispatch_us()
@@ -112,7 +104,7 @@ def _reply(
     cold: list[tuple[float, float]],
     baseline: Side,
     kernel: Side,
-    dispatch_us: tuple[float, float],
+    dispatch_us: float,
 ) -> dict[str, Any]:
     return {
         "pairs": pairs,

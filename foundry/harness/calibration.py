@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from foundry.harness.measuring import Peaks
+from foundry.harness.baseline import EmptyRotation
+from foundry.harness.measuring import Peaks, TimingPlan
+from foundry.harness.timing import Side
 
 _CACHED_BYTES = 128 << 10
 _GPU_BYTES = 256 << 20
@@ -53,6 +55,7 @@ def _processor() -> Peaks:
         memory_gb_s=_copy_rate(min(size, 256 << 20), 1, threads),
         cache_bytes=size,
         gflops=threads * _PRODUCTS * 2 * _SIDE**3 / arithmetic,
+        mlx_dispatch_us=_mlx_dispatch_us(),
     )
 
 
@@ -79,7 +82,12 @@ def _gpu() -> Peaks:
     rate = 2 * _GPU_BYTES / _best(lambda: mx.eval(long + 1))
     arithmetic = _best(lambda: mx.eval(square @ square))
     # Caches of a GPU are faster by a factor that no copy through MLX shows.
-    return Peaks(8 * rate, rate, _GPU_CACHE_BYTES, 2 * _GPU_SIDE**3 / arithmetic)
+    gflops = 2 * _GPU_SIDE**3 / arithmetic
+    return Peaks(8 * rate, rate, _GPU_CACHE_BYTES, gflops, _mlx_dispatch_us())
+
+
+def _mlx_dispatch_us() -> float:
+    return Side(EmptyRotation(), TimingPlan().baseline_batch_us).dispatch_us()
 
 
 def _best(work: Callable[[], Any]) -> float:

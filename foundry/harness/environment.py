@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from foundry.errors import EnvironmentUnusable
+
 _PASSED = (
     "PATH",
     "HOME",
@@ -54,7 +56,17 @@ def cache_folder() -> Path:
 
 
 def jit_folder() -> Path:
-    """Where MLX keeps what it compiles for a baseline: trusted workers fill it, others read it."""
+    """Where MLX keeps what it compiles for a baseline: trusted workers fill it, others read it.
+
+    Raises:
+        EnvironmentUnusable: The cache cannot be written.
+    """
     folder = cache_folder() / "trusted-baselines"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentUnusable(
+            f"the build cache '{cache_folder()}' cannot be written: {error.strerror}.",
+            "Set FOUNDRY_CACHE_DIR to a folder that can.",
+        ) from error
     return folder

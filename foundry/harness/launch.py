@@ -38,7 +38,11 @@ class Child(Protocol):
     """Also the id of its process group."""
 
     def poll(self) -> int | None:
-        """Exit code, negative for a signal; None while it runs."""
+        """Exit code, negative for a signal; None while it runs.
+
+        Raises:
+            EnvironmentUnusable: What became of it cannot be known, and is no fault of its own.
+        """
 
     def terminate(self) -> None:
         """Kill the whole group."""
@@ -99,6 +103,8 @@ class ForkServer:
         self._engine = engine
         self._level = level
         self._guard = threading.Lock()
+        self._generation = 0
+        self._closed = False
         self._control: socket.socket | None = None
         self._server: _Spawned | None = None
         self._errors: IO[bytes] | None = None
@@ -106,49 +112,56 @@ class ForkServer:
     def start(self, connection: socket.socket, errors: IO[bytes], *, trusted: bool) -> Child:
         """Fork a worker."""
         descriptors = [connection.fileno(), errors.fileno()]
-        return _Forked(self, int(self._order({"start": True}, descriptors)["pid"]))
+        with self._guard:
+            pid = int(self._order({"start": True}, descriptors)["pid"])
+            return _Forked(self, pid, self._generation)
 
-    def reap(self, pid: int) -> int | None:
-        """Exit code of a child; None while it runs."""
-        try:
+    def reap(self, pid: int, generation: int) -> int | None:
+        """Exit code of a child of a generation of the server; None while it runs.
+
+        Raises:
+            EnvironmentUnusable: That server ended, and its children with it: no fault of theirs.
+        """
+        with self._guard:
+            if self._closed:
+                return -signal.SIGKILL
+            if self._control is None or generation != self._generation:
+                raise EnvironmentUnusable("the fork server ended.", "Run the command again.")
             code = self._order({"reap": pid}).get("code")
-        except EnvironmentUnusable:
-            return -signal.SIGKILL
         return None if code is None else int(code)
 
     def close(self) -> None:
         """End the server, and with it every child."""
         with self._guard:
+            self._closed = True
             self._stop()
 
     def _order(
         self, message: dict[str, Any], descriptors: list[int] | None = None
     ) -> dict[str, Any]:
-        with self._guard:
-            if self._control is None:
-                self._begin()
-            control = self._control
-            assert control is not None
-            try:
-                socket.send_fds(control, [json.dumps(message).encode()], descriptors or [])
-                return self._answer(control)
-            except OSError as error:
-                self._stop()
-                raise EnvironmentUnusable(
-                    f"the fork server ended: {error}.", "Run `foundry doctor`."
-                ) from error
-
-    def _begin(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
-        with theirs:
-            number = theirs.fileno()
-            arguments = [self._engine, str(number), str(int(self._level))]
-            command = ["-m", "foundry.harness.zygote", *arguments]
-            self._server = _Spawned(command, [number], self._errors)
-        self._control = ours
+        control = self._control or self._begin()
         try:
+            socket.send_fds(control, [json.dumps(message).encode()], descriptors or [])
+            return self._answer(control)
+        except OSError as error:
+            self._stop()
+            raise EnvironmentUnusable(
+                f"the fork server ended: {error}.", "Run the command again."
+            ) from error
+
+    def _begin(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control = ours
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
+        try:
+            with theirs:
+                number = theirs.fileno()
+                arguments = [self._engine, str(number), str(int(self._level))]
+                command = ["-m", "foundry.harness.zygote", *arguments]
+                self._server = _Spawned(command, [number], self._errors)
             self._answer(ours)
+            self._generation += 1
+            return ours
         except EnvironmentUnusable:
             self._stop()
             raise
@@ -191,6 +204,7 @@ class _Spawned:
         errors: IO[bytes],
         before: Sequence[str] = (),
     ) -> None:
+        environment = clean_environment() | {"TMPDIR": str(jit_folder())}
         self._scratch = Path(tempfile.mkdtemp(prefix="foundry-worker-"))
         self._process = subprocess.Popen(
             [*before, sys.executable, *command],
@@ -200,7 +214,7 @@ class _Spawned:
             pass_fds=descriptors,
             start_new_session=True,
             cwd=self._scratch,
-            env=clean_environment() | {"TMPDIR": str(jit_folder())},
+            env=environment,
         )
         self.pid = self._process.pid
 
@@ -226,14 +240,15 @@ class _Spawned:
 class _Forked:
     """A child of the fork server, which alone can reap it: until then its id is not used again."""
 
-    def __init__(self, server: ForkServer, pid: int) -> None:
+    def __init__(self, server: ForkServer, pid: int, generation: int) -> None:
         self._server = server
+        self._generation = generation
         self._code: int | None = None
         self.pid = pid
 
     def poll(self) -> int | None:
         if self._code is None:
-            self._code = self._server.reap(self.pid)
+            self._code = self._server.reap(self.pid, self._generation)
         return self._code
 
     def terminate(self) -> None:
@@ -244,8 +259,9 @@ class _Forked:
     def kill(self) -> None:
         self.terminate()
         until = time.monotonic() + _KILL_LIMIT_S
-        while self.poll() is None and time.monotonic() < until:
-            time.sleep(0.001)
+        with contextlib.suppress(EnvironmentUnusable):
+            while self.poll() is None and time.monotonic() < until:
+                time.sleep(0.001)
 
 
 def _seatbelt() -> list[str]:

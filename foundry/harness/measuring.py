@@ -48,8 +48,8 @@ class Samples:
     """Calls between two readings of the clock: of the baseline, of the kernel."""
     outputs: tuple[Arrays, ...] = ()
     """What the timed calls left in the outputs, for each set of inputs."""
-    dispatch_us: tuple[float, float] = (0.0, 0.0)
-    """Latency of a call that does nothing: of MLX, of the engine."""
+    dispatch_us: float = 0.0
+    """Latency of a call of the engine that does nothing."""
     cold_baseline_us: tuple[float, ...] = ()
     cold_kernel_us: tuple[float, ...] = ()
     changed: tuple[str | None, ...] = ()
@@ -98,13 +98,13 @@ class Time:
         h = frame.header
         baseline, kernel = _pairs(h["pairs"], 2, 2 * self.plan.blocks)
         cold_baseline, cold_kernel = _pairs(h["cold"], 0, 2 * self.plan.blocks)
-        repeats, dispatch = h["repeats"], h["dispatch_us"]
+        repeats = h["repeats"]
         return Samples(
             baseline,
             kernel,
             (int(repeats[0]), int(repeats[1])),
             decode_sets(frame, len(self.inputs)) if self.program is not None else (),
-            (float(dispatch[0]), float(dispatch[1])),
+            float(h["dispatch_us"]),
             cold_baseline,
             cold_kernel,
             tuple(None if name is None else str(name) for name in h["changed"]),
@@ -150,6 +150,8 @@ class Peaks:
     cache_bytes: int
     gflops: float
     """float32 operations per nanosecond in a matrix product."""
+    mlx_dispatch_us: float
+    """Latency of one of many MLX operations that do nothing."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ class Calibrate:
             float(h["memory_gb_s"]),
             int(h["cache_bytes"]),
             float(h["gflops"]),
+            float(h["mlx_dispatch_us"]),
         )
 
 

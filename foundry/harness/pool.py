@@ -214,8 +214,11 @@ class WorkerPool:
         lease = Lease(runner, builder)
         with self._guard:
             self._leased.add(lease)
-            if self._closed:
-                lease.terminate()
+            closed = self._closed
+        if closed:
+            # It was waiting for its turn; its first job will see it crash.
+            lease.terminate()
+            self._launcher.close()
         return lease
 
     def _reuse(self, idle: list[WorkerProcess]) -> WorkerProcess | None:

@@ -60,7 +60,10 @@ class WorkerProcess:
     @property
     def alive(self) -> bool:
         """Whether the process still runs."""
-        return self._child.poll() is None
+        try:
+            return self._child.poll() is None
+        except EnvironmentUnusable:
+            return False
 
     def ask(self, job: Job[R], limit_s: float) -> R | Failure:
         """Send a job and wait for its result, at most `limit_s` seconds.

@@ -44,6 +44,7 @@ class Measured:
     timing: Timing
     samples: Samples
     attempts: int
+    mlx_dispatch_us: float
 
     @property
     def drift(self) -> float:
@@ -53,10 +54,9 @@ class Measured:
     @property
     def facts(self) -> dict[str, Any]:
         """What `Evaluation.extra` keeps: dispatch costs, stability, the cold measurement."""
-        mlx, engine = self.samples.dispatch_us
         facts: dict[str, Any] = {
-            "baseline_dispatch_us": mlx,
-            "kernel_dispatch_us": engine,
+            "baseline_dispatch_us": self.mlx_dispatch_us,
+            "kernel_dispatch_us": self.samples.dispatch_us,
             "attempts": self.attempts,
             "drift": self.drift,
         }
@@ -129,9 +129,11 @@ class Benchmark:
             if failed := _doubt_results(trial, samples):
                 return failed
             try:
-                measured = Measured(self._timing(trial, samples), samples, attempt)
+                timing = self._timing(trial, samples)
             except ValueError as error:
                 return rejected(f"its times are impossible: {error}.", trial.target)
+            mlx_dispatch_us = self._peaks_of_device().mlx_dispatch_us
+            measured = Measured(timing, samples, attempt, mlx_dispatch_us)
             slowed = self._is_slowed(trial, samples)
             if not slowed and plausible.is_stable(samples):
                 break
@@ -192,7 +194,7 @@ class Benchmark:
                 with self._pool.trusted() as worker:
                     found = worker.ask(Calibrate(), _CALIBRATION_LIMIT_S)
                 # Without figures there is no floor; every other doubt remains.
-                unknown = Peaks(math.inf, math.inf, 0, math.inf)
+                unknown = Peaks(math.inf, math.inf, 0, math.inf, 0.0)
                 self._peaks = unknown if isinstance(found, Timeout | Crash) else found
             return self._peaks
 

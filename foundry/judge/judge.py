@@ -19,6 +19,7 @@ is right, `references` keeps what is known before a kernel runs, `stages` screen
 from __future__ import annotations
 
 import secrets
+from contextlib import ExitStack
 
 from foundry.harness.pool import WorkerPool
 from foundry.judge.benchmark import Benchmark
@@ -104,7 +105,9 @@ class Judge:
             modules = (screen_module,) if screen_module else ()
             worker.prepare(candidate.op.name, op_file(candidate.op), modules)
             walk = Walk(candidate, worker, self._references, self._options)
-            with self._pool.lock.shared():
+            with ExitStack() as held:
+                with candidate.stage("wait"):
+                    held.enter_context(self._pool.lock.shared())
                 failed = self._prove(walk)
             if failed or not self._options.timed:
                 return failed

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from discover.autorun import settings
 from discover.cli.commands import application
 from discover.recipe import Recipe, read
+from foundry.catalog.reader import read_wheel
 from foundry.errors import UsageError
 from foundry.store import Store
 
@@ -41,7 +42,8 @@ def test_an_autorun_leaves_dataset_wheel_and_report(tmp_path: Path) -> None:
     assert found["searches"][0]["evaluations"] == 4
     products = {p["kind"]: Path(p["path"]) for p in found["products"]}
     assert products["catalog"].name.startswith("tiny_kernels-")
-    assert products["catalog"].stat().st_size > 1000
+    shipped = [entry.kernel.hash for entry in read_wheel(products["catalog"])]
+    assert shipped == [found["searches"][0]["best"]["kernel_hash"]]
     rows = (products["dataset"] / "attempts.jsonl").read_text().splitlines()
     assert len(rows) >= 4
     assert json.loads(products["report"].read_text())[0]["best"]["kernel_hash"]

@@ -197,6 +197,20 @@ def test_closing_leaves_no_process_and_no_folder(
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith("foundry-worker")] == []
 
 
+def test_a_lost_fork_server_is_no_fault_of_a_kernel(pool: WorkerPool) -> None:
+    def lose_it() -> None:
+        with pool.lease() as worker:
+            worker.ask(Build((program("late 60"),), (0,)), 20)
+            lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children()}
+            os.kill(min(pid for pid, line in lines.items() if b"zygote" in line), 9)
+            worker.ask(run_of(), 20)
+
+    with pytest.raises(EnvironmentUnusable, match="fork server ended"):
+        lose_it()
+    with pool.lease() as worker:
+        assert worker.ask(Build((program("right"),), (0,)), 20) == (None,)
+
+
 def test_a_killed_judge_takes_its_workers_along(tmp_path: Path) -> None:
     script = """
 import sys

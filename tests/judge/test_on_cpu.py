@@ -93,7 +93,11 @@ def softmax(before: str = "", after: str = "", count: str = "cols") -> str:
             Status.TIMEOUT,
             "killed",
         ),
-        (softmax(after="((device float*)x)[row * cols] = 0;"), Status.REJECTED, "its input 'x'"),
+        (
+            softmax(after="const_cast<thread float*>((const thread float*)&x[row * cols])[0] = 0;"),
+            Status.REJECTED,
+            "its input 'x'",
+        ),
         (softmax(after="out[row * cols] += 1e-3f;"), Status.WRONG_RESULT, "expected"),
     ],
 )

@@ -9,7 +9,9 @@ from foundry.harness.measuring import Clocked, Peaks, Samples
 from foundry.judge import plausible
 from ops import registry
 
-PEAKS = Peaks(cached_gb_s=200.0, memory_gb_s=40.0, cache_bytes=32 << 20, gflops=100.0)
+PEAKS = Peaks(
+    cached_gb_s=200.0, memory_gb_s=40.0, cache_bytes=32 << 20, gflops=100.0, mlx_dispatch_us=2.0
+)
 
 
 def samples(baseline: list[float], kernel: list[float]) -> Samples:
@@ -42,7 +44,7 @@ def test_the_floor_is_bytes_over_bandwidth_or_arithmetic_over_peak() -> None:
 
 def test_no_peaks_are_no_floor() -> None:
     silu = registry.get("silu")
-    unknown = Peaks(math.inf, math.inf, 0, math.inf)
+    unknown = Peaks(math.inf, math.inf, 0, math.inf, 0.0)
     assert plausible.floor_us(silu, silu.workload(silu.bench[0], "float32"), unknown) == 0
 
 
