@@ -71,7 +71,8 @@ def test_the_judge_clocks_calls_of_its_own(pool: WorkerPool) -> None:
         clocked = worker.ask(Solo(10), 20)
     assert isinstance(clocked, Clocked)
     assert clocked.claimed_s >= 0.02
-    assert clocked.wall_s >= 0.02
+    # The judge's own watch starts when it reads that the calls began, which may be late.
+    assert clocked.wall_s >= 0.01
 
 
 def test_nothing_timed_is_nothing_to_repeat(pool: WorkerPool) -> None:
