@@ -115,6 +115,7 @@ def changes(parent: str, child: str, *, lines: int = 60) -> str:
 def _words(diagnostic: Diagnostic) -> str:
     if diagnostic.hidden:
         return _HIDDEN
-    where = f"line {diagnostic.line}: " if diagnostic.line else ""
+    told = diagnostic.message.startswith("kernel:")  # the compiler's words have their places
+    where = f"line {diagnostic.line}: " if diagnostic.line and not told else ""
     under = f" (workload {diagnostic.workload})" if diagnostic.workload else ""
     return f"{diagnostic.stage}: {where}{diagnostic.message.strip()}{under}"

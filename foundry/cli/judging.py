@@ -185,17 +185,11 @@ def print_failures(judged: Judged) -> None:
 
 def failure_text(judged: Judged, found: Diagnostic) -> str:
     """A diagnostic, led by file and line where the line is known."""
+    if found.stage == "build":
+        return re.sub(r"^kernel(?=:\d+:)", judged.file.name, found.message, flags=re.MULTILINE)
     if found.line is not None:
         return f"{judged.file.name}:{found.line}: {found.message}"
-    if len(judged.kernel.stages) > 1:
-        return found.message
-    lines = judged.kernel.stages[0].lines
-    starts = {"header": lines.get("header", 1), "source": lines.get("body", 1)}
-
-    def in_file(match: re.Match[str]) -> str:
-        return f"{judged.file.name}:{starts[match[1]] + int(match[2]) - 1}:"
-
-    return re.sub(r"^(header|source):(\d+):", in_file, found.message, flags=re.MULTILINE)
+    return found.message
 
 
 def save_evaluations(judged: Judged, db: str | None, command: str, seed: int) -> None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _DISTRIBUTION = "normal"
 _PLACE = re.compile(r"\b(header|source):(\d+)")
-_LOG = re.compile(r"^(header|source):(\d+):", re.MULTILINE)
 
 
 @click.command("sanitize")
@@ -131,12 +130,16 @@ def examine(
         InvalidKernel: The kernel does not fit its op or a workload.
         EnvironmentUnusable: The compiler does not work here.
     """
+    from foundry import build_log
+
     placed: dict[tuple[object, ...], Placed] = {}
     workloads = 0
     for workload, report in _reports(kernel, op, dtypes, seed):
         workloads += 1
         if report.build_log is not None:
-            log = _LOG.sub(lambda m: _in_log(m, file.name, kernel), report.build_log)
+            log = report.build_log
+            if len(kernel.stages) == 1:
+                log = build_log.in_file(log, kernel, 0, file.name)
             return Examined(file, kernel, workloads, tuple(placed.values()), log)
         for finding in report.findings:
             one = _place(finding, kernel, workload)
@@ -182,13 +185,6 @@ def _launch_line(lines: Mapping[str, int], kind: str) -> int | None:
     return lines.get("threadgroup" if kind == "too_many_threads" else "grid")
 
 
-def _in_log(match: re.Match[str], name: str, kernel: Kernel) -> str:
-    from foundry.kernel import line_in_file
-
-    line = line_in_file(kernel, 0, match[1], int(match[2])) if len(kernel.stages) == 1 else None
-    return match[0] if line is None else f"{name}:{line}:"
-
-
 def _show(found: Examined) -> None:
     from foundry.cli.output import note
 
@@ -207,6 +203,8 @@ def _show(found: Examined) -> None:
         click.echo(f"      = on {placed.workload}{more}")
     count = len(found.placed)
     verdict = "no finding" if found.clean else f"{count} finding{'s' * (count != 1)}"
-    if found.build_log is not None:
+    if found.build_log is None:
+        verdict = f"{verdict} on {found.workloads} workload{'s' * (found.workloads != 1)}"
+    else:
         verdict = "it does not build"
-    note(f"{found.kernel.op}: {verdict} on {found.workloads} workloads")
+    note(f"{found.kernel.op}: {verdict}")

@@ -97,7 +97,8 @@ def _build(
         return stopped(found, "build", None)
     for target, failure in zip(targets, found, strict=False):
         if failure is not None:
-            said = wording.build_failure(failure, target.workload, hidden=target.hidden)
+            kernel, hidden = walk.candidate.kernel, target.hidden
+            said = wording.build_failure(failure, kernel, target.workload, hidden=hidden)
             return Failed(Status.BUILD_ERROR, said)
     for failure in found[len(targets) :]:
         if failure is not None:
@@ -121,18 +122,21 @@ def has_work(program: Program) -> bool:
 
 
 def groups_of(programs: Sequence[Program]) -> tuple[int, ...]:
-    """Number programs so that those which compile from the same source share a number."""
+    """Number programs so that those which compile from the same source share a number.
+
+    Sources that differ only in what is `constant` and what is `device` count as the same.
+    """
     numbers: dict[tuple[object, ...], int] = {}
     return tuple(numbers.setdefault(_source_key(p), len(numbers)) for p in programs)
 
 
 def _source_key(program: Program) -> tuple[object, ...]:
-    """Everything that MLX puts into a kernel's source: sizes only say what is below 8 elements."""
+    """Everything that reaches a compiler: of sizes, only how many there are."""
     arrays = {s.name: s for s in program.inputs}
     key: list[object] = []
     for launch in program.launches:
-        inputs = tuple(_address_space(arrays[name].shape) for name in launch.inputs)
-        key.append((_sizeless(launch), inputs, tuple(arrays[n].dtype for n in launch.inputs)))
+        inputs = tuple((len(arrays[n].shape), arrays[n].dtype) for n in launch.inputs)
+        key.append((_sizeless(launch), inputs))
         arrays |= {s.name: s for s in launch.outputs}
     return tuple(key)
 
@@ -140,10 +144,3 @@ def _source_key(program: Program) -> tuple[object, ...]:
 def _sizeless(launch: Launch) -> Launch:
     outputs = tuple(replace(s, shape=()) for s in launch.outputs)
     return replace(launch, outputs=outputs, grid=(1, 1, 1), threadgroup=(1, 1, 1))
-
-
-def _address_space(shape: tuple[int, ...]) -> tuple[int, bool]:
-    size = 1
-    for dimension in shape:
-        size *= dimension
-    return len(shape), size < 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from foundry import build_log
 from foundry.engines.base import BuildFailure
 from foundry.harness.jobs import Crash, Finding, Timeout
 from foundry.judge.verdict import Diagnostic
@@ -14,6 +15,9 @@ _HIDDEN = (
     "on a hidden workload (its sizes are not shown): check sizes 0 and 1, tails that no tile "
     "divides, and sizes larger than the visible ones"
 )
+
+_FILE = "kernel"
+"""Stands for the kernel file's name, which the judge does not know."""
 
 _PLACE = re.compile(r"\[(?:stage (\d+), )?(header|source):(\d+): `[^\n]*\]$")
 
@@ -38,14 +42,15 @@ def screened(finding: Finding, kernel: Kernel | None, workload: Workload) -> Dia
     return Diagnostic(stage="screen", message=finding.message, line=line, workload=workload.id)
 
 
-def build_failure(failure: BuildFailure, workload: Workload, *, hidden: bool) -> Diagnostic:
-    """The compiler's words."""
-    return Diagnostic(
-        stage="build",
-        message=failure.log.strip() or "the compiler refused the kernel without a word",
-        workload=workload.id,
-        hidden=hidden,
-    )
+def build_failure(
+    failure: BuildFailure, kernel: Kernel | None, workload: Workload, *, hidden: bool
+) -> Diagnostic:
+    """The compiler's words, on the lines of the kernel file."""
+    log = failure.log.strip() or "the compiler refused the kernel without a word"
+    if kernel is not None:
+        log = build_log.in_file(log, kernel, failure.launch, _FILE)
+    line = build_log.first_line(log, _FILE)
+    return Diagnostic(stage="build", message=log, workload=workload.id, hidden=hidden, line=line)
 
 
 def stopped(
