@@ -225,17 +225,29 @@ def _run_set(
 def _build_all(
     engine: Engine, programs: list[Program], groups: list[int]
 ) -> list[Executable | BuildFailure]:
-    """Build the first program of every group side by side, then the others from the cache."""
+    """Build the first program of every group side by side, then the others from the cache.
+
+    Groups that were not begun when one failed are given its failure: the kernel is out already.
+    """
     firsts = {group: index for index, group in reversed(list(enumerate(groups)))}
-    built: dict[int, Executable | BuildFailure] = {}
+    failed: list[BuildFailure] = []
+
+    def build(index: int) -> Executable | BuildFailure:
+        if failed:
+            return failed[0]
+        found = engine.build(programs[index])
+        if isinstance(found, BuildFailure):
+            failed.append(found)
+        return found
+
+    order = sorted(firsts.values())
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        order = sorted(firsts.values())
-        built.update(
-            zip(order, threads.map(lambda i: engine.build(programs[i]), order), strict=True)
-        )
-    for index, program in enumerate(programs):
+        built = dict(zip(order, threads.map(build, order), strict=True))
+    for index, group in enumerate(groups):
         if index not in built:
-            built[index] = engine.build(program)
+            first = built[firsts[group]]
+            lost = isinstance(first, BuildFailure)
+            built[index] = first if lost else engine.build(programs[index])
     return [built[index] for index in range(len(programs))]
 
 

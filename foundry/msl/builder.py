@@ -2,8 +2,13 @@
 
 1. The key of a build is the text MLX generated, the math mode and the toolchain, so that a cached
    kernel is found before anything is checked, rewritten or compiled.
-2. A miss is screened, translated, compiled and stored, whether it builds or not.
+2. A miss is screened and translated. The unit that comes out has a key of its own, under which it
+   is compiled and stored, whether it builds or not: MLX generates several texts for one kernel
+   (`variants`), each is checked, and one is compiled.
 3. Libraries stay loaded for the life of the process, up to a bound.
+
+Files: `<text key>.unit` names a unit, or `<text key>.log` says why there is none; `<unit key>.so`
+is its library, or `<unit key>.log` the compiler's words.
 """
 
 from __future__ import annotations
@@ -59,15 +64,7 @@ class Builder:
             EnvironmentUnusable: when the compiler or the cache does not work here.
         """
         key = self._key(text)
-        known = self._loaded.get(key)
-        if known is not None:
-            self._loaded.move_to_end(key)
-            return known
-        result = self._find(key) or self._make(key, text)
-        self._loaded[key] = result
-        if len(self._loaded) > _LOADED_LIBRARIES:
-            self._loaded.popitem(last=False)
-        return result
+        return self._known(key) or self._keep(key, self._find_text(key) or self._make(key, text))
 
     def translate(self, text: Text) -> Unit:
         """The translation unit of a kernel."""
@@ -78,38 +75,68 @@ class Builder:
         """The library of a compiled kernel."""
         return Library(path, self._runtime())
 
+    def _known(self, key: str) -> Library | Failure | None:
+        known = self._loaded.get(key)
+        if known is not None:
+            self._loaded.move_to_end(key)
+        return known
+
+    def _keep(self, key: str, result: Library | Failure) -> Library | Failure:
+        self._loaded[key] = result
+        if len(self._loaded) > _LOADED_LIBRARIES:
+            self._loaded.popitem(last=False)
+        return result
+
     def _key(self, text: Text) -> str:
         parts = (self.toolchain.id, text.math_mode, str(len(text.header)), text.captured.source)
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        return _digest(*parts)
+
+    def _unit_key(self, text: Text, unit: Unit) -> str:
+        """The user's text is part of it for the compiler's words, which quote it."""
+        return _digest(self.toolchain.id, text.math_mode, text.header, text.source, unit.text)
+
+    def _find_text(self, key: str) -> Library | Failure | None:
+        unit_key = self._read(f"{key}.unit")
+        return self._find(key if unit_key is None else unit_key)
 
     def _find(self, key: str) -> Library | Failure | None:
+        """What was built under a key, loaded now or before."""
+        if known := self._known(key):
+            return known
         compiled = self.toolchain.cache.find(f"{key}.so")
         if compiled is not None:
             try:
-                return self.load(compiled)
+                return self._keep(key, self.load(compiled))
             except OSError:  # gone since, or cut short by a crash of the machine: build it again
                 return None
-        log = self.toolchain.cache.find(f"{key}.log")
+        log = self._read(f"{key}.log")
+        return None if log is None else Failure(log)
+
+    def _read(self, name: str) -> str | None:
+        found = self.toolchain.cache.find(name)
         try:
-            return Failure(log.read_text()) if log is not None else None
+            return None if found is None else found.read_text()
         except FileNotFoundError:
             return None
 
     def _make(self, key: str, text: Text) -> Library | Failure:
         try:
-            return self._compile(key, text, self.translate(text))
+            unit = self.translate(text)
         except BuildFailed as failure:
-            log = self._words(failure, text, {})
+            return self._failed(key, self._words(failure, text, {}))
         except (SignatureError, Refused, BadDeclaration) as error:
-            log = str(error)
-        return self._failed(key, log)
+            return self._failed(key, str(error))
+        unit_key = self._unit_key(text, unit)
+        result = self._find(unit_key) or self._compile(unit_key, text, unit)
+        self.toolchain.cache.put(f"{key}.unit", lambda target: _write(target, unit_key))
+        return result
 
     def _compile(self, key: str, text: Text, unit: Unit) -> Library | Failure:
         def write(target: Path) -> None:
             self.toolchain.compile(unit.text, text.math_mode, target)
 
         try:
-            return self.load(self.toolchain.cache.put(f"{key}.so", write))
+            return self._keep(key, self.load(self.toolchain.cache.put(f"{key}.so", write)))
         except BuildFailed as failure:
             log = self._words(failure, text, unit.parts)
         except OSError as error:
@@ -133,6 +160,10 @@ class Builder:
         if self._loaded_runtime is None:
             self._loaded_runtime = load_runtime(self.toolchain.runtime())
         return self._loaded_runtime
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _write(target: Path, text: str) -> None:

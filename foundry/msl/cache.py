@@ -1,8 +1,9 @@
 """Compiled kernels on disk: found by content, bounded in size, safe to share between processes.
 
 A build is a shared object `<key>.so`, or `<key>.log` with the compiler's words when the kernel does
-not build. Files appear whole (written beside, then renamed) and are never changed, so readers need
-no lock. When the cache outgrows its limit the files used longest ago go first.
+not build; `builder` says what the keys are. Files appear whole (written beside, then renamed) and
+are never changed, so readers need no lock. When the cache outgrows its limit the files used longest
+ago go first.
 """
 
 from __future__ import annotations

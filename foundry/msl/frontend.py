@@ -11,8 +11,8 @@
 
 Ownership: `tokens` knows the lexical rules, `screen` what is refused, `spelling`, `threadgroup` and
 `convergence` one rewrite each, `entry` the functions around the kernel, `signature` what MLX put
-around the user's text, `spaces` what Metal's address spaces forbid. Nothing here runs a process;
-the preprocessor is handed in.
+around the user's text, `spaces` what Metal's address spaces forbid, `variants` what need not be
+compiled again for another workload. Nothing here runs a process; the preprocessor is handed in.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from foundry.msl import convergence, spaces, threadgroup, twins
+from foundry.msl import convergence, spaces, threadgroup, twins, variants
 from foundry.msl.convergence import Place, functions_of
 from foundry.msl.entry import FIBRES, entry, kernel_head, loop_mode
 from foundry.msl.screen import Refused, screen, unsupported
@@ -81,6 +81,7 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
     if any(t.kind == DIRECTIVE and _HIDDEN_IN_MACROS.search(t.text) for t in [*header, *body]):
         header, body = _expanded(header, body, preprocess)
     spaces.check(body, {p.name for p in signature.parameters if _CONSTANT.search(p.type)})
+    signature = variants.plain(signature, [*header, *body])
     header = twins.remove(header)
     header, first = threadgroup.rewrite(header, 0, "header")
     body, second = threadgroup.rewrite(body, len(first), "source")
