@@ -1,5 +1,11 @@
 #include "fibres.h"
 #include "../sanitizer/state.h"
+#if MF_COUNT
+#include "../counters/counters.h"
+#define MF_COUNTER(call) counters::call
+#else
+#define MF_COUNTER(call) ((void)0)
+#endif
 
 namespace mf {
 namespace {
@@ -88,6 +94,7 @@ void open_barrier(Fibre& from) {
     }
   }
   MF_SANITIZER(pass_barrier());
+  MF_COUNTER(pass_barrier());
   worker.blocked = 0;
   for (u32 g = 0; g < worker.groups; ++g) {
     SimdGroup& group = worker.simd[g];
@@ -134,6 +141,7 @@ MF_INLINE void fetch_ahead(const Fibre& from) {
 MF_INLINE MF_SWITCHING void advance(Fibre& from) {
   SimdGroup& group = *from.group;
   Fibre* to = &from;
+  MF_COUNTER(drain(group));
   if (!group.runnable && group.waiting) {
     resolve(group);
     if (from.worker->together) to = &next_group(from);
@@ -212,6 +220,8 @@ bool Worker::prepare(const Launch& todo) {
   if (!make_regions(*this)) return false;
 #if MF_SANITIZE
   head.threadgroup_memory = sanitizer::state.threadgroup_memory;
+#elif MF_COUNT
+  head.threadgroup_memory = reinterpret_cast<u8*>(counters::state.threadgroup_memory);
 #else
   if (!head.threadgroup_memory) head.threadgroup_memory = map_memory(threadgroup_bytes);
 #endif
@@ -237,6 +247,7 @@ bool Worker::run_threadgroup(u64 index) {
   live = threads;
   blocked = 0;
   MF_SANITIZER(start_threadgroup(index));
+  MF_COUNTER(start_threadgroup());
   mf_switch(&scheduler, fibre[0]->stack_pointer);
   if (!failure.kind) return true;
   ready = 0;  // the stacks are of no use any more
