@@ -114,6 +114,8 @@ class BuildCache:
                 stat = path.stat()
             except FileNotFoundError:
                 continue
+            if path.is_dir():  # of the compiler's own cache
+                continue
             files.append((stat.st_mtime, stat.st_size, path))
         excess = sum(size for _, size, _ in files) - self.limit_bytes
         for _, size, path in sorted(files):
