@@ -100,6 +100,8 @@ class Library:
         self.offsets = (ctypes.c_uint32 * _STORAGES)()
         self.storages: dict[int, range] = {}
         """Bytes of threadgroup memory by number of the declaration."""
+        self.smallest_alignment = 16
+        """Of a declaration in threadgroup memory, in bytes."""
         if self.mode == _FIBRES:
             self._lay_out(red_zone_bytes)
 
@@ -126,6 +128,7 @@ class Library:
         sizes: dict[int, tuple[int, int]] = {}
         for entry in entries:
             size, alignment = sizes.get(entry.id, (0, 16))
+            self.smallest_alignment = min(self.smallest_alignment, entry.alignment)
             sizes[entry.id] = max(size, entry.size), max(alignment, entry.alignment)
         end = 0
         for number, (size, alignment) in sorted(sizes.items()):
@@ -179,6 +182,16 @@ class Launcher:
             launch.run_items = library.entry("mf_run_items")
         self._address = ctypes.addressof(launch)
         self._run = library.runtime.mf_launch
+
+    @property
+    def address(self) -> int:
+        """Of the launch, as the runtime's own functions take it."""
+        return self._address
+
+    @property
+    def items(self) -> int:
+        """Units of work: threadgroups, where threads are fibres."""
+        return int(self._launch.items)
 
     def run(self, threads: int) -> None:
         """Run all threads of the grid on up to `threads` cores and wait for them.

@@ -114,22 +114,25 @@ u64 contention(const Spans& spans) {
   return most;
 }
 
-// Number of the array, behind the regions that of a threadgroup storage, and where it starts.
-u32 array_of(u64 address, u64& start) {
-  const u32 slot = u32((address - state.arena) >> state.shift);
-  start = state.arena + (u64(slot) << state.shift);
-  if (start != (state.threadgroup_memory >> state.shift << state.shift)) return slot;
-  start = state.threadgroup_memory;
-  for (u32 i = 0; i < state.storages; ++i)
-    if (address - start - state.storage_begin[i] < state.storage_end[i] - state.storage_begin[i])
-      return state.regions + i;
-  return slot;
+// Number of the array that an address is in; `arrays` for none.
+u32 array_of(uptr address) {
+  auto holds = [address](const Range& range) { return address - range.begin < range.end - range.begin; };
+  if (holds(state.ranges[state.latest])) return state.latest;
+  for (u32 i = 0; i < state.arrays; ++i)
+    if (holds(state.ranges[i])) return state.latest = i;
+  return state.arrays;
+}
+
+uptr address_of(const u32* event) { return event[address_low] | u64(event[address_high]) << 32; }
+
+Tally& tally_of(const u32* event, u32 array) {
+  return state.tally[u64(event[place]) * state.arrays + array];
 }
 
 void add(const u32* event, u32 array, const Spans& spans, u64 bytes) {
-  Tally& tally = state.tally[u64(event[place]) * (state.regions + state.storages) + array];
+  Tally& tally = tally_of(event, array);
   const u32 kind = kind_of(event);
-  const Cost cost = array >= state.regions ? conflicts(spans) : lines(spans);
+  const Cost cost = state.ranges[array].is_threadgroup ? conflicts(spans) : lines(spans);
   const u64 extreme = kind >= atomic_load && kind <= atomic_update ? contention(spans) : cost.units;
   ++tally.instructions;
   tally.accesses += spans.count;
@@ -140,27 +143,24 @@ void add(const u32* event, u32 array, const Spans& spans, u64 bytes) {
   tally.caller = event[caller];
 }
 
-u64 address_of(const u32* event) { return event[address_low] | u64(event[address_high]) << 32; }
-
 // Lanes that execute one instruction; it may touch several arrays.
 void account(u32 lanes) {
   const u32* any = buffers[__builtin_ctz(lanes)].first();
-  if (kind_of(any) >= collective) return add(any, 0, {}, 0);
+  if (kind_of(any) >= collective) return void(++tally_of(any, 0).instructions);
   while (lanes) {
-    u64 start, bytes = 0;
     const u32* event = buffers[__builtin_ctz(lanes)].first();
-    const u32 array = array_of(address_of(event), start);
+    const u32 array = array_of(address_of(event));
     Spans spans;
+    u64 bytes = 0;
     for (u32 rest = lanes; rest; rest &= rest - 1) {
       const u32* other = buffers[__builtin_ctz(rest)].first();
-      u64 base;
-      if (array_of(address_of(other), base) != array) continue;
-      const u64 offset = address_of(other) - start;
+      if (array_of(address_of(other)) != array) continue;
+      const u64 offset = address_of(other) - state.block;
       spans.add(offset, offset + other[length]);
       bytes += other[length];
       lanes &= ~(rest & -rest);
     }
-    add(event, array, spans, bytes);
+    if (array < state.arrays) add(event, array, spans, bytes);
   }
 }
 
@@ -296,7 +296,7 @@ MF_EXPORT void mf_count_return(mf::u32 level) {
 MF_EXPORT void mf_count_access(const void* address, mf::u64 bytes, mf::u32 kind, mf::u32 place,
                                mf::u32 level) {
   using namespace mf::counters;
-  if (reinterpret_cast<mf::uptr>(address) - state.arena >= state.arena_bytes || !bytes) return;
+  if (reinterpret_cast<mf::uptr>(address) - state.block >= state.block_bytes || !bytes) return;
   note(kind, place, level, address, bytes);
 }
 

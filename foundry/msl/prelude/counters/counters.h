@@ -10,7 +10,6 @@ enum Kind : u32 { load = 1, store, atomic_load, atomic_store, atomic_update, col
 
 // The model of the memory: docs/counters.md says where the figures come from.
 constexpr u32 line_bytes = 128, banks = 32, word_bytes = 4;
-constexpr u32 most_storages = 256;
 constexpr u32 too_much = 6;  // a failure, beside those of launch.h
 constexpr u32 path_words = 64;       // deeper places share the last word
 constexpr u32 buffer_words = 1 << 13;  // events of a lane that wait for the other lanes
@@ -26,14 +25,20 @@ struct Tally {
   u64 caller;        // place of the call that the instruction is in, where its own line is unknown
 };
 
+// An array, or a threadgroup storage, in the block of memory that the kernel works on.
+struct Range {
+  uptr begin, end;
+  u32 is_threadgroup;
+};
+
 struct State {
-  uptr arena;
-  u64 arena_bytes;
-  u32 shift, regions;  // a slot of the arena is a region
+  uptr block;  // holds all ranges; aligned to a page
+  u64 block_bytes;
   uptr threadgroup_memory;
-  u32 storages;
-  u32 storage_begin[most_storages], storage_end[most_storages];
-  Tally* tally;  // [place][region or, behind the regions, storage]
+  const Range* ranges;
+  u32 arrays;    // how many
+  u32 latest;    // range of the latest access
+  Tally* tally;  // [place][array]
   u64 most_events;  // the launch ends there
   u64 events, threadgroups, threads, groups, barriers;
 };

@@ -1,0 +1,334 @@
+"""Runs a program with hooks and reads what they counted.
+
+1. Each launch is built with hooks (`toolchain`), its arrays copied into one block of memory.
+2. Its threadgroups run on one thread: all, or a sample of them that stands for all (`sample`).
+3. The tallies of places become those of lines and arrays (`model`), scaled where a sample ran.
+4. Later launches read what earlier ones wrote; a launch that ran in part runs once more, whole, on
+   the cpu engine.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundry.engines.base import Launch, Program, TensorSpec, numpy_dtype
+from foundry.errors import LaunchFailed
+from foundry.msl.builder import Failure, Text
+from foundry.msl.counters import native
+from foundry.msl.counters.instrument import Kind
+from foundry.msl.counters.model import (
+    ATOMIC,
+    CONSTANT,
+    DEVICE,
+    LOAD,
+    STORE,
+    THREADGROUP,
+    ArrayCount,
+    Counters,
+    LineCount,
+    StageCount,
+    Traffic,
+)
+from foundry.msl.counters.places import PARTS
+from foundry.msl.counters.sample import sample
+from foundry.msl.counters.toolchain import counting_builder
+from foundry.msl.memory import argument_buffers, refuse_sizes
+from foundry.msl.runtime import MAX_STORAGE_BYTES, Launcher, Library
+from foundry.msl.signature import capture_launch, parse
+
+THREADGROUPS = 64
+"""As many are counted at most, unless the caller says otherwise."""
+ENOUGH_EVENTS = 8_000_000
+"""No further threadgroup is begun after this many accesses and collectives of lanes."""
+MOST_EVENTS = 200_000_000
+"""A threadgroup that does more cannot be counted."""
+_THREADGROUP_BYTES = 1 << 16
+_PAGE_BYTES = 1 << 14
+_ACCESS = {
+    Kind.LOAD: LOAD,
+    Kind.STORE: STORE,
+    Kind.ATOMIC_LOAD: ATOMIC,
+    Kind.ATOMIC_STORE: ATOMIC,
+    Kind.ATOMIC_UPDATE: ATOMIC,
+}
+_ONE_AT_A_TIME = threading.Lock()
+"""The hooks know one launch."""
+Arrays = dict[str, NDArray[Any]]
+
+
+def count(
+    program: Program,
+    inputs: Mapping[str, NDArray[Any]],
+    *,
+    threadgroups: int = THREADGROUPS,
+) -> Counters:
+    """Count what a program does on these inputs.
+
+    It should have passed the sanitizer on them: here nothing stops it from running forever, or
+    from touching what is not its own.
+
+    Args:
+        program: Launches in order.
+        inputs: Arrays of `program.inputs`, exact shapes and dtypes.
+        threadgroups: Most that are counted of each launch. Where there are more, those counted are
+            spread over the grid, and every total is scaled to all threads.
+
+    Raises:
+        LaunchFailed: It does not build, a barrier is not reached by all threads, or it does too
+            much to be counted.
+        EnvironmentUnusable: The compiler does not work here, or memory is too tightly limited.
+    """
+    arrays: Arrays = dict(inputs)
+    specs = {spec.name: spec for spec in program.inputs}
+    stages = []
+    for number, launch in enumerate(program.launches):
+        taken = [specs[name] for name in launch.inputs]
+        stage, written = _count(launch, number, taken, arrays, threadgroups)
+        stages.append(stage)
+        specs |= {spec.name: spec for spec in launch.outputs}
+        if number + 1 < len(program.launches):
+            arrays |= _whole(launch, taken, arrays) if stage.is_estimate else written
+    return Counters(tuple(stages))
+
+
+def _count(
+    launch: Launch, number: int, taken: list[TensorSpec], arrays: Arrays, most: int
+) -> tuple[StageCount, Arrays]:
+    captured = capture_launch(launch, taken)
+    if refused := refuse_sizes(captured):
+        raise LaunchFailed(refused)
+    text = Text(captured, launch.header, launch.source, launch.math_mode)
+    library = counting_builder().build(text)
+    if isinstance(library, Failure):
+        raise LaunchFailed(f"the kernel does not build: {library.log}")
+    size = sum(len(place) for place in library.storages.values())
+    if size > MAX_STORAGE_BYTES:
+        raise LaunchFailed(f"{size} bytes of threadgroup memory; at most {MAX_STORAGE_BYTES}")
+    outputs = [_output(spec, launch) for spec in launch.outputs]
+    written = {spec.name: array for spec, array in zip(launch.outputs, outputs, strict=True)}
+    if 0 in captured.grid:
+        return StageCount(number, 0, 0, 0, 0, 0, 0, 0), written
+    _, kept = argument_buffers([arrays[s.name] for s in taken], outputs, captured)
+    with _ONE_AT_A_TIME:
+        run = _Run(text, launch, number, library, kept)
+        stage = run.count(most)
+    for array, view in zip(outputs, run.views[len(kept) - len(outputs) :], strict=True):
+        array[...] = view
+    return stage, written
+
+
+def _output(spec: TensorSpec, launch: Launch) -> NDArray[Any]:
+    fill = 0 if launch.init_value is None else launch.init_value
+    return np.full(spec.shape, fill, numpy_dtype(spec.dtype))
+
+
+def _whole(launch: Launch, taken: list[TensorSpec], arrays: Arrays) -> Arrays:
+    """What a launch writes when all of it runs."""
+    from foundry.engines.cpu import CpuEngine, CpuExecutable
+
+    program = Program(tuple(taken), tuple(spec.name for spec in launch.outputs), (launch,))
+    built = CpuEngine().build(program)
+    if not isinstance(built, CpuExecutable):
+        raise LaunchFailed(f"the kernel does not build: {built.log}")
+    call = built.bind({spec.name: arrays[spec.name] for spec in taken})
+    call()
+    return call.outputs()
+
+
+@dataclass(frozen=True)
+class _Place:
+    kind: Kind
+    part: int
+    line: int
+
+
+@dataclass(frozen=True)
+class _Array:
+    """One that the kernel sees: an argument, or a threadgroup variable."""
+
+    name: str
+    space: str
+    begin: int
+    bytes: int
+
+
+class _Run:
+    """One launch, its arguments and threadgroup memory in one block."""
+
+    def __init__(
+        self,
+        text: Text,
+        launch: Launch,
+        number: int,
+        library: Library,
+        kept: Sequence[NDArray[Any]],
+    ) -> None:
+        self._launch, self._number, self._library = launch, number, library
+        self._block = _aligned(sum(map(_paged, kept)) + _THREADGROUP_BYTES)
+        self._arrays: list[_Array] = []
+        self.views: list[NDArray[Any]] = []
+        offset = 0
+        for (name, space), array in zip(_arguments(text), kept, strict=True):
+            view = self._block[offset : offset + array.nbytes].view(array.dtype)
+            self.views.append(view.reshape(array.shape))
+            self.views[-1][...] = array
+            at = self._block.ctypes.data + offset
+            self._arrays.append(_Array(name, space, at, array.nbytes))
+            offset += _paged(array)
+        self._shared = self._block.ctypes.data + offset
+        addresses = [array.begin for array in self._arrays]
+        captured = text.captured
+        self._launcher = Launcher(library, captured.grid, captured.threadgroup, addresses)
+        self._threads = math.prod(captured.grid)
+        self._places = _places(library)
+        unit = counting_builder().translate(text) if library.storages else None
+        for storage in unit.storages if unit else ():
+            if place := library.storages.get(storage.number):
+                name, at = ", ".join(storage.names), self._shared + place.start
+                self._arrays.append(_Array(name, THREADGROUP, at, len(place)))
+
+    def count(self, most: int) -> StageCount:
+        """Run the threadgroups.
+
+        Raises:
+            LaunchFailed: The kernel does too much, or misses a barrier.
+        """
+        shape = (len(self._places), max(len(self._arrays), 1), len(native.TALLY_FIELDS))
+        tally = np.zeros(shape, np.uint64)
+        ranges = (native.Range * len(self._arrays))()
+        for one, array in zip(ranges, self._arrays, strict=True):
+            one.begin, one.end = array.begin, array.begin + array.bytes
+            one.is_threadgroup = array.space == THREADGROUP
+        state = self._fill(tally, ranges)
+        total = self._launcher.items
+        order = np.array(sample(total, most), np.uint64)
+        failure = self._library.runtime.mf_count_launch(
+            ctypes.c_void_p(self._launcher.address),
+            ctypes.c_void_p(order.ctypes.data),
+            ctypes.c_uint64(len(order)),
+            ctypes.c_uint64(ENOUGH_EVENTS),
+        )
+        if failure == native.TOO_MUCH:
+            raise LaunchFailed(f"a threadgroup does more than {MOST_EVENTS:,} accesses")
+        if failure:
+            raise LaunchFailed("a barrier is not reached by all threads of a threadgroup")
+        return self._stage(tally, state, total)
+
+    def _fill(self, tally: NDArray[np.uint64], ranges: ctypes.Array[native.Range]) -> native.State:
+        runtime = self._library.runtime
+        runtime.mf_counters_state.restype = ctypes.POINTER(native.State)
+        state: native.State = runtime.mf_counters_state().contents
+        ctypes.memset(ctypes.addressof(state), 0, ctypes.sizeof(state))
+        state.block, state.block_bytes = self._block.ctypes.data, self._block.nbytes
+        state.threadgroup_memory = self._shared
+        state.ranges, state.arrays = ctypes.addressof(ranges), len(ranges)
+        state.tally, state.most_events = tally.ctypes.data, MOST_EVENTS
+        return state
+
+    def _stage(self, tally: NDArray[np.uint64], state: native.State, total: int) -> StageCount:
+        factor = self._threads / state.threads
+        waits = dict.fromkeys((Kind.COLLECTIVE, Kind.SIMD_BARRIER), 0)
+        for place, row in zip(self._places, tally, strict=True):
+            if place.kind in waits:
+                waits[place.kind] += int(row[0, 0])
+        # A SIMD-group's barrier waits as a collective does.
+        collectives = waits[Kind.COLLECTIVE] - waits[Kind.SIMD_BARRIER]
+        found = list(self._traffic(tally, factor))
+        return StageCount(
+            self._number,
+            total,
+            int(state.threadgroups),
+            self._threads,
+            round(state.groups * factor),
+            round(state.barriers * factor),
+            round(waits[Kind.SIMD_BARRIER] * factor),
+            round(collectives * factor),
+            self._by_array(found),
+            self._by_line(found),
+        )
+
+    def _traffic(
+        self, tally: NDArray[np.uint64], factor: float
+    ) -> Iterator[tuple[_Place, int, Traffic]]:
+        """By place and array; a place without a line has that of the call it is in."""
+        for number, array in np.argwhere(tally[:, :, 0]):
+            place = self._places[number]
+            if place.kind in _ACCESS:
+                counted = [int(value) for value in tally[number, array]]
+                if not place.line:
+                    caller = self._places[counted[-1]]
+                    place = _Place(place.kind, caller.part, caller.line)
+                yield place, int(array), Traffic(*counted[:-1]).scaled(factor)
+
+    def _by_array(self, found: list[tuple[_Place, int, Traffic]]) -> tuple[ArrayCount, ...]:
+        totals: dict[tuple[int, str], Traffic] = {}
+        for place, array, traffic in found:
+            key = (array, _ACCESS[place.kind])
+            totals[key] = totals.get(key, Traffic()) + traffic
+        return tuple(
+            ArrayCount(
+                array.name,
+                array.space,
+                array.bytes,
+                *(totals.get((number, access), Traffic()) for access in (LOAD, STORE, ATOMIC)),
+            )
+            for number, array in enumerate(self._arrays)
+        )
+
+    def _by_line(self, found: list[tuple[_Place, int, Traffic]]) -> tuple[LineCount, ...]:
+        totals: dict[tuple[int, int, int, str], Traffic] = {}
+        for place, array, traffic in found:
+            key = (place.part, place.line, array, _ACCESS[place.kind])
+            totals[key] = totals.get(key, Traffic()) + traffic
+        lines = [self._line(*key, traffic) for key, traffic in totals.items()]
+        return tuple(sorted(lines, key=lambda line: -line.traffic.transactions))
+
+    def _line(self, part: int, line: int, array: int, access: str, traffic: Traffic) -> LineCount:
+        text = (self._launch.header, self._launch.source)[part].split("\n")
+        known = 0 < line <= len(text)
+        return LineCount(
+            self._number,
+            PARTS[part] if known else "",
+            line if known else 0,
+            text[line - 1].strip() if known else "",
+            self._arrays[array].name,
+            self._arrays[array].space,
+            access,
+            traffic,
+        )
+
+
+def _arguments(text: Text) -> list[tuple[str, str]]:
+    """Names and memories of the arguments in the order of their indices."""
+    parameters = parse(text.captured, text.header, text.source).parameters
+    buffers = {p.buffer: p for p in parameters if p.buffer is not None}
+    return [
+        (p.name, CONSTANT if "constant" in p.type.split() else DEVICE)
+        for _, p in sorted(buffers.items())
+    ]
+
+
+def _paged(array: NDArray[Any]) -> int:
+    return -(-array.nbytes // _PAGE_BYTES) * _PAGE_BYTES
+
+
+def _aligned(size: int) -> NDArray[np.uint8]:
+    """Zeroed memory that starts at a page, as a GPU's buffers do."""
+    raw = np.zeros(size + _PAGE_BYTES, np.uint8)
+    start = -raw.ctypes.data % _PAGE_BYTES
+    return raw[start : start + size]
+
+
+def _places(library: Library) -> list[_Place]:
+    handle = library.handle
+    count = ctypes.c_uint32.in_dll(handle, "mf_place_count").value
+    table = (ctypes.c_uint32 * (3 * count)).in_dll(handle, "mf_places")
+    return [_Place(Kind(table[3 * i]), table[3 * i + 1], table[3 * i + 2]) for i in range(count)]
