@@ -9,6 +9,7 @@ import click
 
 from foundry.cli import options
 from foundry.cli.app import command_line
+from foundry.cli.failures import FAILED
 from foundry.cli.output import note, print_json, print_table
 from foundry.errors import UsageError
 
@@ -92,12 +93,12 @@ def command(
     device: str,
     seed: int,
     as_json: bool,
-) -> None:
+) -> int:
     """Judge template variants of ops, and keep every result.
 
     The variants and their order follow from the seed. One that was judged on this device before
     is not judged again, so the same command continues what was interrupted, and a larger --budget
-    goes further.
+    goes further. Exit code 1 when no kernel passed.
     """
     from foundry.run.session import RunRequest, execute
 
@@ -121,6 +122,7 @@ def command(
         print_json(_document(result))
     else:
         _show(result)
+    return FAILED if result.tally.fruitless else 0
 
 
 def _ops_with_templates() -> tuple[str, ...]:
@@ -188,4 +190,7 @@ def _show(result: RunResult) -> None:
         f"{count(result.tally.fresh, 'new evaluation')}, {result.tally.known:,} known before, "
         f"in {duration(result.elapsed_s)}"
     )
-    note("next: foundry report, foundry list kernels, foundry catalog build")
+    if result.tally.fruitless:
+        note("no kernel passed: `foundry report` says why, `foundry doctor` checks this machine")
+    else:
+        note("next: foundry report, foundry list kernels, foundry catalog build")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from foundry.judge.verdict import Evaluation
+from foundry.judge.verdict import Evaluation, Status
 from foundry.report.display import Progress, TaskProgress
 from foundry.report.figures import figures
 from foundry.report.format import interval, latency
@@ -81,6 +81,12 @@ class Tally:
     def known(self) -> int:
         """Evaluations found in the database."""
         return sum(task.statuses.total() for task in self.tasks) - self.fresh
+
+    @property
+    def fruitless(self) -> bool:
+        """Whether kernels were judged and none of them passed."""
+        statuses = sum((task.statuses for task in self.tasks), Counter[str]())
+        return statuses.total() > 0 and not any(Status(s).passed for s in statuses)
 
     def add(self, slot: Slot, evaluation: Evaluation, *, fresh: bool) -> None:
         """Count the evaluation of a slot."""

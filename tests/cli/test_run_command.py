@@ -197,6 +197,7 @@ def test_a_template_of_ones_own_and_a_held_knob(
     (task,) = json.loads(done.stdout)["tasks"]
     assert task["statuses"] == {"wrong_result": 2}
     assert task["best"] is None
+    assert done.returncode == 1, "no kernel passed"
     every = json.loads(foundry(environment, *mine, "--budget", "9", "--json").stdout)
     assert (every["new"], every["known"]) == (2, 2)
     assert every["tasks"][0]["best"]["template"] == "silu_mine"
