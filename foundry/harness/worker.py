@@ -33,7 +33,7 @@ from foundry.engines.base import (
     numpy_dtype,
 )
 from foundry.errors import EnvironmentUnusable
-from foundry.harness import frames
+from foundry.harness import counting, frames
 from foundry.harness.baseline import BaselineCall, find_op, select_device
 from foundry.harness.bench import Bench
 from foundry.harness.buffers import Buffers
@@ -60,6 +60,7 @@ class Worker:
             "describe": self._describe,
             "build": self._build,
             "screen": self._screen,
+            "count": counting.answer,
             "run": self._run,
             "baseline": self._baseline,
             "time": self._time,

@@ -3,7 +3,7 @@
 `count(program, inputs)` runs a program on the cpu with a hook before every access and gives
 `Counters`. Ownership: `toolchain` builds with the hooks that `instrument` puts in, by the loops
 that `flow` finds; `places` knows the lines; `native` mirrors the run-time part (prelude/counters);
-`sample` picks threadgroups, `run` does the work, `model` is the result.
+`sample` picks threadgroups, `run` does the work, `model` is the result and `summary` its document.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from foundry.msl.counters.model import (
     counters_from,
 )
 from foundry.msl.counters.run import THREADGROUPS, count
+from foundry.msl.counters.summary import sampled, sentences, summarise
 
 __all__ = [
     "THREADGROUPS",
@@ -27,4 +28,7 @@ __all__ = [
     "Traffic",
     "count",
     "counters_from",
+    "sampled",
+    "sentences",
+    "summarise",
 ]

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundry.engines.base import Launch, Program, TensorSpec, numpy_dtype
+from foundry.engines.cpu import CpuEngine, CpuExecutable
 from foundry.errors import LaunchFailed
 from foundry.msl.builder import Failure, Text
 from foundry.msl.counters import native
@@ -50,6 +51,8 @@ ENOUGH_EVENTS = 8_000_000
 """No further threadgroup is begun after this many accesses and collectives of lanes."""
 MOST_EVENTS = 200_000_000
 """A threadgroup that does more cannot be counted."""
+MOST_LINES = 50
+"""Of a launch that are kept, those with most transactions."""
 _THREADGROUP_BYTES = 1 << 16
 _PAGE_BYTES = 1 << 14
 _ACCESS = {
@@ -132,8 +135,6 @@ def _output(spec: TensorSpec, launch: Launch) -> NDArray[Any]:
 
 def _whole(launch: Launch, taken: list[TensorSpec], arrays: Arrays) -> Arrays:
     """What a launch writes when all of it runs."""
-    from foundry.engines.cpu import CpuEngine, CpuExecutable
-
     program = Program(tuple(taken), tuple(spec.name for spec in launch.outputs), (launch,))
     built = CpuEngine().build(program)
     if not isinstance(built, CpuExecutable):
@@ -289,7 +290,7 @@ class _Run:
             key = (place.part, place.line, array, _ACCESS[place.kind])
             totals[key] = totals.get(key, Traffic()) + traffic
         lines = [self._line(*key, traffic) for key, traffic in totals.items()]
-        return tuple(sorted(lines, key=lambda line: -line.traffic.transactions))
+        return tuple(sorted(lines, key=lambda line: -line.traffic.transactions)[:MOST_LINES])
 
     def _line(self, part: int, line: int, array: int, access: str, traffic: Traffic) -> LineCount:
         text = (self._launch.header, self._launch.source)[part].split("\n")
