@@ -32,6 +32,7 @@ _STAGE_KEYS = {
     "atomic_outputs",
 }
 _FIRST_KEYS = _STAGE_KEYS | {"op", "temporaries"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ def read(text: str) -> Kernel:
         raise InvalidKernel(
             "the file holds a NUL character", text[: text.index("\0")].count("\n") + 1
         )
+    if lone := _SURROGATE.search(text):
+        raise InvalidKernel(
+            f"not UTF-8: {_undecoded(lone[0])}", text[: lone.start()].count("\n") + 1
+        )
     blocks = list(_blocks(text.replace("\r\n", "\n")))
     first = blocks[0]
     _keys(first, _FIRST_KEYS)
@@ -70,6 +75,12 @@ def read(text: str) -> Kernel:
             )
     stages = tuple(_stage(block, many=len(blocks) > 1) for block in blocks)
     return Kernel(first.table["op"], stages, first.header, _temporaries(first))
+
+
+def _undecoded(character: str) -> str:
+    """A character that `surrogateescape` made of a byte, or one that no encoding has."""
+    code = ord(character)
+    return f"byte 0x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"U+{code:04X}"
 
 
 def _blocks(text: str) -> Iterator[_Block]:

@@ -86,6 +86,9 @@ class Reply:
     detail: Mapping[str, Any] = field(default_factory=dict)
     """Facts for the origin of the kernel: move, template, model, request id."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", storable(self.text))
+
 
 class FailureKind(StrEnum):
     """Why no usable reply came."""
@@ -157,6 +160,15 @@ class Failure:
     """The server may have worked and billed without our knowing."""
     text: str = ""
     """What came of the answer, for the ledger."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", storable(self.text))
+        object.__setattr__(self, "message", storable(self.message))
+
+
+def storable(text: str) -> str:
+    """Text that any file or database takes: JSON may hold half of a surrogate pair."""
+    return text.encode(errors="replace").decode()
 
 
 @runtime_checkable

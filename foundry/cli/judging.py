@@ -20,12 +20,15 @@ from foundry.judge.verdict import Evaluation
 
 if TYPE_CHECKING:
     from foundry.engines.base import Device
+    from foundry.harness.measuring import Peaks
+    from foundry.harness.pool import WorkerPool
     from foundry.judge.options import JudgeOptions
     from foundry.judge.verdict import Diagnostic
     from foundry.kernel import Kernel
     from ops.spec import Op
 
 STDIN = "-"
+_PEAKS_LIMIT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Judged:
     op: Op
     device: Device
     evaluations: tuple[Evaluation, ...]
+    peaks: Peaks | None = None
+    """What the device can do at most, where it was asked for and could be measured."""
 
     @property
     def passed(self) -> bool:
@@ -79,9 +84,15 @@ class Request:
     save: bool
     db: str | None
     as_json: bool
+    counted: bool = False
+    """Measure the device's peaks, and count what the kernel's SIMD-groups do."""
 
 
-def judge_and_show(request: Request, show: Callable[[Judged], None]) -> int:
+def judge_and_show(
+    request: Request,
+    show: Callable[[Judged], None],
+    document: Callable[[Judged], dict[str, Any]] = Judged.document,
+) -> int:
     """Judge a kernel file, print the verdict as asked, and return the exit code."""
     file = read_kernel_text(request.path)
     try:
@@ -95,22 +106,16 @@ def judge_and_show(request: Request, show: Callable[[Judged], None]) -> int:
     if request.save:
         save_evaluations(judged, request.db, command_line(), request.seed)
     if request.as_json:
-        print_json(judged.document())
+        print_json(document(judged))
     else:
         show(judged)
     return 0 if judged.passed else REJECTED
 
 
 def read_kernel_text(path: str) -> KernelText:
-    """The text of a file, or of standard input for `-`.
-
-    Raises:
-        UsageError: Not a text file.
-    """
-    try:
-        text = sys.stdin.read() if path == STDIN else Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not a text file in UTF-8; give a kernel file") from None
+    """The text of a file, or of standard input for `-`; `parse` refuses what is not UTF-8."""
+    raw = sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
+    text = raw.decode(errors="surrogateescape").replace("\r\n", "\n")
     return KernelText("<stdin>" if path == STDIN else path, text)
 
 
@@ -158,7 +163,21 @@ def judge_file(file: KernelText, request: Request) -> Judged:
     with WorkerPool(request.device, workers=1) as pool:
         judge = Judge(pool, request.options)
         found = tuple(judge.evaluate(file.text, op, dtype, request.seed) for dtype in chosen)
-        return Judged(file, kernel, op, pool.device(), found)
+        if not request.counted:
+            return Judged(file, kernel, op, pool.device(), found)
+        from foundry.judge.counting import with_counters
+
+        found = tuple(with_counters(pool, one, file.text, op) for one in found)
+        peaks = _peaks(pool) if any(one.timings for one in found) else None
+        return Judged(file, kernel, op, pool.device(), found, peaks)
+
+
+def _peaks(pool: WorkerPool) -> Peaks | None:
+    from foundry.harness.measuring import Calibrate, Peaks
+
+    with pool.lock.exclusive(), pool.trusted() as worker:
+        found = worker.ask(Calibrate(), _PEAKS_LIMIT_S)
+    return found if isinstance(found, Peaks) else None
 
 
 def dtypes_of_op(op: Op, wanted: Sequence[str] | None) -> tuple[str, ...]:

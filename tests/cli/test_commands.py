@@ -135,7 +135,9 @@ def test_a_compiler_error_names_the_line_of_the_file(broken: str, line: int, ker
 def test_files_that_are_no_text_or_not_there(tmp_path: Path) -> None:
     binary = tmp_path / "b.metal"
     binary.write_bytes(b"\xff\xfe\x00\x9f")
-    assert foundry("verify", str(binary)).exit_code == 2
+    refused = foundry("verify", str(binary))
+    assert refused.exit_code == 4
+    assert "b.metal:1: invalid: " in refused.stdout
     missing = foundry("verify", str(tmp_path / "none.metal"))
     assert missing.exit_code == 2
     assert "none.metal" in missing.stderr

@@ -114,6 +114,12 @@ def test_missing_usage_is_a_fault_or_an_estimate(name: str) -> None:
         assert found.maybe_billed
 
 
+def test_half_a_surrogate_pair_in_an_answer_can_be_stored(name: str) -> None:
+    reply, _, _ = ask(name, "a kernel \ud800 of sorts")
+    assert isinstance(reply, Reply), reply
+    assert reply.text.encode() == b"a kernel ? of sorts"
+
+
 def test_what_a_truncated_answer_cost_is_known(name: str) -> None:
     failure, _, _ = ask(name, Answer("half a kernel", stop="length"))
     assert isinstance(failure, Failure)

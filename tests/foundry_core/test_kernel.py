@@ -98,3 +98,14 @@ def test_stages_name_inputs_and_outputs() -> None:
     second = "/*kernel\ngrid = [1]\nthreadgroup = [1]\n*/\n// --- body ---\nreturn;\n"
     with pytest.raises(InvalidKernel, match="names its inputs and outputs"):
         parse(GOOD + second)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [(b"\xff", "byte 0xff"), ("\ud800".encode(errors="surrogatepass"), "byte 0xed")],
+)
+def test_bytes_that_are_no_text_are_named_with_their_line(raw: bytes, said: str) -> None:
+    text = (b'/*kernel\nop = "silu"\n// ' + raw).decode(errors="surrogateescape")
+    with pytest.raises(InvalidKernel, match=f"not UTF-8: {said}") as caught:
+        parse(text)
+    assert caught.value.line == 3
