@@ -107,3 +107,5 @@ class Report:
     counters: Counters = field(default_factory=Counters)
     build_log: str | None = None
     """The compiler's words when the program does not build; nothing ran then."""
+    run_s: float = 0.0
+    """How long the launches ran, without building and setting up."""

@@ -18,13 +18,29 @@ _COPY = re.compile(r"\s+(?:tail )?call void @llvm\.mem(cpy|move|set)\.[^(]*\((.*
 _POINTERS = re.compile(rf"ptr ([^,%@]*)({_REGISTER}|@\S+?)(?=,)")
 _LENGTH = re.compile(r"i64 (?:noundef )?([^,]+), i1 ")
 _ALIGN = re.compile(r"align (\d+)")
+_PLACE = re.compile(r"^(@\d+ = private unnamed_addr) global")
+"""What clang tells the handler of an array's bounds, which could be written there."""
 _DEBUG = re.compile(r", !dbg !\d+")
 _VECTOR = re.compile(r"<(\d+) x (\w+)>")
 _SIZES = {"half": 2, "bfloat": 2, "float": 4, "double": 8}
-_DECLARATIONS = """
-declare void @mf_check_load(ptr, i64, i32)
-declare void @mf_check_store(ptr, i64, i32)
-"""
+_SHORT_WAYS = (
+    *("1_1", "2_1", "2_2", "4_1", "4_2", "4_4", "8_2", "8_4", "8_8"),
+    *("12_4", "12_16", "16_4", "16_8", "16_16"),
+)
+"""Bytes and alignments that have hooks of their own, in `prelude/sanitizer/sanitizer.cpp`."""
+_DECLARATIONS = "\n".join(
+    (
+        "",
+        "declare void @mf_check_load(ptr, i64, i32)",
+        "declare void @mf_check_store(ptr, i64, i32)",
+        *(
+            f"declare preserve_allcc void @mf_{access}_{way}(ptr)"
+            for access in ("load", "store")
+            for way in _SHORT_WAYS
+        ),
+        "",
+    )
+)
 
 
 def checked(text: str) -> str:
@@ -35,6 +51,8 @@ def checked(text: str) -> str:
     """
     lines: list[str] = []
     for line in text.split("\n"):
+        if line.startswith("@"):
+            line = _PLACE.sub(r"\1 constant", line, 1)
         calls = _calls(line)
         if calls:
             debug = _DEBUG.search(line)
@@ -73,6 +91,8 @@ def _part(access: str, pointer: re.Match[str], length: str) -> str:
 
 
 def _call(access: str, pointer: str, length: str, align: str) -> str:
+    if f"{length}_{align}" in _SHORT_WAYS:
+        return f"  call preserve_allcc void @mf_{access}_{length}_{align}(ptr {pointer})"
     return f"  call void @mf_check_{access}(ptr {pointer}, i64 {length}, i32 {align})"
 
 

@@ -18,7 +18,7 @@ _LOC = re.compile(r"\s*\.loc\s+(\d+)\s+(\d+)")
 _LAST_LINE_BYTES = 1 << 16
 """At most this much code follows the last label; other libraries lie further away."""
 _TABLE = """
-\t.data
+\t.section {section}
 \t.p2align 3
 \t.globl {symbol}mf_lines
 {symbol}mf_lines:
@@ -54,7 +54,10 @@ def annotate(assembly: str, *, underscore: bool = False) -> str:
             lines.append(f"{label}:")
             part = PARTS.index(files[found[1]])
             rows.append(f"\t.long {label} - {_symbol(underscore)}mf_lines, {part}, {found[2]}")
-    table = _TABLE.format(symbol=_symbol(underscore), count=len(rows), rows="\n".join(rows))
+    section = "__DATA,__const" if underscore else '.rodata,"a",@progbits'
+    table = _TABLE.format(
+        section=section, symbol=_symbol(underscore), count=len(rows), rows="\n".join(rows)
+    )
     return "\n".join(lines) + table
 
 

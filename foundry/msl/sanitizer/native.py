@@ -7,9 +7,15 @@ import ctypes
 MOST_FINDINGS = 128
 MOST_STORAGES = 256
 STOPPED = 5
+STAMP_BYTES = 16
+STAMPS = 3
+"""Of one granule: its last write, and two reads."""
+LARGEST_GRANULE = 2
+"""A granule is 2 to the power of this many bytes, or fewer."""
+LATEST_TIME = 1 << 30
+"""When time has come this far, it starts anew with cleared stamps."""
 
 _u8p = ctypes.c_void_p
-_Three = ctypes.c_uint32 * 3
 
 
 class Region(ctypes.Structure):
@@ -18,10 +24,16 @@ class Region(ctypes.Structure):
     _fields_ = [
         ("begin", ctypes.c_uint64),
         ("size", ctypes.c_uint64),
+        ("window", ctypes.c_uint64),
+        ("window_bytes", ctypes.c_uint64),
+        ("writes", _u8p),
+        ("reads", _u8p),
+        ("since", ctypes.c_uint32),
+        ("born", ctypes.c_uint32),
+        ("granule", ctypes.c_uint32),
+        ("has_reads", ctypes.c_uint32),
         ("is_threadgroup", ctypes.c_uint32),
-        ("is_atomic", ctypes.c_uint32),
-        ("cells", _u8p),
-        ("initialised", _u8p),
+        ("is_new", ctypes.c_uint32),
         ("loaded", ctypes.c_uint64),
         ("stored", ctypes.c_uint64),
     ]
@@ -36,9 +48,7 @@ class Finding(ctypes.Structure):
         ("offset", ctypes.c_int64),
         ("bytes", ctypes.c_uint32),
         ("is_write", ctypes.c_uint32),
-        ("thread", _Three),
-        ("group", _Three),
-        ("index", ctypes.c_uint32),
+        ("thread", ctypes.c_uint32),
         ("other_thread", ctypes.c_uint32),
         ("place", ctypes.c_uint64),
         ("other_place", ctypes.c_uint64),
@@ -49,15 +59,28 @@ class Finding(ctypes.Structure):
     ]
 
 
+class Hot(ctypes.Structure):
+    """What every access looks at."""
+
+    _fields_ = [
+        ("arena", ctypes.c_uint64),
+        ("fast_bytes", ctypes.c_uint64),
+        ("arena_bytes", ctypes.c_uint64),
+        ("region", ctypes.c_void_p),
+        ("shift", ctypes.c_uint32),
+        ("regions", ctypes.c_uint32),
+        ("who", ctypes.c_uint32),
+        ("when", ctypes.c_uint32),
+        ("latest", ctypes.c_uint64),
+    ]
+
+
 class State(ctypes.Structure):
     """The part of the state that Python fills in and reads."""
 
     _fields_ = [
-        ("arena", ctypes.c_uint64),
-        ("arena_bytes", ctypes.c_uint64),
-        ("shift", ctypes.c_uint32),
-        ("regions", ctypes.c_uint32),
-        ("region", ctypes.c_void_p),
+        ("counting", ctypes.c_uint32),
+        ("shared", ctypes.c_uint32),
         ("threadgroup_memory", ctypes.c_void_p),
         ("storages", ctypes.c_uint32),
         ("storage_begin", ctypes.c_uint32 * MOST_STORAGES),
@@ -71,4 +94,12 @@ class State(ctypes.Structure):
     ]
 
 
-CELL_BYTES = 48
+class Unset(ctypes.Structure):
+    """Elements of an output that no thread wrote."""
+
+    _fields_ = [
+        ("count", ctypes.c_uint64),
+        ("first", ctypes.c_uint64),
+        ("place", ctypes.c_int32),
+        ("is_written", ctypes.c_uint32),
+    ]

@@ -1,31 +1,28 @@
-"""Runs a program with every access checked.
+"""Runs a program with every access checked, in this process.
 
 1. Each launch is built with checks (`toolchain`); what is too large to launch is a finding.
-2. Every array gets a slot of an `Arena`, and cells that remember who touched each byte.
-3. The launches run in order on one thread under a time limit; `native` findings become `Finding`s
-   with the names, indices and lines of the kernel (`wording`).
+2. Every array gets a slot of an `Arena`, with stamps that remember who touched its bytes.
+3. The launches run in order on one thread under a time limit (`launched`); what the hooks found is
+   worded with the names, indices and lines of the kernel (`wording`).
 4. Elements of outputs that nobody wrote are the last findings.
+
+A kernel that crashes the compiler, or that finds a hole in the checks, harms the process it runs
+in: what comes from strangers belongs into a worker (`foundry sanitize` and the judge do so).
 """
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from foundry.engines.base import Launch, Program, TensorSpec, numpy_dtype
-from foundry.errors import LaunchFailed
 from foundry.msl.builder import Failure, Text
-from foundry.msl.memory import argument_buffers
-from foundry.msl.runtime import MAX_STORAGE_BYTES, MAX_THREADS, Launcher, Library
+from foundry.msl.runtime import MAX_STORAGE_BYTES, MAX_THREADS, Library
 from foundry.msl.sanitizer import native, wording
 from foundry.msl.sanitizer.arena import Arena
 from foundry.msl.sanitizer.findings import (
@@ -35,27 +32,15 @@ from foundry.msl.sanitizer.findings import (
     FindingKind,
     Report,
 )
-from foundry.msl.sanitizer.lines import LineTable
+from foundry.msl.sanitizer.launched import THREADGROUP_BYTES, Launched, Slot, state_of
 from foundry.msl.sanitizer.toolchain import sanitized_builder
-from foundry.msl.sanitizer.watchdog import Watchdog
 from foundry.msl.signature import capture_launch
 
 TIME_LIMIT_S = 10.0
-_THREADGROUP_BYTES = 1 << 20
-_WATCHDOG = Watchdog()
 _ONE_AT_A_TIME = threading.Lock()
 """The hooks know one launch."""
-
-
-@dataclass
-class Slot:
-    """An array of the program, with what is known of each of its bytes."""
-
-    spec: TensorSpec
-    array: NDArray[Any]
-    slot: int
-    cells: NDArray[np.uint8] | None = None
-    initialised: NDArray[np.uint8] | None = None
+_kept: list[Arena] = []
+"""The arena of the latest run, to be used again."""
 
 
 def sanitize(
@@ -80,9 +65,12 @@ def sanitize(
     with _ONE_AT_A_TIME:
         arena = _arena(program)
         try:
-            return _run(program, inputs, arena, time_limit_s)
-        finally:
+            report = _run(program, inputs, arena, time_limit_s)
+        except BaseException:
             arena.close()
+            raise
+        _kept.append(arena)
+        return report
 
 
 def _arena(program: Program) -> Arena:
@@ -90,7 +78,14 @@ def _arena(program: Program) -> Arena:
     # Of each input a launch may take shape, strides and rank; and it has threadgroup memory.
     arguments = sum(3 * len(launch.inputs) + 1 for launch in program.launches)
     sizes = (numpy_dtype(spec.dtype).itemsize * math.prod(spec.shape) for spec in specs)
-    return Arena(len(specs) + arguments, max(_THREADGROUP_BYTES, *sizes))
+    count, largest = len(specs) + arguments, max(THREADGROUP_BYTES, *sizes)
+    arena = _kept.pop() if _kept else None
+    if arena is not None and arena.fits(count, largest):
+        arena.clear()
+        return arena
+    if arena is not None:
+        arena.close()
+    return Arena(count, largest)
 
 
 def _run(
@@ -100,6 +95,7 @@ def _run(
     findings: list[Finding] = []
     traffic: list[BufferTraffic] = []
     barriers = atomics = 0
+    run_s = 0.0
     for number, launch in enumerate(program.launches):
         specs = [slots[name].spec for name in launch.inputs]
         captured = capture_launch(launch, specs)
@@ -113,15 +109,26 @@ def _run(
             return Report((*findings, too_large))
         for spec in launch.outputs:
             slots[spec.name] = _output(arena, spec, launch)
-        done = _Launched(launch, number, text, built, arena, slots)
+        if not number:
+            _set_clock(built, arena)
+        done = Launched(launch, number, text, built, arena, slots)
         found, stopped = done.run(time_limit_s)
         findings += found
         traffic += done.traffic()
         barriers, atomics = barriers + done.barriers, atomics + done.atomics
+        run_s += done.run_s
         if stopped:
             break
         findings += done.unwritten(program.outputs)
-    return Report(tuple(findings), Counters(tuple(traffic), barriers, atomics))
+    return Report(tuple(findings), Counters(tuple(traffic), barriers, atomics), run_s=run_s)
+
+
+def _set_clock(library: Library, arena: Arena) -> None:
+    """Start time anew before it overflows."""
+    hot = state_of(library.runtime).hot
+    if hot.when > native.LATEST_TIME:
+        arena.forget()
+        hot.when = 0
 
 
 def screen(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Report:
@@ -145,13 +152,12 @@ def _input(arena: Arena, spec: TensorSpec, array: NDArray[Any]) -> Slot:
 def _output(arena: Arena, spec: TensorSpec, launch: Launch) -> Slot:
     dtype = numpy_dtype(spec.dtype)
     slot, raw = arena.take(dtype.itemsize * math.prod(spec.shape))
-    raw.fill(0xFF)
     view = raw.view(dtype).reshape(spec.shape)
-    written = np.zeros(raw.size, np.uint8)
-    if launch.init_value is not None:
+    if launch.init_value is None:
+        raw.fill(0xFF)
+    else:
         view.fill(launch.init_value)
-        written.fill(1)
-    return Slot(spec, view, slot, np.zeros(raw.size * native.CELL_BYTES, np.uint8), written)
+    return Slot(spec, view, slot, is_new=launch.init_value is None)
 
 
 def _too_many_threads(launch: Launch, number: int) -> Finding | None:
@@ -181,158 +187,3 @@ def _too_large(library: Library, launch: Launch, text: Text, number: int) -> Fin
         text=line,
         launch=number,
     )
-
-
-class _Launched:
-    """One launch of the program, set up in the arena."""
-
-    def __init__(
-        self,
-        launch: Launch,
-        number: int,
-        text: Text,
-        library: Library,
-        arena: Arena,
-        slots: Mapping[str, Slot],
-    ) -> None:
-        self._launch, self._number, self._library = launch, number, library
-        self._text = text
-        self._captured = captured = text.captured
-        self.barriers = self.atomics = 0
-        outputs = [slots[spec.name] for spec in launch.outputs]
-        inputs = [slots[name] for name in launch.inputs]
-        _, kept = argument_buffers([s.array for s in inputs], [s.array for s in outputs], captured)
-        known = {id(s.array): s for s in (*inputs, *outputs)}
-        labels = wording.argument_names(launch, captured)
-        self._places: dict[int, tuple[str, Slot]] = {}
-        addresses = []
-        for label, array in zip(labels, kept, strict=True):
-            slot = known.get(id(array)) or _argument(arena, label, array)
-            self._places[slot.slot] = (label, slot)
-            addresses.append(arena.address(slot.slot))
-        self._shared, memory = arena.take(_THREADGROUP_BYTES)
-        self._cells = np.zeros(memory.size * native.CELL_BYTES, np.uint8)
-        self._arena = arena
-        self._launcher = Launcher(library, captured.grid, captured.threadgroup, addresses)
-
-    def run(self, time_limit_s: float) -> tuple[list[Finding], bool]:
-        """Findings, and whether the launch was cut short."""
-        runtime = self._library.runtime
-        state = _state(runtime)
-        self._fill(state)
-        stopped = False
-        with _checked(runtime, time_limit_s):
-            try:
-                self._launcher.run(1)
-            except LaunchFailed:
-                stopped = True
-        self.barriers, self.atomics = int(state.barriers), int(state.atomics)
-        return self._findings(state), stopped
-
-    def _findings(self, state: native.State) -> list[Finding]:
-        if not state.found:
-            return []
-        context = self._context(state)
-        found = [wording.finding(raw, context) for raw in state.findings[: state.found]]
-        return wording.root_causes(found)
-
-    def unwritten(self, wanted: Sequence[str]) -> list[Finding]:
-        """The outputs of the program that this launch writes in part or not at all."""
-        outputs = [slot for _, slot in self._places.values() if slot.spec in self._launch.outputs]
-        missing = [slot for slot in outputs if slot.spec.name in wanted and not _is_full(slot)]
-        if not missing:
-            return []
-        context = self._context(_state(self._library.runtime))
-        return [
-            wording.unwritten(slot.spec.name, slot.array, slot.initialised, slot.cells, context)
-            for slot in missing
-            if slot.initialised is not None and slot.cells is not None
-        ]
-
-    def _context(self, state: native.State) -> wording.Context:
-        table = _lines(self._library)
-        return wording.Context(
-            self._launch, self._number, self._captured, self._names(), table, state.code
-        )
-
-    def traffic(self) -> list[BufferTraffic]:
-        """Bytes moved per buffer."""
-        return [
-            BufferTraffic(label, self._regions[slot].loaded, self._regions[slot].stored)
-            for slot, (label, _) in self._places.items()
-        ]
-
-    def _names(self) -> dict[int, wording.Named | wording.Shared]:
-        named: dict[int, wording.Named | wording.Shared] = {
-            slot: wording.Named(label, entry.array.itemsize, entry.array.size)
-            for slot, (label, entry) in self._places.items()
-        }
-        unit = sanitized_builder().translate(self._text)
-        names = {storage.number: ", ".join(storage.names) for storage in unit.storages}
-        places = {names[number]: place for number, place in self._library.storages.items()}
-        return named | {self._shared: wording.Shared(places)}
-
-    def _fill(self, state: native.State) -> None:
-        count = self._shared + 1
-        self._regions = (native.Region * count)()
-        for slot, (_, entry) in self._places.items():
-            region = self._regions[slot]
-            region.begin, region.size = self._arena.address(slot), entry.array.nbytes
-            if entry.cells is not None and entry.spec in self._launch.outputs:
-                entry.cells.fill(0)
-                region.cells = entry.cells.ctypes.data
-            if entry.initialised is not None:
-                region.initialised = entry.initialised.ctypes.data
-        shared = self._regions[self._shared]
-        shared.begin, shared.size = self._arena.address(self._shared), _THREADGROUP_BYTES
-        shared.is_threadgroup, shared.cells = 1, self._cells.ctypes.data
-        state.arena, state.arena_bytes = self._arena.begin, self._arena.bytes
-        state.shift, state.regions = self._arena.shift, count
-        state.region = ctypes.addressof(self._regions)
-        state.threadgroup_memory = shared.begin
-        state.storages = len(self._library.storages)
-        for i, place in enumerate(self._library.storages.values()):
-            state.storage_begin[i], state.storage_end[i] = place.start, place.stop
-        state.code = _table_address(self._library)
-        state.found = state.beyond = state.barriers = state.atomics = 0
-
-
-def _is_full(slot: Slot) -> bool:
-    return slot.initialised is None or bool(slot.initialised.all())
-
-
-def _argument(arena: Arena, label: str, array: NDArray[Any]) -> Slot:
-    """A shape, stride or rank buffer."""
-    slot, raw = arena.take(array.nbytes)
-    view = raw.view(array.dtype).reshape(array.shape)
-    view[...] = array
-    return Slot(TensorSpec(label, array.shape, str(array.dtype)), view, slot)
-
-
-def _state(runtime: ctypes.CDLL) -> native.State:
-    runtime.mf_sanitizer_state.restype = ctypes.POINTER(native.State)
-    state: native.State = runtime.mf_sanitizer_state().contents
-    return state
-
-
-def _table_address(library: Library) -> int:
-    return ctypes.addressof(ctypes.c_uint32.in_dll(library.handle, "mf_lines"))
-
-
-def _lines(library: Library) -> LineTable:
-    start = _table_address(library)
-    count = ctypes.c_uint32.from_address(start).value
-    rows = (ctypes.c_int32 * (3 * count)).from_address(start + 4)
-    triples = ((rows[3 * i], rows[3 * i + 1], rows[3 * i + 2]) for i in range(count))
-    return LineTable.of(triples)
-
-
-@contextmanager
-def _checked(runtime: ctypes.CDLL, time_limit_s: float) -> Iterator[None]:
-    """Handlers for faults in place; at the time limit the launching thread is interrupted."""
-    runtime.mf_sanitizer_begin()
-    try:
-        with _WATCHDOG.watch(time_limit_s):
-            yield
-    finally:
-        runtime.mf_sanitizer_end()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from foundry.msl.builder import Builder, Failure, Text
 from foundry.msl.cache import BuildCache, default_directory
-from foundry.msl.entry import FIBRES
+from foundry.msl.entry import FLAT, GROUPS
 from foundry.msl.frontend import Unit, translate
 from foundry.msl.runtime import Library, load_runtime
 from foundry.msl.sanitizer.instrument import checked
@@ -134,14 +134,17 @@ class SanitizerToolchain:
 
 @dataclass
 class SanitizedBuilder(Builder):
-    """Builds kernels with checks; every thread is a fibre, so that an access has its thread."""
+    """Builds kernels with checks."""
 
     toolchain: SanitizerToolchain  # type: ignore[assignment]
 
     def translate(self, text: Text) -> Unit:
-        """The unit of a kernel, run one fibre per thread."""
+        """The unit of a kernel; a loop over its threads goes threadgroup by threadgroup."""
         parsed = parse(text.captured, text.header, text.source)
-        return translate(parsed, self.toolchain.preprocess, mode=FIBRES)
+        unit = translate(parsed, self.toolchain.preprocess)
+        if unit.mode != FLAT:
+            return unit
+        return translate(parsed, self.toolchain.preprocess, mode=GROUPS)
 
     def load(self, path: Path) -> Library:
         """The kernel's library, its threadgroup storages set apart."""

@@ -26,7 +26,7 @@ class Watchdog:
 
     @contextmanager
     def watch(self, limit_s: float) -> Iterator[None]:
-        """Interrupt the calling thread once if the block takes longer."""
+        """Interrupt the calling thread, again and again, while the block takes longer."""
         thread = threading.get_ident()
         with self._guard:
             self._watched[thread] = time.monotonic() + limit_s
@@ -47,7 +47,6 @@ class Watchdog:
                 idle = 0 if self._watched else idle + 1
                 for thread, deadline in list(self._watched.items()):
                     if time.monotonic() >= deadline:
-                        del self._watched[thread]
                         signal.pthread_kill(thread, signal.SIGVTALRM)
                 if idle >= _IDLE_TICKS:
                     self._running = False

@@ -100,8 +100,8 @@ def finding(raw: native.Finding, context: Context) -> Finding:
     if place is None and raw.kind in _INTERRUPTED:
         place = context.place(raw.other_place) or context.lines.next_place(raw.place - context.code)
     element = _local(raw, context, place) or _element(raw, context)
-    thread = _thread(raw, context)
-    other = _other_thread(raw, context) if raw.other_thread else None
+    thread = _thread(raw.thread, context)
+    other = _thread(raw.other_thread, context) if raw.other_thread else None
     second = context.place(raw.other_place) if other else None
     access = "write" if raw.is_write else "read"
     return Finding(
@@ -139,32 +139,24 @@ def root_causes(findings: Sequence[Finding]) -> list[Finding]:
     return [f for f in findings if not _explained(f, raced, beyond)]
 
 
-def unwritten(
-    name: str,
-    array: NDArray[Any],
-    initialised: NDArray[np.uint8],
-    cells: NDArray[np.uint8],
-    context: Context,
-) -> Finding:
+def unwritten(name: str, array: NDArray[Any], unset: native.Unset, context: Context) -> Finding:
     """An output that is not written everywhere; the line is that of its last write, if any."""
-    missing = np.unique(np.flatnonzero(initialised == 0) // array.itemsize)
-    where = ", ".join(map(str, np.unravel_index(int(missing[0]), array.shape)))
-    writes = cells.view(np.int32).reshape(-1, native.CELL_BYTES // 4)[:, [0, 3]]
-    written = writes[writes[:, 0] != 0]
-    place = context.place(context.code + int(written[-1, 1])) if len(written) else None
+    missing, first = int(unset.count), int(unset.first)
+    where = ", ".join(map(str, np.unravel_index(first, array.shape)))
+    place = context.place(context.code + unset.place) if unset.is_written else None
     return Finding(
         FindingKind.UNWRITTEN_OUTPUT,
-        f"unwritten output: {len(missing)} of the {array.size} elements of {name} are never"
+        f"unwritten output: {missing} of the {array.size} elements of {name} are never"
         f" written, the first is {name}[{where}]",
         buffer=name,
-        index=int(missing[0]),
+        index=first,
         size=array.size,
         access="write",
         part=place.part if place else None,
         part_line=place.line if place else None,
         text=context.text(place),
         launch=context.number,
-        count=len(missing),
+        count=missing,
     )
 
 
@@ -298,15 +290,9 @@ def _threadgroup_element(raw: native.Finding, shared: Shared) -> _Element:
     return _Element(name, (raw.offset - place.start) // unit, len(place) // unit)
 
 
-def _thread(raw: native.Finding, context: Context) -> Thread:
-    size = _group_size(context)
-    x, y, z = (raw.group[d] * size[d] + raw.thread[d] for d in range(3))
-    return (x, y, z)
-
-
-def _other_thread(raw: native.Finding, context: Context) -> Thread:
-    """Position in the grid of a thread that is known by its number."""
-    group, index = divmod(raw.other_thread - 1, MAX_THREADS)
+def _thread(number: int, context: Context) -> Thread:
+    """Position in the grid of a thread that is known by its number, which starts at 1."""
+    group, index = divmod(max(number, 1) - 1, MAX_THREADS)
     size, grid = _group_size(context), context.captured.grid
     groups = [-(-g // s) for g, s in zip(grid, size, strict=True)]
     at = (group % groups[0], group // groups[0] % groups[1], group // (groups[0] * groups[1]))

@@ -155,18 +155,25 @@ MF_INLINE MF_SWITCHING void advance(Fibre& from) {
   if (to == &from) return;
   fetch_ahead(from);
   mf_switch(&from.stack_pointer, to ? to->stack_pointer : from.worker->scheduler);
+  MF_SANITIZER(resume(from));
 }
 
 void run_fibre(void* argument) {
   Fibre& fibre = *static_cast<Fibre*>(argument);
   Worker& worker = *fibre.worker;
   for (;;) {
+    MF_SANITIZER(resume(fibre));
     Position position = worker.position;
     for (u32 d = 0; d < 3; ++d) position.local[d] = worker.local[fibre.index][d];
     position.index = fibre.index;
     fibre.base = 0;
     fibre.depth = no_place;
-    worker.launch->run_thread(worker.launch, &position);
+#if MF_SANITIZE
+    if (worker.launch->run_items)
+      worker.launch->run_items(worker.launch, worker.begin, worker.end);
+    else
+#endif
+      worker.launch->run_thread(worker.launch, &position);
     fibre.group->runnable &= ~(1u << fibre.lane);
     --worker.live;
     advance(fibre);
@@ -220,6 +227,7 @@ bool Worker::prepare(const Launch& todo) {
   if (!make_regions(*this)) return false;
 #if MF_SANITIZE
   head.threadgroup_memory = sanitizer::state.threadgroup_memory;
+  sanitizer::state.stacks = reinterpret_cast<uptr>(fibre[0]) & ~(region_size - 1);
 #elif MF_COUNT
   head.threadgroup_memory = reinterpret_cast<u8*>(counters::state.threadgroup_memory);
 #else
@@ -253,6 +261,22 @@ bool Worker::run_threadgroup(u64 index) {
   ready = 0;  // the stacks are of no use any more
   return false;
 }
+
+#if MF_SANITIZE
+// The items of a kernel without synchronisation, one after the other on the stack of one fibre: it
+// has a guard page, and can be left.
+bool Worker::run_loop(u64 first, u64 last) {
+  begin = first, end = last;
+  placed[0] = 0;  // threads are not where they were
+  threads = groups = live = 1;
+  blocked = 0;
+  if (!ready) make_fibre(*this, ready++);
+  start_group(simd[0], 1);
+  mf_switch(&scheduler, fibre[0]->stack_pointer);
+  if (failure.kind) ready = 0;
+  return !failure.kind;
+}
+#endif
 
 }  // namespace mf
 

@@ -34,6 +34,11 @@ namespace mf {
 constexpr u32 max_groups = max_threads / simd_width;
 constexpr uptr guard_bytes = 4096;
 constexpr uptr threadgroup_bytes = 1 << 16;
+#if MF_SANITIZE
+constexpr bool loops_on_stacks = true;
+#else
+constexpr bool loops_on_stacks = false;
+#endif
 
 struct Worker {
   WorkerHead head;
@@ -52,6 +57,10 @@ struct Worker {
 
   bool prepare(const Launch&);
   bool run_threadgroup(u64 index);
+#if MF_SANITIZE
+  u64 begin, end;  // of a kernel's loop
+  bool run_loop(u64 first, u64 last);
+#endif
 };
 
 }  // namespace mf

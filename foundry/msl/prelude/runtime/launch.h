@@ -1,6 +1,8 @@
 // What a compiled kernel and the runtime exchange. foundry/msl/runtime.py mirrors `Launch`.
 #pragma once
 
+#include "../sanitizer/hot.h"
+
 #define MF_EXPORT __attribute__((visibility("default"), nothrow))
 
 namespace mf {
@@ -45,6 +47,15 @@ MF_INLINE Item split(u64 index, u32 width, u32 height) {
 
 MF_INLINE u32 lesser(u32 a, u32 b) { return a < b ? a : b; }
 
+// Tells the sanitizer which thread comes next, and keeps the optimiser from making one access of
+// those of several threads.
+#if MF_SANITIZE
+#define MF_THREAD(group, index) \
+  (mf_hot.who = u32(group) * max_threads + (index) + 1, __atomic_signal_fence(__ATOMIC_SEQ_CST))
+#else
+#define MF_THREAD(group, index) ((void)0)
+#endif
+
 // Calls body(x, y, z) for every thread of the items; x is innermost, so clang can vectorise it.
 template <typename Body>
 MF_INLINE void for_flat(const Launch& launch, u64 begin, u64 end, Body body) {
@@ -68,11 +79,13 @@ MF_INLINE void for_groups(const Launch& launch, u64 begin, u64 end, Body body) {
       size[d] = lesser(launch.group[d], launch.grid[d] - id[d] * launch.group[d]);
     for (u32 z = 0; z < size[2]; ++z)
       for (u32 y = 0; y < size[1]; ++y)
-        for (u32 x = 0; x < size[0]; ++x)
+        for (u32 x = 0; x < size[0]; ++x) {
+          MF_THREAD(index, (z * size[1] + y) * size[0] + x);
           body(Position{{x, y, z},
                         {id[0], id[1], id[2]},
                         {size[0], size[1], size[2]},
                         (z * size[1] + y) * size[0] + x});
+        }
   }
 }
 

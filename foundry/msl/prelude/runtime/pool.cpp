@@ -57,7 +57,16 @@ void report(Launch& launch, const Failure& failure) {
   if (__atomic_exchange_n(&pool.stopped, 1, __ATOMIC_ACQ_REL) == 0) launch.failure = failure;
 }
 
+// Whether the launch needs stacks for its threads.
+bool needs_worker(const Launch& launch) { return loops_on_stacks || !launch.run_items; }
+
 void run_items(Launch& launch, Worker* worker, u64 begin, u64 end) {
+#if MF_SANITIZE
+  if (launch.run_items) {
+    if (!worker->run_loop(begin, end)) report(launch, worker->failure);
+    return;
+  }
+#endif
   if (launch.run_items) return launch.run_items(&launch, begin, end);
   for (u64 index = begin; index < end && !read(pool.stopped); ++index)
     if (!worker->run_threadgroup(index)) report(launch, worker->failure);
@@ -73,8 +82,8 @@ bool take(const Launch& launch, u64& begin, u64& end) {
 }
 
 void work(Launch& launch, u32 number) {
-  Worker* worker = launch.run_items ? nullptr : worker_of(number);
-  if (!launch.run_items && (!worker || !worker->prepare(launch)))
+  Worker* worker = needs_worker(launch) ? worker_of(number) : nullptr;
+  if (needs_worker(launch) && (!worker || !worker->prepare(launch)))
     return report(launch, {no_memory, {0, 0, 0}, 0, 0, 0});
   u64 begin, end;
   while (!read(pool.stopped) && take(launch, begin, end)) run_items(launch, worker, begin, end);
@@ -141,8 +150,8 @@ void close_round() {
 
 // Works alone until it is clear that the rest is worth sharing.
 void work_first(Launch& launch) {
-  Worker* worker = launch.run_items ? nullptr : worker_of(0);
-  if (!launch.run_items && (!worker || !worker->prepare(launch)))
+  Worker* worker = needs_worker(launch) ? worker_of(0) : nullptr;
+  if (needs_worker(launch) && (!worker || !worker->prepare(launch)))
     return report(launch, {no_memory, {0, 0, 0}, 0, 0, 0});
   const u64 started = now_ns();
   for (u64 begin = 0, end = 1; begin < launch.items && !read(pool.stopped); begin = end) {

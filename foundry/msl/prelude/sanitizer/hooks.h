@@ -1,4 +1,4 @@
-// Calls that the prelude makes in a sanitised build, beside the ones that clang puts in.
+// Calls that the prelude makes in a sanitised build, beside the ones that instrument.py puts in.
 #pragma once
 
 #if MF_SANITIZE

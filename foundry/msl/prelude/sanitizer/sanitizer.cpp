@@ -4,28 +4,15 @@
 //    leads to the slot of the arena, and so to the array.
 // 2. An access outside its array is a finding; it goes on, into memory nobody uses.
 // 3. Inside, the cells of its bytes tell who read and wrote them since the last barrier.
-// 4. Everything runs on one OS thread; a thread of the grid is a fibre, known by its stack.
-#include "state.h"
+// 4. Everything runs on one OS thread; `mf_hot.who` is the thread of the grid that runs.
+#include "shadow.cpp"
+#include "short_way.h"
 
 namespace mf::sanitizer {
 
 State state;
 
 namespace {
-
-constexpr u32 atomic_bit = 1u << 31;
-
-struct Thread {
-  Fibre& fibre;
-  u32 id;  // in the grid, from 1
-  u32 epoch, simd_epoch;
-};
-
-Thread current(const Region& region) {
-  Fibre& fibre = self();
-  return {fibre, state.group * max_threads + fibre.index + 1, state.epoch[region.is_threadgroup],
-          state.simd_epoch[fibre.index]};
-}
 
 bool same(const Finding& a, const Finding& b) {
   return a.kind == b.kind && a.place == b.place && a.region == b.region && a.line == b.line;
@@ -40,23 +27,18 @@ void keep(const Finding& finding) {
   if (state.found < most_findings) state.findings[state.found++] = finding;
 }
 
-Finding describe(Kind kind, const Fibre& fibre, uptr place) {
-  const Worker& worker = *fibre.worker;
+Finding describe(Kind kind, uptr place) {
   Finding finding = {};
   finding.kind = kind;
   finding.region = ~0u;
   finding.place = place;
   finding.count = 1;
-  finding.index = fibre.index;
-  for (u32 d = 0; d < 3; ++d) {
-    finding.thread[d] = worker.local[fibre.index][d];
-    finding.group[d] = worker.position.group[d];
-  }
+  finding.thread = mf_hot.who;
   return finding;
 }
 
 Finding describe_access(Kind kind, u32 slot, long long offset, u32 bytes, bool write, uptr place) {
-  Finding finding = describe(kind, self(), place);
+  Finding finding = describe(kind, place);
   finding.region = slot;
   finding.offset = offset;
   finding.bytes = bytes;
@@ -72,12 +54,20 @@ Finding describe_access(Kind kind, u32 slot, long long offset, u32 bytes, bool w
   __builtin_unreachable();
 }
 
-bool inside(const Region& region, long long offset, u32 bytes) {
+// Whether an access is inside its array; if so, its window is where the next ones are expected.
+bool inside(Region& region, long long offset, u32 bytes) {
   if (!region.is_threadgroup) return offset >= 0 && u64(offset) + bytes <= region.size;
   for (u32 i = 0; i < state.storages; ++i)
-    if (offset >= state.storage_begin[i] && offset + bytes <= state.storage_end[i]) return true;
+    if (offset >= state.storage_begin[i] && offset + bytes <= state.storage_end[i]) {
+      region.window = region.begin + state.storage_begin[i];
+      region.window_bytes = state.storage_end[i] - state.storage_begin[i];
+      return true;
+    }
   return false;
 }
+
+// Lets most accesses go the short way, or none.
+void set_fast(bool fast) { mf_hot.fast_bytes = fast && !state.counting ? mf_hot.arena_bytes : 0; }
 
 // The store that was pending has happened by now.
 void settle() {
@@ -87,85 +77,41 @@ void settle() {
   bool changed = false;
   for (u32 i = 0; i < pending.bytes; ++i) changed |= now[i] != pending.before[i];
   pending.bytes = 0;
+  set_fast(true);
   if (changed) keep(pending.finding);
 }
 
-u32 group_of(u32 id) { return (id - 1) / max_threads; }
-u32 index_of(u32 id) { return (id - 1) % max_threads; }
-
-// Whether nothing orders an earlier access before one by this thread.
-bool unordered(const Access& earlier, const Thread& now, const Region& region, bool atomic) {
-  if (!earlier.thread || earlier.thread == now.id) return false;
-  if (atomic && (earlier.simd_epoch & atomic_bit)) return false;
-  if (group_of(earlier.thread) != state.group) return !region.is_threadgroup && !state.fenced;
-  if (earlier.epoch != now.epoch) return false;
-  const bool one_group = index_of(earlier.thread) / simd_width == now.fibre.index / simd_width;
-  return !one_group || (earlier.simd_epoch & ~atomic_bit) >= now.simd_epoch;
-}
-
-bool is_set(const Region& region, u64 offset) {
-  if (region.initialised) return region.initialised[offset];
-  const u32 writer = region.cells[offset].write.thread;
-  return writer && group_of(writer) == state.group;
-}
-
-// More bytes than a vector has are a whole object: what lies between its members may be unset.
-bool is_initialised(const Region& region, u64 offset, u32 bytes) {
-  if (!region.initialised && !region.is_threadgroup) return true;
-  u32 set = 0;
-  for (u32 i = 0; i < bytes; ++i) set += is_set(region, offset + i);
-  return bytes > 16 ? set != 0 : set == bytes;
-}
-
-void note_read(Cell& cell, const Access& access) {
-  for (Access& known : cell.read)
-    if (known.thread == access.thread) return void(known = access);
-  cell.read[0] = cell.read[1];
-  cell.read[1] = access;
-}
-
-const Access* conflict(const Cell& cell, const Thread& now, const Region& region, bool write,
-                       bool atomic) {
-  if (unordered(cell.write, now, region, atomic)) return &cell.write;
-  if (!write) return nullptr;
-  for (const Access& read : cell.read)
-    if (unordered(read, now, region, atomic)) return &read;
-  return nullptr;
-}
-
-void race(const Cell& cell, const Access& other, Finding finding, bool atomic) {
-  finding.other_thread = other.thread;
+void race(const Region& region, u64 granule, const Stamp& other, Finding finding, bool atomic) {
+  finding.other_thread = other.who;
   finding.other_place = state.code + uptr((long long)(int)other.place);
-  finding.detail = &other == &cell.write;
+  finding.detail = &other == &region.writes[granule];
   const bool both_write = finding.is_write && finding.detail && !atomic;
   if (!both_write || finding.bytes > 16) return keep(finding);
-  const Region& region = state.region[finding.region];
   Pending& pending = state.pending;
   pending.address = region.begin + u64(finding.offset);
   pending.bytes = finding.bytes;
   for (u32 i = 0; i < finding.bytes; ++i)
     pending.before[i] = reinterpret_cast<const u8*>(pending.address)[i];
   pending.finding = finding;
+  set_fast(false);
 }
 
 void note(Region& region, u32 slot, u64 offset, u32 bytes, bool write, bool atomic, uptr place) {
-  const Thread now = current(region);
-  const Access access = {now.id, now.epoch, now.simd_epoch | (atomic ? atomic_bit : 0),
-                         u32(place - state.code)};
+  const Stamp stamp = {mf_hot.who, mf_hot.when, u32(place - state.code), atomic};
+  const u64 first = offset >> region.granule, count = bytes >> region.granule;
   bool told = false;
-  for (u32 i = 0; i < bytes; ++i) {
-    Cell& cell = region.cells[offset + i];
-    const Access* other = told ? nullptr : conflict(cell, now, region, write, atomic);
+  for (u64 granule = first; granule < first + count; ++granule) {
+    const Stamp* other = told ? nullptr : conflict(region, granule, write, atomic);
     if (other) {
       told = true;
-      race(cell, *other, describe_access(data_race, slot, long(offset), bytes, write, place),
-           atomic);
+      race(region, granule, *other,
+           describe_access(data_race, slot, (long long)(offset), bytes, write, place), atomic);
     }
     if (write) {
-      cell.write = access;
-      if (region.initialised) region.initialised[offset + i] = 1;
+      region.writes[granule] = stamp;
     } else {
-      note_read(cell, access);
+      region.has_reads = 1;
+      note_read(region.reads + 2 * granule, stamp);
     }
   }
 }
@@ -183,40 +129,56 @@ void beyond(u32 slot, long long offset, u32 bytes, bool write, uptr place) {
 // What an access does, as bits.
 constexpr u32 read = 1, write = 2, atomic = 4;
 
+// Looks closely at an access. Those of `short_way` that are surely right do not come here, unless
+// the launch is being counted: then every access does.
 void check(uptr address, u64 length, u32 align, u32 sort, uptr place) {
-  state.latest = place;
-  if (address - state.arena >= state.arena_bytes || !length) return;
+  mf_hot.latest = place;
+  if (address - mf_hot.arena >= mf_hot.arena_bytes || !length) return;
   settle();
-  const u32 slot = u32((address - state.arena) >> state.shift);
-  if (slot >= state.regions) return;
+  const u32 slot = u32((address - mf_hot.arena) >> mf_hot.shift);
+  if (slot >= mf_hot.regions) return;
   const bool writes = sort & write;
   const u32 bytes = length < most_bytes ? u32(length) : most_bytes;
-  Region& region = state.region[slot];
+  Region& region = mf_hot.region[slot];
   const long long offset = (long long)(address - region.begin);
   if (!inside(region, offset, bytes)) return beyond(slot, offset, bytes, writes, place);
   if (address & (align - 1))
     keep_detail(describe_access(misaligned, slot, offset, bytes, writes, place), align);
   (writes ? region.stored : region.loaded) += bytes;
+  if (!region.writes) return;
+  fit(region, u64(offset), bytes);
   if ((sort & read) && !is_initialised(region, u64(offset), bytes))
     keep(describe_access(uninitialised_read, slot, offset, bytes, false, place));
-  if (region.cells) note(region, slot, u64(offset), bytes, writes, sort & atomic, place);
+  if (region.reads) note(region, slot, u64(offset), bytes, writes, sort & atomic, place);
+}
+
+MF_SLOW void check_read(uptr address, u32 bytes, u32 align, uptr place) {
+  check(address, bytes, align, read, place);
+}
+
+MF_SLOW void check_write(uptr address, u32 bytes, u32 align, uptr place) {
+  check(address, bytes, align, write, place);
 }
 
 }  // namespace
 
 void start_threadgroup(u64 index) {
   settle();
+  Region& shared = mf_hot.region[state.shared];
+  shared.since = shared.born = ++mf_hot.when;
   state.group = u32(index);
   state.flags = 0;
-  memset(state.simd_epoch, 0, sizeof state.simd_epoch);
   memset(state.tolerant, 0, sizeof state.tolerant);
 }
+
+void resume(const Fibre& fibre) { mf_hot.who = state.group * max_threads + fibre.index + 1; }
 
 void pass_barrier() {
   settle();
   ++state.barriers;
-  if (state.flags & 1) ++state.epoch[0];
-  if (state.flags & 2) ++state.epoch[1];
+  ++mf_hot.when;
+  if (state.flags & 1) state.barrier = mf_hot.when;
+  if (state.flags & 2) mf_hot.region[state.shared].since = mf_hot.when;
   state.flags = 0;
 }
 
@@ -228,8 +190,8 @@ void miss_barrier(Fibre& from, const void* other) {
     if (worker.simd[g].barrier)
       waiting = worker.simd[g].fibre[__builtin_ctz(worker.simd[g].barrier)];
   if (!waiting) return;
-  Finding finding =
-      describe(barrier_divergence, *waiting, reinterpret_cast<uptr>(waiting->site));
+  Finding finding = describe(barrier_divergence, reinterpret_cast<uptr>(waiting->site));
+  finding.thread = state.group * max_threads + waiting->index + 1;
   finding.other_place = reinterpret_cast<uptr>(other);
   finding.detail = worker.threads - worker.live;
   keep(finding);
@@ -244,6 +206,7 @@ u32 quads_of(u32 lanes) {
 // The lanes of one collective go on; others that have not returned are somewhere else.
 void resolve_lanes(const SimdGroup& group, u32 lanes) {
   settle();
+  state.collective[group.fibre[__builtin_ctz(lanes)]->index / simd_width] = ++mf_hot.when;
   u32 missing = (group.waiting | group.barrier) & ~lanes;
   if (!missing) return;
   const Fibre& here = *group.fibre[__builtin_ctz(lanes)];
@@ -251,7 +214,8 @@ void resolve_lanes(const SimdGroup& group, u32 lanes) {
   if (tolerant == quad_wide) missing &= quads_of(lanes);
   if (tolerant == any_lanes || !missing) return;
   const Fibre& there = *group.fibre[__builtin_ctz(missing)];
-  Finding finding = describe(simd_divergence, here, reinterpret_cast<uptr>(here.site));
+  Finding finding = describe(simd_divergence, reinterpret_cast<uptr>(here.site));
+  finding.thread = state.group * max_threads + here.index + 1;
   finding.other_place = reinterpret_cast<uptr>(there.site);
   finding.detail = __builtin_popcount(lanes);
   keep(finding);
@@ -272,13 +236,17 @@ MF_EXPORT void mf_check_store(const void* address, mf::u64 bytes, mf::u32 align)
                        MF_PLACE);
 }
 
+alignas(64) MF_EXPORT mf::sanitizer::Hot mf_hot;
+
 MF_EXPORT mf::sanitizer::State* mf_sanitizer_state() { return &mf::sanitizer::state; }
 
 MF_EXPORT void mf_note_barrier(mf::u32 flags) { mf::sanitizer::state.flags |= flags; }
 
 MF_EXPORT void mf_note_simd_barrier() {
-  mf::sanitizer::settle();
-  ++mf::sanitizer::state.simd_epoch[mf::self().index];
+  using namespace mf::sanitizer;
+  settle();
+  const mf::u32 index = mf::self().index;
+  state.simd_barrier[index] = state.collective[index / mf::simd_width];
 }
 
 MF_EXPORT void mf_note_fence() { mf::sanitizer::state.fenced = 1; }
@@ -293,6 +261,28 @@ MF_EXPORT void mf_note_tolerant(mf::u32 yes) {
     ++state.atomics;                                                                      \
     check(reinterpret_cast<mf::uptr>(object), bytes, bytes, atomic | (sort), MF_PLACE);   \
   }
+#define MF_SHORT_WAY(bytes, align)                                                         \
+  MF_EXPORT MF_KEEPING void mf_load_##bytes##_##align(const void* address) {               \
+    mf::sanitizer::short_read<bytes, align>(reinterpret_cast<mf::uptr>(address), MF_PLACE);  \
+  }                                                                                        \
+  MF_EXPORT MF_KEEPING void mf_store_##bytes##_##align(const void* address) {              \
+    mf::sanitizer::short_write<bytes, align>(reinterpret_cast<mf::uptr>(address), MF_PLACE); \
+  }
+MF_SHORT_WAY(1, 1)
+MF_SHORT_WAY(2, 1)
+MF_SHORT_WAY(2, 2)
+MF_SHORT_WAY(4, 1)
+MF_SHORT_WAY(4, 2)
+MF_SHORT_WAY(4, 4)
+MF_SHORT_WAY(8, 2)
+MF_SHORT_WAY(8, 4)
+MF_SHORT_WAY(8, 8)
+MF_SHORT_WAY(12, 4)
+MF_SHORT_WAY(12, 16)
+MF_SHORT_WAY(16, 4)
+MF_SHORT_WAY(16, 8)
+MF_SHORT_WAY(16, 16)
+
 MF_ATOMIC_HOOK(mf_note_atomic, read | write)
 MF_ATOMIC_HOOK(mf_note_atomic_load, read)
 MF_ATOMIC_HOOK(mf_note_atomic_store, write)
@@ -339,7 +329,7 @@ extern "C" {
 MF_EXPORT void __ubsan_handle_out_of_bounds(MfOutOfBounds* data, void* index) {
   using namespace mf::sanitizer;
   if (!state.active) return;
-  Finding finding = describe(array_bounds, mf::self(), MF_PLACE);
+  Finding finding = describe(array_bounds, MF_PLACE);
   finding.detail = (long long)(reinterpret_cast<mf::uptr>(index));
   finding.bytes = data->location.column;
   finding.other_place = reinterpret_cast<mf::uptr>(data->array_type->name);

@@ -78,16 +78,17 @@ void handle(int number, void* information, void* raw) {
     return;
   }
   const Context at = context_of(raw);
-  Fibre& fibre = fibre_of(at.sp);
+  const bool in_kernel = at.sp - state.stacks < max_threads * region_size;
+  if (!in_kernel && number == signal_time) return;  // between two threadgroups: it comes again
   const uptr fault = *reinterpret_cast<uptr*>(static_cast<u8*>(information) + address_at);
   Kind kind = runaway;
   if (number != signal_time)
     kind = (fault & ~(region_size - 1)) == (at.sp & ~(region_size - 1)) ? stack_overflow : wild_access;
-  Finding finding = describe(kind, fibre, at.pc + 1);
+  Finding finding = describe(kind, at.pc + 1);
   finding.detail = (long long)fault;
-  if (kind != wild_access) finding.other_place = state.latest;  // when `pc` is not the kernel's
+  if (kind != wild_access) finding.other_place = mf_hot.latest;  // when `pc` is not the kernel's
   keep(finding);
-  leave(fibre);
+  leave(fibre_of(at.sp));
 }
 
 void install(int number, Action& before) {
@@ -113,7 +114,14 @@ MF_EXPORT void mf_sanitizer_begin() {
   install(signal_bus, former[1]);
   install(signal_time, former[2]);
   state.pending.bytes = 0;
-  state.latest = 0;
+  set_fast(true);
+  mf_hot.latest = 0;
+  ++mf_hot.when;
+  for (mf::u32 i = 0; i < mf_hot.regions; ++i) {
+    Region& region = mf_hot.region[i];
+    region.since = mf_hot.when;
+    if (region.is_new) region.born = mf_hot.when;
+  }
   state.active = 1;
 }
 

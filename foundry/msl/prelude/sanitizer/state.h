@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../runtime/fibres.h"
+#include "hot.h"
 
 #if !MF_SANITIZE
 #define MF_SANITIZER(call) ((void)0)
@@ -29,36 +30,41 @@ constexpr u32 stopped = 5;
 constexpr u32 any_lanes = 1, quad_wide = 2;
 constexpr u32 most_findings = 128, most_out_of_bounds = 256, most_storages = 256;
 constexpr u32 most_bytes = 1 << 16;  // of one access that are looked at
+constexpr u32 largest_granule = 2;   // as a power of two
 
-// One array in its slot of the arena. `cells` and `initialised` have an entry per byte.
+// An access to a granule. Time counts launches, threadgroups, barriers and collectives, and goes on
+// from launch to launch: what an earlier one left is known by its age, so nothing is ever cleared.
+struct alignas(16) Stamp {
+  u32 who;     // the thread in the grid, from 1; 0: none
+  u32 when;
+  u32 place;   // of the instruction, relative to `code`
+  u32 atomic;
+};
+
+// One array in its slot of the arena. `writes` has a stamp, `reads` has two for every granule: 2 to
+// the power of `granule` bytes, which shrinks to one byte when an access needs it.
 struct Region {
   uptr begin;
   u64 size;
+  uptr window;        // the part where an access is surely inside: all, or one threadgroup storage
+  u64 window_bytes;
+  Stamp* writes;      // null: nothing can race here, and all of it is set
+  Stamp* reads;       // null: only read in this launch
+  u32 since;          // what happened before cannot race
+  u32 born;           // bytes that no stamp from this time on is on are not set
+  u32 granule;
+  u32 has_reads;
   u32 is_threadgroup;
-  u32 is_atomic;
-  struct Cell* cells;  // null: never written, so that nothing can race
-  u8* initialised;     // null: all of it is, or (threadgroup memory) the cells tell
-  u64 loaded, stored;  // bytes, for the counters
-};
-
-struct Access {
-  u32 thread;      // in the grid, from 1; 0: none
-  u32 epoch;       // barriers of the array's address space that the threadgroup had passed
-  u32 simd_epoch;  // simdgroup_barriers the thread had passed, and whether the access was atomic
-  u32 place;       // of the instruction, relative to `code`
-};
-
-struct Cell {
-  Access write, read[2];
+  u32 is_new;          // nothing of it is set when the launch starts
+  u64 loaded, stored;  // bytes, while counting
 };
 
 struct Finding {
   u32 kind, region;
   long long offset;  // in bytes from the start of the region
   u32 bytes, is_write;
-  u32 thread[3], group[3], index;  // position in the threadgroup, threadgroup, linear index
-  u32 other_thread;                // in the grid, from 1
-  uptr place, other_place;         // return addresses
+  u32 thread, other_thread;  // in the grid, from 1
+  uptr place, other_place;   // return addresses
   u64 count;
   long long detail;  // an index or an alignment
   u32 line, part;    // where the compiler knows the place itself; 0: it does not
@@ -72,11 +78,10 @@ struct Pending {
   Finding finding;
 };
 
+// `Hot` (hot.h) is the rest of it.
 struct State {
-  uptr arena;
-  u64 arena_bytes;
-  u32 shift, regions;
-  Region* region;
+  u32 counting;  // every access goes through `check`
+  u32 shared;    // the region of threadgroup memory
   u8* threadgroup_memory;
   u32 storages;
   u32 storage_begin[most_storages], storage_end[most_storages];
@@ -86,16 +91,18 @@ struct State {
   u64 barriers, atomics;
   // From here on the runtime's own.
   u32 active, group, flags, fenced;
-  u32 epoch[2];  // of device memory, of threadgroup memory
-  uptr latest;   // place of the latest access
+  uptr stacks;      // of the fibres
+  u32 barrier;      // time of the latest barrier for device memory
   Pending pending;
-  u32 simd_epoch[max_threads];
+  u32 collective[max_groups];    // time of each SIMD-group's latest one
+  u32 simd_barrier[max_threads];  // time of each thread's latest simdgroup_barrier
   u32 tolerant[max_threads];
 };
 
 extern State state;
 
 void start_threadgroup(u64 index);
+void resume(const Fibre& fibre);
 void pass_barrier();
 void miss_barrier(Fibre& from, const void* other);
 void resolve_lanes(const SimdGroup& group, u32 lanes);
