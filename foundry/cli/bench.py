@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     help="Element types, comma-separated.",
 )
 @options.bench_option
+@click.option(
+    "--counters/--no-counters",
+    "counted",
+    default=True,
+    help="Count memory transactions, bank conflicts and barriers of its SIMD-groups.",
+)
 @options.save_option
 @options.user_code_options
 @options.db_option
@@ -36,6 +42,7 @@ def command(
     file: str,
     dtypes: tuple[str, ...],
     bench: str,
+    counted: bool,
     save: bool,
     db: str | None,
     device: str,
@@ -45,8 +52,9 @@ def command(
     """Prove a kernel file right, then time it against the baseline.
 
     FILE is a kernel file, or - for standard input. Times are taken in interleaved pairs with the
-    fastest MLX expression of the op; the speedup comes with its 95 % interval. A kernel that is not
-    proven right gets no time, and exit code 4.
+    fastest MLX expression of the op; the speedup comes with its 95 % interval. Beside them: how
+    near the kernel is to what this device can do, and what the SIMD-groups of a GPU would do to
+    memory. A kernel that is not proven right gets no time, and exit code 4.
     """
     from foundry.cli.judging import Request, judge_and_show
     from foundry.judge.options import SANITIZER, JudgeOptions
@@ -60,12 +68,24 @@ def command(
         save=save,
         db=db,
         as_json=as_json,
+        counted=counted,
     )
-    return judge_and_show(request, lambda judged: _show(judged, bench))
+    return judge_and_show(request, lambda judged: _show(judged, bench), _document)
+
+
+def _document(judged: Judged) -> dict[str, Any]:
+    """What `--json` prints: the counters are in each evaluation's `extra`."""
+    from foundry.cli.rooflines import rooflines
+
+    return judged.document() | {
+        "peaks": vars(judged.peaks) if judged.peaks else None,
+        "rooflines": [{"dtype": dtype} | one.document() for dtype, one in rooflines(judged)],
+    }
 
 
 def _show(judged: Judged, bench: str) -> None:
     from foundry.cli.judging import print_failures
+    from foundry.cli.rooflines import show_counters, show_rooflines
     from foundry.report.table import Column
 
     note(f"{judged.op.name} {judged.kernel.hash[:12]} on {judged.device.name}")
@@ -84,6 +104,8 @@ def _show(judged: Judged, bench: str) -> None:
     for line in _verdicts(judged):
         click.echo(line)
     print_failures(judged)
+    show_rooflines(judged)
+    show_counters(judged)
     if judged.passed and bench == "quick" and len(judged.op.bench) > 1:
         note(f"the first of {len(judged.op.bench)} bench workloads; --bench full times them all")
 

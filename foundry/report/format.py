@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 STATUS_ORDER = (
@@ -58,3 +59,25 @@ def statuses(counts: Mapping[str, int]) -> str:
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """`1 kernel`, `3 kernels`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def size(count: float) -> str:
+    """Bytes with three significant digits: `512 B`, `73.7 KB`, `1.23 GB` (of 1000 each)."""
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if count < 999.5 or unit == "TB":
+            break
+        count /= 1000
+    digits = 0 if unit == "B" or count >= 99.95 else 1 if count >= 9.995 else 2
+    return f"{count:.{digits}f} {unit}"
+
+
+def factor(value: float) -> str:
+    """How many times: `1x`, `1.5x`, `12x`, `1,024x`."""
+    return f"{value:,.0f}x" if value >= 9.95 else f"{value:.1f}x".replace(".0x", "x")
+
+
+def percent(share: float) -> str:
+    """A share with two significant digits: `0.043 %`, `3.1 %`, `47 %`, `100 %`."""
+    value = 100 * share
+    digits = 0 if value >= 9.95 or value <= 0 else min(3, 1 - math.floor(math.log10(value)))
+    return f"{value:.{digits}f} %"
