@@ -10,7 +10,7 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,10 +48,18 @@ class Frame:
 
 
 class Channel:
-    """A stream socket that carries frames. Not for use by two threads at once."""
+    """A stream socket that carries frames. Not for use by two threads at once.
 
-    def __init__(self, connection: socket.socket) -> None:
+    Args:
+        connection: The socket.
+        clock: What deadlines are compared with; it may stand still.
+    """
+
+    def __init__(
+        self, connection: socket.socket, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._socket = connection
+        self._clock = clock
 
     def close(self) -> None:
         """Close the socket."""
@@ -63,7 +71,7 @@ class Channel:
         buffers: Sequence[NDArray[Any]] = (),
         deadline: float | None = None,
     ) -> None:
-        """Write one frame; `deadline` is a `time.monotonic()` value.
+        """Write one frame; `deadline` is a moment of the clock.
 
         Raises:
             FrameTimeout: The other side did not take it in time.
@@ -112,36 +120,37 @@ class Channel:
         raise FrameError("the worker sends events without end")
 
     def _write(self, data: memoryview, deadline: float | None) -> None:
-        try:
-            while data:
-                self._arm(deadline)
-                data = data[self._socket.send(data) :]
-        except TimeoutError:
-            raise FrameTimeout from None
-        except OSError as error:
-            raise Disconnected(str(error)) from None
+        while data:
+            data = data[self._attempt(self._socket.send, data, deadline) :]
 
     def _read(self, size: int, deadline: float | None) -> memoryview:
         data = memoryview(bytearray(size))
         done = 0
-        try:
-            while done < size:
-                self._arm(deadline)
-                count = self._socket.recv_into(data[done:])
-                if not count:
-                    raise Disconnected("end of stream")
-                done += count
-        except TimeoutError:
-            raise FrameTimeout from None
-        except OSError as error:
-            raise Disconnected(str(error)) from None
+        while done < size:
+            count = self._attempt(self._socket.recv_into, data[done:], deadline)
+            if not count:
+                raise Disconnected("end of stream")
+            done += count
         return data
+
+    def _attempt(
+        self, transfer: Callable[[memoryview], int], data: memoryview, deadline: float | None
+    ) -> int:
+        """One transfer; begun again where the clock stood still while the socket waited."""
+        while True:
+            try:
+                self._arm(deadline)
+                return transfer(data)
+            except TimeoutError:
+                continue
+            except OSError as error:
+                raise Disconnected(str(error)) from None
 
     def _arm(self, deadline: float | None) -> None:
         if deadline is None:
             self._socket.settimeout(None)
             return
-        left = deadline - time.monotonic()
+        left = deadline - self._clock()
         if left <= 0:
             raise FrameTimeout
         self._socket.settimeout(left)

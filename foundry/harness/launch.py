@@ -47,6 +47,9 @@ class Child(Protocol):
     def terminate(self) -> None:
         """Kill the whole group."""
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the whole group."""
+
     def kill(self) -> None:
         """Kill the whole group, and wait until the worker is gone."""
 
@@ -222,8 +225,11 @@ class _Spawned:
         return self._process.poll()
 
     def terminate(self) -> None:
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(self.pid, number)
 
     def kill(self) -> None:
         self.terminate()
@@ -252,9 +258,12 @@ class _Forked:
         return self._code
 
     def terminate(self) -> None:
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
         if self._code is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+                os.killpg(self.pid, number)
 
     def kill(self) -> None:
         self.terminate()

@@ -28,12 +28,15 @@ class DeviceLock:
         self._device = device
 
     @contextmanager
-    def shared(self) -> Iterator[None]:
-        """Hold the device together with others: building, checking results."""
+    def shared(self) -> Iterator[int]:
+        """Hold the device together with others: building, checking results.
+
+        Gives the descriptor of the lock, with which it can be let go for a while.
+        """
         with self._held("turnstile", fcntl.LOCK_EX):
             held = self._open("device", fcntl.LOCK_SH)
         try:
-            yield
+            yield held
         finally:
             os.close(held)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from foundry.harness.launch import ForkServer, launcher
 from foundry.harness.lock import DeviceLock
 from foundry.harness.process import WorkerProcess
 from foundry.harness.sandbox import Level, in_force, refusal
+from foundry.harness.turns import Turn, Turns
 
 R = TypeVar("R")
 
@@ -38,6 +39,8 @@ class Lease:
     def __init__(self, runner: WorkerProcess, builder: WorkerProcess | None) -> None:
         self.runner = runner
         self.builder = builder
+        self.turn: Turn | None = None
+        """Its use of the machine, where it takes turns with others."""
 
     @property
     def pid(self) -> int:
@@ -49,6 +52,23 @@ class Lease:
         """Whether the runner still runs."""
         return self.runner.alive
 
+    @property
+    def can_stop(self) -> bool:
+        """Whether its processes can stand still: a worker of a GPU leaves work behind on it."""
+        return self.builder is not None
+
+    def stop(self) -> None:
+        """Let both stand still. Another thread may call this while one asks."""
+        for worker in (self.runner, self.builder):
+            if worker is not None:
+                worker.stop()
+
+    def resume(self) -> None:
+        """Let both go on. Another thread may call this while one asks."""
+        for worker in (self.runner, self.builder):
+            if worker is not None:
+                worker.resume()
+
     def ask(self, job: Job[R], limit_s: float) -> R | Failure:
         """Do a job: builds in the builder first, so that the runner finds them in the cache.
 
@@ -57,6 +77,10 @@ class Lease:
         Raises:
             EnvironmentUnusable: The engine cannot work on this machine.
         """
+        with self.turn.asking() if self.turn else nullcontext():
+            return self._ask(job, limit_s)
+
+    def _ask(self, job: Job[R], limit_s: float) -> R | Failure:
         if isinstance(job, Build) and self.builder is not None:
             found = self.builder.ask(replace(job, keep=False), limit_s)
             if isinstance(found, Timeout | Crash) or any(found):
@@ -71,12 +95,13 @@ class Lease:
         Raises:
             EnvironmentUnusable: As `ask`.
         """
-        self.runner.prepare(op, op_file, modules)
-        if self.builder is not None:
-            self.builder.prepare("", "", modules)
+        with self.turn.asking() if self.turn else nullcontext():
+            self.runner.prepare(op, op_file, modules)
+            if self.builder is not None:
+                self.builder.prepare("", "", modules)
 
     def terminate(self) -> None:
-        """Kill both. The one call another thread may make while one asks."""
+        """Kill both. Another thread may call this while one asks."""
         for worker in (self.runner, self.builder):
             if worker is not None:
                 worker.terminate()
@@ -114,6 +139,7 @@ class WorkerPool:
         self.workers = workers
         self._lock_folder = lock_folder
         self._lock: DeviceLock | None = None
+        self._turns: Turns | None = None
         self._launcher = launcher(engine, in_force())
         self._forks = isinstance(self._launcher, ForkServer)
         self._slots = threading.BoundedSemaphore(workers)
@@ -160,6 +186,24 @@ class WorkerPool:
         if self._lock is None:
             self._lock = DeviceLock(self.device().kind, self._lock_folder)
         return self._lock
+
+    @contextmanager
+    def turn(self, lease: Lease) -> Iterator[Turn]:
+        """Take turns with other candidates on the device; whoever times has it alone."""
+        with self._guard:
+            turns = self._turns
+        if turns is None:
+            made = Turns(self.lock)
+            with self._guard:
+                turns = self._turns = self._turns or made
+        with turns.turn(lease) as turn:
+            lease.turn = turn
+            try:
+                yield turn
+                # Now, so that the end of one process and the start of another disturb no timing.
+                self._renew(lease)
+            finally:
+                lease.turn = None
 
     def run(self, job: Job[R], limit_s: float) -> R | Failure:
         """Run one job on workers of its own."""
@@ -231,23 +275,30 @@ class WorkerPool:
         return None
 
     def _give(self, lease: Lease) -> None:
+        self._renew(lease)
         with self._guard:
             self._leased.discard(lease)
         if lease.builder is not None:
             self._keep(self._builders, lease.builder)
-        if self._forks:
+        self._keep(self._runners, lease.runner)
+
+    def _renew(self, lease: Lease) -> None:
+        """A runner that may have met a kernel makes way for a fresh one, where that is cheap."""
+        with self._guard:
+            is_due = self._forks and not lease.runner.is_new and not self._closed
+        if is_due:
             lease.runner.kill()
-            if not self._closed:
-                self._keep(self._runners, WorkerProcess(self._launcher, self._confine(False)))
-        else:
-            self._keep(self._runners, lease.runner)
+            lease.runner = WorkerProcess(self._launcher, self._confine(False))
 
     def _keep(self, idle: list[WorkerProcess], worker: WorkerProcess) -> None:
         with self._guard:
             if worker.alive and worker.jobs < _JOBS_PER_WORKER and not self._closed:
                 idle.append(worker)
                 return
+            closed = self._closed
         worker.kill()
+        if closed:
+            self._launcher.close()
 
     def _confine(self, builds: bool) -> Confine:
         readable = (str(jit_folder()),)

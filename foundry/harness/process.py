@@ -6,7 +6,7 @@ import signal
 import socket
 import tempfile
 import time
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames
@@ -18,15 +18,28 @@ R = TypeVar("R")
 _CONFINE_LIMIT_S = 30.0
 
 
-class Asks(Protocol):
-    """Whoever does jobs."""
+class Clock:
+    """Seconds that a worker had; stands still while the worker does."""
 
-    def ask(self, job: Job[R], limit_s: float) -> R | Failure:
-        """Send a job and wait for its result, at most `limit_s` seconds.
+    def __init__(self) -> None:
+        self._lost_s = 0.0
+        self._since: float | None = None
 
-        Raises:
-            EnvironmentUnusable: The engine cannot work on this machine, or never came up.
-        """
+    def __call__(self) -> float:
+        """Now."""
+        since = self._since
+        return (time.monotonic() if since is None else since) - self._lost_s
+
+    def stop(self) -> None:
+        """Stand still."""
+        self._since = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on."""
+        if self._since is not None:
+            # In this order a thread that reads the clock meanwhile finds it slow, never fast.
+            self._lost_s += time.monotonic() - self._since
+            self._since = None
 
 
 class WorkerProcess:
@@ -40,7 +53,8 @@ class WorkerProcess:
     def __init__(self, launcher: Launcher, confine: Confine | None) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         ours, theirs = socket.socketpair()
-        self._channel = frames.Channel(ours)
+        self._clock = Clock()
+        self._channel = frames.Channel(ours, self._clock)
         self._confine = confine
         self._ready = False
         self.jobs = 0
@@ -56,6 +70,11 @@ class WorkerProcess:
     def pid(self) -> int:
         """Process id, also the id of its process group."""
         return self._child.pid
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was neither prepared nor asked."""
+        return not self._ready
 
     @property
     def alive(self) -> bool:
@@ -90,8 +109,18 @@ class WorkerProcess:
         self._await_ready()
 
     def terminate(self) -> None:
-        """Kill the whole process group. The one call another thread may make while one asks."""
+        """Kill the whole process group. Another thread may call this while one asks."""
         self._child.terminate()
+
+    def stop(self) -> None:
+        """Let the whole process group stand still. Another thread may call this while one asks."""
+        self._clock.stop()
+        self._child.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on. Another thread may call this while one asks."""
+        self._child.signal(signal.SIGCONT)
+        self._clock.resume()
 
     def kill(self) -> None:
         """Kill the whole process group, and wait for the worker."""
@@ -100,7 +129,7 @@ class WorkerProcess:
         self._errors.close()
 
     def _exchange(self, job: Job[R], limit_s: float) -> R | Failure:
-        deadline = time.monotonic() + limit_s
+        deadline = self._clock() + limit_s
         header, buffers = job.encode()
         try:
             self._channel.send({"job": job.kind} | header, buffers, deadline)
@@ -123,7 +152,7 @@ class WorkerProcess:
         if self._ready:
             return
         try:
-            _raise_unusable(self._channel.receive(0, time.monotonic() + START_LIMIT_S))
+            _raise_unusable(self._channel.receive(0, self._clock() + START_LIMIT_S))
         except (frames.FrameError, frames.FrameTimeout):
             words = last_words(self._errors)
             self.kill()

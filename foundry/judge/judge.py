@@ -100,18 +100,21 @@ class Judge:
             failed = prepare(candidate, self._options)
         if failed:
             return failed
-        with self._pool.lease() as worker:
-            screen_module = (self._options.screen or "").partition(":")[0]
-            modules = (screen_module,) if screen_module else ()
-            worker.prepare(candidate.op.name, op_file(candidate.op), modules)
-            walk = Walk(candidate, worker, self._references, self._options)
-            with ExitStack() as held:
-                with candidate.stage("wait"):
-                    held.enter_context(self._pool.lock.shared())
-                failed = self._prove(walk)
+        with ExitStack() as held:
+            with candidate.stage("wait"):
+                worker = held.enter_context(self._pool.lease())
+                turn = held.enter_context(self._pool.turn(worker))
+            walk = Walk(candidate, worker, turn, self._references, self._options)
+            with candidate.stage("start"):
+                self._prepare(walk)
+            failed = self._prove(walk)
             if failed or not self._options.timed:
                 return failed
             return self._benchmark(walk)
+
+    def _prepare(self, walk: Walk) -> None:
+        op, module = walk.candidate.op, (self._options.screen or "").partition(":")[0]
+        walk.worker.prepare(op.name, op_file(op), (module,) if module else ())
 
     def _prove(self, walk: Walk) -> Failed | None:
         candidate, path = walk.candidate, self._options.screen

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from foundry.engines.base import Arrays
 from foundry.harness.measuring import Samples, Time, TimingPlan
@@ -108,7 +109,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FOUNDRY_CACHE_DIR"] = folder
-        with WorkerPool("cpu", os.cpu_count() or 2) as pool:
+        with WorkerPool("cpu", os.cpu_count() or 2, Path(folder)) as pool:
             evaluations_per_second(pool, options.kernels)
             a_a(pool, options.trials)
 
