@@ -50,8 +50,9 @@ MF_INLINE bool write_at_once(Region& region, uptr address, uptr place) {
   return true;
 }
 
+// Apart, so that reads of arrays that are never written need few registers.
 template <u32 bytes>
-MF_INLINE bool read_at_once(Region& region, uptr address, uptr place) {
+MF_KEEPING __attribute__((noinline)) bool read_at_once(Region& region, uptr address, uptr place) {
   const u64 offset = address - region.begin;
   if (!region.reads || !fits(region, offset, bytes)) return false;
   const u32 who = mf_hot.who, since = region.since, born = region.born;
