@@ -77,6 +77,10 @@ def mlx_metal() -> tuple[Callable[..., Callable[..., Any]], bool]:
     return make, bool(mx.metal.is_available())
 
 
+on_first_library: list[Callable[[Any], None]] = []
+"""Called once with the runtime when a kernel has been loaded; filled by who stands in for Metal."""
+
+
 class _Kernel:
     """What `metal_kernel` returns where there is no Metal."""
 
@@ -147,12 +151,22 @@ class _Kernel:
                 f" ({result.storage_bytes}) exceeds the maximum threadgroup memory allowed"
                 f" ({MAX_STORAGE_BYTES})\n"
             )
+        while on_first_library:
+            on_first_library.pop()(result.runtime)
         return result
 
 
 @functools.cache
 def _builder() -> Builder:
     return default_builder()
+
+
+def survive_divisions(runtime: Any) -> None:
+    """From now on no integer division ends this process, in MLX's own operations either.
+
+    Where Metal stands in they are a GPU's, which goes on after a division by zero.
+    """
+    runtime.mf_survive_all_divisions()
 
 
 def _values(value: Any) -> NDArray[Any]:

@@ -25,9 +25,7 @@ _PLAIN_DIRECTIVES = {
     "", "define", "undef", "if", "ifdef", "ifndef", "elif", "elifdef", "elifndef", "else", "endif",
     "error", "warning",
 }  # fmt: skip
-_PRAGMA = re.compile(
-    r"\s*(?:unroll\b|nounroll\b|clang\s+loop\b|clang\s+fp\b|STDC\s+FP_CONTRACT\b|once\b)"
-)
+_PRAGMA = re.compile(r"\s*(?:unroll\b|nounroll\b|clang\s+loop\b|clang\s+fp\b|STDC\s+FP_CONTRACT\b)")
 _FOREIGN_PRAGMA = re.compile(
     r"\s*(?:clang|GCC|comment|weak|redefine_extname|section|include_alias|init_seg|code_seg)\b"
 )
@@ -59,6 +57,7 @@ _UNSUPPORTED = {
     "Metal 4 tensor operations": re.compile(
         r"mpp|tensor_ops|cooperative_tensor|tensor_(?:handle|inline|offset)|matmul2d(?:_descriptor)?"
     ),
+    "function constants": re.compile(r"function_constant|is_function_constant_defined"),
     "ray tracing": re.compile(r"raytracing|intersector|acceleration_structure\w*|ray_data"),
 }
 
@@ -138,8 +137,10 @@ def _first_name(tokens: list[Token]) -> str:
 
 
 def _pragma(token: Token, rest: str, part: str) -> Token:
+    if re.match(r"\s*(?:once|(?:clang|GCC)\s+diagnostic)\b", rest):  # would switch off checks
+        return _blank(token)
     if _PRAGMA.match(rest):
-        return token if not re.match(r"\s*once", rest) else _blank(token)
+        return token
     if _FOREIGN_PRAGMA.match(rest):
         raise Refused(part, token.line, f"#pragma{rest.rstrip()} is not Metal")
     return _blank(token)

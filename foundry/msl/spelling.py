@@ -5,6 +5,7 @@
   The words vanish as macros, except that `constant` would turn into `const`.
 * `coherent(device) device float* p`: memory is coherent here anyway.
 * The attribute `[[threadgroup(0)]]` is no threadgroup declaration.
+* An explicit instantiation may have attributes: `template [[host_name("f")]] [[kernel]] ...`.
 """
 
 from __future__ import annotations
@@ -15,23 +16,29 @@ from foundry.msl.tokens import COMMENT, DIRECTIVE, NAME, NUMBER, SPACE, Token, t
 
 _LITERAL = re.compile(r"(?P<digits>\.?\d[\d.']*(?:[eE][+-]?\d+)?)(?P<suffix>h|H|bf|BF)")
 _HIDDEN_LITERAL = re.compile(r"\d(?:h|H|bf|BF)\b|\.(?:h|H|bf|BF)\b")
+_HIDDEN_INSTANTIATION = re.compile(r"\btemplate\s*(?:\[\[(?:[^]\"]|\"[^\"]*\")*\]\]\s*)+")
 _QUALIFIERS = {"const", "volatile", "noexcept", "device", "thread", "threadgroup", "constant"}
 
 
 def respell(tokens: list[Token]) -> list[Token]:
     """The tokens in C++'s spelling, on the same lines."""
     result = []
-    coherent_until = 0
+    gone_until = 0
     for at, token in enumerate(tokens):
         if token.kind == NAME and token.text == "coherent":
-            coherent_until = _coherent_end(tokens, at)
-        if at < coherent_until:
+            gone_until = _coherent_end(tokens, at)
+        elif token.text == "[" and at >= gone_until and _before(tokens, at) == "template":
+            gone_until = _attributes_end(tokens, at)
+        if at < gone_until:
             result.append(token._replace(kind=SPACE, text="\n" * token.text.count("\n")))
         elif token.kind == NUMBER:
             result.append(_number(token))
         elif token.kind == DIRECTIVE and _HIDDEN_LITERAL.search(token.text):
             inside = "".join(_number(inner).text for inner in tokenize(token.text[1:]))
             result.append(token._replace(text=token.text[0] + inside))
+        elif token.kind == DIRECTIVE and "template" in token.text:
+            text = _HIDDEN_INSTANTIATION.sub("template ", token.text)
+            result.append(token._replace(text=text))
         elif token.text == "threadgroup" and [t.text for t in tokens[at - 2 : at]] == ["[", "["]:
             result.append(token._replace(text="threadgroup_index"))  # [[threadgroup(0)]]
         elif token.text == "constant" and token.kind == NAME and _qualifies_object(tokens, at):
@@ -52,6 +59,24 @@ def _coherent_end(tokens: list[Token], at: int) -> int:
     if after in (["(", "device", ")"], ["(", "threadgroup", ")"]):
         return code[2] + 1
     return at + 1 if after[:1] in (["device"], ["threadgroup"]) else 0
+
+
+def _before(tokens: list[Token], at: int) -> str:
+    return next((t.text for t in reversed(tokens[:at]) if t.kind not in (SPACE, COMMENT)), "")
+
+
+def _attributes_end(tokens: list[Token], at: int) -> int:
+    """The token after the `[[...]]` lists that begin at `at`."""
+    depth = 0
+    end = at
+    for index in range(at, len(tokens)):
+        token = tokens[index]
+        if depth == 0 and token.text != "[" and token.kind not in (SPACE, COMMENT):
+            break
+        depth += (token.text == "[") - (token.text == "]")
+        if depth == 0 and token.text == "]":
+            end = index + 1
+    return end
 
 
 def _number(token: Token) -> Token:

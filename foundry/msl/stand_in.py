@@ -4,6 +4,8 @@
 2. Questions (`mx.metal.is_available`, the default device, device information) are answered for a
    GPU; streams and devices of the GPU are taken as the CPU's.
 3. `mx.compile` is turned off, since a kernel that runs on the CPU cannot be traced.
+4. Integer divisions by zero, which a GPU passes over, end no process.
+5. Packages that use MLX find themselves on a Mac (`mac`).
 
 Where Metal is real nothing is changed.
 """
@@ -15,7 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from foundry.msl.metal_kernel import metal_kernel, mlx_metal
+from foundry.msl import mac
+from foundry.msl.metal_kernel import metal_kernel, mlx_metal, on_first_library, survive_divisions
 
 
 @contextmanager
@@ -27,9 +30,10 @@ def metal() -> Iterator[None]:
         yield
         return
     with ExitStack() as stack:
-        for holder, name, value in _replacements(mx):
+        for holder, name, value in [*_replacements(mx), *mac.replacements()]:
             stack.callback(setattr, holder, name, getattr(holder, name))
             setattr(holder, name, value)
+        on_first_library.append(survive_divisions)
         mx.disable_compile()
         stack.callback(mx.enable_compile)
         yield

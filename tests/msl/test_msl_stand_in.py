@@ -84,3 +84,47 @@ def test_mlx_is_itself_again_afterwards() -> None:
     with metal():
         assert mx.metal.is_available()
     assert before == (mx.fast.metal_kernel, mx.metal.is_available, mx.default_device, mx.stream)
+
+
+MAC_PACKAGE = """
+import platform
+import sys
+
+if sys.platform != "darwin":
+    raise ImportError(f"needs a Mac, not {sys.platform}")
+assert platform.system() == "Darwin" and platform.machine() in ("arm64",)
+assert sys.platform.startswith("darwin") and sys.platform in ("darwin", "ios")
+"""
+MAC_USER = """
+import os
+import platform
+import subprocess
+import sys
+
+truth = sys.platform
+from foundry.msl.stand_in import metal
+
+with metal():
+    import mlx_thing
+    assert sys.platform == truth and platform.system() != "Darwin"
+    assert {truth: 1}[sys.platform] == 1
+    import mlx.core as mx
+    assert sys.platform == "darwin" and platform.mac_ver()[0]
+    subprocess.run([sys.executable, "-c", ""], check=True)
+    kernel = mx.fast.metal_kernel(
+        name="d", input_names=["x"], output_names=["y"], source="y[0] = 1 / x[0];"
+    )
+    x = mx.zeros(8, dtype=mx.int32)
+    mx.eval(kernel(inputs=[x], grid=(1, 1, 1), threadgroup=(1, 1, 1), output_shapes=[(1,)],
+                   output_dtypes=[mx.int32]))
+    mx.eval(mx.ones(8, dtype=mx.int32) // x)
+assert sys.platform == truth and platform.system() != "Darwin"
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks what another system answers")
+def test_packages_for_mlx_find_a_mac_and_others_do_not(tmp_path: Path) -> None:
+    (tmp_path / "mlx_thing.py").write_text(MAC_PACKAGE)
+    (tmp_path / "user.py").write_text(MAC_USER)
+    done = run("user.py", folder=tmp_path)
+    assert done.returncode == 0, done.stderr

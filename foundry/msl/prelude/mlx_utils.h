@@ -6,6 +6,7 @@
 #include "mlx_complex.h"
 
 #define MTL_CONST const
+#define instantiate_kernel(name, func, ...) template decltype(func<__VA_ARGS__>) func<__VA_ARGS__>;
 #define MLX_MTL_PRAGMA_UNROLL _Pragma("clang loop unroll(full)")
 
 inline constexpr int MAX_REDUCE_SPECIALIZED_DIMS = 4;

@@ -37,6 +37,7 @@
 #include "metal_quadgroup.h"
 #include "metal_simdgroup.h"
 #include "metal_simdgroup_matrix.h"
+#include "metal_simd_names.h"
 
 using namespace metal;
 

@@ -5,6 +5,7 @@
 // 2. Items are taken in order from one counter, so a threadgroup that waits for an earlier one
 //    always finds it running or done.
 // 3. Workers look out for the next launch for a short while before they sleep.
+#include "divisions.h"
 #include "fibres.h"
 
 namespace mf {
@@ -174,6 +175,7 @@ void prepare_pool() {
   pool.call.prepare();
   pool.sleep.prepare();
   pool.started = pool.sleepers = pool.working = pool.open = 0;
+  survive_divisions();
 }
 
 }  // namespace
@@ -188,7 +190,9 @@ MF_EXPORT unsigned mf_launch(mf::Launch* launch, unsigned threads) {
   mf::pool.wanted = threads < 1 ? 1 : mf::lesser(threads, mf::most_threads);
   mf::pool.stopped = 0;
   launch->failure.kind = 0;
+  mf::divisions.running = 1;
   mf::work_first(*launch);
+  mf::divisions.running = 0;
   mf::pool.call.release();
   return launch->failure.kind;
 }

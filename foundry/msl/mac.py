@@ -1,0 +1,84 @@
+"""Makes this machine answer as a Mac to code that uses MLX, and to nothing else.
+
+Packages for MLX ask `sys.platform` or `platform.system()` and turn their Metal paths off, or refuse
+to be imported. The answer therefore depends on who asks: modules of a package that imports MLX, or
+has it in its name, are told of a Mac; the standard library, pytest, NumPy and all others are told
+the truth, since they act on it.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from types import FrameType, ModuleType
+from typing import Any
+
+_NAME = "darwin"
+_ANSWERS = {
+    "system": "Darwin",
+    "machine": "arm64",
+    "processor": "arm",
+    "release": "24.6.0",
+    "mac_ver": ("15.6", ("", "", ""), "arm64"),
+}
+_USERS: set[str] = set()
+
+
+def replacements() -> list[tuple[Any, str, Any]]:
+    """What to set while Metal stands in: object, attribute, value."""
+    answers = [(platform, name, _question(name)) for name in _ANSWERS]
+    return [(sys, "platform", _Platform(sys.platform)), *answers]
+
+
+class _Platform(str):
+    """The name of this system, which equals a Mac's where code that uses MLX compares it."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return _plain(self, sys._getframe(1)) == other
+
+    def __ne__(self, other: object) -> bool:
+        return _plain(self, sys._getframe(1)) != other
+
+    def __contains__(self, part: object) -> bool:
+        return isinstance(part, str) and part in _plain(self, sys._getframe(1))
+
+    def startswith(self, *arguments: Any) -> bool:
+        return _plain(self, sys._getframe(1)).startswith(*arguments)
+
+
+def _plain(name: str, asker: FrameType) -> str:
+    return _NAME if _uses_mlx(asker) else str.__str__(name)
+
+
+def _question(name: str) -> Any:
+    truth = getattr(platform, name)
+
+    def answer(*arguments: Any, **named: Any) -> Any:
+        return _ANSWERS[name] if _uses_mlx(sys._getframe(1)) else truth(*arguments, **named)
+
+    return answer
+
+
+def _uses_mlx(asker: FrameType) -> bool:
+    """Whether a frame belongs to a package that uses MLX."""
+    package = str(asker.f_globals.get("__name__", "")).partition(".")[0]
+    if package in sys.stdlib_module_names - {"__main__"} or package in {"mlx", "foundry"}:
+        return False
+    if package in _USERS:
+        return True
+    found = "mlx" in package or _names_mlx(asker.f_globals)
+    if not found and package != "__main__":
+        modules = list(sys.modules.items())
+        parts = [m for key, m in modules if key == package or key.startswith(f"{package}.")]
+        found = any(_names_mlx(getattr(part, "__dict__", {})) for part in parts)
+    if found:
+        _USERS.add(package)
+    return found
+
+
+def _names_mlx(names: dict[str, Any]) -> bool:
+    modules = [value for value in list(names.values()) if isinstance(value, ModuleType)]
+    return any(module.__name__.partition(".")[0] == "mlx" for module in modules)
