@@ -36,8 +36,11 @@ def text_hash(text: str) -> str:
 
 def label(origin: Origin) -> str:
     """Where a kernel came from, in a few words: `mutate: vec 4 -> 8`."""
-    said = origin.detail.get("label")
-    return f"{origin.name}: {said}" if said and said != origin.name else origin.name
+    said = str(origin.detail.get("label") or "")
+    # A model's label starts with its proposer's name already.
+    if not said or said.split(" ")[0] == origin.name:
+        return said or origin.name
+    return f"{origin.name}: {said}"
 
 
 def invalid(task: Task, text: str, found: Malformed) -> Evaluation:
