@@ -113,6 +113,8 @@ class Op:
     """Conditions on the axes, such as `head_dim % 2 == 0`."""
     reduction: Expression = 1
     """Number of terms summed into one output element: the length the error model grows with."""
+    compiled: tuple[str, ...] = ()
+    """Axes that kernels take as compile-time constants: every further value is a build."""
     bytes: str | None = None
     """Compulsory traffic in bytes over axes and `itemsize`; None: every tensor once."""
 

@@ -105,11 +105,20 @@ class Call(Protocol):
 class Executable(Protocol):
     """A built program."""
 
-    def bind(self, inputs: Mapping[str, NDArray[Any]], *, poison: bool = False) -> Call:
+    def bind(
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        *,
+        poison: bool = False,
+        over: Call | None = None,
+    ) -> Call:
         """Attach inputs (exact shapes and dtypes of `Program.inputs`).
 
         With `poison`, outputs and temporaries that have no `init_value` start as bytes 0xFF
         (NaN for floats) before each call, so that an element nobody wrote is seen.
+
+        With `over`, an earlier call of this executable, the two share the memory they write to
+        where the engine decides that; what one leaves is what the other finds.
         """
 
 

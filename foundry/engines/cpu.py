@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,17 @@ from numpy.typing import NDArray
 from foundry.engines.base import (
     Arrays,
     BuildFailure,
+    Call,
     Device,
     Launch,
     Program,
     TensorSpec,
     check_input,
+    numpy_dtype,
 )
-from foundry.errors import EnvironmentUnusable
+from foundry.errors import EnvironmentUnusable, LaunchFailed
 from foundry.msl.builder import Builder, Failure, Text, default_builder
-from foundry.msl.memory import ALIGNMENT, allocate, argument_buffers, refuse_sizes
+from foundry.msl.memory import ALIGNMENT, Guarded, allocate, argument_buffers, refuse_sizes
 from foundry.msl.runtime import MAX_STORAGE_BYTES, Launcher, Library, worker_threads
 from foundry.msl.signature import Captured, capture_launch
 
@@ -119,14 +121,20 @@ class CpuExecutable:
         self._specs = specs
         self._built = built
 
-    def bind(self, inputs: Mapping[str, NDArray[Any]], *, poison: bool = False) -> CpuCall:
+    def bind(
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        *,
+        poison: bool = False,
+        over: Call | None = None,
+    ) -> CpuCall:
         """Attach inputs; see `foundry.engines.base.Executable`."""
         arrays = {spec.name: _attach(inputs[spec.name], spec) for spec in self._program.inputs}
+        written = over.written if isinstance(over, CpuCall) else self._allocate()
+        arrays.update((name, guarded.array) for name, guarded in written.items())
         steps = []
         for built in self._built:
-            made = list(built.launch.outputs)
-            arrays.update((spec.name, allocate(spec)) for spec in made)
-            outputs = [arrays[spec.name] for spec in made]
+            outputs = [arrays[spec.name] for spec in built.launch.outputs]
             addresses, keep = argument_buffers(
                 [arrays[name] for name in built.launch.inputs], outputs, built.captured
             )
@@ -135,7 +143,12 @@ class CpuExecutable:
             )
             fill = _Fill(outputs, built.launch.init_value, poison)
             steps.append((launcher, fill if fill.needed else None, keep))
-        return CpuCall(steps, {name: arrays[name] for name in self._program.outputs})
+        return CpuCall(steps, written, self._program.outputs)
+
+    def _allocate(self) -> dict[str, Guarded]:
+        """Memory for everything that a launch writes."""
+        made = (spec for built in self._built for spec in built.launch.outputs)
+        return {s.name: Guarded(s.shape, numpy_dtype(s.dtype)) for s in made}
 
 
 @dataclass(frozen=True)
@@ -162,11 +175,15 @@ class CpuCall:
     """A program bound to its arrays."""
 
     def __init__(
-        self, steps: list[tuple[Launcher, _Fill | None, list[NDArray[Any]]]], outputs: Arrays
+        self,
+        steps: list[tuple[Launcher, _Fill | None, list[NDArray[Any]]]],
+        written: Mapping[str, Guarded],
+        outputs: Sequence[str],
     ) -> None:
         self._steps = steps
         self._outputs = outputs
         self._threads = worker_threads()
+        self.written = written
 
     def __call__(self) -> None:
         """Run every launch once and wait.
@@ -180,8 +197,15 @@ class CpuCall:
             launcher.run(self._threads)
 
     def outputs(self) -> Arrays:
-        """Copies of the results of the latest call."""
-        return {name: array.copy() for name, array in self._outputs.items()}
+        """Copies of the results of the latest call.
+
+        Raises:
+            LaunchFailed: when something was written just outside of an output or temporary.
+        """
+        for name, guarded in self.written.items():
+            if not guarded.intact:
+                raise LaunchFailed(f"it wrote outside of '{name}': index out of bounds")
+        return {name: self.written[name].array.copy() for name in self._outputs}
 
 
 def _attach(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:

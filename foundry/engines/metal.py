@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from foundry.engines.base import (
     Arrays,
     BuildFailure,
+    Call,
     Device,
     Launch,
     Program,
@@ -100,8 +101,17 @@ class MetalExecutable:
         )
         return results
 
-    def bind(self, inputs: Mapping[str, NDArray[Any]], *, poison: bool = False) -> MetalCall:
-        """Copy the inputs to the GPU's memory; see `foundry.engines.base.Executable`."""
+    def bind(
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        *,
+        poison: bool = False,
+        over: Call | None = None,
+    ) -> MetalCall:
+        """Copy the inputs to the GPU's memory; see `foundry.engines.base.Executable`.
+
+        MLX decides what memory a result takes: that of results nobody holds any more.
+        """
         import mlx.core as mx
 
         for spec in self.program.inputs:

@@ -45,6 +45,13 @@ class BaselineCall:
         self._results = self._function(self._inputs, self._workload)
         return self._results
 
+    def changed(self, inputs: Mapping[str, NDArray[Any]]) -> str | None:
+        """The first of its inputs that is no longer as it was, in words."""
+        for name, array in self._inputs.items():
+            if from_mlx(array).tobytes() != inputs[name].tobytes():
+                return f"{name} (the baseline's)"
+        return None
+
     def outputs(self) -> Arrays:
         """Results of the latest call by output name."""
         names = [tensor.name for tensor in self._op.outputs]

@@ -190,12 +190,14 @@ class Run:
     """Calls per set; each starts from poisoned outputs and must give the same bytes."""
     echo: bool = False
     """Run the first set once more at the end in buffers of its own: new pointers, equal data."""
+    stale: bool = False
+    """Run the last set once more over what the first left in the outputs, which nobody poisons."""
     kind: ClassVar[str] = "run"
 
     @property
     def sets(self) -> int:
         """How many sets of outputs come back."""
-        return len(self.inputs) + int(self.echo)
+        return len(self.inputs) + int(self.echo) + int(self.stale)
 
     @property
     def reply_bytes(self) -> int:
@@ -205,7 +207,12 @@ class Run:
     def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         """Header and buffers of the request."""
         header, buffers = encode_sets(self.inputs)
-        more = {"program": self.program, "repeats": self.repeats, "echo": self.echo}
+        more = {
+            "program": self.program,
+            "repeats": self.repeats,
+            "echo": self.echo,
+            "stale": self.stale,
+        }
         return header | more, buffers
 
     def decode(self, frame: frames.Frame) -> Results:

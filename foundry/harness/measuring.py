@@ -47,13 +47,14 @@ class Samples:
     repeats: tuple[int, int]
     """Calls between two readings of the clock: of the baseline, of the kernel."""
     outputs: tuple[Arrays, ...] = ()
-    """What the timed calls left in the outputs, for each set of inputs."""
+    """What a call like the timed ones left in the outputs, for each set of inputs."""
     dispatch_us: float = 0.0
     """Latency of a call of the engine that does nothing."""
     cold_baseline_us: tuple[float, ...] = ()
     cold_kernel_us: tuple[float, ...] = ()
     changed: tuple[str | None, ...] = ()
-    """Name of an input that the timed calls wrote to or around, set by set."""
+    """Name of an input that the timed calls wrote to or around, set by set; then the same for the
+    inputs of the baseline."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ class Time:
     outputs: tuple[TensorSpec, ...]
     plan: TimingPlan = field(default_factory=TimingPlan)
     rival: str | None = None
+    audits: int = 0
+    """So many of the last sets are not timed: the program meets them once, after the others, over
+    what the timed calls left in its outputs."""
     ghost: int | None = None
     """A program that does nothing, from which the engine's dispatch cost is read."""
     kind: ClassVar[str] = "time"
@@ -89,6 +93,7 @@ class Time:
             "baseline": self.baseline,
             "rival": self.rival,
             "ghost": self.ghost,
+            "audits": self.audits,
             "plan": asdict(self.plan),
         }
         return header | encode_op(self.op, self.op_file, self.workload) | more, buffers

@@ -33,7 +33,7 @@ from foundry.engines.base import (
     numpy_dtype,
 )
 from foundry.errors import EnvironmentUnusable
-from foundry.harness import counting, frames
+from foundry.harness import counting, frames, sanitizing
 from foundry.harness.baseline import BaselineCall, find_op, select_device
 from foundry.harness.bench import Bench
 from foundry.harness.buffers import Buffers
@@ -61,6 +61,7 @@ class Worker:
             "build": self._build,
             "screen": self._screen,
             "count": counting.answer,
+            "sanitize": sanitizing.answer,
             "run": self._run,
             "baseline": self._baseline,
             "time": self._time,
@@ -111,6 +112,8 @@ class Worker:
         if request.header["echo"]:
             # The first buffers are still alive, so these lie elsewhere.
             runs.append(_run_set(executable, Buffers(sets[0]), sets[0], 1))
+        if request.header["stale"]:
+            runs.append(_run_over(executable, pinned, sets[0], sets[-1]))
         header, data = encode_sets(tuple(outputs for outputs, _, _ in runs))
         checks = {"changed": [c for _, c, _ in runs], "distinct": [d for _, _, d in runs]}
         return header | checks, data
@@ -221,6 +224,17 @@ def _run_set(
         outputs = call.outputs()
         seen.add(b"".join(hashlib.sha256(a.tobytes()).digest() for a in outputs.values()))
     return outputs, buffers.changed(inputs), len(seen)
+
+
+def _run_over(
+    executable: Executable, buffers: Buffers, first: Arrays, last: Arrays
+) -> tuple[Arrays, str | None, int]:
+    """As `_run_set`, where the results of other inputs still lie in the outputs."""
+    before = executable.bind(buffers.fill(first), poison=True)
+    before()
+    call = executable.bind(buffers.fill(last), over=before)
+    call()
+    return call.outputs(), buffers.changed(last), 1
 
 
 def _build_all(

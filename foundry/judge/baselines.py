@@ -99,6 +99,7 @@ def timing_job(
     plan: TimingPlan,
     rival: str | None = None,
     ghost: int | None = None,
+    audits: int = 0,
 ) -> Time:
     """The job that times a program, or a rival baseline, over several sets of inputs."""
     op, workload = references[0].op, references[0].workload
@@ -113,4 +114,5 @@ def timing_job(
         plan=plan,
         rival=rival,
         ghost=ghost,
+        audits=audits,
     )

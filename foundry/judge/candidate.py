@@ -12,6 +12,7 @@ from typing import Any
 
 from foundry.engines.base import Program
 from foundry.errors import InvalidKernel
+from foundry.judge.dealing import Dealt, deal, deal_thoroughly, unseen
 from foundry.judge.inputs import applicable
 from foundry.judge.options import JudgeOptions, bench_workloads
 from foundry.judge.verdict import Diagnostic, OutputError, Status, Timing
@@ -68,7 +69,7 @@ class Candidate:
         """Identity of the kernel; of its text, where that is no kernel."""
         if self.kernel is not None:
             return self.kernel.hash
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        return hashlib.sha256(self.text.encode(errors="backslashreplace")).hexdigest()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -84,7 +85,6 @@ class Candidate:
 def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:
     """Parse the text and bind it to every workload, or say why that is impossible."""
     op, dtype = candidate.op, candidate.dtype
-    distributions = applicable(op, options.distributions)
     hidden = False
     name: str | None = None
     try:
@@ -93,13 +93,9 @@ def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:
             raise InvalidKernel(f"the kernel is for '{kernel.op}', not for '{op.name}'")
         candidate.kernel = kernel
         groups: list[tuple[Target, ...]] = []
-        for workloads, hidden, each in (
-            (op.workloads("visible", dtype), False, options.per_workload),
-            (op.workloads("hidden", dtype), True, options.per_workload),
-            (bench_workloads(op, dtype, options.bench), False, 1),
-        ):
+        for dealt_to, hidden in _dealt(op, dtype, options, candidate.seed):
             targets: list[Target] = []
-            for workload, dealt in assignments(workloads, distributions, each):
+            for workload, dealt in dealt_to:
                 name = workload.id
                 targets.append(Target(workload, bind(kernel, op, workload), dealt, hidden))
             groups.append(tuple(targets))
@@ -122,14 +118,13 @@ def _probe(op: Op, visible: tuple[Target, ...]) -> Target | None:
     return visible[sizes.index(max(sizes))]
 
 
-def assignments(
-    workloads: tuple[Workload, ...], distributions: tuple[str, ...], each: int
-) -> Iterator[tuple[Workload, tuple[str, ...]]]:
-    """Deal `each` distributions to every workload: the first always, the others in turn."""
-    first, others = distributions[0], distributions[1:]
-    position = 0
-    for workload in workloads:
-        count = min(each - 1, len(others))
-        dealt = [others[(position + i) % len(others)] for i in range(count)]
-        position += count
-        yield workload, (first, *dealt)
+def _dealt(
+    op: Op, dtype: str, options: JudgeOptions, seed: int
+) -> Iterator[tuple[Iterator[Dealt], bool]]:
+    """Visible, hidden and bench workloads with their distributions, and whether they are hidden."""
+    names, each = applicable(op, options.distributions), options.per_workload
+    yield deal(op.workloads("visible", dtype), names, each, seed), False
+    hidden = (*op.workloads("hidden", dtype), *unseen(op, dtype, seed))
+    yield deal(hidden, names, each, seed), True
+    timed = bench_workloads(op, dtype, options.bench)
+    yield deal_thoroughly(op, timed, names, each, seed), False

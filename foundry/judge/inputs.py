@@ -26,8 +26,11 @@ Values = NDArray[np.float64]
 _Shape = tuple[int, ...]
 _Draw = Callable[[Generator, _Shape, str], Values]
 
-_EXTREME_EXPONENT = MappingProxyType({"float16": 6, "bfloat16": 24, "float32": 24})
+_EXTREME_EXPONENT = MappingProxyType({"float16": 10, "bfloat16": 24, "float32": 24})
 """Largest power of two drawn: products and long sums of them stay finite in float32."""
+_WIDEST_EXPONENT = MappingProxyType({"float16": 15, "bfloat16": 125, "float32": 125})
+"""The same where nothing is added or multiplied, and every number must be kept apart."""
+_OFFSET_EXPONENTS = MappingProxyType({"float16": (5, 11), "bfloat16": (5, 15), "float32": (9, 15)})
 
 
 def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arrays:
@@ -58,10 +61,12 @@ def applicable(op: Op, distributions: Sequence[str]) -> tuple[str, ...]:
     """The distributions under which an op has one right result on every device.
 
     GPUs and some CPU instructions take numbers below the smallest normal one for zero, so an output
-    that is compared bit for bit cannot be asked for them.
+    that is compared bit for bit cannot be asked for them. Numbers up to the largest are for those
+    alone that only select.
     """
     exact = any(t.match == "exact" for t in op.outputs)
-    return tuple(d for d in distributions if not (exact and d == "denormal"))
+    barred = "denormal" if exact else "widest"
+    return tuple(d for d in distributions if d != barred)
 
 
 def _generator(seed: int, *names: str) -> Generator:
@@ -99,10 +104,10 @@ def _normal(rng: Generator, shape: _Shape, dtype: str) -> Values:
 
 
 def _touched(rng: Generator, shape: _Shape, dtype: str) -> Values:
-    """The normal values with one of them changed, in the middle."""
+    """The normal values with one of them changed, anywhere."""
     values: Values = np.asarray(rng.standard_normal(shape))
     if values.size:
-        values.reshape(-1)[values.size // 2] += 1.5
+        values.reshape(-1)[rng.integers(values.size)] += 1.5
     return values
 
 
@@ -132,7 +137,8 @@ def _constant(rng: Generator, shape: _Shape, dtype: str) -> Values:
 
 
 def _ties(rng: Generator, shape: _Shape, dtype: str) -> Values:
-    return np.array([-1.0, -0.5, 0.0, 0.5, 1.0])[rng.integers(0, 5, shape)]
+    """Few values, among them both zeros, which are equal."""
+    return np.array([-1.0, -0.5, -0.0, 0.0, 0.5, 1.0])[rng.integers(0, 6, shape)]
 
 
 def _duplicates(rng: Generator, shape: _Shape, dtype: str) -> Values:
@@ -153,6 +159,15 @@ def _extreme(rng: Generator, shape: _Shape, dtype: str) -> Values:
     return _signs(rng, shape) * np.exp2(rng.uniform(-top, top, shape))
 
 
+def _widest(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """Magnitudes up to the largest that is safe to compare; some rows hold negative ones alone."""
+    top = _WIDEST_EXPONENT.get(dtype, 6)
+    rows = (*shape[:-1], 1) if shape else ()
+    signs = np.where(rng.random(rows) < 0.5, -1.0, _signs(rng, shape))
+    values: Values = signs * np.exp2(rng.uniform(0, top, shape))
+    return values
+
+
 def _sorted(rng: Generator, shape: _Shape, dtype: str) -> Values:
     values: Values = rng.standard_normal(shape)
     if not shape:
@@ -166,10 +181,9 @@ def _offset(rng: Generator, shape: _Shape, dtype: str) -> Values:
 
     In a row that lies far below zero, exp underflows unless the maximum is taken off first.
     """
-    mean = 4096.0 if dtype == "float32" else 128.0
-    values: Values = mean * _signs(rng, (*shape[:-1], 1) if shape else ()) + rng.standard_normal(
-        shape
-    )
+    rows = (*shape[:-1], 1) if shape else ()
+    mean = _signs(rng, rows) * np.exp2(rng.uniform(*_OFFSET_EXPONENTS.get(dtype, (5, 7)), rows))
+    values: Values = mean + rng.standard_normal(shape)
     return values
 
 
@@ -209,6 +223,7 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
         "sorted": _sorted,
         "offset": _offset,
         "denormal": _denormal,
+        "widest": _widest,
     }
 )
 """Distributions by name, the ones that find most first."""

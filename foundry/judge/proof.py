@@ -4,7 +4,8 @@
 2. The normal inputs, then the same with one element changed, through the same buffers; then the
    first again in other buffers. Whoever remembers by pointer or by fingerprint fails one of them.
 3. Five calls on the same inputs give the same bytes, unless the kernel declares atomic outputs.
-4. Inputs, and the guard zones around them, are afterwards as they were.
+4. The results of other inputs, left in the outputs, do not show in these.
+5. Inputs, and the guard zones around them, are afterwards as they were.
 """
 
 from __future__ import annotations

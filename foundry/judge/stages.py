@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 from foundry.engines.base import Launch, Program
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import Build, Crash, Screen, Timeout
-from foundry.harness.pool import Lease
-from foundry.harness.turns import Turn
+from foundry.harness.process import Asks
 from foundry.judge import proof, wording
 from foundry.judge.candidate import Candidate, Failed, Target
+from foundry.judge.dealing import elements_of
 from foundry.judge.options import JudgeOptions
 from foundry.judge.references import References
 from foundry.judge.verdict import Status
 
 _SCREEN_LIMIT_S = 60.0
+_SCREENED = 1 << 16
+"""Elements of a timed workload up to which it is screened too."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,7 @@ class Walk:
     """
 
     candidate: Candidate
-    worker: Lease
-    turn: Turn
+    worker: Asks
     references: References
     options: JudgeOptions
 
@@ -46,16 +47,21 @@ class Walk:
 def screen(walk: Walk, path: str) -> Failed | None:
     """Let the sanitizer examine the kernel on its largest visible workload.
 
-    And on those that compile from the same source, smaller ones first: they cost no build.
+    And on those that compile from the same source, smaller ones first: they cost no build. And
+    where it is timed, unless that is large.
     """
-    targets = [t for t in walk.candidate.visible if has_work(t.program)]
+    candidate = walk.candidate
+    small = [t for t in candidate.bench if elements_of(candidate.op, t.workload) <= _SCREENED]
+    targets = [t for t in (*candidate.visible, *small) if has_work(t.program)]
     if not targets:
         return None
     numbers = groups_of([t.program for t in targets])
-    largest = max(range(len(targets)), key=lambda i: _elements(targets[i].program))
-    with walk.candidate.stage("screen"):
+    visible = range(len(targets) - sum(t in small for t in targets))
+    largest = max(visible or [0], key=lambda i: _elements(targets[i].program))
+    with candidate.stage("screen"):
         for target, number in zip(targets, numbers, strict=True):
-            if number == numbers[largest] and (failed := _screen(walk, path, target)):
+            wanted = number == numbers[largest] or target in small
+            if wanted and (failed := _screen(walk, path, target)):
                 return failed
     return None
 

@@ -16,8 +16,9 @@ from foundry.judge.verdict import Diagnostic, OutputError, Status
 
 def verify(walk: Walk, targets: Sequence[Target], *, first: int) -> Failed | None:
     """Run programs `first`, `first` + 1, ... and hold every output against the oracle."""
+    timed = walk.candidate.bench
     for index, target in enumerate(targets, first):
-        failed = _verify_one(walk, index, target, target.distributions)
+        failed = _verify_one(walk, index, target, target.distributions, stale=target in timed)
         if failed:
             return failed
     return None
@@ -30,7 +31,7 @@ def prove(walk: Walk) -> Failed | None:
         return None
     index = walk.candidate.visible.index(probe)
     repeats = proof.REPEATS if proof.is_deterministic(probe.program) else 1
-    failed = _verify_one(walk, index, probe, proof.SEQUENCE, repeats=repeats, echo=True)
+    failed = _verify_one(walk, index, probe, proof.SEQUENCE, repeats=repeats, echo=True, stale=True)
     return failed or _replay_ghost(walk, probe)
 
 
@@ -42,6 +43,7 @@ def _verify_one(
     *,
     repeats: int = 1,
     echo: bool = False,
+    stale: bool = False,
 ) -> Failed | None:
     candidate = walk.candidate
     with candidate.stage("oracle"):
@@ -51,11 +53,11 @@ def _verify_one(
         ]
     with candidate.stage("verify"):
         specs = output_specs(candidate.op, target.workload)
-        job = Run(index, tuple(r.inputs for r in expected), specs, repeats, echo)
+        job = Run(index, tuple(r.inputs for r in expected), specs, repeats, echo, stale)
         found = walk.worker.ask(job, walk.options.run_limit_s)
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
-        again = expected[:1] if echo else []
+        again = (expected[:1] if echo else []) + (expected[-1:] if stale else [])
         return _judge(candidate, target, [*expected, *again], found)
 
 

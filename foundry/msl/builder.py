@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from foundry.errors import EnvironmentUnusable
-from foundry.msl import cache, diagnostics
+from foundry.msl import cache, diagnostics, objects
 from foundry.msl.frontend import Unit, translate
 from foundry.msl.runtime import Library, load_runtime
 from foundry.msl.screen import Refused
@@ -134,6 +135,9 @@ class Builder:
     def _compile(self, key: str, text: Text, unit: Unit) -> Library | Failure:
         def write(target: Path) -> None:
             self.toolchain.compile(unit.text, text.math_mode, target)
+            if fault := objects.fault_of(target):
+                place = _place_of(fault.variable, {"header": text.header, "source": text.source})
+                raise BuildFailed(f"{place}: error: {fault.reason}\n")
 
         try:
             return self._keep(key, self.load(self.toolchain.cache.put(f"{key}.so", write)))
@@ -164,6 +168,16 @@ class Builder:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _place_of(variable: str | None, texts: dict[str, str]) -> str:
+    """Part, line and column where a variable is named first; the start of the body if nowhere."""
+    for part, text in texts.items():
+        if variable and (found := re.search(rf"\b{re.escape(variable)}\b", text)):
+            start = text.rfind("\n", 0, found.start()) + 1
+            line = text.count("\n", 0, start) + 1
+            return f"{part}:{line}:{found.start() - start + 1}"
+    return "source:1:1"
 
 
 def _write(target: Path, text: str) -> None:

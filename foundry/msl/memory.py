@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from foundry.msl.runtime import MAX_THREADS
 from foundry.msl.signature import Captured
 
 ALIGNMENT = 64
+_GUARD_BYTES = 4096
+_PATTERN = 0xA5
 
 
 def argument_buffers(
@@ -55,3 +58,21 @@ def allocate(spec: TensorSpec) -> NDArray[Any]:
     raw = np.empty(size + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size].view(dtype).reshape(spec.shape)
+
+
+class Guarded:
+    """An array with a zone on both sides that nobody may write to."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        size = dtype.itemsize * math.prod(shape)
+        room = np.empty(size + 2 * _GUARD_BYTES + ALIGNMENT, np.uint8)
+        start = _GUARD_BYTES + (-(room.ctypes.data + _GUARD_BYTES)) % ALIGNMENT
+        self._zones = room[:start], room[start + size :]
+        for zone in self._zones:
+            zone.fill(_PATTERN)
+        self.array: NDArray[Any] = room[start : start + size].view(dtype).reshape(shape)
+
+    @property
+    def intact(self) -> bool:
+        """Whether the zones are as they were."""
+        return all(bool((zone == _PATTERN).all()) for zone in self._zones)

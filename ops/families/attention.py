@@ -68,6 +68,7 @@ attention = Op(
     # 4 head_dim for each pair of a query and a key it sees.
     flops="batch * heads * head_dim * (4 * q_len * (kv_len - q_len) + 2 * q_len * (q_len + 1))",
     reduction="kv_len + head_dim",
+    compiled=("head_dim",),
     # Few head_dim: kernels take it as a constant, and every value is compiled on its own.
     visible=(
         *(_scaled("", *s) for s in ((1, 1, 1, 1, 1, 8), (1, 2, 1, 4, 4, 8), (2, 4, 2, 8, 8, 32))),

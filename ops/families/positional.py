@@ -78,6 +78,7 @@ rope = Op(
     baselines={"mx.fast.rope": _rope_fast, "compiled": _rope_compiled},
     flops="3 * batch * heads * seq * head_dim",
     reduction=2,
+    compiled=("head_dim",),
     visible=(
         *cases(AXES, (1, 1, 1, 2), (1, 2, 4, 8), (2, 3, 5, 16), (1, 4, 16, 64), (1, 2, 8, 128)),
         *cases(AXES, (1, 3, 7, 32), base=500000.0, offset=5),

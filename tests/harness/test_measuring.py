@@ -47,14 +47,14 @@ def test_pairs_outputs_dispatch_and_untouched_inputs_come_back(pool: WorkerPool)
     assert 6 <= len(found.baseline_us) == len(found.kernel_us) <= 12
     assert min(*found.baseline_us, *found.kernel_us, found.dispatch_us) > 0
     np.testing.assert_allclose(found.outputs[0]["out"].sum(), 2, rtol=1e-5)
-    assert found.changed == (None, None)
+    assert found.changed == (None, None, None, None)
     assert found.cold_kernel_us == ()
 
 
 def test_a_changed_input_is_reported(pool: WorkerPool) -> None:
     found = timed(pool, "zeroinput")
     assert isinstance(found, Samples)
-    assert found.changed == ("x", "x")
+    assert found.changed == ("x", "x", None, None)
 
 
 def test_cold_pairs_are_measured_when_asked_for(pool: WorkerPool) -> None:

@@ -100,3 +100,12 @@ def test_empty_outputs_are_right_when_their_shape_is() -> None:
     expected = Expected(np.zeros((0, 4)), np.zeros((0, 4)))
     assert compare(spec, np.zeros((0, 4), np.float32), expected).fault is None
     assert compare(spec, np.zeros((4, 0), np.float32), expected).fault
+
+
+def test_a_right_result_at_the_end_of_the_range_may_round_to_infinity() -> None:
+    spec = TensorSpec("out", (1,), "float16")
+    near = Expected(np.array([65490.0]), np.array([60.0]))
+    assert compare(spec, np.array([np.inf], np.float16), near).fault is None
+    assert compare(spec, np.array([-np.inf], np.float16), near).fault
+    far = Expected(np.array([60000.0]), np.array([60.0]))
+    assert compare(spec, np.array([np.inf], np.float16), far).fault

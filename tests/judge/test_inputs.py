@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from foundry.engines.base import numpy_dtype
 from foundry.errors import UsageError
-from foundry.judge.inputs import DISTRIBUTIONS, make_inputs
+from foundry.judge.inputs import DISTRIBUTIONS, applicable, make_inputs
 from ops import registry
 from ops.spec import Case, Op, Tensor, dtype_of, shape_of
 
@@ -94,3 +94,30 @@ def test_domains_are_kept() -> None:
 def test_an_unknown_distribution_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="normal"):
         draw("norml")
+
+
+def test_numbers_up_to_the_largest_are_for_ops_that_only_select() -> None:
+    topk, softmax = registry.get("topk"), registry.get("softmax")
+    assert "widest" in applicable(topk, tuple(DISTRIBUTIONS))
+    assert "widest" not in applicable(softmax, tuple(DISTRIBUTIONS))
+    for dtype, largest in (("float16", 2.0**15), ("float32", 2.0**125)):
+        (workload, *_) = topk.workloads("bench", dtype)
+        x = make_inputs(topk, workload, "widest", 1)["x"].astype(np.float64)
+        assert np.isfinite(x).all()
+        assert largest / 16 < np.abs(x).max() <= largest
+
+
+def test_ties_hold_both_zeros_and_one_touched_element_is_anywhere() -> None:
+    softmax = registry.get("softmax")
+    workload = softmax.workloads("visible", "float32")[2]
+    ties = make_inputs(softmax, workload, "ties", 1)["x"]
+    zeros = np.signbit(ties[ties == 0])
+    assert zeros.any()
+    assert not zeros.all()
+    places = set()
+    for seed in range(20):
+        normal = make_inputs(softmax, workload, "normal", seed)["x"]
+        touched = make_inputs(softmax, workload, "touched", seed)["x"]
+        (place,) = np.flatnonzero(normal != touched)
+        places.add(int(place))
+    assert len(places) > 15

@@ -11,6 +11,7 @@ from foundry.harness.measuring import TimingPlan
 from foundry.harness.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions, Status, plausible
 from foundry.judge.confirmation import confirm
+from foundry.judge.dealing import UNSEEN
 from foundry.kernel import parse
 from ops import registry
 from ops.spec import Case, Op
@@ -72,6 +73,8 @@ def test_each_fault_has_its_status_stage_and_sentence(
         ("bypointer", Status.WRONG_RESULT, "expected"),
         ("byfingerprint", Status.WRONG_RESULT, "expected"),
         ("once", Status.WRONG_RESULT, "never written"),
+        ("unlessdone", Status.WRONG_RESULT, "expected"),
+        ("whenlisted", Status.WRONG_RESULT, "on a hidden workload"),
         ("zeroinput", Status.REJECTED, "it wrote to its input 'x'"),
         ("aroundinput", Status.REJECTED, "it wrote to its input 'x'"),
         ("race", Status.WRONG_RESULT, "different results"),
@@ -108,7 +111,7 @@ def test_a_right_kernel_is_timed_and_carries_its_samples(judge: Judge) -> None:
     assert {"parse", "build", "verify", "benchmark"} <= set(found.stage_ms)
     assert max(e.bound_ratio for e in found.errors) <= 1
     assert len({e.workload for e in found.errors}) == (
-        len(SOFTMAX.visible) + len(SOFTMAX.hidden) + 1
+        len(SOFTMAX.visible) + len(SOFTMAX.hidden) + UNSEEN + 1
     )
 
 
