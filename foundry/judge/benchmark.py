@@ -22,7 +22,7 @@ from foundry.harness.measuring import Calibrate, Clocked, Peaks, Samples, Solo
 from foundry.harness.pool import WorkerPool
 from foundry.judge import plausible
 from foundry.judge.baselines import Bar, Baselines, timing_job
-from foundry.judge.candidate import Candidate, Failed, Target
+from foundry.judge.candidate import Failed, Target
 from foundry.judge.references import Reference
 from foundry.judge.stages import Walk, stopped
 from foundry.judge.statistics import speedup
@@ -107,19 +107,12 @@ class Benchmark:
                 walk.references.get(candidate.op, target.workload, d, seed)
                 for d in (*TIMED_SETS, *AUDITED_SETS)
             )
-        with self._alone(candidate), candidate.stage("benchmark"):
+        with _alone(walk), candidate.stage("benchmark"):
             trial = Trial(walk, target, program, sets, self._baselines.fastest(sets[0]))
             found = self._measure(trial)
             if isinstance(found, Failed):
                 return found
             return self._doubt(trial, found) or found
-
-    @contextmanager
-    def _alone(self, candidate: Candidate) -> Iterator[None]:
-        with ExitStack() as held:
-            with candidate.stage("wait"):
-                held.enter_context(self._pool.lock.exclusive())
-            yield
 
     def _measure(self, trial: Trial) -> Measured | Failed:
         walk = trial.walk
@@ -204,6 +197,14 @@ class Benchmark:
                 unknown = Peaks(math.inf, math.inf, 0, math.inf, 0.0)
                 self._peaks = unknown if isinstance(found, Timeout | Crash) else found
             return self._peaks
+
+
+@contextmanager
+def _alone(walk: Walk) -> Iterator[None]:
+    with ExitStack() as held:
+        with walk.candidate.stage("wait"):
+            held.enter_context(walk.turn.alone())
+        yield
 
 
 def rejected(message: str, target: Target) -> Failed:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from foundry.engines.base import Launch, Program
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import Build, Crash, Screen, Timeout
-from foundry.harness.process import Asks
+from foundry.harness.pool import Lease
+from foundry.harness.turns import Turn
 from foundry.judge import proof, wording
 from foundry.judge.candidate import Candidate, Failed, Target
 from foundry.judge.dealing import elements_of
@@ -29,7 +30,8 @@ class Walk:
     """
 
     candidate: Candidate
-    worker: Asks
+    worker: Lease
+    turn: Turn
     references: References
     options: JudgeOptions
 
