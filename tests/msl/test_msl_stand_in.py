@@ -69,6 +69,8 @@ def test_a_script_runs_its_metal_path(program: Path) -> None:
 
 def test_pytest_runs_a_package_s_metal_tests(program: Path) -> None:
     plugin = "foundry.msl.pytest_plugin"
+    asks = "import mlx.core as mx\n\nassert mx.metal.is_available()\n"
+    (program.parent / "conftest.py").write_text(asks)
     done = run("-m", "pytest", "-p", plugin, "-p", "no:cacheprovider", folder=program.parent)
     assert done.returncode == 0, done.stdout
     assert "cpu engine" in done.stdout
