@@ -92,7 +92,9 @@ def run_autorun(
 
 def settings(recipe: Recipe) -> dict[str, Any]:
     """What two autoruns share that continue one another: all but the budgets."""
-    return recipe.model_dump(mode="json", exclude={"per_op", "total", "products", "parallel"})
+    return recipe.model_dump(
+        mode="json", exclude={"per_op", "total", "products", "parallel", "counters"}
+    )
 
 
 def _begin(bench: Workbench, recipe: Recipe, command: str) -> tuple[int, bool]:
@@ -128,6 +130,7 @@ def _request(recipe: Recipe, op: str, dtype: str, command: str, part_of: str) ->
         exploration=recipe.exploration,
         confirm=recipe.confirm,
         parallel=recipe.parallel,
+        counters=recipe.counters,
         part_of=part_of,
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from foundry.engines.base import Device
 from foundry.judge.verdict import Diagnostic, Evaluation, Status, Timing
+from foundry.report import counters
 from foundry.report.format import interval
 
 _HIDDEN = "wrong on a hidden workload: the kernel must hold for every size, also 0, 1 and primes"
@@ -67,6 +68,19 @@ def timing_rows(evaluation: Evaluation, device: Device) -> list[TimingRow]:
         )
         for t in evaluation.timings
     ]
+
+
+def counted(evaluation: Evaluation) -> list[str]:
+    """What the kernel's SIMD-groups do to memory on the last timed workload; empty if unknown."""
+    found = counters.counters_of(evaluation)
+    if not found:
+        return []
+    workload, summary = list(found.items())[-1]
+    sample = counters.sampled(summary)
+    lines = [f"{workload}: {sample}" if sample else workload, *counters.facts(summary)]
+    if shares := counters.coalescing(summary):
+        lines.append(f"coalescing (100 % is best): {shares}")
+    return lines + counters.sentences(summary)
 
 
 def rate(timing: Timing) -> str:

@@ -56,6 +56,8 @@ class Recipe(_Table):
     """Expansions in flight."""
     confirm: int = Field(default=3, ge=0)
     """Finalists of each search that are measured again."""
+    counters: bool = True
+    """Let LLMs know what the SIMD-groups of a parent do to memory."""
     per_op: Allowance = Allowance()
     total: Allowance = Allowance()
     products: Products = Products()

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ from discover.task import Outcome, Task
 from discover.watch import Watch
 from foundry.errors import InvalidKernel, UsageError, unknown
 from foundry.judge.options import SANITIZER, JudgeOptions, bench_workloads, is_settled
+from foundry.judge.verdict import Evaluation
 from foundry.kernel import check, parse
 from foundry.store.records import Origin
 from foundry.store.records import Outcome as RunOutcome
@@ -65,6 +66,8 @@ class SearchRequest:
     kernel_file: Path | None = None
     from_scratch: bool = False
     """Leave the winners of earlier runs aside."""
+    counters: bool = True
+    """Let LLMs know what the SIMD-groups of a parent do to memory."""
     part_of: str = ""
     """The autorun it belongs to: another autorun does not take it up."""
 
@@ -207,7 +210,7 @@ def run_search(
         Roster(seats),
         journal,
         Budget(request.limits, started_s=time.monotonic()),
-        evaluate=lambda text, seed: bench.judge.evaluate(text, op, request.dtype, seed),
+        evaluate=_evaluator(bench, op, request.dtype, counted=request.counters and remote),
         settled=lambda evaluation: is_settled(evaluation, op, request.bench),
         clock=time.monotonic,
         watch=watch,
@@ -216,6 +219,20 @@ def run_search(
         outcome = search.run(roots, restored)
     bench.store.finish_run(journal.run_id, "interrupted" if outcome.broken else "done")
     return outcome
+
+
+def _evaluator(
+    bench: Workbench, op: Op, dtype: str, *, counted: bool
+) -> Callable[[str, int], Evaluation]:
+    def evaluate(text: str, seed: int) -> Evaluation:
+        found = bench.judge.evaluate(text, op, dtype, seed)
+        if not counted:
+            return found
+        from foundry.judge.counting import with_counters
+
+        return with_counters(bench.pool, found, text, op)
+
+    return evaluate
 
 
 def finished_run(bench: Workbench, request: SearchRequest) -> int | None:

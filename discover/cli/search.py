@@ -43,6 +43,11 @@ DEFAULT_EVALUATIONS = 40
     show_default=True,
     help="The constant c of PUCT: higher tries more kernels, lower digs deeper.",
 )
+@click.option(
+    "--counters/--no-counters",
+    default=True,
+    help="Tell LLMs what the SIMD-groups of a kernel do to memory.",
+)
 @own.worker_options
 @options.user_code_options
 @options.db_option
@@ -66,6 +71,7 @@ def command(
     kernel_file: Path | None,
     from_scratch: bool,
     exploration: float,
+    counters: bool,
     workers: int | None,
     parallel: int | None,
     db: str | None,
@@ -97,6 +103,7 @@ def command(
         exploration=exploration,
         kernel_file=kernel_file,
         from_scratch=from_scratch,
+        counters=counters,
     )
     outcome, summary = _run(request, db, device, workers or own.default_workers(), pricing)
     if as_json:

@@ -70,6 +70,7 @@ def _attempt(attempt: Attempt, device: Device) -> dict[str, Any]:
         "passed": attempt.evaluation.status.passed,
         "status": attempt.evaluation.status.value,
         "timings": feedback.timing_rows(attempt.evaluation, device),
+        "counters": feedback.counted(attempt.evaluation),
         "reasons": feedback.reasons(attempt.evaluation),
     }
 

@@ -64,12 +64,11 @@ def show_rooflines(judged: Judged) -> None:
 
 def show_counters(judged: Judged) -> None:
     """What the SIMD-groups of a GPU would do, workload by workload."""
-    from foundry.judge.counting import KEY
     from foundry.report import counters
 
     explained = False
     for evaluation in judged.evaluations:
-        for workload, summary in evaluation.extra.get(KEY, {}).items():
+        for workload, summary in evaluation.extra.get(counters.KEY, {}).items():
             if not explained:
                 _heading(counters.TITLE, f": {counters.MODEL}")
                 explained = True
@@ -77,14 +76,13 @@ def show_counters(judged: Judged) -> None:
 
 
 def _show(evaluation: Evaluation, workload: str, summary: dict[str, Any], file: str) -> None:
-    from foundry.msl.counters import sampled
     from foundry.report import counters
 
     if "uncounted" in summary:
         click.echo(f"{workload}: not counted, {summary['uncounted']}")
         return
     click.echo(workload)
-    if sample := sampled(summary):
+    if sample := counters.sampled(summary):
         click.echo(sample)
     for columns, rows in (
         (counters.ARRAYS, counters.arrays(summary)),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from foundry.errors import EnvironmentUnusable
 from foundry.harness.counting import Count, Uncounted
 from foundry.harness.jobs import Crash, Timeout
 from foundry.harness.pool import WorkerPool
@@ -15,10 +16,9 @@ from foundry.judge.options import bench_workloads
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel, bind, line_in_file, parse
 from foundry.msl.counters import summarise
+from foundry.report.counters import KEY
 from ops.spec import Op, Workload, bytes_moved, flops
 
-KEY = "counters"
-"""In `Evaluation.extra`: by workload, a summary, or why there is none (`uncounted`)."""
 _LIMIT_S = 60.0
 _DISTRIBUTION = "normal"
 
@@ -39,18 +39,15 @@ def with_counters(pool: WorkerPool, evaluation: Evaluation, text: str, op: Op) -
     return evaluation.model_copy(update={"extra": {**evaluation.extra, KEY: found}})
 
 
-def counters_of(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
-    """Summaries by workload, without those that could not be counted."""
-    found = evaluation.extra.get(KEY, {})
-    return {workload: s for workload, s in found.items() if "uncounted" not in s}
-
-
 def _count(
     pool: WorkerPool, kernel: Kernel, op: Op, workload: Workload, seed: int
 ) -> dict[str, Any]:
     job = Count(bind(kernel, op, workload), make_inputs(op, workload, _DISTRIBUTION, seed))
-    with pool.lease() as lease, pool.lock.shared():
-        found = (lease.builder or lease.runner).ask(job, _LIMIT_S)
+    try:
+        with pool.lease() as lease, pool.lock.shared():
+            found = (lease.builder or lease.runner).ask(job, _LIMIT_S)
+    except EnvironmentUnusable as error:  # no compiler here: the device itself may need none
+        return {"uncounted": str(error)}
     match found:
         case Timeout():
             return {"uncounted": f"not done after {found.limit_s:g} s"}

@@ -1,14 +1,17 @@
-"""The counters of a kernel as lines and tables for a terminal. Pure."""
+"""The counters of a kernel as lines and tables for a terminal or a prompt. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from foundry.judge.verdict import Evaluation
 from foundry.report.format import factor, percent, size
 from foundry.report.table import Column
 
 Summary = Mapping[str, Any]
+KEY = "counters"
+"""In `Evaluation.extra`: by workload, a summary, or why there is none (`uncounted`)."""
 TITLE = "Counters (a GPU modelled, not timed)"
 MODEL = "lines of 128 bytes, 32 banks"
 ARRAYS = (
@@ -31,6 +34,21 @@ SHARED = (
     Column("worst", right=True),
     Column("ideal", right=True),
 )
+
+
+def counters_of(evaluation: Evaluation) -> dict[str, Summary]:
+    """Summaries by workload, without those that could not be counted."""
+    found = evaluation.extra.get(KEY, {})
+    return {workload: one for workload, one in found.items() if "uncounted" not in one}
+
+
+def sampled(summary: Summary) -> str:
+    """How many threadgroups stand for all; empty when all were counted."""
+    if not summary["is_estimate"]:
+        return ""
+    pairs = zip(summary["counted_threadgroups"], summary["threadgroups"], strict=True)
+    parts = [f"{counted:,} of {whole:,}" for counted, whole in pairs]
+    return f"sampled {' and '.join(parts)} threadgroups; totals are estimates"
 
 
 def arrays(summary: Summary) -> list[list[str]]:
@@ -107,6 +125,22 @@ def hottest(summary: Summary) -> list[str]:
         shown.append(f"      = {line['sentence']}, {line['transactions']:,} in all")
         latest = here
     return shown
+
+
+def sentences(summary: Summary) -> list[str]:
+    """The lines that cost more than the same bytes side by side would, in words for a prompt."""
+    return [
+        f"line {line['line']}: {line['sentence']} (`{line['text']}`)"
+        for line in summary["lines"]
+        if line["line"] is not None and line["transactions"] > 1.005 * line["ideal_transactions"]
+    ]
+
+
+def coalescing(summary: Summary) -> str:
+    """The shares of transactions that loads and stores need: `loads 11 %, stores 100 %`."""
+    ways = (("loads", summary["loads"]), ("stores", summary["stores"]))
+    said = [f"{name} {percent(way['coalescing'])}" for name, way in ways if way["transactions"]]
+    return ", ".join(said)
 
 
 def _written(array: Summary) -> Summary:

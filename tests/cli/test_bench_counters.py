@@ -18,7 +18,7 @@ from foundry.engines.base import Device, Launch, Program, TensorSpec
 from foundry.harness.measuring import Peaks
 from foundry.judge.verdict import Evaluation, Timing
 from foundry.kernel import parse
-from foundry.msl.counters import count, sampled, sentences, summarise
+from foundry.msl.counters import count, summarise
 from foundry.report import counters as shown
 from foundry.report.format import factor, percent, size
 from foundry.report.roofline import ARITHMETIC, CACHE, MEMORY, roofline
@@ -159,7 +159,7 @@ out[i] = tile[(t * 32) % 256];"""
         Program((x,), ("out",), (launch,)), {"x": np.zeros(4096, np.float32)}, threadgroups=4
     )
     summary = summarise(counted, 4096, 32768, lambda stage, part, line: line + 5)
-    assert sampled(summary) == "sampled 4 of 16 threadgroups; totals are estimates"
+    assert shown.sampled(summary) == "sampled 4 of 16 threadgroups; totals are estimates"
     for columns, rows in (
         (shown.ARRAYS, shown.arrays(summary)),
         (shown.SHARED, shown.shared(summary)),
@@ -169,9 +169,9 @@ out[i] = tile[(t * 32) % 256];"""
     text = "\n".join([*shown.facts(summary), *shown.hottest(summary)])
     assert "bank conflicts: degree 4.50 on average (1.00 without any), worst 8" in text
     assert "16 threadgroup barriers" in text
-    assert sentences(summary, wasteful=True) == [
-        "line 10: 8 bank passes per SIMD-group load of tile where 1 would do;"
-        " `out[i] = tile[(t * 32) % 256];`"
+    assert shown.sentences(summary) == [
+        "line 10: 8 bank passes per SIMD-group load of tile where 1 would do"
+        " (`out[i] = tile[(t * 32) % 256];`)"
     ]
 
 

@@ -11,6 +11,14 @@ from discover.prompts.build import build
 from discover.proposers.base import Attempt, Context
 from foundry.engines.base import Device
 from foundry.judge.verdict import Diagnostic, Status
+from foundry.msl.counters import (
+    ArrayCount,
+    Counters,
+    LineCount,
+    StageCount,
+    Traffic,
+    summarise,
+)
 
 PARENT = Attempt(toy.kernel("out[0] = x[0] + x[0] + shift;"), passed(1.5))
 COMPILER = Diagnostic(stage="build", message="use of undeclared identifier 'y'", line=8)
@@ -54,6 +62,26 @@ def test_the_prompt_from_scratch(golden: Callable[[str, str], None]) -> None:
 
 def test_the_prompt_to_improve(golden: Callable[[str, str], None]) -> None:
     golden("discover/improve.txt", build(IMPROVE).user)
+
+
+def test_the_prompt_tells_what_was_counted(golden: Callable[[str, str], None]) -> None:
+    loads = Traffic(2048, 65536, 262144, 65536, 2048, 32)
+    stores = Traffic(2048, 65536, 262144, 2048, 2048, 1)
+    line = LineCount(0, "source", 1, "out[0] = x[0] + x[0];", "x", "device", "load", loads)
+    arrays = (
+        ArrayCount("x", "device", 262144, loads=loads),
+        ArrayCount("out", "device", 262144, stores=stores),
+    )
+    stage = StageCount(0, 2048, 64, 65536, 2048, 4096, 0, 2048, arrays, (line,))
+    summary = summarise(Counters((stage,)), 131072, 524288, lambda stage, part, at: at + 6)
+    counted = toy.passed(1.5).model_copy(update={"extra": {"counters": {"toy": summary}}})
+    parent = Attempt(PARENT.text, counted)
+    text = build(dataclasses.replace(IMPROVE, parent=parent, failures=(), relatives=())).user
+    golden("discover/improve_counted.txt", text)
+    for row in ("32 transactions per SIMD-group load of x where 1 would do", "sampled 64 of 2,048"):
+        assert row in text
+    unknown = counted.model_copy(update={"extra": {"counters": {"toy": {"uncounted": "no"}}}})
+    assert feedback.counted(unknown) == []
 
 
 def test_the_prompt_to_repair(golden: Callable[[str, str], None]) -> None:

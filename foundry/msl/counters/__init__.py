@@ -17,7 +17,7 @@ from foundry.msl.counters.model import (
     counters_from,
 )
 from foundry.msl.counters.run import THREADGROUPS, count
-from foundry.msl.counters.summary import sampled, sentences, summarise
+from foundry.msl.counters.summary import summarise
 
 __all__ = [
     "THREADGROUPS",
@@ -28,7 +28,5 @@ __all__ = [
     "Traffic",
     "count",
     "counters_from",
-    "sampled",
-    "sentences",
     "summarise",
 ]

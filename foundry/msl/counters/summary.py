@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from foundry.msl.counters.model import (
@@ -62,37 +62,6 @@ def summarise(
         "arrays": [_array(array) for array in counters.arrays if array.traffic.instructions],
         "lines": [_line(line, line_in_file) for line in _lines(counters)],
     }
-
-
-def sentences(summary: Mapping[str, Any], wasteful: bool = False) -> list[str]:
-    """The hottest lines, each as a sentence that starts with its line.
-
-    Args:
-        summary: What `summarise` made.
-        wasteful: Only lines whose transactions would be fewer had the bytes lain side by side.
-    """
-    kept = [v for v in summary["lines"] if not wasteful or v["transactions"] > _enough(v)]
-    return [_said(line) for line in kept]
-
-
-def sampled(summary: Mapping[str, Any]) -> str:
-    """How many threadgroups stand for all; empty when all were counted."""
-    if not summary["is_estimate"]:
-        return ""
-    pairs = zip(summary["counted_threadgroups"], summary["threadgroups"], strict=True)
-    parts = [f"{counted:,} of {whole:,}" for counted, whole in pairs]
-    return f"sampled {' and '.join(parts)} threadgroups; totals are estimates"
-
-
-def _enough(line: Mapping[str, Any]) -> float:
-    return 1.005 * float(line["ideal_transactions"])
-
-
-def _said(line: Mapping[str, Any]) -> str:
-    stage = f"stage {line['stage']}, " if line["stage"] > 1 and line["line"] is None else ""
-    where = f"line {line['line']}" if line["line"] is not None else f"{stage}an unknown line"
-    text = f" `{line['text']}`" if line["text"] else ""
-    return f"{where}: {line['sentence']};{text}" if text else f"{where}: {line['sentence']}"
 
 
 def _lines(counters: Counters) -> Sequence[LineCount]:
