@@ -13,11 +13,14 @@ from foundry.cli import options
 
 if TYPE_CHECKING:
     from foundry.cli.judging import KernelText
+    from foundry.harness.jobs import Crash, Timeout
     from foundry.kernel import Kernel
     from foundry.msl.sanitizer import Finding, Report
     from ops.spec import Op, Workload
 
 _DISTRIBUTION = "normal"
+_LIMIT_S = 60.0
+"""For a stage on one workload, compiling included."""
 _PLACE = re.compile(r"\b(header|source):(\d+)")
 
 
@@ -37,8 +40,8 @@ def command(file: str, dtypes: tuple[str, ...] | None, seed: int, as_json: bool)
     """Run a kernel file with every access, barrier and SIMD-group operation checked.
 
     FILE is a kernel file, or - for standard input. It runs on the visible workloads of its op, on
-    the cpu. Each fault is printed once, as a compiler would: file, line, what happened, the line of
-    the kernel. Exit code 4 when there is any.
+    the cpu, in a confined worker process. Each fault is printed once, as a compiler would: file,
+    line, what happened, the line of the kernel. Exit code 4 when there is any.
     """
     from foundry.cli.failures import REJECTED
     from foundry.cli.judging import dtypes_of_op, invalid_document, kernel_and_op, read_kernel_text
@@ -92,6 +95,15 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Stopped:
+    """Why the worker did not come to an end."""
+
+    status: str
+    """`timeout` or `crash`."""
+    message: str
+
+
+@dataclass(frozen=True)
 class Examined:
     """All that the sanitizer says of a kernel file."""
 
@@ -99,24 +111,34 @@ class Examined:
     kernel: Kernel
     workloads: int
     placed: tuple[Placed, ...]
-    build_log: str | None
+    build_log: str | None = None
+    stopped: Stopped | None = None
 
     @property
     def clean(self) -> bool:
         """Whether there is nothing to say."""
-        return not self.placed and self.build_log is None
+        return self.status == "clean"
+
+    @property
+    def status(self) -> str:
+        """The word for `--json`."""
+        if self.placed:
+            return "sanitizer_error"
+        if self.stopped is not None:
+            return self.stopped.status
+        return "clean" if self.build_log is None else "build_error"
 
     def document(self) -> dict[str, Any]:
         """What `--json` prints."""
-        status = "sanitizer_error" if self.placed else "build_error" if self.build_log else "clean"
         return {
             "file": self.file.name,
             "op": self.kernel.op,
             "kernel_hash": self.kernel.hash,
-            "status": status,
+            "status": self.status,
             "passed": self.clean,
             "workloads": self.workloads,
             "build_log": self.build_log,
+            "stopped": None if self.stopped is None else self.stopped.message,
             "findings": [p.document() for p in self.placed],
         }
 
@@ -124,45 +146,61 @@ class Examined:
 def examine(
     file: KernelText, kernel: Kernel, op: Op, dtypes: tuple[str, ...], seed: int
 ) -> Examined:
-    """Run the sanitizer on the visible workloads.
+    """Run the sanitizer on the visible workloads, until one ends the worker or never ends.
 
     Raises:
         InvalidKernel: The kernel does not fit its op or a workload.
-        EnvironmentUnusable: The compiler does not work here.
+        EnvironmentUnusable: The compiler or the workers do not work here.
     """
     from foundry import build_log
+    from foundry.judge.wording import stopped
+    from foundry.msl.sanitizer import FindingKind, Report
 
     placed: dict[tuple[object, ...], Placed] = {}
     workloads = 0
     for workload, report in _reports(kernel, op, dtypes, seed):
         workloads += 1
+        if not isinstance(report, Report):
+            status = type(report).__name__.lower()
+            why = stopped(report, "sanitizer", workload, hidden=False).message
+            return Examined(
+                file, kernel, workloads, tuple(placed.values()), stopped=Stopped(status, why)
+            )
         if report.build_log is not None:
             log = report.build_log
             if len(kernel.stages) == 1:
                 log = build_log.in_file(log, kernel, 0, file.name)
             return Examined(file, kernel, workloads, tuple(placed.values()), log)
         for finding in report.findings:
-            one = _place(finding, kernel, workload)
-            known = placed.setdefault((finding.kind, one.line, finding.buffer), one)
-            if known is not one:
-                total = known.finding.count + finding.count
-                placed[finding.kind, one.line, finding.buffer] = replace(
-                    known, finding=replace(known.finding, count=total)
-                )
-    return Examined(file, kernel, workloads, tuple(placed.values()), None)
+            _add(placed, _place(finding, kernel, workload))
+        if any(finding.kind is FindingKind.RUNAWAY_LOOP for finding in report.findings):
+            break  # it would use up the time limit on every workload
+    return Examined(file, kernel, workloads, tuple(placed.values()))
+
+
+def _add(placed: dict[tuple[object, ...], Placed], one: Placed) -> None:
+    key = (one.finding.kind, one.line, one.finding.buffer)
+    known = placed.setdefault(key, one)
+    if known is not one:
+        total = known.finding.count + one.finding.count
+        placed[key] = replace(known, finding=replace(known.finding, count=total))
 
 
 def _reports(
     kernel: Kernel, op: Op, dtypes: tuple[str, ...], seed: int
-) -> Iterator[tuple[Workload, Report]]:
+) -> Iterator[tuple[Workload, Report | Timeout | Crash]]:
+    from foundry.harness.pool import WorkerPool
+    from foundry.harness.sanitizing import Sanitize
     from foundry.judge.inputs import make_inputs
     from foundry.kernel import bind
-    from foundry.msl.sanitizer import sanitize
 
-    for dtype in dtypes:
-        for workload in op.workloads("visible", dtype):
-            program = bind(kernel, op, workload)
-            yield workload, sanitize(program, make_inputs(op, workload, _DISTRIBUTION, seed))
+    with WorkerPool("cpu", workers=1) as pool, pool.lease() as lease:
+        worker = lease.builder or lease.runner
+        for dtype in dtypes:
+            for workload in op.workloads("visible", dtype):
+                inputs = make_inputs(op, workload, _DISTRIBUTION, seed)
+                job = Sanitize(bind(kernel, op, workload), inputs)
+                yield workload, worker.ask(job, _LIMIT_S * len(kernel.stages))
 
 
 def _place(finding: Finding, kernel: Kernel, workload: Workload) -> Placed:
@@ -201,10 +239,14 @@ def _show(found: Examined) -> None:
             click.echo(f"      | {' ' * indent}^{'~' * (len(code.strip()) - 1)}")
         more = f", {placed.finding.count} times" if placed.finding.count > 1 else ""
         click.echo(f"      = on {placed.workload}{more}")
+    if found.stopped is not None:
+        click.echo(f"{found.file.name}: error: {found.stopped.message} [{found.stopped.status}]")
     count = len(found.placed)
     verdict = "no finding" if found.clean else f"{count} finding{'s' * (count != 1)}"
     if found.build_log is None:
         verdict = f"{verdict} on {found.workloads} workload{'s' * (found.workloads != 1)}"
     else:
         verdict = "it does not build"
+    if found.stopped is not None and not count:
+        verdict = f"{found.stopped.status}, examined up to there"
     note(f"{found.kernel.op}: {verdict}")

@@ -53,3 +53,15 @@ def test_a_file_that_is_no_kernel_is_named_with_its_line(tmp_path: Path) -> None
     done = sanitize(str(path))
     assert done.returncode == 4
     assert done.stdout.startswith(f"{path}:3: invalid: ")
+
+
+def test_a_kernel_that_ends_its_process_does_not_end_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "trap.metal"
+    path.write_text(
+        '/*kernel\nop = "silu"\ngrid = ["rows * cols", 1, 1]\nthreadgroup = [64, 1, 1]\n*/\n'
+        "// --- body ---\nif (thread_position_in_grid.x == 0) __builtin_trap();\nout[0] = x[0];\n"
+    )
+    done = sanitize("--json", str(path))
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["status"]) == (4, "crash")
+    assert "SIGILL" in document["stopped"] or "SIGTRAP" in document["stopped"]
