@@ -1,9 +1,9 @@
 """Makes this machine answer as a Mac to code that uses MLX, and to nothing else.
 
-Packages for MLX ask `sys.platform` or `platform.system()` and turn their Metal paths off, or refuse
-to be imported. The answer therefore depends on who asks: modules of a package that imports MLX, or
-has it in its name, are told of a Mac; the standard library, pytest, NumPy and all others are told
-the truth, since they act on it.
+Packages for MLX ask `platform.system()` and turn their Metal paths off, or `sys.platform` and
+refuse to be imported. The answer therefore depends on who asks: modules of a package that imports
+MLX, or has it in its name, are told of a Mac; the standard library, pytest, NumPy and all others
+are told the truth, since they act on it.
 """
 
 from __future__ import annotations
@@ -31,26 +31,21 @@ def replacements() -> list[tuple[Any, str, Any]]:
 
 
 class _Platform(str):
-    """The name of this system, which equals a Mac's where code that uses MLX compares it."""
+    """The true name of this system, except where a module refuses to be imported elsewhere.
+
+    That is written `if sys.platform != "darwin": raise ...` at its top. Inside functions, and with
+    `==`, packages ask before they call macOS itself, which is not here.
+    """
 
     __slots__ = ()
     __hash__ = str.__hash__
-
-    def __eq__(self, other: object) -> bool:
-        return _plain(self, sys._getframe(1)) == other
+    __eq__ = str.__eq__
 
     def __ne__(self, other: object) -> bool:
-        return _plain(self, sys._getframe(1)) != other
-
-    def __contains__(self, part: object) -> bool:
-        return isinstance(part, str) and part in _plain(self, sys._getframe(1))
-
-    def startswith(self, *arguments: Any) -> bool:
-        return _plain(self, sys._getframe(1)).startswith(*arguments)
-
-
-def _plain(name: str, asker: FrameType) -> str:
-    return _NAME if _uses_mlx(asker) else str.__str__(name)
+        asker = sys._getframe(1)
+        if other == _NAME and asker.f_code.co_name == "<module>" and _uses_mlx(asker):
+            return False
+        return str.__ne__(self, other)
 
 
 def _question(name: str) -> Any:

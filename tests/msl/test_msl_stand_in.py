@@ -95,7 +95,8 @@ import sys
 if sys.platform != "darwin":
     raise ImportError(f"needs a Mac, not {sys.platform}")
 assert platform.system() == "Darwin" and platform.machine() in ("arm64",)
-assert sys.platform.startswith("darwin") and sys.platform in ("darwin", "ios")
+LIBRARY = "/usr/lib/libproc.dylib" if sys.platform == "darwin" else None
+assert LIBRARY is None
 """
 MAC_USER = """
 import os
@@ -111,7 +112,7 @@ with metal():
     assert sys.platform == truth and platform.system() != "Darwin"
     assert {truth: 1}[sys.platform] == 1
     import mlx.core as mx
-    assert sys.platform == "darwin" and platform.mac_ver()[0]
+    assert sys.platform == truth and platform.mac_ver()[0]
     subprocess.run([sys.executable, "-c", ""], check=True)
     kernel = mx.fast.metal_kernel(
         name="d", input_names=["x"], output_names=["y"], source="y[0] = 1 / x[0];"
