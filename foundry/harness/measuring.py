@@ -26,6 +26,8 @@ class TimingPlan:
     """Blocks measured even when the budget is spent."""
     precision: float = 0.005
     """Standard error of the log-ratio below which no more blocks are measured."""
+    share: float = 0.03
+    """The same as a share of the log-ratio: what is far from 1 need not be known as well."""
     budget_s: float = 0.5
     """Time for all blocks together."""
     batch_us: float = 200.0

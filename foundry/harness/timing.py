@@ -24,6 +24,8 @@ _LIKE = 2
 _STABLE = 1.05
 _TICK_US = 0.01
 _DISPATCH_S = 0.003
+_ERROR_OF_MEDIAN = 1.4826 * math.sqrt(math.pi / 2)
+"""Standard error of the median of n normal values: so many median deviations over sqrt(n)."""
 
 
 class Rotation:
@@ -102,7 +104,7 @@ def measure(baseline: Side, kernel: Side, plan: TimingPlan) -> list[tuple[float,
             pairs += _block(baseline, kernel, swapped=block % 2 == 1)
             spent = time.perf_counter() - start
             enough = block + 1 >= plan.min_blocks or spent > 4 * plan.budget_s
-            if enough and (spent > plan.budget_s or _standard_error(pairs) < plan.precision):
+            if enough and (spent > plan.budget_s or is_precise(pairs, plan)):
                 break
     finally:
         if enabled:
@@ -110,13 +112,22 @@ def measure(baseline: Side, kernel: Side, plan: TimingPlan) -> list[tuple[float,
     return pairs
 
 
-def _standard_error(pairs: Sequence[tuple[float, float]]) -> float:
-    """Of the mean log-ratio over blocks of two pairs."""
+def is_precise(pairs: Sequence[tuple[float, float]], plan: TimingPlan) -> bool:
+    """Whether more pairs would tell nothing that matters: how far apart the sides are decides.
+
+    Near 1 the mean must be known to `precision`. Far from it a share of the distance does, and the
+    median's error may be read from the median deviation, which a few outliers do not move.
+    """
     ratios = [math.log(max(a, _TICK_US) / max(b, _TICK_US)) for a, b in pairs]
     blocks = [(x + y) / 2 for x, y in zip(ratios[::2], ratios[1::2], strict=True)]
     if len(blocks) < 2:
-        return math.inf
-    return statistics.stdev(blocks) / math.sqrt(len(blocks))
+        return False
+    root = math.sqrt(len(blocks))
+    if statistics.stdev(blocks) / root < plan.precision:
+        return True
+    middle = statistics.median(blocks)
+    spread = statistics.median(abs(b - middle) for b in blocks)
+    return _ERROR_OF_MEDIAN * spread / root < plan.share * abs(middle)
 
 
 def _level(a: Side, b: Side) -> None:
