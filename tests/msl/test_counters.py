@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from foundry.errors import LaunchFailed
 from foundry.msl.counters import Counters, Traffic, count, counters_from
 from foundry.msl.counters.flow import flow
 from foundry.msl.counters.sample import sample
+from foundry.msl.sanitizer import sanitize
 
 HEAD = "uint i = thread_position_in_grid.x, t = thread_position_in_threadgroup.x;\n"
 BARRIER = "threadgroup_barrier(mem_flags::mem_threadgroup);\n"
@@ -417,3 +419,19 @@ def test_loops_are_found_in_the_compilers_text() -> None:
     assert set(found.again["%1"]) == {("%0", False), ("%5", True)}
     assert set(found.again["%2"]) == {("%1", False), ("%4", True)}
     assert [text[block.last].split()[0] for block in found.blocks].count("switch") == 1
+
+
+def test_a_sanitised_program_is_counted_when_asked() -> None:
+    x, out = TensorSpec("x", (64,), "float32"), TensorSpec("out", (64,), "float32")
+    body = "uint i = thread_position_in_grid.x; out[i] = x[(2 * i) % 64];"
+    launch = Launch("k", ("x",), (out,), body, (64, 1, 1), (64, 1, 1))
+    program = Program((x,), ("out",), (launch,))
+    report = sanitize(program, {"x": np.zeros(64, np.float32)})
+    assert report.counters.loads.per_instruction == 2
+    assert report.counters is report.counters
+    beyond = dataclasses.replace(launch, source=body.replace("% 64", "+ 1"))
+    condemned = sanitize(
+        dataclasses.replace(program, launches=(beyond,)), {"x": np.zeros(64, np.float32)}
+    )
+    with pytest.raises(LaunchFailed, match="not counted"):
+        _ = condemned.counters

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from foundry.msl.sanitizer.findings import Counters, Finding, FindingKind, Report
+from foundry.msl.sanitizer.findings import Finding, FindingKind, Report
 from foundry.msl.sanitizer.run import sanitize, screen
 
-__all__ = ["Counters", "Finding", "FindingKind", "Report", "sanitize", "screen"]
+__all__ = ["Finding", "FindingKind", "Report", "sanitize", "screen"]

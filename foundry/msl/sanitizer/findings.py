@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from foundry.errors import LaunchFailed
+
+if TYPE_CHECKING:
+    from foundry.msl.counters import Counters
 
 
 class FindingKind(StrEnum):
@@ -80,32 +88,24 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class BufferTraffic:
-    """Bytes that a kernel's threads moved between themselves and one array."""
-
-    buffer: str
-    loaded_bytes: int
-    stored_bytes: int
-
-
-@dataclass(frozen=True)
-class Counters:
-    """What the instrumented run counted."""
-
-    traffic: tuple[BufferTraffic, ...] = ()
-    barriers: int = 0
-    """Threadgroup barriers passed, summed over threadgroups."""
-    atomics: int = 0
-    """Atomic operations."""
-
-
-@dataclass(frozen=True)
 class Report:
     """Everything the sanitizer says of one program on one set of inputs."""
 
     findings: tuple[Finding, ...] = ()
-    counters: Counters = field(default_factory=Counters)
     build_log: str | None = None
     """The compiler's words when the program does not build; nothing ran then."""
     run_s: float = 0.0
     """How long the launches ran, without building and setting up."""
+    count: Callable[[], Counters] | None = field(default=None, repr=False, compare=False)
+    """Runs the program once more, to count."""
+
+    @functools.cached_property
+    def counters(self) -> Counters:
+        """What the program's SIMD-groups do: counted when first asked for, in a run of its own.
+
+        Raises:
+            LaunchFailed: It has findings, or does not build.
+        """
+        if self.findings or self.build_log is not None or self.count is None:
+            raise LaunchFailed("a program that the sanitizer condemns is not counted")
+        return self.count()

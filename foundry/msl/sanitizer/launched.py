@@ -19,7 +19,7 @@ from foundry.msl.memory import argument_buffers
 from foundry.msl.runtime import Launcher, Library
 from foundry.msl.sanitizer import native, wording
 from foundry.msl.sanitizer.arena import Arena
-from foundry.msl.sanitizer.findings import BufferTraffic, Finding
+from foundry.msl.sanitizer.findings import Finding
 from foundry.msl.sanitizer.lines import LineTable
 from foundry.msl.sanitizer.toolchain import sanitized_builder
 from foundry.msl.sanitizer.watchdog import Watchdog
@@ -87,7 +87,6 @@ class Launched:
         self._launch, self._number, self._library = launch, number, library
         self._text = text
         self._captured = captured = text.captured
-        self.barriers = self.atomics = 0
         self.run_s = 0.0
         self._outputs = [slots[spec.name] for spec in launch.outputs]
         inputs = [slots[name] for name in launch.inputs]
@@ -118,7 +117,6 @@ class Launched:
             except LaunchFailed:
                 stopped = True
             self.run_s = time.perf_counter() - start_s
-        self.barriers, self.atomics = int(state.barriers), int(state.atomics)
         for slot in self._outputs:
             self._look_back(runtime.runtime, slot)
         return self._findings(state), stopped
@@ -130,13 +128,6 @@ class Launched:
             return []
         context = self._context(state_of(self._library.runtime).state)
         return [wording.unwritten(s.spec.name, s.array, unset, context) for s, unset in missing]
-
-    def traffic(self) -> list[BufferTraffic]:
-        """Bytes moved per buffer."""
-        return [
-            BufferTraffic(label, self._regions[slot].loaded, self._regions[slot].stored)
-            for slot, (label, _) in self._places.items()
-        ]
 
     def _findings(self, state: native.State) -> list[Finding]:
         if not state.found:
@@ -187,7 +178,7 @@ class Launched:
         for i, place in enumerate(self._library.storages.values()):
             state.storage_begin[i], state.storage_end[i] = place.start, place.stop
         state.code = _table_address(self._library)
-        state.found = state.beyond = state.barriers = state.atomics = 0
+        state.found = state.beyond = 0
 
     def _fill_region(self, region: native.Region, entry: Slot) -> None:
         region.begin = region.window = self._arena.address(entry.slot)

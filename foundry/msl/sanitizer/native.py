@@ -34,8 +34,6 @@ class Region(ctypes.Structure):
         ("has_reads", ctypes.c_uint32),
         ("is_threadgroup", ctypes.c_uint32),
         ("is_new", ctypes.c_uint32),
-        ("loaded", ctypes.c_uint64),
-        ("stored", ctypes.c_uint64),
     ]
 
 
@@ -79,7 +77,6 @@ class State(ctypes.Structure):
     """The part of the state that Python fills in and reads."""
 
     _fields_ = [
-        ("counting", ctypes.c_uint32),
         ("shared", ctypes.c_uint32),
         ("threadgroup_memory", ctypes.c_void_p),
         ("storages", ctypes.c_uint32),
@@ -89,8 +86,6 @@ class State(ctypes.Structure):
         ("found", ctypes.c_uint32),
         ("beyond", ctypes.c_uint32),
         ("findings", Finding * MOST_FINDINGS),
-        ("barriers", ctypes.c_uint64),
-        ("atomics", ctypes.c_uint64),
     ]
 
 

@@ -16,7 +16,8 @@ import importlib.util
 import math
 import threading
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -25,16 +26,13 @@ from foundry.msl.builder import Failure, Text
 from foundry.msl.runtime import MAX_STORAGE_BYTES, MAX_THREADS, Library
 from foundry.msl.sanitizer import native, wording
 from foundry.msl.sanitizer.arena import Arena
-from foundry.msl.sanitizer.findings import (
-    BufferTraffic,
-    Counters,
-    Finding,
-    FindingKind,
-    Report,
-)
+from foundry.msl.sanitizer.findings import Finding, FindingKind, Report
 from foundry.msl.sanitizer.launched import THREADGROUP_BYTES, Launched, Slot, state_of
 from foundry.msl.sanitizer.toolchain import sanitized_builder
 from foundry.msl.signature import capture_launch
+
+if TYPE_CHECKING:
+    from foundry.msl.counters import Counters
 
 TIME_LIMIT_S = 10.0
 _ONE_AT_A_TIME = threading.Lock()
@@ -93,8 +91,6 @@ def _run(
 ) -> Report:
     slots = {spec.name: _input(arena, spec, inputs[spec.name]) for spec in program.inputs}
     findings: list[Finding] = []
-    traffic: list[BufferTraffic] = []
-    barriers = atomics = 0
     run_s = 0.0
     for number, launch in enumerate(program.launches):
         specs = [slots[name].spec for name in launch.inputs]
@@ -114,13 +110,17 @@ def _run(
         done = Launched(launch, number, text, built, arena, slots)
         found, stopped = done.run(time_limit_s)
         findings += found
-        traffic += done.traffic()
-        barriers, atomics = barriers + done.barriers, atomics + done.atomics
         run_s += done.run_s
         if stopped:
             break
         findings += done.unwritten(program.outputs)
-    return Report(tuple(findings), Counters(tuple(traffic), barriers, atomics), run_s=run_s)
+    return Report(tuple(findings), run_s=run_s, count=partial(_count, program, dict(inputs)))
+
+
+def _count(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Counters:
+    from foundry.msl.counters import count
+
+    return count(program, inputs)
 
 
 def _set_clock(library: Library, arena: Arena) -> None:

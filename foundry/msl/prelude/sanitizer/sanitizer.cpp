@@ -67,7 +67,7 @@ bool inside(Region& region, long long offset, u32 bytes) {
 }
 
 // Lets most accesses go the short way, or none.
-void set_fast(bool fast) { mf_hot.fast_bytes = fast && !state.counting ? mf_hot.arena_bytes : 0; }
+void set_fast(bool fast) { mf_hot.fast_bytes = fast ? mf_hot.arena_bytes : 0; }
 
 // The store that was pending has happened by now.
 void settle() {
@@ -144,7 +144,6 @@ void check(uptr address, u64 length, u32 align, u32 sort, uptr place) {
   if (!inside(region, offset, bytes)) return beyond(slot, offset, bytes, writes, place);
   if (address & (align - 1))
     keep_detail(describe_access(misaligned, slot, offset, bytes, writes, place), align);
-  (writes ? region.stored : region.loaded) += bytes;
   if (!region.writes) return;
   fit(region, u64(offset), bytes);
   if ((sort & read) && !is_initialised(region, u64(offset), bytes))
@@ -175,7 +174,6 @@ void resume(const Fibre& fibre) { mf_hot.who = state.group * max_threads + fibre
 
 void pass_barrier() {
   settle();
-  ++state.barriers;
   ++mf_hot.when;
   if (state.flags & 1) state.barrier = mf_hot.when;
   if (state.flags & 2) mf_hot.region[state.shared].since = mf_hot.when;
@@ -255,10 +253,18 @@ MF_EXPORT void mf_note_tolerant(mf::u32 yes) {
   mf::sanitizer::state.tolerant[mf::self().index] = yes;
 }
 
+// A lane takes the value of another, which may not be there.
+MF_EXPORT void mf_note_lane(mf::u32 from, mf::u32 active) {
+  using namespace mf::sanitizer;
+  if (from >= mf::self().group->lanes || (active >> from & 1)) return;
+  Finding finding = describe(absent_lane, MF_PLACE);
+  finding.detail = from;
+  keep(finding);
+}
+
 #define MF_ATOMIC_HOOK(name, sort)                                                        \
   MF_EXPORT void name(const volatile void* object, mf::u32 bytes) {                       \
     using namespace mf::sanitizer;                                                        \
-    ++state.atomics;                                                                      \
     check(reinterpret_cast<mf::uptr>(object), bytes, bytes, atomic | (sort), MF_PLACE);   \
   }
 #define MF_SHORT_WAY(bytes, align)                                                         \

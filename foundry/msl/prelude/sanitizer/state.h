@@ -22,6 +22,7 @@ enum Kind : u32 {
   wild_access,
   stack_overflow,
   runaway,
+  absent_lane,
 };
 
 // Why the sanitizer stopped a launch, beside the kinds in launch.h.
@@ -56,7 +57,6 @@ struct Region {
   u32 has_reads;
   u32 is_threadgroup;
   u32 is_new;          // nothing of it is set when the launch starts
-  u64 loaded, stored;  // bytes, while counting
 };
 
 struct Finding {
@@ -80,15 +80,13 @@ struct Pending {
 
 // `Hot` (hot.h) is the rest of it.
 struct State {
-  u32 counting;  // every access goes through `check`
-  u32 shared;    // the region of threadgroup memory
+  u32 shared;  // the region of threadgroup memory
   u8* threadgroup_memory;
   u32 storages;
   u32 storage_begin[most_storages], storage_end[most_storages];
   uptr code;
   u32 found, beyond;
   Finding findings[most_findings];
-  u64 barriers, atomics;
   // From here on the runtime's own.
   u32 active, group, flags, fenced;
   uptr stacks;      // of the fibres
