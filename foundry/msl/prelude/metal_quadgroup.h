@@ -50,6 +50,7 @@ MF_FN T quad_value(T v, unsigned from) {
   return by_parts(v, [from](auto part) __attribute__((always_inline)) {
     unsigned active;
     auto slots = quad_meet(part, active);
+    MF_NOTE(mf_note_lane(from < 4u ? (lane() & ~3u) + from : 32u, active << (lane() & ~3u)));
     return from < 4u && ((active >> from) & 1u) ? slots[from] : part;
   });
 }

@@ -118,6 +118,7 @@ MF_FN T lane_value(T v, unsigned from) {
   return by_parts(v, [from](auto part) __attribute__((always_inline)) {
     unsigned active;
     auto slots = simd_exchange(part, active);
+    MF_NOTE(mf_note_lane(from, active));
     return from < 32u && ((active >> from) & 1u) ? slots[from] : part;
   });
 }

@@ -30,8 +30,9 @@ _KINDS = {
     8: FindingKind.OUT_OF_BOUNDS,
     9: FindingKind.STACK_OVERFLOW,
     10: FindingKind.RUNAWAY_LOOP,
+    11: FindingKind.SIMD_DIVERGENCE,
 }
-_ARRAY_BOUNDS, _WILD = 7, 8
+_ARRAY_BOUNDS, _WILD, _ABSENT_LANE = 7, 8, 11
 _INTERRUPTED = (9, 10)
 """A thread was stopped wherever it was, perhaps in the runtime."""
 _SUBSCRIPTED = re.compile(r"\b([A-Za-z_]\w*)\s*\[")
@@ -206,6 +207,11 @@ def _sentence(
             return _race(raw, context, who, verb, what, other)
         case FindingKind.BARRIER_DIVERGENCE:
             return _barrier(raw, context, who)
+        case FindingKind.SIMD_DIVERGENCE if raw.kind == _ABSENT_LANE:
+            return (
+                f"SIMD-group operation not reached by all lanes: {who} takes the value of lane"
+                f" {raw.detail}, which is not here, so that any value may come"
+            )
         case FindingKind.SIMD_DIVERGENCE:
             return (
                 f"SIMD-group operation not reached by all lanes: {raw.detail} lanes, among them"

@@ -11,6 +11,7 @@ void mf_note_atomic(const volatile void* address, unsigned bytes);
 void mf_note_atomic_load(const volatile void* address, unsigned bytes);
 void mf_note_atomic_store(const volatile void* address, unsigned bytes);
 void mf_note_tolerant(unsigned yes);
+void mf_note_lane(unsigned from, unsigned active);
 }
 #define MF_NOTE(call) call
 
