@@ -280,6 +280,9 @@ def _seatbelt() -> list[str]:
 
 
 def last_words(errors: IO[bytes], most: int = 2000) -> str:
-    """The end of what a process printed."""
+    """The end of what a process printed; of a Python traceback, what it ends with."""
     errors.seek(0)
-    return errors.read()[-most:].decode(errors="replace").strip()
+    words = errors.read().decode(errors="replace").strip()
+    if "Traceback (most recent call last)" in words:
+        words = words.rsplit("\n", 1)[-1]
+    return words[-most:]
