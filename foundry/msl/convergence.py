@@ -342,7 +342,7 @@ def _instrument_loop(
         source.put_before(source.partner[opening], ")")
     flag = f"mf_loop_{place}"
     source.put_between(
-        start, f"for (bool {flag} = mf::enter_loop<{depth}>({place}); {flag}; {flag} = false) "
+        start, f" for (bool {flag} = mf::enter_loop<{depth}>({place}); {flag}; {flag} = false) "
     )
     return True
 

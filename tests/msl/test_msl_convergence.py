@@ -104,6 +104,12 @@ CASES = {
         f"uint n = l % 2; do r += {ONE}; while (n-- > 0); r += 100 * {ONE};",
         np.where(LANES % 2 == 1, 48, 32) + 3200,
     ),
+    "loops that are branches themselves": (
+        f"if (v < 0) r = 1; else for (uint k = 0; k < 2; ++k) r += {ONE};"
+        f" if (v < 0) r = 1; else while (r < 96) r += {ONE};"
+        f" if (v < 0) r = 1; else do r += {ONE}; while (r < 128);",
+        np.full(32, 128),
+    ),
     "continue meets again at the next turn": (
         f"for (uint k = 0; k < 4; k++) {{ if ((l + k) % 2) continue; r += {ONE}; }}"
         f" r += 100 * {ONE};",
