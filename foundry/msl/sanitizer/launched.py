@@ -26,9 +26,10 @@ from foundry.msl.sanitizer.watchdog import Watchdog
 
 THREADGROUP_BYTES = 1 << 20
 _WATCHDOG = Watchdog()
+_QUICK_LIMIT_S = 0.5
 
 
-@dataclass
+@dataclass(eq=False)
 class Slot:
     """An array of the program, and what is known of its bytes."""
 
@@ -95,10 +96,12 @@ class Launched:
         known = {id(s.array): s for s in (*inputs, *self._outputs)}
         labels = wording.argument_names(launch, captured)
         self._places: dict[int, tuple[str, Slot]] = {}
+        self._buffers: list[Slot] = []
         addresses = []
         for label, array in zip(labels, kept, strict=True):
             slot = known.get(id(array)) or _argument(arena, label, array)
             self._places[slot.slot] = (label, slot)
+            self._buffers.append(slot)
             addresses.append(arena.address(slot.slot))
         self._shared, _ = arena.take(THREADGROUP_BYTES)
         self._arena = arena
@@ -109,17 +112,37 @@ class Launched:
         runtime = state_of(self._library.runtime)
         state = runtime.state
         self._fill(runtime)
-        stopped = False
-        with _checked(runtime.runtime, time_limit_s):
-            start_s = time.perf_counter()
-            try:
-                self._launcher.run(1)
-            except LaunchFailed:
-                stopped = True
-            self.run_s = time.perf_counter() - start_s
+        stopped = not self._launch_under(runtime.runtime, time_limit_s)
         for slot in self._outputs:
             self._look_back(runtime.runtime, slot)
         return self._findings(state), stopped
+
+    def is_surely_right(self, time_limit_s: float) -> bool:
+        """Run a kernel with the quick checks; False: it is to be looked at closely."""
+        runtime = state_of(self._library.runtime)
+        arrays = native.QuickArrays.in_dll(runtime.runtime, "mf_quick")
+        items = native.QuickItems.in_dll(self._library.handle, "mf_quick_items")
+        marks = []
+        for array, slot, item in zip(arrays, self._buffers, items, strict=False):
+            array.size, array.seen = slot.array.nbytes, None
+            if not item and slot.is_new and slot.array.nbytes and slot in self._outputs:
+                return False
+            if item:
+                count, rest = divmod(slot.array.nbytes, item)
+                number, seen = self._arena.take(count)
+                if rest or slot not in self._outputs:
+                    return False
+                seen.fill(0)
+                array.seen = self._arena.address(number)
+                if slot.is_new:
+                    marks.append(seen)
+        doubts = ctypes.c_uint32.in_dll(runtime.runtime, "mf_doubts")
+        doubts.value = 0
+        runtime.hot.regions = runtime.hot.arena_bytes = 0
+        runtime.state.found = runtime.state.beyond = 0
+        if not self._launch_under(runtime.runtime, min(time_limit_s, _QUICK_LIMIT_S)):
+            return False
+        return not doubts.value and all(bool(seen.all()) for seen in marks)
 
     def unwritten(self, wanted: Sequence[str]) -> list[Finding]:
         """The outputs of the program that this launch writes in part or not at all."""
@@ -128,6 +151,18 @@ class Launched:
             return []
         context = self._context(state_of(self._library.runtime).state)
         return [wording.unwritten(s.spec.name, s.array, unset, context) for s, unset in missing]
+
+    def _launch_under(self, runtime: ctypes.CDLL, time_limit_s: float) -> bool:
+        """Run under a time limit; whether it came to its end."""
+        with _checked(runtime, time_limit_s):
+            start_s = time.perf_counter()
+            try:
+                self._launcher.run(1)
+            except LaunchFailed:
+                return False
+            finally:
+                self.run_s = time.perf_counter() - start_s
+        return True
 
     def _findings(self, state: native.State) -> list[Finding]:
         if not state.found:
@@ -202,6 +237,11 @@ class Launched:
         stamps = self._arena.stamps(self._shared, THREADGROUP_BYTES)
         region.writes, region.reads = stamps.writes, stamps.reads
         region.granule = _granule(self._library.smallest_alignment)
+
+
+def has_quick_checks(library: Library) -> bool:
+    """Whether a library was built with the quick checks."""
+    return hasattr(library.handle, "mf_quick_items")
 
 
 def _granule(itemsize: int) -> int:

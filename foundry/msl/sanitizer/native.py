@@ -73,6 +73,16 @@ class Hot(ctypes.Structure):
     ]
 
 
+class Quick(ctypes.Structure):
+    """An array of a launch with quick checks."""
+
+    _fields_ = [("size", ctypes.c_uint64), ("seen", ctypes.c_void_p)]
+
+
+QuickArrays = Quick * 32
+QuickItems = ctypes.c_uint32 * 32
+
+
 class State(ctypes.Structure):
     """The part of the state that Python fills in and reads."""
 

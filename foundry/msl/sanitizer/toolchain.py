@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foundry.msl.builder import Builder, Failure, Text
@@ -21,11 +21,13 @@ from foundry.msl.frontend import Unit, translate
 from foundry.msl.runtime import Library, load_runtime
 from foundry.msl.sanitizer.instrument import checked
 from foundry.msl.sanitizer.lines import annotate
+from foundry.msl.sanitizer.quick import quick
 from foundry.msl.signature import parse
 from foundry.msl.toolchain import (
     BOUNDS,
     FLAGS,
     MATH_FLAGS,
+    NATIVE,
     PRELUDE,
     BuildFailed,
     Toolchain,
@@ -52,9 +54,10 @@ _CHECKS = (
 )
 # The optimiser must not take a loop's end for granted, or two barriers for one.
 _ONE_PLACE = tuple(flag for flag in FLAGS if flag == "-mllvm" or "tail" in flag)
+_ALL_PASSES = ("-O3", NATIVE, "-fPIC", "-Wno-everything")
 _NO_PASSES = (
     "-O1",
-    "-march=native",
+    NATIVE,
     "-fPIC",
     "-Xclang",
     "-disable-llvm-passes",
@@ -72,6 +75,10 @@ class SanitizerToolchain:
     plain: Toolchain
     id: str
     runtime_unit: str
+    shared_id: str
+    """Of the prelude and the runtime, whichever checks are built."""
+    is_quick: bool = False
+    """Whether simple kernels get the quick checks."""
 
     @property
     def cache(self) -> BuildCache:
@@ -91,7 +98,7 @@ class SanitizerToolchain:
                 made, target, ["--soname", "metal-foundry-sanitizer.so"], undefined=True
             )
 
-        return self.plain.once(f"{self.id}-sanitizer.so", build)
+        return self.plain.once(f"{self.shared_id}-sanitizer.so", build)
 
     def preprocess(self, text: str) -> str:
         """As the plain toolchain."""
@@ -114,13 +121,16 @@ class SanitizerToolchain:
             # The plain build tells a kernel's fault from a broken compiler.
             self.plain.compile(unit, math_mode, target)
             raise
+        if self.is_quick and (simple := quick(text)) is not None:
+            self.plain.run(["clang", "-x", "ir", *_ALL_PASSES, "-c", "-", "-o", str(made)], simple)
+            return self.plain.link(made, target, [str(self.runtime)])
         self.plain.run(
             ["clang", "-x", "ir", *_NO_PASSES, "-S", "-", "-o", str(assembly)], checked(text)
         )
         assembly.write_text(annotate(assembly.read_text(), underscore=sys.platform == "darwin"))
         self.plain.run(["clang", "-c", str(assembly), "-o", str(made)])
         assembly.unlink()
-        self.plain.link(made, target, [str(self.runtime)])
+        return self.plain.link(made, target, [str(self.runtime)])
 
     def _prelude(self, math_mode: str) -> Path:
         flags = [*FLAGS, *_SANITIZE, *_CHECKS, *MATH_FLAGS[math_mode]]
@@ -129,7 +139,7 @@ class SanitizerToolchain:
             command = ["clang", "-x", "c++-header", *flags, "-Xclang", "-fno-pch-timestamp"]
             self.plain.run([*command, "-", "-o", str(target)], self.plain.kernel_unit)
 
-        return self.plain.once(f"{self.id}-{math_mode}.pch", build)
+        return self.plain.once(f"{self.shared_id}-{math_mode}.pch", build)
 
 
 @dataclass
@@ -163,7 +173,19 @@ def sanitized_builder() -> SanitizedBuilder:
     texts = [path.read_text() for path in sorted(Path(__file__).parent.glob("*.py"))]
     parts = (plain.id, unit, repr((_SANITIZE, _CHECKS)), *texts)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-    return SanitizedBuilder(SanitizerToolchain(plain, digest, unit))
+    return SanitizedBuilder(SanitizerToolchain(plain, digest, unit, digest))
 
 
-__all__ = ["Failure", "SanitizedBuilder", "sanitized_builder"]
+@functools.cache
+def quick_builder() -> SanitizedBuilder:
+    """A builder that gives simple kernels the quick checks, and others those of the first.
+
+    Raises:
+        EnvironmentUnusable: as `find_toolchain`.
+    """
+    full = sanitized_builder().toolchain
+    digest = hashlib.sha256(f"quick\0{full.id}".encode()).hexdigest()[:32]
+    return SanitizedBuilder(replace(full, id=digest, is_quick=True))
+
+
+__all__ = ["Failure", "SanitizedBuilder", "quick_builder", "sanitized_builder"]

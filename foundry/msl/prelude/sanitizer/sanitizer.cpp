@@ -236,6 +236,15 @@ MF_EXPORT void mf_check_store(const void* address, mf::u64 bytes, mf::u32 align)
 
 alignas(64) MF_EXPORT mf::sanitizer::Hot mf_hot;
 
+// For the quick checks (quick.py): the arrays of the launch, and whether something was not surely
+// right.
+struct MfQuick {
+  mf::u64 size;
+  mf::u8* seen;
+};
+MF_EXPORT MfQuick mf_quick[32];
+MF_EXPORT mf::u32 mf_doubts;
+
 MF_EXPORT mf::sanitizer::State* mf_sanitizer_state() { return &mf::sanitizer::state; }
 
 MF_EXPORT void mf_note_barrier(mf::u32 flags) { mf::sanitizer::state.flags |= flags; }
