@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from foundry.msl import mac
+from foundry.msl import mac, streams
 from foundry.msl.metal_kernel import metal_kernel, mlx_metal, on_first_library, survive_divisions
 
 
@@ -30,7 +30,7 @@ def metal() -> Iterator[None]:
         yield
         return
     with ExitStack() as stack:
-        for holder, name, value in [*_replacements(mx), *mac.replacements()]:
+        for holder, name, value in _replacements(mx):
             stack.callback(setattr, holder, name, getattr(holder, name))
             setattr(holder, name, value)
         on_first_library.append(survive_divisions)
@@ -42,6 +42,8 @@ def metal() -> Iterator[None]:
 def _replacements(mx: Any) -> list[tuple[Any, str, Any]]:
     devices = _Devices(mx)
     return [
+        *streams.replacements(mx),
+        *mac.replacements(),
         (mx.fast, "metal_kernel", metal_kernel),
         (mx.metal, "is_available", lambda: True),
         (mx.metal, "device_info", _device_info),
@@ -77,7 +79,7 @@ class _Devices:
         mx = self._mx
 
         def call(place: Any) -> Any:
-            return function(place if isinstance(place, mx.Stream) else mx.cpu)
+            return function(streams.on_cpu(mx, place))
 
         return call
 

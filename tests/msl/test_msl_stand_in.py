@@ -30,6 +30,9 @@ def test_double():
     assert mx.device_info()["architecture"].startswith("applegpu")
     mx.new_stream(mx.default_device())
     x = mx.arange(10.0)
+    assert mx.add(x, x, stream=mx.gpu)[1].item() == 2
+    assert mx.linalg.norm(x, stream=mx.default_device()).item() > 0
+    assert mx.zeros((2,), mx.int32, stream=mx.default_stream(mx.gpu)).shape == (2,)
     with mx.stream(mx.gpu):
         assert mx.array_equal(mx.compile(double)(x), 2 * x)
 
@@ -75,6 +78,23 @@ def test_pytest_runs_a_package_s_metal_tests(program: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "cpu engine" in done.stdout
     assert "1 passed" in done.stdout
+
+
+def test_a_program_ends_as_under_python(tmp_path: Path) -> None:
+    package = tmp_path / "tool"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "settings.py").write_text("CODE = 3\n")
+    (package / "__main__.py").write_text("from .settings import CODE\nraise SystemExit(CODE)\n")
+    (tmp_path / "wrong.py").write_text("def f():\n    raise ValueError('seen')\n\nf()\n")
+    command = ("-m", "foundry", "msl", "run")
+    assert run(*command, "-m", "tool", folder=tmp_path).returncode == 3
+    done = run(*command, "wrong.py", folder=tmp_path)
+    assert done.returncode == 1
+    assert 'File "wrong.py", line 4, in <module>' in done.stderr
+    assert done.stderr.endswith("ValueError: seen\n")
+    assert "runpy" not in done.stderr
+    assert run(*command, "missing.py", folder=tmp_path).returncode == 2
 
 
 def test_mlx_is_itself_again_afterwards() -> None:
