@@ -15,10 +15,10 @@ from collections.abc import Iterator
 MOST_ARRAYS = 32
 _FUNCTION = re.compile(r"define internal [^@]*@\S*mf_items\S*\((.*)\) .*\{$")
 _PARAMETER = re.compile(r"^(\S+)(?: .*)? (%\d+)$")
-_DEFINED = re.compile(r"\s+(%\S+) = (?:getelementptr (?:\w+ )*(.+), ptr (%\S+), (.*)|alloca )")
+_DEFINED = re.compile(r"\s+(%\S+) = (?:getelementptr (?:\w+ )*(.+), ptr ([%@]\S+), (.*)|alloca )")
 _INDEX = re.compile(r"i(64|32) ([^,\s]+)(?:, !dbg !\d+)?$")
 _ACCESS = re.compile(
-    r"\s+(?:%\S+ = (load) |(store) )(<\d+ x \w+>|half|bfloat|float|i8|i16|i32|i64)[ ,].*?"
+    r"\s+(?:%\S+ = (load) |(store) )(<\d+ x \w+>|half|bfloat|float|double|i8|i16|i32|i64)[ ,].*?"
     r"ptr (%\S+), align (\d+)"
 )
 _HOT = re.compile(r"\s+(?:store .*@mf_hot\b|fence syncscope\(\"singlethread\"\))")
@@ -31,7 +31,7 @@ _RETURN = re.compile(r"\s+ret void")
 _ALIGN = re.compile(r"align \d+")
 _MEMORY = re.compile(r" memory\([^)]*\)")
 _VECTOR = re.compile(r"<(\d+) x (\w+)>")
-_SIZES = {"half": 2, "bfloat": 2, "float": 4, "i8": 1, "i16": 2, "i32": 4, "i64": 8}
+_SIZES = {"half": 2, "bfloat": 2, "float": 4, "double": 8, "i8": 1, "i16": 2, "i32": 4, "i64": 8}
 _ARGUMENTS_BEFORE_BUFFERS = 3
 _DECLARATIONS = f"""
 @mf_quick = external global [{MOST_ARRAYS} x {{ i64, ptr }}]
@@ -132,9 +132,9 @@ class _Loop:
 
     def _define(self, found: re.Match[str]) -> list[str]:
         name, element, base, indices = found.groups()
+        if element is None or base.startswith("@"):  # the thread's own, or a constant of the unit
+            self._roots[name] = ("", "")
         if element is None or base not in self._roots:
-            if element is None:
-                self._roots[name] = ("", "")
             return []
         root, offset = self._roots[base]
         if not root:
