@@ -5,6 +5,8 @@
 2. Timing is alone: it waits until no turn is busy, stops the workers that were asked (they go on
    afterwards, and the time they stood still does not count), and keeps everybody where they are.
 3. Between processes the device lock says the same: a turn shares it, timing has it exclusively.
+   A turn that waits to be alone lets go of its share: another process may wait for that, and a
+   third turn, at the door, for the other process.
 
 Waiting for workers to finish instead would leave the machine idle: a build takes longer than a
 measurement.
@@ -67,16 +69,25 @@ class Turns:
                     self._changed.notify_all()
 
     def leave(self, turn: Turn, *, asks: bool) -> None:
-        """The turn is no longer busy."""
+        """The turn is no longer busy: its workers are asked, or it waits to be alone."""
         with self._changed:
             turn.is_busy, turn.asks = False, asks
             self._changed.notify_all()
+        if not asks:
+            fcntl.flock(turn.descriptor, fcntl.LOCK_UN)
 
     def enter(self, turn: Turn) -> None:
-        """The turn is busy again; waits while somebody times."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._is_timing)
-            turn.is_busy, turn.asks = True, False
+        """The turn is busy again, and shares the device; waits while somebody times."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._is_timing)
+            fcntl.flock(turn.descriptor, fcntl.LOCK_SH)
+            with self._changed:
+                if not self._is_timing:
+                    turn.is_busy, turn.asks = True, False
+                    return
+            # Somebody of this process began to time meanwhile, and waits for it.
+            fcntl.flock(turn.descriptor, fcntl.LOCK_UN)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -89,13 +100,12 @@ class Turns:
                 except BaseException:
                     self._is_timing = False
                     raise
-                others = list(self._inside)
-                stopped = [t.workers for t in others if t.asks]
+                others = [t for t in self._inside if t.asks]
             with ExitStack() as back:
                 back.callback(self._go_on)
-                for workers in stopped:
-                    back.callback(workers.resume)
-                    workers.stop()
+                for turn in others:
+                    back.callback(turn.workers.resume)
+                    turn.workers.stop()
                 for turn in others:
                     back.callback(fcntl.flock, turn.descriptor, fcntl.LOCK_SH)
                     fcntl.flock(turn.descriptor, fcntl.LOCK_UN)

@@ -216,3 +216,27 @@ def test_a_worker_stands_still_while_another_is_timed(pool: WorkerPool) -> None:
             assert not found
         asks.join(LONG_S)
     assert isinstance(found[0], Results)
+
+
+def test_processes_that_time_and_one_that_begins_do_not_wait_in_a_circle(
+    turns: Turns, tmp_path: Path
+) -> None:
+    """One holds the device and wants to time; another process wants to time as well; a third
+    candidate of the first process waits behind that one.
+    """
+    first = Held(turns.turn(Workers()))
+    assert first.inside.wait(LONG_S)
+    assert isinstance(first.value, Turn)
+    elsewhere = Held(DeviceLock("cpu", tmp_path).exclusive())
+    assert not elsewhere.inside.wait(SHORT_S)
+    third = Held(turns.turn(Workers()))
+    assert not third.inside.wait(SHORT_S)
+    timing = Held(first.value.alone())
+    assert elsewhere.inside.wait(LONG_S)
+    elsewhere.end()
+    assert third.inside.wait(LONG_S)
+    third.end()
+    assert timing.inside.wait(LONG_S)
+    timing.end()
+    assert timing.outside.wait(LONG_S)
+    first.end()
