@@ -160,13 +160,19 @@ class Screen:
     screen: str
     program: Program
     inputs: Arrays
+    ahead: Program | None = None
+    """Built meanwhile, for a `Build` that follows."""
     kind: ClassVar[str] = "screen"
     reply_bytes: int = field(default=0, init=False)
 
     def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         """Header and buffers of the request."""
         header, buffers = encode_sets((self.inputs,))
-        return header | {"screen": self.screen, "program": encode_program(self.program)}, buffers
+        programs = {
+            "program": encode_program(self.program),
+            "ahead": encode_program(self.ahead) if self.ahead else None,
+        }
+        return header | {"screen": self.screen} | programs, buffers
 
     def decode(self, frame: frames.Frame) -> tuple[Finding, ...]:
         """The result in a reply."""

@@ -7,6 +7,7 @@ the baselines. The pool never serves more candidates at once than it was told to
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -39,6 +40,8 @@ class Lease:
     def __init__(self, runner: WorkerProcess, builder: WorkerProcess | None) -> None:
         self.runner = runner
         self.builder = builder
+        self.has_room = False
+        """Whether a core is free to build something that may turn out not to be needed."""
         self.turn: Turn | None = None
         """Its use of the machine, where it takes turns with others."""
 
@@ -258,6 +261,7 @@ class WorkerPool:
         lease = Lease(runner, builder)
         with self._guard:
             self._leased.add(lease)
+            lease.has_room = builder is not None and len(self._leased) < (os.cpu_count() or 1)
             closed = self._closed
         if closed:
             # It was waiting for its turn; its first job will see it crash.

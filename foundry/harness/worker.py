@@ -9,11 +9,13 @@ A kernel at fault may kill this process at any point; nothing here tries to surv
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -53,6 +55,7 @@ class Worker:
         self._engine = engine
         self._device = engine.device()
         self._bench = Bench(self._device.kind, lambda event: channel.send({"event": event}))
+        self._ahead: threading.Thread | None = None
         self._built: list[Executable | BuildFailure] = []
         self._programs: list[Program] = []
         self._handlers: dict[str, Callable[[frames.Frame], Reply]] = {
@@ -90,6 +93,8 @@ class Worker:
         return described | {"fingerprint": dict(device.fingerprint)}, ()
 
     def _build(self, request: frames.Frame) -> Reply:
+        if self._ahead is not None:
+            self._ahead.join()
         programs = [decode_program(p) for p in request.header["programs"]]
         built = _build_all(self._engine, programs, request.header["groups"])
         if not request.header["keep"]:
@@ -101,8 +106,16 @@ class Worker:
 
     def _screen(self, request: frames.Frame) -> Reply:
         examine = _imported(request.header["screen"])
+        if ahead := request.header["ahead"]:
+            self._ahead = threading.Thread(target=self._build_ahead, args=(decode_program(ahead),))
+            self._ahead.start()
         report = examine(decode_program(request.header["program"]), read_sets(request)[0])
         return {"findings": [(f.message, f.line) for f in report.findings]}, ()
+
+    def _build_ahead(self, program: Program) -> None:
+        # What goes wrong is found again, and told, by the build that follows.
+        with contextlib.suppress(Exception):
+            self._engine.build(program)
 
     def _run(self, request: frames.Frame) -> Reply:
         executable = self._executable(request.header["program"])

@@ -60,18 +60,22 @@ def screen(walk: Walk, path: str) -> Failed | None:
     numbers = groups_of([t.program for t in targets])
     visible = range(len(targets) - sum(t in small for t in targets))
     largest = max(visible or [0], key=lambda i: _elements(targets[i].program))
+    # Where a core is free, the kernel is built for the next stage at the same time.
+    ahead = targets[largest].program if walk.worker.has_room else None
     with candidate.stage("screen"):
         for target, number in zip(targets, numbers, strict=True):
             wanted = number == numbers[largest] or target in small
-            if wanted and (failed := _screen(walk, path, target)):
+            if wanted and (failed := _screen(walk, path, target, ahead)):
                 return failed
+            ahead = None if wanted else ahead
     return None
 
 
-def _screen(walk: Walk, path: str, target: Target) -> Failed | None:
+def _screen(walk: Walk, path: str, target: Target, ahead: Program | None) -> Failed | None:
     candidate, workload = walk.candidate, target.workload
     reference = walk.references.get(candidate.op, workload, target.distributions[0], candidate.seed)
-    found = walk.worker.ask(Screen(path, target.program, reference.inputs), _SCREEN_LIMIT_S)
+    job = Screen(path, target.program, reference.inputs, ahead)
+    found = walk.worker.ask(job, _SCREEN_LIMIT_S)
     if isinstance(found, Timeout | Crash):
         return stopped(found, "screen", target)
     if not found:

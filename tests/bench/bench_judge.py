@@ -1,8 +1,16 @@
-"""Figures of the judge on this machine: `bench_judge.py [--trials N] [--kernels N]`.
+"""Figures of the judge on this machine: `bench_judge.py [PART ...] [--kernels N] [--trials N]`.
 
-1. Evaluations per second, parse to timed verdict, of kernels never built before, warm, with the
-   wall time of each stage.
-2. A/A: how many of the trials that time the baseline against itself have an interval with 1.00.
+1. `rate`: evaluations per second, parse to timed verdict, of kernels never built before, warm, on
+   all cores, with the time of each stage; without the screen and with it.
+2. `full`: one small row-wise kernel at a time, judged fully (screen, visible, hidden), by stage;
+   untimed and timed.
+3. `death`: how long bad kernels live, and at which stage they die.
+4. `start`: what a confined process for every kernel costs.
+5. `memory`: processes, descriptors and memory after many evaluations.
+6. `aa`: how many trials that time the baseline against itself have an interval with 1.00.
+
+Times are wall times; `cpu` is what all processes together used. Each part says how loaded the
+machine was: above a load of the number of cores, wall times say little.
 """
 
 from __future__ import annotations
@@ -13,15 +21,17 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from foundry.engines.base import Arrays
 from foundry.harness.measuring import Samples, Time, TimingPlan
 from foundry.harness.pool import WorkerPool
-from foundry.judge import Evaluation, Judge, JudgeOptions
+from foundry.judge import Evaluation, Judge, JudgeOptions, selftest
 from foundry.judge.inputs import make_inputs
+from foundry.judge.options import SANITIZER
 from foundry.judge.references import op_file, output_specs
 from foundry.judge.statistics import speedup
 from ops import registry
@@ -31,53 +41,134 @@ from templates.render import render
 
 ROW_WISE = ("silu_elements", "softmax_thread", "softmax_simdgroup", "rms_norm_simdgroup")
 SEED = 20261121
+QUICK_DEATH_MS = 200.0
+Kernels = Iterator[tuple[str, str]]
 
 
-def kernels() -> Iterator[tuple[str, str]]:
-    """Op and text of kernels, from the row-wise templates in turn."""
+def kernels() -> Kernels:
+    """Op and text of kernels, from the row-wise templates in turn; then again, never the same."""
     found = [templates.get(name) for name in ROW_WISE]
     rows = [[(t.op, render(t, point)) for point in space.points(t)] for t in found]
-    for together in itertools.zip_longest(*rows):
-        yield from (entry for entry in together if entry is not None)
+    for turn in itertools.count():
+        for together in itertools.zip_longest(*rows):
+            for op, text in filter(None, together):
+                yield op, text if turn == 0 else f"{text}\n// {turn}\n"
 
 
-def evaluations_per_second(pool: WorkerPool, count: int) -> None:
-    """Judge `count` new kernels on all workers, and print rate and stages."""
-    judge = Judge(pool, JudgeOptions())
-    fresh = kernels()
-    for op, text in itertools.islice(fresh, len(ROW_WISE)):
-        judge.evaluate(text, registry.get(op), "float32", SEED)
-    chosen = list(itertools.islice(fresh, count))
-    start = time.perf_counter()
-    with ThreadPoolExecutor(pool.workers) as threads:
-        found = list(
+def rate(pool: WorkerPool, fresh: Kernels, count: int) -> None:
+    """Judge `count` new kernels on all workers."""
+    for screen in (None, SANITIZER):
+        judge = Judge(pool, JudgeOptions(screen=screen))
+        for op, text in itertools.islice(fresh, len(ROW_WISE)):
+            judge.evaluate(text, registry.get(op), "float32", SEED)
+        chosen = list(itertools.islice(fresh, count))
+        used_s, start = cpu_s(), time.perf_counter()
+        found = _judged_together(judge, chosen, pool.workers)
+        spent_s = time.perf_counter() - start
+        passed = sum(e.status.passed for e in found)
+        print(
+            f"{len(found) / spent_s:.1f} evaluations/s {_screened(screen)} "
+            f"({len(found)} in {spent_s:.1f} s, {passed} passed, "
+            f"cpu {1e3 * (cpu_s() - used_s) / len(found):.0f} ms each)"
+        )
+        _print_stages(found)
+
+
+def _judged_together(judge: Judge, chosen: list[tuple[str, str]], workers: int) -> list[Evaluation]:
+    with ThreadPoolExecutor(workers) as threads:
+        return list(
             threads.map(lambda k: judge.evaluate(k[1], registry.get(k[0]), "float32", SEED), chosen)
         )
-    spent = time.perf_counter() - start
-    passed = sum(e.status.passed for e in found)
-    print(
-        f"{len(found) / spent:.1f} evaluations/s ({len(found)} in {spent:.1f} s, {passed} passed)"
-    )
-    _print_stages(found)
 
 
-def _print_stages(found: list[Evaluation]) -> None:
-    stages = dict.fromkeys(s for e in found for s in e.stage_ms)
-    for stage in stages:
-        times = sorted(e.stage_ms[stage] for e in found if stage in e.stage_ms)
+def full(pool: WorkerPool, fresh: Kernels, count: int) -> None:
+    """Judge new kernels one by one."""
+    for timed in (False, True):
+        judge = Judge(pool, JudgeOptions(screen=SANITIZER, timed=timed))
+        for op, text in itertools.islice(fresh, len(ROW_WISE)):
+            judge.evaluate(text, registry.get(op), "float32", SEED)
+        used_s = cpu_s()
+        found, lives = [], []
+        for op, text in itertools.islice(fresh, count):
+            start = time.perf_counter()
+            found.append(judge.evaluate(text, registry.get(op), "float32", SEED))
+            lives.append(1e3 * (time.perf_counter() - start))
         print(
-            f"  {stage:10} median {statistics.median(times):7.1f} ms   "
-            f"p90 {times[int(0.9 * (len(times) - 1))]:7.1f} ms"
+            f"{'timed' if timed else 'untimed'}: {_spread(lives)} a kernel, "
+            f"cpu {1e3 * (cpu_s() - used_s) / len(found):.0f} ms"
+        )
+        _print_stages(found)
+
+
+def death(pool: WorkerPool, fresh: Kernels, count: int) -> None:
+    """Judge attacks of every kind, evenly chosen, after an honest kernel of each op."""
+    attacks = [a for a in selftest.load() if not a.is_control]
+    chosen = attacks[:: max(1, len(attacks) // count)]
+    judge = Judge(pool, JudgeOptions(screen=SANITIZER))
+    for op, dtype in {(a.op, a.dtype) for a in chosen}:
+        first = templates.for_op(op)[0]
+        judge.evaluate(render(first, space.default(first)), registry.get(op), dtype, SEED)
+    lives: dict[str, list[float]] = {}
+    used: dict[str, list[float]] = {}
+    for attack in chosen:
+        used_s, start = cpu_s(), time.perf_counter()
+        found = judge.evaluate(attack.text, registry.get(attack.op), attack.dtype, SEED)
+        stage = found.diagnostics[0].stage if found.diagnostics else "survived"
+        lives.setdefault(stage, []).append(1e3 * (time.perf_counter() - start))
+        used.setdefault(stage, []).append(1e3 * (cpu_s() - used_s))
+    every = sorted(itertools.chain(*lives.values()))
+    quick = sum(life <= QUICK_DEATH_MS for life in every)
+    print(
+        f"{100 * quick / len(every):.0f} % of {len(every)} bad kernels dead within "
+        f"{QUICK_DEATH_MS:.0f} ms; {_spread(every)}"
+    )
+    for stage, times in lives.items():
+        cpu_ms = statistics.median(used[stage])
+        print(f"  at {stage:10} {len(times):4}  {_spread(times)}   cpu median {cpu_ms:.0f} ms")
+
+
+def start(pool: WorkerPool, fresh: Kernels, count: int) -> None:
+    """Take a prepared process, confine it, and give it back, as each evaluation does."""
+    op = registry.get("softmax")
+    module = SANITIZER.partition(":")[0]
+    taken, given = [], []
+    used_s = cpu_s()
+    for number in range(count + 1):
+        begin = time.perf_counter()
+        with pool.lease() as worker, pool.turn(worker):
+            worker.prepare(op.name, op_file(op), (module,))
+            ready = time.perf_counter()
+        if number:
+            taken.append(1e3 * (ready - begin))
+            given.append(1e3 * (time.perf_counter() - ready))
+        else:
+            used_s = cpu_s()
+    print(f"level {pool.level}: until it is confined {_spread(taken)}; renewed {_spread(given)}")
+    print(f"  cpu {1e3 * (cpu_s() - used_s) / count:.1f} ms an evaluation")
+
+
+def memory(pool: WorkerPool, fresh: Kernels, count: int) -> None:
+    """Evaluate many kernels, and print what grew."""
+    judge = Judge(pool, JudgeOptions(timed=False))
+    for part in range(4):
+        _judged_together(judge, list(itertools.islice(fresh, count)), pool.workers)
+        family = list(_family())
+        kib = sum(_resident_kib(pid) for pid in family)
+        own = len(os.listdir("/proc/self/fd"))
+        print(
+            f"  after {(part + 1) * count} evaluations: {len(family)} processes, "
+            f"{own} descriptors, {_resident_kib(os.getpid()) / 1024:.1f} MiB, "
+            f"{kib / 1024:.0f} MiB with workers"
         )
 
 
-def a_a(pool: WorkerPool, trials: int) -> None:
+def aa(pool: WorkerPool, fresh: Kernels, count: int) -> None:
     """Time baselines against themselves, and print how many intervals hold 1.00."""
     ops = [registry.get(name) for name in ("softmax", "rms_norm", "silu", "matmul")]
     held = 0
     ratios: list[float] = []
     widths: list[float] = []
-    for trial in range(trials):
+    for trial in range(count):
         op = ops[trial % len(ops)]
         workload = op.workload(op.bench[0], "float32")
         sets: tuple[Arrays, ...] = tuple(
@@ -94,24 +185,90 @@ def a_a(pool: WorkerPool, trials: int) -> None:
         held += found.low <= 1.0 <= found.high
         ratios.append(found.median)
         widths.append(found.high / found.low - 1.0)
-    print(f"A/A: 1.00 inside {held} of {trials} intervals", end="; ")
+    print(f"A/A: 1.00 inside {held} of {count} intervals", end="; ")
     print(
         f"median ratio {statistics.median(ratios):.4f}, "
         f"interval width {100 * statistics.median(widths):.1f} % (median)"
     )
 
 
+def cpu_s() -> float:
+    """Seconds of processor time that this process and all below it used, the dead included."""
+    ticks = sum(sum(map(int, _stat(pid)[11:15])) for pid in _family())
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _family() -> Iterator[int]:
+    """This process and all below it; nothing where there is no /proc."""
+    parents = {pid: int(_stat(pid)[1]) for pid in _processes()}
+    family = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    yield from (pid for pid in family if pid in parents)
+
+
+def _processes() -> list[int]:
+    folder = Path("/proc")
+    return [int(p.name) for p in folder.iterdir() if p.name.isdigit()] if folder.exists() else []
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # ended meanwhile
+        return ["0"] * 50
+
+
+def _resident_kib(pid: int) -> int:
+    return int(_stat(pid)[21]) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def _screened(screen: str | None) -> str:
+    return "with the screen" if screen else "without the screen"
+
+
+def _spread(times: list[float]) -> str:
+    ordered = sorted(times)
+    p90 = ordered[int(0.9 * (len(ordered) - 1))]
+    return f"median {statistics.median(ordered):7.1f} ms   p90 {p90:7.1f} ms"
+
+
+def _print_stages(found: list[Evaluation]) -> None:
+    stages = dict.fromkeys(s for e in found for s in e.stage_ms)
+    for stage in stages:
+        print(f"  {stage:10} {_spread([e.stage_ms[stage] for e in found if stage in e.stage_ms])}")
+    statuses = Counter(str(e.status) for e in found)
+    print("  " + ", ".join(f"{count} {status}" for status, count in statuses.items()))
+
+
+PARTS: dict[str, tuple[Callable[[WorkerPool, Kernels, int], None], str]] = {
+    "rate": (rate, "kernels"),
+    "full": (full, "kernels"),
+    "death": (death, "bad"),
+    "start": (start, "trials"),
+    "memory": (memory, "kernels"),
+    "aa": (aa, "trials"),
+}
+
+
 def main() -> None:
-    """Print every figure."""
+    """Print every figure that was asked for."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--kernels", type=int, default=40)
+    parser.add_argument("--bad", type=int, default=80)
     options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FOUNDRY_CACHE_DIR"] = folder
+        fresh = kernels()
         with WorkerPool("cpu", os.cpu_count() or 2, Path(folder)) as pool:
-            evaluations_per_second(pool, options.kernels)
-            a_a(pool, options.trials)
+            for name in options.parts or PARTS:
+                run, count = PARTS[name]
+                run(pool, fresh, getattr(options, count))
+                print(f"  [{name}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores]\n")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from foundry.harness.jobs import (
     Crash,
     Describe,
     Run,
+    Screen,
     Timeout,
     decode_program,
     encode_program,
@@ -298,3 +299,23 @@ def test_closing_the_pool_frees_a_thread_that_waits_for_a_worker(pool: WorkerPoo
     thread.join(30)
     assert not thread.is_alive()
     assert isinstance(found[0], Crash)
+
+
+def test_what_is_built_during_a_screen_does_not_show_in_it(pool: WorkerPool) -> None:
+    screen = "directive_screen:examine"
+    with pool.lease() as worker:
+        worker.prepare("softmax", "", ("directive_screen",))
+        ahead = Screen(screen, program("right"), {"x": X}, program("refused"))
+        assert worker.ask(ahead, 20) == ()
+        assert worker.ask(Build((program("right"),), (0,)), 20) == (None,)
+        (failure,) = worker.ask(Build((program("refused"),), (0,)), 20)
+    assert isinstance(failure, BuildFailure)
+
+
+def test_a_core_is_free_until_every_one_has_a_candidate(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    with pool.lease() as one, pool.lease() as two:
+        assert one.has_room
+        assert not two.has_room
