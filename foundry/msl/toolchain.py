@@ -32,14 +32,14 @@ ADDRESS_SPACES = ("device", "constant", "thread", "threadgroup", "kernel")
 PRELUDE = Path(__file__).parent / "prelude"
 _INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 MATH_FLAGS = {
-    "safe": ("-ffp-contract=fast",),
+    "safe": ("-ffp-contract=fast-honor-pragmas",),
     "relaxed": (
-        "-ffp-contract=fast",
+        "-ffp-contract=fast-honor-pragmas",
         "-fassociative-math",
         "-freciprocal-math",
         "-fno-signed-zeros",
     ),
-    "fast": ("-ffast-math",),
+    "fast": ("-ffast-math", "-ffp-contract=fast-honor-pragmas"),
 }
 NATIVE = "-mcpu=native" if platform.machine() in {"arm64", "aarch64"} else "-march=native"
 FLAGS = (
@@ -52,6 +52,8 @@ FLAGS = (
     "-fno-rtti",
     "-fno-math-errno",
     "-fno-stack-protector",
+    # A large frame touches every page, so that it meets the guard page and not another stack.
+    "-fstack-clash-protection",
     "-fno-asynchronous-unwind-tables",
     "-fvisibility=hidden",
     "-fdeclspec",

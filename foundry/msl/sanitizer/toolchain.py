@@ -49,8 +49,6 @@ _CHECKS = (
     "-mllvm",
     "-disable-loop-idiom-all",
     "-fno-finite-loops",
-    # A large frame touches every page, so that it meets the guard page and not another stack.
-    "-fstack-clash-protection",
 )
 # The optimiser must not take a loop's end for granted, or two barriers for one.
 _ONE_PLACE = tuple(flag for flag in FLAGS if flag == "-mllvm" or "tail" in flag)
