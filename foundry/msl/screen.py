@@ -26,6 +26,10 @@ _PLAIN_DIRECTIVES = {
     "error", "warning",
 }  # fmt: skip
 _PRAGMA = re.compile(r"\s*(?:unroll\b|nounroll\b|clang\s+loop\b|clang\s+fp\b|STDC\s+FP_CONTRACT\b)")
+_METAL_FP = re.compile(
+    r"\s*METAL\s+fp\s+(?:contract\s*\(\s*(?P<contract>off|on|fast)\s*\)"
+    r"|math_mode\s*\(\s*(?P<mode>safe|relaxed|fast)\s*\))\s*"
+)
 _FOREIGN_PRAGMA = re.compile(
     r"\s*(?:clang|GCC|comment|weak|redefine_extname|section|include_alias|init_seg|code_seg)\b"
 )
@@ -141,9 +145,18 @@ def _pragma(token: Token, rest: str, part: str) -> Token:
         return _blank(token)
     if _PRAGMA.match(rest):
         return token
+    if floating := _METAL_FP.fullmatch(rest):
+        return _replace(token, f"#pragma clang fp {_clang_fp(floating)}")
     if _FOREIGN_PRAGMA.match(rest):
         raise Refused(part, token.line, f"#pragma{rest.rstrip()} is not Metal")
     return _blank(token)
+
+
+def _clang_fp(pragma: re.Match[str]) -> str:
+    if pragma["contract"]:
+        return f"contract({pragma['contract']})"
+    state = "off" if pragma["mode"] == "safe" else "on"
+    return f"reassociate({state}) reciprocal({state})"
 
 
 def _check_pragma_operator(text: str, part: str, line: int) -> None:

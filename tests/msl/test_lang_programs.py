@@ -73,3 +73,27 @@ def test_the_least_integer_divided_by_minus_one_ends_nothing(dtype: str, least: 
     options = {"grid": (8, 1, 1), "threadgroup": (8, 1, 1)}
     got = run(source, {"a": a, "b": b}, {"quotient": ((8,), dtype)}, **options)
     np.testing.assert_array_equal(got["quotient"], [least, least, -10, 10, -1, 1, 5, -5])
+
+
+@pytest.mark.parametrize(
+    ("pragma", "fused"),
+    [
+        ("", True),
+        ("#pragma METAL fp math_mode(safe)\n", True),
+        ("#pragma METAL fp contract(off)\n", False),
+        ("#pragma clang fp contract(off)\n", False),
+        ("#pragma STDC FP_CONTRACT OFF\n", False),
+    ],
+)
+@pytest.mark.parametrize("place", ["header", "source"])
+def test_pragmas_rule_whether_products_are_fused_with_sums(
+    pragma: str, fused: bool, place: str
+) -> None:
+    x = np.arange(1, 33, dtype=np.float32)
+    a = 1 + x * np.float32(2**-12)
+    source = "uint i = thread_position_in_grid.x; float p = a[i] * a[i]; out[i] = p - 1.0f;"
+    options = {"header": pragma} if place == "header" else {}
+    text = source if place == "header" else pragma + source
+    got = run(text, {"a": a}, {"out": ((32,), "float32")}, grid=(32, 1, 1), **options)["out"]
+    exact = a.astype(np.float64) ** 2 - 1
+    np.testing.assert_array_equal(got, exact.astype(np.float32) if fused else a * a - 1)
