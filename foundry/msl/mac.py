@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 _NAME = "darwin"
@@ -75,5 +75,13 @@ def _uses_mlx(asker: FrameType) -> bool:
 
 
 def _names_mlx(names: dict[str, Any]) -> bool:
-    modules = [value for value in list(names.values()) if isinstance(value, ModuleType)]
-    return any(module.__name__.partition(".")[0] == "mlx" for module in modules)
+    """Whether a module holds MLX, or something of a package that uses it."""
+    return any(_package(value) in _USERS | {"mlx"} for value in list(names.values()))
+
+
+def _package(value: Any) -> str:
+    if isinstance(value, ModuleType):
+        return value.__name__.partition(".")[0]
+    if isinstance(value, FunctionType | type):
+        return str(value.__module__).partition(".")[0]
+    return ""

@@ -128,8 +128,10 @@ truth = sys.platform
 from foundry.msl.stand_in import metal
 
 with metal():
+    assert platform.system() != "Darwin"
     import mlx_thing
-    assert sys.platform == truth and platform.system() != "Darwin"
+    assert sys.platform == truth and platform.system() == "Darwin"  # it holds `mlx_thing` now
+    del mlx_thing
     assert {truth: 1}[sys.platform] == 1
     import mlx.core as mx
     assert sys.platform == truth and platform.mac_ver()[0]
