@@ -435,3 +435,16 @@ def test_a_sanitised_program_is_counted_when_asked() -> None:
     )
     with pytest.raises(LaunchFailed, match="not counted"):
         _ = condemned.counters
+
+
+@pytest.mark.parametrize(("transposed", "instructions"), [("false", 1), ("true", 2)])
+def test_a_matrix_is_loaded_in_pairs_of_neighbours(transposed: str, instructions: int) -> None:
+    """Eight rows of 8 floats, 64 apart: a line each."""
+    body = f"""simdgroup_float8x8 m;
+simdgroup_load(m, x, 64, ulong2(0, 0), {transposed});
+simdgroup_store(m, out, 64);"""
+    counters = counted(body, threads=32, group=32)
+    loads = counters.array("x").loads
+    assert (loads.instructions, loads.accesses) == (instructions, 32 * instructions)
+    assert loads.transactions == 8
+    assert counters.array("out").stores == Traffic(1, 32, 256, 8, 2, 8)

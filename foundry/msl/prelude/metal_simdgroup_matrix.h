@@ -93,7 +93,10 @@ MF_FN void simdgroup_load(simdgroup_matrix<T, 8, 8>& m, const P* source,
   const P* at = source + origin.y * elements_per_row + origin.x;
   const ulong down = transposed ? 1 : elements_per_row, right = transposed ? elements_per_row : 1;
   at += row * down + column * right;
-  m.mf_pair = vec<T, 2>(at[0], at[right]);
+  if (transposed)
+    m.mf_pair = vec<T, 2>(at[0], at[right]);
+  else
+    __builtin_memcpy(&m.mf_pair, at, 2 * sizeof(T));  // neighbours: one access
 }
 template <typename T>
 MF_FN void simdgroup_store(simdgroup_matrix<T, 8, 8> m, T* target, ulong elements_per_row = 8,
@@ -102,8 +105,12 @@ MF_FN void simdgroup_store(simdgroup_matrix<T, 8, 8> m, T* target, ulong element
   T* at = target + origin.y * elements_per_row + origin.x;
   const ulong down = transposed ? 1 : elements_per_row, right = transposed ? elements_per_row : 1;
   at += row * down + column * right;
-  at[0] = m.mf_pair.x;
-  at[right] = m.mf_pair.y;
+  if (transposed) {
+    at[0] = m.mf_pair.x;
+    at[right] = m.mf_pair.y;
+  } else {
+    __builtin_memcpy(at, &m.mf_pair, 2 * sizeof(T));
+  }
 }
 
 // d = a b + c
