@@ -54,7 +54,7 @@ class _Launch(ctypes.Structure):
 
 
 class _StorageEntry(ctypes.Structure):
-    _fields_ = [(n, ctypes.c_uint32) for n in ("id", "size", "alignment", "reserved")]
+    _fields_ = [(n, ctypes.c_uint32) for n in ("id", "size", "alignment", "item")]
 
 
 @functools.cache
@@ -100,6 +100,8 @@ class Library:
         self.offsets = (ctypes.c_uint32 * _STORAGES)()
         self.storages: dict[int, range] = {}
         """Bytes of threadgroup memory by number of the declaration."""
+        self.item_bytes: dict[int, int] = {}
+        """Bytes of an element of a threadgroup array, by number of the declaration."""
         self.smallest_alignment = 16
         """Of a declaration in threadgroup memory, in bytes."""
         if self.mode == _FIBRES:
@@ -128,6 +130,7 @@ class Library:
         sizes: dict[int, tuple[int, int]] = {}
         for entry in entries:
             size, alignment = sizes.get(entry.id, (0, 16))
+            self.item_bytes[entry.id] = entry.item
             self.smallest_alignment = min(self.smallest_alignment, entry.alignment)
             sizes[entry.id] = max(size, entry.size), max(alignment, entry.alignment)
         end = 0

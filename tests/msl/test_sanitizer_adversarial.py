@@ -36,3 +36,27 @@ def test_an_honest_trick_gets_no_finding(name: str) -> None:
     report = examine(INNOCENT[name])
     assert report.build_log is None
     assert [finding.message for finding in report.findings] == []
+
+
+@pytest.mark.parametrize(
+    ("declaration", "access", "index", "size"),
+    [
+        ("threadgroup half s[64];", "*(threadgroup uint*)&s[62 + 2 * t]", 64, 64),
+        ("threadgroup float4 s[4];", "((threadgroup float*)s)[16 + t]", 4, 4),
+        ("threadgroup float s[2][8];", "(&s[0][0])[16 + t]", 16, 16),
+        (
+            "struct pair { float a, b; }; threadgroup pair s[3];",
+            "((threadgroup float*)s)[6 + t]",
+            3,
+            3,
+        ),
+    ],
+)
+def test_an_index_counts_the_elements_of_the_declaration(
+    declaration: str, access: str, index: int, size: int
+) -> None:
+    report = examine(Case(f"{declaration}\nif (t == 1) {access} = 0;\nout[i] = x[i];\n"))
+    assert report.build_log is None
+    first = report.findings[0]
+    assert (first.kind, first.buffer, first.size) == ("out_of_bounds", "s", size)
+    assert first.index in (index, index + 1)

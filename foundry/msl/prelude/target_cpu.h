@@ -242,14 +242,29 @@ MF_INLINE MF_CONVERGENT void simdgroup_barrier() { mf_simd_wait(&self()); }
 
 // Size and alignment of each storage, gathered by the linker and read once after loading.
 struct StorageEntry {
-  u32 id, size, alignment, reserved;
+  u32 id, size, alignment, item;  // bytes of an element of its innermost array
 };
+
+template <u32 n>
+struct Bytes {
+  static constexpr u32 count = n;
+};
+
+// Of the one variable that a storage holds.
+template <typename S>
+constexpr u32 item_bytes() {
+  const auto look = [](S& storage) {
+    auto& [variable] = storage;
+    return Bytes<sizeof(__remove_all_extents(decltype(variable)))>();
+  };
+  return decltype(look(*static_cast<S*>(nullptr)))::count;
+}
 
 template <u32 id, typename S>
 struct StorageInfo {
   static_assert(id < max_storages, "too many threadgroup declarations");
   __attribute__((section(MF_STORAGE_SECTION), used, retain)) static inline const StorageEntry entry = {
-      id, sizeof(S), alignof(S), 0};
+      id, sizeof(S), alignof(S), item_bytes<S>()};
 };
 
 // Defines the function that lists the entries of a kernel.

@@ -197,7 +197,8 @@ class Launched:
         unit = sanitized_builder().translate(self._text)
         names = {storage.number: ", ".join(storage.names) for storage in unit.storages}
         places = {names[number]: place for number, place in self._library.storages.items()}
-        return named | {self._shared: wording.Shared(places)}
+        items = {names[number]: size for number, size in self._library.item_bytes.items()}
+        return named | {self._shared: wording.Shared(places, items)}
 
     def _fill(self, runtime: RuntimeState) -> None:
         state, hot, arena = runtime.state, runtime.hot, self._arena

@@ -50,9 +50,10 @@ class Named:
 
 @dataclass(frozen=True)
 class Shared:
-    """Threadgroup memory: the bytes of each declaration, by the names it declares."""
+    """Threadgroup memory: the bytes of each declaration and of an element, by its name."""
 
     places: Mapping[str, range]
+    items: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -287,12 +288,12 @@ def _local(raw: native.Finding, context: Context, place: Place | None) -> _Eleme
 
 
 def _threadgroup_element(raw: native.Finding, shared: Shared) -> _Element:
-    """The threadgroup array nearest to an offset; its index in units of the access."""
-    unit = max(raw.bytes, 1)
+    """The threadgroup array nearest to an offset, its index in elements as it is declared."""
     name, place = min(
         shared.places.items(),
         key=lambda item: max(item[1].start - raw.offset, raw.offset - item[1].stop + 1, 0),
     )
+    unit = shared.items[name]
     return _Element(name, (raw.offset - place.start) // unit, len(place) // unit)
 
 
