@@ -11,7 +11,8 @@ comma := ,
 USE := $(VENV)/.use-$(if $(BACKEND),$(BACKEND),metal)
 DEV := $(VENV)/.dev-$(if $(BACKEND),$(BACKEND),metal)
 
-.PHONY: help demo test lint types unit bench bench-msl bench-judge accept docs clean
+.PHONY: help demo test lint types unit bench bench-msl bench-judge bench-sanitizer selftest soak-honest \
+	soak-faults accept docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,8 +40,20 @@ bench: $(DEV) ## evaluations per second, warm build, A/A, by stage
 bench-msl: $(DEV) ## builds and op ratios of the cpu engine
 	$(BIN)/python tests/bench/bench_msl.py
 
+bench-sanitizer: $(DEV) ## planted bugs caught, false alarms, slowdowns of the sanitizer
+	$(BIN)/python tests/bench/bench_sanitizer.py
+
 bench-judge: $(DEV) ## the judge by stage
 	$(BIN)/python tests/bench/bench_judge.py
+
+selftest: $(DEV) ## every attack on the judge, and the honest controls (about 10 minutes)
+	$(BIN)/foundry judge selftest
+
+soak-honest: $(DEV) ## 2,000 honest kernels: at most 2 refused; goes on where it stopped
+	$(BIN)/python tests/bench/soak_honest.py
+
+soak-faults: $(DEV) ## 2,000 evaluations, 30 % of them faulty: no leak, little slower
+	$(BIN)/pytest -q -s -m slow tests/judge/test_soak.py
 
 accept: $(DEV) ## rewrite the golden files
 	FOUNDRY_ACCEPT=1 $(BIN)/pytest -q -n 2 -m "not slow"
