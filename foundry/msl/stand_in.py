@@ -13,7 +13,7 @@ Where Metal is real nothing is changed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -52,9 +52,6 @@ def _replacements(mx: Any) -> list[tuple[Any, str, Any]]:
         (mx, "device_count", lambda device: 1),
         (mx, "default_device", devices.default),
         (mx, "set_default_device", devices.set_default),
-        (mx, "default_stream", devices.on_cpu(mx.default_stream)),
-        (mx, "new_stream", devices.on_cpu(mx.new_stream)),
-        (mx, "stream", devices.on_cpu(mx.stream)),
     ]
 
 
@@ -73,15 +70,6 @@ class _Devices:
         """Remember a device."""
         mx = self._mx
         self._chosen = mx.Device(device, 0) if isinstance(device, mx.DeviceType) else device
-
-    def on_cpu(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """A function of a device or stream that takes the GPU for the CPU."""
-        mx = self._mx
-
-        def call(place: Any) -> Any:
-            return function(streams.on_cpu(mx, place))
-
-        return call
 
 
 def _device_info(device: Any = None) -> dict[str, Any]:

@@ -11,15 +11,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _SUBMODULES = ("fast", "fft", "linalg", "random")
+_ABOUT_STREAMS = {
+    "default_stream",
+    "new_stream",
+    "new_thread_local_stream",
+    "new_thread_unsafe_stream",
+    "stream",
+    "synchronize",
+}
 
 
 def replacements(mx: Any) -> Iterator[tuple[Any, str, Any]]:
     """What to set while Metal stands in: module, name, function."""
     for module in (mx, *(getattr(mx, name) for name in _SUBMODULES)):
         for name, function in vars(module).items():
-            if type(function).__name__ == "nb_func" and "stream: Stream" in (
-                function.__doc__ or ""
-            ):
+            takes_stream = "stream: Stream" in (function.__doc__ or "") or name in _ABOUT_STREAMS
+            if type(function).__name__ == "nb_func" and takes_stream:
                 yield module, name, _with_cpu_streams(mx, function)
 
 
@@ -32,9 +39,10 @@ def on_cpu(mx: Any, place: Any) -> Any:
 def _with_cpu_streams(mx: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
-        if "stream" in named:
-            named["stream"] = on_cpu(mx, named["stream"])
-        elif arguments and isinstance(arguments[-1], mx.Device | mx.DeviceType):
+        for name in ("stream", "device"):
+            if name in named:
+                named[name] = on_cpu(mx, named[name])
+        if arguments and isinstance(arguments[-1], mx.Device | mx.DeviceType):
             arguments = (*arguments[:-1], on_cpu(mx, arguments[-1]))
         return function(*arguments, **named)
 

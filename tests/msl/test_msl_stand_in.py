@@ -29,6 +29,10 @@ def test_double():
     assert mx.default_device() == mx.gpu
     assert mx.device_info()["architecture"].startswith("applegpu")
     mx.new_stream(mx.default_device())
+    with mx.stream(mx.new_thread_local_stream(mx.default_device())):
+        mx.eval(mx.ones(3) + 1)
+    mx.synchronize(mx.gpu)
+    mx.synchronize()
     x = mx.arange(10.0)
     assert mx.add(x, x, stream=mx.gpu)[1].item() == 2
     assert mx.linalg.norm(x, stream=mx.default_device()).item() > 0
