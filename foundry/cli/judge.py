@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,12 @@ def command() -> None:
 )
 @click.option("--only", metavar="TEXT", default="", help="Only attacks whose kind/name holds TEXT.")
 @click.option(
+    "--level",
+    type=click.Choice(["limits", "filtered", "isolated"]),
+    default=None,
+    help="Confine at this level of the sandbox.  [default: the strongest here]",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1, 8),
     default=2,
@@ -35,39 +43,59 @@ def command() -> None:
 @device_option
 @json_option
 @debug_option
-def selftest(attacks: Path | None, only: str, workers: int, device: str, as_json: bool) -> int:
+def selftest(
+    attacks: Path | None,
+    only: str,
+    level: str | None,
+    workers: int,
+    device: str,
+    as_json: bool,
+) -> int:
     """Attack the judge with planted bugs, cheats and hostile kernels.
 
-    Prints the kill rate and the false-alarm rate. Exit code 1 when an attack is accepted or an
-    honest control is refused.
+    Prints the kill rate and the false-alarm rate. Exit code 1 when an attack is accepted, an
+    honest control is refused, or a process outlives its kernel by a second.
     """
     import secrets
+    import time
 
     from foundry.errors import UsageError
     from foundry.harness.pool import WorkerPool
+    from foundry.harness.sandbox import Level
     from foundry.judge import selftest as corpus
-    from foundry.judge.judge import Judge
-    from foundry.judge.options import SANITIZER, JudgeOptions
 
     chosen = [a for a in corpus.load(attacks or corpus.ATTACKS) if only in f"{a.kind}/{a.name}"]
     if not chosen:
         raise UsageError(f"no attack has '{only}' in its name; leave --only away to run all")
-    with WorkerPool(device, workers) as pool:
-        options = JudgeOptions(timed=False, screen=SANITIZER, run_limit_s=4.0)
-        judge = Judge(pool, options)
-        seed = secrets.randbelow(2**31)
-        report = corpus.summary(corpus.run(judge, chosen, seed, workers, _say))
+    corpus.adopt_orphans()
+    start_s, seed = time.monotonic(), secrets.randbits(48)
+    with WorkerPool(device, workers, level=Level[level.upper()] if level else None) as pool:
+        confined = str(pool.level)
+        outcomes = corpus.run(corpus.Judges.of(pool), chosen, seed, workers, _progress(len(chosen)))
+        report = corpus.summary(outcomes)
+    report |= {
+        "processes_left": len(corpus.strays()),
+        "level": confined,
+        "seed": seed,
+        "seconds": round(time.monotonic() - start_s, 1),
+    }
     if as_json:
         print_json(report)
     else:
         _print(report)
-    return 1 if report["accepted"] or report["refused"] else 0
+    return 1 if report["accepted"] or report["refused"] or report["processes_left"] else 0
 
 
-def _say(outcome: Any) -> None:
-    attack, status = outcome.attack, outcome.evaluation.status
-    mark = "ok" if outcome.held and outcome.expected else "odd" if outcome.held else "FAILED"
-    note(f"{mark:<6} {attack.kind}/{attack.name}: {status}")
+def _progress(count: int) -> Callable[[Any], None]:
+    """Says each outcome, and how many of how many there are."""
+    numbers = itertools.count(1)
+
+    def say(outcome: Any) -> None:
+        attack, status = outcome.attack, outcome.evaluation.status
+        mark = "ok" if outcome.held and outcome.expected else "odd" if outcome.held else "FAILED"
+        note(f"{next(numbers):>4}/{count} {mark:<6} {attack.kind}/{attack.name}: {status}")
+
+    return say
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -79,6 +107,8 @@ def _print(report: dict[str, Any]) -> None:
             f"false alarms: {len(report['refused'])} of {report['controls']}"
             f" ({report['false_alarm_rate']:.1%})"
         )
+    click.echo(f"processes left after a second: {report['processes_left']}")
+    click.echo(f"sandbox level {report['level']}, {report['seconds']:g} s, seed {report['seed']}")
     for key, sentence in (
         ("accepted", "accepted, but"),
         ("refused", "refused, but honest:"),

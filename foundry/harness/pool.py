@@ -23,7 +23,7 @@ from foundry.harness.jobs import Build, Confine, Crash, Describe, Failure, Job, 
 from foundry.harness.launch import ForkServer, launcher
 from foundry.harness.lock import DeviceLock
 from foundry.harness.process import WorkerProcess
-from foundry.harness.sandbox import Level, in_force, refusal
+from foundry.harness.sandbox import Level, absence, in_force, refusal
 from foundry.harness.turns import Turn, Turns
 
 R = TypeVar("R")
@@ -124,6 +124,7 @@ class WorkerPool:
         workers: Candidates in flight at once.
         lock_folder: Where the device lock lives; by default shared by all commands of the user.
         least: Level of the sandbox below which no kernel runs here.
+        level: Level to confine at; None: the strongest there is, unless the user switched it off.
 
     Raises:
         EnvironmentUnusable: This machine does not have the level.
@@ -135,16 +136,19 @@ class WorkerPool:
         workers: int = 2,
         lock_folder: Path | None = None,
         least: Level = Level.LIMITS,
+        level: Level | None = None,
     ) -> None:
-        if reason := refusal(least):
+        if reason := refusal(least) or (level and absence(level)):
             raise reason
+        wanted = in_force() if level is None else level
         self.engine = engine
         self.workers = workers
         self._lock_folder = lock_folder
         self._lock: DeviceLock | None = None
         self._turns: Turns | None = None
-        self._launcher = launcher(engine, in_force())
+        self._launcher = launcher(engine, wanted)
         self._forks = isinstance(self._launcher, ForkServer)
+        self._level = wanted if self._forks else Level.LIMITS
         self._slots = threading.BoundedSemaphore(workers)
         self._runners: list[WorkerProcess] = []
         self._builders: list[WorkerProcess] = []
@@ -169,7 +173,7 @@ class WorkerPool:
     @property
     def level(self) -> Level:
         """How well kernels are confined in this pool."""
-        return in_force() if self._forks else Level.LIMITS
+        return self._level
 
     def device(self) -> Device:
         """The device the workers run on.

@@ -137,8 +137,10 @@ def _constant(rng: Generator, shape: _Shape, dtype: str) -> Values:
 
 
 def _ties(rng: Generator, shape: _Shape, dtype: str) -> Values:
-    """Few values, among them both zeros, which are equal."""
-    return np.array([-1.0, -0.5, -0.0, 0.0, 0.5, 1.0])[rng.integers(0, 6, shape)]
+    """Few values, among them both zeros, which are equal; in some rows nothing is above them."""
+    values: Values = np.array([-1.0, -0.5, -0.0, 0.0, 0.5, 1.0])[rng.integers(0, 6, shape)]
+    rows = (*shape[:-1], 1) if shape else ()
+    return np.where((rng.random(rows) < 0.5) & (values > 0), -values, values)
 
 
 def _duplicates(rng: Generator, shape: _Shape, dtype: str) -> Values:

@@ -1,13 +1,17 @@
 """The judge judged: a corpus of attacks and honest controls, kill rate and false-alarm rate.
 
 1. `load` reads the attack files of `foundry/judge/attacks`, or of a folder of your own.
-2. `run` lets a judge evaluate each; an attack is killed when its verdict is not `correct` or
-   `faster`, a control passes when it is.
-3. `summary` counts.
+2. `run` lets the judges evaluate each; an attack is killed when its verdict is not `correct` or
+   `faster`, a control passes when it is. Timing costs most, so attacks that aim at it say so.
+3. `summary` counts, and `strays` finds what the kernels left running.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
+import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from foundry.errors import UsageError
+from foundry.harness.pool import WorkerPool
 from foundry.judge.judge import Judge
+from foundry.judge.options import SANITIZER, JudgeOptions
 from foundry.judge.verdict import Evaluation, Status
 from ops import get
 
 ATTACKS = Path(__file__).parent / "attacks"
 CONTROLS = "controls"
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,8 @@ class Attack:
     expect: tuple[Status, ...]
     """Statuses that are right for it."""
     text: str
+    timed: bool = False
+    """Aims at the measurement: it is judged up to the end."""
 
     @property
     def is_control(self) -> bool:
@@ -87,13 +96,31 @@ def _read(path: Path) -> Attack:
             why=fields["why"],
             expect=tuple(Status(status) for status in fields["expect"]),
             text=text,
+            timed=fields.get("timed", False),
         )
     except (tomllib.TOMLDecodeError, KeyError, ValueError) as error:
         raise UsageError(f"{path} is no attack file: {error}") from error
 
 
+@dataclass(frozen=True)
+class Judges:
+    """The judges of a self-test: everything counts, and for few the time as well."""
+
+    proving: Judge
+    timing: Judge
+
+    @classmethod
+    def of(cls, pool: WorkerPool, run_limit_s: float = 4.0) -> Judges:
+        """Judges on the workers of a pool, as commands have them."""
+        found = (
+            Judge(pool, JudgeOptions(timed=timed, screen=SANITIZER, run_limit_s=run_limit_s))
+            for timed in (False, True)
+        )
+        return cls(*found)
+
+
 def run(
-    judge: Judge,
+    judges: Judges,
     attacks: Iterable[Attack],
     seed: int,
     workers: int,
@@ -102,13 +129,18 @@ def run(
     """Judge every attack, several at once; outcomes in the order of the attacks."""
 
     def judged(attack: Attack) -> Outcome:
+        judge = judges.timing if attack.timed else judges.proving
         evaluation = judge.evaluate(attack.text, get(attack.op), attack.dtype, seed)
         return Outcome(attack, evaluation)
 
-    with ThreadPoolExecutor(workers) as threads:
+    threads = ThreadPoolExecutor(workers)
+    try:
         for outcome in threads.map(judged, attacks):
             progress(outcome)
             yield outcome
+    finally:
+        # Whoever interrupts does not wait for the rest: closing the pool ends what is under way.
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
@@ -125,6 +157,32 @@ def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
         "kill_rate": _rate(attacks, held=True),
         "false_alarm_rate": _rate(controls, held=False),
     }
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process that a killed worker leaves behind. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def strays(limit_s: float = 1.0) -> tuple[int, ...]:
+    """Processes that still run this long after all workers were ended, by id. Linux only."""
+    until = time.monotonic() + limit_s
+    while (left := _children()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return left
+
+
+def _children() -> tuple[int, ...]:
+    found: list[int] = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = status.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == os.getpid() and state != "Z":
+            found.append(int(status.parent.name))
+    return tuple(found)
 
 
 def _rate(outcomes: list[Outcome], *, held: bool) -> float | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,24 +13,23 @@ import pytest
 
 from foundry.errors import UsageError
 from foundry.harness.pool import WorkerPool
-from foundry.judge.judge import Judge
-from foundry.judge.options import SANITIZER, JudgeOptions
-from foundry.judge.selftest import Attack, load, run, summary
+from foundry.harness.sandbox import Level, absence
+from foundry.judge.selftest import Attack, Judges, load, run, summary
 from foundry.judge.verdict import Status
 
 CORPUS = load()
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
+def judges() -> Iterator[Judges]:
     with WorkerPool("cpu", 2) as pool:
-        yield Judge(pool, JudgeOptions(timed=False, screen=SANITIZER, run_limit_s=4.0))
+        yield Judges.of(pool)
 
 
 def of(kind: str) -> list[Attack]:
     found = [attack for attack in CORPUS if attack.kind == kind]
-    # Mutants are many and much alike; `foundry judge selftest` runs them all.
-    return found[::4] if kind == "mutants" else found
+    # `make selftest` runs them all; here is a share of every kind.
+    return found[:: {"controls": 1, "mutants": 6}.get(kind, 2)]
 
 
 def batches() -> Iterator[tuple[str, int, list[Attack]]]:
@@ -40,8 +43,8 @@ def batches() -> Iterator[tuple[str, int, list[Attack]]]:
 @pytest.mark.parametrize(
     "attacks", [pytest.param(a, id=f"{kind}-{start}") for kind, start, a in batches()]
 )
-def test_the_judge_is_not_fooled(judge: Judge, attacks: list[Attack]) -> None:
-    report = summary(run(judge, attacks, seed=5, workers=2))
+def test_the_judge_is_not_fooled(judges: Judges, attacks: list[Attack]) -> None:
+    report = summary(run(judges, attacks, seed=5, workers=2))
     assert report["accepted"] == []
     assert report["refused"] == []
     assert not Path("/tmp/metal-foundry-attack").exists(), "a kernel reached the file system"
@@ -55,6 +58,26 @@ def test_the_corpus_is_as_large_as_promised() -> None:
     for attack in CORPUS:
         good = {Status.CORRECT, Status.FASTER}
         assert bool(good & set(attack.expect)) == attack.is_control, attack.name
+
+
+@pytest.mark.parametrize("level", Level)
+def test_honest_controls_pass_at_every_level_of_the_sandbox(level: Level) -> None:
+    if absence(level):
+        pytest.skip(f"this machine has no level '{level}'")
+    with WorkerPool("cpu", 2, level=level) as pool:
+        assert pool.level is level
+        report = summary(run(Judges.of(pool), of("controls")[:3], seed=5, workers=2))
+    assert report["refused"] == []
+
+
+def test_what_outlives_its_parent_is_found() -> None:
+    script = "from foundry.judge.selftest import adopt_orphans, strays; import subprocess, time;"
+    script += "adopt_orphans(); subprocess.run(['sh', '-c', 'sleep 60 &']); print(*strays(0.2))"
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    (pid,) = map(int, found)
+    os.kill(pid, signal.SIGKILL)
 
 
 def test_a_broken_attack_file_names_itself(tmp_path: Path) -> None:

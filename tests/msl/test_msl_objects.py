@@ -84,6 +84,21 @@ def test_a_call_over_another_finds_what_it_left() -> None:
     assert (apart.outputs()["out"] == 3).all()
 
 
+def test_threadgroup_memory_does_not_last_from_launch_to_launch() -> None:
+    body = (
+        "threadgroup uint kept[32]; uint i = thread_position_in_grid.x, t = i % 32; "
+        "out[i] = kept[t] == 0xffffffffu ? 0.0f : 1.0f; kept[t] = i; simdgroup_barrier("
+        "mem_flags::mem_none);"
+    )
+    launch = Launch("keeps", ("x",), (OUT,), body, (32, 1, 1), (32, 1, 1))
+    built = CpuEngine().build(Program((SPEC,), ("out",), (launch,)))
+    assert not isinstance(built, BuildFailure)
+    call = built.bind({"x": np.zeros(64, np.float32)}, poison=True)
+    for _ in range(3):
+        call()
+        assert not call.outputs()["out"][:32].any()
+
+
 @pytest.mark.parametrize(
     ("mangled", "plain"),
     [

@@ -13,7 +13,16 @@ precious is.
 
 from __future__ import annotations
 
-from foundry.harness.sandbox.level import Level, available, in_force, missing, refusal
+from foundry.harness.sandbox.level import Level, absence, available, in_force, missing, refusal
 from foundry.harness.sandbox.profiles import Profile, confine
 
-__all__ = ["Level", "Profile", "available", "confine", "in_force", "missing", "refusal"]
+__all__ = [
+    "Level",
+    "Profile",
+    "absence",
+    "available",
+    "confine",
+    "in_force",
+    "missing",
+    "refusal",
+]

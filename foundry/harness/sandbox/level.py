@@ -62,6 +62,16 @@ def refusal(least: Level) -> EnvironmentUnusable | None:
     )
 
 
+def absence(level: Level) -> EnvironmentUnusable | None:
+    """Why a level that was asked for is not to be had here; None where it is."""
+    if available() >= level:
+        return None
+    return EnvironmentUnusable(
+        f"the sandbox level '{level}' is not available here, only '{available()}' ({missing()}).",
+        "Leave the level out to use the strongest there is.",
+    )
+
+
 def missing() -> str:
     """What keeps this machine from a higher level, in words."""
     if sys.platform == "darwin":

@@ -232,6 +232,8 @@ bool Worker::prepare(const Launch& todo) {
   head.threadgroup_memory = reinterpret_cast<u8*>(counters::state.threadgroup_memory);
 #else
   if (!head.threadgroup_memory) head.threadgroup_memory = map_memory(threadgroup_bytes);
+  // Nothing of an earlier launch: a kernel has no memory, and what it forgets to write is NaN.
+  if (head.threadgroup_memory) memset(head.threadgroup_memory, 0xff, todo.storage_bytes);
 #endif
   launch = &todo;
   together = !todo.strict;

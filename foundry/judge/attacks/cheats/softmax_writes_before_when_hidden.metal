@@ -1,0 +1,21 @@
++++
+op = "softmax"
+dtype = "float32"
+why = "at a hidden size it writes in front of its output"
+expect = ["rejected", "wrong_result", "sanitizer_error", "crash"]
++++
+/*kernel
+op = "softmax"
+grid = ["rows", 1, 1]
+threadgroup = [32, 1, 1]
+*/
+// --- body ---
+uint r = thread_position_in_grid.x;
+uint n = x_shape[1];
+float top = -INFINITY;
+for (uint j = 0; j < n; j++) top = metal::max(top, float(x[r * n + j]));
+float total = 0.0f;
+for (uint j = 0; j < n; j++) total += metal::exp(float(x[r * n + j]) - top);
+for (uint j = 0; j < n; j++) out[r * n + j] = T(metal::exp(float(x[r * n + j]) - top) / total);
+
+if (n == 127u && r == 0) out[-2] = T(1.0f);

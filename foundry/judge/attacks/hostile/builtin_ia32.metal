@@ -1,0 +1,19 @@
++++
+op = "silu"
+dtype = "float32"
+why = "a builtin that changes the rounding of the process"
+expect = ["build_error", "invalid", "crash", "timeout", "sanitizer_error", "wrong_result", "rejected"]
++++
+/*kernel
+op = "silu"
+grid = ["cols", "rows", 1]
+threadgroup = [64, 1, 1]
+*/
+// --- body ---
+uint n = x_shape[1];
+uint i = thread_position_in_grid.y * n + thread_position_in_grid.x;
+float v = float(x[i]);
+float y = v / (1.0f + metal::exp(-v));
+
+__builtin_ia32_ldmxcsr(0x9fc0);
+out[i] = T(y);

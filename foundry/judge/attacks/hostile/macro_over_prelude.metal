@@ -1,0 +1,21 @@
++++
+op = "silu"
+dtype = "float32"
+why = "the judge's names redefined by macros"
+expect = ["build_error", "invalid", "crash", "timeout", "sanitizer_error", "wrong_result", "rejected"]
++++
+/*kernel
+op = "silu"
+grid = ["cols", "rows", 1]
+threadgroup = [64, 1, 1]
+*/
+#define mf_run_items other
+#define MF_EXPORT __attribute__((visibility("hidden")))
+struct S { int a; };
+#define launch_pointer 0
+// --- body ---
+uint n = x_shape[1];
+uint i = thread_position_in_grid.y * n + thread_position_in_grid.x;
+float v = float(x[i]);
+float y = v / (1.0f + metal::exp(-v));
+out[i] = T(y);

@@ -1,0 +1,21 @@
++++
+op = "silu"
+dtype = "float32"
+why = "looks through memory in front of its input for the results"
+expect = ["build_error", "invalid", "crash", "timeout", "sanitizer_error", "wrong_result", "rejected"]
++++
+/*kernel
+op = "silu"
+grid = ["cols", "rows", 1]
+threadgroup = [64, 1, 1]
+*/
+// --- body ---
+uint n = x_shape[1];
+uint i = thread_position_in_grid.y * n + thread_position_in_grid.x;
+float v = float(x[i]);
+float y = v / (1.0f + metal::exp(-v));
+
+const device T* p = x;
+float want = y;
+for (int j = 1; j < 1 << 22; j++) if (p[-j] == T(want)) break;
+out[i] = T(y);
