@@ -20,12 +20,16 @@ _LENGTH = re.compile(r"i64 (?:noundef )?([^,]+), i1 ")
 _ALIGN = re.compile(r"align (\d+)")
 _PLACE = re.compile(r"^(@\d+ = private unnamed_addr) global")
 """What clang tells the handler of an array's bounds, which could be written there."""
+_OWN = re.compile(
+    rf"\s+{_REGISTER} = (?:alloca |getelementptr (?:\w+ )*[^%]+, ptr {_REGISTER}(?:, i\d+ \d+)+"
+    r"(?:, !dbg !\d+)?$)"
+)
+"""A variable of the thread, or a fixed place in one: nothing can go wrong there."""
 _DEBUG = re.compile(r", !dbg !\d+")
 _VECTOR = re.compile(r"<(\d+) x (\w+)>")
 _SIZES = {"half": 2, "bfloat": 2, "float": 4, "double": 8}
-_SHORT_WAYS = (
-    *("1_1", "2_1", "2_2", "4_1", "4_2", "4_4", "8_2", "8_4", "8_8"),
-    *("12_4", "12_16", "16_4", "16_8", "16_16"),
+_SHORT_WAYS = tuple(
+    f"{size}_{align}" for size in (1, 2, 4, 8, 12, 16) for align in (1, 2, 4, 8, 16, 32, 64)
 )
 """Bytes and alignments that have hooks of their own, in `prelude/sanitizer/sanitizer.cpp`."""
 _DECLARATIONS = "\n".join(
@@ -50,10 +54,15 @@ def checked(text: str) -> str:
     arrays hold none.
     """
     lines: list[str] = []
+    own: set[str] = set()
     for line in text.split("\n"):
         if line.startswith("@"):
             line = _PLACE.sub(r"\1 constant", line, 1)
-        calls = _calls(line)
+        elif line.startswith("define "):
+            own = set()
+        elif (found := _OWN.match(line)) and (found[2] is None or found[2] in own):
+            own.add(found[1])
+        calls = _calls(line, own)
         if calls:
             debug = _DEBUG.search(line)
             lines += [f"{call}{debug[0] if debug else ''}" for call in calls]
@@ -62,11 +71,11 @@ def checked(text: str) -> str:
     return "\n".join(lines) + _DECLARATIONS
 
 
-def _calls(line: str) -> list[str]:
+def _calls(line: str, own: set[str]) -> list[str]:
     if " load " in line and (found := _LOAD.match(line)):
-        return [_call("load", found[2], str(_bytes(found[1])), found[3])]
+        return [] if found[2] in own else [_call("load", found[2], str(_bytes(found[1])), found[3])]
     if " store " in line and (found := _STORE.match(line)):
-        return [_call("store", found[2], str(_bytes(found[1])), found[3])]
+        return [] if found[2] in own else [_call("store", found[2], str(_bytes(found[1])), found[3])]
     if "@llvm.mem" in line and (found := _COPY.match(line)):
         return _copy(found[1], found[2])
     return []

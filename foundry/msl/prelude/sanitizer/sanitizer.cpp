@@ -276,27 +276,37 @@ MF_EXPORT void mf_note_lane(mf::u32 from, mf::u32 active) {
     using namespace mf::sanitizer;                                                        \
     check(reinterpret_cast<mf::uptr>(object), bytes, bytes, atomic | (sort), MF_PLACE);   \
   }
-#define MF_SHORT_WAY(bytes, align)                                                         \
-  MF_EXPORT MF_KEEPING void mf_load_##bytes##_##align(const void* address) {               \
-    mf::sanitizer::short_read<bytes, align>(reinterpret_cast<mf::uptr>(address), MF_PLACE);  \
-  }                                                                                        \
-  MF_EXPORT MF_KEEPING void mf_store_##bytes##_##align(const void* address) {              \
-    mf::sanitizer::short_write<bytes, align>(reinterpret_cast<mf::uptr>(address), MF_PLACE); \
+// An address outside the arena is the thread's own. The second half comes with a jump, so that its
+// return address is the kernel's too.
+#define MF_SHORT_WAY(bytes, align)                                                             \
+  MF_KEEPING static __attribute__((noinline)) void mf_inner_load_##bytes##_##align(const void* a) {  \
+    mf::sanitizer::short_read<bytes, align>(reinterpret_cast<mf::uptr>(a), MF_PLACE);          \
+  }                                                                                            \
+  MF_KEEPING static __attribute__((noinline)) void mf_inner_store_##bytes##_##align(const void* a) { \
+    mf::sanitizer::short_write<bytes, align>(reinterpret_cast<mf::uptr>(a), MF_PLACE);         \
+  }                                                                                            \
+  MF_EXPORT MF_KEEPING void mf_load_##bytes##_##align(const void* a) {                         \
+    if (reinterpret_cast<mf::uptr>(a) - mf_hot.arena >= mf_hot.arena_bytes) return;            \
+    [[clang::musttail]] return mf_inner_load_##bytes##_##align(a);                             \
+  }                                                                                            \
+  MF_EXPORT MF_KEEPING void mf_store_##bytes##_##align(const void* a) {                        \
+    if (reinterpret_cast<mf::uptr>(a) - mf_hot.arena >= mf_hot.arena_bytes) return;            \
+    [[clang::musttail]] return mf_inner_store_##bytes##_##align(a);                            \
   }
-MF_SHORT_WAY(1, 1)
-MF_SHORT_WAY(2, 1)
-MF_SHORT_WAY(2, 2)
-MF_SHORT_WAY(4, 1)
-MF_SHORT_WAY(4, 2)
-MF_SHORT_WAY(4, 4)
-MF_SHORT_WAY(8, 2)
-MF_SHORT_WAY(8, 4)
-MF_SHORT_WAY(8, 8)
-MF_SHORT_WAY(12, 4)
-MF_SHORT_WAY(12, 16)
-MF_SHORT_WAY(16, 4)
-MF_SHORT_WAY(16, 8)
-MF_SHORT_WAY(16, 16)
+#define MF_SHORT_WAYS(bytes) \
+  MF_SHORT_WAY(bytes, 1)     \
+  MF_SHORT_WAY(bytes, 2)     \
+  MF_SHORT_WAY(bytes, 4)     \
+  MF_SHORT_WAY(bytes, 8)     \
+  MF_SHORT_WAY(bytes, 16)    \
+  MF_SHORT_WAY(bytes, 32)    \
+  MF_SHORT_WAY(bytes, 64)
+MF_SHORT_WAYS(1)
+MF_SHORT_WAYS(2)
+MF_SHORT_WAYS(4)
+MF_SHORT_WAYS(8)
+MF_SHORT_WAYS(12)
+MF_SHORT_WAYS(16)
 
 MF_ATOMIC_HOOK(mf_note_atomic, read | write)
 MF_ATOMIC_HOOK(mf_note_atomic_load, read)

@@ -70,12 +70,9 @@ MF_KEEPING __attribute__((noinline)) bool read_at_once(Region& region, uptr addr
 template <u32 bytes, u32 align>
 MF_INLINE void short_read(uptr address, uptr place) {
   mf_hot.latest = place;
-  const u64 at = address - mf_hot.arena;
-  if (__builtin_expect(at < mf_hot.fast_bytes, 1)) {
+  if (__builtin_expect(address - mf_hot.arena < mf_hot.fast_bytes, 1)) {
     Region* region = region_of<bytes, align>(address);
     if (region && (!region->writes || read_at_once<bytes>(*region, address, place))) return;
-  } else if (at >= mf_hot.arena_bytes) {
-    return;
   }
   check_read(address, bytes, align, place);
 }
@@ -83,12 +80,9 @@ MF_INLINE void short_read(uptr address, uptr place) {
 template <u32 bytes, u32 align>
 MF_INLINE void short_write(uptr address, uptr place) {
   mf_hot.latest = place;
-  const u64 at = address - mf_hot.arena;
-  if (__builtin_expect(at < mf_hot.fast_bytes, 1)) {
+  if (__builtin_expect(address - mf_hot.arena < mf_hot.fast_bytes, 1)) {
     Region* region = region_of<bytes, align>(address);
     if (region && (!region->writes || write_at_once<bytes>(*region, address, place))) return;
-  } else if (at >= mf_hot.arena_bytes) {
-    return;
   }
   check_write(address, bytes, align, place);
 }
