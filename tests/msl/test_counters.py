@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from foundry.engines.base import Launch, Program, TensorSpec, numpy_dtype
 from foundry.errors import LaunchFailed
 from foundry.msl.counters import Counters, Traffic, count, counters_from
-from foundry.msl.counters.flow import flow
-from foundry.msl.counters.sample import sample
 from foundry.msl.sanitizer import sanitize
 
 HEAD = "uint i = thread_position_in_grid.x, t = thread_position_in_threadgroup.x;\n"
@@ -220,6 +218,15 @@ def test_lanes_that_skip_iterations_share_those_they_do_not() -> None:
     assert loads.transactions == 32
 
 
+def test_lanes_are_aligned_by_the_turn_and_not_by_how_often_they_were_there() -> None:
+    """Each turn another third of the lanes loads, all of them the same float."""
+    counters = counted(
+        "float v = 0; for (uint k = 0; k < 30; ++k) if ((k + i) % 3 == 0) v += x[64 * k];"
+        " out[i] = v;"
+    )
+    assert counters.array("x").loads == Traffic(60, 64 * 10, 64 * 10 * 4, 60, 60, 1)
+
+
 def test_both_arms_of_a_branch_count() -> None:
     counters = counted("if (i % 2) out[i] = x[i]; else out[i] = x[i + 1024] * 2;")
     assert counters.array("x").loads == Traffic(4, 64, 256, 4, 4, 1)
@@ -361,15 +368,6 @@ def test_a_sample_is_scaled_to_all_threads() -> None:
     assert counters.array("x").loads == Traffic(125, 4000, 16000, 125, 125, 1)
 
 
-@given(st.integers(1, 5000), st.integers(2, 100))
-def test_samples_are_spread_and_distinct(threadgroups: int, most: int) -> None:
-    chosen = sample(threadgroups, most)
-    assert len(chosen) == min(threadgroups, most) == len(set(chosen))
-    assert {0, threadgroups - 1} <= set(chosen)
-    gaps = np.diff(sorted(chosen))
-    assert all(gap <= 2 * -(-threadgroups // most) for gap in gaps) or threadgroups <= most
-
-
 def test_documents_come_back_equal() -> None:
     counters = counted("threadgroup float s[64]; s[t] = x[i];" + BARRIER + "out[i] = s[63 - t];")
     assert counters_from(counters.document()) == counters
@@ -386,39 +384,6 @@ def test_what_cannot_be_counted_says_why() -> None:
         counted("out[i] = y[i];")
     with pytest.raises(LaunchFailed, match="barrier is not reached"):
         counted(f"if (t < 3) {{ {BARRIER} }} out[i] = x[i];")
-
-
-TEXT = """\
-  br label %1
-
-1:                                                ; preds = %5, %0
-  br i1 %c, label %2, label %6
-
-2:                                                ; preds = %4, %1
-  switch i32 %x, label %4 [
-    i32 0, label %3
-  ]
-
-3:                                                ; preds = %2
-  br label %4
-
-4:                                                ; preds = %3, %2
-  br i1 %d, label %2, label %5
-
-5:                                                ; preds = %4
-  br label %1
-
-6:                                                ; preds = %1
-  ret void"""
-
-
-def test_loops_are_found_in_the_compilers_text() -> None:
-    text = list(TEXT.splitlines())
-    found = flow(text, 0, len(text))
-    assert dict(found.level) == {"%0": 0, "%1": 1, "%2": 2, "%3": 2, "%4": 2, "%5": 1, "%6": 0}
-    assert set(found.again["%1"]) == {("%0", False), ("%5", True)}
-    assert set(found.again["%2"]) == {("%1", False), ("%4", True)}
-    assert [text[block.last].split()[0] for block in found.blocks].count("switch") == 1
 
 
 def test_a_sanitised_program_is_counted_when_asked() -> None:
