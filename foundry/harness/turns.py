@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import fcntl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
@@ -104,8 +105,8 @@ class Turns:
             with ExitStack() as back:
                 back.callback(self._go_on)
                 for turn in others:
-                    back.callback(turn.workers.resume)
-                    turn.workers.stop()
+                    back.callback(turn.resume)
+                    turn.stop()
                 for turn in others:
                     back.callback(fcntl.flock, turn.descriptor, fcntl.LOCK_SH)
                     fcntl.flock(turn.descriptor, fcntl.LOCK_UN)
@@ -128,6 +129,23 @@ class Turn:
         """Of the shared device lock."""
         self.is_busy = True
         self.asks = False
+        self.stood_s = 0.0
+        """How long its workers stood still."""
+        self._since = 0.0
+
+    def clock(self) -> float:
+        """Seconds, without those in which its workers stood still."""
+        return time.perf_counter() - self.stood_s
+
+    def stop(self) -> None:
+        """Let its workers stand still."""
+        self._since = time.perf_counter()
+        self.workers.stop()
+
+    def resume(self) -> None:
+        """Let its workers go on."""
+        self.workers.resume()
+        self.stood_s += time.perf_counter() - self._since
 
     @contextmanager
     def asking(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,6 +58,7 @@ class Candidate:
     facts: dict[str, Any] = field(default_factory=dict)
     """What timing found beside the times, by workload."""
     stage_ms: dict[str, float] = field(default_factory=dict)
+    clock: Callable[[], float] = time.perf_counter
 
     @property
     def rest(self) -> tuple[Target, ...]:
@@ -73,13 +74,17 @@ class Candidate:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the wall time of a block to a stage."""
-        start = time.perf_counter()
+        """Add the time of a block, by the clock it began with, to a stage."""
+        clock = self.clock
+        start = clock()
         try:
             yield
         finally:
-            spent = (time.perf_counter() - start) * 1e3
-            self.stage_ms[name] = self.stage_ms.get(name, 0.0) + spent
+            self.add(name, clock() - start)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add to the time of a stage."""
+        self.stage_ms[name] = self.stage_ms.get(name, 0.0) + seconds * 1e3
 
 
 def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:

@@ -104,6 +104,9 @@ class Judge:
             with candidate.stage("wait"):
                 worker = held.enter_context(self._pool.lease())
                 turn = held.enter_context(self._pool.turn(worker))
+            # Others are timed meanwhile: what that costs is no stage's fault.
+            candidate.clock = turn.clock
+            held.callback(lambda: candidate.add("paused", turn.stood_s))
             walk = Walk(candidate, worker, turn, self._references, self._options)
             with candidate.stage("start"):
                 self._prepare(walk)

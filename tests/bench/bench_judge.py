@@ -46,13 +46,16 @@ Kernels = Iterator[tuple[str, str]]
 
 
 def kernels() -> Kernels:
-    """Op and text of kernels, from the row-wise templates in turn; then again, never the same."""
+    """Op and text of kernels without end, from the row-wise templates in turn.
+
+    Points that differ in their launch alone have the same code; a statement without effect sets
+    them apart, so that each is compiled.
+    """
     found = [templates.get(name) for name in ROW_WISE]
     rows = [[(t.op, render(t, point)) for point in space.points(t)] for t in found]
-    for turn in itertools.count():
-        for together in itertools.zip_longest(*rows):
-            for op, text in filter(None, together):
-                yield op, text if turn == 0 else f"{text}\n// {turn}\n"
+    together = filter(None, itertools.chain.from_iterable(itertools.zip_longest(*rows)))
+    for number, (op, text) in enumerate(itertools.cycle(list(together))):
+        yield op, f"{text}\n(void){number}u;\n"
 
 
 def rate(pool: WorkerPool, fresh: Kernels, count: int) -> None:

@@ -98,7 +98,9 @@ def test_workers_that_are_asked_stand_still_and_go_on(first: Turn, second: Turn)
         assert not asking.outside.wait(SHORT_S)
     assert asking.outside.wait(LONG_S)
     assert first.workers.calls == ["stop", "resume"]
+    assert first.stood_s >= SHORT_S
     assert second.workers.calls == []
+    assert second.stood_s == 0
     assert first.is_busy
     assert second.is_busy
 
