@@ -93,6 +93,8 @@ class Search:
         self._roots: deque[Draft] = deque()
         self._statuses: Counter[str] = Counter()
         self._confirmed: set[int] = set()
+        # Of no other choice: what a search can be told must not tell on what its kernels meet.
+        self._inputs_seed = secrets.randbits(48)
         self._flights: Flights[tuple[str, int]] = Flights()
         self._calls = Calls(
             journal,
@@ -324,7 +326,7 @@ class Search:
             return
         self._drafts[node.id] = (draft, kernel)
         self._journal.opened(node, draft)
-        seed, text = self._task.seed, draft.text
+        seed, text = self._inputs_seed, draft.text
         self._flights.start(("judge", node.id), lambda: self._evaluate(text, seed))
 
     def _malformed(self, node: Node, draft: Draft, found: Malformed) -> None:

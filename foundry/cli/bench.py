@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @options.user_code_options
 @options.db_option
 @options.device_option
-@options.seed_option
+@options.inputs_seed_option
 @options.json_option
 @options.debug_option
 def command(
@@ -46,7 +46,7 @@ def command(
     save: bool,
     db: str | None,
     device: str,
-    seed: int,
+    seed: int | None,
     as_json: bool,
 ) -> int:
     """Prove a kernel file right, then time it against the baseline.

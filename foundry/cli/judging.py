@@ -79,7 +79,8 @@ class Request:
     dtypes: tuple[str, ...] | None
     """None: every dtype of the op."""
     device: str
-    seed: int
+    seed: int | None
+    """Of the inputs; None: drawn in secret."""
     options: JudgeOptions
     save: bool
     db: str | None
@@ -104,7 +105,7 @@ def judge_and_show(
             click.echo(f"{file.name}:{error.line}: invalid: {error.reason}")
         return REJECTED
     if request.save:
-        save_evaluations(judged, request.db, command_line(), request.seed)
+        save_evaluations(judged, request.db, command_line())
     if request.as_json:
         print_json(document(judged))
     else:
@@ -211,7 +212,7 @@ def failure_text(judged: Judged, found: Diagnostic) -> str:
     return found.message
 
 
-def save_evaluations(judged: Judged, db: str | None, command: str, seed: int) -> None:
+def save_evaluations(judged: Judged, db: str | None, command: str) -> None:
     """Store the evaluations of a kernel file as a run of their own."""
     from foundry.store import Origin, Store
 
@@ -220,6 +221,7 @@ def save_evaluations(judged: Judged, db: str | None, command: str, seed: int) ->
         path = str(Path(path).resolve()) if Path(path).exists() else path
     with Store.open(db) as store:
         settings = {"file": path, "dtypes": [e.dtype for e in judged.evaluations]}
+        seed = judged.evaluations[0].seed if judged.evaluations else 0
         run_id = store.begin_run("run", command, settings, seed, judged.device)
         for evaluation in judged.evaluations:
             origin = Origin("file", path)

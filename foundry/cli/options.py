@@ -155,7 +155,7 @@ def device_option(function: F) -> F:
 
 
 def seed_option(function: F) -> F:
-    """`--seed`, of every random choice and of the inputs."""
+    """`--seed`, of every random choice but the inputs of kernels, which are drawn in secret."""
     return click.option(
         "--seed",
         type=click.IntRange(0, 2**31 - 1),
@@ -163,7 +163,17 @@ def seed_option(function: F) -> F:
         show_default=True,
         envvar="FOUNDRY_SEED",
         show_envvar=True,
-        help="Seed of every random choice and of the inputs.",
+        help="Seed of every random choice.",
+    )(function)
+
+
+def inputs_seed_option(function: F) -> F:
+    """`--seed`, of the inputs alone."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, 2**48 - 1),
+        default=None,
+        help="Seed of the inputs, to repeat an evaluation.  [default: drawn in secret]",
     )(function)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @options.user_code_options
 @options.db_option
 @options.device_option
-@options.seed_option
+@options.inputs_seed_option
 @options.json_option
 @options.debug_option
 def command(
@@ -34,7 +34,7 @@ def command(
     save: bool,
     db: str | None,
     device: str,
-    seed: int,
+    seed: int | None,
     as_json: bool,
 ) -> int:
     """Prove a kernel file right, without timing it.

@@ -185,7 +185,8 @@ class _Session:
             self.store.finish_run(self.run_id, outcome)
 
     def _evaluate(self, variant: Variant) -> Evaluation:
-        return self.judge.evaluate(variant.text, variant.op, variant.dtype, self.request.seed)
+        # On inputs that the judge draws in secret: the seed of a run tells nothing of them.
+        return self.judge.evaluate(variant.text, variant.op, variant.dtype)
 
     def _find(self, variant: Variant) -> Evaluation | None:
         found = self.store.find_evaluation(variant.hash, self.device.id, variant.dtype)
