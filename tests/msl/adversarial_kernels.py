@@ -291,4 +291,47 @@ GUILTY = {
         }
         out[i] = s[t];
     """),
+    "rows of three in steps of four": Case("""
+        if (i < 33) ((device float3*)out)[i] = float3(x[i]);  //! out_of_bounds
+    """),
+    "every second vector over its neighbour": Case("""
+        device float* p = out + 3 * i - i / 41;
+        if (i < 42) *(device packed_float3*)p = packed_float3(x[i]);  //! data_race
+        if (i < 3) out[125 + i] = 0;
+    """),
+    "an element twice, by two threads": Case("""
+        out[i == 127 ? 126 : i] = x[i];  //! data_race
+        if (i == 0) out[127] = 0;
+    """),
+    "a row of four that starts between": Case("""
+        device float* p = out + 4 * i + 2;
+        if (i < 31) *(device packed_float4*)p = packed_float4(x[i]);  //! data_race
+        if (i < 4) out[i < 2 ? i : 124 + i - 1] = x[i];  //! data_race
+    """),
+    "a loop over one row too many": Case("""
+        float total = 0;
+        for (uint k = 0; k <= 4; ++k) total += x[i % 32 + 32 * k];  //! out_of_bounds
+        out[i] = total;
+    """),
+    "a last element that is left out": Case("""
+        for (uint k = i; k < 127; k += 128) out[k] = x[k];  //! unwritten_output
+    """),
+    "an index of 64 bits": Case("""
+        long at = long(i) - 127;
+        out[i] = x[at * at * at];  //! out_of_bounds
+    """),
+    "a half at an odd byte": Case("""
+        const device uchar* p = (const device uchar*)h + 2 * (i % 100) + 1;
+        out[i] = float(*(const device half*)p);  //! misaligned_access
+    """),
+    "a lane that takes from one that left": Case("""
+        if (lane < 4) return out[i] = 0, void();
+        out[i] = simd_shuffle(x[i], ushort(lane % 8));  //! simd_divergence
+    """),
+    "a short array where longer ones are not used": Case("""
+        out[i] = w[i];  //! out_of_bounds
+    """),
+    "a constant array of the wrong size where longer ones are not used": Case("""
+        out[i] = n[i / 4];  //! out_of_bounds
+    """),
 }

@@ -266,4 +266,44 @@ INNOCENT = {
         threadgroup_barrier(mem_flags::mem_threadgroup);
         out[i] = float(b[63 - t]) + float(c[63 - t]);
     """),
+    "rows of three in steps of four": Case("""
+        if (i < 32) {
+          float3 v = ((const device float3*)x)[i];
+          ((device float3*)out)[i] = v * 2;
+          out[4 * i + 3] = v.x;
+        }
+    """),
+    "packed rows of three": Case("""
+        if (i < 42) ((device packed_float3*)out)[i] = packed_float3(x[3 * i], x[3 * i + 1], 0);
+        if (i < 2) out[126 + i] = x[i];
+    """),
+    "one element twice by its own thread": Case("""
+        out[i] = 0;
+        if (x[i] > 5) out[i] = x[i];
+    """),
+    "one element by two threads, the same value": Case("""
+        out[i / 2 * 2] = x[i / 2];
+        out[i / 2 * 2 + 1] = x[i / 2];
+    """),
+    "a reversed copy over strides": Case("""
+        for (uint k = i; k < 128; k += 128) out[127 - k] = x[k];
+    """),
+    "elements in an order of their own": Case("""
+        out[(i * 77) % 128] = x[(i * 31) % 128];
+    """),
+    "a condition for every element": Case("""
+        if (x[i] > 10) out[i] = w[i % 32]; else out[i] = float(h[i]);
+    """),
+    "a reduction a thread": Case("""
+        float best = -INFINITY;
+        for (uint k = 0; k <= i; ++k) best = max(best, x[k]);
+        out[i] = best;
+    """),
+    "bytes of a word each": Case(
+        """
+        device uchar* p = (device uchar*)out;
+        for (uint k = 0; k < 4; ++k) p[4 * i + k] = uchar(k);
+    """,
+        dtype="uint32",
+    ),
 }

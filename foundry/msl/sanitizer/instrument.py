@@ -72,10 +72,11 @@ def checked(text: str) -> str:
 
 
 def _calls(line: str, own: set[str]) -> list[str]:
-    if " load " in line and (found := _LOAD.match(line)):
-        return [] if found[2] in own else [_call("load", found[2], str(_bytes(found[1])), found[3])]
-    if " store " in line and (found := _STORE.match(line)):
-        return [] if found[2] in own else [_call("store", found[2], str(_bytes(found[1])), found[3])]
+    for access, pattern in (("load", _LOAD), ("store", _STORE)):
+        if f" {access} " in line and (found := pattern.match(line)):
+            if found[2] in own:
+                return []
+            return [_call(access, found[2], str(_bytes(found[1])), found[3])]
     if "@llvm.mem" in line and (found := _COPY.match(line)):
         return _copy(found[1], found[2])
     return []

@@ -139,6 +139,7 @@ class Launched:
         doubts = ctypes.c_uint32.in_dll(runtime.runtime, "mf_doubts")
         doubts.value = 0
         runtime.hot.regions = runtime.hot.arena_bytes = 0
+        runtime.state.threadgroup_memory = self._arena.address(self._shared)
         runtime.state.found = runtime.state.beyond = 0
         if not self._launch_under(runtime.runtime, min(time_limit_s, _QUICK_LIMIT_S)):
             return False

@@ -13,6 +13,10 @@ import re
 from collections.abc import Iterator
 
 MOST_ARRAYS = 32
+_ENTRY = re.compile(r"define [^@]*@mf_run_items\((.*)\) .*\{$")
+_PLACE = re.compile(r"\s+(%\S+) = getelementptr (?:\w+ )*i8, ptr (%\S+), i64 (\d+)")
+_POINTER = re.compile(r"\s+(%\S+) = load ptr, ptr (%\S+), ")
+_LAUNCH = re.compile(r"\s+(?:tail )?call [^@]*@\S*mf_items\S*?\((.*)\)")
 _FUNCTION = re.compile(r"define internal [^@]*@\S*mf_items\S*\((.*)\) .*\{$")
 _PARAMETER = re.compile(r"^(\S+)(?: .*)? (%\d+)$")
 _DEFINED = re.compile(r"\s+(%\S+) = (?:getelementptr (?:\w+ )*(.+), ptr ([%@]\S+), (.*)|alloca )")
@@ -23,16 +27,17 @@ _ACCESS = re.compile(
 )
 _HOT = re.compile(r"\s+(?:store .*@mf_hot\b|fence syncscope\(\"singlethread\"\))")
 _OTHER_MEMORY = re.compile(
-    r" (?:load|store|atomicrmw|cmpxchg|invoke|alloca|addrspacecast|fence) |@llvm\.mem|@mf_hot"
+    r" (?:load|store|atomicrmw|cmpxchg|invoke|alloca|addrspacecast|fence) "
+    r"|@llvm\.(?:mem|masked|assume)|@mf_hot"
 )
-_CALL = re.compile(r"\bcall [^@]*@(?!llvm\.)")
+_CALL = re.compile(r"\bcall (?![^@]*@llvm\.)")
 _NODE = re.compile(r"^!(\d+) = ", re.MULTILINE)
 _RETURN = re.compile(r"\s+ret void")
 _ALIGN = re.compile(r"align \d+")
 _MEMORY = re.compile(r" memory\([^)]*\)")
 _VECTOR = re.compile(r"<(\d+) x (\w+)>")
 _SIZES = {"half": 2, "bfloat": 2, "float": 4, "double": 8, "i8": 1, "i16": 2, "i32": 4, "i64": 8}
-_ARGUMENTS_BEFORE_BUFFERS = 3
+_POINTER_BYTES = 8
 _DECLARATIONS = f"""
 @mf_quick = external global [{MOST_ARRAYS} x {{ i64, ptr }}]
 @mf_doubts = external global i32
@@ -56,7 +61,9 @@ def quick(text: str) -> str | None:
         return None
     end = lines.index("}", starts[0])
     try:
-        loop = _Loop(lines[starts[0]], 1 + max(map(int, _NODE.findall(text)), default=0))
+        loop = _Loop(
+            lines[starts[0]], _passed(lines), 1 + max(map(int, _NODE.findall(text)), default=0)
+        )
         body = loop.checked(lines[starts[0] + 1 : end])
     except NotSimple:
         return None
@@ -69,20 +76,20 @@ _FUNCTIONS = 2
 
 
 class _Loop:
-    def __init__(self, head: str, first_node: int) -> None:
+    def __init__(self, head: str, buffers: list[int | None], first_node: int) -> None:
         found = _FUNCTION.match(head)
         parameters = _split(found[1]) if found else []
         self._buffers: dict[str, int] = {}
         self._roots: dict[str, tuple[str, str]] = {}
         """Of each known pointer: the parameter it comes from, or none, and its offset."""
-        for number, parameter in enumerate(parameters):
+        for parameter, buffer in zip(parameters, buffers, strict=True):
             kind, name = _parameter(parameter)
-            if number >= _ARGUMENTS_BEFORE_BUFFERS and kind == "ptr":
-                self._buffers[name] = number - _ARGUMENTS_BEFORE_BUFFERS
+            if kind == "ptr" and buffer is not None:
+                self._buffers[name] = buffer
                 self._roots[name] = (name, "0")
             elif kind == "ptr":
                 self._roots[name] = ("", "")
-        count = len(parameters) - _ARGUMENTS_BEFORE_BUFFERS
+        count = 1 + max(self._buffers.values(), default=0)
         if count > MOST_ARRAYS:
             raise NotSimple
         self._arrays = range(count)
@@ -141,7 +148,7 @@ class _Loop:
             self._roots[name] = ("", "")
             return []
         index = _INDEX.match(indices)
-        size = _bytes(element)
+        size = _stride(element)
         if index is None or not size:
             return []  # an access through it is then of no known array
         wide = index[2]
@@ -226,6 +233,32 @@ class _Loop:
         return f"%mf.{self._serial}"
 
 
+def _passed(lines: list[str]) -> list[int | None]:
+    """Which buffer each argument of the loop is, as its entry passes them; None: something else.
+
+    The optimiser leaves out those that the kernel does not use.
+    """
+    at = next((n for n, line in enumerate(lines) if _ENTRY.match(line)), None)
+    if at is None:
+        raise NotSimple
+    entry = lines[at + 1 : lines.index("}", at)]
+    launch = _parameter(_split(_ENTRY.fullmatch(lines[at])[1])[0])[1]  # type: ignore[index]
+    places: dict[str, int] = {}
+    buffers: dict[str, int] = {}
+    for line in entry:
+        if found := _PLACE.match(line):
+            if found[2] in places:
+                places[found[1]] = places[found[2]] + int(found[3])
+        elif found := _POINTER.match(line):
+            if found[2] == launch:
+                places[found[1]] = 0
+            elif found[2] in places:
+                buffers[found[1]] = places[found[2]] // _POINTER_BYTES
+        elif found := _LAUNCH.match(line):
+            return [buffers.get(value.split()[-1]) for value in _split(found[1])]
+    raise NotSimple
+
+
 def _split(parameters: str) -> list[str]:
     depth, start, found = 0, 0, []
     for at, sign in enumerate(parameters):
@@ -241,6 +274,12 @@ def _parameter(text: str) -> tuple[str, str]:
     if found is None:
         raise NotSimple
     return found[1], found[2]
+
+
+def _stride(type_name: str) -> int:
+    """From one element to the next: a vector takes a power of two."""
+    size = _bytes(type_name)
+    return 1 << (size - 1).bit_length() if size and type_name.startswith("<") else size
 
 
 def _bytes(type_name: str) -> int:
