@@ -7,7 +7,8 @@
 3. `death`: how long bad kernels live, and at which stage they die.
 4. `start`: what a confined process for every kernel costs.
 5. `memory`: processes, descriptors and memory after many evaluations.
-6. `aa`: how many trials that time the baseline against itself have an interval with 1.00.
+6. `aa`: how many trials that time the baseline against itself have an interval with 1.00, while
+   the other workers are kept busy.
 
 Times are wall times; `cpu` is what all processes together used. Each part says how loaded the
 machine was: above a load of the number of cores, wall times say little.
@@ -20,10 +21,12 @@ import itertools
 import os
 import statistics
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from foundry.engines.base import Arrays
@@ -35,6 +38,7 @@ from foundry.judge.options import SANITIZER
 from foundry.judge.references import op_file, output_specs
 from foundry.judge.statistics import speedup
 from ops import registry
+from ops.spec import Op
 from templates import registry as templates
 from templates import space
 from templates.render import render
@@ -166,33 +170,61 @@ def memory(pool: WorkerPool, fresh: Kernels, count: int) -> None:
 
 
 def aa(pool: WorkerPool, fresh: Kernels, count: int) -> None:
-    """Time baselines against themselves, and print how many intervals hold 1.00."""
+    """Time baselines against themselves while other candidates are proven, and stopped for it."""
     ops = [registry.get(name) for name in ("softmax", "rms_norm", "silu", "matmul")]
     held = 0
     ratios: list[float] = []
     widths: list[float] = []
-    for trial in range(count):
-        op = ops[trial % len(ops)]
-        workload = op.workload(op.bench[0], "float32")
-        sets: tuple[Arrays, ...] = tuple(
-            make_inputs(op, workload, d, trial) for d in ("normal", "negated")
-        )
-        name = next(iter(op.baselines))
-        specs = output_specs(op, workload)
-        plan = TimingPlan()
-        job = Time(None, op.name, op_file(op), workload, name, sets, specs, plan, name)
-        with pool.lock.exclusive():
-            samples = pool.run(job, 60.0)
-        assert isinstance(samples, Samples), samples
-        found = speedup(samples.baseline_us, samples.kernel_us, trial)
-        held += found.low <= 1.0 <= found.high
-        ratios.append(found.median)
-        widths.append(found.high / found.low - 1.0)
-    print(f"A/A: 1.00 inside {held} of {count} intervals", end="; ")
+    with _proving(pool, fresh) as proven:
+        for trial in range(count):
+            samples = _timed_alone(pool, ops[trial % len(ops)], trial)
+            found = speedup(samples.baseline_us, samples.kernel_us, trial)
+            held += found.low <= 1.0 <= found.high
+            ratios.append(found.median)
+            widths.append(found.high / found.low - 1.0)
     print(
+        f"A/A: 1.00 inside {held} of {count} intervals; "
         f"median ratio {statistics.median(ratios):.4f}, "
-        f"interval width {100 * statistics.median(widths):.1f} % (median)"
+        f"interval width {100 * statistics.median(widths):.1f} % (median); "
+        f"{len(proven)} kernels proven meanwhile"
     )
+
+
+def _timed_alone(pool: WorkerPool, op: Op, trial: int) -> Samples:
+    workload = op.workload(op.bench[0], "float32")
+    sets: tuple[Arrays, ...] = tuple(
+        make_inputs(op, workload, d, trial) for d in ("normal", "negated")
+    )
+    name = next(iter(op.baselines))
+    specs = output_specs(op, workload)
+    job = Time(None, op.name, op_file(op), workload, name, sets, specs, TimingPlan(), name)
+    with pool.lease() as worker, pool.turn(worker) as turn:
+        worker.prepare(op.name, op_file(op))
+        with turn.alone():
+            samples = worker.ask(job, 60.0)
+    assert isinstance(samples, Samples), samples
+    return samples
+
+
+@contextmanager
+def _proving(pool: WorkerPool, fresh: Kernels) -> Iterator[list[Evaluation]]:
+    """Prove kernels in a thread, one after the other, until the block ends."""
+    judge = Judge(pool, JudgeOptions(timed=False))
+    found: list[Evaluation] = []
+    done = threading.Event()
+
+    def prove() -> None:
+        while not done.is_set():
+            op, text = next(fresh)
+            found.append(judge.evaluate(text, registry.get(op), "float32", SEED))
+
+    thread = threading.Thread(target=prove)
+    thread.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        thread.join()
 
 
 def cpu_s() -> float:
@@ -267,7 +299,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FOUNDRY_CACHE_DIR"] = folder
         fresh = kernels()
-        with WorkerPool("cpu", os.cpu_count() or 2, Path(folder)) as pool:
+        with WorkerPool("cpu", max(2, os.cpu_count() or 2), Path(folder)) as pool:
             for name in options.parts or PARTS:
                 run, count = PARTS[name]
                 run(pool, fresh, getattr(options, count))
