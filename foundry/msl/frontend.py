@@ -4,15 +4,17 @@
    spellings that C++ does not know are respelt.
 2. If macros hide what the next steps look for, the preprocessor expands both parts first.
    Functions that differ by address space alone become one (`twins`).
-3. `threadgroup` declarations are rewritten; collectives, calls and loops around them numbered.
+3. `threadgroup` declarations are rewritten; collectives, calls and loops around them numbered;
+   writes that count on lanes in lockstep let other threads pass first.
    Every token stays on its line, so the compiler's messages stand on the user's own lines.
 4. How the kernel runs is decided: as a plain loop over threads when nothing in it synchronises,
    else one fibre per thread; the entry functions the runtime calls are added.
 
 Ownership: `tokens` knows the lexical rules, `screen` what is refused, `spelling`, `threadgroup` and
-`convergence` one rewrite each, `entry` the functions around the kernel, `signature` what MLX put
-around the user's text, `spaces` what Metal's address spaces forbid, `variants` what need not be
-compiled again for another workload. Nothing here runs a process; the preprocessor is handed in.
+`convergence`, `lockstep` one rewrite each, `entry` the functions around the kernel, `signature`
+what MLX put around the user's text, `spaces` what Metal's address spaces forbid, `variants` what
+need not be compiled again for another workload. Nothing here runs a process; the preprocessor is
+handed in.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from foundry.msl import convergence, spaces, threadgroup, twins, variants
+from foundry.msl import convergence, lockstep, spaces, threadgroup, twins, variants
 from foundry.msl.convergence import Place, functions_of
 from foundry.msl.entry import FIBRES, entry, kernel_head, loop_mode
 from foundry.msl.screen import Refused, screen, unsupported
@@ -90,6 +92,8 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
     if mode is None:
         mode = FIBRES if storages or _synchronises(header, body) else loop_mode(signature)
     if mode == FIBRES:
+        names = {name for storage in storages for name in storage.names}
+        header, body = lockstep.rewrite(header, body, names)
         (header, body), places = _numbered({"header": header, "source": body})
     parts = {"header": header, "source": body}
     return Unit(_text(signature, parts, mode), mode, storages, tuple(places), parts, missing)

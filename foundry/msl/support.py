@@ -143,6 +143,7 @@ AREAS: Mapping[str, tuple[str, ...]] = {
         *(f"atomic_fetch_{n}_explicit" for n in ["add", "sub", "min", "max", "and", "or", "xor"]),
     ),
     "Library": ("array", "numeric_limits", "enable_if_t", "conditional_t", "is_same_v"),
+    "Names of <simd/simd.h>": ("simd_uint2", "vector_float3", "matrix_float4x4", "simd_float3x3"),
     "Names of MLX's preamble": (
         "Limits",
         "LoopedElemToLoc",

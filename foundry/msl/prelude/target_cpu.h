@@ -78,6 +78,7 @@ struct alignas(64) SimdGroup {
   u32 active;    // took part in the latest collective
   u32 reduced;   // `result` holds the latest collective's value
   u32 lanes;
+  u32 passing;  // lanes that let all other threads pass first
 };
 
 // What a fibre's code reads of its worker; the scheduler's own state follows it in memory.
@@ -105,6 +106,7 @@ MF_INLINE Fibre& self() { return fibre_of(reinterpret_cast<uptr>(__builtin_stack
 extern "C" {
 MF_CONVERGENT MF_SWITCHING void mf_simd_wait(Fibre*);
 MF_CONVERGENT MF_SWITCHING void mf_threadgroup_wait(Fibre*);
+MF_CONVERGENT MF_SWITCHING void mf_let_pass(Fibre*);
 }
 
 MF_INLINE unsigned lane() { return self().lane; }
@@ -239,6 +241,12 @@ MF_INLINE MF_CONVERGENT T simd_transform(T value, Op op) {
 
 MF_INLINE MF_CONVERGENT void threadgroup_barrier() { mf_threadgroup_wait(&self()); }
 MF_INLINE MF_CONVERGENT void simdgroup_barrier() { mf_simd_wait(&self()); }
+// Before a write that other threads may not have read past (lockstep.py).
+MF_INLINE MF_CONVERGENT void let_pass() {
+#if !MF_SANITIZE
+  mf_let_pass(&self());
+#endif
+}
 
 // Size and alignment of each storage, gathered by the linker and read once after loading.
 struct StorageEntry {

@@ -104,6 +104,19 @@ void open_barrier(Fibre& from) {
   }
 }
 
+// All others wait, so threads that let them pass go on; false when there are none.
+bool resume_passing(Worker& worker) {
+  if (!worker.passing) return false;
+  worker.passing = worker.blocked = 0;
+  for (u32 g = 0; g < worker.groups; ++g) {
+    SimdGroup& group = worker.simd[g];
+    group.runnable = group.passing;
+    group.passing = 0;
+    worker.blocked += !group.runnable;
+  }
+  return true;
+}
+
 // The first lane to run of the next SIMD-group that can, in turn; this one comes last.
 Fibre& next_group(Fibre& from) {
   Worker& worker = *from.worker;
@@ -120,7 +133,7 @@ __attribute__((noinline)) Fibre* next_fibre(Fibre& from) {
   Worker& worker = *from.worker;
   if (++worker.blocked == worker.groups) {
     if (!worker.live) return nullptr;
-    open_barrier(from);
+    if (!resume_passing(worker)) open_barrier(from);
     if (from.group->runnable >> from.lane & 1) return &from;
   }
   return &next_group(from);
@@ -142,7 +155,7 @@ MF_INLINE MF_SWITCHING void advance(Fibre& from) {
   SimdGroup& group = *from.group;
   Fibre* to = &from;
   MF_COUNTER(drain(group));
-  if (!group.runnable && group.waiting) {
+  if (!group.runnable && group.waiting && !group.passing) {
     resolve(group);
     if (from.worker->together) to = &next_group(from);
   }
@@ -218,7 +231,7 @@ void place_threads(Worker& worker, const u32 size[3]) {
 void start_group(SimdGroup& group, u32 lanes) {
   group.lanes = lanes;
   group.runnable = lanes == simd_width ? ~0u : (1u << lanes) - 1;
-  group.waiting = group.barrier = group.mixed = group.gather = group.reduced = 0;
+  group.waiting = group.barrier = group.mixed = group.gather = group.reduced = group.passing = 0;
 }
 
 }  // namespace
@@ -255,7 +268,7 @@ bool Worker::run_threadgroup(u64 index) {
   for (; ready < threads; ++ready) make_fibre(*this, ready);
   for (u32 g = 0; g < groups; ++g) start_group(simd[g], lesser(threads - g * simd_width, simd_width));
   live = threads;
-  blocked = 0;
+  blocked = passing = 0;
   MF_SANITIZER(start_threadgroup(index));
   MF_COUNTER(start_threadgroup());
   mf_switch(&scheduler, fibre[0]->stack_pointer);
@@ -305,5 +318,17 @@ MF_EXPORT MF_SWITCHING void mf_threadgroup_wait(mf::Fibre* fibre) {
   group.runnable &= ~bit;
   mf::advance(*fibre);
 }
+
+#if !MF_SANITIZE && !MF_COUNT
+// Goes on when every other thread that can run has had its turn.
+MF_EXPORT MF_SWITCHING void mf_let_pass(mf::Fibre* fibre) {
+  mf::SimdGroup& group = *fibre->group;
+  const mf::u32 bit = 1u << fibre->lane;
+  group.passing |= bit;
+  group.runnable &= ~bit;
+  fibre->worker->passing = 1;
+  mf::advance(*fibre);
+}
+#endif
 
 }

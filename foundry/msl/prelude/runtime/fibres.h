@@ -7,7 +7,8 @@
 //    program; the rest wait on, so that diverged lanes meet again.
 // 3. When a SIMD-group can do no more (or, if asked, at every collective), the next one runs; when
 //    none can, all are at a barrier (or have returned), and the barrier opens.
-// 4. Fibres outlive their threadgroup: returning from the kernel parks them for the next one.
+// 4. A fibre may let all others pass: it goes on when none of them can run, before a barrier opens.
+// 5. Fibres outlive their threadgroup: returning from the kernel parks them for the next one.
 #pragma once
 
 #include "../target.h"
@@ -50,6 +51,7 @@ struct Worker {
   u32 placed[3];      // threadgroup size for which `local` of the fibres is right
   u32 threads, groups, live;
   u32 blocked;        // SIMD-groups with no lane to run
+  u32 passing;        // some lanes let all others pass
   u32 together;       // SIMD-groups take turns at every collective
   u32 local[max_threads][3];
   Fibre* fibre[max_threads];
