@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import operator
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -90,6 +91,7 @@ def names_in(text: Expression) -> frozenset[str]:
     return found
 
 
+@functools.lru_cache(maxsize=1024)
 def _parse(text: str) -> ast.expr:
     if len(text) > _MAX_LENGTH:
         raise ExpressionError(f"expression of {len(text)} characters; at most {_MAX_LENGTH}")

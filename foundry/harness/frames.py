@@ -6,6 +6,7 @@ the reader says how many bytes it is ready to take before any are read.
 
 from __future__ import annotations
 
+import functools
 import json
 import socket
 import struct
@@ -181,7 +182,12 @@ def take(payload: memoryview, entries: Sequence[Sequence[Any]], offset: int) -> 
 
 def dtype_name(array: NDArray[Any]) -> str:
     """MLX name of an array's dtype."""
-    return {"bool": "bool_"}.get(array.dtype.name, array.dtype.name)
+    return _name_of(array.dtype)
+
+
+@functools.cache
+def _name_of(dtype: np.dtype[Any]) -> str:
+    return {"bool": "bool_"}.get(dtype.name, dtype.name)
 
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:
