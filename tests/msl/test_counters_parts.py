@@ -47,6 +47,54 @@ def test_loops_are_found_in_the_compilers_text() -> None:
     assert [text[block.last].split()[0] for block in found.blocks].count("switch") == 1
 
 
+def text_of(targets: list[list[int]]) -> list[str]:
+    """A function whose block `i` goes to `targets[i]`, as the compiler writes it."""
+    lines = []
+    for block, after in enumerate(targets):
+        before = [f"%{i}" for i, found in enumerate(targets) if block in found]
+        if block:
+            comment = f"preds = {', '.join(before)}" if before else "No predecessors!"
+            lines += ["", f"{block}:                ; {comment}"]
+        goes = ", ".join(f"label %{i}" for i in after)
+        lines.append(f"  br {'i1 %c, ' * (len(after) > 1)}{goes}" if after else "  ret void")
+    return lines
+
+
+def reached(targets: list[list[int]], start: int, without: int) -> set[int]:
+    """Blocks on the way from `start` around `without`."""
+    found, rest = set(), [start]
+    while rest:
+        block = rest.pop()
+        if block != without and block not in found:
+            found.add(block)
+            rest += targets[block]
+    return found
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.lists(st.integers(1, 7), max_size=2, unique=True), min_size=8, max_size=8))
+def test_loops_are_those_of_their_definition(targets: list[list[int]]) -> None:
+    """A back edge leads to a block that lies on every way to it; its loop is what leads there."""
+    live = reached(targets, 0, -1)
+    targets = [t if i in live else [] for i, t in enumerate(targets)]
+    loops: dict[int, set[int]] = {}
+    for latch in live:
+        for header in targets[latch]:
+            if latch not in reached(targets, 0, header):
+                backwards = [[b for b in live if i in targets[b]] for i in range(8)]
+                loops.setdefault(header, {header}).update(reached(backwards, latch, header))
+    lines = text_of([t if i in live else [] for i, t in enumerate(targets)])
+    found = flow(lines, 0, len(lines))
+    # The compiler's text names the first block only where another mentions it.
+    first = "%0" if targets[0] else found.blocks[0].name
+    level = {b: sum(b in body for body in loops.values()) for b in live}
+    assert found.level == {f"%{b}" if b else first: depth for b, depth in level.items()}
+    assert set(found.again) == {f"%{header}" for header in loops}
+    for header, edges in found.again.items():
+        inside = {int(name[1:]) for name, again in edges if again}
+        assert inside == {b for b in live if int(header[1:]) in targets[b]} & loops[int(header[1:])]
+
+
 @settings(deadline=None)
 @given(st.integers(1, 5000), st.integers(2, 100))
 def test_samples_are_spread_and_distinct(threadgroups: int, most: int) -> None:

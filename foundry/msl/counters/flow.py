@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-_LABEL = re.compile(r'([-\w.$]+|"[^"]+"):(?:\s+; preds = .*)?$')
+_LABEL = re.compile(r'([-\w.$]+|"[^"]+"):(?:\s+;.*)?$')
 _ENTRY = "entry of the function"
 _TARGET = re.compile(r'\blabel (%(?:[-\w.$]+|"[^"]+"))')
 _PREDECESSORS = re.compile(r"; preds = (.*)$")
