@@ -90,9 +90,9 @@ def test_loops_are_those_of_their_definition(targets: list[list[int]]) -> None:
     level = {b: sum(b in body for body in loops.values()) for b in live}
     assert found.level == {f"%{b}" if b else first: depth for b, depth in level.items()}
     assert set(found.again) == {f"%{header}" for header in loops}
-    for header, edges in found.again.items():
-        inside = {int(name[1:]) for name, again in edges if again}
-        assert inside == {b for b in live if int(header[1:]) in targets[b]} & loops[int(header[1:])]
+    for name, edges in found.again.items():
+        header, inside = int(name[1:]), {int(block[1:]) for block, again in edges if again}
+        assert inside == {b for b in live if header in targets[b]} & loops[header]
 
 
 @settings(deadline=None)
