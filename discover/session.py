@@ -30,6 +30,7 @@ from discover.search import Search
 from discover.task import Outcome, Task
 from discover.watch import Watch
 from foundry.errors import InvalidKernel, UsageError, unknown
+from foundry.harness.sandbox import Level, shortage
 from foundry.judge.options import SANITIZER, JudgeOptions, bench_workloads, is_settled
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import check, parse
@@ -192,8 +193,10 @@ def run_search(
             "or ask an LLM with --llm"
         )
     seats = seats_of(proposers, bench.prices, request.limits, request.options)
-    journal, restored = _journal(bench, request)
     remote = any(p.remote for p in proposers)
+    if remote and (reason := shortage(Level.FILTERED, bench.pool.level)):
+        raise reason
+    journal, restored = _journal(bench, request)
     task = Task(
         op=op,
         dtype=request.dtype,

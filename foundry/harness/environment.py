@@ -58,15 +58,20 @@ def cache_folder() -> Path:
 def jit_folder() -> Path:
     """Where MLX keeps what it compiles for a baseline: trusted workers fill it, others read it.
 
+    It lies outside of the build cache, which workers that meet kernels write: what a trusted
+    worker loads, no kernel can have put there.
+
     Raises:
         EnvironmentUnusable: The cache cannot be written.
     """
-    folder = cache_folder() / "trusted-baselines"
+    from foundry.msl.cache import root_directory
+
+    folder = root_directory() / "trusted-baselines"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentUnusable(
-            f"the build cache '{cache_folder()}' cannot be written: {error.strerror}.",
+            f"the build cache '{root_directory()}' cannot be written: {error.strerror}.",
             "Set FOUNDRY_CACHE_DIR to a folder that can.",
         ) from error
     return folder

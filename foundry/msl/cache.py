@@ -27,6 +27,11 @@ _ABANDONED_AFTER_S = 3600
 
 
 def default_directory() -> Path:
+    """Where builds are kept: a folder of its own, for who compiles kernels may write it all."""
+    return root_directory() / "builds"
+
+
+def root_directory() -> Path:
     """`FOUNDRY_CACHE_DIR`, or the platform's folder for caches."""
     chosen = os.environ.get("FOUNDRY_CACHE_DIR")
     if chosen:

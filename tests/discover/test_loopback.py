@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 from fake_llm import Answer, FakeLLM, error
 
 from discover.cli.commands import application
+from foundry.harness.pool import WorkerPool
+from foundry.harness.sandbox import Level
 from foundry.kernel import parse
 from foundry.store import CallState, Store
 from templates import registry, space
@@ -166,3 +168,21 @@ def test_reports_tell_what_happened(tmp_path: Path) -> None:
     assert {row["state"] for row in rows} >= {"judged"}
     best = discover("export", 1, "--what", "best").stdout
     assert parse(best).op == OP
+
+
+def test_kernels_of_an_llm_need_a_sandbox_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FOUNDRY_SANDBOX", "")
+    monkeypatch.setattr(WorkerPool, "level", property(lambda pool: Level.LIMITS))
+    with FakeLLM(REPLIES) as server:
+        url = server.openai_url
+        command = (
+            "search", OP, "--llm", "openai-chat:model-x", "--base-url", url, "--device", "cpu",
+            "--max-evaluations", 7, "--parallel", 1,
+        )  # fmt: skip
+        refused = discover(*command, code=3)
+        assert "need the sandbox level 'filtered', here is 'limits'" in refused.stderr
+        assert "--unconfined" in refused.stderr
+        assert not server.requests
+        discover(*command, "--unconfined")

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from foundry.errors import EnvironmentUnusable
+from foundry.harness.environment import cache_folder, jit_folder
 from foundry.harness.sandbox import (
     Level,
     available,
     landlock,
     level,
+    profiles,
     refusal,
     seatbelt,
     seccomp,
@@ -254,3 +256,13 @@ def test_the_filter_decides_by_call_and_argument(
     assert says(NEWEST_KNOWN + 1) == unknown
     assert says(0x40000000 + 41) == unknown
     assert verdict(code, 0, (), 0x40000003) == 0x80000000
+
+
+def test_what_trusted_workers_load_lies_where_no_builder_writes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FOUNDRY_CACHE_DIR", str(tmp_path))
+    allowed = profiles.rules(profiles.Profile(builds=True, cache=cache_folder()))
+    writable = [p for p, access in allowed.items() if access & landlock.Access.MAKE_REG]
+    assert writable == [cache_folder()]
+    assert not jit_folder().is_relative_to(cache_folder())

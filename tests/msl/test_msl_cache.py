@@ -38,7 +38,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         path = tmp_path_factory.mktemp("cache")
         patch.setenv("FOUNDRY_CACHE_DIR", str(path))
-        yield path
+        yield default_directory()
 
 
 @pytest.fixture
@@ -125,11 +125,11 @@ def test_processes_share_an_empty_cache(tmp_path: Path) -> None:
     for process in started:
         _, words = process.communicate(timeout=120)
         assert process.returncode == 0, words
-    names = sorted(p.name for p in tmp_path.glob("*/*"))
+    names = sorted(p.name for p in tmp_path.glob("builds/*/*"))
     assert sum(name.endswith(".pch") for name in names) == 1
     assert sum(name.endswith("-runtime.so") for name in names) == 1
     assert sum(name.endswith(".so") for name in names) == 5
-    assert not list(tmp_path.glob("tmp-*"))
+    assert not list(tmp_path.glob("builds/tmp-*"))
 
 
 def test_the_cache_keeps_what_was_used_last(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         path = tmp_path_factory.getbasetemp() / "variants"
         patch.setenv("FOUNDRY_CACHE_DIR", str(path))
-        yield path
+        yield path / "builds"
 
 
 @pytest.fixture

@@ -13,7 +13,15 @@ precious is.
 
 from __future__ import annotations
 
-from foundry.harness.sandbox.level import Level, absence, available, in_force, missing, refusal
+from foundry.harness.sandbox.level import (
+    Level,
+    absence,
+    available,
+    in_force,
+    missing,
+    refusal,
+    shortage,
+)
 from foundry.harness.sandbox.profiles import Profile, confine
 
 __all__ = [
@@ -25,4 +33,5 @@ __all__ = [
     "in_force",
     "missing",
     "refusal",
+    "shortage",
 ]

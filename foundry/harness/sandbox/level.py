@@ -53,12 +53,17 @@ def wants_seatbelt() -> bool:
 
 def refusal(least: Level) -> EnvironmentUnusable | None:
     """Why kernels that need a level must not run here; None where they may."""
-    if is_off() or available() >= least:
+    return shortage(least, available())
+
+
+def shortage(least: Level, level: Level) -> EnvironmentUnusable | None:
+    """Why kernels that need a level must not run at another; None where they may."""
+    if is_off() or level >= least:
         return None
     return EnvironmentUnusable(
-        f"kernels from outside need the sandbox level '{least}', this machine has '{available()}' "
-        f"({missing()}).",
-        f"Use a Linux kernel with Landlock and seccomp, or accept the risk: {VARIABLE}=off.",
+        f"kernels from outside need the sandbox level '{least}', here is '{level}' ({missing()}).",
+        "Use the cpu engine on a Linux kernel with Landlock and seccomp, or accept the risk: "
+        f"--unconfined, or {VARIABLE}=off.",
     )
 
 

@@ -166,6 +166,7 @@ REFUSED: Mapping[str, Numbers] = MappingProxyType(
         "sched_setscheduler": (144, 119),
         "sched_setparam": (142, 118),
         "sched_setattr": (314, 274),
+        "sched_setaffinity": (203, 122),
         "migrate_pages": (256, 238),
         "move_pages": (279, 239),
     }
