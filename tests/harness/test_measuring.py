@@ -103,6 +103,13 @@ class Clock:
         return Rotation([work])
 
 
+def test_swapped_sides_swap_the_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    there = measure(Side(clock.call(50.0), 200.0), Side(clock.call(2.0), 200.0), TimingPlan())
+    back = measure(Side(clock.call(2.0), 200.0), Side(clock.call(50.0), 200.0), TimingPlan())
+    assert back == [(b, a) for a, b in there]
+
+
 def test_the_loop_measures_latency_of_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     slow, fast = Side(clock.call(50.0), 1000.0), Side(clock.call(2.0), 200.0)

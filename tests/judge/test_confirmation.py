@@ -5,11 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from foundry.harness.measuring import Samples
+from foundry.harness.pool import WorkerPool
+from foundry.judge import Judge, JudgeOptions
+from foundry.judge.benchmark import Measured
+from foundry.judge.candidate import Candidate, Target, prepare
 from foundry.judge.confirmation import Looks, fresh_seed, is_faster, shown_to_win
+from foundry.judge.stages import Walk
 from foundry.judge.statistics import speedup
 from foundry.judge.verdict import Evaluation, Status, Timing, score_of
+from ops import registry
 
 BLOCKS = 20
+SOFTMAX = registry.get("softmax")
+COPY = """/*kernel
+op = "softmax"
+grid = [1]
+threadgroup = [1]
+*/
+// --- body ---
+;
+"""
 
 
 def timing(baseline: np.ndarray, kernel: np.ndarray, workload: str = "w") -> Timing:
@@ -53,6 +69,40 @@ def search(rng: np.random.Generator, copies: int, gain: float = 1.0) -> int:
 def test_forty_copies_of_the_baseline_give_no_winner_in_twenty_searches() -> None:
     rng = np.random.default_rng(20261121)
     assert sum(search(rng, 40) for _ in range(20)) == 0
+
+
+class NoisyDevice:
+    """Stands for a measurement in the judge: copies of the baseline on a device that drifts."""
+
+    def __init__(self, rng: np.random.Generator, gain: float) -> None:
+        self._rng = rng
+        self._gain = gain
+
+    def run(self, walk: Walk, target: Target, program: int, seed: int) -> Measured:
+        found = measured(self._rng, self._gain)
+        samples = Samples(found.samples_baseline_us, found.samples_kernel_us, (1, 1))
+        return Measured(found, samples, 1, 0.0)
+
+
+def winners(pool: WorkerPool, rng: np.random.Generator, copies: int, gain: float = 1.0) -> int:
+    """How many kernels of one search the judge itself calls faster."""
+    judge = Judge(pool, JudgeOptions())
+    judge._bench = NoisyDevice(rng, gain)  # type: ignore[assignment]
+    found = 0
+    for _ in range(copies):
+        candidate = Candidate(COPY, SOFTMAX, "float32", judge.seed)
+        assert prepare(candidate, JudgeOptions()) is None
+        walk = Walk(candidate, None, None, judge._references, JudgeOptions())  # type: ignore[arg-type]
+        assert judge._benchmark(walk) is None
+        found += candidate.is_faster
+    return found
+
+
+def test_the_judge_names_no_winner_among_forty_copies_in_twenty_searches() -> None:
+    rng = np.random.default_rng(4)
+    with WorkerPool("cpu", 1) as pool:
+        assert [winners(pool, rng, 40) for _ in range(20)] == [0] * 20
+        assert winners(pool, rng, 10, gain=1.3) > 5
 
 
 def test_a_real_gain_is_confirmed() -> None:
