@@ -30,6 +30,11 @@ _OTHER_MEMORY = re.compile(
     r" (?:load|store|atomicrmw|cmpxchg|invoke|alloca|addrspacecast|fence) "
     r"|@llvm\.(?:mem|masked|assume)|@mf_hot"
 )
+_COPY = re.compile(
+    r"(\s+)(?:tail )?call void @llvm\.memcpy\S*\(ptr ([^,%]*)(%\S+), ptr ([^,%]*)(%\S+),"
+    r" i64 16, i1 false\)"
+)
+"""Of a vector; smaller ones are a load and a store already."""
 _CALL = re.compile(r"\bcall (?![^@]*@llvm\.)")
 _NODE = re.compile(r"^!(\d+) = ", re.MULTILINE)
 _RETURN = re.compile(r"\s+ret void")
@@ -102,7 +107,7 @@ class _Loop:
     def checked(self, lines: list[str]) -> list[str]:
         """The body with its checks."""
         body: list[str] = []
-        for line in lines:
+        for line in self._unfolded(lines):
             if _HOT.match(line):
                 continue
             if defined := _DEFINED.match(line):
@@ -119,6 +124,16 @@ class _Loop:
         if not self._limits or self._read & self._items.keys():
             raise NotSimple
         return [*self._entry(), *body]
+
+    def _unfolded(self, lines: list[str]) -> Iterator[str]:
+        for line in lines:
+            if copy := _COPY.match(line):
+                indent, there, to, here, source = copy.groups()
+                value = self._new()
+                yield f"{indent}{value} = load <4 x i32>, ptr {source}, {_aligned(here)}"
+                yield f"{indent}store <4 x i32> {value}, ptr {to}, {_aligned(there)}"
+            else:
+                yield line
 
     def scopes(self) -> Iterator[str]:
         """What tells the optimiser that the marks of an output lie in memory of their own."""
@@ -150,7 +165,13 @@ class _Loop:
         index = _INDEX.match(indices)
         size = _stride(element)
         if index is None or not size:
-            return []  # an access through it is then of no known array
+            start, end, total = self._new(), self._new(), self._new()
+            self._roots[name] = (root, total)
+            return [
+                f"  {start} = ptrtoint ptr {root} to i64",
+                f"  {end} = ptrtoint ptr {name} to i64",
+                f"  {total} = sub i64 {end}, {start}",
+            ]
         wide = index[2]
         lines = []
         if index[1] == "32":
@@ -274,6 +295,11 @@ def _parameter(text: str) -> tuple[str, str]:
     if found is None:
         raise NotSimple
     return found[1], found[2]
+
+
+def _aligned(attributes: str) -> str:
+    found = _ALIGN.search(attributes)
+    return found[0] if found else "align 1"
 
 
 def _stride(type_name: str) -> int:

@@ -75,21 +75,25 @@ void settle() {
   if (!pending.bytes) return;
   const u8* now = reinterpret_cast<const u8*>(pending.address);
   bool changed = false;
-  for (u32 i = 0; i < pending.bytes; ++i) changed |= now[i] != pending.before[i];
+  for (u32 i = 0; i < pending.bytes; ++i)
+    changed |= (pending.mask >> i & 1) && now[i] != pending.before[i];
   pending.bytes = 0;
   set_fast(true);
   if (changed) keep(pending.finding);
 }
 
-void race(const Region& region, u64 granule, const Stamp& other, Finding finding, bool atomic) {
+void tell_race(const Region& region, u64 granule, const Stamp& other, Finding& finding) {
   finding.other_thread = other.who;
   finding.other_place = state.code + uptr((long long)(int)other.place);
   finding.detail = &other == &region.writes[granule];
-  const bool both_write = finding.is_write && finding.detail && !atomic;
-  if (!both_write || finding.bytes > 16) return keep(finding);
+}
+
+// Only these bytes of a store are another thread's: whether it changes them is seen afterwards.
+void wait_for_change(const Region& region, u64 bytes_of_others, const Finding& finding) {
   Pending& pending = state.pending;
   pending.address = region.begin + u64(finding.offset);
   pending.bytes = finding.bytes;
+  pending.mask = u32(bytes_of_others);
   for (u32 i = 0; i < finding.bytes; ++i)
     pending.before[i] = reinterpret_cast<const u8*>(pending.address)[i];
   pending.finding = finding;
@@ -99,13 +103,20 @@ void race(const Region& region, u64 granule, const Stamp& other, Finding finding
 void note(Region& region, u32 slot, u64 offset, u32 bytes, bool write, bool atomic, uptr place) {
   const Stamp stamp = {mf_hot.who, mf_hot.when, u32(place - state.code), atomic};
   const u64 first = offset >> region.granule, count = bytes >> region.granule;
-  bool told = false;
+  const bool may_agree = write && !atomic && bytes <= 16;
+  Finding finding = {}, agreeing = {};
+  u64 others = 0;  // bytes that another thread wrote too
   for (u64 granule = first; granule < first + count; ++granule) {
-    const Stamp* other = told ? nullptr : conflict(region, granule, write, atomic);
+    const Stamp* other = finding.kind ? nullptr : conflict(region, granule, write, atomic);
     if (other) {
-      told = true;
-      race(region, granule, *other,
-           describe_access(data_race, slot, (long long)(offset), bytes, write, place), atomic);
+      const bool waits = may_agree && other == &region.writes[granule];
+      if (waits) others |= ((1ull << (1u << region.granule)) - 1)
+                           << ((granule - first) << region.granule);
+      Finding& told = waits ? agreeing : finding;
+      if (!told.kind) {
+        told = describe_access(data_race, slot, (long long)(offset), bytes, write, place);
+        tell_race(region, granule, *other, told);
+      }
     }
     if (write) {
       region.writes[granule] = stamp;
@@ -114,6 +125,10 @@ void note(Region& region, u32 slot, u64 offset, u32 bytes, bool write, bool atom
       note_read(region.reads + 2 * granule, stamp);
     }
   }
+  if (finding.kind)
+    keep(finding);
+  else if (others)
+    wait_for_change(region, others, agreeing);
 }
 
 void keep_detail(Finding finding, long long detail) {

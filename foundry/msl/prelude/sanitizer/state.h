@@ -73,7 +73,7 @@ struct Finding {
 // A plain store over another thread's store: no fault when it leaves the same bytes.
 struct Pending {
   uptr address;
-  u32 bytes;
+  u32 bytes, mask;  // a bit for each byte that another thread wrote
   u8 before[16];
   Finding finding;
 };
