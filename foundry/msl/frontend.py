@@ -20,7 +20,7 @@ handed in.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from foundry.msl import convergence, lockstep, spaces, threadgroup, twins, variants
@@ -92,9 +92,7 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
     if mode is None:
         mode = FIBRES if storages or _synchronises(header, body) else loop_mode(signature)
     if mode == FIBRES:
-        names = {name for storage in storages for name in storage.names}
-        header, body = lockstep.rewrite(header, body, names)
-        (header, body), places = _numbered({"header": header, "source": body})
+        (header, body), places = _numbered(header, body, storages)
     parts = {"header": header, "source": body}
     return Unit(_text(signature, parts, mode), mode, storages, tuple(places), parts, missing)
 
@@ -103,9 +101,13 @@ def _screened(text: str, part: str) -> list[Token]:
     return respell(screen(list(tokenize(join_lines(text))), part))
 
 
-def _numbered(parts: dict[str, list[Token]]) -> tuple[list[list[Token]], list[Place]]:
+def _numbered(
+    header: list[Token], body: list[Token], storages: Sequence[Storage]
+) -> tuple[list[list[Token]], list[Place]]:
+    names = {name for storage in storages for name in storage.names}
     try:
-        return convergence.number(parts)
+        header, body = lockstep.rewrite(header, body, names)
+        return convergence.number({"header": header, "source": body})
     except RecursionError as error:
         raise Refused("source", 1, "statements are nested too deeply") from error
 

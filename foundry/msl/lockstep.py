@@ -24,6 +24,8 @@ _LET_PASS = "mf::let_pass(), "
 _ASSIGNS = {"=", "+", "-", "*", "/", "%", "&", "|", "^", "<<", ">"}
 _BEFORE_STATEMENT = {";", "{", "}", "else", "do", ")"}
 _UNKNOWN = "?"
+_DEPTH = 6
+"""Loops within loops that are walked twice each; deeper ones are walked once."""
 
 Reads = dict[str, set[str]]
 
@@ -82,13 +84,17 @@ class _Walk:
     late: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self._depth = 0
         self.functions: list[Function] = functions_of(self.source)
         self._starts = {f.body[0]: f.body[1] for f in self.functions}
 
     def twice(self, start: int, end: int, reads: Reads) -> None:
         """A body that may run again after its own end."""
+        self._depth += 1
         self.once(start + 1, end, reads)
-        self.once(start + 1, end, reads)
+        if self._depth <= _DEPTH:
+            self.once(start + 1, end, reads)
+        self._depth -= 1
 
     def once(self, at: int, end: int, reads: Reads) -> None:
         """Reads not yet followed by a barrier are added to `reads`, or taken away."""
