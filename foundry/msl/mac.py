@@ -64,7 +64,7 @@ def _uses_mlx(asker: FrameType) -> bool:
         return False
     if package in _USERS:
         return True
-    found = "mlx" in package or _names_mlx(asker.f_globals)
+    found = "mlx" in package or _names_mlx(asker.f_globals) or _names_mlx(asker.f_locals)
     if not found and package != "__main__":
         modules = list(sys.modules.items())
         parts = [m for key, m in modules if key == package or key.startswith(f"{package}.")]
@@ -75,7 +75,7 @@ def _uses_mlx(asker: FrameType) -> bool:
 
 
 def _names_mlx(names: dict[str, Any]) -> bool:
-    """Whether a module holds MLX, or something of a package that uses it."""
+    """Whether a module or function holds MLX, or something of a package that uses it."""
     return any(_package(value) in _USERS | {"mlx"} for value in list(names.values()))
 
 
