@@ -162,11 +162,11 @@ def _extreme(rng: Generator, shape: _Shape, dtype: str) -> Values:
 
 
 def _widest(rng: Generator, shape: _Shape, dtype: str) -> Values:
-    """Magnitudes up to the largest that is safe to compare; some rows hold negative ones alone."""
+    """Magnitudes up to the largest that is safe to compare; every other row lies far below zero."""
     top = _WIDEST_EXPONENT.get(dtype, 6)
-    rows = (*shape[:-1], 1) if shape else ()
-    signs = np.where(rng.random(rows) < 0.5, -1.0, _signs(rng, shape))
-    values: Values = signs * np.exp2(rng.uniform(0, top, shape))
+    below = _even_rows(shape)
+    signs = np.where(below, -1.0, _signs(rng, shape))
+    values: Values = signs * np.exp2(rng.uniform(np.where(below, 0.6 * top, 0.0), top, shape))
     return values
 
 
@@ -190,12 +190,19 @@ def _offset(rng: Generator, shape: _Shape, dtype: str) -> Values:
 
 
 def _sparse(rng: Generator, shape: _Shape, dtype: str) -> Values:
-    """Zeros, and in each row a few values, of which the last element is often one."""
+    """Zeros, and in each row a few values, of which the last is one in every other row and more."""
     if not shape or 0 in shape:
         return np.zeros(shape)
     keep = rng.random(shape) < min(0.5, 3.0 / shape[-1])
-    keep[..., -1] |= rng.random(shape[:-1]) < 0.5
+    keep[..., -1:] |= _even_rows(shape) | (rng.random((*shape[:-1], 1)) < 0.5)
     return np.where(keep, rng.standard_normal(shape) * 4.0, 0.0)
+
+
+def _even_rows(shape: _Shape) -> NDArray[np.bool_]:
+    """Which rows have an even number, the first of them; one column wide."""
+    rows = (*shape[:-1], 1) if shape else ()
+    even: NDArray[np.bool_] = (np.arange(math.prod(rows)) % 2 == 0).reshape(rows)
+    return even
 
 
 def _signs(rng: Generator, shape: _Shape) -> Values:
