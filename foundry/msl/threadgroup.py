@@ -17,6 +17,7 @@ _OPEN, _CLOSE = {"(", "[", "{"}, {")", "]", "}"}
 _BOUNDARY = {"{", "}", ";", ":"}
 _NOT_A_DECLARATION = {"return", "using", "typedef", "operator", "sizeof", "decltype", "="}
 _DROPPED = {"threadgroup", "static", "extern", "constexpr"}
+_CLASS_KEYS = {"struct", "union", "class"}
 _TAKES_PARENTHESES = {"alignas", "__attribute__"}
 
 
@@ -63,7 +64,9 @@ def rewrite(
             continue
         start, end = span
         del result[len(result) - (position - start) :]
-        for declaration in _declarators(tokens[start:end]):
+        definition, declared = _hoisted(tokens[start:end], first_number + len(storages))
+        result += definition
+        for declaration in _declarators(declared):
             number, names = first_number + len(storages), _names(declaration)
             storages.append(Storage(number, token.line, names))
             result.append(Token(SIGN, _replacement(declaration, storages[-1]), token.line))
@@ -128,9 +131,32 @@ def _semicolon(tokens: Sequence[Token], at: int, part: str) -> int | None:
             raise BadDeclaration(part, token.line, reason)
         if text in {"*", "&", "&&", "}", ")"}:
             return None
+        if text == "{" and _class_key(tokens, at, index) is not None:
+            continue
         if text in {"(", "{"} and not _belongs_to_attribute(tokens, index):
             return None
     return None
+
+
+def _class_key(tokens: Sequence[Token], start: int, brace: int) -> int | None:
+    """Index of the `struct` or `union` whose members the brace opens, at or after `start`."""
+    before = [i for i in range(start, brace) if tokens[i].kind not in {SPACE, COMMENT}]
+    return next((i for i in before[:-3:-1] if tokens[i].text in _CLASS_KEYS), None)
+
+
+def _hoisted(declaration: Sequence[Token], number: int) -> tuple[list[Token], Sequence[Token]]:
+    """A class defined within the declaration as one before it, and the declaration by its name."""
+    for index, token in _top_level(declaration, 0):
+        if token.text != "{" or (key := _class_key(declaration, 0, index)) is None:
+            continue
+        close = next(i for i, t in _top_level(declaration, index + 1) if t.text == "}")
+        named = [t for t in declaration[key + 1 : index] if t.kind == NAME]
+        name = named[0] if named else Token(NAME, f"mf_class_{number}", token.line)
+        space, end = Token(SPACE, " ", token.line), Token(SIGN, ";", declaration[close].line)
+        members = declaration[index : close + 1]
+        definition = [declaration[key], space, name, space, *members, end]
+        return definition, [*declaration[:key], name, *declaration[close + 1 :]]
+    return [], declaration
 
 
 def _top_level(tokens: Sequence[Token], start: int) -> Iterator[tuple[int, Token]]:

@@ -251,3 +251,24 @@ def test_launches_from_many_small_to_large() -> None:
             "uint i = thread_position_in_grid.x; out[i] = x[i] + 1;", x, (size, 1, 1), (128, 1, 1)
         )
         assert result(call) == (x + 1).tolist()
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        "threadgroup struct { float value; uint lane; } s[40];",
+        "threadgroup struct Pair { float value; uint lane; } s[40]; thread Pair own; (void)own;",
+        "threadgroup struct Pair { float value; uint lane; } s[40], other[2]; (void)other;",
+        "struct Pair { float value; uint lane; }; threadgroup struct Pair s[40];",
+        "threadgroup union { float value; uint lane; } s[40];",
+    ],
+)
+def test_threadgroup_variables_of_a_type_defined_with_them_are_shared(declaration: str) -> None:
+    source = f"""
+        uint t = thread_position_in_threadgroup.x;
+        {declaration}
+        s[t].value = x[t];
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        out[t] = s[39 - t].value;"""
+    x = np.arange(40, dtype=np.float32)
+    assert result(bound(source, x, (40, 1, 1), (40, 1, 1))) == x[::-1].tolist()
