@@ -71,8 +71,11 @@ def test_honest_controls_pass_at_every_level_of_the_sandbox(level: Level) -> Non
 
 
 def test_what_outlives_its_parent_is_found() -> None:
-    script = "from foundry.judge.selftest import adopt_orphans, strays; import subprocess, time;"
-    script += "adopt_orphans(); subprocess.run(['sh', '-c', 'sleep 60 >/dev/null 2>&1 &']); print(*strays(0.2))"
+    script = (
+        "from foundry.judge.selftest import adopt_orphans, strays; import subprocess;"
+        "adopt_orphans(); subprocess.run(['sh', '-c', 'sleep 60 >/dev/null 2>&1 &']);"
+        "print(*strays(0.2))"
+    )
     found = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.split()
