@@ -32,7 +32,7 @@ class TimingPlan:
     """Time for all blocks together."""
     batch_us: float = 200.0
     """Shortest stretch between two readings of the clock; calls are repeated to fill it."""
-    baseline_batch_us: float = 1000.0
+    baseline_batch_us: float = 500.0
     """The same for MLX, where each wait costs tens of microseconds more."""
     warm_up_s: float = 0.05
     """Longest warm-up of one side; it ends once three batches in a row agree."""
