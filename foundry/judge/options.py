@@ -31,7 +31,7 @@ class JudgeOptions:
     plan: TimingPlan = field(default_factory=TimingPlan)
     build_limit_s: float = 60.0
     run_limit_s: float = 10.0
-    """Limit of one workload's verification."""
+    """Limit of one workload's verification; small workloads get less."""
     time_limit_s: float = 60.0
     """Limit of timing one workload."""
     screen: str | None = None

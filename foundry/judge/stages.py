@@ -19,6 +19,8 @@ from foundry.judge.references import References
 from foundry.judge.verdict import Status
 
 _SCREEN_LIMIT_S = 60.0
+_START_S = 2.0
+_PER_ELEMENT_S = 1e-5
 _SCREENED = 1 << 16
 """Elements of a timed workload up to which it is screened too."""
 
@@ -59,7 +61,7 @@ def screen(walk: Walk, path: str) -> Failed | None:
         return None
     numbers = groups_of([t.program for t in targets])
     visible = range(len(targets) - sum(t in small for t in targets))
-    largest = max(visible or [0], key=lambda i: _elements(targets[i].program))
+    largest = max(visible or [0], key=lambda i: elements(targets[i].program))
     # Where a core is free, the kernel is built for the next stage at the same time.
     ahead = targets[largest].program if walk.worker.has_room else None
     with candidate.stage("screen"):
@@ -82,10 +84,6 @@ def _screen(walk: Walk, path: str, target: Target, ahead: Program | None) -> Fai
         return None
     said = wording.screened(found[0], candidate.kernel, workload)
     return Failed(Status.SANITIZER_ERROR, said)
-
-
-def _elements(program: Program) -> int:
-    return sum(math.prod(spec.shape) for spec in program.inputs)
 
 
 def build_visible(walk: Walk) -> Failed | None:
@@ -120,6 +118,21 @@ def _build(
                 f"an empty kernel does not build: {failure.log[:400]}", "Run `foundry doctor`."
             )
     return None
+
+
+def run_limit_s(program: Program, runs: int, most: float) -> float:
+    """How long runs of a program may take by the judge's clock before the kernel counts as hung.
+
+    Small workloads end early: a hung kernel keeps a worker from judging others. Every kernel that
+    is of any use needs far less than the seconds it gets on a busy machine.
+    """
+    return min(most, _START_S + _PER_ELEMENT_S * runs * elements(program))
+
+
+def elements(program: Program) -> int:
+    """Elements of all arrays that a program reads or writes."""
+    written = (spec for launch in program.launches for spec in launch.outputs)
+    return sum(math.prod(spec.shape) for spec in (*program.inputs, *written))
 
 
 def stopped(failure: Timeout | Crash, stage: str, target: Target | None) -> Failed:

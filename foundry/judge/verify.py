@@ -10,7 +10,7 @@ from foundry.judge import proof, wording
 from foundry.judge.candidate import Candidate, Failed, Target
 from foundry.judge.compare import compare
 from foundry.judge.references import Reference, output_specs
-from foundry.judge.stages import Walk, stopped
+from foundry.judge.stages import Walk, run_limit_s, stopped
 from foundry.judge.verdict import Diagnostic, OutputError, Status
 
 
@@ -54,7 +54,9 @@ def _verify_one(
     with candidate.stage("verify"):
         specs = output_specs(candidate.op, target.workload)
         job = Run(index, tuple(r.inputs for r in expected), specs, repeats, echo, stale)
-        found = walk.worker.ask(job, walk.options.run_limit_s)
+        runs = len(expected) + repeats
+        limit_s = run_limit_s(target.program, runs, walk.options.run_limit_s)
+        found = walk.worker.ask(job, limit_s)
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
         again = (expected[:1] if echo else []) + (expected[-1:] if stale else [])

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from foundry.engines.base import Program, TensorSpec
 from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.harness.measuring import TimingPlan
 from foundry.harness.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions, Status, plausible
 from foundry.judge.confirmation import confirm
 from foundry.judge.dealing import UNSEEN
+from foundry.judge.stages import run_limit_s
 from foundry.kernel import parse
 from ops import registry
 from ops.spec import Case, Op
@@ -275,3 +277,12 @@ def test_an_op_that_cannot_be_judged_is_not_the_kernels_fault(
     op = user_op(tmp_path, name, oracle, baselines)
     with pytest.raises(EnvironmentUnusable, match=says):
         judge.evaluate(kernel("right", op=f'"{name}"'), op, "float32", 3)
+
+
+def test_small_workloads_are_given_little_time_and_large_ones_what_is_allowed() -> None:
+    spec = TensorSpec("x", (100,), "float32")
+    small = Program((spec,), ("out",), ())
+    large = Program((replace(spec, shape=(10**6,)),), ("out",), ())
+    assert 2.0 < run_limit_s(small, 5, 10.0) < 2.1
+    assert run_limit_s(large, 5, 10.0) == 10.0
+    assert run_limit_s(small, 5, 0.5) == 0.5

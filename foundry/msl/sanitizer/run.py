@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from foundry.msl.counters import Counters
 
 TIME_LIMIT_S = 10.0
+_SCREEN_START_S = 1.0
+_SCREEN_PER_ELEMENT_S = 2e-5
+"""Of processor time. The templates need up to 13 ms for visible workloads."""
 _ONE_AT_A_TIME = threading.Lock()
 """The hooks know one launch."""
 _kept: list[Arena] = []
@@ -154,11 +157,14 @@ def screen(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Report:
     """What the judge asks before it builds a kernel: the first of these findings is its verdict.
 
     A kernel that does not build has none, and neither has any where no compiler is installed: the
-    next stages say so.
+    next stages say so. The time limit follows the number of elements: what hangs on a small
+    workload is known to hang after a second.
     """
     if importlib.util.find_spec("ziglang") is None:
         return Report()
-    return sanitize(program, inputs)
+    elements = sum(array.size for array in inputs.values())
+    limit_s = min(TIME_LIMIT_S, _SCREEN_START_S + _SCREEN_PER_ELEMENT_S * elements)
+    return sanitize(program, inputs, time_limit_s=limit_s)
 
 
 def _input(arena: Arena, spec: TensorSpec, array: NDArray[Any]) -> Slot:
