@@ -7,28 +7,18 @@ one thing: the lanes of a SIMD-group are threads of their own, so nothing is vec
 from __future__ import annotations
 
 import functools
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from foundry.msl.builder import Builder, Failure, Text
-from foundry.msl.cache import BuildCache, default_directory
+from foundry.msl.cache import default_directory
 from foundry.msl.counters.instrument import counted
 from foundry.msl.entry import FIBRES
+from foundry.msl.flavour import Flavour, identity
 from foundry.msl.frontend import Unit, translate
 from foundry.msl.runtime import Library, load_runtime
 from foundry.msl.signature import parse
-from foundry.msl.toolchain import (
-    BOUNDS,
-    FLAGS,
-    MATH_FLAGS,
-    NATIVE,
-    PRELUDE,
-    BuildFailed,
-    Toolchain,
-    find_toolchain,
-    one_text,
-)
+from foundry.msl.toolchain import NATIVE, PRELUDE, find_toolchain, one_text
 
 _COUNT = (
     "-DMF_SANITIZE=1",
@@ -47,34 +37,8 @@ _NO_PASSES = ("-O1", NATIVE, "-fPIC", "-Xclang", "-disable-llvm-passes", "-Wno-e
 
 
 @dataclass(frozen=True, eq=False)
-class CountingToolchain:
-    """A `Toolchain` that builds with hooks; shares its compiler and its cache."""
-
-    plain: Toolchain
-    id: str
-    runtime_unit: str
-
-    @property
-    def cache(self) -> BuildCache:
-        """The cache of the plain toolchain."""
-        return self.plain.cache
-
-    @functools.cached_property
-    def runtime(self) -> Path:
-        """The runtime of counted kernels, a shared object."""
-
-        def build(target: Path) -> None:
-            made = target.with_suffix(".o")
-            command = ["clang", "-x", "c++", *FLAGS, "-fgnu-inline-asm", "-c", "-"]
-            self.plain.run([*command, "-o", str(made)], self.runtime_unit)
-            name = ["--soname", "metal-foundry-counters.so"]
-            self.plain.link(made, target, name, undefined=True)
-
-        return self.plain.once(f"{self.id}-counters.so", build)
-
-    def preprocess(self, text: str) -> str:
-        """As the plain toolchain."""
-        return self.plain.preprocess(text)
+class CountingToolchain(Flavour):
+    """Builds with hooks for counting."""
 
     def compile(self, unit: str, math_mode: str, target: Path) -> None:
         """Compile a unit with hooks into the shared object `target`.
@@ -83,28 +47,11 @@ class CountingToolchain:
             BuildFailed: when the unit does not compile or link.
             EnvironmentUnusable: when the compiler does not work here.
         """
-        flags = [*FLAGS, *_COUNT, *MATH_FLAGS[math_mode], *BOUNDS]
-        made = target.with_suffix(".o")
-        command = ["clang", "-x", "c++", *flags, "-include-pch", str(self._prelude(math_mode))]
-        try:
-            text = self.plain.run([*command, "-emit-llvm", "-S", "-", "-o", "-"], unit)
-        except BuildFailed:
-            # The plain build tells a kernel's fault from a broken compiler.
-            self.plain.compile(unit, math_mode, target)
-            raise
+        text, made = self.llvm_text(unit, math_mode, target), target.with_suffix(".o")
         self.plain.run(
             ["clang", "-x", "ir", *_NO_PASSES, "-c", "-", "-o", str(made)], counted(text)
         )
         self.plain.link(made, target, [str(self.runtime)])
-
-    def _prelude(self, math_mode: str) -> Path:
-        flags = [*FLAGS, *_COUNT, *MATH_FLAGS[math_mode], "-Xclang", "-fno-pch-timestamp"]
-
-        def build(target: Path) -> None:
-            command = ["clang", "-x", "c++-header", *flags, "-", "-o", str(target)]
-            self.plain.run(command, self.plain.kernel_unit)
-
-        return self.plain.once(f"{self.id}-{math_mode}.pch", build)
 
 
 @dataclass
@@ -132,9 +79,8 @@ def counting_builder() -> CountingBuilder:
     """
     plain = find_toolchain(default_directory())
     unit = one_text(PRELUDE / "counters" / "runtime.cpp")
-    texts = [path.read_text() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    digest = hashlib.sha256("\0".join((plain.id, unit, repr(_COUNT), *texts)).encode())
-    return CountingBuilder(CountingToolchain(plain, digest.hexdigest()[:32], unit))
+    digest = identity(plain, Path(__file__).parent, unit, repr(_COUNT))
+    return CountingBuilder(CountingToolchain(plain, digest, digest, "counters", _COUNT, unit))
 
 
 __all__ = ["CountingBuilder", "Failure", "counting_builder"]

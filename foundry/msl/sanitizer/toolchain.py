@@ -15,25 +15,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foundry.msl.builder import Builder, Failure, Text
-from foundry.msl.cache import BuildCache, default_directory
+from foundry.msl.cache import default_directory
 from foundry.msl.entry import FLAT, GROUPS
+from foundry.msl.flavour import Flavour, identity
 from foundry.msl.frontend import Unit, translate
 from foundry.msl.runtime import Library, load_runtime
 from foundry.msl.sanitizer.instrument import checked
 from foundry.msl.sanitizer.lines import annotate
 from foundry.msl.sanitizer.quick import quick
 from foundry.msl.signature import parse
-from foundry.msl.toolchain import (
-    BOUNDS,
-    FLAGS,
-    MATH_FLAGS,
-    NATIVE,
-    PRELUDE,
-    BuildFailed,
-    Toolchain,
-    find_toolchain,
-    one_text,
-)
+from foundry.msl.toolchain import FLAGS, NATIVE, PRELUDE, find_toolchain, one_text
 
 RED_ZONE_BYTES = 1024
 """Unused memory between threadgroup storages, so that running out of one is seen."""
@@ -67,40 +58,11 @@ _NO_PASSES = (
 
 
 @dataclass(frozen=True, eq=False)
-class SanitizerToolchain:
-    """A `Toolchain` that builds with checks; shares its compiler and its cache."""
+class SanitizerToolchain(Flavour):
+    """Builds with checks."""
 
-    plain: Toolchain
-    id: str
-    runtime_unit: str
-    shared_id: str
-    """Of the prelude and the runtime, whichever checks are built."""
     is_quick: bool = False
     """Whether simple kernels get the quick checks."""
-
-    @property
-    def cache(self) -> BuildCache:
-        """The cache of the plain toolchain."""
-        return self.plain.cache
-
-    @functools.cached_property
-    def runtime(self) -> Path:
-        """The sanitizer's runtime, a shared object."""
-
-        def build(target: Path) -> None:
-            made = target.with_suffix(".o")
-            flags = [*FLAGS, *_SANITIZE, "-fgnu-inline-asm"]
-            command = ["clang", "-x", "c++", *flags, "-c", "-", "-o", str(made)]
-            self.plain.run(command, self.runtime_unit)
-            self.plain.link(
-                made, target, ["--soname", "metal-foundry-sanitizer.so"], undefined=True
-            )
-
-        return self.plain.once(f"{self.shared_id}-sanitizer.so", build)
-
-    def preprocess(self, text: str) -> str:
-        """As the plain toolchain."""
-        return self.plain.preprocess(text)
 
     def compile(self, unit: str, math_mode: str, target: Path) -> None:
         """Compile a unit with checks into the shared object `target`.
@@ -109,16 +71,8 @@ class SanitizerToolchain:
             BuildFailed: when the unit does not compile or link.
             EnvironmentUnusable: when the compiler does not work here.
         """
-        flags = [*FLAGS, *_SANITIZE, *_CHECKS, *MATH_FLAGS[math_mode], *BOUNDS]
         assembly, made = target.with_suffix(".s"), target.with_suffix(".o")
-        command = ["clang", "-x", "c++", *flags, "-Werror=global-constructors"]
-        prelude = ["-include-pch", str(self._prelude(math_mode))]
-        try:
-            text = self.plain.run([*command, *prelude, "-emit-llvm", "-S", "-", "-o", "-"], unit)
-        except BuildFailed:
-            # The plain build tells a kernel's fault from a broken compiler.
-            self.plain.compile(unit, math_mode, target)
-            raise
+        text = self.llvm_text(unit, math_mode, target)
         if self.is_quick and (simple := quick(text)) is not None:
             self.plain.run(["clang", "-x", "ir", *_ALL_PASSES, "-c", "-", "-o", str(made)], simple)
             return self.plain.link(made, target, [str(self.runtime)])
@@ -129,15 +83,6 @@ class SanitizerToolchain:
         self.plain.run(["clang", "-c", str(assembly), "-o", str(made)])
         assembly.unlink()
         return self.plain.link(made, target, [str(self.runtime)])
-
-    def _prelude(self, math_mode: str) -> Path:
-        flags = [*FLAGS, *_SANITIZE, *_CHECKS, *MATH_FLAGS[math_mode]]
-
-        def build(target: Path) -> None:
-            command = ["clang", "-x", "c++-header", *flags, "-Xclang", "-fno-pch-timestamp"]
-            self.plain.run([*command, "-", "-o", str(target)], self.plain.kernel_unit)
-
-        return self.plain.once(f"{self.shared_id}-{math_mode}.pch", build)
 
 
 @dataclass
@@ -168,10 +113,11 @@ def sanitized_builder() -> SanitizedBuilder:
     """
     plain = find_toolchain(default_directory())
     unit = one_text(PRELUDE / "sanitizer" / "runtime.cpp")
-    texts = [path.read_text() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    parts = (plain.id, unit, repr((_SANITIZE, _CHECKS)), *texts)
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-    return SanitizedBuilder(SanitizerToolchain(plain, digest, unit, digest))
+    flags = (*_SANITIZE, *_CHECKS)
+    digest = identity(plain, Path(__file__).parent, unit, repr(flags))
+    return SanitizedBuilder(
+        SanitizerToolchain(plain, digest, digest, "sanitizer", flags, unit, _SANITIZE)
+    )
 
 
 @functools.cache
