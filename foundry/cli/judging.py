@@ -99,11 +99,7 @@ def judge_and_show(
     try:
         judged = judge_file(file, request)
     except InvalidKernel as error:
-        if request.as_json:
-            print_json(invalid_document(file, error))
-        else:
-            click.echo(f"{file.name}:{error.line}: invalid: {error.reason}")
-        return REJECTED
+        return show_invalid(file, error, request.as_json)
     if request.save:
         save_evaluations(judged, request.db, command_line())
     if request.as_json:
@@ -136,7 +132,16 @@ def kernel_and_op(file: KernelText) -> tuple[Kernel, Op]:
         raise InvalidKernel(str(error), kernel.stages[0].lines.get("op", 1)) from None
 
 
-def invalid_document(file: KernelText, error: InvalidKernel) -> dict[str, Any]:
+def show_invalid(file: KernelText, error: InvalidKernel, as_json: bool) -> int:
+    """Print why a file is no kernel, and return the exit code."""
+    if as_json:
+        print_json(_invalid_document(file, error))
+    else:
+        click.echo(f"{file.name}:{error.line}: invalid: {error.reason}")
+    return REJECTED
+
+
+def _invalid_document(file: KernelText, error: InvalidKernel) -> dict[str, Any]:
     """What `--json` prints for a file that is no kernel."""
     found = {"stage": "parse", "message": error.reason, "line": error.line}
     return {

@@ -44,7 +44,7 @@ def command(file: str, dtypes: tuple[str, ...] | None, seed: int, as_json: bool)
     line, what happened, the line of the kernel. Exit code 4 when there is any.
     """
     from foundry.cli.failures import REJECTED
-    from foundry.cli.judging import dtypes_of_op, invalid_document, kernel_and_op, read_kernel_text
+    from foundry.cli.judging import dtypes_of_op, kernel_and_op, read_kernel_text, show_invalid
     from foundry.cli.output import print_json
     from foundry.errors import InvalidKernel
 
@@ -53,11 +53,7 @@ def command(file: str, dtypes: tuple[str, ...] | None, seed: int, as_json: bool)
         kernel, op = kernel_and_op(text)
         found = examine(text, kernel, op, dtypes_of_op(op, dtypes), seed)
     except InvalidKernel as error:
-        if as_json:
-            print_json(invalid_document(text, error))
-        else:
-            click.echo(f"{text.name}:{error.line}: invalid: {error.reason}")
-        return REJECTED
+        return show_invalid(text, error, as_json)
     if as_json:
         print_json(found.document())
     else:
