@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from foundry.msl import llvm_text
 from foundry.msl.cache import BuildCache
 from foundry.msl.toolchain import BOUNDS, FLAGS, MATH_FLAGS, BuildFailed, Toolchain
 
@@ -82,6 +83,6 @@ class Flavour:
 
 def identity(plain: Toolchain, folder: Path, *parts: str) -> str:
     """Identity of a flavour whose code is in a folder: equal only where builds are."""
-    files = [Path(__file__), *sorted(folder.glob("*.py"))]
+    files = [Path(__file__), Path(llvm_text.__file__), *sorted(folder.glob("*.py"))]
     texts = (plain.id, *parts, *(file.read_text() for file in files))
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:32]

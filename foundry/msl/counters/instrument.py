@@ -16,6 +16,7 @@ from enum import IntEnum
 
 from foundry.msl.counters.flow import Block, Flow, flow
 from foundry.msl.counters.places import DebugLines
+from foundry.msl.llvm_text import COPY, LENGTH, LOAD, REGISTER, STORE, bytes_of
 
 
 class Kind(IntEnum):
@@ -32,20 +33,12 @@ class Kind(IntEnum):
     SIMD_BARRIER = 8
 
 
-_REGISTER = r"(%(?:[-\w.$]+|\"[^\"]*\"))"
-_TYPE = r"(<\d+ x \w+>|half|bfloat|float|double|i\d+)"
-_LOAD = re.compile(rf"\s+%\S+ = load (?:volatile )?{_TYPE}, ptr {_REGISTER}, align \d+")
-_STORE = re.compile(rf"\s+store (?:volatile )?{_TYPE} .*, ptr {_REGISTER}, align \d+")
-_COPY = re.compile(r"\s+(?:tail )?call void @llvm\.mem(cpy|move|set)\.[^(]*\((.*)\)")
-_POINTERS = re.compile(rf"ptr [^,%@]*({_REGISTER}|@\S+?)(?=,)")
-_LENGTH = re.compile(r"i64 (?:noundef )?([^,]+), i1 ")
+_POINTERS = re.compile(rf"ptr [^,%@]*({REGISTER}|@\S+?)(?=,)")
 _ALIGN = re.compile(r"align \d+")
-_NOTE = re.compile(rf"\s+.*call void @mf_note_(\w+)\((?:ptr [^,%]*{_REGISTER}, i32 \w* ?(\d+))?")
+_NOTE = re.compile(rf"\s+.*call void @mf_note_(\w+)\((?:ptr [^,%]*{REGISTER}, i32 \w* ?(\d+))?")
 _CALL = re.compile(r"\s+(?:%\S+ = )?(?:tail |notail )?call .*?@(\"[^\"]+\"|[-\w.$]+)\(")
 _DEFINED = re.compile(r"define .*?@(\"[^\"]+\"|[-\w.$]+)\(")
 _DEBUG = re.compile(r", !dbg !(\d+)")
-_VECTOR = re.compile(r"<(\d+) x (\w+)>")
-_SIZES = {"half": 2, "bfloat": 2, "float": 4, "double": 8}
 _WAITS = {
     "mf_sanitized_simd_wait": Kind.COLLECTIVE,
     "mf_sanitized_threadgroup_wait": Kind.BARRIER,
@@ -189,11 +182,11 @@ class _Writer:
 
 def _accesses(line: str) -> list[tuple[Kind, str, str]]:
     """What a line reads and writes: kind, pointer, length. The prelude tells the atomic ones."""
-    if " load " in line and (found := _LOAD.match(line)):
-        return [(Kind.LOAD, found[2], str(_bytes(found[1])))]
-    if " store " in line and (found := _STORE.match(line)):
-        return [(Kind.STORE, found[2], str(_bytes(found[1])))]
-    if "@llvm.mem" in line and (found := _COPY.match(line)):
+    if " load " in line and (found := LOAD.match(line)):
+        return [(Kind.LOAD, found[2], str(bytes_of(found[1])))]
+    if " store " in line and (found := STORE.match(line)):
+        return [(Kind.STORE, found[2], str(bytes_of(found[1])))]
+    if "@llvm.mem" in line and (found := COPY.match(line)):
         return _copy(found[1], found[2])
     if "@mf_note_atomic" in line and (found := _NOTE.match(line)):
         return [(_ATOMICS[found[1]], found[2], found[3])]
@@ -201,7 +194,7 @@ def _accesses(line: str) -> list[tuple[Kind, str, str]]:
 
 
 def _copy(kind: str, arguments: str) -> list[tuple[Kind, str, str]]:
-    length = _LENGTH.search(arguments)
+    length = LENGTH.search(arguments)
     pointers = [found[1] for found in _POINTERS.finditer(arguments)]
     if length is None or not pointers:
         return []
@@ -209,9 +202,3 @@ def _copy(kind: str, arguments: str) -> list[tuple[Kind, str, str]]:
     if kind != "set":
         both = [(Kind.LOAD, pointers[1]), *both]
     return [(k, pointer, length[1]) for k, pointer in both if pointer.startswith("%")]
-
-
-def _bytes(type_name: str) -> int:
-    if vector := _VECTOR.match(type_name):
-        return int(vector[1]) * _bytes(vector[2])
-    return _SIZES.get(type_name) or -(-int(type_name[1:]) // 8)

@@ -10,24 +10,18 @@ from __future__ import annotations
 
 import re
 
-_REGISTER = r"(%(?:[-\w.$]+|\"[^\"]*\"))"
-_TYPE = r"(<\d+ x \w+>|half|bfloat|float|double|i\d+)"
-_LOAD = re.compile(rf"\s+%\S+ = load (?:volatile )?{_TYPE}, ptr {_REGISTER}, align (\d+)")
-_STORE = re.compile(rf"\s+store (?:volatile )?{_TYPE} .*, ptr {_REGISTER}, align (\d+)")
-_COPY = re.compile(r"\s+(?:tail )?call void @llvm\.mem(cpy|move|set)\.[^(]*\((.*)\)")
-_POINTERS = re.compile(rf"ptr ([^,%@]*)({_REGISTER}|@\S+?)(?=,)")
-_LENGTH = re.compile(r"i64 (?:noundef )?([^,]+), i1 ")
+from foundry.msl.llvm_text import COPY, LENGTH, LOAD, REGISTER, STORE, bytes_of
+
+_POINTERS = re.compile(rf"ptr ([^,%@]*)({REGISTER}|@\S+?)(?=,)")
 _ALIGN = re.compile(r"align (\d+)")
 _PLACE = re.compile(r"^(@\d+ = private unnamed_addr) global")
 """What clang tells the handler of an array's bounds, which could be written there."""
 _OWN = re.compile(
-    rf"\s+{_REGISTER} = (?:alloca |getelementptr (?:\w+ )*[^%]+, ptr {_REGISTER}(?:, i\d+ \d+)+"
+    rf"\s+{REGISTER} = (?:alloca |getelementptr (?:\w+ )*[^%]+, ptr {REGISTER}(?:, i\d+ \d+)+"
     r"(?:, !dbg !\d+)?$)"
 )
 """A variable of the thread, or a fixed place in one: nothing can go wrong there."""
 _DEBUG = re.compile(r", !dbg !\d+")
-_VECTOR = re.compile(r"<(\d+) x (\w+)>")
-_SIZES = {"half": 2, "bfloat": 2, "float": 4, "double": 8}
 _SHORT_WAYS = tuple(
     f"{size}_{align}" for size in (1, 2, 4, 8, 12, 16) for align in (1, 2, 4, 8, 16, 32, 64)
 )
@@ -72,18 +66,18 @@ def checked(text: str) -> str:
 
 
 def _calls(line: str, own: set[str]) -> list[str]:
-    for access, pattern in (("load", _LOAD), ("store", _STORE)):
+    for access, pattern in (("load", LOAD), ("store", STORE)):
         if f" {access} " in line and (found := pattern.match(line)):
             if found[2] in own:
                 return []
-            return [_call(access, found[2], str(_bytes(found[1])), found[3])]
-    if "@llvm.mem" in line and (found := _COPY.match(line)):
+            return [_call(access, found[2], str(bytes_of(found[1])), found[3])]
+    if "@llvm.mem" in line and (found := COPY.match(line)):
         return _copy(found[1], found[2])
     return []
 
 
 def _copy(kind: str, arguments: str) -> list[str]:
-    length = _LENGTH.search(arguments)
+    length = LENGTH.search(arguments)
     pointers = list(_POINTERS.finditer(arguments))
     if length is None or not pointers:
         return []
@@ -104,9 +98,3 @@ def _call(access: str, pointer: str, length: str, align: str) -> str:
     if f"{length}_{align}" in _SHORT_WAYS:
         return f"  call preserve_allcc void @mf_{access}_{length}_{align}(ptr {pointer})"
     return f"  call void @mf_check_{access}(ptr {pointer}, i64 {length}, i32 {align})"
-
-
-def _bytes(type_name: str) -> int:
-    if vector := _VECTOR.match(type_name):
-        return int(vector[1]) * _bytes(vector[2])
-    return _SIZES.get(type_name) or -(-int(type_name[1:]) // 8)

@@ -1,0 +1,25 @@
+"""How clang writes accesses in LLVM text: what every flavour that puts hooks in must know."""
+
+from __future__ import annotations
+
+import re
+
+REGISTER = r"(%(?:[-\w.$]+|\"[^\"]*\"))"
+_TYPE = r"(<\d+ x \w+>|half|bfloat|float|double|i\d+)"
+LOAD = re.compile(rf"\s+%\S+ = load (?:volatile )?{_TYPE}, ptr {REGISTER}, align (\d+)")
+"""Type, pointer, alignment."""
+STORE = re.compile(rf"\s+store (?:volatile )?{_TYPE} .*, ptr {REGISTER}, align (\d+)")
+"""Type, pointer, alignment."""
+COPY = re.compile(r"\s+(?:tail )?call void @llvm\.mem(cpy|move|set)\.[^(]*\((.*)\)")
+"""Which of the three, arguments."""
+LENGTH = re.compile(r"i64 (?:noundef )?([^,]+), i1 ")
+"""Bytes, in the arguments of a copy."""
+_VECTOR = re.compile(r"<(\d+) x (\w+)>")
+_SIZES = {"half": 2, "bfloat": 2, "float": 4, "double": 8}
+
+
+def bytes_of(type_name: str) -> int:
+    """Size of a scalar or vector type, in bytes."""
+    if vector := _VECTOR.match(type_name):
+        return int(vector[1]) * bytes_of(vector[2])
+    return _SIZES.get(type_name) or -(-int(type_name[1:]) // 8)
