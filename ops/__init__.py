@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from ops.matches import Close, Exact
 from ops.registry import all_ops, get, load_file
 from ops.spec import Case, Op, Tensor, Workload
 
-__all__ = ["Case", "Op", "Tensor", "Workload", "all_ops", "get", "load_file"]
+__all__ = ["Case", "Close", "Exact", "Op", "Tensor", "Workload", "all_ops", "get", "load_file"]

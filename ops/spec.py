@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ops.errors import UsageError, unknown
 from ops.expressions import Expression, evaluate, holds
+from ops.matches import Close, Exact, Match
 
 Scalar = float | int | bool
 Oracle = Callable[[Mapping[str, NDArray[Any]], "Workload"], tuple[NDArray[Any], ...]]
@@ -49,8 +50,14 @@ class Tensor:
     """`T` for the workload's element type, or a fixed MLX dtype name."""
     domain: str = "real"
     """What values an input takes: `real`, `unit` (0..1), `positive`, or `index < EXPRESSION`."""
-    match: Literal["close", "exact"] = "close"
-    """How an output is compared: within the error model, or bit for bit (integers, selections)."""
+    match: Match | None = None
+    """How an output is compared; None: integers exactly, all else within the error model."""
+
+    @property
+    def compared(self) -> Match:
+        """How it is compared wherever `T` is a float."""
+        fallback = Close() if self.dtype in ("T", *FLOAT_DTYPES) else Exact()
+        return self.match or fallback
 
 
 @dataclass(frozen=True)
@@ -111,8 +118,6 @@ class Op:
     dtypes: tuple[str, ...] = FLOAT_DTYPES
     constraints: tuple[str, ...] = ()
     """Conditions on the axes, such as `head_dim % 2 == 0`."""
-    reduction: Expression = 1
-    """Number of terms summed into one output element: the length the error model grows with."""
     compiled: tuple[str, ...] = ()
     """Axes that kernels take as compile-time constants: every further value is a build."""
     bytes: str | None = None
@@ -173,6 +178,18 @@ def shape_of(tensor: Tensor, workload: Workload) -> tuple[int, ...]:
 def dtype_of(tensor: Tensor, workload: Workload) -> str:
     """Concrete MLX dtype name of an op's tensor in a workload."""
     return workload.dtype if tensor.dtype == "T" else tensor.dtype
+
+
+def match_of(tensor: Tensor, workload: Workload) -> Match:
+    """How an output is compared in a workload; where `T` is an integer, nothing is rounded."""
+    is_whole = dtype_of(tensor, workload) not in FLOAT_DTYPES
+    return Exact() if is_whole and isinstance(tensor.compared, Close) else tensor.compared
+
+
+def reduction_length(tensor: Tensor, workload: Workload) -> int:
+    """Terms summed into one element of an output, at least 1."""
+    match = match_of(tensor, workload)
+    return max(1, evaluate(match.reduction, workload.axes)) if isinstance(match, Close) else 1
 
 
 def param_dtype(value: Scalar) -> str:

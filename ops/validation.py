@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from ops.errors import UsageError
 from ops.expressions import ExpressionError, names_in
+from ops.matches import Close, Exact
 from ops.spec import DTYPE_BYTES, FLOAT_DTYPES, Case, Op, Tensor, bytes_moved, flops, shape_of
 
 # Words of C++ and of the Metal Shading Language that a body cannot use as a variable.
@@ -81,16 +82,27 @@ def _tensor(tensor: Tensor, op: Op, *, is_output: bool) -> Iterator[str]:
         yield f"{tensor.name} has domain '{tensor.domain}'; give real, unit, positive or index < N"
     elif domain["bound"]:
         yield from _expression(domain["bound"], op.axes, f"domain of {tensor.name}")
+    if tensor.match is not None:
+        yield from _match(tensor, op, is_output=is_output)
+
+
+def _match(tensor: Tensor, op: Op, *, is_output: bool) -> Iterator[str]:
+    if not is_output:
+        yield f"{tensor.name} is an input; a match says how an output is compared"
     is_integer = tensor.dtype not in ("T", *FLOAT_DTYPES)
-    if is_output and is_integer and tensor.match != "exact":
-        yield f"{tensor.name} is {tensor.dtype}: give match='exact'"
-    if tensor.match not in ("close", "exact"):
-        yield f"{tensor.name} has match '{tensor.match}'; give close or exact"
+    match tensor.match:
+        case Close() if is_integer:
+            yield f"{tensor.name} is {tensor.dtype}: give match=Exact()"
+        case Close(reduction=length):
+            yield from _expression(length, op.axes, f"reduction of {tensor.name}")
+        case Exact():
+            pass
+        case other:
+            yield f"{tensor.name} has match {other!r}; give one of ops.matches, such as Exact()"
 
 
 def _models(op: Op) -> Iterator[str]:
     yield from _expression(op.flops, op.axes, "flops")
-    yield from _expression(op.reduction, op.axes, "reduction")
     if op.bytes is not None:
         yield from _expression(op.bytes, (*op.axes, "itemsize"), "bytes")
     for constraint in op.constraints:

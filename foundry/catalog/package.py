@@ -107,7 +107,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
         "shape": list(tensor.shape),
         "dtype": tensor.dtype,
         "domain": tensor.domain,
-        "match": tensor.match,
+        "match": type(tensor.compared).__name__.lower(),
     }
 
 

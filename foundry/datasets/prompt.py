@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ops.matches import Exact
 from ops.spec import Case, Op, Tensor, param_dtype
 
 _FORMAT = """\
@@ -47,7 +48,7 @@ def _lines(op: Op, dtypes: Sequence[str]) -> Iterator[str]:
 
 
 def _tensor(tensor: Tensor) -> str:
-    exact = ", exact" if tensor.match == "exact" else ""
+    exact = ", exact" if isinstance(tensor.match, Exact) else ""
     return f"{tensor.name}[{', '.join(map(str, tensor.shape))}] of {tensor.dtype}{exact}"
 
 

@@ -24,10 +24,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from foundry.engines.base import Arrays, numpy_dtype
+from foundry.engines.base import Arrays
 from foundry.judge.inputs import smallest_normal
-from ops.expressions import evaluate
-from ops.spec import Op, Workload, dtype_of
+from ops.matches import Close
+from ops.spec import Op, Tensor, Workload, dtype_of, match_of, reduction_length
 
 Wide = NDArray[np.float64]
 _Evaluate = Callable[[Arrays, Workload], tuple[NDArray[Any], ...]]
@@ -82,15 +82,15 @@ def expected(
     """
     wide = widen(op, inputs)
     values = _call(op, wide, workload)
-    if all(_is_exact(op, i, workload) for i in range(len(values))):
-        return tuple(Expected(value, None) for value in values)
-    moved = _movements(op, workload, wide, values, rng)
+    lengths = {reduction_length(t, workload) for t in op.outputs if _is_close(t, workload)}
+    moved = {length: _movements(op, workload, wide, values, length, rng) for length in lengths}
     found: list[Expected] = []
     for index, (tensor, value) in enumerate(zip(op.outputs, values, strict=True)):
-        if _is_exact(op, index, workload):
+        if not _is_close(tensor, workload):
             found.append(Expected(value, None))
             continue
-        bound = _model(op, workload, dtype_of(tensor, workload), value, moved[index])
+        length = reduction_length(tensor, workload)
+        bound = _model(dtype_of(tensor, workload), length, value, moved[length][index])
         other = baseline.get(tensor.name)
         found.append(Expected(value, _with_baseline(value, bound, other, workload.dtype)))
     return tuple(found)
@@ -102,17 +102,18 @@ def expected_of_baseline(op: Op, workload: Workload, baseline: Arrays) -> tuple[
     A bound then takes the root mean square of the output for the size of the terms of its sums.
     """
     found: list[Expected] = []
-    for index, tensor in enumerate(op.outputs):
+    for tensor in op.outputs:
         value = baseline[tensor.name]
-        if _is_exact(op, index, workload):
+        if not _is_close(tensor, workload):
             found.append(Expected(value, None))
             continue
         wide = value.astype(np.float64)
         dtype = dtype_of(tensor, workload)
-        step = 2 * EPSILON[dtype] + _walk(reduction_length(op, workload)) * _EPSILON_32
+        length = reduction_length(tensor, workload)
+        step = 2 * EPSILON[dtype] + _walk(length) * _EPSILON_32
         typical = float(np.sqrt(np.mean(np.square(wide)))) if wide.size else 0.0
         moved = np.full(wide.shape, _BACKWARD * step * typical)
-        found.append(Expected(wide, 2.0 * _model(op, workload, dtype, wide, moved)))
+        found.append(Expected(wide, 2.0 * _model(dtype, length, wide, moved)))
     return tuple(found)
 
 
@@ -125,14 +126,9 @@ def widen(op: Op, inputs: Arrays) -> Arrays:
     }
 
 
-def reduction_length(op: Op, workload: Workload) -> int:
-    """Terms summed into one element, at least 1."""
-    return max(1, evaluate(op.reduction, workload.axes))
-
-
-def _model(op: Op, workload: Workload, dtype: str, value: Wide, moved: Wide) -> Wide:
+def _model(dtype: str, length: int, value: Wide, moved: Wide) -> Wide:
     epsilon = EPSILON[dtype]
-    units = _FORWARD_32 + _drift(reduction_length(op, workload))
+    units = _FORWARD_32 + _drift(length)
     forward = _FORWARD_T * epsilon + units * _EPSILON_32
     least = smallest_normal("float32") if dtype != "float16" else 2.0**-24
     bound: Wide = forward * np.abs(value) + moved + 2.0 * least
@@ -154,10 +150,10 @@ def _walk(length: int) -> float:
 
 
 def _movements(
-    op: Op, workload: Workload, wide: Arrays, values: Sequence[Wide], rng: Generator
+    op: Op, workload: Workload, wide: Arrays, values: Sequence[Wide], length: int, rng: Generator
 ) -> list[Wide]:
     epsilon = EPSILON.get(workload.dtype, _EPSILON_32)
-    step = _BACKWARD_T * epsilon + _walk(reduction_length(op, workload)) * _EPSILON_32
+    step = _BACKWARD_T * epsilon + _walk(length) * _EPSILON_32
     largest = [np.zeros(v.shape) for v in values]
     for _ in range(_DRAWS if sum(v.size for v in values) < _MANY else 2):
         moved = {name: _moved(a, step, rng) for name, a in wide.items()}
@@ -231,7 +227,5 @@ def _distance(a: Wide, b: Wide) -> Wide:
     return np.where(np.isfinite(distance), distance, 0.0)
 
 
-def _is_exact(op: Op, index: int, workload: Workload) -> bool:
-    tensor = op.outputs[index]
-    kind = numpy_dtype(dtype_of(tensor, workload))
-    return tensor.match == "exact" or kind.kind in "iub"
+def _is_close(tensor: Tensor, workload: Workload) -> bool:
+    return isinstance(match_of(tensor, workload), Close)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from foundry.engines.base import Arrays, numpy_dtype
 from foundry.errors import unknown
 from ops.expressions import evaluate
+from ops.matches import Exact
 from ops.spec import Op, Tensor, Workload, dtype_of, param_dtype, shape_of
 
 Values = NDArray[np.float64]
@@ -64,7 +65,7 @@ def applicable(op: Op, distributions: Sequence[str]) -> tuple[str, ...]:
     that is compared bit for bit cannot be asked for them. Numbers up to the largest are for those
     alone that only select.
     """
-    exact = any(t.match == "exact" for t in op.outputs)
+    exact = any(isinstance(t.compared, Exact) for t in op.outputs)
     barred = "denormal" if exact else "widest"
     return tuple(d for d in distributions if d != barred)
 

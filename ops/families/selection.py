@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.cases import cases, labelled
+from ops.matches import Exact
 from ops.spec import Op, Tensor, Workload
 
 AXES = "rows cols k"
@@ -54,8 +55,8 @@ topk = Op(
     axes=("rows", "cols", "k"),
     inputs=(Tensor("x", ("rows", "cols")),),
     outputs=(
-        Tensor("values", ("rows", "k"), match="exact"),
-        Tensor("indices", ("rows", "k"), dtype="uint32", match="exact"),
+        Tensor("values", ("rows", "k"), match=Exact()),
+        Tensor("indices", ("rows", "k"), dtype="uint32", match=Exact()),
     ),
     constraints=("k <= cols",),
     oracle=_topk,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from foundry.judge.bounds import expected
 from foundry.judge.compare import Difference, compare
 from foundry.judge.inputs import DISTRIBUTIONS, applicable, make_inputs
 from ops import registry
-from ops.spec import Case, Workload, dtype_of, shape_of
+from ops.matches import Close
+from ops.spec import Case, Tensor, Workload, dtype_of, shape_of
 
 Kernel = Callable[[Arrays, Workload, Any], NDArray[Any]]
 
@@ -156,3 +158,20 @@ def test_softmax_without_the_maximum_fails_on_extremes() -> None:
 
     sizes = {"rows": 5, "cols": 64}
     assert judged("softmax", sizes, "float32", "extreme", unshifted, np.float32).fault is not None
+
+
+def test_every_output_has_the_bound_of_its_own_sum() -> None:
+    silu = registry.get("silu")
+    total = Tensor("total", ("cols",), match=Close("rows"))
+    op = replace(
+        silu,
+        outputs=(*silu.outputs, total),
+        oracle=lambda i, w: (2 * i["x"], i["x"].sum(axis=0)),
+    )
+    workload = op.workload(Case({"rows": 4000, "cols": 3}), "float32")
+    inputs = make_inputs(op, workload, "uniform", 1)
+    doubled, summed = expected(op, workload, inputs, {}, np.random.default_rng(0))
+    assert doubled.bound is not None
+    assert summed.bound is not None
+    assert np.max(doubled.bound / np.abs(doubled.value)) < 1e-5
+    assert np.min(summed.bound / np.abs(summed.value)) > 1e-5
