@@ -15,20 +15,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from discover import pricing
-from discover.budget import Budget, Limits
-from discover.drafts import Draft
-from discover.journal import Journal, Restored
-from discover.pricing import FREE, Price, Prices
-from discover.proposers import ProposerOptions, make
-from discover.proposers.base import Proposer
+from discover.budget import pricing
+from discover.budget.limits import Budget, Limits
+from discover.budget.pricing import FREE, Price, Prices
+from discover.calls.retry import RetryPolicy
+from discover.calls.roster import Roster, Seat
+from discover.drafts.draft import Draft
+from discover.history.journal import Journal, Restored
 from discover.proposers.keys import is_local
-from discover.puct import DEFAULT_EXPLORATION
-from discover.retry import RetryPolicy
-from discover.roster import Roster, Seat
-from discover.search import Search
-from discover.task import Outcome, Task
-from discover.watch import Watch
+from discover.proposers.registry import make
+from discover.protocol import Proposer, ProposerOptions
+from discover.search.search import Search
+from discover.search.task import Outcome, Task
+from discover.search.watch import Watch
+from discover.selection.puct import DEFAULT_EXPLORATION
 from foundry.errors import InvalidKernel, UsageError, unknown
 from foundry.harness.sandbox import Level, shortage
 from foundry.judge.options import SANITIZER, JudgeOptions, bench_workloads, is_settled

@@ -11,15 +11,15 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from discover.budget import Budget, Spend
-from discover.drafts import Draft
-from discover.flights import Flights
-from discover.journal import Journal
-from discover.pricing import at_most, spend
-from discover.proposers.base import Failure, FailureKind, Reply, Request
-from discover.retry import RetryPolicy, delay_s
-from discover.roster import Seat
-from discover.tree import Node
+from discover.budget.limits import Budget, Spend
+from discover.budget.pricing import at_most, spend
+from discover.calls.flights import Flights
+from discover.calls.retry import RetryPolicy, delay_s
+from discover.calls.roster import Seat
+from discover.drafts.draft import Draft
+from discover.history.journal import Journal
+from discover.protocol import Failure, FailureKind, Reply, Request
+from discover.selection.tree import Node
 from foundry.store.records import Origin, Tokens
 
 

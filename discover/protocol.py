@@ -6,8 +6,8 @@
 3. `send(request)` is one attempt and the only place with I/O. Whatever goes wrong comes back as a
    `Failure`; retries, waiting and giving up belong to the search.
 
-To add a proposer, write a class with these members and name it in `discover.proposers.NAMES`, or
-in an entry point of the group `metal_foundry.proposers`.
+To add a proposer, write a class with the members of `Proposer` and name the function that makes one
+in an entry point of the group `metal_foundry.proposers`; see docs/extend.md.
 """
 
 from __future__ import annotations
@@ -169,6 +169,17 @@ class Failure:
 def storable(text: str) -> str:
     """Text that any file or database takes: JSON may hold half of a surrogate pair."""
     return text.encode(errors="replace").decode()
+
+
+@dataclass(frozen=True)
+class ProposerOptions:
+    """What a user may set for a proposer."""
+
+    base_url: str | None = None
+    """Server address; None is the provider's own, or its usual environment variable."""
+    max_output_tokens: int = 16_000
+    effort: str | None = None
+    """How hard a reasoning model thinks; None leaves it to the model."""
 
 
 @runtime_checkable

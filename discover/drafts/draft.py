@@ -1,14 +1,11 @@
-"""A proposed text before it is judged: identity, label, and the verdict on one that is none."""
+"""A proposed text before it is judged, and who proposed it."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 
-from discover.parsing import Malformed
-from discover.task import Task
 from foundry.errors import InvalidKernel
-from foundry.judge.verdict import Diagnostic, Evaluation, Status
 from foundry.kernel import parse
 from foundry.store.records import Origin
 
@@ -41,16 +38,3 @@ def label(origin: Origin) -> str:
     if not said or said.split(" ")[0] == origin.name:
         return said or origin.name
     return f"{origin.name}: {said}"
-
-
-def invalid(task: Task, text: str, found: Malformed) -> Evaluation:
-    """The evaluation of a reply without a usable kernel."""
-    return Evaluation(
-        kernel_hash=text_hash(text),
-        op=task.op.name,
-        dtype=task.dtype,
-        device_id=task.device.id,
-        status=Status.INVALID,
-        diagnostics=(Diagnostic(stage="parse", message=found.reason, line=found.line),),
-        seed=task.seed,
-    )

@@ -10,25 +10,13 @@ import difflib
 from dataclasses import dataclass
 
 from foundry.engines.base import Device
-from foundry.judge.verdict import Diagnostic, Evaluation, Status, Timing
+from foundry.judge.verdict import Diagnostic, Evaluation, Timing
 from foundry.report import counters
 from foundry.report.format import interval
 
 _HIDDEN = "wrong on a hidden workload: the kernel must hold for every size, also 0, 1 and primes"
 _RIDGE_FLOPS_PER_BYTE = {"cpu": 8.0, "metal": 25.0, "cuda": 25.0}
 """About where compute starts to bound a kernel instead of memory."""
-
-REPAIRABLE = frozenset(
-    {
-        Status.INVALID,
-        Status.BUILD_ERROR,
-        Status.SANITIZER_ERROR,
-        Status.WRONG_RESULT,
-        Status.TIMEOUT,
-        Status.CRASH,
-    }
-)
-"""Failures whose words a proposer can act on. A kernel rejected as a cheat is not repaired."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +30,6 @@ class TimingRow:
     speedup: str
     rate: str
     bound: str
-
-
-def reward(evaluation: Evaluation) -> float | None:
-    """What a kernel earns in the tree: the lower bound of its speedup; None for a failure.
-
-    A kernel that was proven but not timed earns 0: it is a parent, and the least of them.
-    """
-    if not evaluation.status.passed:
-        return None
-    return evaluation.score if evaluation.score is not None else 0.0
 
 
 def timing_rows(evaluation: Evaluation, device: Device) -> list[TimingRow]:

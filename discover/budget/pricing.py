@@ -16,8 +16,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from discover.budget import Spend
-from discover.proposers.base import Request
+from discover.budget.limits import Spend
+from discover.protocol import Request
 from foundry.errors import UsageError
 from foundry.store.records import Tokens
 
@@ -49,7 +49,7 @@ def load(own: Path | None = None) -> Prices:
     Raises:
         UsageError: The file cannot be read, or holds something that is no price.
     """
-    shipped = _read(files("discover").joinpath("pricing.toml").read_text(), "pricing.toml")
+    shipped = _read(files("discover.budget").joinpath("pricing.toml").read_text(), "pricing.toml")
     if own is None:
         return shipped
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from discover.proposers.base import Attempt
-from discover.puct import DEFAULT_EXPLORATION
-from discover.retry import RetryPolicy
-from discover.watch import State
+from discover.calls.retry import RetryPolicy
+from discover.protocol import Attempt
+from discover.search.watch import State
+from discover.selection.puct import DEFAULT_EXPLORATION
 from foundry.engines.base import Device
 from ops.spec import Op, Workload
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from discover.proposers.base import Failure
+from discover.protocol import Failure
 
 
 @dataclass(frozen=True)

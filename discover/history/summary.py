@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from discover.tree import ROOT_PREFIX, NodeState
+from discover.selection.tree import ROOT_PREFIX, NodeState
 from foundry.judge.verdict import Evaluation
 from foundry.report.figures import Figures, figures
 from foundry.store.records import Call, CallState, Node, Run

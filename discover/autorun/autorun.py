@@ -16,13 +16,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from discover.budget import Limits
-from discover.proposers import ProposerOptions
-from discover.proposers.base import Proposer
-from discover.recipe import Recipe
-from discover.session import SearchRequest, Workbench, finished_run, run_search, seats_of
-from discover.summary import Spending, Summary, searches, summarise
-from discover.watch import Watch
+from discover.autorun.recipe import Recipe
+from discover.budget.limits import Limits
+from discover.history.summary import Spending, Summary, searches, summarise
+from discover.protocol import Proposer, ProposerOptions
+from discover.search.session import SearchRequest, Workbench, finished_run, run_search, seats_of
+from discover.search.watch import Watch
 from foundry.store.records import Outcome as RunOutcome
 
 

@@ -14,9 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from discover import summary as summaries
-from discover.recipe import Products
-from discover.summary import Summary
+from discover.autorun.recipe import Products
+from discover.history.summary import Summary, document
 from foundry.datasets.export import FORMATS, Exported, Format, export_attempts, export_sft
 from foundry.datasets.files import write_text
 from foundry.errors import UsageError
@@ -24,7 +23,7 @@ from foundry.judge.options import SANITIZER, JudgeOptions
 from foundry.report.format import count
 
 if TYPE_CHECKING:
-    from discover.session import Workbench
+    from discover.search.session import Workbench
     from foundry.store.records import StoredEvaluation
 
 Say = Callable[[str], None]
@@ -72,7 +71,7 @@ def write_products(
 
 def _report(found: Sequence[Summary], folder: Path) -> Written:
     path = folder / "report.json"
-    write_text(path, json.dumps([summaries.document(s) for s in found], indent=2) + "\n")
+    write_text(path, json.dumps([document(s) for s in found], indent=2) + "\n")
     return Written("report", path)
 
 

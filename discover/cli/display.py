@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from discover.budget import Limits, Spend
-from discover.watch import State
+from discover.budget.limits import Limits, Spend
+from discover.search.watch import State
 from foundry.judge.verdict import Evaluation
 from foundry.report.display import Display, Progress, TaskProgress
 from foundry.report.figures import figures
 from foundry.report.format import interval, latency
 
 
-class Screen:
+class SearchDisplay:
     """Shows searches that run one after another."""
 
     def __init__(self, display: Display, names: tuple[str, ...], limits: Limits) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from discover.pricing import Price
-from discover.proposers.base import Failure, Proposer
+from discover.budget.pricing import Price
+from discover.protocol import Failure, Proposer
 
 MAX_REPEATS_IN_ROW = 8
 """Proposals that repeat earlier kernels, one after another, before a proposer is out."""

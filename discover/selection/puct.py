@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
-from discover.tree import Node, NodeState, Tree
+from discover.selection.tree import Node, NodeState, Tree
 
 DEFAULT_EXPLORATION = 1.0
 MAX_REPAIRS = 2

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from discover.budget import Limits, Spend
+from discover.budget.limits import Limits, Spend
 from foundry.judge.verdict import Evaluation
 
 

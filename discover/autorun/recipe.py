@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from discover.budget import Limits
+from discover.budget.limits import Limits
 from foundry.errors import UsageError
 
 

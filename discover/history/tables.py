@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from discover.summary import Found, Spending, Summary
+from discover.history.summary import Found, Spending, Summary
 from foundry.report.figures import figures
 from foundry.report.format import count, interval, latency, statuses
 from foundry.report.table import Column

@@ -20,22 +20,22 @@ import secrets
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
-from discover.budget import Budget
-from discover.calls import Calls, Errand
-from discover.drafts import Draft, identity, invalid, label
-from discover.feedback import REPAIRABLE, reward
-from discover.finalists import finalists
-from discover.flights import Flights, Landed
-from discover.journal import Journal, Pending, Restored, attempt
-from discover.novelty import Novelty
-from discover.parsing import Malformed, extract
-from discover.proposers.base import Attempt, Context, Failure, FailureKind, Reply, Request
-from discover.puct import select
-from discover.roster import Roster, Seat
-from discover.task import Outcome, Task
-from discover.tree import ROOT_PREFIX, Node, NodeState, Tree
-from discover.watch import Silent, State, Watch
-from foundry.judge.verdict import Evaluation, Status
+from discover.budget.limits import Budget
+from discover.calls.flights import Flights, Landed
+from discover.calls.roster import Roster, Seat
+from discover.calls.sending import Calls, Errand
+from discover.drafts.draft import Draft, identity, label, text_hash
+from discover.drafts.novelty import Novelty
+from discover.drafts.parsing import Malformed, extract
+from discover.history.journal import Journal, Pending, Restored, attempt
+from discover.protocol import Attempt, Context, Failure, FailureKind, Reply, Request
+from discover.search.task import Outcome, Task
+from discover.search.watch import Silent, State, Watch
+from discover.selection.finalists import finalists
+from discover.selection.puct import select
+from discover.selection.reward import REPAIRABLE, reward
+from discover.selection.tree import ROOT_PREFIX, Node, NodeState, Tree
+from foundry.judge.verdict import Diagnostic, Evaluation, Status
 from foundry.kernel import Kernel, parse, render
 from foundry.store.records import Origin
 
@@ -331,7 +331,7 @@ class Search:
 
     def _malformed(self, node: Node, draft: Draft, found: Malformed) -> None:
         text = found.text or draft.text
-        evaluation = invalid(self._task, text, found)
+        evaluation = _invalid(self._task, text, found)
         self._save(node, Draft(text, draft.origin), None, evaluation)
 
     def _judged(self, node: Node, evaluation: Evaluation) -> None:
@@ -449,3 +449,16 @@ class Search:
 
     def _name(self) -> str:
         return f"{self._task.op.name} {self._task.dtype}"
+
+
+def _invalid(task: Task, text: str, found: Malformed) -> Evaluation:
+    """The evaluation of a reply without a usable kernel."""
+    return Evaluation(
+        kernel_hash=text_hash(text),
+        op=task.op.name,
+        dtype=task.dtype,
+        device_id=task.device.id,
+        status=Status.INVALID,
+        diagnostics=(Diagnostic(stage="parse", message=found.reason, line=found.line),),
+        seed=task.seed,
+    )

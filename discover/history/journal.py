@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from discover.budget import Spend
-from discover.drafts import Draft
-from discover.proposers.base import Attempt, Failure, Reply, Request
-from discover.tree import Node, NodeState
+from discover.budget.limits import Spend
+from discover.drafts.draft import Draft
+from discover.protocol import Attempt, Failure, Reply, Request
+from discover.selection.tree import Node, NodeState
 from foundry.engines.base import Device
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel
