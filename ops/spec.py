@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.baselines import Baseline, Bound
 from ops.errors import UsageError, unknown
 from ops.expressions import Expression, evaluate, holds
 from ops.matches import Close, Exact, Match
 
 Scalar = float | int | bool
 Oracle = Callable[[Mapping[str, NDArray[Any]], "Workload"], tuple[NDArray[Any], ...]]
-Baseline = Callable[[Mapping[str, Any], "Workload"], tuple[Any, ...]]
 CaseSet = Literal["visible", "hidden", "bench"]
 
 FLOAT_DTYPES = ("float32", "float16", "bfloat16")
@@ -104,10 +104,10 @@ class Op:
     oracle: Oracle
     """float64 NumPy from the formula: `(inputs, workload) -> one array per output`. Float inputs
     arrive as float64, integer inputs as they are."""
-    baselines: Mapping[str, Baseline]
-    """MLX expressions a user would write today, by name: `(mx inputs, workload) -> mx outputs`.
-    Parameters come from `workload.params`. The first honours the formula to the letter, ties
-    included, and is what a fallback runs; the others may do less, and set a bar for timing only."""
+    baselines: Mapping[str, Baseline | str]
+    """MLX a user would write today, by name, as text; bare text is a `Baseline` not compiled. The
+    first honours the formula to the letter, ties included, and is what a fallback runs; the others
+    may do less, and set a bar for timing only."""
     flops: str
     """FLOPs of one call: an expression over the axes (2 per multiply-add, 4 per transcendental)."""
     visible: tuple[Case, ...]
@@ -122,6 +122,26 @@ class Op:
     """Axes that kernels take as compile-time constants: every further value is a build."""
     bytes: str | None = None
     """Compulsory traffic in bytes over axes and `itemsize`; None: every tensor once."""
+
+    def baseline(self, name: str) -> Baseline:
+        """The baseline of that name.
+
+        Raises:
+            UsageError: There is none; carries the nearest names.
+        """
+        if name not in self.baselines:
+            raise unknown(f"baseline of {self.name}", name, self.baselines)
+        found = self.baselines[name]
+        return Baseline(found) if isinstance(found, str) else found
+
+    def bound_baseline(self, name: str, workload: Workload) -> Bound:
+        """A baseline with the numbers of a workload set: takes the input arrays in order.
+
+        Raises:
+            UsageError: No such baseline, or this MLX lacks something it asks for.
+        """
+        values = {**workload.axes, **workload.params, "dtype": workload.dtype}
+        return self.baseline(name).bind(tuple(t.name for t in self.inputs), values)
 
     def workload(self, case: Case, dtype: str) -> Workload:
         """A case of this op as a workload, checked.
@@ -190,6 +210,19 @@ def reduction_length(tensor: Tensor, workload: Workload) -> int:
     """Terms summed into one element of an output, at least 1."""
     match = match_of(tensor, workload)
     return max(1, evaluate(match.reduction, workload.axes)) if isinstance(match, Close) else 1
+
+
+def oracle_dtype(dtype: str) -> np.dtype[Any]:
+    """The NumPy dtype in which an oracle takes and gives a tensor of an MLX dtype."""
+    return np.dtype(np.float64 if dtype in FLOAT_DTYPES else dtype.rstrip("_"))
+
+
+def widen(op: Op, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The op's input arrays as its oracle takes them: floats in float64, integers as they are."""
+    found = {t.name: inputs[t.name] for t in op.inputs}
+    return {
+        n: a.astype(np.float64) if a.dtype.name in FLOAT_DTYPES else a for n, a in found.items()
+    }
 
 
 def param_dtype(value: Scalar) -> str:

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from ops.baselines import RESERVED, Baseline
 from ops.errors import UsageError
 from ops.expressions import ExpressionError, names_in
 from ops.matches import Close, Exact
@@ -64,6 +65,8 @@ def _names(op: Op) -> Iterator[str]:
             yield f"'{name}' names {count} things; axes, tensors and parameters share one space"
         if not name.isascii() or not name.isidentifier() or keyword.iskeyword(name):
             yield f"'{name}' is not an identifier"
+        elif name in RESERVED:
+            yield f"'{name}' is a word of baselines; choose another name"
         elif name in _METAL_WORDS or name.startswith("__") or name == "itemsize":
             yield f"'{name}' is a word of Metal or of the registry; choose another name"
         elif _GENERATED.fullmatch(name):
@@ -132,11 +135,24 @@ def _functions(op: Op) -> Iterator[str]:
         yield "oracle is not a function"
     if not op.baselines:
         yield "baselines is empty; give at least one MLX expression a user would write today"
-    for name, function in op.baselines.items():
-        if not callable(function):
-            yield f"baseline '{name}' is not a function"
+    for name in op.baselines:
+        yield from _baseline(op, name)
     if not op.formula.strip():
         yield "formula is empty; it is what a proposer reads"
+
+
+def _baseline(op: Op, name: str) -> Iterator[str]:
+    if not isinstance(op.baselines[name], str | Baseline):
+        what = "a function" if callable(op.baselines[name]) else repr(op.baselines[name])
+        yield (
+            f"baseline '{name}' is {what}; give MLX text over the op's names, "
+            f'such as "mx.exp({op.inputs[0].name if op.inputs else "x"})"'
+        )
+        return
+    numbers = (*op.params, *op.axes)
+    known = (*(t.name for t in op.inputs), *numbers, "dtype")
+    for problem in op.baseline(name).problems(known, numbers):
+        yield f"baseline '{name}': {problem}"
 
 
 def _case_sets(op: Op) -> Iterator[str]:

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from discover.proposers.registry import NAMES
-from discover.protocol import ProposerOptions
+from discover.proposers import NAMES, ProposerOptions
 from foundry.cli import options
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -4,7 +4,7 @@ NAME/__init__.py     one plain function per op, `info()`
 NAME/__main__.py     `python -m NAME info|verify`
 NAME/dispatch.py     picks kernel or baseline (copied from `runtime/`)
 NAME/verify.py       checks on the user's machine (copied)
-NAME/baselines_*.py  the baselines, cut out of the registry
+NAME/fallbacks.py    the first baseline of each op, as its text stands
 NAME/catalog.json    ops, kernels, records
 NAME/kernels/*.metal the kernel files, for people and for `foundry catalog verify`
 """
@@ -12,15 +12,16 @@ NAME/kernels/*.metal the kernel files, for people and for `foundry catalog verif
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
-from foundry.catalog.baseline_source import slice_source
+from foundry.catalog import fallbacks
 from foundry.catalog.entry import Entry
 from foundry.judge.verdict import Timing
 from foundry.kernel import Stage, render
+from ops.empty import constant_over_nothing
 from ops.spec import Case, Op, Tensor
 
 _RUNTIME = ("dispatch.py", "verify.py", "main.py")
@@ -41,8 +42,6 @@ def package_files(name: str, version: str, entries: Iterable[Entry]) -> dict[str
         version: Version of the package.
         entries: Winners, at least one; several per op.
 
-    Raises:
-        UsageError: A baseline that cannot be shipped.
     """
     ordered = sorted(entries, key=lambda e: e.op.name)
     by_op = [(list(group)) for _, group in groupby(ordered, key=lambda e: e.op.name)]
@@ -53,10 +52,10 @@ def package_files(name: str, version: str, entries: Iterable[Entry]) -> dict[str
         for module in _RUNTIME
     }
     return {
-        f"{name}/__init__.py": _init(name, version, ops, _chosen_baselines(by_op)),
+        f"{name}/__init__.py": _init(name, version, ops),
         f"{name}/__main__.py": _MAIN,
         **shipped,
-        **{f"{name}/{path}": text for path, text in _baseline_modules(by_op).items()},
+        f"{name}/fallbacks.py": fallbacks.module(ops),
         f"{name}/catalog.json": json.dumps(catalog, indent=1) + "\n",
         **{f"{name}/kernels/{_kernel_file(e)}": render(e.kernel) for e in ordered},
         f"{name}/py.typed": "",
@@ -92,6 +91,8 @@ def _op_record(op: Op, entries: list[Entry]) -> dict[str, Any]:
         "outputs": [_tensor(t) for t in op.outputs],
         "params": dict(op.params),
         "dtypes": list(op.dtypes),
+        "fallback": fallbacks.record(op),
+        "over_nothing": constant_over_nothing(op),
         "cases": cases,
         "kernels": [_kernel(entry) for entry in entries],
     }
@@ -163,37 +164,8 @@ def _kernel_file(entry: Entry) -> str:
     return f"{entry.op.name}_{entry.kernel.hash[:12]}.metal"
 
 
-def _chosen_baselines(by_op: list[list[Entry]]) -> dict[str, Callable[..., Any]]:
-    chosen = {}
-    for entries in by_op:
-        timed = [t.baseline for e in entries for t in e.evaluation.timings]
-        baselines: Mapping[str, Callable[..., Any]] = entries[0].op.baselines
-        name = next((t for t in timed if t in baselines), next(iter(baselines)))
-        chosen[entries[0].op.name] = baselines[name]
-    return chosen
-
-
-def _baseline_module(function: Callable[..., Any]) -> str:
-    return "baselines_" + function.__module__.rpartition(".")[2]
-
-
-def _baseline_modules(by_op: list[list[Entry]]) -> dict[str, str]:
-    functions = sorted(_chosen_baselines(by_op).values(), key=_baseline_module)
-    return {
-        f"{module}.py": slice_source(group)
-        for module, group in groupby(functions, key=_baseline_module)
-    }
-
-
-def _init(
-    name: str, version: str, ops: list[Op], baselines: Mapping[str, Callable[..., Any]]
-) -> str:
-    imports = sorted({f"from . import {_baseline_module(f)}" for f in baselines.values()})
-    table = [
-        f'    "{op.name}": Function(_ops["{op.name}"], '
-        f"{_baseline_module(baselines[op.name])}.{baselines[op.name].__qualname__}),"
-        for op in ops
-    ]
+def _init(name: str, version: str, ops: list[Op]) -> str:
+    table = [f'    "{op.name}": Function(_ops["{op.name}"], fallbacks.{op.name}),' for op in ops]
     names = ", ".join(f'"{op.name}"' for op in ops)
     return "\n".join(
         [
@@ -205,7 +177,7 @@ def _init(
             "",
             "import mlx.core as mx",
             "",
-            *imports,
+            "from . import fallbacks",
             "from .dispatch import Function, catalog, chip, unfit",
             "",
             f'__version__ = "{version}"',

@@ -119,7 +119,7 @@ def _ops(query: Query) -> Listing:
             "params": dict(op.params),
             "dtypes": list(op.dtypes),
             "bench": [case.label or dict(case.axes) for case in op.bench],
-            "baselines": list(op.baselines),
+            "baselines": {n: op.baseline(n).text.strip() for n in op.baselines},
             "templates": counts.get(op.name, 0),
         }
         for op in chosen

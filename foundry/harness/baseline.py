@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from foundry.engines.base import Arrays, numpy_dtype
 from foundry.errors import UsageError
-from ops import registry
-from ops.spec import Op, Workload
+from ops import empty, registry
+from ops.baselines import Bound
+from ops.spec import Op, Workload, dtype_of
 
 _MOST_TOGETHER = 64
 _BYTES_TOGETHER = 64 << 20
@@ -29,9 +30,9 @@ class BaselineCall:
         import mlx.core as mx
 
         self._op = op
-        self._workload = workload
-        self._function = op.baselines[name]
-        self._inputs = {key: to_mlx(value) for key, value in inputs.items()}
+        self._inputs = {t.name: to_mlx(inputs[t.name]) for t in op.inputs}
+        self._arrays = tuple(self._inputs.values())
+        self._function = _answered(op, workload, inputs) or op.bound_baseline(name, workload)
         self._results: tuple[Any, ...] = ()
         mx.eval(list(self._inputs.values()))
         self._evaluate = mx.eval
@@ -42,7 +43,7 @@ class BaselineCall:
 
     def start(self) -> tuple[Any, ...]:
         """The results of one call, not evaluated yet."""
-        self._results = self._function(self._inputs, self._workload)
+        self._results = self._function(*self._arrays)
         return self._results
 
     def changed(self, inputs: Mapping[str, NDArray[Any]]) -> str | None:
@@ -56,6 +57,16 @@ class BaselineCall:
         """Results of the latest call by output name."""
         names = [tensor.name for tensor in self._op.outputs]
         return {n: from_mlx(r) for n, r in zip(names, self._results, strict=True)}
+
+
+def _answered(op: Op, workload: Workload, inputs: Mapping[str, NDArray[Any]]) -> Bound | None:
+    """A stand-in for a baseline where an empty array leaves nothing to run."""
+    known = empty.answer(op, workload, inputs)
+    if known is None:
+        return None
+    pairs = zip(op.outputs, known, strict=True)
+    arrays = tuple(to_mlx(v.astype(numpy_dtype(dtype_of(t, workload)))) for t, v in pairs)
+    return lambda *_: arrays
 
 
 class BaselineRotation:

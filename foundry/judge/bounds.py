@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from foundry.engines.base import Arrays
 from foundry.judge.inputs import smallest_normal
+from ops import empty
 from ops.matches import Close
-from ops.spec import Op, Tensor, Workload, dtype_of, match_of, reduction_length
+from ops.spec import Op, Tensor, Workload, dtype_of, match_of, reduction_length, widen
 
 Wide = NDArray[np.float64]
 _Evaluate = Callable[[Arrays, Workload], tuple[NDArray[Any], ...]]
@@ -115,15 +116,6 @@ def expected_of_baseline(op: Op, workload: Workload, baseline: Arrays) -> tuple[
         moved = np.full(wide.shape, _BACKWARD * step * typical)
         found.append(Expected(wide, 2.0 * _model(dtype, length, wide, moved)))
     return tuple(found)
-
-
-def widen(op: Op, inputs: Arrays) -> Arrays:
-    """The op's tensors as the oracle takes them: floats in float64, integers as they are."""
-    floats = {"float16", "bfloat16", "float32"}
-    return {
-        t.name: a.astype(np.float64) if (a := inputs[t.name]).dtype.name in floats else a
-        for t in op.inputs
-    }
 
 
 def _model(dtype: str, length: int, value: Wide, moved: Wide) -> Wide:
@@ -218,7 +210,8 @@ def _error_by_binade(value: Wide, other: Wide, finite: NDArray[np.bool_]) -> Wid
 
 def _call(op: Op, wide: Arrays, workload: Workload) -> tuple[NDArray[Any], ...]:
     with np.errstate(all="ignore"):
-        return tuple(np.asarray(v) for v in op.oracle(wide, workload))
+        known = empty.answer(op, workload, wide)
+        return tuple(map(np.asarray, op.oracle(wide, workload) if known is None else known))
 
 
 def _distance(a: Wide, b: Wide) -> Wide:

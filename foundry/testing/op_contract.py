@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from foundry.engines.base import Arrays
 from foundry.errors import FoundryError
 from foundry.harness.baseline import BaselineCall
-from foundry.judge.bounds import expected, widen
+from foundry.judge.bounds import expected
 from foundry.judge.compare import compare
 from foundry.judge.inputs import make_inputs
 from foundry.judge.references import output_specs
 from ops import registry, validation
-from ops.spec import Op, Workload, dtype_of, shape_of
+from ops.spec import Op, Workload, dtype_of, shape_of, widen
 
 DISTRIBUTIONS = ("normal", "ties", "sparse", "large", "small")
 

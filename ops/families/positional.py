@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.baselines import Baseline
 from ops.cases import cases, labelled
 from ops.matches import Close
 from ops.spec import Op, Tensor, Workload, param_value
 
 AXES = "batch heads seq head_dim"
+ROPE = """
+half = x.shape[-1] // 2
+frequency = mx.exp(mx.arange(half, dtype=mx.float32) * (-2.0 * mx.log(base) / head_dim))
+angle = (mx.arange(x.shape[-2]) + offset).astype(mx.float32)[:, None] * frequency
+cos, sin = mx.cos(angle), mx.sin(angle)
+first, second = x[..., :half].astype(mx.float32), x[..., half:].astype(mx.float32)
+rotated = [first * cos - second * sin, first * sin + second * cos]
+return mx.concatenate(rotated, axis=-1).astype(dtype)
+"""
 
 
 def _rope(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:
@@ -26,41 +34,6 @@ def _rope(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArr
     cos, sin = np.cos(angle), np.sin(angle)
     first, second = x[..., :half], x[..., half:]
     return (np.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1),)
-
-
-def _rope_fast(inputs: Mapping[str, Any], workload: Workload) -> tuple[Any, ...]:
-    import mlx.core as mx
-
-    base, offset = float(workload.params["base"]), int(workload.params["offset"])
-    dims = workload.axes["head_dim"]
-    return (
-        mx.fast.rope(inputs["x"], dims, traditional=False, base=base, scale=1.0, offset=offset),
-    )
-
-
-def _rope_compiled(inputs: Mapping[str, Any], workload: Workload) -> tuple[Any, ...]:
-    import mlx.core as mx
-
-    rate = -2.0 * math.log(workload.params["base"]) / workload.axes["head_dim"]
-    # As arrays, so that every base and offset shares one compiled function.
-    return (_compiled_rope()(inputs["x"], mx.array(rate), mx.array(workload.params["offset"])),)
-
-
-@cache
-def _compiled_rope() -> Callable[[Any, Any, Any], Any]:
-    import mlx.core as mx
-
-    def rope(x: Any, rate: Any, offset: Any) -> Any:
-        seq, half = x.shape[-2], x.shape[-1] // 2
-        frequency = mx.exp(mx.arange(half, dtype=mx.float32) * rate)
-        angle = (mx.arange(seq) + offset).astype(mx.float32)[:, None] * frequency
-        cos, sin = mx.cos(angle), mx.sin(angle)
-        first, second = x[..., :half].astype(mx.float32), x[..., half:].astype(mx.float32)
-        rotated = [first * cos - second * sin, first * sin + second * cos]
-        return mx.concatenate(rotated, axis=-1).astype(x.dtype)
-
-    compiled: Callable[[Any, Any, Any], Any] = mx.compile(rope)
-    return compiled
 
 
 rope = Op(
@@ -76,7 +49,11 @@ rope = Op(
     params={"base": 10000.0, "offset": 0},
     constraints=("head_dim % 2 == 0", "head_dim >= 2"),
     oracle=_rope,
-    baselines={"mx.fast.rope": _rope_fast, "compiled": _rope_compiled},
+    baselines={
+        "mx.fast.rope": "mx.fast.rope("
+        "x, head_dim, traditional=False, base=base, scale=1.0, offset=offset)",
+        "compiled": Baseline(ROPE, compiled=True, traced=("base", "offset", "head_dim")),
+    },
     flops="3 * batch * heads * seq * head_dim",
     compiled=("head_dim",),
     visible=(

@@ -231,10 +231,9 @@ def test_an_op_of_ones_own_is_listed_and_judged(tmp_path: Path) -> None:
         "SHAPE = ('rows', 'cols')\n"
         "CASES = (Case({'rows': 1, 'cols': 3}), Case({'rows': 4, 'cols': 17}))\n"
         "def oracle(inputs, workload):\n    return (inputs['x'] * 3.0,)\n"
-        "def baseline(inputs, workload):\n    return (inputs['x'] * 3,)\n"
         "TRIPLE = Op(name='triple', family='mine', formula='out = 3 x', axes=SHAPE,\n"
         "    inputs=(Tensor('x', SHAPE),), outputs=(Tensor('out', SHAPE),), oracle=oracle,\n"
-        "    baselines={'mx': baseline}, flops='rows * cols', visible=CASES,\n"
+        "    baselines={'mx': 'x * 3'}, flops='rows * cols', visible=CASES,\n"
         "    hidden=(Case({'rows': 0, 'cols': 3}), Case({'rows': 3, 'cols': 1})),\n"
         "    bench=(Case({'rows': 8, 'cols': 64}, label='mine'),))\n"
     )

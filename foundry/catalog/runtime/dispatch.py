@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import mlx.core as mx
@@ -91,7 +90,8 @@ class Function:
     """One op of the catalog as a callable."""
 
     op: Mapping[str, Any]
-    baseline: Callable[[Mapping[str, mx.array], Any], tuple[mx.array, ...]]
+    fallback: Callable[..., Any]
+    """Takes the arrays in the op's order and, by name, the numbers that its record lists."""
 
     def __call__(self, arrays: Sequence[Any], given: Mapping[str, Any]) -> Any:
         """Run on arrays, in the op's order of inputs.
@@ -100,10 +100,13 @@ class Function:
             ValueError: A wrong number of dimensions or sizes that contradict each other.
         """
         call = self.match(arrays, given)
-        kernel = self.choose(call).kernel
-        results = self._baseline(call) if kernel is None else self._differentiable(kernel, call)
+        results = self._without_a_run(call) or self._run_or_fall_back(call)
         outputs = tuple(self._unfold(result, call.lead) for result in results)
         return outputs[0] if len(outputs) == 1 else outputs
+
+    def _run_or_fall_back(self, call: Call) -> tuple[mx.array, ...]:
+        kernel = self.choose(call).kernel
+        return self.baseline(call) if kernel is None else self._differentiable(kernel, call)
 
     def match(self, arrays: Sequence[Any], given: Mapping[str, Any]) -> Call:
         """Fold leading dimensions and find the size of every axis."""
@@ -124,8 +127,6 @@ class Function:
             return Choice(None, f"{DISPATCH_VARIABLE}=off")
         if chip() is None:
             return Choice(None, "Metal is not available on this machine")
-        if any(math.prod(self.output_shape(t, call)) == 0 for t in self.op["outputs"]):
-            return Choice(None, "an output is empty")
         why = f"no kernel for {call.dtype}"
         for kernel in self.op["kernels"]:
             if kernel["dtype"] == call.dtype and self._same_dtypes(call):
@@ -184,7 +185,7 @@ class Function:
 
         def backward(primals: Any, cotangents: Any, _: Any) -> Any:
             def plain(*arrays: mx.array) -> tuple[mx.array, ...]:
-                return self._baseline(_with_arrays(call, arrays))
+                return self.baseline(_with_arrays(call, arrays))
 
             many = isinstance(primals, list | tuple)
             duals = cotangents if isinstance(cotangents, list | tuple) else [cotangents]
@@ -196,13 +197,27 @@ class Function:
         results: Any = function(*call.arrays)
         return tuple(results)
 
-    def _baseline(self, call: Call) -> tuple[mx.array, ...]:
-        names = [t["name"] for t in self.op["inputs"]]
-        workload = SimpleNamespace(
-            op=self.op["name"], axes=call.axes, params=call.params, dtype=call.dtype
-        )
-        arrays = dict(zip(names, call.arrays, strict=True))
-        return tuple(self.baseline({**arrays, **call.params}, workload))
+    def baseline(self, call: Call) -> tuple[mx.array, ...]:
+        """What the fallback gives for a call in which no array is empty."""
+        names = {**call.axes, **call.params, "dtype": dtype_of(call.dtype)}
+        numbers = {name: names[name] for name in self.op["fallback"]["numbers"]}
+        found = self.fallback(*call.arrays, **numbers)
+        return tuple(found) if isinstance(found, tuple | list) else (found,)
+
+    def _without_a_run(self, call: Call) -> tuple[mx.array, ...] | None:
+        """The outputs where an array is empty and nothing needs to run, None where it must."""
+        tensors = self.op["outputs"]
+        shapes = [self.output_shape(t, call) for t in tensors]
+        if all(math.prod(shape) == 0 for shape in shapes):
+            values: Sequence[Any] = [0] * len(shapes)
+        elif all(array.size for array in call.arrays):
+            return None
+        elif (values := self.op["over_nothing"]) is None:
+            raise ValueError(
+                f"{self.op['name']}: an input is empty, and no value is defined for it"
+            )
+        kinds = [dtype_of(call.dtype if t["dtype"] == "T" else t["dtype"]) for t in tensors]
+        return tuple(map(mx.full, shapes, values, kinds))
 
     def _fold(self, arrays: list[mx.array]) -> tuple[list[mx.array], tuple[int, ...] | None]:
         batch = self.op["batch_axis"]

@@ -102,8 +102,8 @@ def _fallback(name: str, function: Function, case: Mapping[str, Any], dtype: str
 
 def _difference(function: Function, call: Call, outputs: tuple[mx.array, ...]) -> str:
     """Empty when every output is as it should be."""
-    same = function._baseline(call)
-    wide = function._baseline(_in_float32(function, call))
+    same = function.baseline(call)
+    wide = function.baseline(_in_float32(function, call))
     rows = zip(function.op["outputs"], outputs, same, wide, strict=True)
     for tensor, got, narrow, reference in rows:
         if list(got.shape) != function.output_shape(tensor, call) or got.dtype != narrow.dtype:

@@ -1,1 +1,0 @@
-"""Searches of many ops from one recipe, and what is made of them."""

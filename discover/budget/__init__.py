@@ -1,1 +1,0 @@
-"""What a search may use, and what its calls cost."""

@@ -1,1 +1,0 @@
-"""The search of one op in one dtype."""

@@ -1,0 +1,41 @@
++++
+op = "layer_norm"
+dtype = "float32"
+why = "the first loop ends one step early"
+expect = ["wrong_result", "sanitizer_error", "rejected", "crash", "timeout"]
++++
+/*kernel
+op = "layer_norm"
+grid = [32, "rows", 1]
+threadgroup = [32, 1, 1]
+*/
+// --- body ---
+const uint row = thread_position_in_grid.y;
+const uint lane = thread_index_in_simdgroup;
+const uint cols = x_shape[1];
+auto from = x + size_t(row) * cols;
+auto to = out + size_t(row) * cols;
+
+float sum = 0.0f;
+for (uint c = lane; c < cols - 1; c += 32) {
+  sum += float(from[c]);
+}
+const float mean = simd_sum(sum) / cols;
+
+// The sum of deviations is what rounding left in the mean: it matters where the mean is far larger
+// than the deviation.
+float drifts = 0.0f;
+float squares = 0.0f;
+for (uint c = lane; c < cols; c += 32) {
+  const float d = float(from[c]) - mean;
+  drifts += d;
+  squares += d * d;
+}
+const float drift = simd_sum(drifts) / cols;
+const float variance = simd_sum(squares) / cols - drift * drift;
+const float scale = rsqrt(variance + eps);
+
+for (uint c = lane; c < cols; c += 32) {
+  const float d = (float(from[c]) - mean) - drift;
+  to[c] = T(d * scale * float(weight[c]) + float(bias[c]));
+}

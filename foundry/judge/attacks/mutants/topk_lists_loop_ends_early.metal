@@ -1,0 +1,72 @@
++++
+op = "topk"
+dtype = "float32"
+why = "the last loop ends one step early"
+expect = ["wrong_result", "sanitizer_error", "rejected", "crash", "timeout"]
++++
+/*kernel
+op = "topk"
+grid = ["THREADS", "rows", 1]
+threadgroup = ["THREADS", 1, 1]
+[constants]
+K = "k"
+THREADS = 32
+KEEP = 4
+*/
+// An integer that orders as the value does, by its bits alone, so that denormals keep their order:
+// NaN is the smallest, -0 equals 0, and no element has rank 0.
+inline uint rank_of(float v) {
+  const uint bits = as_type<uint>(v);
+  const uint magnitude = bits & 0x7fffffffu;
+  const uint rank = bits >> 31 ? 0x80000000u - magnitude : 0x80000000u + magnitude;
+  return magnitude > 0x7f800000u ? 1u : rank;
+}
+// --- body ---
+const uint row = threadgroup_position_in_grid.y;
+const uint thread_in_row = thread_position_in_threadgroup.x;
+const uint lane = thread_index_in_simdgroup;
+const uint cols = x_shape[1];
+auto from = x + size_t(row) * cols;
+
+// This thread's best elements that are not taken yet, best first; rank 0 is an empty place.
+uint ranks[KEEP] = {0};
+uint places[KEEP] = {0};
+bool more = true;  // whether its columns may hold elements beyond the list
+uint last = 0xffffffffu;  // rank and place of its element taken last
+uint last_at = 0;
+for (uint i = 0; i < K; ++i) {
+  if (ranks[0] == 0 && more) {
+    for (uint c = thread_in_row; c < cols; c += THREADS) {
+      const uint rank = rank_of(float(from[c]));
+      const bool left = rank < last || (rank == last && c > last_at);
+      if (left && rank > ranks[KEEP - 1]) {
+        ranks[KEEP - 1] = rank;
+        places[KEEP - 1] = c;
+        for (int j = KEEP - 1; j > 0; --j) {
+          if (ranks[j] > ranks[j - 1]) {
+            const uint higher = ranks[j];
+            const uint higher_at = places[j];
+            ranks[j] = ranks[j - 1];
+            places[j] = places[j - 1];
+            ranks[j - 1] = higher;
+            places[j - 1] = higher_at;
+          }
+        }
+      }
+    }
+    more = ranks[KEEP - 1] != 0;
+  }
+  const uint best = simd_max(ranks[0]);
+  const uint best_at = simd_min(ranks[0] == best ? places[0] : cols);
+  if (ranks[0] == best && places[0] == best_at) {
+    values[size_t(row) * K + i] = from[best_at];
+    indices[size_t(row) * K + i] = best_at;
+    last = best;
+    last_at = best_at;
+    for (int j = 1; j < KEEP - 1; ++j) {
+      ranks[j - 1] = ranks[j];
+      places[j - 1] = places[j];
+    }
+    ranks[KEEP - 1] = 0;
+  }
+}

@@ -1,0 +1,47 @@
++++
+op = "topk"
+dtype = "float32"
+why = "the first sum subtracts"
+expect = ["wrong_result", "sanitizer_error", "rejected", "crash", "timeout"]
++++
+/*kernel
+op = "topk"
+grid = [32, "rows", 1]
+threadgroup = [32, 1, 1]
+[constants]
+K = "k"
+*/
+// An integer that orders as the value does, by its bits alone, so that denormals keep their order:
+// NaN is the smallest, -0 equals 0, and no element has rank 0.
+inline uint rank_of(float v) {
+  const uint bits = as_type<uint>(v);
+  const uint magnitude = bits & 0x7fffffffu;
+  const uint rank = bits >> 31 ? 0x80000000u - magnitude : 0x80000000u + magnitude;
+  return magnitude > 0x7f800000u ? 1u : rank;
+}
+// --- body ---
+const uint row = thread_position_in_grid.y;
+const uint lane = thread_index_in_simdgroup;
+const uint cols = x_shape[1];
+auto from = x + size_t(row) * cols;
+
+uint last = 0xffffffffu;  // rank and place of the element taken in the round before
+uint last_at = 0;
+for (uint i = 0; i < K; ++i) {
+  uint best = 0;
+  uint best_at = cols;
+  for (uint c = lane; c < cols; c -= 32) {
+    const uint rank = rank_of(float(from[c]));
+    const bool left = rank < last || (rank == last && c > last_at);
+    if (left && rank > best) {
+      best = rank;
+      best_at = c;
+    }
+  }
+  last = simd_max(best);
+  last_at = simd_min(best == last ? best_at : cols);
+  if (lane == 0) {
+    values[size_t(row) * K + i] = from[last_at];
+    indices[size_t(row) * K + i] = last_at;
+  }
+}

@@ -1,0 +1,72 @@
+"""Arrays of size 0, answered in one place for baselines, oracles and kernels.
+
+1. Every output is empty: there is nothing to compute, and nothing is called or dispatched.
+2. An input is empty and an output is not, such as a sum over no terms: the oracle says the value,
+   and a baseline is not asked. MLX may refuse such a call or, on a CPU, loop for ever.
+3. Anything else is computed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.spec import CaseSet, Op, Workload, dtype_of, oracle_dtype, shape_of, widen
+
+_CASE_SETS: tuple[CaseSet, ...] = ("visible", "hidden", "bench")
+
+
+def has_nothing_to_compute(op: Op, workload: Workload) -> bool:
+    """Whether every output is empty."""
+    return all(math.prod(shape_of(t, workload)) == 0 for t in op.outputs)
+
+
+def is_over_nothing(op: Op, workload: Workload) -> bool:
+    """Whether an input is empty and an output is not."""
+    empty = any(math.prod(shape_of(t, workload)) == 0 for t in op.inputs)
+    return empty and not has_nothing_to_compute(op, workload)
+
+
+def answer(
+    op: Op, workload: Workload, inputs: Mapping[str, NDArray[Any]]
+) -> tuple[NDArray[Any], ...] | None:
+    """Outputs that need no run, float64 or in their own integer type; None: a run is needed.
+
+    Args:
+        op: The op.
+        workload: One of its workloads.
+        inputs: Its input arrays, in any precision; read in case 2 alone.
+    """
+    if has_nothing_to_compute(op, workload):
+        return tuple(
+            np.zeros(shape_of(t, workload), oracle_dtype(dtype_of(t, workload))) for t in op.outputs
+        )
+    if is_over_nothing(op, workload):
+        return op.oracle(widen(op, inputs), workload)
+    return None
+
+
+def constant_over_nothing(op: Op) -> tuple[float | int | bool, ...] | None:
+    """What every element of each output is where an input is empty and an output is not.
+
+    Read off the op's own cases of that kind. None where it has none, or where the value differs
+    from element to element: a function of this op then refuses such a call.
+    """
+    dtype = op.dtypes[0]
+    workloads = (w for kind in _CASE_SETS for w in op.workloads(kind, dtype))
+    values = {v for w in workloads if is_over_nothing(op, w) for v in _elements(op, w)}
+    return values.pop() if len(values) == 1 else None
+
+
+def _elements(op: Op, workload: Workload) -> Iterator[tuple[float | int | bool, ...]]:
+    nothing = {
+        t.name: np.ones(shape_of(t, workload), oracle_dtype(dtype_of(t, workload)))
+        for t in op.inputs
+    }
+    flat = [np.ravel(output) for output in op.oracle(nothing, workload)]
+    for index in range(max(array.size for array in flat)):
+        yield tuple(array[min(index, array.size - 1)].item() if array.size else 0 for array in flat)
