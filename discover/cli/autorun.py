@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from discover.cli import options as own
+from discover.protocol import ProposerOptions
 from foundry.cli import options
 from foundry.cli.app import command_line
 from foundry.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
-    from discover.autorun import Autorun
-    from discover.products import Written
-    from discover.recipe import Recipe
+    from discover.autorun.autorun import Autorun
+    from discover.autorun.products import Written
+    from discover.autorun.recipe import Recipe
 
 
 @click.command("autorun")
@@ -63,7 +64,7 @@ def command(
 
     The same command takes up an autorun that was cut short.
     """
-    from discover.recipe import read
+    from discover.autorun.recipe import read
 
     given: dict[str, Any] = {
         "ops": ops,
@@ -92,11 +93,10 @@ def command(
 def _run(
     recipe: Recipe, folder: Path, db: str | None, workers: int, pricing: Path | None
 ) -> tuple[Autorun, list[Written]]:
-    from discover.autorun import run_autorun
-    from discover.products import write_products
-    from discover.proposers import ProposerOptions
-    from discover.screen import Screen
-    from discover.session import proposers_of, workbench
+    from discover.autorun.autorun import run_autorun
+    from discover.autorun.products import write_products
+    from discover.cli.display import SearchDisplay
+    from discover.search.session import proposers_of, workbench
     from foundry.report.display import open_display
 
     names = tuple(f"{op} {dtype}" for op, dtype in recipe.tasks())
@@ -108,14 +108,14 @@ def _run(
             note(line)
         title = f"discover autorun {recipe.name} · {bench.pool.device().name} · seed {recipe.seed}"
         with open_display(title) as display:
-            screen = Screen(display, names, recipe.per_op.limits())
-            done = run_autorun(bench, recipe, command_line(), proposers, screen, screen.done)
+            shown = SearchDisplay(display, names, recipe.per_op.limits())
+            done = run_autorun(bench, recipe, command_line(), proposers, shown, shown.done)
             written = write_products(bench, done.summaries, recipe.products, folder, display.event)
         return done, written
 
 
 def _document(done: Autorun, written: list[Written]) -> dict[str, Any]:
-    from discover.summary import document
+    from discover.history.summary import document
 
     return {
         "run_id": done.run_id,
@@ -130,8 +130,8 @@ def _document(done: Autorun, written: list[Written]) -> dict[str, Any]:
 
 
 def _show(done: Autorun, written: list[Written]) -> None:
-    from discover.summary import Spending
-    from discover.tables import COLUMNS, rows, spending_line
+    from discover.history.summary import Spending
+    from discover.history.tables import COLUMNS, rows, spending_line
 
     print_table(COLUMNS, rows(done.summaries))
     if line := spending_line(sum((s.spending for s in done.summaries), Spending())):

@@ -12,7 +12,7 @@ from foundry.errors import UsageError
 from foundry.report.table import Column
 
 if TYPE_CHECKING:
-    from discover.summary import Summary
+    from discover.history.summary import Summary
 
 _COLUMNS = (
     Column("op"),
@@ -41,7 +41,7 @@ def command(runs: tuple[int, ...], db: str | None, as_json: bool) -> None:
     Only searches of one device are compared; each is set against the first one named.
     """
     from discover.cli.runs import pick
-    from discover.summary import summarise
+    from discover.history.summary import summarise
     from foundry.store import Store
 
     if len(set(runs)) < 2:
@@ -70,7 +70,7 @@ def _groups(chosen: list[Summary]) -> list[tuple[Summary, Summary]]:
 
 
 def _against(first: Summary, summary: Summary) -> tuple[float, float, float] | None:
-    from discover.summary import over
+    from discover.history.summary import over
     from foundry.report.figures import figures
 
     if summary is first or first.best is None or summary.best is None:
@@ -102,7 +102,7 @@ def _row(first: Summary, summary: Summary) -> list[str]:
 
 
 def _document(first: Summary, summary: Summary) -> dict[str, Any]:
-    from discover.summary import document
+    from discover.history.summary import document
 
     against = _against(first, summary)
     ratio = dict(zip(("speedup", "low", "high"), against, strict=True)) if against else None

@@ -13,7 +13,7 @@ from foundry.cli.output import note, print_json
 from foundry.errors import UsageError
 
 if TYPE_CHECKING:
-    from discover.summary import Summary
+    from discover.history.summary import Summary
     from foundry.store import Store
     from foundry.store.records import Run
 
@@ -66,7 +66,7 @@ def command(run: int | None, what: str, output: Path | None, db: str | None, as_
 
 
 def _tree(store: Store, run: Run) -> str:
-    from discover.summary import summarise
+    from discover.history.summary import summarise
 
     summary = summarise(store, run)
     return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in _rows(store, summary))
@@ -109,7 +109,7 @@ def _replay(store: Store, run: Run) -> str:
 
 
 def _best(store: Store, run: Run) -> str:
-    from discover.summary import summarise
+    from discover.history.summary import summarise
 
     best = summarise(store, run).best
     if best is None:

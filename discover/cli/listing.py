@@ -13,7 +13,7 @@ from foundry.report.format import interval
 from foundry.report.table import Column
 
 if TYPE_CHECKING:
-    from discover.summary import Summary
+    from discover.history.summary import Summary
     from foundry.store import Store
     from foundry.store.records import Run
 
@@ -61,13 +61,13 @@ def command(op: str | None, limit: int, db: str | None, as_json: bool) -> None:
 
 
 def _summary(store: Store, run: Run) -> Summary | None:
-    from discover.summary import summarise
+    from discover.history.summary import summarise
 
     return summarise(store, run) if run.kind == "search" else None
 
 
 def _document(run: Run, summary: Summary | None) -> dict[str, Any]:
-    from discover.summary import document
+    from discover.history.summary import document
 
     if summary is not None:
         return {"kind": run.kind, **document(summary)}

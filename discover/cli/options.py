@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from discover.proposers import NAMES, ProposerOptions
+from discover.proposers.registry import NAMES
+from discover.protocol import ProposerOptions
 from foundry.cli import options
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -10,7 +10,7 @@ from foundry.cli import options
 from foundry.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
-    from discover.summary import Summary
+    from discover.history.summary import Summary
     from foundry.store.records import Node
 
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def command(run: int | None, show_tree: bool, why: bool, db: str | None, as_json: bool) -> None:
     """Show what came of RUN, a search or an autorun; by default the latest."""
     from discover.cli.runs import pick
-    from discover.summary import document, summarise
+    from discover.history.summary import document, summarise
     from foundry.store import Store
 
     with Store.open(db, read_only=True) as store:
@@ -44,8 +44,8 @@ def command(run: int | None, show_tree: bool, why: bool, db: str | None, as_json
 
 
 def _show(summaries: list[Summary]) -> None:
-    from discover.summary import Spending, origin_label
-    from discover.tables import COLUMNS, rows, short, spending_line
+    from discover.history.summary import Spending, origin_label
+    from discover.history.tables import COLUMNS, rows, short, spending_line
 
     print_table(COLUMNS, rows(summaries))
     for summary in summaries:
@@ -57,7 +57,7 @@ def _show(summaries: list[Summary]) -> None:
 
 
 def _reasons(store: Any, summary: Summary) -> list[dict[str, Any]]:
-    from discover.summary import origin_label
+    from discover.history.summary import origin_label
 
     found = []
     for node in summary.nodes:
@@ -90,7 +90,7 @@ def _draw(summary: Summary) -> None:
 
 
 def _node_line(node: Node) -> str:
-    from discover.summary import origin_label
+    from discover.history.summary import origin_label
 
     value = (
         f"{node.reward:.2f}x" if node.reward is not None else node.detail.get("status", node.state)

@@ -43,7 +43,7 @@ def part_name(run: Run) -> str:
 
 
 def _searches(store: Store, run: Run) -> list[Run]:
-    from discover.summary import searches
+    from discover.history.summary import searches
 
     if run.kind == "search":
         return [run]

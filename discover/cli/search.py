@@ -14,9 +14,9 @@ from foundry.cli.app import command_line
 from foundry.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
-    from discover.session import SearchRequest
-    from discover.summary import Summary
-    from discover.task import Outcome
+    from discover.history.summary import Summary
+    from discover.search.session import SearchRequest
+    from discover.search.task import Outcome
 
 DEFAULT_EVALUATIONS = 40
 
@@ -85,8 +85,8 @@ def command(
     kernel is judged before it counts. The same command takes up a search that was cut short:
     nothing is judged or paid for twice.
     """
-    from discover.budget import Limits
-    from discover.session import SearchRequest
+    from discover.budget.limits import Limits
+    from discover.search.session import SearchRequest
 
     if not any((evaluations, seconds, tokens, usd)):
         evaluations = DEFAULT_EVALUATIONS
@@ -119,9 +119,9 @@ def command(
 def _run(
     request: SearchRequest, db: str | None, device: str, workers: int, pricing: Path | None
 ) -> tuple[Outcome, Summary]:
-    from discover.screen import Screen
-    from discover.session import checked_op, proposers_of, run_search, workbench
-    from discover.summary import summarise
+    from discover.cli.display import SearchDisplay
+    from discover.history.summary import summarise
+    from discover.search.session import checked_op, proposers_of, run_search, workbench
     from foundry.report.display import open_display
 
     checked_op(request)
@@ -133,9 +133,9 @@ def _run(
         name = f"{request.op} {request.dtype}"
         title = f"discover search · {name} · {bench.pool.device().name} · {_limits(request)}"
         with open_display(title) as display:
-            screen = Screen(display, (name,), request.limits)
-            outcome = run_search(bench, request, proposers, screen)
-            screen.done(name)
+            shown = SearchDisplay(display, (name,), request.limits)
+            outcome = run_search(bench, request, proposers, shown)
+            shown.done(name)
         run = next(run for run in bench.store.runs() if run.id == outcome.run_id)
         return outcome, summarise(bench.store, run)
 
@@ -153,13 +153,13 @@ def _limits(request: SearchRequest) -> str:
 
 
 def _document(outcome: Outcome, summary: Summary) -> dict[str, object]:
-    from discover.summary import document
+    from discover.history.summary import document
 
     return {**document(summary), "ended": outcome.reason, "broken": outcome.broken}
 
 
 def _show(outcome: Outcome, summary: Summary) -> None:
-    from discover.tables import COLUMNS, row, spending_line
+    from discover.history.tables import COLUMNS, row, spending_line
 
     print_table(COLUMNS, [row(summary)])
     if line := spending_line(summary.spending):

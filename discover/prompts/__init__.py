@@ -1,0 +1,1 @@
+"""What a model is told, and the judge's findings in words."""

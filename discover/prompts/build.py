@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from discover import feedback
-from discover.proposers.base import Attempt, Context
+from discover.prompts import feedback
+from discover.protocol import Attempt, Context
 from foundry.engines.base import Device
 from foundry.report.figures import figures
 from foundry.report.format import interval

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from discover.proposers.base import Failure, FailureKind, Reply
+from discover.protocol import Failure, FailureKind, Reply
 
 SPEND_CODES = frozenset(
     {

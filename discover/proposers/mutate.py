@@ -12,9 +12,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from discover.proposers import ProposerOptions
-from discover.proposers.base import Attempt, Context, Failure, FailureKind, Reply, Request
 from discover.proposers.rewrites import Rewrite, Variant, all_rewrites
+from discover.protocol import (
+    Attempt,
+    Context,
+    Failure,
+    FailureKind,
+    ProposerOptions,
+    Reply,
+    Request,
+)
 from foundry.errors import InvalidKernel
 from foundry.kernel import Kernel, check, parse, render
 from ops.spec import Op

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 from discover.prompts.build import build
-from discover.proposers import ProposerOptions, faults, keys
-from discover.proposers.base import Context, Failure, FailureKind, Reply, Request
+from discover.proposers import faults, keys
+from discover.protocol import Context, Failure, FailureKind, ProposerOptions, Reply, Request
 from foundry.store.records import Tokens
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from discover.prompts.build import build
-from discover.proposers import ProposerOptions
-from discover.proposers.base import Context, Failure, FailureKind, Reply, Request
+from discover.protocol import Context, Failure, FailureKind, ProposerOptions, Reply, Request
 from foundry.errors import UsageError, unknown
 from foundry.store.records import Tokens
 

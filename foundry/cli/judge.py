@@ -62,19 +62,21 @@ def selftest(
     from foundry.errors import UsageError
     from foundry.harness.pool import WorkerPool
     from foundry.harness.sandbox import Level
-    from foundry.judge import selftest as corpus
+    from foundry.judge import selftest as test
+    from foundry.judge.attacks import corpus, load
 
-    chosen = [a for a in corpus.load(attacks or corpus.ATTACKS) if only in f"{a.kind}/{a.name}"]
+    known = load(attacks) if attacks else corpus()
+    chosen = [a for a in known if only in f"{a.kind}/{a.name}"]
     if not chosen:
         raise UsageError(f"no attack has '{only}' in its name; leave --only away to run all")
-    corpus.adopt_orphans()
+    test.adopt_orphans()
     start_s, seed = time.monotonic(), secrets.randbits(48)
     with WorkerPool(device, workers, level=Level[level.upper()] if level else None) as pool:
         confined = str(pool.level)
-        outcomes = corpus.run(corpus.Judges.of(pool), chosen, seed, workers, _progress(len(chosen)))
-        report = corpus.summary(outcomes)
+        outcomes = test.run(test.Judges.of(pool), chosen, seed, workers, _progress(len(chosen)))
+        report = test.summary(outcomes)
     report |= {
-        "processes_left": len(corpus.strays()),
+        "processes_left": len(test.strays()),
         "level": confined,
         "seed": seed,
         "seconds": round(time.monotonic() - start_s, 1),

@@ -1,6 +1,6 @@
 """The judge judged: a corpus of attacks and honest controls, kill rate and false-alarm rate.
 
-1. `load` reads the attack files of `foundry/judge/attacks`, or of a folder of your own.
+1. `attacks.corpus` gives the built-in attacks, `attacks.load` those of a folder of your own.
 2. `run` lets the judges evaluate each; an attack is killed when its verdict is not `correct` or
    `faster`, a control passes when it is. Timing costs most, so attacks that aim at it say so.
 3. `summary` counts, and `strays` finds what the kernels left running.
@@ -12,46 +12,20 @@ import ctypes
 import os
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foundry.errors import UsageError
 from foundry.harness.pool import WorkerPool
+from foundry.judge.attacks import Attack
 from foundry.judge.judge import Judge
 from foundry.judge.options import SANITIZER, JudgeOptions
-from foundry.judge.verdict import Evaluation, Status
+from foundry.judge.verdict import Evaluation
 from ops import get
 
-ATTACKS = Path(__file__).parent / "attacks"
-CONTROLS = "controls"
 _PR_SET_CHILD_SUBREAPER = 36
-
-
-@dataclass(frozen=True)
-class Attack:
-    """One file of the corpus."""
-
-    kind: str
-    """Its folder: `cheats`, `hostile`, `mutants` or `controls`."""
-    name: str
-    op: str
-    dtype: str
-    why: str
-    """What is wrong with it."""
-    expect: tuple[Status, ...]
-    """Statuses that are right for it."""
-    text: str
-    timed: bool = False
-    """Aims at the measurement: it is judged up to the end."""
-
-    @property
-    def is_control(self) -> bool:
-        """Whether it is honest."""
-        return self.kind == CONTROLS
 
 
 @dataclass(frozen=True)
@@ -70,36 +44,6 @@ class Outcome:
     def expected(self) -> bool:
         """Whether the status is one that the file names."""
         return self.evaluation.status in self.attack.expect
-
-
-def load(folder: Path = ATTACKS) -> tuple[Attack, ...]:
-    """Every attack file of a folder and its sub-folders.
-
-    Raises:
-        UsageError: No attack files, or one that does not parse.
-    """
-    attacks = tuple(_read(path) for path in sorted(folder.rglob("*.metal")))
-    if not attacks:
-        raise UsageError(f"no attack files (*.metal) in {folder}")
-    return attacks
-
-
-def _read(path: Path) -> Attack:
-    head, found, text = path.read_text().removeprefix("+++\n").partition("\n+++\n")
-    try:
-        fields = tomllib.loads(head if found else "")
-        return Attack(
-            kind=path.parent.name,
-            name=path.stem,
-            op=fields["op"],
-            dtype=fields["dtype"],
-            why=fields["why"],
-            expect=tuple(Status(status) for status in fields["expect"]),
-            text=text,
-            timed=fields.get("timed", False),
-        )
-    except (tomllib.TOMLDecodeError, KeyError, ValueError) as error:
-        raise UsageError(f"{path} is no attack file: {error}") from error
 
 
 @dataclass(frozen=True)

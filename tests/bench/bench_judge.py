@@ -32,7 +32,8 @@ from pathlib import Path
 from foundry.engines.base import Arrays
 from foundry.harness.measuring import Samples, Time, TimingPlan
 from foundry.harness.pool import WorkerPool
-from foundry.judge import Evaluation, Judge, JudgeOptions, selftest
+from foundry.judge import Evaluation, Judge, JudgeOptions
+from foundry.judge.attacks import corpus
 from foundry.judge.inputs import make_inputs
 from foundry.judge.options import SANITIZER
 from foundry.judge.references import op_file, output_specs
@@ -109,7 +110,7 @@ def full(pool: WorkerPool, fresh: Kernels, count: int) -> None:
 
 def death(pool: WorkerPool, fresh: Kernels, count: int) -> None:
     """Judge attacks of every kind, evenly chosen, after an honest kernel of each op."""
-    attacks = [a for a in selftest.load() if not a.is_control]
+    attacks = [a for a in corpus() if not a.is_control]
     chosen = attacks[:: max(1, len(attacks) // count)]
     judge = Judge(pool, JudgeOptions(screen=SANITIZER))
     for op, dtype in {(a.op, a.dtype) for a in chosen}:

@@ -11,15 +11,15 @@ from pathlib import Path
 import toy
 from toy import DEVICE, OP
 
-from discover.budget import Budget, Limits
-from discover.drafts import Draft
-from discover.journal import Journal
-from discover.pricing import Price
-from discover.proposers.base import Context, Failure, FailureKind, Reply, Request
-from discover.retry import RetryPolicy
-from discover.roster import Roster, Seat
-from discover.search import Search
-from discover.task import Outcome, Task
+from discover.budget.limits import Budget, Limits
+from discover.budget.pricing import Price
+from discover.calls.retry import RetryPolicy
+from discover.calls.roster import Roster, Seat
+from discover.drafts.draft import Draft
+from discover.history.journal import Journal
+from discover.protocol import Context, Failure, FailureKind, Reply, Request
+from discover.search.search import Search
+from discover.search.task import Outcome, Task
 from foundry.judge.verdict import Diagnostic, Evaluation, Status
 from foundry.kernel import parse
 from foundry.store import Store

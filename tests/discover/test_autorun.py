@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from discover.autorun import settings
+from discover.autorun.autorun import settings
+from discover.autorun.recipe import Recipe, read
 from discover.cli.commands import application
-from discover.recipe import Recipe, read
 from foundry.catalog.reader import read_wheel
 from foundry.errors import UsageError
 from foundry.store import Store

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.budget import Budget, Limits, Spend
+from discover.budget.limits import Budget, Limits, Spend
 
 spends = st.builds(Spend, st.integers(0, 5000), st.floats(0, 2))
 

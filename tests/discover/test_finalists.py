@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy import failed, passed
 
-from discover.finalists import finalists
+from discover.selection.finalists import finalists
 from foundry.judge.verdict import Evaluation, Status
 
 

@@ -10,8 +10,8 @@ import pytest
 from fake_llm import Answer, FakeLLM, error
 from toy import DEVICE, OP
 
-from discover.proposers import ProposerOptions, make
-from discover.proposers.base import Context, Failure, FailureKind, Reply, Request
+from discover.proposers.registry import make
+from discover.protocol import Context, Failure, FailureKind, ProposerOptions, Reply, Request
 from foundry.errors import EnvironmentUnusable, UsageError
 
 NAMES = ("anthropic", "openai", "openai-chat")

@@ -7,8 +7,8 @@ from typing import Any
 from toy import DEVICE, passed
 from toy import OP as TOY
 
-from discover.proposers import make
-from discover.proposers.base import Attempt, Context, Failure, FailureKind, Reply, Request
+from discover.proposers.registry import make
+from discover.protocol import Attempt, Context, Failure, FailureKind, Reply, Request
 from foundry.kernel import Kernel, check, parse
 from ops import registry as ops
 from templates import registry, space

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.parsing import Extracted, Malformed, extract
+from discover.drafts.parsing import Extracted, Malformed, extract
 from ops.spec import Case, Op, Tensor
 
 OP = Op(

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover import pricing
-from discover.proposers.base import Failure, FailureKind, Request
-from discover.retry import RetryPolicy, delay_s
+from discover.budget import pricing
+from discover.calls.retry import RetryPolicy, delay_s
+from discover.protocol import Failure, FailureKind, Request
 from foundry.errors import UsageError
 from foundry.store.records import Tokens
 

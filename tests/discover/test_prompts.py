@@ -6,9 +6,10 @@ from collections.abc import Callable
 import toy
 from toy import DEVICE, OP, failed, passed
 
-from discover import feedback
+from discover.prompts import feedback
 from discover.prompts.build import build
-from discover.proposers.base import Attempt, Context
+from discover.protocol import Attempt, Context
+from discover.selection.reward import reward
 from foundry.engines.base import Device
 from foundry.judge.verdict import Diagnostic, Status
 from foundry.msl.counters import (
@@ -123,10 +124,10 @@ def test_the_same_reason_is_told_once() -> None:
 
 
 def test_rewards_are_lower_bounds_and_failures_earn_none() -> None:
-    assert feedback.reward(passed(2.0)) == 1.9
-    assert feedback.reward(failed(Status.CRASH)) is None
+    assert reward(passed(2.0)) == 1.9
+    assert reward(failed(Status.CRASH)) is None
     untimed = passed(2.0).model_copy(update={"timings": (), "status": Status.CORRECT})
-    assert feedback.reward(untimed) == 0.0
+    assert reward(untimed) == 0.0
 
 
 def test_what_bounds_a_kernel_follows_from_its_intensity() -> None:

@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.puct import MAX_REPAIRS, eligible, puct_scores, rank_priors, reward_range, select
-from discover.tree import Node, NodeState, Tree
+from discover.selection.puct import (
+    MAX_REPAIRS,
+    eligible,
+    puct_scores,
+    rank_priors,
+    reward_range,
+    select,
+)
+from discover.selection.tree import Node, NodeState, Tree
 
 rewards = st.floats(0.001, 1e4, allow_nan=False)
 outcomes = st.lists(

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from toy import DEVICE, OP
 
-from discover.proposers import make
-from discover.proposers.base import Context, Failure, FailureKind, Reply, Request
+from discover.proposers.registry import make
 from discover.proposers.replay import write_line
+from discover.protocol import Context, Failure, FailureKind, Reply, Request
 from foundry.errors import UsageError
 from foundry.store.records import Tokens
 

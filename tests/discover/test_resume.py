@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from searching import Scripted, ScriptedJudge, Stage, scored
 
-from discover.budget import Limits
-from discover.proposers.base import Failure, FailureKind, Reply
-from discover.tree import NodeState
+from discover.budget.limits import Limits
+from discover.protocol import Failure, FailureKind, Reply
+from discover.selection.tree import NodeState
 from foundry.store.records import CallState
 
 ROOT = scored(1.0)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from toy import OP
 
-from discover.feedback import changes
+from discover.prompts.feedback import changes
 from discover.proposers.rewrites import all_rewrites
 from foundry.kernel import Kernel, check, parse, render
 from ops import registry as ops

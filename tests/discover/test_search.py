@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from searching import Scripted, ScriptedJudge, Stage, failing, scored
 
-from discover.budget import Limits
-from discover.proposers.base import Failure, FailureKind, Reply
-from discover.retry import RetryPolicy
-from discover.tree import NodeState
+from discover.budget.limits import Limits
+from discover.calls.retry import RetryPolicy
+from discover.protocol import Failure, FailureKind, Reply
+from discover.selection.tree import NodeState
 from foundry.engines.base import Device
 from foundry.judge.verdict import Status
 from foundry.store.records import CallState, Tokens

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.tree import Node, NodeState, Tree
+from discover.selection.tree import Node, NodeState, Tree
 
 
 def add_root(tree: Tree, proposer: str, kernel_hash: str, reward: float | None) -> Node:

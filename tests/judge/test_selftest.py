@@ -14,10 +14,11 @@ import pytest
 from foundry.errors import UsageError
 from foundry.harness.pool import WorkerPool
 from foundry.harness.sandbox import Level, absence
-from foundry.judge.selftest import Attack, Judges, load, run, summary
+from foundry.judge.attacks import Attack, corpus, load
+from foundry.judge.selftest import Judges, run, summary
 from foundry.judge.verdict import Status
 
-CORPUS = load()
+CORPUS = corpus()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,23 @@
-"""Attacks as data: one file each, with the statuses that are right for it.
+"""The attacks on the judge: what it must refuse, and honest controls that it must accept.
 
-`cheats` are kernels that do an easier job, `hostile` ones reach for the machine, `mutants` are
-templates with one planted bug, `controls` are honest. A file is TOML between `+++` lines, then the
-text as an attacker would hand it in.
+`cheats` are kernels that do an easier job, `hostile` ones reach for the machine, `controls` are
+honest. Each is a file: TOML between `+++` lines, with the statuses that are right for it, then the
+text as an attacker would hand it in. `mutants` are made when they are asked for: every template
+with one planted bug, so a new op with templates has attacks of its own.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from foundry.judge.attacks.attack import Attack, load
+from foundry.judge.attacks.mutants import mutants_of_templates
+
+__all__ = ["Attack", "corpus", "load"]
+
+_FOLDER = Path(__file__).parent
+
+
+def corpus() -> tuple[Attack, ...]:
+    """Every built-in attack and control."""
+    return (*load(_FOLDER), *mutants_of_templates())

@@ -1,0 +1,127 @@
+"""What an autorun leaves behind: a catalog wheel, a dataset, a report.
+
+Each product is written in one step; one that cannot be made is said so, and the others are made
+all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from discover.autorun.recipe import Products
+from discover.history.summary import Summary, document
+from foundry.datasets.export import FORMATS, Exported, Format, export_attempts, export_sft
+from foundry.datasets.files import write_text
+from foundry.errors import UsageError
+from foundry.judge.options import SANITIZER, JudgeOptions
+from foundry.report.format import count
+
+if TYPE_CHECKING:
+    from discover.search.session import Workbench
+    from foundry.store.records import StoredEvaluation
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A product: what it is, and where."""
+
+    kind: str
+    path: Path
+    note: str = ""
+
+
+def write_products(
+    bench: Workbench, found: Sequence[Summary], wanted: Products, folder: Path, say: Say
+) -> list[Written]:
+    """Write the products that a recipe wants.
+
+    Args:
+        bench: Database, and the workers that verify winners again.
+        found: The searches of the autorun.
+        wanted: Which products.
+        folder: Where they go.
+        say: Hears what could not be made, and why.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [_report(found, folder)]
+    steps: list[tuple[str, Callable[[], list[Written]]]] = []
+    if wanted.dataset:
+        steps.append(("dataset", lambda: _dataset(bench, found, folder)))
+    if wanted.catalog:
+        name = wanted.catalog
+        steps.append(("catalog", lambda: [_catalog(bench, found, name, folder, say)]))
+    for kind, make in steps:
+        try:
+            written += make()
+        except UsageError as error:
+            say(f"no {kind}: {error}")
+    return written
+
+
+def _report(found: Sequence[Summary], folder: Path) -> Written:
+    path = folder / "report.json"
+    write_text(path, json.dumps([document(s) for s in found], indent=2) + "\n")
+    return Written("report", path)
+
+
+def _winner(bench: Workbench, summary: Summary) -> StoredEvaluation | None:
+    """The row of the kernel that the search names as its best, not of a luckier single draw."""
+    if summary.best is None:
+        return None
+    wanted = summary.best.evaluation.kernel_hash
+    device = bench.pool.device()
+    proven = bench.store.best(summary.op, device.id, summary.dtype, None)
+    return next((row for row in proven if row.evaluation.kernel_hash == wanted), None)
+
+
+def _dataset(bench: Workbench, found: Sequence[Summary], folder: Path) -> list[Written]:
+    """Every attempt on these ops on this device, and the verified ones as chats."""
+    device, store = bench.pool.device(), bench.store
+    rows = [
+        row
+        for op in dict.fromkeys(s.op for s in found)
+        for row in store.evaluations(op=op, device_id=device.id)
+    ]
+    origins = store.origins()
+    made: list[tuple[str, Exported]] = [
+        ("dataset", export_attempts(rows, origins, folder / "dataset", _formats())),
+        ("sft", export_sft(rows, origins, folder / "sft")),
+    ]
+    return [Written(kind, e.folder, count(e.rows, "row")) for kind, e in made]
+
+
+def _formats() -> tuple[Format, ...]:
+    """Parquet as well, where its library is installed."""
+    return FORMATS if find_spec("pyarrow") else ("jsonl",)
+
+
+def _catalog(
+    bench: Workbench, found: Sequence[Summary], name: str, folder: Path, say: Say
+) -> Written:
+    from foundry.catalog.ship import judged_by, ship
+    from foundry.judge import Judge
+    from ops import registry
+
+    stored = [row for s in found if (row := _winner(bench, s)) is not None]
+    # Inputs nobody has seen: the seed is drawn now and kept nowhere.
+    judge = Judge(bench.pool, JudgeOptions(timed=False, screen=SANITIZER))
+    shipment = ship(
+        stored,
+        registry.all_ops(),
+        judged_by(judge, secrets.randbelow(2**31)),
+        folder,
+        name=name,
+        progress=lambda r: say(f"verified again: {r.entry.op.name} {r.evaluation.status}"),
+    )
+    return Written("catalog", shipment.wheel, count(len(shipment.shipped), "kernel"))

@@ -1,0 +1,1 @@
+"""What a search may use, and what its calls cost."""

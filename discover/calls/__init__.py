@@ -1,0 +1,1 @@
+"""LLM calls: whose turn it is, sending, waiting, sending again. Work under way on threads."""

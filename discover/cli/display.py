@@ -1,0 +1,85 @@
+"""A search on the display of `foundry.report`: one row per op, one line per event."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from discover.budget.limits import Limits, Spend
+from discover.search.watch import State
+from foundry.judge.verdict import Evaluation
+from foundry.report.display import Display, Progress, TaskProgress
+from foundry.report.figures import figures
+from foundry.report.format import interval, latency
+
+
+class SearchDisplay:
+    """Shows searches that run one after another."""
+
+    def __init__(self, display: Display, names: tuple[str, ...], limits: Limits) -> None:
+        """Show the searches of these names, each within `limits`.
+
+        Args:
+            display: Where.
+            names: Of all searches to come, in order.
+            limits: Of each search; the display adds them up.
+        """
+        self._display = display
+        self._tasks = {name: TaskProgress(name, state="queued") for name in names}
+        self._fresh: dict[str, int] = {}
+        self._spent: dict[str, Spend] = {}
+        self._limits = limits
+
+    def changed(self, state: State) -> None:
+        """Redraw the row of a search."""
+        self._fresh[state.name] = state.evaluations
+        self._spent[state.name] = state.spent
+        self._tasks[state.name] = _task(state)
+        self._update()
+
+    def judged(self, name: str, label: str, evaluation: Evaluation) -> None:
+        """One line for one evaluation."""
+        found = figures(evaluation)
+        if found is None:
+            outcome = f"{evaluation.status} {evaluation.why}".rstrip()
+        else:
+            measured = interval(found.speedup, found.speedup_low, found.speedup_high)
+            outcome = f"{evaluation.status} {latency(found.kernel_us)} us {measured}"
+        self._display.event(f"{name}: {outcome} · {label}")
+
+    def event(self, line: str) -> None:
+        """One line."""
+        self._display.event(line)
+
+    def done(self, name: str) -> None:
+        """Mark a search as ended."""
+        self._tasks[name] = replace(self._tasks[name], state="done")
+        self._update()
+
+    def _update(self) -> None:
+        spent = sum(self._spent.values(), Spend())
+        each = self._limits.evaluations
+        self._display.update(
+            Progress(
+                tasks=tuple(self._tasks.values()),
+                done=sum(self._fresh.values()),
+                budget=each * len(self._tasks) if each is not None else None,
+                fresh=sum(self._fresh.values()),
+                tokens=spent.tokens or None,
+                cost_usd=spent.usd or None,
+            )
+        )
+
+
+def _task(state: State) -> TaskProgress:
+    found = figures(state.best) if state.best else None
+    return TaskProgress(
+        name=state.name,
+        workload=found.workload if found else "",
+        baseline_us=found.baseline_us if found else None,
+        best_us=found.kernel_us if found else None,
+        speedup=found.speedup if found else None,
+        speedup_low=found.speedup_low if found else None,
+        speedup_high=found.speedup_high if found else None,
+        statuses=dict(state.statuses),
+        state=f"depth {state.depth}",
+    )

@@ -1,0 +1,40 @@
+"""A proposed text before it is judged, and who proposed it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from foundry.errors import InvalidKernel
+from foundry.kernel import parse
+from foundry.store.records import Origin
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A text that was proposed, and by whom."""
+
+    text: str
+    origin: Origin
+
+
+def identity(text: str) -> str:
+    """Hash of a kernel file, or of a text that is none."""
+    try:
+        return parse(text).hash
+    except InvalidKernel:
+        return text_hash(text)
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of any text, half surrogate pairs included."""
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def label(origin: Origin) -> str:
+    """Where a kernel came from, in a few words: `mutate: vec 4 -> 8`."""
+    said = str(origin.detail.get("label") or "")
+    # A model's label starts with its proposer's name already.
+    if not said or said.split(" ")[0] == origin.name:
+        return said or origin.name
+    return f"{origin.name}: {said}"

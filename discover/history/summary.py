@@ -1,0 +1,200 @@
+"""What came of a search, read from the database: for tables, reports and comparisons."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from discover.selection.tree import ROOT_PREFIX, NodeState
+from foundry.judge.verdict import Evaluation
+from foundry.report.figures import Figures, figures
+from foundry.store.records import Call, CallState, Node, Run
+
+if TYPE_CHECKING:
+    from foundry.store import Store
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What the LLM calls of a search used."""
+
+    calls: int = 0
+    failed: int = 0
+    lost: int = 0
+    """Under way when the process died; counted as their upper bounds."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+
+    def __add__(self, other: Spending) -> Spending:
+        return Spending(*(getattr(self, f) + getattr(other, f) for f in _SPENDING))
+
+
+_SPENDING = tuple(Spending.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A kernel of a search that passed, and what is known of it today."""
+
+    node: Node
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One search."""
+
+    run: Run
+    op: str
+    dtype: str
+    proposers: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    evaluations: int
+    """Judged by this search, second looks included."""
+    statuses: Mapping[str, int]
+    """Of its kernels, those found in the database included."""
+    best: Found | None
+    start: Found | None
+    """The first root that passed: what the search began with."""
+    spending: Spending
+    elapsed_s: float
+
+    @property
+    def gain(self) -> tuple[float, float, float] | None:
+        """Speedup of the best over the start, with the widest interval both measurements allow."""
+        if self.best is None or self.start is None:
+            return None
+        best, start = figures(self.best.evaluation), figures(self.start.evaluation)
+        if best is None or start is None:
+            return None
+        return over(best, start)
+
+
+def over(best: Figures, start: Figures) -> tuple[float, float, float]:
+    """Speedup of one kernel over another from their speedups over the same baseline."""
+    return (
+        best.speedup / start.speedup,
+        best.speedup_low / start.speedup_high,
+        best.speedup_high / start.speedup_low,
+    )
+
+
+def summarise(store: Store, run: Run) -> Summary:
+    """Read one search back."""
+    nodes = tuple(store.nodes(run.id))
+    dtype = str(run.settings["dtype"])
+    evaluations = _evaluations(store, run, nodes, dtype)
+    found = [
+        Found(node, evaluation)
+        for node in nodes
+        if (evaluation := evaluations.get(node.id)) is not None and evaluation.status.passed
+    ]
+    timed = [f for f in found if f.evaluation.score is not None]
+    return Summary(
+        run=run,
+        op=str(run.settings["op"]),
+        dtype=dtype,
+        proposers=tuple(run.settings.get("proposers", ())),
+        nodes=nodes,
+        evaluations=run.evaluations,
+        statuses=Counter(str(e.status) for e in evaluations.values()),
+        best=max(timed, key=_rank, default=None),
+        start=next((f for f in timed if f.node.proposer.startswith(ROOT_PREFIX)), None),
+        spending=spending(store.calls(run.id)),
+        elapsed_s=max((n.detail.get("elapsed_s", 0.0) for n in nodes), default=0.0),
+    )
+
+
+def searches(store: Store, *, part_of: str | None = None) -> list[Run]:
+    """Runs that searched, oldest first; those of one autorun when it is named."""
+    return [
+        run
+        for run in store.runs()
+        if run.kind == "search" and part_of in (None, run.settings.get("part_of"))
+    ]
+
+
+def spending(calls: Iterable[Call]) -> Spending:
+    """What calls used; lost ones as their upper bounds."""
+    total = Spending()
+    for call in calls:
+        lost = call.state is CallState.LOST
+        total += Spending(
+            calls=1,
+            failed=int(call.state is CallState.FAILED),
+            lost=int(lost),
+            input_tokens=(call.most_tokens or 0) if lost else call.tokens.input_tokens,
+            output_tokens=0 if lost else call.tokens.output_tokens,
+            usd=((call.most_usd if lost else call.cost_usd) or 0.0),
+        )
+    return total
+
+
+def document(summary: Summary) -> dict[str, Any]:
+    """For `--json`."""
+    gain = summary.gain
+    return {
+        "run_id": summary.run.id,
+        "op": summary.op,
+        "dtype": summary.dtype,
+        "proposers": list(summary.proposers),
+        "outcome": summary.run.outcome,
+        "device": {
+            "id": summary.run.device.id,
+            "kind": summary.run.device.kind,
+            "name": summary.run.device.name,
+        },
+        "seed": summary.run.seed,
+        "evaluations": summary.evaluations,
+        "statuses": dict(summary.statuses),
+        "start": _found_document(summary.start),
+        "best": _found_document(summary.best),
+        "gain_over_start": dict(zip(("speedup", "low", "high"), gain, strict=True))
+        if gain
+        else None,
+        "llm": {name: getattr(summary.spending, name) for name in _SPENDING},
+        "elapsed_s": summary.elapsed_s,
+    }
+
+
+def origin_label(node: Node) -> str:
+    """Where a node's kernel came from, in a few words."""
+    origin = node.detail.get("origin")
+    if not origin:
+        return node.proposer
+    label = origin["detail"].get("label", "")
+    return f"{origin['name']}: {label}" if label and label != origin["name"] else origin["name"]
+
+
+def _evaluations(
+    store: Store, run: Run, nodes: Sequence[Node], dtype: str
+) -> dict[int, Evaluation]:
+    found = {}
+    for node in nodes:
+        if node.state == NodeState.JUDGED and node.kernel_hash:
+            evaluation = store.find_evaluation(node.kernel_hash, run.device.id, dtype)
+            if evaluation is not None:
+                found[node.id] = evaluation
+    return found
+
+
+def _rank(found: Found) -> tuple[bool, float, int]:
+    """Kernels that were measured twice come first: the best of many single draws is mostly luck."""
+    confirmed = bool(found.node.detail.get("confirmed"))
+    return confirmed, found.evaluation.score or 0.0, -found.node.id
+
+
+def _found_document(found: Found | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    samples = {"samples_baseline_us", "samples_kernel_us"}
+    return {
+        "kernel_hash": found.evaluation.kernel_hash,
+        "status": str(found.evaluation.status),
+        "score": found.evaluation.score,
+        "from": origin_label(found.node),
+        "timings": [t.model_dump(mode="json", exclude=samples) for t in found.evaluation.timings],
+    }

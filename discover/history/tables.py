@@ -1,0 +1,70 @@
+"""Searches as tables: what `search`, `autorun`, `report` and `compare` print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from discover.history.summary import Found, Spending, Summary
+from foundry.report.figures import figures
+from foundry.report.format import count, interval, latency, statuses
+from foundry.report.table import Column
+
+COLUMNS = (
+    Column("op"),
+    Column("dtype"),
+    Column("workload", elastic=True),
+    Column("base us", right=True),
+    Column("best us", right=True),
+    Column("speedup [95 %]"),
+    Column("over start"),
+    Column("kernel"),
+    Column("evaluations", right=True),
+    Column("statuses", elastic=True),
+)
+
+
+def row(summary: Summary) -> list[str]:
+    """One search in these columns."""
+    best = figures(summary.best.evaluation) if summary.best else None
+    gain = summary.gain
+    return [
+        summary.op,
+        summary.dtype,
+        best.workload if best else "-",
+        latency(best.baseline_us if best else None),
+        latency(best.kernel_us if best else None),
+        interval(best.speedup, best.speedup_low, best.speedup_high) if best else "-",
+        interval(*gain) if gain else "-",
+        short(summary.best),
+        f"{summary.evaluations:,}",
+        statuses(summary.statuses),
+    ]
+
+
+def rows(summaries: Sequence[Summary]) -> list[list[str]]:
+    """Several searches."""
+    return [row(summary) for summary in summaries]
+
+
+def short(found: Found | None) -> str:
+    """The first digits of a kernel's hash."""
+    return found.evaluation.kernel_hash[:8] if found else "-"
+
+
+def spending_line(spending: Spending) -> str | None:
+    """What the calls cost, in one line; None without calls."""
+    if not spending.calls:
+        return None
+    troubles = [
+        text
+        for number, text in (
+            (spending.failed, f"{spending.failed} failed"),
+            (spending.lost, f"{spending.lost} lost"),
+        )
+        if number
+    ]
+    trouble = f" ({', '.join(troubles)})" if troubles else ""
+    return (
+        f"{count(spending.calls, 'LLM call')}{trouble}: {spending.input_tokens:,} tokens in, "
+        f"{spending.output_tokens:,} out, ${spending.usd:.4f}"
+    )

@@ -1,0 +1,113 @@
+"""What the judge learnt, in words for a proposer. Pure.
+
+Hidden workloads stay hidden: a proposer learns that one failed, never its sizes or values.
+Times carry their device; speedups are against the baseline, with the 95 % interval.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from foundry.engines.base import Device
+from foundry.judge.verdict import Diagnostic, Evaluation, Timing
+from foundry.report import counters
+from foundry.report.format import interval
+
+_HIDDEN = "wrong on a hidden workload: the kernel must hold for every size, also 0, 1 and primes"
+_RIDGE_FLOPS_PER_BYTE = {"cpu": 8.0, "metal": 25.0, "cuda": 25.0}
+"""About where compute starts to bound a kernel instead of memory."""
+
+
+@dataclass(frozen=True)
+class TimingRow:
+    """One timed workload, ready for a prompt."""
+
+    workload: str
+    label: str
+    kernel_us: float
+    baseline_us: float
+    speedup: str
+    rate: str
+    bound: str
+
+
+def timing_rows(evaluation: Evaluation, device: Device) -> list[TimingRow]:
+    """Timings of a kernel with what they achieved and what bounds them."""
+    return [
+        TimingRow(
+            workload=t.workload,
+            label=t.label,
+            kernel_us=t.kernel_us,
+            baseline_us=t.baseline_us,
+            speedup=interval(t.speedup, t.speedup_low, t.speedup_high),
+            rate=rate(t),
+            bound=bound(t, device),
+        )
+        for t in evaluation.timings
+    ]
+
+
+def counted(evaluation: Evaluation) -> list[str]:
+    """What the kernel's SIMD-groups do to memory on the last timed workload; empty if unknown."""
+    found = counters.counters_of(evaluation)
+    if not found:
+        return []
+    workload, summary = list(found.items())[-1]
+    sample = counters.sampled(summary)
+    lines = [f"{workload}: {sample}" if sample else workload, *counters.facts(summary)]
+    if shares := counters.coalescing(summary):
+        lines.append(f"coalescing (100 % is best): {shares}")
+    return lines + counters.sentences(summary)
+
+
+def rate(timing: Timing) -> str:
+    """Achieved memory traffic and arithmetic."""
+    seconds = timing.kernel_us * 1e-6
+    if seconds <= 0 or not timing.bytes_moved:
+        return ""
+    rates = f"{timing.bytes_moved / seconds / 1e9:.2f} GB/s"
+    return f"{rates}, {timing.flops / seconds / 1e9:.2f} GFLOP/s" if timing.flops else rates
+
+
+def bound(timing: Timing, device: Device) -> str:
+    """Whether memory or compute bounds the workload, and how far the kernel is from its floor."""
+    if not timing.bytes_moved:
+        return ""
+    intensity = timing.flops / timing.bytes_moved
+    ridge = _RIDGE_FLOPS_PER_BYTE.get(device.kind, 25.0)
+    kind = "memory" if intensity < ridge else "compute"
+    text = f"{kind} bound ({intensity:.2g} FLOP per byte)"
+    if timing.floor_us and timing.kernel_us > 0:
+        text += f", {timing.kernel_us / timing.floor_us:.1f} times its physical floor"
+    return text
+
+
+def reasons(evaluation: Evaluation, *, characters: int = 1500) -> list[str]:
+    """Why a kernel failed, for a proposer, within a length; each reason once."""
+    words = list(dict.fromkeys(_words(d) for d in evaluation.diagnostics))
+    kept: list[str] = []
+    for text in words:
+        room = characters - sum(map(len, kept))
+        if room <= 0:
+            break
+        kept.append(text if len(text) <= room else text[:room].rstrip() + " ...")
+    return kept
+
+
+def changes(parent: str, child: str, *, lines: int = 60) -> str:
+    """The child as a unified diff against its parent, within a length."""
+    diff = list(
+        difflib.unified_diff(parent.splitlines(), child.splitlines(), "parent", "child", "", "", 1)
+    )
+    text = "\n".join(line.rstrip("\n") for line in diff[:lines])
+    return text + (f"\n({len(diff) - lines} more lines)" if len(diff) > lines else "")
+
+
+def _words(diagnostic: Diagnostic) -> str:
+    if diagnostic.hidden:
+        return _HIDDEN
+    told = diagnostic.message.startswith("kernel:")  # the compiler's words have their places
+    where = f"line {diagnostic.line}: " if diagnostic.line and not told else ""
+    under = f" (workload {diagnostic.workload})" if diagnostic.workload else ""
+    return f"{diagnostic.stage}: {where}{diagnostic.message.strip()}{under}"

@@ -1,0 +1,204 @@
+"""What every proposer promises: from a context to a request, from a request to a reply.
+
+1. `request(context)` is pure: it renders what would be asked, or says that nothing is left.
+2. A proposer that is `remote` costs money or time elsewhere: its request becomes a row of the
+   ledger before it is sent, and its budget is reserved.
+3. `send(request)` is one attempt and the only place with I/O. Whatever goes wrong comes back as a
+   `Failure`; retries, waiting and giving up belong to the search.
+
+To add a proposer, write a class with the members of `Proposer` and name the function that makes one
+in an entry point of the group `metal_foundry.proposers`; see docs/extend.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+from foundry.engines.base import Device
+from foundry.judge.verdict import Evaluation
+from foundry.kernel import Kernel
+from foundry.store.records import Tokens
+from ops.spec import Op, Workload
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A judged kernel, as a proposer sees it."""
+
+    text: str
+    evaluation: Evaluation
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """How it came to be: template and knobs, a rewrite, a model."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a proposer may know about the search."""
+
+    op: Op
+    dtype: str
+    device: Device
+    parent: Attempt | None
+    """The kernel to improve, or to repair when it failed; None to write one from scratch."""
+    timed: tuple[Workload, ...] = ()
+    """The bench workloads that count."""
+    failures: tuple[Attempt, ...] = ()
+    """Failed children of the parent, the latest first."""
+    relatives: tuple[Attempt, ...] = ()
+    """Best other kernels of the search, the best first."""
+    turn: int = 0
+    """How many proposals this proposer made in this search before."""
+    seed: int = 0
+    """Differs for every expansion; the same after a resume."""
+    seen: Callable[[Kernel], bool] = lambda kernel: False
+    """Whether the search has this kernel already, up to names, space and comments."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked, as data: it is stored before it is sent."""
+
+    proposer: str
+    model: str | None
+    body: Mapping[str, Any]
+    """The whole request in JSON types, without keys or headers."""
+    max_output_tokens: int = 0
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of proposer, model and body."""
+        text = json.dumps([self.proposer, self.model, self.body], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer that ended as it should."""
+
+    text: str
+    tokens: Tokens = field(default_factory=Tokens)
+    stop_reason: str = "end"
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """Facts for the origin of the kernel: move, template, model, request id."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", storable(self.text))
+
+
+class FailureKind(StrEnum):
+    """Why no usable reply came."""
+
+    RATE_LIMIT = "rate_limit"
+    OVERLOADED = "overloaded"
+    SERVER = "server"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    BAD_REPLY = "bad_reply"
+    """Success by status, but not an answer: HTML, broken JSON, an error body, no usage."""
+    CUT = "cut"
+    """The answer stops without a stop reason."""
+    TRUNCATED = "truncated"
+    """The answer hit its token limit."""
+    REFUSED = "refused"
+    """The model or a filter declined."""
+    BAD_REQUEST = "bad_request"
+    SPEND_LIMIT = "spend_limit"
+    """The account's money limit: waiting does not help."""
+    DENIED = "denied"
+    """Key wrong or not allowed."""
+    NOT_FOUND = "not_found"
+    """No such model or address."""
+    EXHAUSTED = "exhausted"
+    """Nothing left to propose for this parent."""
+    FINISHED = "finished"
+    """Nothing left to propose at all."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self in _RETRYABLE
+
+    @property
+    def fatal(self) -> bool:
+        """Whether every further request of this proposer would fail too."""
+        return self in _FATAL
+
+
+_RETRYABLE = {
+    FailureKind.RATE_LIMIT,
+    FailureKind.OVERLOADED,
+    FailureKind.SERVER,
+    FailureKind.TIMEOUT,
+    FailureKind.CONNECTION,
+    FailureKind.BAD_REPLY,
+    FailureKind.CUT,
+}
+_FATAL = {
+    FailureKind.SPEND_LIMIT,
+    FailureKind.DENIED,
+    FailureKind.NOT_FOUND,
+    FailureKind.FINISHED,
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """No usable reply, as data: stored in the ledger, shown to the user."""
+
+    kind: FailureKind
+    message: str
+    retry_after_s: float | None = None
+    """How long the server asked to wait."""
+    tokens: Tokens | None = None
+    """Tokens that were billed all the same, where the server said so."""
+    maybe_billed: bool = False
+    """The server may have worked and billed without our knowing."""
+    text: str = ""
+    """What came of the answer, for the ledger."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", storable(self.text))
+        object.__setattr__(self, "message", storable(self.message))
+
+
+def storable(text: str) -> str:
+    """Text that any file or database takes: JSON may hold half of a surrogate pair."""
+    return text.encode(errors="replace").decode()
+
+
+@dataclass(frozen=True)
+class ProposerOptions:
+    """What a user may set for a proposer."""
+
+    base_url: str | None = None
+    """Server address; None is the provider's own, or its usual environment variable."""
+    max_output_tokens: int = 16_000
+    effort: str | None = None
+    """How hard a reasoning model thinks; None leaves it to the model."""
+
+
+@runtime_checkable
+class Proposer(Protocol):
+    """Whoever suggests kernels."""
+
+    name: str
+    """As in the ledger and in origins: `mutate`, `anthropic`."""
+    model: str | None
+    may_repair: bool
+    """Whether a failed kernel may be given as the parent."""
+    remote: bool
+    """Whether calls leave the machine or cost money: ledger, budget and retries apply."""
+
+    def request(self, context: Context) -> Request | Failure:
+        """What would be asked; a `Failure` of kind exhausted or finished when nothing is left."""
+
+    def send(self, request: Request, timeout_s: float) -> Reply | Failure:
+        """One attempt. Raises nothing for what a server or a network does."""
+
+    def close(self) -> None:
+        """Give back connections; nothing is sent afterwards."""

@@ -1,0 +1,65 @@
+"""One attack on the judge, and the files that hold them."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundry.errors import UsageError
+from foundry.judge.verdict import Status
+
+CONTROLS = "controls"
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One text that the judge must refuse, or a control that it must accept."""
+
+    kind: str
+    """`cheats`, `hostile`, `mutants` or `controls`; of a file, its folder."""
+    name: str
+    op: str
+    dtype: str
+    why: str
+    """What is wrong with it."""
+    expect: tuple[Status, ...]
+    """Statuses that are right for it."""
+    text: str
+    timed: bool = False
+    """Aims at the measurement: it is judged up to the end."""
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is honest."""
+        return self.kind == CONTROLS
+
+
+def load(folder: Path) -> tuple[Attack, ...]:
+    """Every attack file of a folder and its sub-folders.
+
+    Raises:
+        UsageError: No attack files, or one that does not parse.
+    """
+    attacks = tuple(_read(path) for path in sorted(folder.rglob("*.metal")))
+    if not attacks:
+        raise UsageError(f"no attack files (*.metal) in {folder}")
+    return attacks
+
+
+def _read(path: Path) -> Attack:
+    head, found, text = path.read_text().removeprefix("+++\n").partition("\n+++\n")
+    try:
+        fields = tomllib.loads(head if found else "")
+        return Attack(
+            kind=path.parent.name,
+            name=path.stem,
+            op=fields["op"],
+            dtype=fields["dtype"],
+            why=fields["why"],
+            expect=tuple(Status(status) for status in fields["expect"]),
+            text=text,
+            timed=fields.get("timed", False),
+        )
+    except (tomllib.TOMLDecodeError, KeyError, ValueError) as error:
+        raise UsageError(f"{path} is no attack file: {error}") from error

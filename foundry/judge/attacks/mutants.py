@@ -1,0 +1,60 @@
+"""Mutants: the default text of every template, each with one planted bug."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from foundry.judge.attacks.attack import Attack
+from foundry.judge.attacks.operators import OPERATORS
+from foundry.judge.verdict import Status
+from templates import Template, all_templates, default, render
+
+KIND = "mutants"
+
+NO_BUGS: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("cumsum_threadgroup", "divides_wrong"): "an array grows, and the rest of it is not used",
+        ("layer_norm_thread", "first_loop_ends_early"): (
+            "the mean lacks a term, and the second pass takes off what the mean lacks"
+        ),
+        ("softmax_two_stage", "first_loop_ends_early"): (
+            "one maximum starts anywhere: where that is below the row, nothing changes"
+        ),
+        ("softmax_two_stage", "plus_to_minus"): (
+            "an element near the maximum is taken off instead of it: the quotient is the same"
+        ),
+    }
+)
+"""Template and operator of mutants that are right, and why they are."""
+
+_STATUSES = (
+    Status.WRONG_RESULT,
+    Status.SANITIZER_ERROR,
+    Status.REJECTED,
+    Status.CRASH,
+    Status.TIMEOUT,
+)
+
+
+def mutants_of_templates() -> tuple[Attack, ...]:
+    """Every operator on every template that has a place for it, by name."""
+    found = (m for template in all_templates().values() for m in _mutants(template))
+    return tuple(sorted(found, key=lambda attack: attack.name))
+
+
+def _mutants(template: Template) -> Iterator[Attack]:
+    text = render(template, default(template))
+    for operator in OPERATORS:
+        mutant = operator(text)
+        if mutant is None or (template.name, operator.name) in NO_BUGS:
+            continue
+        yield Attack(
+            kind=KIND,
+            name=f"{template.name}_{operator.name}",
+            op=template.op,
+            dtype="float32",
+            why=operator.why,
+            expect=_STATUSES,
+            text=mutant,
+        )

@@ -1,0 +1,78 @@
+"""Mutants are made from templates: each holds one planted bug, in code."""
+
+from __future__ import annotations
+
+import pytest
+
+from foundry.canonical import normalise
+from foundry.judge.attacks.mutants import NO_BUGS, mutants_of_templates
+from foundry.judge.attacks.operators import OPERATORS
+from templates import all_templates, default, render
+
+MUTANTS = mutants_of_templates()
+
+TEXT = """\
+/*kernel
+op = "softmax"
+grid = ["cols * rows / 2", 1, 1]
+*/
+inline float helper(float v) { return exp(v) / 2.0f; }
+// --- body ---
+// a / b
+float sum = a / b;  // c * d
+for (uint i = 0; i < n && sum < 3; ++i) { sum += exp(a) * b; }
+for (uint j = 0; j < m; ++j) { sum += 1; }
+/*kernel
+grid = ["cols * 2 / 3", 1, 1]
+*/
+// --- body ---
+if (lane == 0) { threadgroup_barrier(mem_flags::mem_none); }
+if (ranks[0] == 0) { sum = max(simd_max(sum), -INFINITY); }
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "bug"),
+    [
+        ("divides_wrong", "float sum = a * b;"),
+        ("exp2", "sum += exp2(a) * b;"),
+        ("first_loop_ends_early", "i < n - 1 && sum"),
+        ("lane_one", "if (ranks[0] == 1)"),
+        ("last_plus_to_minus", "sum -= 1;"),
+        ("loop_ends_early", "j < m - 1;"),
+        ("max_to_min", "min(simd_max(sum)"),
+        ("no_barrier", "if (lane == 0) { ; }"),
+        ("no_product", "exp(a) + b;"),
+        ("plus_to_minus", "sum -= exp(a)"),
+        ("starts_at_zero", "max(simd_max(sum), 0.0f)"),
+    ],
+)
+def test_an_operator_changes_one_place_of_the_code(name: str, bug: str) -> None:
+    (operator,) = (o for o in OPERATORS if o.name == name)
+    mutant = operator(TEXT)
+    assert mutant is not None
+    assert bug in mutant
+    changed = [
+        (old, new)
+        for old, new in zip(TEXT.splitlines(), mutant.splitlines(), strict=True)
+        if old != new
+    ]
+    assert len(changed) == 1
+
+
+def test_an_operator_without_a_place_makes_nothing() -> None:
+    for operator in OPERATORS:
+        assert operator("// --- body ---\nout[0] = x[0];\n") is None
+
+
+def test_every_template_has_mutants_that_differ_from_it() -> None:
+    assert {m.op for m in MUTANTS} == {t.op for t in all_templates().values()}
+    right = {normalise(render(t, default(t))) for t in all_templates().values()}
+    assert not right & {normalise(m.text) for m in MUTANTS}
+
+
+def test_what_is_left_out_exists() -> None:
+    operators = {o.name: o for o in OPERATORS}
+    for template, operator in NO_BUGS:
+        text = render(all_templates()[template], default(all_templates()[template]))
+        assert operators[operator](text) is not None
