@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 
 from foundry.engines.base import Launch, Program, Size3, TensorSpec
 from foundry.errors import InvalidKernel
+from ops.dtypes import DTYPE_BYTES
 from ops.expressions import Expression, ExpressionError, evaluate, names_in
-from ops.spec import DTYPE_BYTES, Op, Workload, dtype_of, param_dtype, shape_of
+from ops.spec import Op, Workload, dtype_of, param_dtype, shape_of
 
 Triple = tuple[Expression, Expression, Expression]
 Constant = int | bool | str
@@ -124,7 +125,7 @@ def check(kernel: Kernel, op: Op) -> None:
         raise InvalidKernel(f"no stage writes the output '{name}'")
     for temporary in kernel.temporaries:
         for dimension in temporary.shape:
-            _check_names(dimension, op.axes, kernel.stages[0].lines.get(temporary.name, 1))
+            _check_names(dimension, op.axis_names, kernel.stages[0].lines.get(temporary.name, 1))
 
 
 def bind(kernel: Kernel, op: Op, workload: Workload) -> Program:
@@ -224,7 +225,7 @@ def _check_threadgroup(threadgroup: tuple[int, ...], stage: Stage) -> Size3:
 
 
 def _check_expressions(stage: Stage, op: Op) -> None:
-    known = list(op.axes)
+    known = list(op.axis_names)
     for name, value in stage.constants:
         if not isinstance(value, bool):
             _check_names(value, known, stage.lines.get(name, 1))

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from ops.axis import Axis, axes
 from ops.matches import Close, Exact
 from ops.registry import all_ops, get, load_file
 from ops.spec import Case, Op, Tensor, Workload
 
-__all__ = ["Case", "Close", "Exact", "Op", "Tensor", "Workload", "all_ops", "get", "load_file"]
+__all__ = [
+    "Axis",
+    "Case",
+    "Close",
+    "Exact",
+    "Op",
+    "Tensor",
+    "Workload",
+    "all_ops",
+    "axes",
+    "get",
+    "load_file",
+]

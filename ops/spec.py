@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ops import fills
+from ops.axis import Axis
 from ops.baselines import Baseline, Bound
+from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
 from ops.errors import UsageError, unknown
 from ops.expressions import Expression, evaluate, holds
+from ops.fills import Fill
 from ops.matches import Close, Exact, Match
 
 Scalar = float | int | bool
 Oracle = Callable[[Mapping[str, NDArray[Any]], "Workload"], tuple[NDArray[Any], ...]]
 CaseSet = Literal["visible", "hidden", "bench"]
 
-FLOAT_DTYPES = ("float32", "float16", "bfloat16")
-DTYPE_BYTES: Mapping[str, int] = MappingProxyType(
-    {
-        "float32": 4,
-        "float16": 2,
-        "bfloat16": 2,
-        "int64": 8,
-        "uint64": 8,
-        "int32": 4,
-        "uint32": 4,
-        "int16": 2,
-        "uint16": 2,
-        "int8": 1,
-        "uint8": 1,
-        "bool_": 1,
-    }
-)
+ELEMENT = "T"
+"""Name of the type variable that stands for a workload's element type."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +35,23 @@ class Tensor:
     name: str
     shape: tuple[Expression, ...]
     """One expression over the op's axes per dimension."""
-    dtype: str = "T"
-    """`T` for the workload's element type, or a fixed MLX dtype name."""
-    domain: str = "real"
-    """What values an input takes: `real`, `unit` (0..1), `positive`, or `index < EXPRESSION`."""
+    dtype: str = ELEMENT
+    """`T` for the workload's element type, a type variable of `Op.types`, or an MLX dtype name."""
+    fill: Fill | None = None
+    """What values an input holds; None: every value of its dtype."""
     match: Match | None = None
     """How an output is compared; None: integers exactly, all else within the error model."""
+    optional: bool = False
+    """Whether an input may be absent; a case says where it is."""
+    continues: str = ""
+    """Name of the input that an output starts as, such as the cache that it appends to. The kernel
+    writes every element all the same."""
 
     @property
     def compared(self) -> Match:
         """How it is compared wherever `T` is a float."""
-        fallback = Close() if self.dtype in ("T", *FLOAT_DTYPES) else Exact()
+        is_whole = self.dtype in DTYPE_BYTES and self.dtype not in FLOAT_DTYPES
+        fallback = Exact() if is_whole else Close()
         return self.match or fallback
 
 
@@ -68,6 +63,10 @@ class Case:
     params: Mapping[str, Scalar] = field(default_factory=dict)
     label: str = ""
     """Where the shape comes from, such as `llama-3.2-1b decode`; empty for test shapes."""
+    types: Mapping[str, str] = field(default_factory=dict)
+    """Dtypes of type variables other than `T`; one left out takes every dtype it may have."""
+    absent: tuple[str, ...] = ()
+    """Optional inputs that are not given."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +78,19 @@ class Workload:
     dtype: str
     params: Mapping[str, Scalar] = field(default_factory=dict)
     label: str = ""
+    types: Mapping[str, str] = field(default_factory=dict)
+    """Dtypes of the op's type variables other than `T`."""
+    absent: tuple[str, ...] = ()
+    """Optional inputs that are not given, in the op's order."""
 
     @property
     def id(self) -> str:
-        """Unique text form, such as `softmax[rows=8,cols=2048]float32`; parameters follow axes."""
-        named = {**self.axes, **self.params}
+        """Unique text form, such as `softmax[rows=8,cols=2048]float32`.
+
+        Parameters follow axes, then type variables other than `T`, then what is absent.
+        """
+        missing = dict.fromkeys(self.absent, "absent")
+        named = {**self.axes, **self.params, **self.types, **missing}
         return f"{self.op}[{','.join(f'{k}={_exactly(v)}' for k, v in named.items())}]{self.dtype}"
 
     def __hash__(self) -> int:
@@ -98,12 +105,13 @@ class Op:
     family: str
     formula: str
     """The mathematics, in words and symbols a proposer can read; states ties and conventions."""
-    axes: tuple[str, ...]
+    axes: tuple[Axis, ...]
+    """As `ops.axis.axes` makes them."""
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     oracle: Oracle
     """float64 NumPy from the formula: `(inputs, workload) -> one array per output`. Float inputs
-    arrive as float64, integer inputs as they are."""
+    arrive as float64, integer inputs as they are, absent ones not at all."""
     baselines: Mapping[str, Baseline | str]
     """MLX a user would write today, by name, as text; bare text is a `Baseline` not compiled. The
     first honours the formula to the letter, ties included, and is what a fallback runs; the others
@@ -116,12 +124,31 @@ class Op:
     params: Mapping[str, Scalar] = field(default_factory=dict)
     """Parameter names and defaults. float -> float32, int -> int32, bool -> bool_ 0-d inputs."""
     dtypes: tuple[str, ...] = FLOAT_DTYPES
+    """What `T` stands for."""
+    types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further type variables, and what each stands for: `{"W": ("uint32", "uint8")}`."""
     constraints: tuple[str, ...] = ()
-    """Conditions on the axes, such as `head_dim % 2 == 0`."""
-    compiled: tuple[str, ...] = ()
-    """Axes that kernels take as compile-time constants: every further value is a build."""
+    """Conditions between axes, such as `k <= cols`; what holds for one axis alone is its `Axis`."""
     bytes: str | None = None
     """Compulsory traffic in bytes over axes and `itemsize`; None: every tensor once."""
+    gradient_of: str = ""
+    """Name of the op whose gradient this is. Its inputs are inputs and outputs of that op and, as
+    `dout`, the gradient of its output `out`; its outputs are, as `dx`, those of its inputs."""
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """Names of the axes, in order."""
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What holds for the sizes, as text to be read: rules of axes, then constraints."""
+        return (*(c for axis in self.axes for c in axis.conditions), *self.constraints)
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """Names of the inputs that may be absent."""
+        return tuple(tensor.name for tensor in self.inputs if tensor.optional)
 
     def baseline(self, name: str) -> Baseline:
         """The baseline of that name.
@@ -146,30 +173,56 @@ class Op:
     def workload(self, case: Case, dtype: str) -> Workload:
         """A case of this op as a workload, checked.
 
+        A type variable that the case leaves out takes the first of its dtypes.
+
         Raises:
-            UsageError: Unknown dtype, axis or parameter, a missing axis, a negative size, or a
-                constraint that does not hold.
+            UsageError: Unknown dtype, axis, parameter, type variable or optional input, a missing
+                axis, a size that breaks the rule of its axis, a constraint that does not hold, or
+                sizes for which an input has no values.
         """
         if dtype not in self.dtypes:
             raise unknown("dtype", dtype, self.dtypes)
-        for kind, given, known in (
-            ("axis", case.axes, self.axes),
-            ("parameter", case.params, tuple(self.params)),
-        ):
-            for name in given:
-                if name not in known:
-                    raise unknown(f"{kind} of {self.name}", name, known)
-        axes = {name: self._size(case, name) for name in self.axes}
+        self._check_names(case)
+        axes = {axis.name: self._size(case, axis) for axis in self.axes}
         for condition in self.constraints:
             if not holds(condition, axes):
                 raise UsageError(f"{self.name}: {condition} does not hold for {axes}")
         params = {name: self._value(case, name) for name in self.params}
-        return Workload(self.name, axes, dtype, params, case.label)
+        types = {name: self._type(case, name) for name in self.types}
+        absent = tuple(name for name in self.optional if name in case.absent)
+        workload = Workload(self.name, axes, dtype, params, case.label, types, absent)
+        for tensor in present(self, workload):
+            fill = fill_of(tensor, workload)
+            if said := fill.refusal(shape_of(tensor, workload), axes):
+                raise UsageError(f"{self.name}: {tensor.name} {said}")
+        return workload
 
     def workloads(self, cases: CaseSet, dtype: str) -> tuple[Workload, ...]:
-        """All visible, hidden or bench workloads in one dtype."""
+        """All visible, hidden or bench workloads in one dtype, with every choice of types."""
         chosen: tuple[Case, ...] = getattr(self, cases)
-        return tuple(self.workload(case, dtype) for case in chosen)
+        return tuple(self.workload(c, dtype) for case in chosen for c in self._typed(case))
+
+    def _typed(self, case: Case) -> Iterator[Case]:
+        free = [name for name in self.types if name not in case.types]
+        for dtypes in itertools.product(*(self.types[name] for name in free)):
+            yield replace(case, types={**case.types, **dict(zip(free, dtypes, strict=True))})
+
+    def _check_names(self, case: Case) -> None:
+        for kind, given, known in (
+            ("axis", case.axes, self.axis_names),
+            ("parameter", case.params, tuple(self.params)),
+            ("type variable", case.types, tuple(self.types)),
+            ("optional input", case.absent, self.optional),
+        ):
+            for name in given:
+                if name not in known:
+                    raise unknown(f"{kind} of {self.name}", name, known)
+
+    def _type(self, case: Case, name: str) -> str:
+        dtype = case.types.get(name, self.types[name][0])
+        if dtype not in self.types[name]:
+            raise unknown(f"dtype of {name}", dtype, self.types[name])
+        return dtype
 
     def _value(self, case: Case, name: str) -> Scalar:
         default = self.params[name]
@@ -182,12 +235,14 @@ class Op:
             raise UsageError(f"{self.name}: parameter '{name}' is {value!r}; give a {kind}")
         return type(default)(value)
 
-    def _size(self, case: Case, name: str) -> int:
-        if name not in case.axes:
-            raise UsageError(f"{self.name}: axis '{name}' has no size; give {', '.join(self.axes)}")
-        if case.axes[name] < 0:
-            raise UsageError(f"{self.name}: axis '{name}' is {case.axes[name]}; sizes are >= 0")
-        return int(case.axes[name])
+    def _size(self, case: Case, axis: Axis) -> int:
+        if axis.name not in case.axes:
+            named = ", ".join(self.axis_names)
+            raise UsageError(f"{self.name}: axis '{axis.name}' has no size; give {named}")
+        size = int(case.axes[axis.name])
+        if said := axis.refusal(size):
+            raise UsageError(f"{self.name}: {said}")
+        return size
 
 
 def shape_of(tensor: Tensor, workload: Workload) -> tuple[int, ...]:
@@ -197,7 +252,22 @@ def shape_of(tensor: Tensor, workload: Workload) -> tuple[int, ...]:
 
 def dtype_of(tensor: Tensor, workload: Workload) -> str:
     """Concrete MLX dtype name of an op's tensor in a workload."""
-    return workload.dtype if tensor.dtype == "T" else tensor.dtype
+    return resolved(tensor.dtype, workload)
+
+
+def resolved(dtype: str, workload: Workload) -> str:
+    """The MLX dtype that a type variable stands for in a workload; any other name as it is."""
+    return workload.dtype if dtype == ELEMENT else workload.types.get(dtype, dtype)
+
+
+def fill_of(tensor: Tensor, workload: Workload) -> Fill:
+    """What fills an input in a workload."""
+    return tensor.fill or fills.default(dtype_of(tensor, workload))
+
+
+def present(op: Op, workload: Workload) -> tuple[Tensor, ...]:
+    """The inputs that a workload gives."""
+    return tuple(tensor for tensor in op.inputs if tensor.name not in workload.absent)
 
 
 def match_of(tensor: Tensor, workload: Workload) -> Match:
@@ -238,7 +308,7 @@ def param_value(workload: Workload, name: str) -> float:
     return float(np.float32(value)) if param_dtype(value) == "float32" else float(value)
 
 
-def _exactly(value: Scalar) -> str:
+def _exactly(value: Scalar | str) -> str:
     # Nine digits tell any two float32 apart; integers keep every digit.
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
@@ -250,7 +320,7 @@ def bytes_moved(op: Op, workload: Workload) -> int:
         return evaluate(op.bytes, {**workload.axes, "itemsize": itemsize})
     return sum(
         math.prod(shape_of(t, workload)) * DTYPE_BYTES[dtype_of(t, workload)]
-        for t in (*op.inputs, *op.outputs)
+        for t in (*present(op, workload), *op.outputs)
     )
 
 

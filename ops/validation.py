@@ -11,11 +11,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from ops.axis import Axis
 from ops.baselines import RESERVED, Baseline
+from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
 from ops.errors import UsageError
 from ops.expressions import ExpressionError, names_in
+from ops.fills import Fill
 from ops.matches import Close, Exact
-from ops.spec import DTYPE_BYTES, FLOAT_DTYPES, Case, Op, Tensor, bytes_moved, flops, shape_of
+from ops.spec import ELEMENT, Case, Op, Tensor, bytes_moved, flops, shape_of
 
 # Words of C++ and of the Metal Shading Language that a body cannot use as a variable.
 _METAL_WORDS = frozenset(
@@ -32,8 +35,8 @@ _METAL_WORDS = frozenset(
     """,
     )
 )
+_VARIABLE = re.compile(r"[A-Z][A-Za-z0-9]*")
 _GENERATED = re.compile(r".*_(shape|strides|ndim)")
-_DOMAIN = re.compile(r"real|unit|positive|index\s*<\s*(?P<bound>.+)")
 
 
 def check(op: Op) -> None:
@@ -48,7 +51,12 @@ def check(op: Op) -> None:
 
 def problems(op: Op) -> Iterator[str]:
     """Every broken rule, in words; later ones may follow from earlier ones."""
+    if unnamed := [axis for axis in op.axes if not isinstance(axis, Axis)]:
+        yield f"axis {unnamed[0]!r} is no Axis; write axes=axes('rows cols')"
+        return
     yield from _names(op)
+    yield from _axes(op)
+    yield from _types(op)
     for tensor in (*op.inputs, *op.outputs):
         yield from _tensor(tensor, op, is_output=tensor in op.outputs)
     yield from _models(op)
@@ -59,10 +67,15 @@ def problems(op: Op) -> Iterator[str]:
 def _names(op: Op) -> Iterator[str]:
     if not op.name.isidentifier() or op.name != op.name.lower():
         yield f"the name must be a lower-case identifier, got '{op.name}'"
-    variables = [*(t.name for t in (*op.inputs, *op.outputs)), *op.params, *op.axes]
+    variables = [
+        *(t.name for t in (*op.inputs, *op.outputs)),
+        *op.params,
+        *op.axis_names,
+        *op.types,
+    ]
     for name, count in Counter(variables).items():
         if count > 1:
-            yield f"'{name}' names {count} things; axes, tensors and parameters share one space"
+            yield f"'{name}' names {count} things; axes, tensors, parameters, types share one space"
         if not name.isascii() or not name.isidentifier() or keyword.iskeyword(name):
             yield f"'{name}' is not an identifier"
         elif name in RESERVED:
@@ -75,29 +88,77 @@ def _names(op: Op) -> Iterator[str]:
         yield "an op has at least one input and one output"
 
 
+def _axes(op: Op) -> Iterator[str]:
+    for axis in op.axes:
+        if axis.multiple_of < 1 or axis.least < 0:
+            yield f"axis '{axis.name}' has multiple_of {axis.multiple_of} and least {axis.least}"
+        for size in axis.values:
+            if said := axis.refusal(size):
+                yield f"axis '{axis.name}' breaks its own rule: {said}"
+
+
+def _types(op: Op) -> Iterator[str]:
+    for name, dtypes in {ELEMENT: op.dtypes, **op.types}.items():
+        where = "dtypes" if name == ELEMENT else f"type variable '{name}'"
+        if not dtypes:
+            yield f"{where} is empty"
+        if not _VARIABLE.fullmatch(name):
+            yield f"{where} is no capital letter with letters and digits after it"
+        for dtype in dtypes:
+            if dtype not in DTYPE_BYTES:
+                yield f"{where}: dtype '{dtype}' is not one of {', '.join(DTYPE_BYTES)}"
+
+
+def _dtypes(tensor: Tensor, op: Op) -> tuple[str, ...]:
+    """Every dtype that a tensor may have."""
+    return {ELEMENT: op.dtypes, **op.types}.get(tensor.dtype, (tensor.dtype,))
+
+
 def _tensor(tensor: Tensor, op: Op, *, is_output: bool) -> Iterator[str]:
     for dimension in tensor.shape:
-        yield from _expression(dimension, op.axes, f"shape of {tensor.name}")
-    if tensor.dtype != "T" and tensor.dtype not in DTYPE_BYTES:
-        yield f"{tensor.name} has dtype '{tensor.dtype}'; give T or one of {', '.join(DTYPE_BYTES)}"
-    domain = _DOMAIN.fullmatch(tensor.domain)
-    if domain is None:
-        yield f"{tensor.name} has domain '{tensor.domain}'; give real, unit, positive or index < N"
-    elif domain["bound"]:
-        yield from _expression(domain["bound"], op.axes, f"domain of {tensor.name}")
+        yield from _expression(dimension, op.axis_names, f"shape of {tensor.name}")
+    if tensor.dtype not in (ELEMENT, *op.types, *DTYPE_BYTES):
+        known = ", ".join((ELEMENT, *op.types, *DTYPE_BYTES))
+        yield f"{tensor.name} has dtype '{tensor.dtype}'; give one of {known}"
+    elif tensor.fill is not None:
+        yield from _fill(tensor, tensor.fill, op, is_output=is_output)
+    if is_output and tensor.optional:
+        yield f"{tensor.name} is an output; only inputs are optional"
+    if tensor.continues:
+        yield from _continued(tensor, op, is_output=is_output)
     if tensor.match is not None:
         yield from _match(tensor, op, is_output=is_output)
+
+
+def _fill(tensor: Tensor, fill: Fill, op: Op, *, is_output: bool) -> Iterator[str]:
+    if is_output:
+        yield f"{tensor.name} is an output; a fill says what an input holds"
+    for dtype in _dtypes(tensor, op):
+        if said := fill.unfit(dtype):
+            yield f"{tensor.name} is {dtype}: {said}"
+    for expression in fill.expressions():
+        yield from _expression(expression, op.axis_names, f"fill of {tensor.name}")
+
+
+def _continued(tensor: Tensor, op: Op, *, is_output: bool) -> Iterator[str]:
+    begun = next((t for t in op.inputs if t.name == tensor.continues), None)
+    if not is_output or begun is None:
+        yield f"{tensor.name} continues '{tensor.continues}'; an output continues an input"
+    elif (begun.shape, begun.dtype, begun.optional) != (tensor.shape, tensor.dtype, False):
+        yield f"{tensor.name} continues {begun.name}, of another shape or dtype, or optional"
+    if op.bytes is None:
+        yield f"{tensor.name} continues an input: give bytes, which count what is touched"
 
 
 def _match(tensor: Tensor, op: Op, *, is_output: bool) -> Iterator[str]:
     if not is_output:
         yield f"{tensor.name} is an input; a match says how an output is compared"
-    is_integer = tensor.dtype not in ("T", *FLOAT_DTYPES)
+    is_integer = tensor.dtype in DTYPE_BYTES and tensor.dtype not in FLOAT_DTYPES
     match tensor.match:
         case Close() if is_integer:
             yield f"{tensor.name} is {tensor.dtype}: give match=Exact()"
         case Close(reduction=length):
-            yield from _expression(length, op.axes, f"reduction of {tensor.name}")
+            yield from _expression(length, op.axis_names, f"reduction of {tensor.name}")
         case Exact():
             pass
         case other:
@@ -105,19 +166,14 @@ def _match(tensor: Tensor, op: Op, *, is_output: bool) -> Iterator[str]:
 
 
 def _models(op: Op) -> Iterator[str]:
-    yield from _expression(op.flops, op.axes, "flops")
+    yield from _expression(op.flops, op.axis_names, "flops")
     if op.bytes is not None:
-        yield from _expression(op.bytes, (*op.axes, "itemsize"), "bytes")
+        yield from _expression(op.bytes, (*op.axis_names, "itemsize"), "bytes")
     for constraint in op.constraints:
-        yield from _expression(constraint, op.axes, "constraint")
+        yield from _expression(constraint, op.axis_names, "constraint")
     for name, value in op.params.items():
         if not isinstance(value, bool | int | float):
             yield f"parameter '{name}' is {value!r}; give a number or a boolean"
-    if not op.dtypes:
-        yield "dtypes is empty"
-    for dtype in op.dtypes:
-        if dtype not in DTYPE_BYTES:
-            yield f"dtype '{dtype}' is not one of {', '.join(DTYPE_BYTES)}"
 
 
 def _expression(text: int | str, known: Iterable[str], where: str) -> Iterator[str]:
@@ -149,14 +205,14 @@ def _baseline(op: Op, name: str) -> Iterator[str]:
             f'such as "mx.exp({op.inputs[0].name if op.inputs else "x"})"'
         )
         return
-    numbers = (*op.params, *op.axes)
+    numbers = (*op.params, *op.axis_names)
     known = (*(t.name for t in op.inputs), *numbers, "dtype")
     for problem in op.baseline(name).problems(known, numbers):
         yield f"baseline '{name}': {problem}"
 
 
 def _case_sets(op: Op) -> Iterator[str]:
-    if not op.dtypes:
+    if not all((op.dtypes, *op.types.values())):
         return
     ids: dict[str, list[str]] = {}
     for kind, chosen in (("visible", op.visible), ("hidden", op.hidden), ("bench", op.bench)):

@@ -47,7 +47,7 @@ def module(ops: Iterable[Op]) -> str:
 def _numbers(op: Op, baseline: Baseline) -> tuple[str, ...]:
     """Parameters and axis sizes that the text uses, and `dtype` where no input shows it."""
     dtype = () if _typed_input(op) else ("dtype",)
-    return baseline.uses((*op.params, *op.axes, *dtype))
+    return baseline.uses((*op.params, *op.axis_names, *dtype))
 
 
 def _typed_input(op: Op) -> str | None:

@@ -22,6 +22,7 @@ from foundry.catalog.entry import Entry
 from foundry.judge.verdict import Timing
 from foundry.kernel import Stage, render
 from ops.empty import constant_over_nothing
+from ops.fills import Index, Real
 from ops.spec import Case, Op, Tensor
 
 _RUNTIME = ("dispatch.py", "verify.py", "main.py")
@@ -68,7 +69,7 @@ def batch_axis(op: Op) -> str | None:
     It leads the first input and every output, and is used nowhere else.
     """
     axis = op.inputs[0].shape[0] if op.inputs[0].shape else None
-    if axis not in op.axes or not all(t.shape[:1] == (axis,) for t in op.outputs):
+    if axis not in op.axis_names or not all(t.shape[:1] == (axis,) for t in op.outputs):
         return None
     others = [d for t in (*op.inputs, *op.outputs) for d in t.shape[1:]]
     return None if any(axis in str(d) for d in others) else str(axis)
@@ -77,14 +78,14 @@ def batch_axis(op: Op) -> str | None:
 def free_axes(op: Op) -> tuple[str, ...]:
     """Axes no input shows, such as `k` of topk: the caller names them."""
     shown = {d for t in op.inputs for d in t.shape}
-    return tuple(axis for axis in op.axes if axis not in shown)
+    return tuple(axis for axis in op.axis_names if axis not in shown)
 
 
 def _op_record(op: Op, entries: list[Entry]) -> dict[str, Any]:
     cases = [_case(op, c) for c in (*op.visible, *op.hidden) if 0 not in c.axes.values()]
     return {
         "name": op.name,
-        "axes": list(op.axes),
+        "axes": list(op.axis_names),
         "free_axes": list(free_axes(op)),
         "batch_axis": batch_axis(op),
         "inputs": [_tensor(t) for t in op.inputs],
@@ -99,7 +100,7 @@ def _op_record(op: Op, entries: list[Entry]) -> dict[str, Any]:
 
 
 def _case(op: Op, case: Case) -> dict[str, Any]:
-    return {"axes": {a: case.axes[a] for a in op.axes}, "params": dict(case.params)}
+    return {"axes": {a: case.axes[a] for a in op.axis_names}, "params": dict(case.params)}
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:
@@ -107,9 +108,19 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
         "name": tensor.name,
         "shape": list(tensor.shape),
         "dtype": tensor.dtype,
-        "domain": tensor.domain,
+        "fill": _fill(tensor),
         "match": type(tensor.compared).__name__.lower(),
     }
+
+
+def _fill(tensor: Tensor) -> dict[str, Any]:
+    """The range of an input's values, where it has one."""
+    match tensor.fill:
+        case Real(low=low, high=high):
+            return {"low": low, "high": high}
+        case Index(below=below):
+            return {"below": below}
+    return {}
 
 
 def _kernel(entry: Entry) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def _ops(query: Query) -> Listing:
         [
             op.name,
             op.family,
-            " ".join(op.axes),
+            " ".join(op.axis_names),
             " ".join((*(t.name for t in op.inputs), *op.params)),
             " ".join(t.name for t in op.outputs),
             str(counts.get(op.name, 0)),
@@ -113,7 +113,7 @@ def _ops(query: Query) -> Listing:
             "op": op.name,
             "family": op.family,
             "formula": op.formula,
-            "axes": list(op.axes),
+            "axes": list(op.axis_names),
             "inputs": [_tensor(t) for t in op.inputs],
             "outputs": [_tensor(t) for t in op.outputs],
             "params": dict(op.params),

@@ -30,9 +30,9 @@ def _lines(op: Op, dtypes: Sequence[str]) -> Iterator[str]:
     yield ""
     yield op.formula.strip()
     yield ""
-    yield f"Axes: {', '.join(op.axes)}. Every size must work, 0 and 1 included."
-    if op.constraints:
-        yield f"Given: {'; '.join(op.constraints)}."
+    yield f"Axes: {', '.join(op.axis_names)}. Every size must work, 0 and 1 included."
+    if op.conditions:
+        yield f"Given: {'; '.join(op.conditions)}."
     yield f"Element type T: {', '.join(dtypes)}."
     yield "Inputs: " + "; ".join(map(_tensor, op.inputs)) + "."
     if op.params:

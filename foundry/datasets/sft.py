@@ -20,8 +20,9 @@ from foundry.engines.base import Device
 from foundry.judge.verdict import JUDGE_VERSION, Status
 from foundry.store.evaluations import DISPROOFS
 from foundry.store.records import StoredEvaluation
+from ops.dtypes import FLOAT_DTYPES
 from ops.registry import all_ops
-from ops.spec import FLOAT_DTYPES, Op
+from ops.spec import Op
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 from numpy.typing import NDArray
+
+from ops.dtypes import numpy_dtype as numpy_dtype
 
 Arrays = dict[str, NDArray[Any]]
 Size3 = tuple[int, int, int]
@@ -138,16 +139,6 @@ class Engine(Protocol):
         """Compile. A kernel at fault is a `BuildFailure`; a broken toolchain raises
         `foundry.errors.EnvironmentUnusable`.
         """
-
-
-def numpy_dtype(name: str) -> np.dtype[Any]:
-    """NumPy dtype of an MLX dtype name; `bfloat16` comes from ml_dtypes, `bool_` is one byte."""
-    if name == "bfloat16":
-        import ml_dtypes
-
-        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
-        return bfloat16
-    return np.dtype({"bool_": "bool"}.get(name, name))
 
 
 def check_input(array: NDArray[Any], spec: TensorSpec) -> None:

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from foundry.judge.inputs import DISTRIBUTIONS
-from ops.expressions import holds
+from ops.errors import UsageError
 from ops.spec import Case, Op, Workload, flops, shape_of
 
 UNSEEN = 3
@@ -63,7 +63,7 @@ def deal_thoroughly(
 def unseen(op: Op, dtype: str, seed: int, count: int = UNSEEN) -> tuple[Workload, ...]:
     """Workloads that are on no list, small enough to be cheap.
 
-    Axes of `Op.compiled` keep the values of the lists, for every other value is another build.
+    Compiled axes keep the values of the lists, for every other value is another build.
     """
     rng = random.Random(f"{seed} unseen {op.name} {dtype}")
     known = {w.id for cases in ("visible", "hidden") for w in op.workloads(cases, dtype)}
@@ -88,15 +88,17 @@ def _drawn(op: Op, dtype: str, rng: random.Random) -> Workload | None:
     if not cases:
         return None
     base = rng.choice(cases)
+    compiled = {axis.name for axis in op.axes if axis.compiled}
     axes = {
         name: base.axes[name]
-        if name in op.compiled or rng.random() > _REDRAWN
+        if name in compiled or rng.random() > _REDRAWN
         else _size(max(case.axes[name] for case in cases), rng)
-        for name in op.axes
+        for name in op.axis_names
     }
-    if not all(holds(condition, axes) for condition in op.constraints):
+    try:
+        workload = op.workload(Case(axes, base.params, "", base.types, base.absent), dtype)
+    except UsageError:
         return None
-    workload = op.workload(Case(axes, base.params), dtype)
     shapes = [shape_of(t, workload) for t in op.inputs]
     if min(map(math.prod, shapes), default=0) < _LEAST_ELEMENTS:
         return None

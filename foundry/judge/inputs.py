@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from foundry.engines.base import Arrays, numpy_dtype
 from foundry.errors import unknown
-from ops.expressions import evaluate
 from ops.matches import Exact
-from ops.spec import Op, Tensor, Workload, dtype_of, param_dtype, shape_of
+from ops.spec import Op, Tensor, Workload, dtype_of, fill_of, param_dtype, shape_of
 
 Values = NDArray[np.float64]
 _Shape = tuple[int, ...]
@@ -78,20 +77,11 @@ def _generator(seed: int, *names: str) -> Generator:
 
 def _tensor(tensor: Tensor, workload: Workload, distribution: str, rng: Generator) -> NDArray[Any]:
     shape, dtype = shape_of(tensor, workload), dtype_of(tensor, workload)
-    kind = numpy_dtype(dtype)
-    if tensor.domain.startswith("index"):
-        bound = evaluate(tensor.domain.partition("<")[2].strip(), workload.axes)
-        return rng.integers(0, max(bound, 1), size=shape).astype(kind)
-    if dtype == "bool_":
-        return rng.random(shape) < 0.5
-    values = _finite(DISTRIBUTIONS[distribution](rng, shape, dtype), dtype)
-    if tensor.domain == "unit":
-        values = np.abs(values) / (1.0 + np.abs(values))
-    elif tensor.domain == "positive":
-        values = np.abs(values) + 2.0**-10
-    if np.issubdtype(kind, np.integer):
-        values = np.clip(np.rint(values * 8), np.iinfo(kind).min, np.iinfo(kind).max)
-    return values.astype(kind)
+
+    def values(rng: Generator, shape: _Shape, dtype: str) -> Values:
+        return _finite(DISTRIBUTIONS[distribution](rng, shape, dtype), dtype)
+
+    return fill_of(tensor, workload).draw(rng, shape, dtype, workload.axes, values)
 
 
 def _finite(values: Values, dtype: str) -> Values:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.axis import axes
 from ops.baselines import Baseline
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
 from ops.spec import Op, Tensor, Workload
@@ -42,7 +43,7 @@ silu = Op(
     family="elementwise",
     formula="out[r, c] = x[r, c] * sigmoid(x[r, c]), where sigmoid(v) = 1 / (1 + exp(-v)). "
     "Finite for every finite x: large negative x gives 0, large positive x gives x.",
-    axes=("rows", "cols"),
+    axes=axes("rows cols"),
     inputs=(Tensor("x", ("rows", "cols")),),
     outputs=(Tensor("out", ("rows", "cols")),),
     oracle=_silu,

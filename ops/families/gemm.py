@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ops.axis import axes
 from ops.cases import cases, labelled
 from ops.matches import Close
 from ops.spec import Op, Tensor, Workload
@@ -24,7 +25,7 @@ matmul = Op(
     formula="out[i, j] = sum over p < k of a[i, p] * b[j, p], that is out = a b^T: b is stored as "
     "the weight of a linear layer, one row per output. Sums are carried in float32 whatever the "
     "element type, and rounded once. k = 0 gives zeros.",
-    axes=("m", "n", "k"),
+    axes=axes("m n k"),
     inputs=(Tensor("a", ("m", "k")), Tensor("b", ("n", "k"))),
     outputs=(Tensor("out", ("m", "n"), match=Close("k")),),
     oracle=_matmul,

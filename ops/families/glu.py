@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ops.axis import axes
 from ops.baselines import Baseline
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE
 from ops.families.elementwise import BENCH, sigmoid
@@ -25,7 +26,7 @@ swiglu = Op(
     family="glu",
     formula="out[r, c] = gate[r, c] * sigmoid(gate[r, c]) * up[r, c], "
     "where sigmoid(v) = 1 / (1 + exp(-v)).",
-    axes=("rows", "cols"),
+    axes=axes("rows cols"),
     inputs=(Tensor("gate", ("rows", "cols")), Tensor("up", ("rows", "cols"))),
     outputs=(Tensor("out", ("rows", "cols")),),
     oracle=_swiglu,

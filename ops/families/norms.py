@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.axis import axes
 from ops.baselines import Baseline
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, cases, labelled
 from ops.matches import Close
@@ -56,7 +57,7 @@ rms_norm = Op(
     name="rms_norm",
     family="norms",
     formula="out[r, c] = x[r, c] / sqrt(sum_j x[r, j]^2 / cols + eps) * weight[c].",
-    axes=("rows", "cols"),
+    axes=axes("rows cols"),
     inputs=(Tensor("x", ("rows", "cols")), Tensor("weight", ("cols",))),
     outputs=(Tensor("out", ("rows", "cols"), match=Close("cols")),),
     params={"eps": 1e-5},
@@ -77,7 +78,7 @@ layer_norm = Op(
     formula="out[r, c] = (x[r, c] - u[r]) / sqrt(v[r] + eps) * weight[c] + bias[c], "
     "where u[r] = sum_j x[r, j] / cols and v[r] = sum_j (x[r, j] - u[r])^2 / cols. "
     "The mean may be far larger than the deviation: mean(x^2) - mean(x)^2 cancels.",
-    axes=("rows", "cols"),
+    axes=axes("rows cols"),
     inputs=(Tensor("x", ("rows", "cols")), Tensor("weight", ("cols",)), Tensor("bias", ("cols",))),
     outputs=(Tensor("out", ("rows", "cols"), match=Close("cols")),),
     params={"eps": 1e-5},

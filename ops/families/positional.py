@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.axis import Axis, axes
 from ops.baselines import Baseline
 from ops.cases import cases, labelled
 from ops.matches import Close
@@ -43,11 +44,10 @@ rope = Op(
     "angle a = (t + offset) * base^(-2 i / head_dim), "
     "out[b, n, t, i] = x[b, n, t, i] * cos(a) - x[b, n, t, i + h] * sin(a) and "
     "out[b, n, t, i + h] = x[b, n, t, i] * sin(a) + x[b, n, t, i + h] * cos(a).",
-    axes=("batch", "heads", "seq", "head_dim"),
+    axes=axes("batch heads seq", Axis("head_dim", multiple_of=2, least=2, compiled=True)),
     inputs=(Tensor("x", ("batch", "heads", "seq", "head_dim")),),
     outputs=(Tensor("out", ("batch", "heads", "seq", "head_dim"), match=Close(2)),),
     params={"base": 10000.0, "offset": 0},
-    constraints=("head_dim % 2 == 0", "head_dim >= 2"),
     oracle=_rope,
     baselines={
         "mx.fast.rope": "mx.fast.rope("
@@ -55,7 +55,6 @@ rope = Op(
         "compiled": Baseline(ROPE, compiled=True, traced=("base", "offset", "head_dim")),
     },
     flops="3 * batch * heads * seq * head_dim",
-    compiled=("head_dim",),
     visible=(
         *cases(AXES, (1, 1, 1, 2), (1, 2, 4, 8), (2, 3, 5, 16), (1, 4, 16, 64), (1, 2, 8, 128)),
         *cases(AXES, (1, 3, 7, 32), base=500000.0, offset=5),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.axis import axes
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
 from ops.matches import Close
 from ops.spec import Op, Tensor, Workload
@@ -22,7 +23,7 @@ cumsum = Op(
     family="scan",
     formula="Inclusive prefix sum of each row: out[r, c] = sum of x[r, j] over j <= c. "
     "Sums are carried in float32 whatever the element type, and rounded once.",
-    axes=("rows", "cols"),
+    axes=axes("rows cols"),
     inputs=(Tensor("x", ("rows", "cols")),),
     outputs=(Tensor("out", ("rows", "cols"), match=Close("cols")),),
     oracle=_cumsum,

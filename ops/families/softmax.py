@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.axis import axes
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
 from ops.matches import Close
 from ops.spec import Op, Tensor, Workload
@@ -29,7 +30,7 @@ softmax = Op(
     family="softmax",
     formula="out[r, c] = exp(x[r, c] - m[r]) / sum_j exp(x[r, j] - m[r]), "
     "where m[r] = max_j x[r, j]. The maximum is subtracted, so that no finite x overflows.",
-    axes=("rows", "cols"),
+    axes=axes("rows cols"),
     inputs=(Tensor("x", ("rows", "cols")),),
     outputs=(Tensor("out", ("rows", "cols"), match=Close("cols")),),
     oracle=_softmax,

@@ -227,11 +227,11 @@ def test_list_needs_no_database() -> None:
 def test_an_op_of_ones_own_is_listed_and_judged(tmp_path: Path) -> None:
     (tmp_path / "my_ops.py").write_text(
         "import numpy as np\n"
-        "from ops.spec import Case, Op, Tensor\n"
+        "from ops import Case, Op, Tensor, axes\n"
         "SHAPE = ('rows', 'cols')\n"
         "CASES = (Case({'rows': 1, 'cols': 3}), Case({'rows': 4, 'cols': 17}))\n"
         "def oracle(inputs, workload):\n    return (inputs['x'] * 3.0,)\n"
-        "TRIPLE = Op(name='triple', family='mine', formula='out = 3 x', axes=SHAPE,\n"
+        "TRIPLE = Op(name='triple', family='mine', formula='out = 3 x', axes=axes('rows cols'),\n"
         "    inputs=(Tensor('x', SHAPE),), outputs=(Tensor('out', SHAPE),), oracle=oracle,\n"
         "    baselines={'mx': 'x * 3'}, flops='rows * cols', visible=CASES,\n"
         "    hidden=(Case({'rows': 0, 'cols': 3}), Case({'rows': 3, 'cols': 1})),\n"

@@ -19,6 +19,7 @@ from foundry.errors import UsageError
 from foundry.judge.verdict import Status
 from foundry.kernel import parse, render
 from foundry.store import Origin
+from ops.axis import axes
 from ops.matches import Exact
 from ops.registry import get
 from ops.spec import Case, Op, Tensor
@@ -107,7 +108,7 @@ def test_the_golden_prompt(golden: Any) -> None:
         name="scaled_pick",
         family="demo",
         formula="out[i, j] = gain * x[i, order[j]].\nTies do not occur.",
-        axes=("n", "m"),
+        axes=axes("n m"),
         inputs=(Tensor("x", ("n", "m")), Tensor("order", ("m",), "uint32", "index < m")),
         outputs=(Tensor("out", ("n", "m"), match=Exact()),),
         oracle=lambda inputs, workload: (inputs["x"],),

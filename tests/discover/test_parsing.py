@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discover.drafts.parsing import Extracted, Malformed, extract
+from ops.axis import axes
 from ops.spec import Case, Op, Tensor
 
 OP = Op(
     name="twice",
     family="test",
     formula="out = 2 x",
-    axes=("rows", "cols"),
+    axes=axes("rows cols"),
     inputs=(Tensor("x", ("rows", "cols")),),
     outputs=(Tensor("out", ("rows", "cols")),),
     oracle=lambda inputs, workload: (2 * inputs["x"],),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from foundry.engines.base import Device
 from foundry.judge.verdict import Diagnostic, Evaluation, Status, Timing
+from ops.axis import axes
 from ops.spec import Case, Op, Tensor
 
 OP = Op(
     name="twice",
     family="test",
     formula="out[r, c] = 2 x[r, c] + shift",
-    axes=("rows", "cols"),
+    axes=axes("rows cols"),
     inputs=(Tensor("x", ("rows", "cols")),),
     outputs=(Tensor("out", ("rows", "cols")),),
     oracle=lambda inputs, workload: (2 * inputs["x"] + inputs["shift"],),

@@ -12,6 +12,7 @@ from foundry.engines.base import numpy_dtype
 from foundry.errors import UsageError
 from foundry.judge.inputs import DISTRIBUTIONS, applicable, make_inputs
 from ops import registry
+from ops.fills import Index, Real
 from ops.spec import Case, Op, Tensor, dtype_of, shape_of
 
 SILU = registry.get("silu")
@@ -72,14 +73,14 @@ def test_each_distribution_has_its_mark() -> None:
     assert np.ptp(np.log2(np.abs(draw("extreme")))) > 20
 
 
-def test_domains_are_kept() -> None:
+def test_fills_are_kept() -> None:
     op = Op(
         **{
             **{f: getattr(SILU, f) for f in SILU.__dataclass_fields__},
             "inputs": (
-                Tensor("u", ("rows", "cols"), domain="unit"),
-                Tensor("p", ("rows", "cols"), domain="positive"),
-                Tensor("i", ("rows",), dtype="uint32", domain="index < cols"),
+                Tensor("u", ("rows", "cols"), fill=Real(0, 1)),
+                Tensor("p", ("rows", "cols"), fill=Real(low=2**-10)),
+                Tensor("i", ("rows",), dtype="uint32", fill=Index("cols")),
             ),
         }
     )

@@ -221,7 +221,7 @@ def test_a_workload_larger_than_the_memory_is_refused_before_it_is_made(judge: J
 
 
 USER_OPS = """
-from ops.spec import Case, Op, Tensor
+from ops import Case, Op, Tensor, axes
 
 
 def oracle(inputs, workload):
@@ -229,7 +229,7 @@ def oracle(inputs, workload):
 
 
 mine = Op(
-    name="{name}", family="user", formula="softmax", axes=("rows", "cols"),
+    name="{name}", family="user", formula="softmax", axes=axes("rows cols"),
     inputs=(Tensor("x", ("rows", "cols")),), outputs=(Tensor("out", ("rows", "cols")),),
     oracle=oracle, baselines={baselines}, flops="rows * cols",
     visible=(Case({{"rows": 2, "cols": 3}}),), hidden=(Case({{"rows": 1, "cols": 1}}),),

@@ -114,10 +114,10 @@ def test_user_ops_reach_a_confined_worker(pool: WorkerPool, tmp_path: Path) -> N
     file = tmp_path / "doubling.py"
     file.write_text(
         """
-from ops.spec import Case, Op, Tensor
+from ops import Case, Op, Tensor, axes
 
 doubling = Op(
-    name="doubling", family="user", formula="out = 2 x", axes=("n",),
+    name="doubling", family="user", formula="out = 2 x", axes=axes("n"),
     inputs=(Tensor("x", ("n",)),), outputs=(Tensor("out", ("n",)),),
     oracle=lambda inputs, workload: (2.0 * inputs["x"],),
     baselines={"plain": "x * 2"},

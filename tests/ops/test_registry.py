@@ -16,7 +16,7 @@ from ops import registry
 from ops.errors import EnvironmentUnusable, UsageError
 
 DOUBLE = """
-from ops import Case, Op, Tensor
+from ops import Case, Op, Tensor, axes
 
 def oracle(inputs, workload):
     return (inputs["x"] * 2.0,)
@@ -25,7 +25,7 @@ def oracle(inputs, workload):
     name="{name}",
     family="mine",
     formula="out[i] = 2 x[i]",
-    axes=("n",),
+    axes=axes("n"),
     inputs=(Tensor("x", ("n",)),),
     outputs=(Tensor("out", ("n",)),),
     oracle=oracle,

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 import ops
-from ops import Case, Close, Op, Tensor
+from ops import Axis, Case, Close, Op, Tensor, axes
 from ops.errors import UsageError
+from ops.fills import Bits, Index, Int, Real, Segments
 from ops.spec import bytes_moved, flops, reduction_length, shape_of
 from ops.validation import check, problems
 
@@ -29,7 +30,7 @@ def test_built_in_ops_keep_the_rules(op: Op) -> None:
     ("change", "said"),
     [
         ({"name": "Soft Max"}, "lower-case identifier"),
-        ({"axes": ("rows", "rows", "cols")}, "'rows' names 2 things"),
+        ({"axes": axes("rows rows cols")}, "'rows' names 2 things"),
         ({"inputs": (Tensor("rows", ("rows",)),)}, "'rows' names 2 things"),
         ({"inputs": (Tensor("half", ("rows",)),)}, "'half' is a word of Metal"),
         ({"inputs": (Tensor("T", ("rows",)),)}, "'T' is a word of Metal"),
@@ -40,8 +41,23 @@ def test_built_in_ops_keep_the_rules(op: Op) -> None:
         ({"inputs": (Tensor("x", ("rows * ",)),)}, "shape of x: .*not plain arithmetic"),
         ({"inputs": (Tensor("x", ("rows - 1",)),)}, r"shape of x is \(-1,\)"),
         ({"inputs": (Tensor("x", ("rows",), dtype="fp8"),)}, "dtype 'fp8'"),
-        ({"inputs": (Tensor("x", ("rows",), domain="angle"),)}, "domain 'angle'"),
-        ({"inputs": (Tensor("x", ("rows",), domain="index < v"),)}, "domain of x uses 'v'"),
+        ({"axes": ("rows", "cols")}, "'rows' is no Axis; write axes="),
+        ({"axes": axes("rows", Axis("cols", multiple_of=0))}, "'cols' has multiple_of 0"),
+        ({"axes": axes("rows", Axis("cols", values=(3,), least=4))}, "breaks its own rule: .* 3"),
+        ({"axes": axes("rows", Axis("cols", multiple_of=32))}, "cols is 1; cols is a multiple of"),
+        ({"inputs": (Tensor("x", ("rows",), "int32", Index("v")),)}, "fill of x uses 'v'"),
+        ({"inputs": (Tensor("x", ("rows",), fill=Bits()),)}, "x is float32: Bits fills integers"),
+        ({"inputs": (Tensor("x", ("rows",), "uint8", Int(0, 256)),)}, "0 to 256 is too wide"),
+        ({"inputs": (Tensor("x", ("rows",), "uint32", Segments()),)}, "needs a signed dtype"),
+        ({"inputs": (Tensor("x", ("rows",), "int32", Index("cols")),)}, "which is 0"),
+        ({"outputs": (replace(OUT, fill=Real(0, 1)),)}, "a fill says what an input holds"),
+        ({"outputs": (replace(OUT, optional=True),)}, "only inputs are optional"),
+        ({"outputs": (replace(OUT, continues="y"),)}, "an output continues an input"),
+        ({"outputs": (replace(OUT, continues="x"),)}, "give bytes"),
+        ({"types": {"w": ("uint8",)}}, "'w' is no capital letter"),
+        ({"types": {"W": ()}}, "'W' is empty"),
+        ({"types": {"W": ("fp4",)}}, "'W': dtype 'fp4'"),
+        ({"types": {"T": ("int8",)}}, "'T' is a word of Metal"),
         ({"outputs": (replace(OUT, dtype="int32", match=Close()),)}, "give match=Exact"),
         ({"outputs": (replace(OUT, match=NEAR),)}, "match 'near'"),
         ({"flops": "rows * depth"}, "flops uses 'depth'"),
@@ -83,7 +99,7 @@ def values(op: Op, cases: tuple[Case, ...], param: str) -> set[Any]:
 @pytest.mark.parametrize("op", ALL, ids=lambda op: op.name)
 def test_a_kernel_that_knows_only_the_visible_fails(op: Op) -> None:
     """Hidden workloads go where the visible ones do not, and parameters leave their defaults."""
-    for axis in op.axes:
+    for axis in op.axis_names:
         visible = {case.axes[axis] for case in op.visible}
         hidden = {case.axes[axis] for case in op.hidden}
         assert hidden - visible, axis
@@ -118,7 +134,7 @@ def test_verification_is_small_and_bench_grows(op: Op) -> None:
 
 def test_models() -> None:
     attention = ops.get("attention")
-    axes = dict.fromkeys(attention.axes, 1) | {"q_len": 3, "kv_len": 5, "head_dim": 2}
+    axes = dict.fromkeys(attention.axis_names, 1) | {"q_len": 3, "kv_len": 5, "head_dim": 2}
     workload = attention.workload(Case(axes), "float16")
     pairs = sum(1 for i in range(3) for j in range(5) if j <= i + 2)
     assert flops(attention, workload) == 4 * pairs * 2

@@ -14,7 +14,7 @@ from ops.spec import Op
 
 def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
     """Each axis alone, and all axes at once."""
-    used = [axis for axis in op.axes if _folded(kernel, op, (axis,)) is not None]
+    used = [axis for axis in op.axis_names if _folded(kernel, op, (axis,)) is not None]
     choices = [(axis,) for axis in used] + ([tuple(used)] if len(used) > 1 else [])
     for axes in choices:
         changed = _folded(kernel, op, axes)

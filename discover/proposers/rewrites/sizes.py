@@ -29,7 +29,7 @@ def in_body(expression: Expression, kernel: Kernel, stage: Stage, op: Op) -> str
     for tensor in op.inputs:
         if tensor.name in readable:
             for place, dimension in enumerate(tensor.shape):
-                if isinstance(dimension, str) and dimension in op.axes:
+                if isinstance(dimension, str) and dimension in op.axis_names:
                     names.setdefault(dimension, f"uint({tensor.name}_shape[{place}])")
     return _text(ast.parse(str(expression), mode="eval").body, names)
 

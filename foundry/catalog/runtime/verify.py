@@ -72,12 +72,15 @@ def _array(
     tensor: Mapping[str, Any], shape: list[int], dtype: str, axes: Mapping[str, int], key: mx.array
 ) -> mx.array:
     target = dtype_of(dtype if tensor["dtype"] == "T" else tensor["dtype"])
-    domain = tensor["domain"]
-    if domain.startswith("index"):
-        limit = value(domain.split("<")[1].strip(), axes)
+    fill = tensor["fill"]
+    if "below" in fill:
+        limit = value(fill["below"], axes)
         return mx.random.randint(0, max(limit, 1), shape, key=key).astype(target)
-    if domain in ("unit", "positive"):
-        return mx.random.uniform(0.01, 1.0, shape, key=key).astype(target)
+    low, high = fill.get("low"), fill.get("high")
+    if low is not None or high is not None:
+        low = high - 1.0 if low is None else low
+        high = low + 1.0 if high is None else high
+        return mx.random.uniform(low, high, shape, key=key).astype(target)
     return mx.random.normal(shape, key=key).astype(target)
 
 

@@ -1,0 +1,39 @@
+"""Values that an op draws for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from ops.dtypes import numpy_dtype
+from ops.errors import UsageError
+from ops.fills.base import Plain, Shape, Sizes, Values
+
+Draw = Callable[[Generator, Shape, str, Sizes, Values], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Custom(Plain):
+    """What a function of the op draws: `fn(rng, shape, dtype, sizes, values) -> array`."""
+
+    fn: Draw
+
+    def draw(
+        self, rng: Generator, shape: Shape, dtype: str, sizes: Sizes, values: Values
+    ) -> NDArray[Any]:
+        """The function's array in the tensor's dtype.
+
+        Raises:
+            UsageError: It has another shape.
+        """
+        found = np.asarray(self.fn(rng, shape, dtype, sizes, values))
+        if found.shape != shape:
+            raise UsageError(
+                f"a Custom fill drew shape {list(found.shape)} for {list(shape)}; correct the op"
+            )
+        return found.astype(numpy_dtype(dtype))
