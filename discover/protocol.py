@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-from foundry.engines.base import Device
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel
+from foundry.program import Device
 from foundry.store.records import Tokens
 from ops.spec import Op, Workload
 

@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     if name == "metal_kernel":
-        from foundry.msl.metal_kernel import metal_kernel
+        from foundry.msl.stand_in.metal_kernel import metal_kernel
 
         return metal_kernel
     raise AttributeError(f"module 'foundry' has no attribute '{name}'")

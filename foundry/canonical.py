@@ -19,7 +19,15 @@ from itertools import chain
 
 from foundry.errors import InvalidKernel
 from foundry.kernel import Kernel, Stage, parse
-from foundry.msl.tokens import COMMENT, DIRECTIVE, NAME, SPACE, Token, join_lines, tokenize
+from foundry.msl.frontend.tokens import (
+    COMMENT,
+    DIRECTIVE,
+    NAME,
+    SPACE,
+    Token,
+    join_lines,
+    tokenize,
+)
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _COMMENTS = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)

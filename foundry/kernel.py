@@ -15,8 +15,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from foundry.engines.base import Launch, Program, Size3, TensorSpec
 from foundry.errors import InvalidKernel
+from foundry.program import Launch, Program, Size3, TensorSpec
 from ops.dtypes import DTYPE_BYTES
 from ops.expressions import Expression, ExpressionError, evaluate, names_in
 from ops.spec import Op, Workload, dtype_of, param_dtype, shape_of

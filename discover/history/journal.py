@@ -19,9 +19,9 @@ from discover.budget.limits import Spend
 from discover.drafts.draft import Draft
 from discover.protocol import Attempt, Failure, Reply, Request
 from discover.selection.tree import Node, NodeState
-from foundry.engines.base import Device
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel
+from foundry.program import Device
 from foundry.store.records import Call, CallState, Origin, Tokens
 from foundry.store.records import Node as StoredNode
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from discover.prompts import feedback
 from discover.protocol import Attempt, Context
-from foundry.engines.base import Device
+from foundry.program import Device
 from foundry.report.figures import figures
 from foundry.report.format import interval
 from ops.spec import param_dtype

@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from foundry.engines.base import Device
 from foundry.judge.verdict import Diagnostic, Evaluation, Timing
+from foundry.program import Device
 from foundry.report import counters
 from foundry.report.format import interval
 

@@ -39,7 +39,7 @@ from foundry.store.records import Outcome as RunOutcome
 from ops.spec import Op
 
 if TYPE_CHECKING:
-    from foundry.harness.pool import WorkerPool
+    from foundry.harness.processes.pool import WorkerPool
     from foundry.judge import Judge
     from foundry.store import Store
 
@@ -110,7 +110,7 @@ def workbench(
         EnvironmentUnusable: Database or device cannot be used.
         UsageError: No price file.
     """
-    from foundry.harness.pool import WorkerPool
+    from foundry.harness.processes.pool import WorkerPool
     from foundry.judge import Judge
     from foundry.store import Store
 
@@ -231,7 +231,7 @@ def _evaluator(
         found = bench.judge.evaluate(text, op, dtype, seed)
         if not counted:
             return found
-        from foundry.judge.counting import with_counters
+        from foundry.judge.time.counting import with_counters
 
         return with_counters(bench.pool, found, text, op)
 

@@ -8,7 +8,7 @@ from discover.calls.retry import RetryPolicy
 from discover.protocol import Attempt
 from discover.search.watch import State
 from discover.selection.puct import DEFAULT_EXPLORATION
-from foundry.engines.base import Device
+from foundry.program import Device
 from ops.spec import Op, Workload
 
 

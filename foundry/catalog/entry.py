@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from foundry.engines.base import Device
 from foundry.judge.verdict import Evaluation, Status
 from foundry.kernel import Kernel
+from foundry.program import Device
 from ops.spec import Op
 
 

@@ -176,7 +176,7 @@ def _say(result: Reverified) -> None:
 
 @contextmanager
 def _judge(device: str) -> Iterator[Judge]:
-    from foundry.harness.pool import WorkerPool
+    from foundry.harness.processes.pool import WorkerPool
     from foundry.judge.judge import Judge
     from foundry.judge.options import SANITIZER, JudgeOptions
 

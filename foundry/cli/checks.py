@@ -111,8 +111,8 @@ def check_engines() -> Iterator[Check]:
 
 def check_compiler() -> Check:
     """clang, from the package `ziglang`; Metal brings its own."""
-    from foundry.msl.cache import default_directory
-    from foundry.msl.toolchain import find_toolchain
+    from foundry.msl.build.cache import default_directory
+    from foundry.msl.build.toolchain import find_toolchain
 
     needed: State = "warning" if sys.platform == "darwin" else "broken"
     try:
@@ -124,7 +124,7 @@ def check_compiler() -> Check:
 
 def check_cache() -> Check:
     """The folder of built kernels."""
-    from foundry.msl.cache import default_directory
+    from foundry.msl.build.cache import default_directory
 
     return _folder("build cache", default_directory(), "Set FOUNDRY_CACHE_DIR to another folder.")
 
@@ -177,7 +177,7 @@ def check_keys() -> Iterator[Check]:
 
 def check_kernel(device: str) -> Check:
     """The proof: a small kernel built, run in a worker and compared with its oracle."""
-    from foundry.harness.pool import WorkerPool
+    from foundry.harness.processes.pool import WorkerPool
     from foundry.judge import Judge
     from foundry.judge.options import SANITIZER, JudgeOptions
     from ops import registry as ops

@@ -60,7 +60,7 @@ def selftest(
     import time
 
     from foundry.errors import UsageError
-    from foundry.harness.pool import WorkerPool
+    from foundry.harness.processes.pool import WorkerPool
     from foundry.harness.sandbox import Level
     from foundry.judge import selftest as test
     from foundry.judge.attacks import corpus, load

@@ -19,12 +19,12 @@ from foundry.errors import InvalidKernel, UsageError, unknown
 from foundry.judge.verdict import Evaluation
 
 if TYPE_CHECKING:
-    from foundry.engines.base import Device
-    from foundry.harness.measuring import Peaks
-    from foundry.harness.pool import WorkerPool
+    from foundry.harness.measuring.jobs import Peaks
+    from foundry.harness.processes.pool import WorkerPool
     from foundry.judge.options import JudgeOptions
     from foundry.judge.verdict import Diagnostic
     from foundry.kernel import Kernel
+    from foundry.program import Device
     from ops.spec import Op
 
 STDIN = "-"
@@ -161,7 +161,7 @@ def judge_file(file: KernelText, request: Request) -> Judged:
         UsageError: A dtype that the op does not have.
         EnvironmentUnusable: The device does not work here.
     """
-    from foundry.harness.pool import WorkerPool
+    from foundry.harness.processes.pool import WorkerPool
     from foundry.judge import Judge
 
     kernel, op = kernel_and_op(file)
@@ -171,7 +171,7 @@ def judge_file(file: KernelText, request: Request) -> Judged:
         found = tuple(judge.evaluate(file.text, op, dtype, request.seed) for dtype in chosen)
         if not request.counted:
             return Judged(file, kernel, op, pool.device(), found)
-        from foundry.judge.counting import with_counters
+        from foundry.judge.time.counting import with_counters
 
         found = tuple(with_counters(pool, one, file.text, op) for one in found)
         peaks = _peaks(pool) if any(one.timings for one in found) else None
@@ -179,7 +179,7 @@ def judge_file(file: KernelText, request: Request) -> Judged:
 
 
 def _peaks(pool: WorkerPool) -> Peaks | None:
-    from foundry.harness.measuring import Calibrate, Peaks
+    from foundry.harness.measuring.jobs import Calibrate, Peaks
 
     with pool.lock.exclusive(), pool.trusted() as worker:
         found = worker.ask(Calibrate(), _PEAKS_LIMIT_S)

@@ -33,7 +33,7 @@ def run(module: bool, script: str, arguments: tuple[str, ...]) -> None:
     `mx.fast.metal_kernel` works, `mx.metal.is_available()` is true, `mx.compile` is off.
     What stands behind SCRIPT goes to the script. It ends as it would under `python SCRIPT`.
     """
-    from foundry.msl.stand_in import announce, metal
+    from foundry.msl.stand_in.metal import announce, metal
 
     if not module and not Path(script).exists():
         raise UsageError(f"there is no script '{script}'; for a module: foundry msl run -m NAME")

@@ -185,9 +185,9 @@ def _add(placed: dict[tuple[object, ...], Placed], one: Placed) -> None:
 def _reports(
     kernel: Kernel, op: Op, dtypes: tuple[str, ...], seed: int
 ) -> Iterator[tuple[Workload, Report | Timeout | Crash]]:
-    from foundry.harness.pool import WorkerPool
+    from foundry.harness.processes.pool import WorkerPool
     from foundry.harness.sanitizing import Sanitize
-    from foundry.judge.inputs import make_inputs
+    from foundry.judge.oracle.inputs import make_inputs
     from foundry.kernel import bind
 
     with WorkerPool("cpu", workers=1) as pool, pool.lease() as lease:

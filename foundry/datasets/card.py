@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from foundry.datasets.teachers import Use
-from foundry.engines.base import Device
 from foundry.judge.verdict import JUDGE_VERSION
+from foundry.program import Device
 
 
 @dataclass

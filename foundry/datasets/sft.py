@@ -16,8 +16,8 @@ from foundry.datasets.duplicates import Index, distinct
 from foundry.datasets.prompt import prompt
 from foundry.datasets.split import TRAIN
 from foundry.datasets.teachers import Lineage, Origins, Use, lineage
-from foundry.engines.base import Device
 from foundry.judge.verdict import JUDGE_VERSION, Status
+from foundry.program import Device
 from foundry.store.evaluations import DISPROOFS
 from foundry.store.records import StoredEvaluation
 from ops.dtypes import FLOAT_DTYPES

@@ -1,7 +1,7 @@
 """The cpu engine: Metal kernels compiled to native code, on any machine.
 
-1. `build` captures each launch's text from MLX, builds it (`foundry.msl.builder`) and keeps the
-   loaded kernels.
+1. `build` captures each launch's text from MLX, builds it (`foundry.msl.build.builder`) and keeps
+   the loaded kernels.
 2. `bind` lays out every array of the program once and resolves all addresses.
 3. A call runs the launches in order on all cores.
 """
@@ -19,22 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.engines.base import (
-    Arrays,
-    BuildFailure,
-    Call,
-    Device,
-    Launch,
-    Program,
-    TensorSpec,
-    check_input,
-    numpy_dtype,
-)
+from foundry.engines.base import Call
 from foundry.errors import EnvironmentUnusable, LaunchFailed
-from foundry.msl.builder import Builder, Failure, Text, default_builder
-from foundry.msl.memory import ALIGNMENT, Guarded, allocate, argument_buffers, refuse_sizes
-from foundry.msl.runtime import MAX_STORAGE_BYTES, Launcher, Library, worker_threads
-from foundry.msl.signature import Captured, capture_launch
+from foundry.msl.build.builder import Builder, Failure, Text, default_builder
+from foundry.msl.frontend.signature import Captured, capture_launch
+from foundry.msl.run.memory import ALIGNMENT, Guarded, allocate, argument_buffers, refuse_sizes
+from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, Library, worker_threads
+from foundry.program import Arrays, BuildFailure, Device, Launch, Program, TensorSpec, check_input
+from ops.dtypes import numpy_dtype
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.engines.base import (
-    Arrays,
-    BuildFailure,
-    Call,
-    Device,
-    Launch,
-    Program,
-    check_input,
-    numpy_dtype,
-)
+from foundry.engines.base import Call
+from foundry.program import Arrays, BuildFailure, Device, Launch, Program, check_input
+from ops.dtypes import numpy_dtype
 
 _BUILD_ERRORS = ("Unable to build metal library", "Unable to load kernel", "Thread group size")
 

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.engines.base import Arrays, numpy_dtype
+from foundry.program import Arrays
+from ops.dtypes import numpy_dtype
 
 _PREFIX = struct.Struct("<IIQ")
 _MAGIC = 0x314D464D

@@ -14,16 +14,9 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
-from foundry.engines.base import (
-    Arrays,
-    BuildFailure,
-    Device,
-    Launch,
-    Program,
-    TensorSpec,
-    numpy_dtype,
-)
 from foundry.harness import frames
+from foundry.program import Arrays, BuildFailure, Device, Launch, Program, TensorSpec
+from ops.dtypes import numpy_dtype
 from ops.spec import Workload
 
 R_co = TypeVar("R_co", covariant=True)

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from foundry.engines.base import Arrays, Program
 from foundry.harness import frames
 from foundry.harness.jobs import (
     ReplyError,
@@ -17,6 +16,7 @@ from foundry.harness.jobs import (
     read_sets,
 )
 from foundry.msl.sanitizer import Finding, FindingKind, Report, sanitize
+from foundry.program import Arrays, Program
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from foundry.engines.base import Program
 from foundry.errors import InvalidKernel
-from foundry.judge.dealing import Dealt, deal, deal_thoroughly, unseen
-from foundry.judge.inputs import applicable
 from foundry.judge.options import JudgeOptions, bench_workloads
+from foundry.judge.oracle.dealing import Dealt, deal, deal_thoroughly, unseen
+from foundry.judge.oracle.inputs import applicable
 from foundry.judge.verdict import Diagnostic, OutputError, Status, Timing
 from foundry.kernel import Kernel, bind, parse
+from foundry.program import Program
 from ops.spec import Op, Workload, shape_of
 
 

@@ -10,10 +10,9 @@
 Cheap stages come first and a kernel stops at its first failure. The worker gets input bytes and
 gives output bytes and raw timings; oracle, bounds and verdict never leave this process.
 
-Ownership: `candidate` is the kernel on its way, `inputs` draws, `bounds` and `compare` decide what
-is right, `references` keeps what is known before a kernel runs, `stages` screens and builds,
-`verify` and `proof` run it, `benchmark` and `statistics` make speedups, `wording` makes sentences;
-`foundry.harness` owns processes and locks.
+Ownership: `candidate` is the kernel on its way; `oracle/` draws inputs and knows what is right;
+`stages` sanitizes and builds; `proof/` runs the kernel and compares; `time/` makes speedups;
+`wording` makes sentences; `foundry.harness` owns processes and locks.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ from __future__ import annotations
 import secrets
 from contextlib import ExitStack
 
-from foundry.harness.pool import WorkerPool
-from foundry.judge.benchmark import Benchmark
+from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.candidate import Candidate, Failed, prepare
-from foundry.judge.confirmation import Looks, fresh_seed, is_faster
 from foundry.judge.options import JudgeOptions, bench_workloads
-from foundry.judge.references import References, op_file
+from foundry.judge.oracle.references import References, op_file
+from foundry.judge.proof.verify import prove, verify
 from foundry.judge.stages import Walk, build_rest, build_visible, screen
+from foundry.judge.time.benchmark import Benchmark
+from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster
 from foundry.judge.verdict import Evaluation, Status, score_of
-from foundry.judge.verify import prove, verify
 from foundry.kernel import Kernel, render
 from ops.spec import Op
 

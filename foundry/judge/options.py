@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from foundry.errors import unknown
-from foundry.harness.measuring import TimingPlan
-from foundry.judge.inputs import DISTRIBUTIONS
+from foundry.harness.measuring.jobs import TimingPlan
+from foundry.judge.oracle.inputs import DISTRIBUTIONS
 from foundry.judge.verdict import Evaluation
 from ops.spec import Op, Workload
 

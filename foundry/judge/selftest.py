@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foundry.harness.pool import WorkerPool
+from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.attacks import Attack
 from foundry.judge.judge import Judge
 from foundry.judge.options import SANITIZER, JudgeOptions

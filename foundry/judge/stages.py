@@ -6,17 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from foundry.engines.base import Launch, Program
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import Build, Crash, Screen, Timeout
-from foundry.harness.pool import Lease
-from foundry.harness.turns import Turn
-from foundry.judge import proof, wording
+from foundry.harness.processes.pool import Lease
+from foundry.harness.processes.turns import Turn
+from foundry.judge import wording
 from foundry.judge.candidate import Candidate, Failed, Target
-from foundry.judge.dealing import elements_of
 from foundry.judge.options import JudgeOptions
-from foundry.judge.references import References
+from foundry.judge.oracle.dealing import elements_of
+from foundry.judge.oracle.references import References
+from foundry.judge.proof import execution
 from foundry.judge.verdict import Status
+from foundry.program import Launch, Program
 
 _SCREEN_LIMIT_S = 60.0
 _START_S = 2.0
@@ -89,7 +90,7 @@ def _screen(walk: Walk, path: str, target: Target, ahead: Program | None) -> Fai
 def build_visible(walk: Walk) -> Failed | None:
     """Compile the kernel for the visible workloads, and the ghost of its probe."""
     candidate = walk.candidate
-    ghosts = (proof.ghost(candidate.probe.program),) if candidate.probe else ()
+    ghosts = (execution.ghost(candidate.probe.program),) if candidate.probe else ()
     return _build(walk, candidate.visible, ghosts, keep=False)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from foundry import build_log
-from foundry.engines.base import BuildFailure
 from foundry.harness.jobs import Crash, Finding, Timeout
 from foundry.judge.verdict import Diagnostic
 from foundry.kernel import Kernel, line_in_file
+from foundry.program import BuildFailure
 from ops.spec import Workload
 
 _HIDDEN = (

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from foundry.msl.stand_in import announce, metal
+from foundry.msl.stand_in.metal import announce, metal
 
 _STACK = pytest.StashKey[ExitStack]()
 

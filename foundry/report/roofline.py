@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from foundry.harness.measuring import Peaks
+from foundry.harness.measuring.jobs import Peaks
 from foundry.judge.verdict import Timing
 
 CACHE, MEMORY, ARITHMETIC = "cache bandwidth", "memory bandwidth", "arithmetic"

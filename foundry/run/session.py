@@ -26,9 +26,9 @@ from foundry.run.tally import Tally, event_line
 from foundry.store.records import Origin, Outcome
 
 if TYPE_CHECKING:
-    from foundry.engines.base import Device
-    from foundry.harness.pool import WorkerPool
+    from foundry.harness.processes.pool import WorkerPool
     from foundry.judge import Judge
+    from foundry.program import Device
     from foundry.store import Store
 
 
@@ -103,7 +103,7 @@ def execute(request: RunRequest) -> RunResult:
         UsageError: See `make_plans`; or another process is at work on the same run.
         EnvironmentUnusable: Database or device cannot be used.
     """
-    from foundry.harness.pool import WorkerPool
+    from foundry.harness.processes.pool import WorkerPool
     from foundry.judge import Judge
     from foundry.store import Store
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from foundry.engines.base import Device
+from foundry.program import Device
 
 if TYPE_CHECKING:
     from foundry.judge.verdict import Evaluation

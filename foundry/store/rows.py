@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, insert, select
 
-from foundry.engines.base import Device
 from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Timing
+from foundry.program import Device
 from foundry.store import models
 from foundry.store.records import Origin, StoredEvaluation
 

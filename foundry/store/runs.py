@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from foundry.engines.base import Device
 from foundry.errors import UsageError
+from foundry.program import Device
 from foundry.store import models
 from foundry.store.records import Run
 from foundry.store.rows import load_devices

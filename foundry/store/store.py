@@ -29,10 +29,10 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from foundry.engines.base import Device
 from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.judge.verdict import JUDGE_VERSION, Evaluation, Status
 from foundry.kernel import Kernel, render
+from foundry.program import Device
 from foundry.store import evaluations, ledger, runs, schema, tree
 from foundry.store.connection import alone, connect, transaction
 from foundry.store.environment import capture

@@ -17,18 +17,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from foundry.engines.base import (
-    Arrays,
-    BuildFailure,
-    Device,
-    Engine,
-    Executable,
-    Launch,
-    Program,
-    Size3,
-    TensorSpec,
-    numpy_dtype,
-)
+from foundry.engines.base import Engine, Executable
+from foundry.program import Arrays, BuildFailure, Device, Launch, Program, Size3, TensorSpec
+from ops.dtypes import numpy_dtype
 
 DTYPES = ("bool_", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
           "float16", "bfloat16", "float32", "complex64")  # fmt: skip

@@ -18,13 +18,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.engines.base import Arrays
 from foundry.errors import FoundryError
-from foundry.harness.baseline import BaselineCall
-from foundry.judge.bounds import expected
-from foundry.judge.compare import compare
-from foundry.judge.inputs import make_inputs
-from foundry.judge.references import output_specs
+from foundry.harness.measuring.baseline import BaselineCall
+from foundry.judge.oracle.bounds import expected
+from foundry.judge.oracle.inputs import make_inputs
+from foundry.judge.oracle.references import output_specs
+from foundry.judge.proof.compare import compare
+from foundry.program import Arrays
 from ops import registry, validation
 from ops.spec import Op, Workload, dtype_of, shape_of, widen
 

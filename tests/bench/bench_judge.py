@@ -29,15 +29,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from foundry.engines.base import Arrays
-from foundry.harness.measuring import Samples, Time, TimingPlan
-from foundry.harness.pool import WorkerPool
+from foundry.harness.measuring.jobs import Samples, Time, TimingPlan
+from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Evaluation, Judge, JudgeOptions
 from foundry.judge.attacks import corpus
-from foundry.judge.inputs import make_inputs
 from foundry.judge.options import SANITIZER
-from foundry.judge.references import op_file, output_specs
-from foundry.judge.statistics import speedup
+from foundry.judge.oracle.inputs import make_inputs
+from foundry.judge.oracle.references import op_file, output_specs
+from foundry.judge.time.statistics import speedup
+from foundry.program import Arrays
 from ops import registry
 from ops.spec import Op
 from templates import registry as templates

@@ -17,8 +17,9 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from foundry.engines.base import BuildFailure, Call, Launch, Program, TensorSpec
+from foundry.engines.base import Call
 from foundry.engines.cpu import CpuEngine
+from foundry.program import BuildFailure, Launch, Program, TensorSpec
 
 ROWS, COLS = 4096, 1024
 ELEMENTWISE = "uint i = thread_position_in_grid.x; {body}"

@@ -27,11 +27,11 @@ from adversarial_kernels import GUILTY, examine
 from innocent_kernels import INNOCENT
 from planted_kernels import FILES, first_finding, planted
 
-from foundry.engines.base import BuildFailure, Program
 from foundry.engines.cpu import CpuEngine
-from foundry.judge.inputs import make_inputs
+from foundry.judge.oracle.inputs import make_inputs
 from foundry.kernel import bind, parse
 from foundry.msl.sanitizer import Report, sanitize
+from foundry.program import BuildFailure, Program
 from ops import registry as ops
 from templates import registry, space
 from templates.render import render

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foundry.harness.pool import WorkerPool
+from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Evaluation, Judge, JudgeOptions
 from foundry.judge.options import SANITIZER
 from ops import registry

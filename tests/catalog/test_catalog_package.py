@@ -13,10 +13,10 @@ from foundry.catalog.build import check_name, check_version, write_wheel
 from foundry.catalog.entry import Entry, winners
 from foundry.catalog.package import batch_axis, free_axes
 from foundry.catalog.reader import read_wheel
-from foundry.engines.base import Device
 from foundry.errors import UsageError
 from foundry.judge.verdict import Evaluation, Status, Timing
 from foundry.kernel import Kernel, Stage
+from foundry.program import Device
 from ops import get
 
 MAC = Device("metal", "Apple M4 Max", {"cores": 40})

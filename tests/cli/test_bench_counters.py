@@ -14,11 +14,11 @@ from click.testing import CliRunner, Result
 from foundry.cli.commands import application
 from foundry.cli.judging import Judged, KernelText
 from foundry.cli.rooflines import show_counters, show_rooflines
-from foundry.engines.base import Device, Launch, Program, TensorSpec
-from foundry.harness.measuring import Peaks
+from foundry.harness.measuring.jobs import Peaks
 from foundry.judge.verdict import Evaluation, Timing
 from foundry.kernel import parse
 from foundry.msl.counters import count, summarise
+from foundry.program import Device, Launch, Program, TensorSpec
 from foundry.report import counters as shown
 from foundry.report.format import factor, percent, size
 from foundry.report.roofline import ARITHMETIC, CACHE, MEMORY, roofline

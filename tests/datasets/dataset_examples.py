@@ -6,9 +6,9 @@ import itertools
 import re
 from pathlib import Path
 
-from foundry.engines.base import Device
 from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Status, Timing
 from foundry.kernel import Kernel, parse
+from foundry.program import Device
 from foundry.store import Origin, Store
 from templates.registry import for_op
 from templates.render import render

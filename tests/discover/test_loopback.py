@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from fake_llm import Answer, FakeLLM, error
 
 from discover.cli.commands import application
-from foundry.harness.pool import WorkerPool
+from foundry.harness.processes.pool import WorkerPool
 from foundry.harness.sandbox import Level
 from foundry.kernel import parse
 from foundry.store import CallState, Store

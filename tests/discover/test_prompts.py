@@ -10,7 +10,6 @@ from discover.prompts import feedback
 from discover.prompts.build import build
 from discover.protocol import Attempt, Context
 from discover.selection.reward import reward
-from foundry.engines.base import Device
 from foundry.judge.verdict import Diagnostic, Status
 from foundry.msl.counters import (
     ArrayCount,
@@ -20,6 +19,7 @@ from foundry.msl.counters import (
     Traffic,
     summarise,
 )
+from foundry.program import Device
 
 PARENT = Attempt(toy.kernel("out[0] = x[0] + x[0] + shift;"), passed(1.5))
 COMPILER = Diagnostic(stage="build", message="use of undeclared identifier 'y'", line=8)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from discover.proposers.rewrites import all_rewrites
-from foundry.harness.pool import WorkerPool
+from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
 from foundry.kernel import parse
 from ops import registry as ops

@@ -10,8 +10,8 @@ from discover.budget.limits import Limits
 from discover.calls.retry import RetryPolicy
 from discover.protocol import Failure, FailureKind, Reply
 from discover.selection.tree import NodeState
-from foundry.engines.base import Device
 from foundry.judge.verdict import Status
+from foundry.program import Device
 from foundry.store.records import CallState, Tokens
 
 ROOT = scored(1.0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from foundry.engines.base import Device
 from foundry.judge.verdict import Diagnostic, Evaluation, Status, Timing
+from foundry.program import Device
 from ops.axis import axes
 from ops.spec import Case, Op, Tensor
 

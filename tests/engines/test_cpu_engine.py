@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foundry.engines.base import Arrays, BuildFailure, Launch, Program, Size3, TensorSpec
 from foundry.engines.cpu import CpuEngine
 from foundry.errors import LaunchFailed
+from foundry.program import Arrays, BuildFailure, Launch, Program, Size3, TensorSpec
 
 ENGINE = CpuEngine()
 Outputs = dict[str, tuple[tuple[int, ...], str]]

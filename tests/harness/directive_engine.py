@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.engines.base import Arrays, BuildFailure, Device, Launch, Program, numpy_dtype
+from foundry.program import Arrays, BuildFailure, Device, Launch, Program
 from ops import registry
+from ops.dtypes import numpy_dtype
 
 _MEMORY: dict[Any, Any] = {}
 Inputs = Mapping[str, NDArray[Any]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from foundry.engines.base import Program
+from foundry.program import Program
 
 
 def examine(program: Program, inputs: Any) -> SimpleNamespace:

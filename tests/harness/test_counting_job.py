@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from foundry.engines.base import Launch, Program, TensorSpec
-from foundry.harness.counting import Count, Uncounted
 from foundry.harness.frames import Frame
 from foundry.harness.jobs import Crash, Failure, ReplyError, Timeout
-from foundry.harness.pool import WorkerPool
-from foundry.judge.counting import with_counters
+from foundry.harness.measuring.counting import Count, Uncounted
+from foundry.harness.processes.pool import WorkerPool
+from foundry.judge.time.counting import with_counters
 from foundry.judge.verdict import Diagnostic, Evaluation, Status
 from foundry.msl.counters import Counters
+from foundry.program import Launch, Program, TensorSpec
 from foundry.report.counters import KEY, counters_of
 from ops import registry
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from foundry.harness.launch import last_words
+from foundry.harness.processes.start import last_words
 
 
 def test_of_a_traceback_only_the_end_is_told() -> None:

@@ -5,12 +5,12 @@ import sys
 import threading
 from pathlib import Path
 
-from foundry.harness.lock import DeviceLock
+from foundry.harness.processes.lock import DeviceLock
 
 HOLDER = """
 import sys
 from pathlib import Path
-from foundry.harness.lock import DeviceLock
+from foundry.harness.processes.lock import DeviceLock
 with DeviceLock("cpu", Path(sys.argv[1])).exclusive():
     print("held", flush=True)
     sys.stdin.read()

@@ -5,14 +5,22 @@ import statistics
 import numpy as np
 import pytest
 
-from foundry.engines.base import Launch, Program, TensorSpec
-from foundry.harness.bench import Bench
-from foundry.harness.calibration import cache_bytes
 from foundry.harness.frames import Frame
 from foundry.harness.jobs import Build, Crash, ReplyError
-from foundry.harness.measuring import Calibrate, Clocked, Peaks, Samples, Solo, Time, TimingPlan
-from foundry.harness.pool import WorkerPool
-from foundry.harness.timing import Rotation, Side, measure
+from foundry.harness.measuring.calibration import cache_bytes
+from foundry.harness.measuring.jobs import (
+    Calibrate,
+    Clocked,
+    Peaks,
+    Samples,
+    Solo,
+    Time,
+    TimingPlan,
+)
+from foundry.harness.measuring.loop import Rotation, Side, measure
+from foundry.harness.measuring.timed import Bench
+from foundry.harness.processes.pool import WorkerPool
+from foundry.program import Launch, Program, TensorSpec
 from ops import registry
 from ops.spec import Case
 

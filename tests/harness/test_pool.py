@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foundry.engines.base import BuildFailure, Device, Launch, Program, TensorSpec
 from foundry.errors import EnvironmentUnusable
-from foundry.harness.environment import clean_environment
 from foundry.harness.jobs import (
     Baseline,
     Build,
@@ -24,9 +22,11 @@ from foundry.harness.jobs import (
     decode_program,
     encode_program,
 )
-from foundry.harness.launch import Spawner
-from foundry.harness.measuring import Time
-from foundry.harness.pool import WorkerPool
+from foundry.harness.measuring.jobs import Time
+from foundry.harness.processes.environment import clean_environment
+from foundry.harness.processes.pool import WorkerPool
+from foundry.harness.processes.start import Spawner
+from foundry.program import BuildFailure, Device, Launch, Program, TensorSpec
 from ops import registry
 from ops.spec import Case
 
@@ -164,7 +164,7 @@ def test_a_gpus_workers_are_started_afresh_and_used_again(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.setattr(
-        "foundry.harness.pool.launcher",
+        "foundry.harness.processes.pool.launcher",
         lambda engine, level: Spawner("directive_engine:DirectiveEngine"),
     )
     with WorkerPool("metal", 1, tmp_path) as made:
@@ -217,7 +217,7 @@ def test_a_killed_judge_takes_its_workers_along(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from foundry.harness.jobs import Describe
-from foundry.harness.pool import WorkerPool
+from foundry.harness.processes.pool import WorkerPool
 pool = WorkerPool("directive_engine:DirectiveEngine", 1, Path(sys.argv[1]))
 with pool.lease() as worker:
     worker.ask(Describe(), 20)

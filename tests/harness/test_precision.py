@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from foundry.harness.measuring import TimingPlan
-from foundry.harness.timing import Side, is_precise, measure
-from foundry.judge.statistics import speedup
+from foundry.harness.measuring.jobs import TimingPlan
+from foundry.harness.measuring.loop import Side, is_precise, measure
+from foundry.judge.time.statistics import speedup
 
 PLAN = TimingPlan()
 Pairs = list[tuple[float, float]]

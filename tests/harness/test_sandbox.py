@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from foundry.errors import EnvironmentUnusable
-from foundry.harness.environment import cache_folder, jit_folder
+from foundry.harness.processes.environment import cache_folder, jit_folder
 from foundry.harness.sandbox import (
     Level,
     available,

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foundry.engines.base import Launch, Program, TensorSpec
 from foundry.harness.frames import Channel
 from foundry.harness.jobs import Build, Results, Run
-from foundry.harness.lock import DeviceLock
-from foundry.harness.pool import WorkerPool
-from foundry.harness.process import Clock
-from foundry.harness.turns import Turn, Turns
+from foundry.harness.processes.lock import DeviceLock
+from foundry.harness.processes.pool import WorkerPool
+from foundry.harness.processes.process import Clock
+from foundry.harness.processes.turns import Turn, Turns
+from foundry.program import Launch, Program, TensorSpec
 
 SHORT_S, LONG_S = 0.1, 20.0
 OUT = TensorSpec("out", (3, 40), "float32")
@@ -171,7 +171,7 @@ def test_timing_that_fails_lets_everybody_go_on(first: Turn, second: Turn) -> No
 
 def test_a_clock_leaves_out_the_time_it_stood_still(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("foundry.harness.process.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("foundry.harness.processes.process.time.monotonic", lambda: now[0])
     clock = Clock()
     start = clock()
     now[0] += 1.0

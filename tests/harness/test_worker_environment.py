@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from foundry.harness.environment import clean_environment
+from foundry.harness.processes.environment import clean_environment
 
 
 def test_secrets_stay_out() -> None:

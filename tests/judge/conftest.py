@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from foundry.harness.pool import WorkerPool
+from foundry.harness.processes.pool import WorkerPool
 
 HERE = Path(__file__).parent.parent / "harness"
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from foundry.engines.base import Arrays, TensorSpec, numpy_dtype
-from foundry.judge.bounds import expected
-from foundry.judge.compare import Difference, compare
-from foundry.judge.inputs import DISTRIBUTIONS, applicable, make_inputs
+from foundry.judge.oracle.bounds import expected
+from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable, make_inputs
+from foundry.judge.proof.compare import Difference, compare
+from foundry.program import Arrays, TensorSpec
 from ops import registry
+from ops.dtypes import numpy_dtype
 from ops.matches import Close
 from ops.spec import Case, Tensor, Workload, dtype_of, shape_of
 

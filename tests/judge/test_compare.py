@@ -4,9 +4,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from foundry.engines.base import TensorSpec
-from foundry.judge.bounds import Expected
-from foundry.judge.compare import compare
+from foundry.judge.oracle.bounds import Expected
+from foundry.judge.proof.compare import compare
+from foundry.program import TensorSpec
 
 SPEC = TensorSpec("out", (3, 4), "float32")
 WANT = np.arange(12.0).reshape(3, 4) + 0.5

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from foundry.harness.measuring import Samples
-from foundry.harness.pool import WorkerPool
+from foundry.harness.measuring.jobs import Samples
+from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
-from foundry.judge.benchmark import Measured
 from foundry.judge.candidate import Candidate, Target, prepare
-from foundry.judge.confirmation import Looks, fresh_seed, is_faster, shown_to_win
 from foundry.judge.stages import Walk
-from foundry.judge.statistics import speedup
+from foundry.judge.time.benchmark import Measured
+from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster, shown_to_win
+from foundry.judge.time.statistics import speedup
 from foundry.judge.verdict import Evaluation, Status, Timing, score_of
 from ops import registry
 

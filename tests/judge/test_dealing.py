@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from foundry.judge.dealing import (
+from foundry.judge.oracle.dealing import (
     UNSEEN,
     deal,
     deal_thoroughly,
     elements_of,
     unseen,
 )
-from foundry.judge.inputs import DISTRIBUTIONS, applicable
+from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable
 from ops import registry
 
 OPS = sorted(registry.all_ops())

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from foundry.engines.base import numpy_dtype
 from foundry.errors import UsageError
-from foundry.judge.inputs import DISTRIBUTIONS, applicable, make_inputs
+from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable, make_inputs
 from ops import registry
+from ops.dtypes import numpy_dtype
 from ops.fills import Index, Real
 from ops.spec import Case, Op, Tensor, dtype_of, shape_of
 

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from foundry.engines.base import Program, TensorSpec
 from foundry.errors import EnvironmentUnusable, UsageError
-from foundry.harness.measuring import TimingPlan
-from foundry.harness.pool import WorkerPool
-from foundry.judge import Judge, JudgeOptions, Status, plausible
-from foundry.judge.confirmation import confirm
-from foundry.judge.dealing import UNSEEN
+from foundry.harness.measuring.jobs import TimingPlan
+from foundry.harness.processes.pool import WorkerPool
+from foundry.judge import Judge, JudgeOptions, Status
+from foundry.judge.oracle.dealing import UNSEEN
 from foundry.judge.stages import run_limit_s
+from foundry.judge.time import plausible
+from foundry.judge.time.confirmation import confirm
 from foundry.kernel import parse
+from foundry.program import Program, TensorSpec
 from ops import registry
 from ops.spec import Case, Op
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from foundry.harness.measuring import TimingPlan
-from foundry.harness.pool import WorkerPool
-from foundry.judge import Judge, JudgeOptions, Status, plausible
+from foundry.harness.measuring.jobs import TimingPlan
+from foundry.harness.processes.pool import WorkerPool
+from foundry.judge import Judge, JudgeOptions, Status
+from foundry.judge.time import plausible
 from ops import registry
 from templates import registry as templates
 from templates import space

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from foundry.harness.measuring import Clocked, Peaks, Samples
-from foundry.judge import plausible
+from foundry.harness.measuring.jobs import Clocked, Peaks, Samples
+from foundry.judge.time import plausible
 from ops import registry
 
 PEAKS = Peaks(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from foundry.errors import UsageError
-from foundry.harness.pool import WorkerPool
+from foundry.harness.processes.pool import WorkerPool
 from foundry.harness.sandbox import Level, absence
 from foundry.judge.attacks import Attack, corpus, load
 from foundry.judge.selftest import Judges, run, summary

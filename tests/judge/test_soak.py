@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from foundry.harness.pool import WorkerPool
+from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
 from ops import registry
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry.judge.statistics import speedup
+from foundry.judge.time.statistics import speedup
 
 times = st.lists(st.floats(0.1, 1e6), min_size=4, max_size=60).filter(lambda v: len(v) % 2 == 0)
 

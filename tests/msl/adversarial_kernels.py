@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foundry.engines.base import Launch, Program, TensorSpec
 from foundry.msl.sanitizer import Report, sanitize
+from foundry.program import Launch, Program, TensorSpec
 
 HEAD = """\
 uint i = thread_position_in_grid.x, t = thread_position_in_threadgroup.x;

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.engines.base import BuildFailure, Launch, Program, TensorSpec, numpy_dtype
 from foundry.engines.cpu import CpuEngine
+from foundry.program import BuildFailure, Launch, Program, TensorSpec
+from ops.dtypes import numpy_dtype
 
 Array = NDArray[Any]
 _MLX_NAMES = {"bool": "bool_"}

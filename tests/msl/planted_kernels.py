@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from foundry.judge.inputs import make_inputs
+from foundry.judge.oracle.inputs import make_inputs
 from foundry.kernel import Kernel, bind, line_in_file, parse
 from foundry.msl.sanitizer import Finding, sanitize
 from ops import registry

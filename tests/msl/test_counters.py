@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from foundry.engines.base import Launch, Program, TensorSpec, numpy_dtype
 from foundry.errors import LaunchFailed
 from foundry.msl.counters import Counters, Traffic, count, counters_from
 from foundry.msl.sanitizer import sanitize
+from foundry.program import Launch, Program, TensorSpec
+from ops.dtypes import numpy_dtype
 
 HEAD = "uint i = thread_position_in_grid.x, t = thread_position_in_threadgroup.x;\n"
 BARRIER = "threadgroup_barrier(mem_flags::mem_threadgroup);\n"

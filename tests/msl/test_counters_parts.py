@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foundry.msl.build.toolchain import FLAGS, NATIVE
 from foundry.msl.counters.flow import flow
 from foundry.msl.counters.sample import sample
 from foundry.msl.counters.toolchain import counting_builder
-from foundry.msl.toolchain import FLAGS, NATIVE
 
 TEXT = """\
   br label %1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from msl_lang import Array, build, checks, run
 
-from foundry.engines.base import BuildFailure
+from foundry.program import BuildFailure
 
 
 def _flat(shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:

@@ -15,7 +15,7 @@ import pytest
 from mlx_headers import text_of
 from msl_lang import Array, as_dtype, build, run
 
-from foundry.engines.base import BuildFailure
+from foundry.program import BuildFailure
 
 TOLERANCE = {"float32": 1e-5, "float16": 4e-3, "bfloat16": 3e-2}
 DTYPES = pytest.mark.parametrize("dtype", list(TOLERANCE))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from msl_lang import build
 
-from foundry.engines.base import BuildFailure
 from foundry.msl.support import AREAS, conformance_tests, render
+from foundry.program import BuildFailure
 
 ROOT = Path(__file__).parents[2]
 KEYWORDS = {"bool", "char", "short", "int", "long", "float"}

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foundry.engines.base import Launch, TensorSpec
-from foundry.msl.cache import default_directory
-from foundry.msl.frontend import translate
-from foundry.msl.signature import Captured, capture_launch, parse
-from foundry.msl.toolchain import FLAGS, NATIVE, find_toolchain
+from foundry.msl.build.cache import default_directory
+from foundry.msl.build.toolchain import FLAGS, NATIVE, find_toolchain
+from foundry.msl.frontend.signature import Captured, capture_launch, parse
+from foundry.msl.frontend.unit import translate
+from foundry.program import Launch, TensorSpec
 
 EMULATOR = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
 pytestmark = [

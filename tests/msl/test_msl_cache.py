@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foundry.engines.base import BuildFailure, Launch, Program, TensorSpec
 from foundry.engines.cpu import CpuEngine
 from foundry.errors import EnvironmentUnusable
-from foundry.msl import toolchain as toolchains
-from foundry.msl.builder import Builder
-from foundry.msl.cache import BuildCache, default_directory
-from foundry.msl.runtime import Library
+from foundry.msl.build import toolchain as toolchains
+from foundry.msl.build.builder import Builder
+from foundry.msl.build.cache import BuildCache, default_directory
+from foundry.msl.build.toolchain import BuildFailed, Toolchain, find_toolchain, one_text
+from foundry.msl.run.runtime import Library
 from foundry.msl.sanitizer.arena import Arena
-from foundry.msl.toolchain import BuildFailed, Toolchain, find_toolchain, one_text
+from foundry.program import BuildFailure, Launch, Program, TensorSpec
 
 
 def program(source: str, header: str = "", math_mode: str = "safe") -> Program:
@@ -106,7 +106,7 @@ def test_a_lost_prelude_is_made_again() -> None:
 
 SCRIPT = """
 import sys, numpy as np
-from foundry.engines.base import *
+from foundry.program import *
 from foundry.engines.cpu import CpuEngine
 for n in range(int(sys.argv[1])):
     launch = Launch("k", ("x",), (TensorSpec("out", (8,), "float32"),),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from foundry.engines.base import BuildFailure, Launch, Program, TensorSpec
 from foundry.engines.cpu import CpuEngine
+from foundry.program import BuildFailure, Launch, Program, TensorSpec
 
 LANES = np.arange(32)
 HELPERS = """

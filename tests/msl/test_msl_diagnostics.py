@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from foundry.engines.base import BuildFailure, Launch, Program, TensorSpec
 from foundry.engines.cpu import CpuEngine
+from foundry.program import BuildFailure, Launch, Program, TensorSpec
 
 
 def log_of(source: str, header: str = "") -> str:

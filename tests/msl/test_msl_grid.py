@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from foundry.engines.base import BuildFailure, Launch, Program, Size3, TensorSpec
 from foundry.engines.cpu import CpuEngine
+from foundry.program import BuildFailure, Launch, Program, Size3, TensorSpec
 
 SCALARS = (
     "dispatch_quadgroups_per_threadgroup",

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import foundry
-from foundry.msl.metal_kernel import _Kernel
-from foundry.msl.signature import Captured, parse
+from foundry.msl.frontend.signature import Captured, parse
+from foundry.msl.stand_in.metal_kernel import _Kernel
 
 pytestmark = pytest.mark.skipif(
     mx.metal.is_available(), reason="on a Mac it is mx.fast.metal_kernel itself"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from foundry.engines.base import BuildFailure, Launch, Program, TensorSpec
 from foundry.engines.cpu import CpuEngine
 from foundry.errors import LaunchFailed
-from foundry.msl.objects import _plain
+from foundry.msl.build.objects import _plain
+from foundry.program import BuildFailure, Launch, Program, TensorSpec
 
 SPEC = TensorSpec("x", (64,), "float32")
 OUT = TensorSpec("out", (64,), "float32")

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from foundry.engines.base import BuildFailure, Call, Launch, Program, Size3, TensorSpec
+from foundry.engines.base import Call
 from foundry.engines.cpu import CpuEngine
 from foundry.errors import LaunchFailed, UsageError
-from foundry.msl.cache import default_directory
+from foundry.msl.build.cache import default_directory
+from foundry.program import BuildFailure, Launch, Program, Size3, TensorSpec
 
 ROW_SUM = """
     threadgroup float part[32];
@@ -231,7 +232,7 @@ def test_threads_have_room_for_arrays_of_their_own() -> None:
 def test_a_stack_that_overflows_ends_the_process_at_once() -> None:
     script = """
 import numpy as np
-from foundry.engines.base import *
+from foundry.program import *
 from foundry.engines.cpu import CpuEngine
 launch = Launch("k", ("x",), (TensorSpec("out", (32,), "float32"),),
     "threadgroup_barrier(mem_flags::mem_none); out[0] = deep(x, 1 << 20);", (32, 1, 1), (32, 1, 1),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from foundry.engines.base import BuildFailure, Launch, Program, TensorSpec
 from foundry.engines.cpu import CpuEngine
+from foundry.program import BuildFailure, Launch, Program, TensorSpec
 
 
 def build(source: str, size: int) -> str | None:

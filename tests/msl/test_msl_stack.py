@@ -8,7 +8,7 @@ import sys
 
 _PROGRAM = """
 import numpy as np
-from foundry.engines.base import Launch, Program, TensorSpec
+from foundry.program import Launch, Program, TensorSpec
 from foundry.engines.cpu import CpuEngine
 
 x, out = TensorSpec("x", (64,), "float32"), TensorSpec("out", (64,), "float32")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry.msl.spelling import respell
-from foundry.msl.threadgroup import BadDeclaration, rewrite
-from foundry.msl.tokens import COMMENT, DIRECTIVE, NAME, SPACE, join_lines, tokenize
+from foundry.msl.frontend.spelling import respell
+from foundry.msl.frontend.threadgroup import BadDeclaration, rewrite
+from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, join_lines, tokenize
 
 SNIPPETS = st.lists(
     st.sampled_from(

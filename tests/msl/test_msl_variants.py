@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foundry.engines.base import BuildFailure, Launch, Program, TensorSpec
 from foundry.engines.cpu import CpuEngine
+from foundry.msl.build.toolchain import Toolchain
 from foundry.msl.sanitizer import sanitize
-from foundry.msl.toolchain import Toolchain
+from foundry.program import BuildFailure, Launch, Program, TensorSpec
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ import random
 import numpy as np
 import pytest
 
-from foundry.engines.base import Launch, Program, TensorSpec
-from foundry.judge.inputs import make_inputs
+from foundry.judge.oracle.inputs import make_inputs
 from foundry.kernel import bind, parse
 from foundry.msl.sanitizer import sanitize
+from foundry.program import Launch, Program, TensorSpec
 from ops import registry as ops
 from templates import registry, space
 from templates.render import render

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from planted_kernels import FILES, first_finding, planted
 
-from foundry.engines.base import Launch, Program, TensorSpec
 from foundry.msl.sanitizer import FindingKind, sanitize
+from foundry.program import Launch, Program, TensorSpec
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

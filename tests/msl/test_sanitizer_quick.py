@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foundry.engines.base import Launch, Program, TensorSpec
 from foundry.msl.sanitizer import FindingKind, sanitize
 from foundry.msl.sanitizer.launched import Launched
+from foundry.program import Launch, Program, TensorSpec
 
 SIZE = 96
 _INDICES = """

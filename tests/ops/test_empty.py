@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import ops
-from foundry.harness.baseline import BaselineCall
-from foundry.judge.bounds import expected
+from foundry.harness.measuring.baseline import BaselineCall
+from foundry.judge.oracle.bounds import expected
 from ops import empty
 from ops.spec import Case, Op, Workload
 

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 import ops
-from foundry.engines.base import numpy_dtype
-from foundry.harness.baseline import BaselineCall
+from foundry.harness.measuring.baseline import BaselineCall
+from ops.dtypes import numpy_dtype
 from ops.matches import Exact
 from ops.spec import Case, Op, Workload, dtype_of, match_of, reduction_length, shape_of
 

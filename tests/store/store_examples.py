@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from foundry.engines.base import Device
 from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Status, Timing
 from foundry.kernel import Kernel, parse
+from foundry.program import Device
 from foundry.store import Origin, Store
 
 DEVICE = Device("cpu", "Test CPU (2 cores)", {"cores": 2, "mlx": "0.32.4", "ghz": 2.5})

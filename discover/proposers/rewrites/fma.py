@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from discover.proposers.rewrites import Variant
 from discover.proposers.rewrites.source import Piece, edit_bodies, pieces
 from foundry.kernel import Kernel
-from foundry.msl.tokens import DIRECTIVE, SIGN
+from foundry.msl.frontend.tokens import DIRECTIVE, SIGN
 from ops.spec import Op
 
 _TARGET = re.compile(r"[A-Za-z_]\w*(?:\[[^\[\]]*\])*")

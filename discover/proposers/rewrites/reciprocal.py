@@ -16,7 +16,7 @@ from discover.proposers.rewrites.source import (
     replace_loop,
 )
 from foundry.kernel import Kernel
-from foundry.msl.tokens import NAME
+from foundry.msl.frontend.tokens import NAME
 from ops.spec import Op
 
 

@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from foundry.kernel import Kernel, Stage
-from foundry.msl.tokens import COMMENT, DIRECTIVE, NAME, SIGN, SPACE, Token, join_lines, tokenize
+from foundry.msl.frontend.tokens import (
+    COMMENT,
+    DIRECTIVE,
+    NAME,
+    SIGN,
+    SPACE,
+    Token,
+    join_lines,
+    tokenize,
+)
 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _INIT = re.compile(

@@ -10,7 +10,7 @@ from discover.proposers.rewrites import Variant
 from discover.proposers.rewrites.sizes import swap, swap_number
 from discover.proposers.rewrites.source import plain, with_stage
 from foundry.kernel import MAX_THREADS_PER_THREADGROUP, Kernel, Stage
-from foundry.msl.tokens import NUMBER, tokenize
+from foundry.msl.frontend.tokens import NUMBER, tokenize
 from ops.spec import Op
 
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from foundry.msl.build.llvm_text import COPY, LENGTH, LOAD, REGISTER, STORE, bytes_of
 from foundry.msl.counters.flow import Block, Flow, flow
 from foundry.msl.counters.places import DebugLines
-from foundry.msl.llvm_text import COPY, LENGTH, LOAD, REGISTER, STORE, bytes_of
 
 
 class Kind(IntEnum):

@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.engines.base import Launch, Program, TensorSpec, numpy_dtype
 from foundry.engines.cpu import CpuEngine, CpuExecutable
 from foundry.errors import LaunchFailed
-from foundry.msl.builder import Failure, Text
+from foundry.msl.build.builder import Failure, Text
 from foundry.msl.counters import native
 from foundry.msl.counters.instrument import Kind
 from foundry.msl.counters.model import (
@@ -41,9 +40,11 @@ from foundry.msl.counters.model import (
 from foundry.msl.counters.places import PARTS
 from foundry.msl.counters.sample import sample
 from foundry.msl.counters.toolchain import counting_builder
-from foundry.msl.memory import argument_buffers, refuse_sizes
-from foundry.msl.runtime import MAX_STORAGE_BYTES, Launcher, Library
-from foundry.msl.signature import capture_launch, parse
+from foundry.msl.frontend.signature import capture_launch, parse
+from foundry.msl.run.memory import argument_buffers, refuse_sizes
+from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, Library
+from foundry.program import Launch, Program, TensorSpec
+from ops.dtypes import numpy_dtype
 
 THREADGROUPS = 64
 """As many are counted at most, unless the caller says otherwise."""

@@ -10,15 +10,15 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from foundry.msl.builder import Builder, Failure, Text
-from foundry.msl.cache import default_directory
+from foundry.msl.build.builder import Builder, Failure, Text
+from foundry.msl.build.cache import default_directory
+from foundry.msl.build.flavour import Flavour, identity
+from foundry.msl.build.toolchain import NATIVE, PRELUDE, find_toolchain, one_text
 from foundry.msl.counters.instrument import counted
-from foundry.msl.entry import FIBRES
-from foundry.msl.flavour import Flavour, identity
-from foundry.msl.frontend import Unit, translate
-from foundry.msl.runtime import Library, load_runtime
-from foundry.msl.signature import parse
-from foundry.msl.toolchain import NATIVE, PRELUDE, find_toolchain, one_text
+from foundry.msl.frontend.entry import FIBRES
+from foundry.msl.frontend.signature import parse
+from foundry.msl.frontend.unit import Unit, translate
+from foundry.msl.run.runtime import Library, load_runtime
 
 _COUNT = (
     "-DMF_SANITIZE=1",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from foundry.msl.llvm_text import COPY, LENGTH, LOAD, REGISTER, STORE, bytes_of
+from foundry.msl.build.llvm_text import COPY, LENGTH, LOAD, REGISTER, STORE, bytes_of
 
 _POINTERS = re.compile(rf"ptr ([^,%@]*)({REGISTER}|@\S+?)(?=,)")
 _ALIGN = re.compile(r"align (\d+)")

@@ -12,17 +12,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from foundry.engines.base import Launch, TensorSpec
 from foundry.errors import LaunchFailed
-from foundry.msl.builder import Text
-from foundry.msl.memory import argument_buffers
-from foundry.msl.runtime import Launcher, Library
+from foundry.msl.build.builder import Text
+from foundry.msl.run.memory import argument_buffers
+from foundry.msl.run.runtime import Launcher, Library
 from foundry.msl.sanitizer import native, wording
 from foundry.msl.sanitizer.arena import Arena
 from foundry.msl.sanitizer.findings import Finding
 from foundry.msl.sanitizer.lines import LineTable
 from foundry.msl.sanitizer.toolchain import sanitized_builder
 from foundry.msl.sanitizer.watchdog import Watchdog
+from foundry.program import Launch, TensorSpec
 
 THREADGROUP_BYTES = 1 << 20
 _WATCHDOG = Watchdog()

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.engines.base import Launch, Program, TensorSpec, numpy_dtype
-from foundry.msl.builder import Failure, Text
-from foundry.msl.runtime import MAX_STORAGE_BYTES, MAX_THREADS, Library
+from foundry.msl.build.builder import Failure, Text
+from foundry.msl.frontend.signature import capture_launch
+from foundry.msl.run.runtime import MAX_STORAGE_BYTES, MAX_THREADS, Library
 from foundry.msl.sanitizer import native, wording
 from foundry.msl.sanitizer.arena import Arena
 from foundry.msl.sanitizer.findings import Finding, FindingKind, Report
@@ -36,7 +36,8 @@ from foundry.msl.sanitizer.launched import (
     state_of,
 )
 from foundry.msl.sanitizer.toolchain import quick_builder, sanitized_builder
-from foundry.msl.signature import capture_launch
+from foundry.program import Launch, Program, TensorSpec
+from ops.dtypes import numpy_dtype
 
 if TYPE_CHECKING:
     from foundry.msl.counters import Counters

@@ -14,17 +14,17 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from foundry.msl.builder import Builder, Failure, Text
-from foundry.msl.cache import default_directory
-from foundry.msl.entry import FLAT, GROUPS
-from foundry.msl.flavour import Flavour, identity
-from foundry.msl.frontend import Unit, translate
-from foundry.msl.runtime import Library, load_runtime
+from foundry.msl.build.builder import Builder, Failure, Text
+from foundry.msl.build.cache import default_directory
+from foundry.msl.build.flavour import Flavour, identity
+from foundry.msl.build.toolchain import FLAGS, NATIVE, PRELUDE, find_toolchain, one_text
+from foundry.msl.frontend.entry import FLAT, GROUPS
+from foundry.msl.frontend.signature import parse
+from foundry.msl.frontend.unit import Unit, translate
+from foundry.msl.run.runtime import Library, load_runtime
 from foundry.msl.sanitizer.instrument import checked
 from foundry.msl.sanitizer.lines import annotate
 from foundry.msl.sanitizer.quick import quick
-from foundry.msl.signature import parse
-from foundry.msl.toolchain import FLAGS, NATIVE, PRELUDE, find_toolchain, one_text
 
 RED_ZONE_BYTES = 1024
 """Unused memory between threadgroup storages, so that running out of one is seen."""

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.engines.base import Launch
-from foundry.msl.runtime import MAX_THREADS
+from foundry.msl.frontend.signature import Captured
+from foundry.msl.frontend.threadgroup import Storage
+from foundry.msl.run.runtime import MAX_THREADS
 from foundry.msl.sanitizer import native
 from foundry.msl.sanitizer.findings import Finding, FindingKind
 from foundry.msl.sanitizer.lines import PARTS, LineTable, Place
-from foundry.msl.signature import Captured
-from foundry.msl.threadgroup import Storage
+from foundry.program import Launch
 
 _KINDS = {
     1: FindingKind.OUT_OF_BOUNDS,

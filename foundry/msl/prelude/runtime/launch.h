@@ -1,4 +1,4 @@
-// What a compiled kernel and the runtime exchange. foundry/msl/runtime.py mirrors `Launch`.
+// What a compiled kernel and the runtime exchange. foundry/msl/run/runtime.py mirrors `Launch`.
 #pragma once
 
 #include "../sanitizer/hot.h"

@@ -1,0 +1,129 @@
+"""The fork server: `python -m foundry.harness.processes.fork_server ENGINE DESCRIPTOR`.
+
+1. It loads Python, MLX and the engine once, and never runs a kernel itself.
+2. For each order it forks a child in a session of its own, which confines itself and serves
+   (`worker.py`). A fresh process per kernel costs milliseconds instead of half a second.
+3. When the judge closes its end, or dies, every child is killed.
+
+It must have no thread but its own when it forks, so it is used only where engines start none on
+import: on Linux, for engines of this machine's processor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from foundry.engines.base import Engine
+from foundry.errors import EnvironmentUnusable
+from foundry.harness import frames
+from foundry.harness.processes.worker import Worker, announce, load_engine, serve
+from foundry.harness.sandbox import profiles
+from foundry.harness.sandbox.level import Level, enter_namespaces
+
+_MESSAGE_BYTES = 1 << 16
+_PR_SET_PDEATHSIG = 1
+
+
+class Zygote:
+    """The server's state: its engine, and the children that were not reaped yet."""
+
+    def __init__(self, engine: Engine, control: socket.socket) -> None:
+        self._engine = engine
+        self._control = control
+        self._children: set[int] = set()
+
+    def serve(self) -> None:
+        """Answer orders until the judge is gone, then kill what is left."""
+        while order := self._receive():
+            message, descriptors = order
+            self._send(self._obey(message, descriptors))
+        for child in self._children:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+
+    def _obey(self, message: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        if "start" in message:
+            child = self._fork(descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            self._children.add(child)
+            return {"pid": child}
+        return {"code": self._reap(int(message["reap"]))}
+
+    def _fork(self, descriptors: list[int]) -> int:
+        child = os.fork()
+        if child:
+            return child
+        try:
+            self._control.close()
+            _become_worker(self._engine, descriptors)
+        finally:
+            # Never back into the server's loop, whatever happened.
+            os._exit(0)
+
+    def _reap(self, child: int) -> int | None:
+        """Exit code of a child that ended, negative for a signal; None while it runs."""
+        try:
+            found, status = os.waitpid(child, os.WNOHANG)
+        except ChildProcessError:
+            found, status = child, 0
+        if not found:
+            return None
+        self._children.discard(child)
+        return os.waitstatus_to_exitcode(status)
+
+    def _receive(self) -> tuple[dict[str, Any], list[int]] | None:
+        data, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 2)
+        return (json.loads(data), descriptors) if data else None
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self._control.send(json.dumps(message).encode())
+
+
+def _become_worker(engine: Engine, descriptors: list[int]) -> None:
+    channel_descriptor, errors = descriptors
+    os.setsid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.dup2(errors, 2)
+    os.close(errors)
+    channel = frames.Channel(socket.socket(fileno=channel_descriptor))
+    announce(channel)
+    serve(Worker(engine, channel), channel)
+
+
+def main(engine_name: str, descriptor: int, level: Level) -> None:
+    """Load everything, say so, and serve."""
+    control = socket.socket(fileno=descriptor)
+    try:
+        engine = _loaded(engine_name)
+    except EnvironmentUnusable as error:
+        control.send(json.dumps({"unusable": [error.what, error.fix]}).encode())
+        return
+    if level >= Level.ISOLATED:
+        enter_namespaces()
+    gc.collect()
+    gc.freeze()
+    control.send(json.dumps({"ready": os.getpid()}).encode())
+    Zygote(engine, control).serve()
+
+
+def _loaded(engine_name: str) -> Engine:
+    import mlx.core  # noqa: F401 - children inherit it
+
+    from ops import registry
+
+    registry.all_ops()
+    profiles.rules(profiles.Profile(builds=True))
+    return load_engine(engine_name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), Level(int(sys.argv[3])))

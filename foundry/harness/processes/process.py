@@ -1,0 +1,200 @@
+"""One worker process, seen from the judge: start, confine, ask with a deadline, kill."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import tempfile
+import time
+from typing import TypeVar
+
+from foundry.errors import EnvironmentUnusable
+from foundry.harness import frames
+from foundry.harness.jobs import Confine, Crash, Failure, Job, ReplyError, Timeout
+from foundry.harness.processes.start import START_LIMIT_S, Launcher, last_words
+
+R = TypeVar("R")
+
+_CONFINE_LIMIT_S = 30.0
+
+
+class Clock:
+    """Seconds that a worker had; stands still while the worker does."""
+
+    def __init__(self) -> None:
+        self._lost_s = 0.0
+        self._since: float | None = None
+
+    def __call__(self) -> float:
+        """Now."""
+        since = self._since
+        return (time.monotonic() if since is None else since) - self._lost_s
+
+    def stop(self) -> None:
+        """Stand still."""
+        self._since = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on."""
+        if self._since is not None:
+            # In this order a thread that reads the clock meanwhile finds it slow, never fast.
+            self._lost_s += time.monotonic() - self._since
+            self._since = None
+
+
+class WorkerProcess:
+    """A running worker. Not for use by two threads at once.
+
+    Args:
+        launcher: Starts the process.
+        confine: How to confine it before its first job; None for a worker that is trusted.
+    """
+
+    def __init__(self, launcher: Launcher, confine: Confine | None) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        ours, theirs = socket.socketpair()
+        self._clock = Clock()
+        self._channel = frames.Channel(ours, self._clock)
+        self._confine = confine
+        self._ready = False
+        self.jobs = 0
+        try:
+            with theirs:
+                self._child = launcher.start(theirs, self._errors, trusted=confine is None)
+        except BaseException:
+            self._channel.close()
+            self._errors.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """Process id, also the id of its process group."""
+        return self._child.pid
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was neither prepared nor asked."""
+        return not self._ready
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        try:
+            return self._child.poll() is None
+        except EnvironmentUnusable:
+            return False
+
+    def ask(self, job: Job[R], limit_s: float) -> R | Failure:
+        """Send a job and wait for its result, at most `limit_s` seconds.
+
+        After a `Timeout` or `Crash` the process is dead.
+
+        Raises:
+            EnvironmentUnusable: The engine cannot work on this machine, or never came up.
+        """
+        self._await_ready()
+        self.jobs += 1
+        return self._exchange(job, limit_s)
+
+    def prepare(self, op: str, op_file: str, modules: tuple[str, ...] = ()) -> None:
+        """Load code before the process is confined, for afterwards it may not read its files.
+
+        Without effect on a process that is confined already.
+
+        Raises:
+            EnvironmentUnusable: As `ask`.
+        """
+        if self._confine is not None:
+            self._confine = self._confine.after_loading(op, op_file, modules)
+        self._await_ready()
+
+    def terminate(self) -> None:
+        """Kill the whole process group. Another thread may call this while one asks."""
+        self._child.terminate()
+
+    def stop(self) -> None:
+        """Let the whole process group stand still. Another thread may call this while one asks."""
+        self._clock.stop()
+        self._child.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on. Another thread may call this while one asks."""
+        self._child.signal(signal.SIGCONT)
+        self._clock.resume()
+
+    def kill(self) -> None:
+        """Kill the whole process group, and wait for the worker."""
+        self._child.kill()
+        self._channel.close()
+        self._errors.close()
+
+    def _exchange(self, job: Job[R], limit_s: float) -> R | Failure:
+        deadline = self._clock() + limit_s
+        header, buffers = job.encode()
+        try:
+            self._channel.send({"job": job.kind} | header, buffers, deadline)
+            reply = self._channel.receive_reply(job.reply_bytes, deadline)
+            _raise_unusable(reply)
+            if "raised" in reply.header:
+                return self._crash(str(reply.header["raised"]))
+            return job.decode(reply)
+        except frames.FrameTimeout:
+            self.kill()
+            return Timeout(limit_s)
+        except frames.Disconnected as error:
+            return self._death(str(error))
+        except frames.FrameError as error:
+            return self._crash(f"the worker broke the protocol: {error}")
+        except (ReplyError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            return self._crash(f"the worker's reply does not fit the job: {error}")
+
+    def _await_ready(self) -> None:
+        if self._ready:
+            return
+        try:
+            _raise_unusable(self._channel.receive(0, self._clock() + START_LIMIT_S))
+        except (frames.FrameError, frames.FrameTimeout):
+            words = last_words(self._errors)
+            self.kill()
+            raise EnvironmentUnusable(
+                f"a worker process did not start: {words or 'no message'}",
+                "Run `foundry doctor`.",
+            ) from None
+        except EnvironmentUnusable:
+            self.kill()
+            raise
+        self._ready = True
+        if self._confine is not None:
+            found = self._exchange(self._confine, _CONFINE_LIMIT_S)
+            if isinstance(found, Timeout | Crash):
+                raise EnvironmentUnusable(
+                    f"a worker could not be confined: {found}.",
+                    "Run `foundry doctor`; FOUNDRY_SANDBOX=off goes without.",
+                )
+
+    def _death(self, reason: str) -> Crash:
+        """Why the connection broke: the signal that ended the process, where there is one."""
+        until = time.monotonic() + 1.0
+        while (code := self._child.poll()) is None:
+            if time.monotonic() > until:
+                return self._crash(f"the worker broke the protocol: {reason}")
+            time.sleep(0.001)
+        if code < 0:
+            return self._crash(f"killed by {_signal_name(-code)}", -code)
+        return self._crash(f"the worker exited with code {code}")
+
+    def _crash(self, reason: str, number: int | None = None) -> Crash:
+        self.kill()
+        return Crash(reason, number)
+
+
+def _raise_unusable(reply: frames.Frame) -> None:
+    if unusable := reply.header.get("unusable"):
+        raise EnvironmentUnusable(str(unusable[0]), str(unusable[1]))
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,288 @@
+"""Two ways to a worker process: started afresh, or forked from a server that has all loaded.
+
+Both give a `Child` that leads its own session, reads nothing, prints to a file nobody shows, has no
+secret in its environment, and is killed with its whole group.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from foundry.errors import EnvironmentUnusable
+from foundry.harness.processes.environment import cache_folder, clean_environment, jit_folder
+from foundry.harness.sandbox import seatbelt
+from foundry.harness.sandbox.level import Level, wants_seatbelt
+
+START_LIMIT_S = 60.0
+_KILL_LIMIT_S = 5.0
+_MESSAGE_BYTES = 1 << 16
+
+
+class Child(Protocol):
+    """A worker process, from outside."""
+
+    pid: int
+    """Also the id of its process group."""
+
+    def poll(self) -> int | None:
+        """Exit code, negative for a signal; None while it runs.
+
+        Raises:
+            EnvironmentUnusable: What became of it cannot be known, and is no fault of its own.
+        """
+
+    def terminate(self) -> None:
+        """Kill the whole group."""
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the whole group."""
+
+    def kill(self) -> None:
+        """Kill the whole group, and wait until the worker is gone."""
+
+
+class Launcher(Protocol):
+    """Makes children."""
+
+    def start(self, connection: socket.socket, errors: IO[bytes], *, trusted: bool) -> Child:
+        """Start a worker that serves on `connection` and prints to `errors`.
+
+        A worker that is not trusted confines itself; where that must happen from outside, here.
+
+        Raises:
+            EnvironmentUnusable: The engine does not work on this machine.
+        """
+
+    def close(self) -> None:
+        """End whatever serves to make children."""
+
+
+def launcher(engine: str, level: Level) -> Launcher:
+    """The faster way that is safe for an engine: GPUs and their libraries do not survive a fork."""
+    if sys.platform == "linux" and engine not in ("metal", "cuda"):
+        return ForkServer(engine, level)
+    return Spawner(engine)
+
+
+class Spawner:
+    """Starts a Python of its own for every worker."""
+
+    def __init__(self, engine: str) -> None:
+        self._engine = engine
+
+    def start(self, connection: socket.socket, errors: IO[bytes], *, trusted: bool) -> Child:
+        """Start a worker."""
+        descriptor = connection.fileno()
+        command = ["-m", "foundry.harness.processes.worker", self._engine, str(descriptor)]
+        confined = () if trusted or not wants_seatbelt() else _seatbelt()
+        return _Spawned(command, [descriptor], errors, confined)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class ForkServer:
+    """Forks workers from one process that has loaded everything. Safe to use from threads.
+
+    Args:
+        engine: Registered name, or `module:Class`.
+        level: Level of the sandbox; the server leaves the machine's network for `isolated`.
+    """
+
+    def __init__(self, engine: str, level: Level) -> None:
+        self._engine = engine
+        self._level = level
+        self._guard = threading.Lock()
+        self._generation = 0
+        self._closed = False
+        self._control: socket.socket | None = None
+        self._server: _Spawned | None = None
+        self._errors: IO[bytes] | None = None
+
+    def start(self, connection: socket.socket, errors: IO[bytes], *, trusted: bool) -> Child:
+        """Fork a worker."""
+        descriptors = [connection.fileno(), errors.fileno()]
+        with self._guard:
+            pid = int(self._order({"start": True}, descriptors)["pid"])
+            return _Forked(self, pid, self._generation)
+
+    def reap(self, pid: int, generation: int) -> int | None:
+        """Exit code of a child of a generation of the server; None while it runs.
+
+        Raises:
+            EnvironmentUnusable: That server ended, and its children with it: no fault of theirs.
+        """
+        with self._guard:
+            if self._closed:
+                return -signal.SIGKILL
+            if self._control is None or generation != self._generation:
+                raise EnvironmentUnusable("the fork server ended.", "Run the command again.")
+            code = self._order({"reap": pid}).get("code")
+        return None if code is None else int(code)
+
+    def close(self) -> None:
+        """End the server, and with it every child."""
+        with self._guard:
+            self._closed = True
+            self._stop()
+
+    def _order(
+        self, message: dict[str, Any], descriptors: list[int] | None = None
+    ) -> dict[str, Any]:
+        control = self._control or self._begin()
+        try:
+            socket.send_fds(control, [json.dumps(message).encode()], descriptors or [])
+            return self._answer(control)
+        except OSError as error:
+            self._stop()
+            raise EnvironmentUnusable(
+                f"the fork server ended: {error}.", "Run the command again."
+            ) from error
+
+    def _begin(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control = ours
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
+        try:
+            with theirs:
+                number = theirs.fileno()
+                arguments = [self._engine, str(number), str(int(self._level))]
+                command = ["-m", "foundry.harness.processes.fork_server", *arguments]
+                self._server = _Spawned(command, [number], self._errors)
+            self._answer(ours)
+            self._generation += 1
+            return ours
+        except EnvironmentUnusable:
+            self._stop()
+            raise
+        except OSError:
+            words = last_words(self._errors)
+            self._stop()
+            raise EnvironmentUnusable(
+                f"the fork server did not start: {words or 'no message'}", "Run `foundry doctor`."
+            ) from None
+
+    def _answer(self, control: socket.socket) -> dict[str, Any]:
+        control.settimeout(START_LIMIT_S)
+        data = control.recv(_MESSAGE_BYTES)
+        if not data:
+            raise OSError("end of stream")
+        reply: dict[str, Any] = json.loads(data)
+        if unusable := reply.get("unusable"):
+            raise EnvironmentUnusable(str(unusable[0]), str(unusable[1]))
+        return reply
+
+    def _stop(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._server is not None:
+            self._server.end()
+            self._server = None
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+
+class _Spawned:
+    """A Python process started afresh."""
+
+    def __init__(
+        self,
+        command: list[str],
+        descriptors: list[int],
+        errors: IO[bytes],
+        before: Sequence[str] = (),
+    ) -> None:
+        environment = clean_environment() | {"TMPDIR": str(jit_folder())}
+        self._scratch = Path(tempfile.mkdtemp(prefix="foundry-worker-"))
+        self._process = subprocess.Popen(
+            [*before, sys.executable, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            pass_fds=descriptors,
+            start_new_session=True,
+            cwd=self._scratch,
+            env=environment,
+        )
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.poll()
+
+    def terminate(self) -> None:
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def kill(self) -> None:
+        self.terminate()
+        self._process.wait()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def end(self) -> None:
+        """Let it end by itself, which it does when its connection is closed; then make sure."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_KILL_LIMIT_S)
+        self.kill()
+
+
+class _Forked:
+    """A child of the fork server, which alone can reap it: until then its id is not used again."""
+
+    def __init__(self, server: ForkServer, pid: int, generation: int) -> None:
+        self._server = server
+        self._generation = generation
+        self._code: int | None = None
+        self.pid = pid
+
+    def poll(self) -> int | None:
+        if self._code is None:
+            self._code = self._server.reap(self.pid, self._generation)
+        return self._code
+
+    def terminate(self) -> None:
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        if self._code is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+
+    def kill(self) -> None:
+        self.terminate()
+        until = time.monotonic() + _KILL_LIMIT_S
+        with contextlib.suppress(EnvironmentUnusable):
+            while self.poll() is None and time.monotonic() < until:
+                time.sleep(0.001)
+
+
+def _seatbelt() -> list[str]:
+    code = [Path(folder) for folder in (sys.prefix, sys.base_prefix)]
+    package = Path(__file__).resolve().parents[2]
+    return seatbelt.prefix([*code, package], [cache_folder()])
+
+
+def last_words(errors: IO[bytes], most: int = 2000) -> str:
+    """The end of what a process printed; of a Python traceback, what it ends with."""
+    errors.seek(0)
+    words = errors.read().decode(errors="replace").strip()
+    if "Traceback (most recent call last)" in words:
+        words = words.rsplit("\n", 1)[-1]
+    return words[-most:]

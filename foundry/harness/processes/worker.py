@@ -1,0 +1,278 @@
+"""The program that runs kernels: `python -m foundry.harness.processes.worker ENGINE DESCRIPTOR`.
+
+1. It reads one request frame at a time from the private descriptor and answers it with one frame.
+2. It builds, runs and times what it is told to, on the inputs it is given.
+3. It answers with bytes and raw timings. What they mean is decided elsewhere.
+
+A kernel at fault may kill this process at any point; nothing here tries to survive that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundry.engines.base import Call, Engine, Executable
+from foundry.errors import EnvironmentUnusable
+from foundry.harness import frames, sanitizing
+from foundry.harness.jobs import decode_program, decode_workload, encode_sets, read_sets
+from foundry.harness.measuring import counting
+from foundry.harness.measuring.baseline import BaselineCall, find_op, select_device
+from foundry.harness.measuring.buffers import Buffers
+from foundry.harness.measuring.calibration import calibrate
+from foundry.harness.measuring.timed import Bench
+from foundry.harness.processes.environment import cache_folder
+from foundry.harness.sandbox import Level, Profile, confine
+from foundry.program import Arrays, BuildFailure, Program
+from ops.dtypes import numpy_dtype
+
+Reply = tuple[dict[str, Any], Sequence[NDArray[Any]]]
+_MAX_REQUEST_BYTES = 1 << 40
+
+
+class Worker:
+    """What one worker process holds between requests: an engine and the programs it built."""
+
+    def __init__(self, engine: Engine, channel: frames.Channel) -> None:
+        self._engine = engine
+        self._device = engine.device()
+        self._bench = Bench(self._device.kind, lambda event: channel.send({"event": event}))
+        self._ahead: threading.Thread | None = None
+        self._built: list[Executable | BuildFailure] = []
+        self._programs: list[Program] = []
+        self._handlers: dict[str, Callable[[frames.Frame], Reply]] = {
+            "confine": self._confine,
+            "describe": self._describe,
+            "build": self._build,
+            "screen": self._screen,
+            "count": counting.answer,
+            "sanitize": sanitizing.answer,
+            "run": self._run,
+            "baseline": self._baseline,
+            "time": self._time,
+            "solo": self._solo,
+            "calibrate": self._calibrate,
+        }
+
+    def answer(self, request: frames.Frame) -> Reply:
+        """Do one request."""
+        return self._handlers[request.header["job"]](request)
+
+    def _confine(self, request: frames.Frame) -> Reply:
+        header = request.header
+        if header["op"]:
+            find_op(header["op"], header["op_file"])
+        for module in header["modules"]:
+            importlib.import_module(module)
+        readable = tuple(Path(path) for path in header["readable"])
+        profile = Profile(header["builds"], cache_folder(), readable, header["memory_bytes"])
+        confine(profile, Level(header["level"]))
+        return {}, ()
+
+    def _describe(self, request: frames.Frame) -> Reply:
+        device = self._device
+        described = {"kind": device.kind, "name": device.name}
+        return described | {"fingerprint": dict(device.fingerprint)}, ()
+
+    def _build(self, request: frames.Frame) -> Reply:
+        if self._ahead is not None:
+            self._ahead.join()
+        programs = [decode_program(p) for p in request.header["programs"]]
+        built = _build_all(self._engine, programs, request.header["groups"])
+        if not request.header["keep"]:
+            self._built, self._programs = [], []
+        self._built += built
+        self._programs += programs
+        failures = [(b.log, b.launch) if isinstance(b, BuildFailure) else None for b in built]
+        return {"failures": failures}, ()
+
+    def _screen(self, request: frames.Frame) -> Reply:
+        examine = _imported(request.header["screen"])
+        if ahead := request.header["ahead"]:
+            self._ahead = threading.Thread(target=self._build_ahead, args=(decode_program(ahead),))
+            self._ahead.start()
+        report = examine(decode_program(request.header["program"]), read_sets(request)[0])
+        return {"findings": [(f.message, f.line) for f in report.findings]}, ()
+
+    def _build_ahead(self, program: Program) -> None:
+        # What goes wrong is found again, and told, by the build that follows.
+        with contextlib.suppress(Exception):
+            self._engine.build(program)
+
+    def _run(self, request: frames.Frame) -> Reply:
+        executable = self._executable(request.header["program"])
+        sets, repeats = read_sets(request), request.header["repeats"]
+        pinned = Buffers(sets[0])
+        runs = [_run_set(executable, pinned, inputs, repeats) for inputs in sets]
+        if request.header["echo"]:
+            # The first buffers are still alive, so these lie elsewhere.
+            runs.append(_run_set(executable, Buffers(sets[0]), sets[0], 1))
+        if request.header["stale"]:
+            runs.append(_run_over(executable, pinned, sets[0], sets[-1]))
+        header, data = encode_sets(tuple(outputs for outputs, _, _ in runs))
+        checks = {"changed": [c for _, c, _ in runs], "distinct": [d for _, _, d in runs]}
+        return header | checks, data
+
+    def _baseline(self, request: frames.Frame) -> Reply:
+        select_device(self._device.kind)
+        op = find_op(request.header["op"], request.header["op_file"])
+        workload = decode_workload(request.header)
+        call = BaselineCall(op, workload, request.header["name"], read_sets(request)[0])
+        call()
+        return encode_sets((call.outputs(),))
+
+    def _time(self, request: frames.Frame) -> Reply:
+        select_device(self._device.kind)
+        program, ghost = request.header["program"], request.header["ghost"]
+        return self._bench.time(
+            request,
+            None if program is None else self._executable(program),
+            None if ghost is None else self._idle_call(ghost),
+        )
+
+    def _idle_call(self, index: int) -> Call:
+        """A program bound to zeros, whatever sizes it was built for."""
+        specs = self._programs[index].inputs
+        zeros = {s.name: np.zeros(s.shape, numpy_dtype(s.dtype)) for s in specs}
+        return self._executable(index).bind(zeros)
+
+    def _solo(self, request: frames.Frame) -> Reply:
+        return self._bench.solo(request.header["calls"])
+
+    def _calibrate(self, request: frames.Frame) -> Reply:
+        select_device(self._device.kind)
+        return asdict(calibrate(self._device.kind)), ()
+
+    def _executable(self, index: int) -> Executable:
+        built = self._built[index]
+        if isinstance(built, BuildFailure):
+            raise ValueError(f"program {index} was not built")
+        return built
+
+
+def load_engine(name: str) -> Engine:
+    """An engine by its registered name, or as `module:Class`.
+
+    Raises:
+        EnvironmentUnusable: It does not work on this machine.
+    """
+    if ":" not in name:
+        from foundry import engines
+
+        engine: Engine = engines.get(name)
+    else:
+        engine = _imported(name)()
+    if reason := engine.unavailable():
+        raise EnvironmentUnusable(f"engine {name} is not usable here:", reason)
+    return engine
+
+
+def _imported(path: str) -> Any:
+    """What `module:name` names."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def serve(worker: Worker, channel: frames.Channel) -> None:
+    """Answer requests until the judge closes its end."""
+    while True:
+        try:
+            request = channel.receive(_MAX_REQUEST_BYTES)
+        except frames.FrameError:
+            return
+        try:
+            header, buffers = worker.answer(request)
+        except EnvironmentUnusable as error:
+            channel.send({"unusable": [error.what, error.fix]})
+        except Exception as error:  # what a kernel or an engine raises is data for the judge
+            channel.send({"raised": f"{type(error).__name__}: {error}"[:4000]})
+        else:
+            channel.send(header, buffers)
+
+
+def main(engine_name: str, descriptor: int) -> None:
+    """Serve on an inherited socket."""
+    channel = frames.Channel(socket.socket(fileno=descriptor))
+    try:
+        engine = load_engine(engine_name)
+    except EnvironmentUnusable as error:
+        channel.send({"unusable": [error.what, error.fix]})
+        return
+    announce(channel)
+    serve(Worker(engine, channel), channel)
+
+
+def announce(channel: frames.Channel) -> None:
+    """Tell the judge that this process is up."""
+    channel.send({"ready": os.getpid()})
+
+
+def _run_set(
+    executable: Executable, buffers: Buffers, inputs: Arrays, repeats: int
+) -> tuple[Arrays, str | None, int]:
+    """Outputs of the last of some calls, the input they changed, and how many results differ."""
+    call = executable.bind(buffers.fill(inputs), poison=True)
+    outputs: Arrays = {}
+    seen: set[bytes] = set()
+    for _ in range(repeats):
+        call()
+        outputs = call.outputs()
+        seen.add(b"".join(hashlib.sha256(a.tobytes()).digest() for a in outputs.values()))
+    return outputs, buffers.changed(inputs), len(seen)
+
+
+def _run_over(
+    executable: Executable, buffers: Buffers, first: Arrays, last: Arrays
+) -> tuple[Arrays, str | None, int]:
+    """As `_run_set`, where the results of other inputs still lie in the outputs."""
+    before = executable.bind(buffers.fill(first), poison=True)
+    before()
+    call = executable.bind(buffers.fill(last), over=before)
+    call()
+    return call.outputs(), buffers.changed(last), 1
+
+
+def _build_all(
+    engine: Engine, programs: list[Program], groups: list[int]
+) -> list[Executable | BuildFailure]:
+    """Build the first program of every group side by side, then the others from the cache.
+
+    Groups that were not begun when one failed are given its failure: the kernel is out already.
+    """
+    firsts = {group: index for index, group in reversed(list(enumerate(groups)))}
+    failed: list[BuildFailure] = []
+
+    def build(index: int) -> Executable | BuildFailure:
+        if failed:
+            return failed[0]
+        found = engine.build(programs[index])
+        if isinstance(found, BuildFailure):
+            failed.append(found)
+        return found
+
+    order = sorted(firsts.values())
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        built = dict(zip(order, threads.map(build, order), strict=True))
+    for index, group in enumerate(groups):
+        if index not in built:
+            first = built[firsts[group]]
+            lost = isinstance(first, BuildFailure)
+            built[index] = first if lost else engine.build(programs[index])
+    return [built[index] for index in range(len(programs))]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

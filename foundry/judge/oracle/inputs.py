@@ -1,0 +1,235 @@
+"""Inputs of a workload: named distributions, reproducible from a seed.
+
+Each distribution exists because some wrong kernel passes without it: scaled and negated values
+catch remembered results, cancelling ones catch reduced precision, ties and duplicates catch
+selections, sparse ones show a term that was left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from foundry.errors import unknown
+from foundry.program import Arrays
+from ops.dtypes import numpy_dtype
+from ops.matches import Exact
+from ops.spec import Op, Tensor, Workload, dtype_of, fill_of, param_dtype, shape_of
+
+Values = NDArray[np.float64]
+_Shape = tuple[int, ...]
+_Draw = Callable[[Generator, _Shape, str], Values]
+
+_EXTREME_EXPONENT = MappingProxyType({"float16": 10, "bfloat16": 24, "float32": 24})
+"""Largest power of two drawn: products and long sums of them stay finite in float32."""
+_WIDEST_EXPONENT = MappingProxyType({"float16": 15, "bfloat16": 125, "float32": 125})
+"""The same where nothing is added or multiplied, and every number must be kept apart."""
+_OFFSET_EXPONENTS = MappingProxyType({"float16": (5, 11), "bfloat16": (5, 15), "float32": (9, 15)})
+
+
+def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arrays:
+    """Input tensors, then parameters as 0-d arrays, in the order in which kernels get them.
+
+    Args:
+        op: The op.
+        workload: One of its workloads.
+        distribution: One of `DISTRIBUTIONS`.
+        seed: Equal seeds give equal bytes on every machine.
+
+    Raises:
+        UsageError: Unknown distribution.
+    """
+    if distribution not in DISTRIBUTIONS:
+        raise unknown("distribution", distribution, DISTRIBUTIONS)
+    arrays: Arrays = {}
+    for tensor in op.inputs:
+        rng = _generator(seed, workload.id, tensor.name, _STREAM.get(distribution, distribution))
+        arrays[tensor.name] = _tensor(tensor, workload, distribution, rng)
+    for name, default in op.params.items():
+        value = workload.params.get(name, default)
+        arrays[name] = np.asarray(value, dtype=numpy_dtype(param_dtype(default)))
+    return arrays
+
+
+def applicable(op: Op, distributions: Sequence[str]) -> tuple[str, ...]:
+    """The distributions under which an op has one right result on every device.
+
+    GPUs and some CPU instructions take numbers below the smallest normal one for zero, so an output
+    that is compared bit for bit cannot be asked for them. Numbers up to the largest are for those
+    alone that only select.
+    """
+    exact = any(isinstance(t.compared, Exact) for t in op.outputs)
+    barred = "denormal" if exact else "widest"
+    return tuple(d for d in distributions if d != barred)
+
+
+def _generator(seed: int, *names: str) -> Generator:
+    digest = hashlib.sha256("\0".join(names).encode()).digest()
+    words = np.frombuffer(digest, dtype=np.uint32).tolist()
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *words])))
+
+
+def _tensor(tensor: Tensor, workload: Workload, distribution: str, rng: Generator) -> NDArray[Any]:
+    shape, dtype = shape_of(tensor, workload), dtype_of(tensor, workload)
+
+    def values(rng: Generator, shape: _Shape, dtype: str) -> Values:
+        return _finite(DISTRIBUTIONS[distribution](rng, shape, dtype), dtype)
+
+    return fill_of(tensor, workload).draw(rng, shape, dtype, workload.axes, values)
+
+
+def _finite(values: Values, dtype: str) -> Values:
+    limit = 60000.0 if dtype == "float16" else 1e38
+    clipped: Values = np.clip(values, -limit, limit)
+    return clipped
+
+
+def _normal(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    return rng.standard_normal(shape)
+
+
+def _touched(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """The normal values with one of them changed, anywhere."""
+    values: Values = np.asarray(rng.standard_normal(shape))
+    if values.size:
+        values.reshape(-1)[rng.integers(values.size)] += 1.5
+    return values
+
+
+def _uniform(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    return rng.uniform(-1.0, 1.0, shape)
+
+
+def _scaled(factor: float) -> _Draw:
+    return lambda rng, shape, dtype: factor * rng.standard_normal(shape)
+
+
+def _cancelling(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """Pairs v, -v spread over the last axis, and a small remainder: sums nearly vanish."""
+    values = rng.standard_normal(shape)
+    if not shape or shape[-1] < 2:
+        return values
+    half = shape[-1] // 2
+    values[..., half : 2 * half] = -values[..., :half]
+    shuffled: Values = values[..., rng.permutation(shape[-1])]
+    return shuffled + 0.01 * rng.standard_normal(shape)
+
+
+def _constant(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """Every row has one value of its own."""
+    rows: Values = rng.uniform(0.1, 2.0, (*shape[:-1], 1)) * _signs(rng, (*shape[:-1], 1))
+    return np.broadcast_to(rows, shape).copy()
+
+
+def _ties(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """Few values, among them both zeros, which are equal; in some rows nothing is above them."""
+    values: Values = np.array([-1.0, -0.5, -0.0, 0.0, 0.5, 1.0])[rng.integers(0, 6, shape)]
+    rows = (*shape[:-1], 1) if shape else ()
+    return np.where((rng.random(rows) < 0.5) & (values > 0), -values, values)
+
+
+def _duplicates(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """About three of every value, at random places."""
+    count = max(1, math.prod(shape) // 3)
+    return rng.standard_normal(count)[rng.integers(0, count, shape)]
+
+
+def _denormal(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """Half ordinary values, half below the smallest normal number."""
+    small = rng.uniform(-1.0, 1.0, shape) * smallest_normal(dtype)
+    return np.where(rng.random(shape) < 0.5, small, rng.standard_normal(shape))
+
+
+def _extreme(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """Magnitudes over many powers of two."""
+    top = _EXTREME_EXPONENT.get(dtype, 6)
+    return _signs(rng, shape) * np.exp2(rng.uniform(-top, top, shape))
+
+
+def _widest(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """Magnitudes up to the largest that is safe to compare; every other row lies far below zero."""
+    top = _WIDEST_EXPONENT.get(dtype, 6)
+    below = _even_rows(shape)
+    signs = np.where(below, -1.0, _signs(rng, shape))
+    values: Values = signs * np.exp2(rng.uniform(np.where(below, 0.6 * top, 0.0), top, shape))
+    return values
+
+
+def _sorted(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    values: Values = rng.standard_normal(shape)
+    if not shape:
+        return values
+    values.sort(axis=-1)
+    return values if rng.random() < 0.5 else values[..., ::-1].copy()
+
+
+def _offset(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """A mean far larger than the deviation, where mean(x^2) - mean(x)^2 cancels, of either sign.
+
+    In a row that lies far below zero, exp underflows unless the maximum is taken off first.
+    """
+    rows = (*shape[:-1], 1) if shape else ()
+    mean = _signs(rng, rows) * np.exp2(rng.uniform(*_OFFSET_EXPONENTS.get(dtype, (5, 7)), rows))
+    values: Values = mean + rng.standard_normal(shape)
+    return values
+
+
+def _sparse(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """Zeros, and in each row a few values, of which the last is one in every other row and more."""
+    if not shape or 0 in shape:
+        return np.zeros(shape)
+    keep = rng.random(shape) < min(0.5, 3.0 / shape[-1])
+    keep[..., -1:] |= _even_rows(shape) | (rng.random((*shape[:-1], 1)) < 0.5)
+    return np.where(keep, rng.standard_normal(shape) * 4.0, 0.0)
+
+
+def _even_rows(shape: _Shape) -> NDArray[np.bool_]:
+    """Which rows have an even number, the first of them; one column wide."""
+    rows = (*shape[:-1], 1) if shape else ()
+    even: NDArray[np.bool_] = (np.arange(math.prod(rows)) % 2 == 0).reshape(rows)
+    return even
+
+
+def _signs(rng: Generator, shape: _Shape) -> Values:
+    signs: Values = np.where(rng.integers(0, 2, shape) == 0, -1.0, 1.0)
+    return signs
+
+
+def smallest_normal(dtype: str) -> float:
+    """Smallest normal number of a float dtype; below it precision is lost gradually."""
+    return 2.0**-14 if dtype == "float16" else 2.0**-126
+
+
+DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
+    {
+        "normal": _normal,
+        "touched": _touched,
+        "sparse": _sparse,
+        "ties": _ties,
+        "cancelling": _cancelling,
+        "extreme": _extreme,
+        "uniform": _uniform,
+        "large": _scaled(3.0),
+        "constant": _constant,
+        "small": _scaled(0.01),
+        "duplicates": _duplicates,
+        "negated": _scaled(-1.0),
+        "sorted": _sorted,
+        "offset": _offset,
+        "denormal": _denormal,
+        "widest": _widest,
+    }
+)
+"""Distributions by name, the ones that find most first."""
+
+_STREAM = MappingProxyType(
+    {"touched": "normal", "negated": "normal", "large": "normal", "small": "normal"}
+)
+"""Distributions made of the values of another one, element by element."""

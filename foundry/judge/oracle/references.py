@@ -1,0 +1,175 @@
+"""What the judge knows before any kernel runs: inputs, oracle and bounds, computed once per run.
+
+A reference belongs to one op, workload, distribution and seed. Baseline outputs, which the error
+model needs, come from the trusted worker. Least recently used references are dropped when all
+together grow beyond the limit.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from foundry.errors import EnvironmentUnusable
+from foundry.harness.jobs import Baseline, Crash, Timeout
+from foundry.harness.processes.pool import WorkerPool
+from foundry.judge.oracle.bounds import Expected, expected, expected_of_baseline
+from foundry.judge.oracle.inputs import make_inputs
+from foundry.program import Arrays, TensorSpec
+from ops.registry import file_of
+from ops.spec import Op, Workload, dtype_of, flops, shape_of
+
+BASELINE_LIMIT_S = 60.0
+_ORACLE_FLOPS = 4e8
+"""Beyond this, a workload is compared with the baseline: the oracle would take seconds."""
+_CACHE_BYTES = 1 << 30
+_BYTES_PER_ELEMENT = 64
+"""Of an input or output, while its oracle and bounds are computed: eight float64 arrays."""
+
+Key = tuple[str, str, str, int]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Inputs of one workload, and what must come out."""
+
+    op: Op
+    workload: Workload
+    distribution: str
+    inputs: Arrays
+    expected: tuple[Expected, ...]
+    baseline: Arrays
+    """Outputs of the op's first baseline that runs, on the same inputs."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it holds."""
+        arrays = [*self.inputs.values(), *(e.value for e in self.expected)]
+        arrays += [e.bound for e in self.expected if e.bound is not None]
+        arrays += self.baseline.values()
+        return sum(a.nbytes for a in arrays)
+
+
+class References:
+    """Computes references, each once."""
+
+    def __init__(self, pool: WorkerPool, limit_bytes: int = _CACHE_BYTES) -> None:
+        self._pool = pool
+        self._limit = limit_bytes
+        self._guard = threading.Lock()
+        self._found: OrderedDict[Key, Reference] = OrderedDict()
+        self._making: dict[Key, threading.Lock] = {}
+
+    def get(self, op: Op, workload: Workload, distribution: str, seed: int) -> Reference:
+        """The reference, from memory or computed now.
+
+        Raises:
+            EnvironmentUnusable: No baseline runs on this workload, the oracle fails, or the
+                workload is larger than the memory.
+        """
+        key = (op.name, workload.id, distribution, seed)
+        with self._guard:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._guard:
+                if key in self._found:
+                    self._found.move_to_end(key)
+                    return self._found[key]
+            reference = self._make(op, workload, distribution, seed)
+            with self._guard:
+                self._found[key] = reference
+                self._drop_oldest()
+        return reference
+
+    def _drop_oldest(self) -> None:
+        total = sum(r.nbytes for r in self._found.values())
+        while total > self._limit and len(self._found) > 1:
+            key, oldest = self._found.popitem(last=False)
+            total -= oldest.nbytes
+            self._making.pop(key, None)
+
+    def _make(self, op: Op, workload: Workload, distribution: str, seed: int) -> Reference:
+        _check_size(op, workload)
+        inputs = make_inputs(op, workload, distribution, seed)
+        baseline = first_baseline(self._pool, op, workload, inputs)
+        rng = np.random.default_rng([seed, 1])
+        try:
+            if flops(op, workload) > _ORACLE_FLOPS:
+                found = expected_of_baseline(op, workload, baseline)
+            else:
+                found = expected(op, workload, inputs, baseline, rng)
+        except Exception as error:  # an op may come from a user's file
+            raise EnvironmentUnusable(
+                f"the oracle of {op.name} fails on {workload.id}: {type(error).__name__}: {error}.",
+                "Correct the op.",
+            ) from error
+        return Reference(op, workload, distribution, inputs, found, baseline)
+
+
+def _check_size(op: Op, workload: Workload) -> None:
+    elements = sum(math.prod(shape_of(t, workload)) for t in (*op.inputs, *op.outputs))
+    needed = _BYTES_PER_ELEMENT * elements
+    if needed > physical_memory_bytes():
+        raise EnvironmentUnusable(
+            f"{workload.id} needs about {needed >> 30} GB of memory to be judged.",
+            "Choose a smaller bench case.",
+        )
+
+
+def physical_memory_bytes() -> int:
+    """Memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def output_specs(op: Op, workload: Workload) -> tuple[TensorSpec, ...]:
+    """Name, shape and dtype that every output must have."""
+    return tuple(
+        TensorSpec(t.name, shape_of(t, workload), dtype_of(t, workload)) for t in op.outputs
+    )
+
+
+def op_file(op: Op) -> str:
+    """The Python file that defines the op, from which a worker can load it too."""
+    return str(file_of(op.name) or inspect.getsourcefile(inspect.unwrap(op.oracle)) or "")
+
+
+def first_baseline(pool: WorkerPool, op: Op, workload: Workload, inputs: Arrays) -> Arrays:
+    """Outputs of the first baseline of an op that runs on a workload.
+
+    Raises:
+        EnvironmentUnusable: None of them runs.
+    """
+    reasons: list[str] = []
+    for name in op.baselines:
+        found = run_baseline(pool, op, workload, name, inputs)
+        if not isinstance(found, str):
+            return found
+        reasons.append(f"{name}: {found}")
+    raise EnvironmentUnusable(
+        f"no baseline of {op.name} runs on {workload.id} ({'; '.join(reasons)}).",
+        "Correct the op, or leave the dtype out of its `dtypes`.",
+    )
+
+
+def run_baseline(
+    pool: WorkerPool, op: Op, workload: Workload, name: str, inputs: Arrays
+) -> Arrays | str:
+    """Outputs of one baseline, or why there are none."""
+    tensors = {t.name: inputs[t.name] for t in op.inputs}
+    specs = output_specs(op, workload)
+    job = Baseline(op.name, op_file(op), workload, name, tensors, specs)
+    with pool.trusted() as worker:
+        found = worker.ask(job, BASELINE_LIMIT_S)
+    match found:
+        case Timeout(limit_s=limit):
+            return f"no answer in {limit:g} s"
+        case Crash(reason=reason):
+            return reason
+    outputs: Arrays = found
+    return outputs

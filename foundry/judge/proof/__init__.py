@@ -1,0 +1,1 @@
+"""Whether it came out, and from this kernel: comparison, and proof of execution."""

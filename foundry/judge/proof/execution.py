@@ -1,0 +1,76 @@
+"""Proof that the outputs come from this kernel, on these inputs, every time.
+
+1. Ghost replay: the same launches with an empty body must leave every output as poisoned.
+2. The normal inputs, then the same with one element changed, through the same buffers; then the
+   first again in other buffers. Whoever remembers by pointer or by fingerprint fails one of them.
+3. Five calls on the same inputs give the same bytes, unless the kernel declares atomic outputs.
+4. The results of other inputs, left in the outputs, do not show in these.
+5. Inputs, and the guard zones around them, are afterwards as they were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from foundry.harness.jobs import Results
+from foundry.program import Arrays, Launch, Program
+
+SEQUENCE = ("normal", "touched")
+REPEATS = 5
+
+
+def ghost(program: Program) -> Program:
+    """The program with nothing to do: it compiles once per op and dtype, whatever the kernel."""
+    launches = tuple(_empty(launch) for launch in program.launches)
+    return replace(program, launches=launches)
+
+
+def is_deterministic(program: Program) -> bool:
+    """Whether the order of its threads must not show in the result."""
+    return not any(launch.atomic_outputs for launch in program.launches)
+
+
+def haunted(outputs: Arrays) -> str | None:
+    """Name of an output that a ghost did not leave poisoned."""
+    for name, array in outputs.items():
+        if not (np.ascontiguousarray(array).reshape(-1).view(np.uint8) == 0xFF).all():
+            return name
+    return None
+
+
+def tampering(results: Results) -> str | None:
+    """What a kernel did that its outputs do not show, as one sentence."""
+    for name in results.changed:
+        if name is not None:
+            return (
+                f"it wrote to its input '{name}' or just outside of it: inputs are read-only, "
+                "and every index must lie inside its buffer"
+            )
+    return None
+
+
+def flicker(results: Results) -> str | None:
+    """Whether repeated calls gave different bytes, as one sentence."""
+    most = max(results.distinct, default=1)
+    if most <= 1:
+        return None
+    return (
+        f"{REPEATS} runs on the same inputs gave {most} different results: threads race, or "
+        "memory is read before it is written"
+    )
+
+
+def _empty(launch: Launch) -> Launch:
+    return replace(
+        launch,
+        source=";",
+        header="",
+        grid=(1, 1, 1),
+        threadgroup=(1, 1, 1),
+        template=tuple((n, v) for n, v in launch.template if n == "T"),
+        init_value=None,
+        atomic_outputs=False,
+        math_mode="safe",
+    )

@@ -1,0 +1,138 @@
+"""Verification: every output of every workload against the oracle, and proof of execution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from foundry.harness.jobs import Crash, Results, Run, Timeout
+from foundry.judge import wording
+from foundry.judge.candidate import Candidate, Failed, Target
+from foundry.judge.oracle.references import Reference, output_specs
+from foundry.judge.proof import execution
+from foundry.judge.proof.compare import compare
+from foundry.judge.stages import Walk, run_limit_s, stopped
+from foundry.judge.verdict import Diagnostic, OutputError, Status
+from foundry.program import Arrays
+
+
+def verify(walk: Walk, targets: Sequence[Target], *, first: int) -> Failed | None:
+    """Run programs `first`, `first` + 1, ... and hold every output against the oracle."""
+    timed = walk.candidate.bench
+    for index, target in enumerate(targets, first):
+        failed = _verify_one(walk, index, target, target.distributions, stale=target in timed)
+        if failed:
+            return failed
+    return None
+
+
+def prove(walk: Walk) -> Failed | None:
+    """Run the probe with every proof of execution."""
+    probe = walk.candidate.probe
+    if probe is None:
+        return None
+    index = walk.candidate.visible.index(probe)
+    repeats = execution.REPEATS if execution.is_deterministic(probe.program) else 1
+    failed = _verify_one(
+        walk, index, probe, execution.SEQUENCE, repeats=repeats, echo=True, stale=True
+    )
+    return failed or _replay_ghost(walk, probe)
+
+
+def _verify_one(
+    walk: Walk,
+    index: int,
+    target: Target,
+    distributions: Sequence[str],
+    *,
+    repeats: int = 1,
+    echo: bool = False,
+    stale: bool = False,
+) -> Failed | None:
+    candidate = walk.candidate
+    with candidate.stage("oracle"):
+        expected = [
+            walk.references.get(candidate.op, target.workload, name, candidate.seed)
+            for name in distributions
+        ]
+    with candidate.stage("verify"):
+        specs = output_specs(candidate.op, target.workload)
+        job = Run(index, tuple(r.inputs for r in expected), specs, repeats, echo, stale)
+        runs = len(expected) + repeats
+        limit_s = run_limit_s(target.program, runs, walk.options.run_limit_s)
+        found = walk.worker.ask(job, limit_s)
+        if isinstance(found, Timeout | Crash):
+            return stopped(found, "verify", target)
+        again = (expected[:1] if echo else []) + (expected[-1:] if stale else [])
+        return _judge(candidate, target, [*expected, *again], found)
+
+
+def _judge(
+    candidate: Candidate, target: Target, expected: Sequence[Reference], results: Results
+) -> Failed | None:
+    for reference, outputs in zip(expected, results.outputs, strict=True):
+        if failed := hold(candidate, target, reference, outputs):
+            return failed
+    if said := execution.flicker(results):
+        return Failed(Status.WRONG_RESULT, _said(said, target))
+    if said := execution.tampering(results):
+        return Failed(Status.REJECTED, _said(said, target))
+    return None
+
+
+def hold(
+    candidate: Candidate, target: Target, reference: Reference, outputs: Arrays
+) -> Failed | None:
+    """Compare one set of outputs with its reference, and keep the largest errors."""
+    specs = output_specs(candidate.op, target.workload)
+    for spec, want in zip(specs, reference.expected, strict=True):
+        difference = compare(spec, outputs.get(spec.name), want)
+        _record(candidate, target, spec.name, difference.max_abs_error, difference.bound_ratio)
+        if difference.fault is not None:
+            said = wording.wrong_result(
+                spec.name,
+                difference.fault,
+                reference.distribution,
+                target.workload,
+                hidden=target.hidden,
+            )
+            return Failed(Status.WRONG_RESULT, said)
+    return None
+
+
+def _replay_ghost(walk: Walk, probe: Target) -> Failed | None:
+    candidate = walk.candidate
+    reference = walk.references.get(
+        candidate.op, probe.workload, execution.SEQUENCE[0], candidate.seed
+    )
+    specs = output_specs(candidate.op, probe.workload)
+    with candidate.stage("verify"):
+        found = walk.worker.ask(
+            Run(walk.ghost, (reference.inputs,), specs), walk.options.run_limit_s
+        )
+    if isinstance(found, Timeout | Crash):
+        return stopped(found, "verify", probe)
+    name = execution.haunted(found.outputs[0])
+    if name is None:
+        return None
+    said = f"output '{name}' is written even when the kernel is replaced by an empty one"
+    return Failed(Status.REJECTED, _said(said, probe))
+
+
+def _said(message: str, target: Target) -> Diagnostic:
+    return Diagnostic(
+        stage="verify",
+        message=wording.on(message, target.workload, hidden=target.hidden),
+        workload=target.workload.id,
+        hidden=target.hidden,
+    )
+
+
+def _record(candidate: Candidate, target: Target, output: str, error: float, ratio: float) -> None:
+    key = f"{target.workload.id} {output}"
+    known = candidate.errors.get(key)
+    candidate.errors[key] = OutputError(
+        workload=target.workload.id,
+        output=output,
+        max_abs_error=max(error, known.max_abs_error if known else 0.0),
+        bound_ratio=max(ratio, known.bound_ratio if known else 0.0),
+    )

@@ -1,0 +1,1 @@
+"""How long it takes: pairs of times, their statistics, and whether they can be true."""

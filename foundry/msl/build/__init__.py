@@ -1,0 +1,1 @@
+"""From a translation unit to native code on disk: compiler, cache, object files."""

@@ -1,0 +1,354 @@
+"""clang, from the `ziglang` package: kernels to shared objects.
+
+1. The prelude is precompiled once per machine, compiler, flags and math mode.
+2. The runtime is one shared object, built once too; kernels are linked against it and may use
+   nothing else, so a kernel that names a C library function does not link.
+3. A unit is compiled under limits of time, memory and file size. What goes wrong is the kernel's
+   fault (`BuildFailed`) unless an empty kernel fails as well (`EnvironmentUnusable`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundry.errors import EnvironmentUnusable
+from foundry.msl.build.cache import BuildCache
+
+ADDRESS_SPACES = ("device", "constant", "thread", "threadgroup", "kernel")
+MSL = Path(__file__).parents[1]
+PRELUDE = MSL / "prelude"
+_WINGS = ("frontend", "build", "run")
+"""Folders whose code decides what a build is."""
+_INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
+MATH_FLAGS = {
+    "safe": ("-ffp-contract=fast-honor-pragmas",),
+    "relaxed": (
+        "-ffp-contract=fast-honor-pragmas",
+        "-fassociative-math",
+        "-freciprocal-math",
+        "-fno-signed-zeros",
+    ),
+    "fast": ("-ffast-math", "-ffp-contract=fast-honor-pragmas"),
+}
+NATIVE = "-mcpu=native" if platform.machine() in {"arm64", "aarch64"} else "-march=native"
+FLAGS = (
+    "-std=c++20",
+    "-O3",
+    NATIVE,
+    "-fPIC",
+    "-fno-plt",
+    "-fno-exceptions",
+    "-fno-rtti",
+    "-fno-math-errno",
+    "-fno-stack-protector",
+    # A large frame touches every page, so that it meets the guard page and not another stack.
+    "-fstack-clash-protection",
+    "-fno-asynchronous-unwind-tables",
+    "-fvisibility=hidden",
+    "-fdeclspec",
+    # The language's rules: 1.0 is a float, char is signed, integers wrap, half rounds after every
+    # operation, a float out of an integer's range gives its nearest end, buffers may be cast.
+    "-Xclang",
+    "-cl-single-precision-constant",
+    "-fsigned-char",
+    "-fwrapv",
+    "-Xclang",
+    "-ffloat16-excess-precision=none",
+    "-Xclang",
+    "-fbfloat16-excess-precision=none",
+    "-fno-strict-float-cast-overflow",
+    "-fno-strict-aliasing",
+    # A vector may lie at any address: 16 bytes are moved by the instructions that allow it.
+    "-fmax-type-align=8",
+    "-fno-trapping-math",
+    # Code placement may copy a call into both arms of a branch; threads would then wait at
+    # different return addresses of one barrier.
+    "-mllvm",
+    "-tail-dup-placement=0",
+    "-mllvm",
+    "-disable-tail-duplicate",
+    "-mllvm",
+    "-disable-early-taildup",
+    "-nostdinc",
+    "-Wno-everything",
+)
+BOUNDS = (
+    "-ferror-limit=12",
+    "-ftemplate-depth=256",
+    "-fconstexpr-depth=256",
+    "-fconstexpr-steps=2000000",
+    "-fbracket-depth=256",
+)
+_COMPILE_CPU_S = 30
+_COMPILE_WALL_S = 60
+_COMPILE_MEMORY_KIB = 3 * 1024 * 1024
+_COMPILE_FILE_BLOCKS = 128 * 1024
+_LIMITED = (
+    f"ulimit -t {_COMPILE_CPU_S}; ulimit -v {_COMPILE_MEMORY_KIB} 2>/dev/null;"
+    f' ulimit -f {_COMPILE_FILE_BLOCKS}; exec "$@"'
+)
+_EXPANDED_BYTES = 4 * 1024 * 1024
+_NOT_STARTED = (126, 127)  # what a shell's exec ends with
+_DISK_FULL = re.compile(r"^(?:[\w.]+: )?(?:fatal )?error: .*No space left on device", re.MULTILINE)
+"""Said of no line of a unit, so no kernel can say it (`#error`)."""
+_BLAMES_KERNEL = re.compile(r"^(source|header|signature|launch):\d+:\d+: ", re.MULTILINE)
+_EMPTY_UNIT = 'extern "C" MF_EXPORT const mf::u32 mf_mode = 0;\n'
+
+
+class BuildFailed(Exception):
+    """The compiler or linker refuses a unit; `log` is what it said, not yet scrubbed."""
+
+    def __init__(self, log: str) -> None:
+        super().__init__(log)
+        self.log = log
+
+
+@dataclass(frozen=True, eq=False)
+class Toolchain:
+    """A compiler with the prelude and runtime of this package, and the cache it builds into.
+
+    `id` is a hash of everything that decides what comes out: compiler, flags, processor, prelude.
+    """
+
+    zig: Path
+    version: str
+    id: str
+    cache: BuildCache
+    kernel_unit: str
+    """The text every kernel starts with: the prelude."""
+    runtime_unit: str
+
+    def runtime(self) -> Path:
+        """The runtime's shared object, built when it is not in the cache."""
+        return self.once(self._runtime_file, self._build_runtime)
+
+    @property
+    def _runtime_file(self) -> str:
+        return f"{self.id}-runtime.so"
+
+    def compile(self, unit: str, math_mode: str, target: Path) -> None:
+        """Compile a unit that starts after the prelude into the shared object `target`.
+
+        Raises:
+            BuildFailed: when the unit does not compile or link.
+            EnvironmentUnusable: when the compiler does not work here.
+        """
+        try:
+            self._compile(unit, math_mode, target)
+        except BuildFailed as failure:
+            if not _BLAMES_KERNEL.search(failure.log):
+                self._check(math_mode, target.with_suffix(".empty"))
+            raise
+
+    def preprocess(self, text: str) -> str:
+        """The text after the preprocessor, with line markers; the prelude's macros are known.
+
+        Raises:
+            BuildFailed: for what the preprocessor refuses.
+        """
+        words = "".join(f"#undef {word}\n" for word in ADDRESS_SPACES)
+        with self.cache.scratch() as scratch:
+            target = scratch / "expanded"
+            command = ["clang", "-x", "c++", *FLAGS, "-E", "-", "-o", str(target)]
+            self.run(command, f"{self.kernel_unit}\n{words}{text}")
+            if target.stat().st_size > _EXPANDED_BYTES:
+                raise BuildFailed("error: the macros of this kernel expand to too much text")
+            return target.read_text()
+
+    def _compile(self, unit: str, math_mode: str, target: Path) -> None:
+        prelude = self._prelude(math_mode)
+        flags = [*FLAGS, *MATH_FLAGS[math_mode], *BOUNDS, "-Werror=global-constructors"]
+        made = target.with_suffix(".o")
+        command = ["clang", "-x", "c++", *flags, "-include-pch", str(prelude), "-c", "-"]
+        self.run([*command, "-o", str(made)], unit)
+        self.link(made, target, [str(self.runtime())])
+
+    def _check(self, math_mode: str, target: Path) -> None:
+        """An empty kernel must build; if it does not, no kernel is to blame."""
+        try:
+            self._compile(_EMPTY_UNIT, math_mode, target)
+        except BuildFailed as failure:
+            raise EnvironmentUnusable(
+                f"the compiler in '{self.zig.parent}' does not work: {failure.log.strip()[:400]}",
+                "Reinstall it with: pip install --force-reinstall ziglang",
+            ) from failure
+
+    def _prelude(self, math_mode: str) -> Path:
+        flags = [
+            *FLAGS, *MATH_FLAGS[math_mode], "-Xclang", "-fno-pch-timestamp",
+            "-Xclang", "-fpch-instantiate-templates",
+        ]  # fmt: skip
+
+        def build(target: Path) -> None:
+            command = ["clang", "-x", "c++-header", *flags, "-", "-o", str(target)]
+            self.run(command, self.kernel_unit)
+
+        return self.once(f"{self.id}-{math_mode}.pch", build)
+
+    def _build_runtime(self, target: Path) -> None:
+        made = target.with_suffix(".o")
+        flags = [*FLAGS, "-fgnu-inline-asm"]
+        self.run(["clang", "-x", "c++", *flags, "-c", "-", "-o", str(made)], self.runtime_unit)
+        self.link(made, target, self._runtime_name(), undefined=True)
+
+    def _runtime_name(self) -> list[str]:
+        """Linker arguments that name the runtime so that kernels find the one that is loaded."""
+        if sys.platform == "darwin":
+            return [f"-Wl,-install_name,{self.cache.path(self._runtime_file)}"]
+        return ["-Bsymbolic", "--soname", "metal-foundry-runtime.so"]
+
+    def link(
+        self, made: Path, target: Path, arguments: Sequence[str], undefined: bool = False
+    ) -> None:
+        """Link an object, which is removed, into the shared object `target`."""
+        if sys.platform == "darwin":
+            self.run(["c++", "-shared", str(made), *arguments, "-o", str(target)])
+        else:
+            check = [] if undefined else ["--no-undefined"]
+            self.run(["ld.lld", "-shared", *check, str(made), *arguments, "-o", str(target)])
+        made.unlink()
+
+    def run(self, arguments: Sequence[str], text: str | None = None) -> str:
+        """Run the compiler under its limits on text from standard input; what it prints.
+
+        Raises:
+            BuildFailed: when it refuses its input, crashes or needs too long.
+            EnvironmentUnusable: when it cannot be started.
+        """
+        command = ["/bin/sh", "-c", _LIMITED, "sh", str(self.zig), *arguments]
+        try:
+            done = subprocess.run(
+                command,
+                input=text or "",
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_COMPILE_WALL_S,
+                env={"PATH": os.defpath, "HOME": str(self.cache.directory), "LC_ALL": "C"},
+                check=False,
+            )
+        except subprocess.TimeoutExpired as timeout:
+            raise BuildFailed(f"error: not compiled after {timeout.timeout:.0f} s") from timeout
+        if done.returncode in _NOT_STARTED:
+            raise EnvironmentUnusable(
+                f"the compiler cannot be started: {done.stderr.strip()}.",
+                "Reinstall it with: pip install --force-reinstall ziglang",
+            )
+        if done.returncode < 0:
+            raise BuildFailed(f"{_ended(-done.returncode)}\n{done.stderr}")
+        if done.returncode and _DISK_FULL.search(done.stderr):
+            raise EnvironmentUnusable(
+                f"the disk of the build cache '{self.cache.directory}' is full.",
+                "Free some space, or set FOUNDRY_CACHE_DIR to another folder.",
+            )
+        if done.returncode:
+            raise BuildFailed(done.stderr or f"error: the compiler ended with {done.returncode}")
+        return done.stdout
+
+    def once(self, name: str, build: Callable[[Path], None]) -> Path:
+        """Build a file that all processes share, in one of them."""
+        found = self.cache.find(name)
+        if found is not None:
+            return found
+        with _locked(self.cache.directory / "toolchain.lock"):
+            found = self.cache.find(name)
+            try:
+                return found or self.cache.put(name, build)
+            except BuildFailed as failure:
+                raise EnvironmentUnusable(
+                    f"the Metal prelude does not compile: {failure.log.strip()[:2000]}",
+                    "Reinstall metal-foundry and ziglang.",
+                ) from failure
+
+
+def _ended(number: int) -> str:
+    if number in {signal.SIGXCPU, signal.SIGKILL}:
+        return f"error: the compiler needs more than {_COMPILE_CPU_S} s for this kernel"
+    if number == signal.SIGXFSZ:
+        return "error: the compiled kernel is too large"
+    return f"error: the compiler crashed on this kernel ({signal.Signals(number).name})"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@functools.cache
+def find_toolchain(cache: Path) -> Toolchain:
+    """The toolchain of this installation, building into the cache in this folder.
+
+    Raises:
+        EnvironmentUnusable: when `ziglang` is not installed or the cache cannot be written.
+    """
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or spec.origin is None:
+        raise EnvironmentUnusable(
+            "the package 'ziglang', which holds the compiler, is not installed.",
+            "Install it with: pip install ziglang",
+        )
+    version = importlib.metadata.version("ziglang")
+    digest = hashlib.sha256(repr((version, processor(), FLAGS, MATH_FLAGS, BOUNDS)).encode())
+    kernel_unit = one_text(PRELUDE / "runtime" / "kernel_unit.h")
+    runtime_unit = one_text(PRELUDE / "runtime" / "runtime.cpp")
+    digest.update(f"{kernel_unit}\0{runtime_unit}".encode())
+    for path in (file for wing in _WINGS for file in sorted((MSL / wing).glob("*.py"))):
+        digest.update(path.read_bytes())
+    zig = Path(spec.origin).parent / "zig"
+    return Toolchain(
+        zig, version, digest.hexdigest()[:32], BuildCache(cache), kernel_unit, runtime_unit
+    )
+
+
+def one_text(path: Path, seen: set[Path] | None = None) -> str:
+    """A C++ file with all it includes put in its place, each file once.
+
+    A precompiled header made of it depends on no file, so it stays good when the package moves.
+    """
+    seen = seen if seen is not None else set()
+    seen.add(path.resolve())
+    text = path.read_text()
+    pieces, end = [_marker(path, 1)], 0
+    for match in _INCLUDE.finditer(text):
+        included = (path.parent / match[1]).resolve()
+        if not included.exists():  # of another target
+            continue
+        pieces.append(text[end : match.start()])
+        if included not in seen:
+            pieces.append(one_text(included, seen))
+        end = match.end() + 1
+        pieces.append(_marker(path, text.count("\n", 0, end) + 1))
+    return "".join([*pieces, text[end:]])
+
+
+def _marker(path: Path, line: int) -> str:
+    """A line marker that makes what follows a system header's text."""
+    return f'\n# {line} "{path.name}" 3\n'
+
+
+@functools.cache
+def processor() -> str:
+    """What `-march=native` depends on: architecture, model and features of the processor."""
+    kept = ("model name", "flags", "Features", "CPU implementer", "CPU part")
+    try:
+        text = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+        lines = [line for line in text.splitlines() if line.startswith(kept)]
+    except OSError:
+        lines = [platform.processor()]
+    return "\n".join([platform.machine(), sys.platform, *lines])

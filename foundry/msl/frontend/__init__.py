@@ -1,0 +1,1 @@
+"""From a kernel's text to one C++ translation unit: tokens, refusal, rewriting. Pure text."""

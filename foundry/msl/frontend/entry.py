@@ -1,0 +1,119 @@
+"""The functions around a kernel: its head as C++, and the entries the runtime calls.
+
+A kernel that does not synchronise gets `mf_run_items`, a loop over threads that clang can
+vectorise: over whole rows of the grid when nothing in it depends on its threadgroup (`flat`), else
+threadgroup by threadgroup (`groups`). Any other kernel gets `mf_run_thread`, one thread (`fibres`).
+"""
+
+from __future__ import annotations
+
+from foundry.msl.frontend.signature import Parameter, Signature
+
+FLAT, GROUPS, FIBRES = "flat", "groups", "fibres"
+
+_UNIFORM_ATTRIBUTES = frozenset(
+    {
+        "dispatch_quadgroups_per_threadgroup",
+        "dispatch_simdgroups_per_threadgroup",
+        "dispatch_threads_per_threadgroup",
+        "grid_origin",
+        "grid_size",
+        "thread_execution_width",
+        "thread_position_in_grid",
+        "threadgroups_per_grid",
+        "threads_per_grid",
+        "threads_per_simdgroup",
+    }
+)
+_FLAT_LOOP = """\
+mf::for_flat(launch, begin, end,
+      [&](mf::u32 x, mf::u32 y, mf::u32 z) __attribute__((always_inline)) {
+    const mf::Position at = {}; (void)at, (void)x, (void)y, (void)z;"""
+_GROUP_LOOP = """\
+mf::for_groups(launch, begin, end,
+      [&](const mf::Position& at) __attribute__((always_inline)) {
+    (void)at;"""
+
+
+def loop_mode(signature: Signature) -> str:
+    """How a kernel without synchronisation runs."""
+    return FLAT if signature.attributes <= _UNIFORM_ATTRIBUTES else GROUPS
+
+
+def kernel_head(signature: Signature) -> str:
+    """The kernel's template line and head, up to the brace that opens its body."""
+    parameters = ", ".join(f"{p.type} {p.name}" for p in signature.parameters)
+    return (
+        f"\n{signature.template} static inline __attribute__((always_inline)) void"
+        f" {signature.kernel}({parameters}) {{"
+    )
+
+
+def entry(signature: Signature, mode: str) -> str:
+    """The entry function for a mode, and the constant that tells the mode."""
+    code = _fibre_entry(signature) if mode == FIBRES else _loop_entry(signature, mode)
+    number = (FLAT, GROUPS, FIBRES).index(mode)
+    return f'{code}extern "C" MF_EXPORT const mf::u32 mf_mode = {number};\n'
+
+
+def _fibre_entry(signature: Signature) -> str:
+    arguments = ", ".join([*map(_buffer, _buffers(signature)), *_attributes(signature, FIBRES)])
+    return f"""\
+extern "C" MF_EXPORT void mf_run_thread(const mf::Launch* launch_pointer,
+                                        const mf::Position* position) {{
+  const mf::Launch& launch = *launch_pointer;
+  const mf::Position& at = *position;
+  (void)launch, (void)at;
+  {signature.kernel}{signature.arguments}({arguments});
+}}
+MF_STORAGE_TABLE
+"""
+
+
+def _loop_entry(signature: Signature, mode: str) -> str:
+    buffers = _buffers(signature)
+    names = [f"mf_{number}" for number in range(len(buffers))]
+    parameters = "".join(
+        f", {_restricted(p)} {name}" for p, name in zip(buffers, names, strict=True)
+    )
+    passed = "".join(f", {_buffer(p)}" for p in buffers)
+    return f"""\
+static __attribute__((noinline)) void mf_items(const mf::Launch& launch, mf::u64 begin,
+                                               mf::u64 end{parameters}) {{
+  {_FLAT_LOOP if mode == FLAT else _GROUP_LOOP}
+    {signature.kernel}{signature.arguments}({", ".join([*names, *_attributes(signature, mode)])});
+  }});
+}}
+extern "C" MF_EXPORT void mf_run_items(const mf::Launch* launch_pointer, mf::u64 begin,
+                                       mf::u64 end) {{
+  const mf::Launch& launch = *launch_pointer;
+  mf_items(launch, begin, end{passed});
+}}
+"""
+
+
+def _buffers(signature: Signature) -> list[Parameter]:
+    return [p for p in signature.parameters if p.buffer is not None]
+
+
+def _buffer(parameter: Parameter) -> str:
+    """The expression that takes a buffer from the launch as the parameter's type."""
+    at = f"launch.buffers[{parameter.buffer}]"
+    if parameter.type.endswith("&"):
+        return f"*static_cast<{parameter.type[:-1]}*>({at})"
+    return f"static_cast<{parameter.type}>({at})"
+
+
+def _attributes(signature: Signature, mode: str) -> list[str]:
+    return [
+        "mf::attribute::uint3(x, y, z)"
+        if mode == FLAT and p.name == "thread_position_in_grid"
+        else f"mf::attribute::{p.name}(launch, at)"
+        for p in signature.parameters
+        if p.buffer is None
+    ]
+
+
+def _restricted(parameter: Parameter) -> str:
+    """The buffers of a launch never overlap: said to the optimiser, loops can be vectorised."""
+    return f"{parameter.type}{' __restrict' if parameter.type.endswith('*') else ''}"

@@ -1,0 +1,152 @@
+"""Removes overloads and specialisations that differ by address space alone.
+
+Metal tells `total(device T*)` from `total(threadgroup T*)`, and `void next() thread` from
+`void next() device`. Here all memory is one, so they are the same function twice: the later twin
+goes, and leaves its newlines, so that every other token stays on its line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, Token
+
+_SPACES = frozenset({"device", "thread", "threadgroup", "constant"})
+_QUALIFIERS = _SPACES | {"const", "volatile", "noexcept", "override", "final"}
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+_TYPE_KEYS = frozenset({"struct", "class", "union"})
+
+
+def remove(tokens: Sequence[Token]) -> list[Token]:
+    """The tokens without the later of two definitions that are one here."""
+    if not any(t.kind == NAME and t.text in _SPACES for t in tokens):
+        return list(tokens)
+    gone = set(_twins(tokens))
+    return [_blank(t) if n in gone else t for n, t in enumerate(tokens)]
+
+
+def _blank(token: Token) -> Token:
+    return token._replace(kind=SPACE, text="\n" * token.text.count("\n"))
+
+
+class _Code:
+    """The tokens that mean something, and where each bracket closes."""
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self.at = [n for n, t in enumerate(tokens) if t.kind not in (SPACE, COMMENT, DIRECTIVE)]
+        self.text = [tokens[n].text for n in self.at]
+        self.kind = [tokens[n].kind for n in self.at]
+        self.partner: dict[int, int] = {}
+        open_at: list[int] = []
+        for n, text in enumerate(self.text):
+            if text in _CLOSING:
+                open_at.append(n)
+            elif open_at and text == _CLOSING[self.text[open_at[-1]]]:
+                self.partner[open_at.pop()] = n
+
+
+def _twins(tokens: Sequence[Token]) -> Iterator[int]:
+    """Tokens of definitions that repeat an earlier one but for address spaces."""
+    code = _Code(tokens)
+    for first, last in _repeated(code, 0, len(code.text), in_type=False):
+        for n in range(code.at[first], code.at[last] + 1):
+            if tokens[n].kind != DIRECTIVE or tokens[n].text.lstrip("# ").startswith("pragma"):
+                yield n
+
+
+def _repeated(code: _Code, start: int, end: int, in_type: bool) -> Iterator[tuple[int, int]]:
+    """First and last token of the later twins in a scope and the scopes inside it."""
+    seen: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for first, head_end, last, inner in _declarations(code, start, end, in_type):
+        if inner is not None:
+            kind = any(code.text[n] in _TYPE_KEYS for n in range(first, head_end))
+            yield from _repeated(code, *inner, in_type=kind)
+        raw = tuple(code.text[first:head_end])
+        known = seen.setdefault(_signature(code, first, head_end), set())
+        if known and raw not in known:
+            yield first, last
+        known.add(raw)
+
+
+def _declarations(
+    code: _Code, start: int, end: int, in_type: bool
+) -> Iterator[tuple[int, int, int, tuple[int, int] | None]]:
+    """Definitions of a scope: first token, end of the head, last token, a scope inside."""
+    first = at = start
+    while at < end:
+        text = code.text[at]
+        if in_type and text == ":" and code.text[first:at] in (["public"], ["private"]):
+            first = at + 1
+        elif text == ";":
+            if in_type and "(" in code.text[first:at]:
+                yield first, at, at, None
+            first = at + 1
+        elif text == "{" and at in code.partner:
+            close = code.partner[at]
+            head = code.text[first:at]
+            if "namespace" in head or head[:1] == ["extern"]:
+                yield first, at, close, (at + 1, close)
+                first = close + 1
+            elif not _initialises(code, first, at):
+                is_type = "(" not in head and any(t in _TYPE_KEYS for t in head)
+                last = close
+                if is_type and code.text[close + 1 : close + 2] == [";"]:
+                    last = close + 1
+                yield first, at, last, (at + 1, close) if is_type else None
+                first = last + 1
+                close = last
+            at = close
+        elif text in "([" and at in code.partner:
+            at = code.partner[at]
+        at += 1
+
+
+def _initialises(code: _Code, first: int, at: int) -> bool:
+    """Whether the brace opens an initialiser and not a body: `= {`, `: member{`, `x{`."""
+    before = code.text[at - 1] if at > first else ""
+    head = code.text[first:at]
+    if before in {"=", ",", "return"} or "enum" in head:
+        return True
+    named = code.kind[at - 1] == NAME and before not in _QUALIFIERS
+    return named and (":" in head if "(" in head else not any(t in _TYPE_KEYS for t in head))
+
+
+def _signature(code: _Code, first: int, end: int) -> tuple[str, ...]:
+    """A head without address spaces and parameter names."""
+    opening = next((n for n in range(first, end) if code.text[n] == "(" and n in code.partner), end)
+    result = _plain(code.text[first:opening])
+    if opening == end:
+        return tuple(result)
+    closing = code.partner[opening]
+    parameter: list[str] = []
+    depth = 0
+    for n in range(opening + 1, closing + 1):
+        text = code.text[n]
+        depth += (text in "([{<") - (text in ")]}>")
+        if n == closing or (text == "," and depth == 0):
+            result += ["(", *_plain(_without_name(parameter))]
+            parameter = []
+        else:
+            parameter.append(text)
+    return (*result, ")", *_plain(code.text[closing + 1 : end]))
+
+
+def _without_name(parameter: list[str]) -> list[str]:
+    if "=" in parameter:
+        parameter = parameter[: parameter.index("=")]
+    size = parameter.index("[") if "[" in parameter else len(parameter)
+    named = size > 1 and re.match(r"[^\W\d]", parameter[size - 1])
+    if named and parameter[size - 2] not in {"::", "const"}:
+        return parameter[: size - 1] + parameter[size:]
+    return parameter
+
+
+def _plain(texts: Sequence[str]) -> list[str]:
+    """Without address spaces; `constant` is `const`, once."""
+    result: list[str] = []
+    for text in texts:
+        word = "const" if text == "constant" else text
+        if word not in _SPACES and not (word == "const" and result[-1:] == ["const"]):
+            result.append(word)
+    return result

@@ -1,0 +1,194 @@
+"""From a generated Metal kernel to one C++ translation unit for a CPU target.
+
+1. Header and body are read as tokens and screened: what reaches outside the kernel is refused;
+   spellings that C++ does not know are respelt.
+2. If macros hide what the next steps look for, the preprocessor expands both parts first.
+   Functions that differ by address space alone become one (`twins`).
+3. `threadgroup` declarations are rewritten; collectives, calls and loops around them numbered;
+   writes that count on lanes in lockstep let other threads pass first.
+   Every token stays on its line, so the compiler's messages stand on the user's own lines.
+4. How the kernel runs is decided: as a plain loop over threads when nothing in it synchronises,
+   else one fibre per thread; the entry functions the runtime calls are added.
+
+Ownership: `tokens` knows the lexical rules, `screen` what is refused, `spelling`, `threadgroup` and
+`convergence`, `lockstep` one rewrite each, `entry` the functions around the kernel, `signature`
+what MLX put around the user's text, `spaces` what Metal's address spaces forbid, `variants` what
+need not be compiled again for another workload. Nothing here runs a process; the preprocessor is
+handed in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from foundry.msl.frontend import convergence, lockstep, spaces, threadgroup, twins, variants
+from foundry.msl.frontend.convergence import Place, functions_of
+from foundry.msl.frontend.entry import FIBRES, entry, kernel_head, loop_mode
+from foundry.msl.frontend.refusal import Refused, screen, unsupported
+from foundry.msl.frontend.signature import Signature
+from foundry.msl.frontend.spelling import respell
+from foundry.msl.frontend.threadgroup import Storage
+from foundry.msl.frontend.tokens import (
+    COMMENT,
+    DIRECTIVE,
+    SPACE,
+    STRING,
+    Token,
+    join_lines,
+    tokenize,
+)
+
+_CONSTANT = re.compile(r"\bconstant\b.*\*$")
+_WORD = re.compile(r"\w+")
+_NEEDS_FIBRES = re.compile(
+    r"\b(?:simd_|quad_|threadgroup_barrier|schedule_row_tile|make_(?:filled|diagonal)_simdgroup"
+    r"|simdgroup_(?!index_in_threadgroup\b))"
+)
+_HIDDEN_IN_MACROS = re.compile(
+    r"##|%:%:|\bthreadgroup\b|\b(?:simd|quad|simdgroup)_|threadgroup_barrier|__attribute"
+)
+
+_TEXT_LENGTH = 1_000_000
+
+Preprocess = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A translation unit, and what is known of it.
+
+    `parts` are the final tokens of header and body, from which the compiler's columns are traced
+    back; `unsupported` is a sentence about a part of Metal that is left out here, if one is named.
+    """
+
+    text: str
+    mode: str
+    storages: tuple[Storage, ...]
+    places: tuple[Place, ...]
+    parts: dict[str, list[Token]]
+    unsupported: str | None
+
+
+def translate(signature: Signature, preprocess: Preprocess, mode: str | None = None) -> Unit:
+    """The translation unit of a parsed kernel.
+
+    Args:
+        signature: The kernel, split.
+        preprocess: Expands macros in a text and keeps line markers, as `clang -E`.
+        mode: How it runs; None: as the kernel allows.
+
+    Raises:
+        Refused: for text that reaches outside the kernel.
+        BadDeclaration: for a threadgroup declaration that Metal does not accept.
+    """
+    if len(signature.header) + len(signature.body) > _TEXT_LENGTH:
+        raise Refused("source", 1, f"a kernel of more than {_TEXT_LENGTH} characters")
+    header, body = _screened(signature.header, "header"), _screened(signature.body, "source")
+    _check_last_line(signature.header)
+    missing = unsupported([*header, *body])
+    if any(t.kind == DIRECTIVE and _HIDDEN_IN_MACROS.search(t.text) for t in [*header, *body]):
+        header, body = _expanded(header, body, preprocess)
+    spaces.check(body, {p.name for p in signature.parameters if _CONSTANT.search(p.type)})
+    signature = variants.plain(signature, [*header, *body])
+    header = twins.remove(header)
+    header, first = threadgroup.rewrite(header, 0, "header")
+    body, second = threadgroup.rewrite(body, len(first), "source")
+    storages = (*first, *second)
+    places: list[Place] = []
+    if mode is None:
+        mode = FIBRES if storages or _synchronises(header, body) else loop_mode(signature)
+    if mode == FIBRES:
+        (header, body), places = _numbered(header, body, storages)
+    parts = {"header": header, "source": body}
+    return Unit(_text(signature, parts, mode), mode, storages, tuple(places), parts, missing)
+
+
+def _screened(text: str, part: str) -> list[Token]:
+    return respell(screen(list(tokenize(join_lines(text))), part))
+
+
+def _numbered(
+    header: list[Token], body: list[Token], storages: Sequence[Storage]
+) -> tuple[list[list[Token]], list[Place]]:
+    names = {name for storage in storages for name in storage.names}
+    try:
+        header, body = lockstep.rewrite(header, body, names)
+        return convergence.number({"header": header, "source": body})
+    except RecursionError as error:
+        raise Refused("source", 1, "statements are nested too deeply") from error
+
+
+def _check_last_line(header: str) -> None:
+    """MLX puts the kernel right behind the header, so a last line can swallow its signature."""
+    last = list(tokenize(join_lines(header)))[-1:]
+    if any(t.kind == DIRECTIVE or t.text.startswith("//") for t in last):
+        reason = "the header must end with a newline, or this line takes in the kernel's signature"
+        raise Refused("header", last[0].line, reason)
+
+
+def _joined(tokens: list[Token]) -> str:
+    return "".join(token.text for token in tokens)
+
+
+def _text(signature: Signature, parts: dict[str, list[Token]], mode: str) -> str:
+    header = _joined(parts["header"])
+    if not header or header.endswith("\n"):
+        header += '#line 1 "signature"'  # else its last line goes on into the kernel, as on a Mac
+    return "\n".join(
+        [
+            '#line 1 "header"',
+            header + kernel_head(signature),
+            '#line 1 "source"',
+            _joined(parts["source"]),
+            '#line 1 "launch"',
+            "}",
+            entry(signature, mode),
+        ]
+    )
+
+
+def _expanded(
+    header: list[Token], body: list[Token], preprocess: Preprocess
+) -> tuple[list[Token], list[Token]]:
+    """Both parts after the preprocessor, screened again: macros can spell what tokens did not."""
+    text = f'#line 1 "header"\n{_joined(header)}\n#line 1 "source"\n{_joined(body)}\n'
+    parts = {"header": "", "source": ""}
+    part = ""
+    for line in preprocess(text).split("\n"):
+        marker = re.match(r'# (\d+) "([^"]*)"', line)
+        if marker:
+            part = marker[2]
+            if part in parts:
+                missing = int(marker[1]) - 1 - parts[part].count("\n")
+                parts[part] += "\n" * max(0, missing)
+        elif part in parts:
+            parts[part] += line + "\n"
+    return _screened(parts["header"], "header"), _screened(parts["source"], "source")
+
+
+def _synchronises(header: list[Token], body: list[Token]) -> bool:
+    text = _code(body)
+    return bool(_NEEDS_FIBRES.search(text) or _NEEDS_FIBRES.search(_reachable(header, text)))
+
+
+def _code(tokens: list[Token]) -> str:
+    return " ".join(token.text for token in tokens if token.kind not in {COMMENT, SPACE, STRING})
+
+
+def _reachable(header: list[Token], body: str) -> str:
+    """The code of the header without functions that the body does not reach."""
+    if not _NEEDS_FIBRES.search(_code(header)):
+        return ""
+    source = convergence.Source(header)
+    left = {function: source.text[slice(*function.body)] for function in functions_of(source)}
+    inside = {i for f in left for i in range(source.order[f.at], source.order[f.body[1]] + 1)}
+    reached = _code([token for i, token in enumerate(header) if i not in inside])
+    names = set(_WORD.findall(f"{body} {reached}"))
+    while found := [function for function in left if function.name in names]:
+        for function in found:
+            words = left.pop(function)
+            names.update(words)
+            reached += " " + " ".join(words)
+    return reached

@@ -1,0 +1,1 @@
+"""Compiled kernels in this process: loaded, laid out, launched."""

@@ -1,0 +1,221 @@
+"""Loads compiled kernels and runs them: the Python side of `prelude/runtime/launch.h`.
+
+`load_runtime` loads the runtime once per process. `Library` is a loaded kernel. `Launcher` is a
+kernel with its sizes and buffers resolved; running it calls one C function.
+"""
+
+from __future__ import annotations
+
+import _ctypes
+import ctypes
+import functools
+import math
+import os
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+from foundry.errors import LaunchFailed, UsageError
+from foundry.program import Size3
+
+MAX_THREADS = 1024
+MAX_STORAGE_BYTES = 32 * 1024
+_FLAT, _GROUPS, _FIBRES = 0, 1, 2
+_STORAGES = 256
+_SPAN = 4096
+_Three = ctypes.c_uint32 * 3
+
+
+class _Failure(ctypes.Structure):
+    _fields_ = [
+        ("kind", ctypes.c_uint32),
+        ("group", _Three),
+        ("arrived", ctypes.c_uint32),
+        ("threads", ctypes.c_uint32),
+        ("returned", ctypes.c_uint32),
+    ]
+
+
+class _Launch(ctypes.Structure):
+    _fields_ = [
+        ("buffers", ctypes.c_void_p),
+        ("grid", _Three),
+        ("group", _Three),
+        ("groups", _Three),
+        ("strict", ctypes.c_uint32),
+        ("items", ctypes.c_uint64),
+        ("span", ctypes.c_uint32),
+        ("storage_bytes", ctypes.c_uint32),
+        ("storage_offset", ctypes.c_void_p),
+        ("run_items", ctypes.c_void_p),
+        ("run_thread", ctypes.c_void_p),
+        ("failure", _Failure),
+    ]
+
+
+class _StorageEntry(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_uint32) for n in ("id", "size", "alignment", "item")]
+
+
+@functools.cache
+def load_runtime(path: Path) -> ctypes.CDLL:
+    """Load the runtime so that kernels loaded later find it."""
+    runtime = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+    runtime.mf_launch.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+    runtime.mf_launch.restype = ctypes.c_uint32
+    return runtime
+
+
+def worker_threads() -> int:
+    """Threads a launch may use: `FOUNDRY_CPU_THREADS`, or all cores this process may run on.
+
+    Raises:
+        UsageError: when the setting is no positive whole number.
+    """
+    chosen = os.environ.get("FOUNDRY_CPU_THREADS")
+    if chosen:
+        if chosen.isdecimal() and int(chosen) > 0:
+            return int(chosen)
+        raise UsageError(f"FOUNDRY_CPU_THREADS is a number of threads, not '{chosen}'")
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Library:
+    """A compiled kernel in memory.
+
+    Args:
+        path: The shared object.
+        runtime: The runtime it was linked against.
+        red_zone_bytes: Unused memory around threadgroup storages.
+    """
+
+    def __init__(self, path: Path, runtime: ctypes.CDLL, red_zone_bytes: int = 0) -> None:
+        self.runtime = runtime
+        self._handle = ctypes.CDLL(str(path))
+        # A search loads more kernels than a process may map, so they leave with their last user.
+        weakref.finalize(self, _ctypes.dlclose, self._handle._handle).atexit = False
+        self.mode: int = ctypes.c_uint32.in_dll(self._handle, "mf_mode").value
+        self.offsets = (ctypes.c_uint32 * _STORAGES)()
+        self.storages: dict[int, range] = {}
+        """Bytes of threadgroup memory by number of the declaration."""
+        self.item_bytes: dict[int, int] = {}
+        """Bytes of an element of a threadgroup array, by number of the declaration."""
+        self.smallest_alignment = 16
+        """Of a declaration in threadgroup memory, in bytes."""
+        if self.mode == _FIBRES:
+            self._lay_out(red_zone_bytes)
+
+    def entry(self, name: str) -> int | None:
+        """Address of an entry function."""
+        return ctypes.cast(getattr(self._handle, name), ctypes.c_void_p).value
+
+    @property
+    def storage_bytes(self) -> int:
+        """Threadgroup memory the kernel asks for."""
+        return max((place.stop for place in self.storages.values()), default=0)
+
+    @property
+    def handle(self) -> ctypes.CDLL:
+        """The loaded shared object."""
+        return self._handle
+
+    def _lay_out(self, red_zone_bytes: int) -> None:
+        """Place the kernel's threadgroup storages one behind the other."""
+        count = ctypes.c_uint32()
+        table = self._handle.mf_storages
+        table.restype = ctypes.POINTER(_StorageEntry)
+        entries = table(ctypes.byref(count))[: count.value]
+        sizes: dict[int, tuple[int, int]] = {}
+        for entry in entries:
+            size, alignment = sizes.get(entry.id, (0, 16))
+            self.item_bytes[entry.id] = entry.item
+            self.smallest_alignment = min(self.smallest_alignment, entry.alignment)
+            sizes[entry.id] = max(size, entry.size), max(alignment, entry.alignment)
+        end = 0
+        for number, (size, alignment) in sorted(sizes.items()):
+            start = -(-(end + red_zone_bytes) // alignment) * alignment
+            self.offsets[number] = start
+            self.storages[number] = range(start, start + size)
+            end = start + size
+
+
+class Launcher:
+    """A kernel bound to sizes and buffers; `run` executes it once.
+
+    Args:
+        library: The loaded kernel.
+        grid: Threads per axis.
+        threadgroup: Threads per axis of a threadgroup, clamped to the grid as MLX does.
+        buffers: Addresses in the order of the kernel's buffer indices; the caller keeps the
+            memory alive.
+        strict: Whether a barrier that threads miss because they returned is a failure; a GPU
+            lets the others pass.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        grid: Size3,
+        threadgroup: Size3,
+        buffers: Sequence[int],
+        strict: bool = True,
+    ) -> None:
+        self._library = library
+        self._buffers = (ctypes.c_void_p * len(buffers))(*buffers)
+        group = tuple(min(t, g) for t, g in zip(threadgroup, grid, strict=True))
+        self._launch = launch = _Launch()
+        launch.buffers = ctypes.addressof(self._buffers)
+        launch.storage_offset = ctypes.addressof(library.offsets)
+        launch.storage_bytes = library.storage_bytes
+        launch.strict = int(strict)
+        launch.span = min(_SPAN, grid[0])
+        self._empty = min(grid) <= 0
+        if self._empty:
+            return
+        groups = tuple(-(-g // t) for g, t in zip(grid, group, strict=True))
+        launch.grid, launch.group, launch.groups = _Three(*grid), _Three(*group), _Three(*groups)
+        launch.items = math.prod(groups)
+        if library.mode == _FLAT:
+            launch.items = -(-grid[0] // launch.span) * grid[1] * grid[2]
+        if library.mode == _FIBRES:
+            launch.run_thread = library.entry("mf_run_thread")
+        else:
+            launch.run_items = library.entry("mf_run_items")
+        self._address = ctypes.addressof(launch)
+        self._run = library.runtime.mf_launch
+
+    @property
+    def address(self) -> int:
+        """Of the launch, as the runtime's own functions take it."""
+        return self._address
+
+    @property
+    def items(self) -> int:
+        """Units of work: threadgroups, where threads are fibres."""
+        return int(self._launch.items)
+
+    def run(self, threads: int) -> None:
+        """Run all threads of the grid on up to `threads` cores and wait for them.
+
+        Raises:
+            LaunchFailed: when a barrier is not reached by all threads of a threadgroup.
+        """
+        if not self._empty and self._run(self._address, threads):
+            raise LaunchFailed(_sentence(self._launch.failure))
+
+
+def _sentence(failure: _Failure) -> str:
+    group = tuple(failure.group)
+    if failure.kind == 1:
+        return (
+            f"threadgroup_barrier is reached by {failure.arrived} of {failure.threads} threads of"
+            f" threadgroup {group}: the others have returned"
+        )
+    if failure.kind == 2:
+        return (
+            f"threads of threadgroup {group} wait at different barriers: {failure.arrived} of"
+            f" {failure.threads} at the first"
+        )
+    return "there is no memory for the threads of a threadgroup"
