@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from foundry.errors import InvalidKernel
 from foundry.program import Launch, Program, Size3, TensorSpec
 from ops.dtypes import DTYPE_BYTES
+from ops.empty import has_nothing_to_compute
 from ops.expressions import Expression, ExpressionError, evaluate, names_in
 from ops.spec import Op, Workload, dtype_of, param_dtype, shape_of
 
@@ -129,7 +130,7 @@ def check(kernel: Kernel, op: Op) -> None:
 
 
 def bind(kernel: Kernel, op: Op, workload: Workload) -> Program:
-    """Resolve a kernel for one workload.
+    """Resolve a kernel for one workload. Where every output is empty, its launches have no threads.
 
     Raises:
         InvalidKernel: A name that does not exist, a division by zero, a negative size, a
@@ -164,9 +165,12 @@ def _launch(
     stage = kernel.stages[index]
     constants = _constants(stage, workload)
     names = {**workload.axes, **{k: int(v) for k, v in constants}}
-    grid = _sizes(stage.grid, names, stage.lines.get("grid", 1))
-    threadgroup = _sizes(stage.threadgroup, names, stage.lines.get("threadgroup", 1))
-    _check_threadgroup(threadgroup, stage)
+    if has_nothing_to_compute(op, workload):
+        grid, threadgroup = (0, 0, 0), (1, 1, 1)
+    else:
+        grid = _size3(stage.grid, names, stage.lines.get("grid", 1))
+        threadgroup = _size3(stage.threadgroup, names, stage.lines.get("threadgroup", 1))
+        _check_threadgroup(threadgroup, stage)
     outputs = stage.outputs or tuple(t.name for t in op.outputs)
     suffix = f"_{index}" if len(kernel.stages) > 1 else ""
     return Launch(
@@ -176,8 +180,8 @@ def _launch(
         source=stage.body,
         # MLX puts nothing after it: a last line of `//` or `#define` would swallow the signature.
         header=f"{kernel.header}\n" if kernel.header else "",
-        grid=(grid[0], grid[1], grid[2]),
-        threadgroup=(threadgroup[0], threadgroup[1], threadgroup[2]),
+        grid=grid,
+        threadgroup=threadgroup,
         template=(("T", workload.dtype), *constants),
         init_value=stage.init_value,
         atomic_outputs=stage.atomic_outputs,
@@ -207,6 +211,11 @@ def _sizes(
     return sizes
 
 
+def _size3(expressions: Iterable[Expression], names: Mapping[str, int], line: int) -> Size3:
+    x, y, z = _sizes(expressions, names, line)
+    return (x, y, z)
+
+
 def _evaluate(expression: Expression, names: Mapping[str, int], line: int) -> int:
     try:
         return evaluate(expression, names)
@@ -214,14 +223,13 @@ def _evaluate(expression: Expression, names: Mapping[str, int], line: int) -> in
         raise InvalidKernel(str(error), line) from None
 
 
-def _check_threadgroup(threadgroup: tuple[int, ...], stage: Stage) -> Size3:
+def _check_threadgroup(threadgroup: Size3, stage: Stage) -> None:
     x, y, z = threadgroup
     if not 1 <= x * y * z <= MAX_THREADS_PER_THREADGROUP:
         raise InvalidKernel(
             f"threadgroup {[x, y, z]} has {x * y * z} threads; 1 to 1,024 are possible",
             stage.lines.get("threadgroup", 1),
         )
-    return (x, y, z)
 
 
 def _check_expressions(stage: Stage, op: Op) -> None:

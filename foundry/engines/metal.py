@@ -78,10 +78,16 @@ class MetalExecutable:
         return [_kernel(launch) for launch in self.program.launches]
 
     def launch(self, number: int, arrays: Mapping[str, Any], fill: float | None) -> list[Any]:
-        """Lazily run one launch over MLX arrays; `fill` is used where no `init_value` is set."""
+        """Lazily run one launch over MLX arrays; `fill` is used where no `init_value` is set.
+
+        A grid without threads is never dispatched: its outputs hold what they were filled with.
+        """
         import mlx.core as mx
 
         launch = self.program.launches[number]
+        filled = launch.init_value if launch.init_value is not None else fill
+        if 0 in launch.grid:
+            return [mx.full(s.shape, filled or 0, getattr(mx, s.dtype)) for s in launch.outputs]
         template = [(n, getattr(mx, v) if isinstance(v, str) else v) for n, v in launch.template]
         results: list[Any] = self._kernels[number](
             inputs=[arrays[name] for name in launch.inputs],
@@ -90,7 +96,7 @@ class MetalExecutable:
             grid=launch.grid,
             threadgroup=launch.threadgroup,
             template=template,
-            init_value=launch.init_value if launch.init_value is not None else fill,
+            init_value=filled,
         )
         return results
 

@@ -148,6 +148,15 @@ class EngineContract:
         )  # fmt: skip
         assert run(engine, what, {"x": x})["out"].tolist() == x.sum(1).tolist()
 
+    def test_a_grid_without_threads_is_not_dispatched(self, engine: Engine) -> None:
+        x = np.ones(3, np.float32)
+        source = "out[0] = x[0];"
+        for grid in ((0, 1, 1), (4, 0, 1), (0, 0, 0)):
+            made = program(
+                source, {"x": x}, {"out": ((3,), "float32")}, grid, (1, 1, 1), init_value=7.0
+            )
+            assert run(engine, made, {"x": x})["out"].tolist() == [7.0] * 3
+
     def test_a_grid_that_does_not_divide_runs_exactly_its_threads(self, engine: Engine) -> None:
         source = """
             uint3 p = thread_position_in_grid;

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from foundry import engines
 from foundry.engines.base import Engine
 from foundry.engines.cpu import CpuEngine
-from foundry.engines.metal import MetalEngine
+from foundry.engines.metal import MetalEngine, MetalExecutable
 from foundry.errors import EnvironmentUnusable, UsageError
-from foundry.testing.engine_contract import EngineContract
+from foundry.testing.engine_contract import EngineContract, program
 
 METAL = MetalEngine().unavailable() is None
 
@@ -44,6 +45,20 @@ def test_an_unknown_engine_names_the_nearest() -> None:
 def test_metal_without_an_apple_gpu_says_what_to_do() -> None:
     with pytest.raises(EnvironmentUnusable, match="no Apple GPU here; use '--device cpu'"):
         engines.get("metal")
+
+
+def test_metal_is_not_asked_to_run_a_grid_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("dispatched")
+
+    monkeypatch.setattr("mlx.core.fast.metal_kernel", refuse)
+    x = np.ones((0, 3), np.float32)
+    made = program("out[0] = x[0];", {"x": x}, {"out": ((0, 3), "float16")}, (0, 3, 1), (1, 1, 1))
+    built = MetalEngine().build(made)
+    assert isinstance(built, MetalExecutable)
+    call = built.bind({"x": x}, poison=True)
+    call()
+    assert call.outputs()["out"].shape == (0, 3)
 
 
 def test_cuda_is_not_part_of_this_version() -> None:

@@ -52,6 +52,22 @@ def test_stages_share_helpers_and_temporaries() -> None:
     assert first.header == second.header != ""
 
 
+def test_where_every_output_is_empty_there_is_no_thread_and_no_size_to_get_wrong() -> None:
+    op = get("softmax")
+    grid, threadgroup = ("rows * (1024 // cols)", 1, 1), ("min(cols, 1024)", 1, 1)
+    kernel = Kernel("softmax", (Stage("out[0] = 1;", grid, threadgroup),))
+    for sizes in ({"rows": 3, "cols": 0}, {"rows": 0, "cols": 5}):
+        (launch,) = bind(kernel, op, op.workload(Case(sizes), "float32")).launches
+        assert launch.grid == (0, 0, 0)
+
+
+def test_a_sum_over_nothing_is_still_the_kernels_work() -> None:
+    op = get("matmul")
+    kernel = Kernel("matmul", (Stage("out[0] = 0;", ("m * n", 1, 1), (1, 1, 1)),))
+    (launch,) = bind(kernel, op, op.workload(Case({"m": 3, "n": 4, "k": 0}), "float32")).launches
+    assert launch.grid == (12, 1, 1)
+
+
 def test_a_last_helper_line_cannot_swallow_the_signature() -> None:
     op = get("softmax")
     workload = op.workload(Case({"rows": 1, "cols": 1}), "float32")

@@ -154,7 +154,7 @@ def test_a_kernel_for_another_op_is_invalid(judge: Judge) -> None:
 
 
 def test_a_size_that_only_a_hidden_workload_refuses_is_not_told(judge: Judge) -> None:
-    text = kernel("right", threadgroup='["min(cols, 1) * 1"]')
+    text = kernel("right", threadgroup='["min(cols % 8209, 1)"]')
     found = judge.evaluate(text, SOFTMAX, "float32", 3)
     assert found.status is Status.INVALID
     assert found.diagnostics[0].hidden
