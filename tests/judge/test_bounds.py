@@ -174,5 +174,5 @@ def test_every_output_has_the_bound_of_its_own_sum() -> None:
     doubled, summed = expected(op, workload, inputs, {}, np.random.default_rng(0))
     assert doubled.bound is not None
     assert summed.bound is not None
-    assert np.max(doubled.bound / np.abs(doubled.value)) < 1e-5
-    assert np.min(summed.bound / np.abs(summed.value)) > 1e-5
+    assert np.median(doubled.bound / np.abs(doubled.value)) < 1e-5
+    assert np.median(summed.bound / np.abs(summed.value)) > 1e-4
