@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ops.axis import Axis, axes
-from ops.matches import Close, Exact
+from ops.matches import Close, Distribution, Exact, Set, Ties
 from ops.registry import all_ops, get, load_file
 from ops.spec import Case, Op, Tensor, Workload
 
@@ -11,9 +11,12 @@ __all__ = [
     "Axis",
     "Case",
     "Close",
+    "Distribution",
     "Exact",
     "Op",
+    "Set",
     "Tensor",
+    "Ties",
     "Workload",
     "all_ops",
     "axes",

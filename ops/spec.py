@@ -18,7 +18,7 @@ from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
 from ops.errors import UsageError, unknown
 from ops.expressions import Expression, evaluate, holds
 from ops.fills import Fill
-from ops.matches import Close, Exact, Match
+from ops.matches import Close, Exact, Match, Set, Ties
 
 Scalar = float | int | bool
 Oracle = Callable[[Mapping[str, NDArray[Any]], "Workload"], tuple[NDArray[Any], ...]]
@@ -273,13 +273,19 @@ def present(op: Op, workload: Workload) -> tuple[Tensor, ...]:
 def match_of(tensor: Tensor, workload: Workload) -> Match:
     """How an output is compared in a workload; where `T` is an integer, nothing is rounded."""
     is_whole = dtype_of(tensor, workload) not in FLOAT_DTYPES
-    return Exact() if is_whole and isinstance(tensor.compared, Close) else tensor.compared
+    is_given = tensor.dtype in DTYPE_BYTES
+    if is_whole and not is_given and isinstance(tensor.compared, Close):
+        return Exact()
+    return tensor.compared
 
 
 def reduction_length(tensor: Tensor, workload: Workload) -> int:
     """Terms summed into one element of an output, at least 1."""
-    match = match_of(tensor, workload)
-    return max(1, evaluate(match.reduction, workload.axes)) if isinstance(match, Close) else 1
+    match match_of(tensor, workload):
+        case Close(reduction=terms) | Ties(reduction=terms) | Set(reduction=terms):
+            return max(1, evaluate(terms, workload.axes))
+        case _:
+            return 1
 
 
 def oracle_dtype(dtype: str) -> np.dtype[Any]:

@@ -17,7 +17,7 @@ from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
 from ops.errors import UsageError
 from ops.expressions import ExpressionError, names_in
 from ops.fills import Fill
-from ops.matches import Close, Exact
+from ops.matches import Close, Distribution, Exact, Set, Ties
 from ops.spec import ELEMENT, Case, Op, Tensor, bytes_moved, flops, shape_of
 
 # Words of C++ and of the Metal Shading Language that a body cannot use as a variable.
@@ -153,16 +153,42 @@ def _continued(tensor: Tensor, op: Op, *, is_output: bool) -> Iterator[str]:
 def _match(tensor: Tensor, op: Op, *, is_output: bool) -> Iterator[str]:
     if not is_output:
         yield f"{tensor.name} is an input; a match says how an output is compared"
-    is_integer = tensor.dtype in DTYPE_BYTES and tensor.dtype not in FLOAT_DTYPES
+    is_whole = tensor.dtype in DTYPE_BYTES and tensor.dtype not in ("bool_", *FLOAT_DTYPES)
     match tensor.match:
-        case Close() if is_integer:
-            yield f"{tensor.name} is {tensor.dtype}: give match=Exact()"
-        case Close(reduction=length):
-            yield from _expression(length, op.axis_names, f"reduction of {tensor.name}")
+        case Close() if tensor.dtype == "bool_":
+            yield f"{tensor.name} is bool_: give match=Exact()"
+        case Set() if not tensor.shape:
+            yield f"{tensor.name} has no axis that match=Set() could compare without order"
+        case Ties() | Distribution() if not is_whole:
+            yield f"{tensor.name} is {tensor.dtype}; {tensor.match} is for integers such as uint32"
+        case Ties(by=str()) as ties:
+            yield from _tied(tensor, ties, op)
+        case Close(reduction=terms) | Set(reduction=terms) | Ties(reduction=terms):
+            yield from _expression(terms, op.axis_names, f"reduction of {tensor.name}")
+        case Distribution(outcomes=count, source=source):
+            yield from _expression(count, op.axis_names, f"outcomes of {tensor.name}")
+            if source and source not in {t.name for t in op.inputs}:
+                yield f"{tensor.name} is drawn from '{source}', which is no input"
         case Exact():
             pass
         case other:
             yield f"{tensor.name} has match {other!r}; give one of ops.matches, such as Exact()"
+
+
+def _tied(tensor: Tensor, ties: Ties, op: Op) -> Iterator[str]:
+    keys = next((t for t in op.inputs if t.name == ties.by), None)
+    if keys is None:
+        yield f"{tensor.name} has match {ties}; '{ties.by}' is no input"
+    elif not -len(keys.shape) <= ties.axis < len(keys.shape):
+        yield f"{tensor.name} has match {ties}; {keys.name} has {len(keys.shape)} axes"
+    else:
+        others = list(keys.shape)
+        del others[ties.axis]
+        without = list(tensor.shape)
+        if len(tensor.shape) == len(keys.shape):
+            del without[ties.axis]
+        if without != others:
+            yield f"{tensor.name} has match {ties}; away from that axis its shape is not {others}"
 
 
 def _models(op: Op) -> Iterator[str]:

@@ -5,9 +5,10 @@ Pure, and equal for equal input, so that an export can be repeated to the byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
-from ops.matches import Exact
+from ops.matches import Distribution, Exact, Set, Ties
 from ops.spec import Case, Op, Tensor, param_dtype
 
 _FORMAT = """\
@@ -18,6 +19,15 @@ the line `// --- body ---`, and the body exactly as mx.fast.metal_kernel takes i
 parameters and outputs as above, `T` for the element type, `NAME_shape[i]` for sizes, and Metal's
 attributes such as `thread_position_in_grid`. Further `/*kernel` blocks are further launches; each
 then lists its `inputs` and `outputs`, and the first declares `[temporaries.NAME]`."""
+
+_COMPARED: Mapping[type, str] = MappingProxyType(
+    {
+        Exact: ", exact",
+        Ties: ", equal elements in any order",
+        Set: ", its last axis in any order",
+        Distribution: ", drawn at random",
+    }
+)
 
 
 def prompt(op: Op, dtypes: Sequence[str]) -> str:
@@ -48,8 +58,8 @@ def _lines(op: Op, dtypes: Sequence[str]) -> Iterator[str]:
 
 
 def _tensor(tensor: Tensor) -> str:
-    exact = ", exact" if isinstance(tensor.match, Exact) else ""
-    return f"{tensor.name}[{', '.join(map(str, tensor.shape))}] of {tensor.dtype}{exact}"
+    said = _COMPARED.get(type(tensor.match), "")
+    return f"{tensor.name}[{', '.join(map(str, tensor.shape))}] of {tensor.dtype}{said}"
 
 
 def _case(case: Case) -> str:

@@ -4,13 +4,13 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from foundry.judge.oracle.bounds import Expected
+from foundry.judge.matching import Equal, Within
 from foundry.judge.proof.compare import compare
 from foundry.program import TensorSpec
 
 SPEC = TensorSpec("out", (3, 4), "float32")
 WANT = np.arange(12.0).reshape(3, 4) + 0.5
-EXPECTED = Expected(WANT, 1e-6 * np.abs(WANT))
+EXPECTED = Within(WANT, 1e-6 * np.abs(WANT))
 
 
 def right() -> np.ndarray:
@@ -41,7 +41,7 @@ def test_all_nan_and_all_zero_fail() -> None:
 
 def test_a_small_element_has_a_small_bound() -> None:
     want = np.array([1e-12, 1.0])
-    expected = Expected(want, 1e-6 * want)
+    expected = Within(want, 1e-6 * want)
     spec = TensorSpec("out", (2,), "float32")
     assert compare(spec, np.array([0.0, 1.0], np.float32), expected).fault
 
@@ -62,7 +62,7 @@ def test_nothing_is_broadcast_or_cast() -> None:
 
 def test_exact_outputs_are_exact() -> None:
     spec = TensorSpec("indices", (3,), "uint32")
-    expected = Expected(np.array([3, 1, 2], np.uint32), None)
+    expected = Equal(np.array([3, 1, 2], np.uint32))
     assert compare(spec, np.array([3, 1, 2], np.uint32), expected).fault is None
     assert "expected exactly 2" in str(
         compare(spec, np.array([3, 1, 1], np.uint32), expected).fault
@@ -75,14 +75,14 @@ def test_exact_floats_are_compared_in_the_outputs_dtype() -> None:
     spec = TensorSpec("values", (2,), "bfloat16")
     want = np.array([1.0 / 3, 2.0])
     got = want.astype(ml_dtypes.bfloat16)
-    assert compare(spec, got, Expected(got.astype(np.float64), None)).fault is None
+    assert compare(spec, got, Equal(got.astype(np.float64))).fault is None
     got[0] += ml_dtypes.bfloat16(0.002)
-    assert compare(spec, got, Expected(want.astype(ml_dtypes.bfloat16), None)).fault
+    assert compare(spec, got, Equal(want.astype(ml_dtypes.bfloat16))).fault
 
 
 def test_where_the_oracle_overflows_infinity_of_its_sign_is_right() -> None:
     spec = TensorSpec("out", (2,), "float16")
-    expected = Expected(np.array([1e6, -1e6]), np.array([1.0, 1.0]))
+    expected = Within(np.array([1e6, -1e6]), np.array([1.0, 1.0]))
     assert compare(spec, np.array([np.inf, -np.inf], np.float16), expected).fault is None
     assert compare(spec, np.array([np.inf, np.inf], np.float16), expected).fault
     assert compare(spec, np.array([np.inf, np.nan], np.float16), expected).fault
@@ -90,22 +90,22 @@ def test_where_the_oracle_overflows_infinity_of_its_sign_is_right() -> None:
 
 def test_where_the_oracle_is_nan_only_nan_is_right() -> None:
     spec = TensorSpec("out", (2,), "float32")
-    expected = Expected(np.array([np.nan, 1.0]), np.array([1e-6, 1e-6]))
+    expected = Within(np.array([np.nan, 1.0]), np.array([1e-6, 1e-6]))
     assert compare(spec, np.array([np.nan, 1.0], np.float32), expected).fault is None
     assert compare(spec, np.array([0.0, 1.0], np.float32), expected).fault
 
 
 def test_empty_outputs_are_right_when_their_shape_is() -> None:
     spec = TensorSpec("out", (0, 4), "float32")
-    expected = Expected(np.zeros((0, 4)), np.zeros((0, 4)))
+    expected = Within(np.zeros((0, 4)), np.zeros((0, 4)))
     assert compare(spec, np.zeros((0, 4), np.float32), expected).fault is None
     assert compare(spec, np.zeros((4, 0), np.float32), expected).fault
 
 
 def test_a_right_result_at_the_end_of_the_range_may_round_to_infinity() -> None:
     spec = TensorSpec("out", (1,), "float16")
-    near = Expected(np.array([65490.0]), np.array([60.0]))
+    near = Within(np.array([65490.0]), np.array([60.0]))
     assert compare(spec, np.array([np.inf], np.float16), near).fault is None
     assert compare(spec, np.array([-np.inf], np.float16), near).fault
-    far = Expected(np.array([60000.0]), np.array([60.0]))
+    far = Within(np.array([60000.0]), np.array([60.0]))
     assert compare(spec, np.array([np.inf], np.float16), far).fault

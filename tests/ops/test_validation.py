@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import ops
-from ops import Axis, Case, Close, Op, Tensor, axes
+from ops import Axis, Case, Close, Distribution, Op, Set, Tensor, Ties, axes
 from ops.errors import UsageError
 from ops.fills import Bits, Index, Int, Real, Segments
 from ops.spec import bytes_moved, flops, reduction_length, shape_of
@@ -16,6 +16,7 @@ from ops.validation import check, problems
 
 ALL = list(ops.all_ops().values())
 OUT = Tensor("out", ("rows", "cols"))
+INDEX = Tensor("index", ("rows",), "uint32", match=Ties(by="x"))
 NEAR: Any = "near"
 
 
@@ -58,7 +59,15 @@ def test_built_in_ops_keep_the_rules(op: Op) -> None:
         ({"types": {"W": ()}}, "'W' is empty"),
         ({"types": {"W": ("fp4",)}}, "'W': dtype 'fp4'"),
         ({"types": {"T": ("int8",)}}, "'T' is a word of Metal"),
-        ({"outputs": (replace(OUT, dtype="int32", match=Close()),)}, "give match=Exact"),
+        ({"outputs": (replace(OUT, dtype="bool_", match=Close()),)}, "give match=Exact"),
+        ({"inputs": (replace(OUT, name="x", match=Close()),)}, "x is an input; a match says"),
+        ({"outputs": (Tensor("out", (), match=Set()),)}, "no axis that match=Set"),
+        ({"outputs": (replace(OUT, match=Ties(by="x")),)}, r"out is T; Ties\(.* is for integers"),
+        ({"outputs": (replace(INDEX, match=Ties(by="y")),)}, "'y' is no input"),
+        ({"outputs": (replace(INDEX, match=Ties(by="x", axis=2)),)}, "x has 2 axes"),
+        ({"outputs": (replace(INDEX, shape=("cols",)),)}, r"its shape is not \['rows'\]"),
+        ({"outputs": (replace(INDEX, match=Distribution("v")),)}, "outcomes of index uses 'v'"),
+        ({"outputs": (replace(INDEX, match=Distribution(4, "u")),)}, "drawn from 'u', which is no"),
         ({"outputs": (replace(OUT, match=NEAR),)}, "match 'near'"),
         ({"flops": "rows * depth"}, "flops uses 'depth'"),
         ({"flops": "0 - 1"}, "flops or bytes are negative"),

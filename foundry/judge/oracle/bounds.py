@@ -26,12 +26,10 @@ from numpy.typing import NDArray
 
 from foundry.judge.oracle.inputs import smallest_normal
 from foundry.program import Arrays
-from ops import empty
-from ops.matches import Close
-from ops.spec import Op, Tensor, Workload, dtype_of, match_of, reduction_length, widen
+from ops.spec import Workload
 
 Wide = NDArray[np.float64]
-_Evaluate = Callable[[Arrays, Workload], tuple[NDArray[Any], ...]]
+Evaluate = Callable[[Arrays, Workload], tuple[NDArray[Any], ...]]
 
 EPSILON: Mapping[str, float] = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """Distance from 1 to the next number."""
@@ -56,75 +54,71 @@ _CAP = 2.0**-9
 
 
 @dataclass(frozen=True)
-class Expected:
-    """What one output should be."""
+class Quantity:
+    """One of the values of a formula that is computed in floats."""
 
-    value: NDArray[Any]
-    """The oracle: float64, or exact integers."""
-    bound: Wide | None
-    """Allowed distance of each element; None: equal to `value` in the output's dtype."""
+    name: str
+    index: int
+    """Its position among the values."""
+    dtype: str
+    """What it is rounded to at the end."""
+    length: int
+    """Terms summed into one element of it."""
+    baseline: NDArray[Any] | None = None
+    """What an MLX baseline gives for it."""
 
 
-def expected(
-    op: Op,
+def allowed(
+    formula: Evaluate,
     workload: Workload,
-    inputs: Arrays,
-    baseline: Arrays,
+    wide: Arrays,
+    values: Sequence[NDArray[Any]],
+    quantities: Sequence[Quantity],
     rng: Generator,
-) -> tuple[Expected, ...]:
-    """Oracle and bounds of every output.
+) -> dict[str, Wide]:
+    """The bound of every quantity, by name.
 
     Args:
-        op: The op.
-        workload: One of its workloads.
-        inputs: As `make_inputs` gives them.
-        baseline: Outputs of an MLX baseline on the same inputs; empty where there is none.
+        formula: Gives the values from float64 inputs.
+        workload: What is computed.
+        wide: The inputs, in float64 where they are floats.
+        values: What the formula gives on them.
+        quantities: Which of the values need a bound.
         rng: Draws the movements of the inputs.
     """
-    wide = widen(op, inputs)
-    values = _call(op, wide, workload)
-    lengths = {reduction_length(t, workload) for t in op.outputs if _is_close(t, workload)}
-    moved = {length: _movements(op, workload, wide, values, length, rng) for length in lengths}
-    found: list[Expected] = []
-    for index, (tensor, value) in enumerate(zip(op.outputs, values, strict=True)):
-        if not _is_close(tensor, workload):
-            found.append(Expected(value, None))
-            continue
-        length = reduction_length(tensor, workload)
-        bound = _model(dtype_of(tensor, workload), length, value, moved[length][index])
-        other = baseline.get(tensor.name)
-        found.append(Expected(value, _with_baseline(value, bound, other, workload.dtype)))
-    return tuple(found)
+    lengths = {q.length for q in quantities}
+    moved = {n: _movements(formula, workload, wide, values, n, rng) for n in lengths}
+    found: dict[str, Wide] = {}
+    for q in quantities:
+        value = values[q.index].astype(np.float64)
+        bound = _model(q, value, moved[q.length][q.index])
+        found[q.name] = _with_baseline(value, bound, q.baseline, workload.dtype)
+    return found
 
 
-def expected_of_baseline(op: Op, workload: Workload, baseline: Arrays) -> tuple[Expected, ...]:
-    """What a workload should give that is too large for the oracle: the baseline, more loosely.
+def around(quantity: Quantity, value: Wide) -> Wide:
+    """A looser bound around the baseline itself, where the oracle would take too long.
 
-    A bound then takes the root mean square of the output for the size of the terms of its sums.
+    The root mean square of the value stands for the size of the terms of its sums.
     """
-    found: list[Expected] = []
-    for tensor in op.outputs:
-        value = baseline[tensor.name]
-        if not _is_close(tensor, workload):
-            found.append(Expected(value, None))
-            continue
-        wide = value.astype(np.float64)
-        dtype = dtype_of(tensor, workload)
-        length = reduction_length(tensor, workload)
-        step = 2 * EPSILON[dtype] + _walk(length) * _EPSILON_32
-        typical = float(np.sqrt(np.mean(np.square(wide)))) if wide.size else 0.0
-        moved = np.full(wide.shape, _BACKWARD * step * typical)
-        found.append(Expected(wide, 2.0 * _model(dtype, length, wide, moved)))
-    return tuple(found)
+    step = 2 * _unit(quantity.dtype) + _walk(quantity.length) * _EPSILON_32
+    typical = float(np.sqrt(np.mean(np.square(value)))) if value.size else 0.0
+    moved = np.full(value.shape, _BACKWARD * step * typical)
+    return 2.0 * _model(quantity, value, moved)
 
 
-def _model(dtype: str, length: int, value: Wide, moved: Wide) -> Wide:
-    epsilon = EPSILON[dtype]
-    units = _FORWARD_32 + _drift(length)
-    forward = _FORWARD_T * epsilon + units * _EPSILON_32
-    least = smallest_normal("float32") if dtype != "float16" else 2.0**-24
-    bound: Wide = forward * np.abs(value) + moved + 2.0 * least
+def _model(quantity: Quantity, value: Wide, moved: Wide) -> Wide:
+    units = _FORWARD_32 + _drift(quantity.length)
+    forward = _FORWARD_T * _unit(quantity.dtype) + units * _EPSILON_32
+    least = smallest_normal("float32") if quantity.dtype != "float16" else 2.0**-24
+    nearest = 0.0 if quantity.dtype in EPSILON else 0.5
+    bound: Wide = forward * np.abs(value) + moved + 2.0 * least + nearest
     return bound
+
+
+def _unit(dtype: str) -> float:
+    """Distance from 1 to the next float; what is rounded to an integer is computed in float32."""
+    return EPSILON.get(dtype, _EPSILON_32)
 
 
 def _drift(length: int) -> float:
@@ -142,21 +136,25 @@ def _walk(length: int) -> float:
 
 
 def _movements(
-    op: Op, workload: Workload, wide: Arrays, values: Sequence[Wide], length: int, rng: Generator
+    formula: Evaluate,
+    workload: Workload,
+    wide: Arrays,
+    values: Sequence[NDArray[Any]],
+    length: int,
+    rng: Generator,
 ) -> list[Wide]:
-    epsilon = EPSILON.get(workload.dtype, _EPSILON_32)
-    step = _BACKWARD_T * epsilon + _walk(length) * _EPSILON_32
+    step = _BACKWARD_T * _unit(workload.dtype) + _walk(length) * _EPSILON_32
     largest = [np.zeros(v.shape) for v in values]
     for _ in range(_DRAWS if sum(v.size for v in values) < _MANY else 2):
         moved = {name: _moved(a, step, rng) for name, a in wide.items()}
         for seen, value, other in zip(
-            largest, values, _call(op, moved, _moved_workload(workload, rng)), strict=True
+            largest, values, formula(moved, _moved_workload(workload, rng)), strict=True
         ):
             np.maximum(seen, _distance(other, value), out=seen)
     flushed = {name: _flush(a, workload.dtype) for name, a in wide.items()}
     bounds = [_BACKWARD * seen for seen in largest]
     if any(flushed[name] is not wide[name] for name in wide):
-        for bound, value, other in zip(bounds, values, _call(op, flushed, workload), strict=True):
+        for bound, value, other in zip(bounds, values, formula(flushed, workload), strict=True):
             bound += 2.0 * _distance(other, value)
     return bounds
 
@@ -190,7 +188,7 @@ def _with_baseline(value: Wide, bound: Wide, other: NDArray[Any] | None, dtype: 
         return bound
     finite = np.isfinite(value)
     largest = float(np.max(np.abs(value), where=finite, initial=0.0))
-    cap = max(_CAP, _CAP_UNITS * EPSILON.get(dtype, _EPSILON_32)) * largest
+    cap = max(_CAP, _CAP_UNITS * _unit(dtype)) * largest
     allowed = _error_by_binade(value, other.astype(np.float64), finite)
     raised: Wide = np.maximum(bound, np.minimum(_BASELINE * allowed, cap))
     return raised
@@ -208,17 +206,7 @@ def _error_by_binade(value: Wide, other: Wide, finite: NDArray[np.bool_]) -> Wid
     return by_binade
 
 
-def _call(op: Op, wide: Arrays, workload: Workload) -> tuple[NDArray[Any], ...]:
-    with np.errstate(all="ignore"):
-        known = empty.answer(op, workload, wide)
-        return tuple(map(np.asarray, op.oracle(wide, workload) if known is None else known))
-
-
 def _distance(a: Wide, b: Wide) -> Wide:
     with np.errstate(invalid="ignore", over="ignore"):
         distance = np.abs(a.astype(np.float64) - b.astype(np.float64))
     return np.where(np.isfinite(distance), distance, 0.0)
-
-
-def _is_close(tensor: Tensor, workload: Workload) -> bool:
-    return isinstance(match_of(tensor, workload), Close)

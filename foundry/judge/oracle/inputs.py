@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from foundry.errors import unknown
 from foundry.program import Arrays
 from ops.dtypes import numpy_dtype
-from ops.matches import Exact
+from ops.matches import Distribution, Exact, Match, Set, Ties
 from ops.spec import Op, Tensor, Workload, dtype_of, fill_of, param_dtype, shape_of
 
 Values = NDArray[np.float64]
@@ -49,9 +49,11 @@ def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arr
     if distribution not in DISTRIBUTIONS:
         raise unknown("distribution", distribution, DISTRIBUTIONS)
     arrays: Arrays = {}
+    sources = {t.match.source for t in op.outputs if isinstance(t.match, Distribution)}
     for tensor in op.inputs:
         rng = _generator(seed, workload.id, tensor.name, _STREAM.get(distribution, distribution))
-        arrays[tensor.name] = _tensor(tensor, workload, distribution, rng)
+        chosen = "normal" if tensor.name in sources else distribution
+        arrays[tensor.name] = _tensor(tensor, workload, chosen, rng)
     for name, default in op.params.items():
         value = workload.params.get(name, default)
         arrays[name] = np.asarray(value, dtype=numpy_dtype(param_dtype(default)))
@@ -65,9 +67,15 @@ def applicable(op: Op, distributions: Sequence[str]) -> tuple[str, ...]:
     that is compared bit for bit cannot be asked for them. Numbers up to the largest are for those
     alone that only select.
     """
-    exact = any(isinstance(t.compared, Exact) for t in op.outputs)
-    barred = "denormal" if exact else "widest"
-    return tuple(d for d in distributions if d != barred)
+    matches = [t.compared for t in op.outputs]
+    barred = {"denormal"} if any(isinstance(m, Exact | Ties | Set) for m in matches) else set()
+    if not all(_selects(m) for m in matches):
+        barred.add("widest")
+    return tuple(d for d in distributions if d not in barred)
+
+
+def _selects(match: Match) -> bool:
+    return isinstance(match, Exact) or (isinstance(match, Ties) and isinstance(match.by, str))
 
 
 def _generator(seed: int, *names: str) -> Generator:

@@ -1,0 +1,60 @@
+"""`Close`: within the bounds of the error model, finite wherever the oracle is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundry.judge.matching.difference import Difference, describe, first
+
+
+@dataclass(frozen=True)
+class Within:
+    """The oracle, and how far each element may be from it."""
+
+    value: NDArray[Any]
+    bound: NDArray[np.float64]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it holds."""
+        return self.value.nbytes + self.bound.nbytes
+
+    def compare(self, got: NDArray[Any]) -> Difference:
+        """See `Expected.compare`."""
+        error, ratio = self.errors(got)
+        worst = float(ratio.max())
+        if worst <= 1.0:
+            return Difference(float(error.max()), worst)
+        where = first(ratio == worst)
+        claim = f"expected {self.value[where]:.9g} within {self.bound[where]:.2g}"
+        return Difference(float(error.max()), worst, describe(got, where, claim, ratio > 1.0))
+
+    def errors(self, got: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Error of every element, absolute and over its bound; infinite where nothing would do."""
+        want, bound, limit = self.value, self.bound, _largest(got.dtype)
+        wide = got.astype(np.float64)
+        finite = np.isfinite(want) & (np.abs(want) <= limit)
+        with np.errstate(all="ignore"):
+            # A right result this close to the end of the range may round beyond it.
+            ends = finite & np.isinf(wide) & (np.abs(want) + bound >= limit)
+            wide = np.where(ends, np.clip(wide, -limit, limit), wide)
+            error = np.where(finite, np.abs(wide - want), 0.0)
+            # Where the oracle leaves the range of the dtype, infinity or the last number will do.
+            beyond = ~finite & ~np.isnan(want)
+            same = np.where(np.isnan(want), np.isnan(wide), True)
+            same &= np.where(beyond, (wide * np.sign(want)) >= 0.99 * limit, True)
+            ratio = np.where(same, error / bound, np.inf)
+        ratio = np.where(np.isnan(ratio), np.inf, ratio)
+        return np.where(np.isfinite(error), error, np.inf), ratio
+
+
+def _largest(dtype: np.dtype[Any]) -> float:
+    if dtype.kind in "iu":
+        return float(np.iinfo(dtype).max)
+    if dtype.name == "float16":
+        return 65504.0
+    return 3.3895313892515355e38 if dtype.name == "bfloat16" else 3.4028234663852886e38
