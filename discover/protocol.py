@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel
 from foundry.program import Device
@@ -171,13 +173,14 @@ def storable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-@dataclass(frozen=True)
-class ProposerOptions:
+class ProposerOptions(BaseModel):
     """What a user may set for a proposer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_url: str | None = None
     """Server address; None is the provider's own, or its usual environment variable."""
-    max_output_tokens: int = 16_000
+    max_output_tokens: int = Field(default=16_000, ge=256)
     effort: str | None = None
     """How hard a reasoning model thinks; None leaves it to the model."""
 

@@ -18,10 +18,13 @@ from typing import Any
 
 from discover.autorun.recipe import Recipe
 from discover.budget.limits import Limits
+from discover.calls.roster import seats_of
 from discover.history.summary import Spending, Summary, searches, summarise
-from discover.protocol import Proposer, ProposerOptions
-from discover.search.session import SearchRequest, Workbench, finished_run, run_search, seats_of
+from discover.protocol import Proposer
+from discover.search.session import finished_run, run_search
+from discover.search.settings import SearchRequest
 from discover.search.watch import Watch
+from discover.search.workbench import Workbench
 from foundry.store.records import Outcome as RunOutcome
 
 
@@ -61,21 +64,21 @@ def run_autorun(
     """
     tasks = recipe.tasks()
     for allowance in (recipe.per_op, recipe.total):
-        seats_of(proposers, bench.prices, allowance.limits(), _options(recipe))
+        seats_of(proposers, bench.prices, allowance, recipe)
     run_id, resumed = _begin(bench, recipe, command)
     broken = None
     try:
         for op, dtype in tasks:
-            request = _request(recipe, op, dtype, command, f"autorun {run_id}")
-            name = f"{op} {dtype}"
-            limits = _left(recipe, _summaries(bench, run_id), name)
+            part = f"autorun {run_id}"
+            request = SearchRequest(op, dtype, recipe.per_op, command, recipe, part_of=part)
+            limits = _left(recipe, _summaries(bench, run_id), request.name)
             if limits is None:
                 watch.event("the total budget of the recipe is used up")
                 break
             if finished_run(bench, request) is None:
                 outcome = run_search(bench, replace(request, limits=limits), proposers, watch)
                 broken = outcome.broken
-            done(name)
+            done(request.name)
             if broken:
                 break
     except BaseException as error:
@@ -114,28 +117,6 @@ def _summaries(bench: Workbench, run_id: int) -> list[Summary]:
 
 def _finish(bench: Workbench, run_id: int, outcome: RunOutcome) -> None:
     bench.store.finish_run(run_id, outcome)
-
-
-def _request(recipe: Recipe, op: str, dtype: str, command: str, part_of: str) -> SearchRequest:
-    return SearchRequest(
-        op=op,
-        dtype=dtype,
-        proposers=recipe.proposers,
-        limits=recipe.per_op.limits(),
-        seed=recipe.seed,
-        command=command,
-        bench=recipe.bench,
-        options=_options(recipe),
-        exploration=recipe.exploration,
-        confirm=recipe.confirm,
-        parallel=recipe.parallel,
-        counters=recipe.counters,
-        part_of=part_of,
-    )
-
-
-def _options(recipe: Recipe) -> ProposerOptions:
-    return ProposerOptions(recipe.base_url, recipe.max_output_tokens, recipe.effort)
 
 
 def _left(recipe: Recipe, used: Sequence[Summary], own: str) -> Limits | None:

@@ -23,7 +23,7 @@ from foundry.judge.options import SANITIZER, JudgeOptions
 from foundry.report.format import count
 
 if TYPE_CHECKING:
-    from discover.search.session import Workbench
+    from discover.search.workbench import Workbench
     from foundry.store.records import StoredEvaluation
 
 Say = Callable[[str], None]

@@ -8,63 +8,35 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from discover.budget.limits import Limits
+from discover.search.settings import SearchSettings
 from foundry.errors import UsageError
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Allowance(_Table):
-    """What may be used; a missing entry is no limit."""
-
-    evaluations: int | None = Field(default=None, ge=1)
-    seconds: float | None = Field(default=None, gt=0)
-    tokens: int | None = Field(default=None, ge=0)
-    usd: float | None = Field(default=None, ge=0)
-
-    def limits(self) -> Limits:
-        """As the limits of a budget."""
-        return Limits(self.evaluations, self.seconds, self.tokens, self.usd)
-
-
-class Products(_Table):
+class Products(BaseModel):
     """What is written at the end."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     dataset: bool = True
     catalog: str | None = "my_kernels"
     """Import name of the wheel; "" for none."""
 
 
-class Recipe(_Table):
-    """One autorun."""
+class Recipe(SearchSettings):
+    """One autorun: how to search, as every search is told, and what."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     ops: tuple[str, ...] = Field(min_length=1)
     """Names, or `all`."""
     dtypes: tuple[str, ...] = ("float32",)
-    proposers: tuple[str, ...] = ("mutate",)
-    """As `--llm` takes them: `mutate`, `anthropic`, `openai-chat:MODEL`."""
-    base_url: str | None = None
-    effort: str | None = None
-    max_output_tokens: int = Field(default=16_000, ge=256)
-    bench: str = "quick"
     device: str = "auto"
-    seed: int = Field(default=0, ge=0)
-    exploration: float = Field(default=1.0, ge=0)
-    parallel: int | None = Field(default=None, ge=1)
-    """Expansions in flight."""
-    confirm: int = Field(default=3, ge=0)
-    """Finalists of each search that are measured again."""
-    counters: bool = True
-    """Let LLMs know what the SIMD-groups of a parent do to memory."""
-    per_op: Allowance = Allowance()
-    total: Allowance = Allowance()
+    per_op: Limits = Limits()
+    total: Limits = Limits()
     products: Products = Products()
 
-    @field_validator("dtypes", "proposers")
+    @field_validator("dtypes")
     @classmethod
-    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _some_dtypes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise ValueError("name at least one")
         return value

@@ -8,17 +8,22 @@ replaces the reservation when it ends.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Annotated, ClassVar
+
+from pydantic import ConfigDict, Field
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a search may use; None is no limit."""
+    """What a search may use; None is no limit. A recipe gives them as a table."""
 
-    evaluations: int | None = None
-    seconds: float | None = None
-    tokens: int | None = None
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    evaluations: Annotated[int | None, Field(ge=1)] = None
+    seconds: Annotated[float | None, Field(gt=0)] = None
+    tokens: Annotated[int | None, Field(ge=0)] = None
     """Input and output tokens together, cached ones included."""
-    usd: float | None = None
+    usd: Annotated[float | None, Field(ge=0)] = None
 
     def __post_init__(self) -> None:
         for f in fields(self):

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from discover.budget.pricing import Price
-from discover.protocol import Failure, Proposer
+from discover.budget.limits import Limits
+from discover.budget.pricing import FREE, Price, Prices, price_of
+from discover.proposers.keys import is_local
+from discover.protocol import Failure, Proposer, ProposerOptions
+from foundry.errors import UsageError
 
 MAX_REPEATS_IN_ROW = 8
 """Proposals that repeat earlier kernels, one after another, before a proposer is out."""
@@ -74,3 +77,29 @@ class Roster:
     def named(self, name: str) -> Seat | None:
         """The seat of a proposer, if it is here."""
         return next((seat for seat in self.seats if seat.proposer.name == name), None)
+
+
+def seats_of(
+    proposers: Sequence[Proposer], prices: Prices, limits: Limits, options: ProposerOptions
+) -> list[Seat]:
+    """A seat per proposer, with its price.
+
+    Raises:
+        UsageError: A money limit, and a model without a known price.
+    """
+    seats = [Seat(p, _price(p, prices, options)) for p in proposers]
+    for seat in seats:
+        if limits.usd is not None and seat.price is None:
+            raise UsageError(
+                f"no price is known for {seat.title}, so --max-cost cannot be kept; "
+                "give one with --pricing FILE, or limit --max-tokens instead"
+            )
+    return seats
+
+
+def _price(proposer: Proposer, prices: Prices, options: ProposerOptions) -> Price | None:
+    if not proposer.remote or proposer.name == "replay":
+        return FREE
+    known = price_of(prices, proposer.model or "")
+    local = options.base_url is not None and is_local(options.base_url)
+    return known or (FREE if local else None)

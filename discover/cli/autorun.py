@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from discover.cli import options as own
-from discover.protocol import ProposerOptions
 from foundry.cli import options
 from foundry.cli.app import command_line
 from foundry.cli.output import note, print_json, print_table
@@ -44,20 +43,16 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed.  [default: the recipe's]")
 @options.json_option
 @options.debug_option
+@own.settings_given
 def command(
     recipe: Path,
     output: Path | None,
     ops: tuple[str, ...] | None,
-    proposers: tuple[str, ...],
-    base_url: str | None,
-    effort: str | None,
-    max_output_tokens: int | None,
+    given: dict[str, Any],
     pricing: Path | None,
     workers: int | None,
-    parallel: int | None,
     db: str | None,
     device: str | None,
-    seed: int | None,
     as_json: bool,
 ) -> None:
     """Search every op of RECIPE, then write dataset, catalog wheel and report.
@@ -66,18 +61,9 @@ def command(
     """
     from discover.autorun.recipe import read
 
-    given: dict[str, Any] = {
-        "ops": ops,
-        "proposers": proposers or None,
-        "base_url": base_url,
-        "effort": effort,
-        "max_output_tokens": max_output_tokens,
-        "device": device,
-        "seed": seed,
-        "parallel": parallel,
-    }
-    asked = read(recipe)
-    asked = asked.model_copy(update={k: v for k, v in given.items() if v is not None})
+    place = {"ops": ops, "device": device}
+    given |= {name: value for name, value in place.items() if value is not None}
+    asked = read(recipe).model_copy(update=given)
     folder = output or Path("runs") / asked.name
     done, written = _run(asked, folder, db, workers or own.default_workers(), pricing)
     if as_json:
@@ -96,19 +82,19 @@ def _run(
     from discover.autorun.autorun import run_autorun
     from discover.autorun.products import write_products
     from discover.cli.display import SearchDisplay
-    from discover.search.session import proposers_of, workbench
+    from discover.proposers.registry import proposers_of
+    from discover.search.workbench import workbench
     from foundry.report.display import open_display
 
     names = tuple(f"{op} {dtype}" for op, dtype in recipe.tasks())
-    choices = ProposerOptions(recipe.base_url, recipe.max_output_tokens, recipe.effort)
     with ExitStack() as stack:
-        proposers = stack.enter_context(proposers_of(recipe.proposers, choices))
+        proposers = stack.enter_context(proposers_of(recipe.proposers, recipe))
         bench = stack.enter_context(workbench(db, recipe.device, workers, recipe.bench, pricing))
         if line := own.offline_note(recipe.proposers):
             note(line)
         title = f"discover autorun {recipe.name} · {bench.pool.device().name} · seed {recipe.seed}"
         with open_display(title) as display:
-            shown = SearchDisplay(display, names, recipe.per_op.limits())
+            shown = SearchDisplay(display, names, recipe.per_op)
             done = run_autorun(bench, recipe, command_line(), proposers, shown, shown.done)
             written = write_products(bench, done.summaries, recipe.products, folder, display.event)
         return done, written

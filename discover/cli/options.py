@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +11,28 @@ from typing import Any, TypeVar
 import click
 
 from discover.proposers.registry import NAMES
-from discover.protocol import ProposerOptions
+from discover.search.settings import OFFLINE, SearchSettings
 from foundry.cli import options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-OFFLINE = "mutate"
 _MOST_WORKERS = 8
+
+
+def settings_given(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gather what the options say of `SearchSettings` into one mapping, `given`.
+
+    What the command line leaves open is missing in it, so that a recipe or a default decides.
+    """
+
+    @functools.wraps(function)
+    def command(**options: Any) -> Any:
+        ours = {name: options.pop(name) for name in SearchSettings.model_fields if name in options}
+        given = {name: value for name, value in ours.items() if value not in (None, ())}
+        return function(given=given, **options)
+
+    return command
 
 
 def budget_options(function: F) -> F:
@@ -119,16 +134,6 @@ def worker_options(function: F) -> F:
 def default_workers() -> int:
     """One worker per core, from 2 to 8."""
     return min(_MOST_WORKERS, max(2, os.cpu_count() or 1))
-
-
-def make_options(
-    base_url: str | None, effort: str | None, max_output_tokens: int | None
-) -> ProposerOptions:
-    """Proposer options from the flags; what is not given keeps its default."""
-    given = ProposerOptions(base_url=base_url, effort=effort)
-    if max_output_tokens is None:
-        return given
-    return ProposerOptions(base_url, max_output_tokens, effort)
 
 
 def offline_note(proposers: tuple[str, ...]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,7 @@ from foundry.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
     from discover.history.summary import Summary
-    from discover.search.session import SearchRequest
+    from discover.search.settings import SearchRequest
     from discover.search.task import Outcome
 
 DEFAULT_EVALUATIONS = 40
@@ -55,28 +55,21 @@ DEFAULT_EVALUATIONS = 40
 @options.seed_option
 @options.json_option
 @options.debug_option
+@own.settings_given
 def command(
     op: str,
     dtype: str,
-    proposers: tuple[str, ...],
-    base_url: str | None,
-    effort: str | None,
-    max_output_tokens: int | None,
+    given: dict[str, Any],
     pricing: Path | None,
     evaluations: int | None,
     seconds: float | None,
     tokens: int | None,
     usd: float | None,
-    bench: str,
     kernel_file: Path | None,
     from_scratch: bool,
-    exploration: float,
-    counters: bool,
     workers: int | None,
-    parallel: int | None,
     db: str | None,
     device: str,
-    seed: int,
     as_json: bool,
 ) -> None:
     """Search for a faster kernel of OP.
@@ -86,24 +79,18 @@ def command(
     nothing is judged or paid for twice.
     """
     from discover.budget.limits import Limits
-    from discover.search.session import SearchRequest
+    from discover.search.settings import SearchRequest, SearchSettings
 
     if not any((evaluations, seconds, tokens, usd)):
         evaluations = DEFAULT_EVALUATIONS
     request = SearchRequest(
-        op=op,
-        dtype=dtype,
-        proposers=proposers or (own.OFFLINE,),
-        limits=Limits(evaluations, seconds, tokens, usd),
-        seed=seed,
-        command=command_line(),
-        bench=bench,
-        options=own.make_options(base_url, effort, max_output_tokens),
-        parallel=parallel,
-        exploration=exploration,
-        kernel_file=kernel_file,
-        from_scratch=from_scratch,
-        counters=counters,
+        op,
+        dtype,
+        Limits(evaluations, seconds, tokens, usd),
+        command_line(),
+        SearchSettings(**given),
+        kernel_file,
+        from_scratch,
     )
     outcome, summary = _run(request, db, device, workers or own.default_workers(), pricing)
     if as_json:
@@ -121,21 +108,24 @@ def _run(
 ) -> tuple[Outcome, Summary]:
     from discover.cli.display import SearchDisplay
     from discover.history.summary import summarise
-    from discover.search.session import checked_op, proposers_of, run_search, workbench
+    from discover.proposers.registry import proposers_of
+    from discover.search.session import checked_op, run_search
+    from discover.search.workbench import workbench
     from foundry.report.display import open_display
 
     checked_op(request)
+    settings = request.settings
     with ExitStack() as stack:
-        proposers = stack.enter_context(proposers_of(request.proposers, request.options))
-        bench = stack.enter_context(workbench(db, device, workers, request.bench, pricing))
-        if line := own.offline_note(request.proposers):
+        proposers = stack.enter_context(proposers_of(settings.proposers, settings))
+        bench = stack.enter_context(workbench(db, device, workers, settings.bench, pricing))
+        if line := own.offline_note(settings.proposers):
             note(line)
-        name = f"{request.op} {request.dtype}"
-        title = f"discover search · {name} · {bench.pool.device().name} · {_limits(request)}"
+        where = bench.pool.device().name
+        title = f"discover search · {request.name} · {where} · {_limits(request)}"
         with open_display(title) as display:
-            shown = SearchDisplay(display, (name,), request.limits)
+            shown = SearchDisplay(display, (request.name,), request.limits)
             outcome = run_search(bench, request, proposers, shown)
-            shown.done(name)
+            shown.done(request.name)
         run = next(run for run in bench.store.runs() if run.id == outcome.run_id)
         return outcome, summarise(bench.store, run)
 
@@ -147,7 +137,7 @@ def _limits(request: SearchRequest) -> str:
         f"{limits.seconds:g} s" if limits.seconds is not None else "",
         f"{limits.tokens:,} tokens" if limits.tokens is not None else "",
         f"${limits.usd:.2f}" if limits.usd is not None else "",
-        f"seed {request.seed}",
+        f"seed {request.settings.seed}",
     ]
     return ", ".join(part for part in parts if part)
 

@@ -56,6 +56,11 @@ class Restored:
     elapsed_s: float = 0.0
     confirmed: frozenset[int] = frozenset()
 
+    @property
+    def timed(self) -> int:
+        """Kernels that were timed: each had its chance to look fastest."""
+        return sum(a.evaluation.score is not None for a in self.attempts.values())
+
 
 class Journal:
     """The rows of one search."""

@@ -1,14 +1,19 @@
-"""WHO suggests kernels. A name table; each proposer is imported only when it is asked for."""
+"""Proposers by name: built in, or added by an installed package. Imported when they are asked for.
+
+A package adds one through the entry point group `metal_foundry.proposers`: the entry's name is the
+proposer's, its value a function from a model's name (or None) and the options to a `Proposer`.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from importlib.metadata import entry_points
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import cast
 
 from discover.protocol import Proposer, ProposerOptions
 from foundry.errors import UsageError, unknown
+from ops import plugins
 
 NAMES = {
     "mutate": "discover.proposers.mutate:make",
@@ -19,7 +24,6 @@ NAMES = {
 }
 ENTRY_POINT_GROUP = "metal_foundry.proposers"
 
-
 Maker = Callable[[str | None, ProposerOptions], Proposer]
 
 
@@ -28,19 +32,43 @@ def make(spec: str, options: ProposerOptions | None = None) -> Proposer:
 
     Raises:
         UsageError: Unknown name, or a missing model or file.
-        EnvironmentUnusable: No key for a named LLM.
+        EnvironmentUnusable: No key for a named LLM, or a package whose proposer is broken.
     """
     name, _, argument = spec.partition(":")
-    points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-    if name not in NAMES and name not in points:
+    points = plugins.points(ENTRY_POINT_GROUP, "proposer", NAMES)
+    given = (argument or None, options or ProposerOptions())
+    if name in NAMES:
+        return _built_in(NAMES[name])(*given)
+    if name not in points:
         raise unknown("proposer", name, [*NAMES, *points])
-    maker = cast(Maker, points[name].load() if name in points else _load(NAMES[name]))
-    proposer = maker(argument or None, options or ProposerOptions())
+    maker = cast(Maker, plugins.load(points[name], "proposer"))
+    proposer: object = maker(*given)
     if not isinstance(proposer, Proposer):
-        raise UsageError(f"proposer '{name}' lacks members; see discover/protocol.py")
+        raise plugins.broken(
+            points[name], "proposer", "lacks members of discover.protocol.Proposer"
+        )
     return proposer
 
 
-def _load(path: str) -> object:
+@contextmanager
+def proposers_of(specs: Sequence[str], options: ProposerOptions) -> Iterator[tuple[Proposer, ...]]:
+    """Make proposers, and close them at the end.
+
+    Raises:
+        UsageError: An unknown proposer, or one named twice.
+        EnvironmentUnusable: No key for a named LLM.
+    """
+    with ExitStack() as stack:
+        found: list[Proposer] = []
+        for spec in specs:
+            proposer = make(spec, options)
+            stack.callback(proposer.close)
+            if proposer.name in {other.name for other in found}:
+                raise UsageError(f"proposer '{proposer.name}' is named twice; name it once")
+            found.append(proposer)
+        yield tuple(found)
+
+
+def _built_in(path: str) -> Maker:
     module, _, attribute = path.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    return cast(Maker, getattr(importlib.import_module(module), attribute))

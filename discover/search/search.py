@@ -3,40 +3,38 @@
 1. Start or take up: roots (first points of templates, stored winners, a user's kernel), then the
    nodes of an earlier session: what was proposed is judged, what was asked is asked again.
 2. Fill: while there is room and budget, PUCT selects a parent for the proposer whose turn it is.
-3. Land: an answer becomes a draft; a draft is parsed, compared with all kernels met so far, looked
-   up in the database, and only then judged. Calls and evaluations overlap on their own threads;
-   tree, budget and database belong to this thread alone.
+3. Land: an answer becomes a draft; a draft is sifted, looked up in the database, and only then
+   judged. Calls and evaluations overlap on their own threads; kernels, budget and database belong
+   to this thread alone.
 4. Confirm: the best few are measured once more with fresh inputs, since the best of many noisy
    draws is mostly luck.
 
-Ownership: `tree` and `puct` select, `proposers` answer, `calls` sends and waits, `parsing` and
-`novelty` sift, `journal` keeps, `budget` limits, `flights` runs threads, `watch` shows.
+Ownership: `kernels` holds what was tried, `selection` chooses from it, `proposers` answer, `calls`
+sends and waits, `drafts` sifts, `history` keeps, `budget` limits, `watch` tells.
 """
 
 from __future__ import annotations
 
 import random
 import secrets
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from discover.budget.limits import Budget
 from discover.calls.flights import Flights, Landed
 from discover.calls.roster import Roster, Seat
 from discover.calls.sending import Calls, Errand
-from discover.drafts.draft import Draft, identity, label, text_hash
-from discover.drafts.novelty import Novelty
-from discover.drafts.parsing import Malformed, extract
-from discover.history.journal import Journal, Pending, Restored, attempt
-from discover.protocol import Attempt, Context, Failure, FailureKind, Reply, Request
-from discover.search.task import Outcome, Task
+from discover.drafts.draft import Draft, identity, label
+from discover.drafts.sift import Fresh, Repeated, Unusable, sift, verdict
+from discover.history.journal import Journal, Pending, Restored
+from discover.protocol import Failure, FailureKind, Reply, Request
+from discover.search.kernels import Kernels
+from discover.search.task import Evaluate, Outcome, Task
 from discover.search.watch import Silent, State, Watch
-from discover.selection.finalists import finalists
 from discover.selection.puct import select
-from discover.selection.reward import REPAIRABLE, reward
-from discover.selection.tree import ROOT_PREFIX, Node, NodeState, Tree
-from foundry.judge.verdict import Diagnostic, Evaluation, Status
-from foundry.kernel import Kernel, parse, render
+from discover.selection.tree import ROOT_PREFIX, Node, NodeState
+from foundry.judge.verdict import Evaluation
+from foundry.kernel import Kernel, parse
 from foundry.store.records import Origin
 
 MAX_LOST_CALLS = 2
@@ -45,10 +43,12 @@ CONFIRM_S, CONFIRM_SHARE = 60.0, 0.2
 """The end of the time that is left to confirmation: seconds at most, share of the whole at most."""
 GRACE_S = 15.0
 """How long after its end a search waits for what is under way."""
+_POLL_S = 0.5
+"""How long one wait for results lasts at most; then budgets and back-offs are looked at again."""
 
 
 class Search:
-    """One search. `evaluate(text, seed)` judges; it is called from several threads."""
+    """One search."""
 
     def __init__(
         self,
@@ -56,9 +56,8 @@ class Search:
         roster: Roster,
         journal: Journal,
         budget: Budget,
-        evaluate: Callable[[str, int], Evaluation],
+        evaluate: Evaluate,
         settled: Callable[[Evaluation], bool],
-        expect: Callable[[int], None] = lambda count: None,
         *,
         clock: Callable[[], float],
         watch: Watch | None = None,
@@ -72,8 +71,6 @@ class Search:
             budget: What it may use.
             evaluate: The judge.
             settled: Whether a stored evaluation answers this search, or must be made again.
-            expect: Hears how many finalists are to come, so that their intervals are widened for
-                the best of that many.
             clock: Seconds, monotonic.
             watch: Who is told.
         """
@@ -83,17 +80,13 @@ class Search:
         self._budget = budget
         self._evaluate = evaluate
         self._settled = settled
-        self._expect = expect
         self._clock = clock
         self._watch = watch or Silent()
-        self._tree = Tree()
-        self._novelty = Novelty()
-        self._attempts: dict[int, Attempt] = {}
-        self._drafts: dict[int, tuple[Draft, Kernel]] = {}
+        self._kernels = Kernels(task)
+        self._tree = self._kernels.tree
         self._roots: deque[Draft] = deque()
-        self._statuses: Counter[str] = Counter()
-        self._confirmed: set[int] = set()
-        # Of no other choice: what a search can be told must not tell on what its kernels meet.
+        self._judging: dict[int, Fresh] = {}
+        # Not drawn from the seed of the search: whoever knows that must not foresee the inputs.
         self._inputs_seed = secrets.randbits(48)
         self._flights: Flights[tuple[str, int]] = Flights()
         self._calls = Calls(
@@ -103,11 +96,11 @@ class Search:
             task.retry,
             limit_s=task.call_limit_s,
             clock=clock,
-            rng=random.Random(f"{task.seed} back-off"),
+            rng=random.Random(f"{task.settings.seed} back-off"),
             say=self._watch.event,
         )
-        limit = budget.limits.evaluations
-        self._finalists = task.confirm if limit is None else min(task.confirm, limit // 5)
+        limit, wanted = budget.limits.evaluations, task.settings.confirm
+        self._finalists = wanted if limit is None else min(wanted, limit // 5)
 
     def run(self, roots: Iterable[Draft], restored: Restored | None = None) -> Outcome:
         """Search until a budget is used up or nobody has anything to propose.
@@ -131,18 +124,12 @@ class Search:
     # Taking up
 
     def _take_up(self, restored: Restored) -> None:
-        self._tree.restore(restored.nodes)
+        self._kernels.restore(restored)
         self._budget.evaluations = restored.evaluations
         self._budget.spent = restored.spent
         self._budget.earlier_s = restored.elapsed_s
-        self._confirmed = set(restored.confirmed)
         for seat in self._roster.seats:
             seat.turns = restored.turns.get(seat.proposer.name, 0)
-        for node_id, found in restored.attempts.items():
-            self._attempts[node_id] = found
-            self._statuses[str(found.evaluation.status)] += 1
-            if found.evaluation.status is not Status.INVALID:
-                self._novelty.add(parse(found.text), node_id)
         for pending in restored.pending:
             self._again(pending)
 
@@ -205,7 +192,7 @@ class Search:
         while seat.out is None:
             parent = select(
                 self._tree,
-                exploration=self._task.exploration,
+                exploration=self._task.settings.exploration,
                 may_repair=seat.proposer.may_repair,
                 exclude=seat.exhausted,
             )
@@ -215,7 +202,7 @@ class Search:
                 seat.out = f"{seat.title} has made every move from every kernel"
                 return False
             node = self._tree.open(parent.id if parent else None, seat.proposer.name)
-            request = seat.proposer.request(self._context(node, parent, seat.turns))
+            request = seat.proposer.request(self._kernels.context(node, parent, seat.turns))
             if isinstance(request, Request) and self._ask(seat, node, request):
                 return True
             self._tree.withdraw(node.id)
@@ -247,34 +234,11 @@ class Search:
         else:
             seat.out = failure.message
 
-    def _context(self, node: Node, parent: Node | None, turn: int) -> Context:
-        children = [self._tree[c] for c in reversed(parent.children)] if parent else []
-        best = sorted(
-            (n for n in self._tree if n.reward is not None and n is not parent),
-            key=lambda n: (-(n.reward or 0.0), n.id),
-        )
-        return Context(
-            op=self._task.op,
-            dtype=self._task.dtype,
-            device=self._task.device,
-            parent=self._attempts[parent.id] if parent else None,
-            timed=self._task.timed,
-            failures=tuple(
-                self._attempts[c.id]
-                for c in children
-                if c.id in self._attempts and c.reward is None
-            ),
-            relatives=tuple(self._attempts[n.id] for n in best[:4]),
-            turn=turn,
-            seed=random.Random(f"{self._task.seed} {node.id}").randrange(2**31),
-            seen=lambda kernel: self._novelty.first(kernel) is not None,
-        )
-
     # Landing
 
     def _land(self) -> None:
         wait_s = self._calls.next_due_s()
-        landed = self._flights.next(0.5 if wait_s is None else min(0.5, wait_s))
+        landed = self._flights.next(_POLL_S if wait_s is None else min(_POLL_S, wait_s))
         if landed is not None:
             if landed.error is not None:
                 raise landed.error
@@ -288,7 +252,8 @@ class Search:
         node = self._tree[node_id]
         if what == "judge":
             assert isinstance(landed.result, Evaluation)
-            self._judged(node, landed.result)
+            held = self._judging.pop(node.id)
+            self._judged(node, held.draft, held.kernel, landed.result)
             return
         assert isinstance(landed.result, Reply | Failure)
         found = self._calls.landed(node_id, landed.result)
@@ -298,64 +263,49 @@ class Search:
             self._fail(node, found.message)
 
     def _consider(self, node: Node, draft: Draft) -> None:
-        """Sift a draft: malformed, duplicate, known, or to be judged."""
-        found = extract(draft.text, self._task.op)
-        if isinstance(found, Malformed):
-            self._malformed(node, draft, found)
-            return
-        kernel = found.kernel
-        first = self._novelty.first(kernel)
+        """Judge a draft, unless it is malformed, a repetition, or known from an earlier search."""
+        found = sift(draft, self._task.op, self._kernels.met)
         seat = self._roster.named(node.proposer)
-        if first is not None:
+        if isinstance(found, Unusable):
+            task = self._task
+            made = verdict(found, task.op.name, task.dtype, task.device.id, task.settings.seed)
+            self._judged(node, found.draft, None, made)
+        elif isinstance(found, Repeated):
             if seat is not None:
                 seat.repeated()
-            self._tree.close(node.id, NodeState.DUPLICATE, kernel.hash)
-            self._budget.evaluations -= 1
-            self._journal.closed(node, self._elapsed_s(), draft, duplicate_of=first)
-            self._watch.event(f"{self._name()}: the same kernel again · {label(draft.origin)}")
-            return
-        if seat is not None:
-            seat.repeats_in_row = 0
-        self._novelty.add(kernel, node.id)
-        draft = Draft(render(kernel), draft.origin)
-        known = self._journal.known(kernel)
+            self._repeated(node, draft, found)
+        else:
+            if seat is not None:
+                seat.repeats_in_row = 0
+            self._kernels.met.add(found.kernel, node.id)
+            self._judge(node, found)
+
+    def _repeated(self, node: Node, draft: Draft, found: Repeated) -> None:
+        self._tree.close(node.id, NodeState.DUPLICATE, found.kernel.hash)
+        self._budget.evaluations -= 1
+        self._journal.closed(node, self._elapsed_s(), draft, duplicate_of=found.first)
+        self._watch.event(f"{self._task.name}: the same kernel again · {label(draft.origin)}")
+
+    def _judge(self, node: Node, fresh: Fresh) -> None:
+        """Look a kernel up in the database; what is not known there is judged on a thread."""
+        known = self._journal.known(fresh.kernel)
         if known is not None and self._settled(known):
             self._budget.evaluations -= 1
-            self._close(node, draft, known)
-            self._journal.closed(node, self._elapsed_s(), draft, status=str(known.status))
+            self._kernels.judged(node, fresh.draft, known)
+            self._journal.closed(node, self._elapsed_s(), fresh.draft, status=str(known.status))
             return
-        self._drafts[node.id] = (draft, kernel)
-        self._journal.opened(node, draft)
-        seed, text = self._inputs_seed, draft.text
+        self._judging[node.id] = fresh
+        self._journal.opened(node, fresh.draft)
+        text, seed = fresh.draft.text, self._inputs_seed
         self._flights.start(("judge", node.id), lambda: self._evaluate(text, seed))
 
-    def _malformed(self, node: Node, draft: Draft, found: Malformed) -> None:
-        text = found.text or draft.text
-        evaluation = _invalid(self._task, text, found)
-        self._save(node, Draft(text, draft.origin), None, evaluation)
-
-    def _judged(self, node: Node, evaluation: Evaluation) -> None:
-        draft, kernel = self._drafts.pop(node.id)
-        self._save(node, draft, kernel, evaluation)
-
-    def _save(
+    def _judged(
         self, node: Node, draft: Draft, kernel: Kernel | None, evaluation: Evaluation
     ) -> None:
-        self._close(node, draft, evaluation)
+        self._kernels.judged(node, draft, evaluation)
         parent = self._tree[node.parent].kernel_hash if node.parent is not None else None
         self._journal.judged(node, draft, kernel, evaluation, parent, self._elapsed_s())
-        self._watch.judged(self._name(), label(draft.origin), evaluation)
-
-    def _close(self, node: Node, draft: Draft, evaluation: Evaluation) -> None:
-        self._tree.close(
-            node.id,
-            NodeState.JUDGED,
-            evaluation.kernel_hash,
-            reward(evaluation),
-            repairable=evaluation.status in REPAIRABLE,
-        )
-        self._attempts[node.id] = attempt(draft.text, evaluation, draft.origin)
-        self._statuses[str(evaluation.status)] += 1
+        self._watch.judged(self._task.name, label(draft.origin), evaluation)
 
     def _fail(self, node: Node, why: str) -> None:
         self._budget.evaluations -= 1
@@ -373,56 +323,36 @@ class Search:
         for what, node_id in self._flights.keys() if late else ():
             if what == "judge":
                 self._flights.abandon((what, node_id))
-                self._drafts.pop(node_id)
+                self._judging.pop(node_id)
                 self._fail(self._tree[node_id], f"{reason} before its evaluation ended")
 
     # Ending
 
     def _confirm(self) -> None:
         """Measure the best again; what is found replaces what was drawn."""
-        passed = {
-            node.id: self._attempts[node.id].evaluation
-            for node in self._tree
-            if node.reward is not None
-        }
-        start = self._start()
-        chosen = finalists(passed, start.id if start else None, self._finalists)
-        self._expect(len(chosen))
+        chosen = self._kernels.finalists(self._finalists)
         # All meet the same inputs, which nobody can have seen before.
         seed = secrets.randbits(48)
-        for node_id in chosen:
-            if node_id not in self._confirmed and not self._budget.exhausted(self._clock()):
-                self._measure_again(self._tree[node_id], seed)
+        for node in chosen:
+            if self._kernels.is_confirmed(node) or self._budget.exhausted(self._clock()):
+                continue
+            self._budget.evaluations += 1
+            evaluation = self._evaluate(self._kernels[node].text, seed, len(chosen))
+            found = self._kernels.confirmed(node, evaluation)
+            kernel = parse(found.text)
+            self._journal.confirmed(node, found, kernel, evaluation, self._elapsed_s())
+            origin = Origin(**found.detail["origin"])
+            self._watch.judged(self._task.name, f"confirmed: {label(origin)}", evaluation)
         self._tell()
 
-    def _measure_again(self, node: Node, seed: int) -> None:
-        held = self._attempts[node.id]
-        self._budget.evaluations += 1
-        evaluation = self._evaluate(held.text, seed)
-        self._confirmed.add(node.id)
-        self._tree.revalue(node.id, reward(evaluation))
-        found = Attempt(held.text, evaluation, held.detail)
-        self._attempts[node.id] = found
-        self._journal.confirmed(node, found, parse(held.text), evaluation, self._elapsed_s())
-        self._watch.judged(
-            self._name(), f"confirmed: {label(Origin(**held.detail['origin']))}", evaluation
-        )
-
-    def _start(self) -> Node | None:
-        """The first root that passed: what the search began with."""
-        return next((n for n in self._tree if n.is_root and n.reward is not None), None)
-
     def _outcome(self, reason: str) -> Outcome:
-        pool = [n for n in self._tree if n.reward and n.id in self._confirmed] or list(self._tree)
-        passed = [n for n in pool if n.reward is not None]
-        best = max(passed, key=lambda n: (n.reward or 0.0, -n.id), default=None)
-        start = self._start()
+        best, start = self._kernels.winner(), self._kernels.start()
         seats = self._roster.seats
         broken = [s.out for s in seats if s.out and s.broken]
         return Outcome(
             run_id=self._journal.run_id,
-            best=self._attempts[best.id] if best else None,
-            start=self._attempts[start.id] if start else None,
+            best=self._kernels[best] if best else None,
+            start=self._kernels[start] if start else None,
             state=self._state(),
             reason=reason,
             broken="; ".join(broken) if len(broken) == len(seats) else None,
@@ -431,13 +361,13 @@ class Search:
     def _state(self) -> State:
         best = self._tree.best()
         return State(
-            name=self._name(),
+            name=self._task.name,
             evaluations=self._budget.evaluations - len(self._tree.in_flight()),
             limits=self._budget.limits,
             spent=self._budget.spent,
             elapsed_s=self._elapsed_s(),
-            statuses=dict(self._statuses),
-            best=self._attempts[best.id].evaluation if best else None,
+            statuses=dict(self._kernels.statuses),
+            best=self._kernels[best].evaluation if best else None,
             depth=self._tree.depth(),
         )
 
@@ -446,19 +376,3 @@ class Search:
 
     def _elapsed_s(self) -> float:
         return self._budget.elapsed_s(self._clock())
-
-    def _name(self) -> str:
-        return f"{self._task.op.name} {self._task.dtype}"
-
-
-def _invalid(task: Task, text: str, found: Malformed) -> Evaluation:
-    """The evaluation of a reply without a usable kernel."""
-    return Evaluation(
-        kernel_hash=text_hash(text),
-        op=task.op.name,
-        dtype=task.dtype,
-        device_id=task.device.id,
-        status=Status.INVALID,
-        diagnostics=(Diagnostic(stage="parse", message=found.reason, line=found.line),),
-        seed=task.seed,
-    )

@@ -1,34 +1,52 @@
-"""What one search is asked to do, and how it ended."""
+"""What one search works on, and how it ended."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from discover.calls.retry import RetryPolicy
 from discover.protocol import Attempt
+from discover.search.settings import SearchSettings
 from discover.search.watch import State
-from discover.selection.puct import DEFAULT_EXPLORATION
+from foundry.judge.verdict import Evaluation
 from foundry.program import Device
 from ops.spec import Op, Workload
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is searched, and how."""
+    """What is searched, where, and how."""
 
     op: Op
     dtype: str
     device: Device
+    settings: SearchSettings = field(default_factory=SearchSettings)
     timed: tuple[Workload, ...] = ()
     """The bench workloads that count."""
-    seed: int = 0
-    exploration: float = DEFAULT_EXPLORATION
     parallel: int = 2
     """Expansions in flight at once."""
-    confirm: int = 3
-    """Finalists that are measured again at the end, within the budget."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     call_limit_s: float = 600.0
+
+    @property
+    def name(self) -> str:
+        """`softmax float32`."""
+        return f"{self.op.name} {self.dtype}"
+
+
+class Evaluate(Protocol):
+    """The judge as a search sees it; called from several threads."""
+
+    def __call__(self, text: str, seed: int, finalists: int = 1) -> Evaluation:
+        """Judge a kernel file on the inputs of a seed.
+
+        Args:
+            text: The kernel file.
+            seed: Draws the inputs.
+            finalists: Kernels that are looked at a second time together: their intervals are
+                widened so that all of them hold at once.
+        """
 
 
 @dataclass(frozen=True)

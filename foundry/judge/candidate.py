@@ -46,6 +46,8 @@ class Candidate:
     op: Op
     dtype: str
     seed: int
+    finalists: int = 1
+    """Kernels that are measured once more together; intervals hold for all of them at once."""
     kernel: Kernel | None = None
     visible: tuple[Target, ...] = ()
     hidden: tuple[Target, ...] = ()

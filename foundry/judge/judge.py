@@ -27,7 +27,7 @@ from foundry.judge.oracle.references import References, op_file
 from foundry.judge.proof.verify import prove, verify
 from foundry.judge.stages import Walk, build_rest, build_visible, screen
 from foundry.judge.time.benchmark import Benchmark
-from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster
+from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster, widened
 from foundry.judge.verdict import Evaluation, Status, score_of
 from foundry.kernel import Kernel, render
 from ops.spec import Op
@@ -55,7 +55,13 @@ class Judge:
         self.seed = secrets.randbits(_SEED_BITS) if secret is None else secret
 
     def evaluate(
-        self, kernel: Kernel | str, op: Op, dtype: str, seed: int | None = None
+        self,
+        kernel: Kernel | str,
+        op: Op,
+        dtype: str,
+        seed: int | None = None,
+        *,
+        finalists: int = 1,
     ) -> Evaluation:
         """Judge one kernel.
 
@@ -65,6 +71,8 @@ class Judge:
             dtype: Element type of the workloads.
             seed: Draws inputs. None: a secret one that this judge drew when it was made. Either
                 way the evaluation records it.
+            finalists: Kernels that a search measures once more together, this one included: the
+                intervals are widened so that all of them hold at once.
 
         Raises:
             UsageError: Unknown dtype or bench label.
@@ -72,7 +80,9 @@ class Judge:
         """
         text = kernel if isinstance(kernel, str) else render(kernel)
         bench_workloads(op, dtype, self._options.bench)
-        candidate = Candidate(text, op, dtype, self.seed if seed is None else seed)
+        candidate = Candidate(
+            text, op, dtype, self.seed if seed is None else seed, finalists=finalists
+        )
         device_id = self._pool.device().id
         failed = self._walk(candidate)
         passed = Status.FASTER if candidate.is_faster else Status.CORRECT
@@ -91,7 +101,7 @@ class Judge:
         )
 
     def expect_looks(self, op: str, dtype: str, count: int) -> None:
-        """Hold every kernel from now on to a bar for the best of at least `count`."""
+        """Take it that `count` kernels were timed before: a search that is taken up says so."""
         self._looks.expect(op, dtype, count)
 
     def _walk(self, candidate: Candidate) -> Failed | None:
@@ -141,8 +151,12 @@ class Judge:
             again = self._time_all(walk, fresh_seed(candidate.seed))
             if isinstance(again, Failed):
                 return again
+            looks = max(looks, candidate.finalists)
             candidate.is_faster = is_faster(candidate.timings, looks, again)
             candidate.facts["looks"] = looks
+        if candidate.finalists > 1:
+            candidate.timings = widened(candidate.timings, candidate.finalists)
+            candidate.facts["finalists"] = candidate.finalists
         return None
 
     def _time_all(self, walk: Walk, seed: int) -> Failed | float:

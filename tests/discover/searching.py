@@ -19,6 +19,7 @@ from discover.drafts.draft import Draft
 from discover.history.journal import Journal
 from discover.protocol import Context, Failure, FailureKind, Reply, Request
 from discover.search.search import Search
+from discover.search.settings import SearchSettings
 from discover.search.task import Outcome, Task
 from foundry.judge.verdict import Diagnostic, Evaluation, Status
 from foundry.kernel import parse
@@ -47,7 +48,7 @@ class ScriptedJudge:
         self._lock = threading.Lock()
         self._interrupt_at = interrupt_at
 
-    def __call__(self, text: str, seed: int) -> Evaluation:
+    def __call__(self, text: str, seed: int, finalists: int = 1) -> Evaluation:
         with self._lock:
             self.texts.append(text)
             if self._interrupt_at is not None and len(self.texts) >= self._interrupt_at:
@@ -131,8 +132,9 @@ class Stage:
     ) -> Outcome:
         journal = Journal(self.store, self.run_id, DEVICE, "float32")
         restored = journal.restore() if resume else None
+        settings = SearchSettings(seed=5, confirm=confirm)
         search = Search(
-            Task(OP, "float32", DEVICE, seed=5, parallel=parallel, confirm=confirm, retry=retry),
+            Task(OP, "float32", DEVICE, settings, parallel=parallel, retry=retry),
             Roster([Seat(p, price) for p in proposers]),
             journal,
             Budget(limits, started_s=time.monotonic()),

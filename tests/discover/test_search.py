@@ -186,7 +186,7 @@ def test_without_a_kernel_to_start_from_one_is_written_from_scratch(stage: Stage
 
 def test_confirmation_replaces_what_was_drawn(stage: Stage) -> None:
     class Lucky(ScriptedJudge):
-        def __call__(self, text: str, seed: int) -> object:  # type: ignore[override]
+        def __call__(self, text: str, seed: int, finalists: int = 1) -> object:  # type: ignore[override]
             again = text in self.texts
             found = super().__call__(text, seed)
             lucky = "score = 9" in text and again

@@ -11,9 +11,9 @@ from foundry.judge import Judge, JudgeOptions
 from foundry.judge.candidate import Candidate, Target, prepare
 from foundry.judge.stages import Walk
 from foundry.judge.time.benchmark import Measured
-from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster, shown_to_win
+from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster, widened
 from foundry.judge.time.statistics import speedup
-from foundry.judge.verdict import Evaluation, Status, Timing, score_of
+from foundry.judge.verdict import Timing, score_of
 from ops import registry
 
 BLOCKS = 20
@@ -143,19 +143,26 @@ def test_confirmation_draws_other_inputs() -> None:
     assert fresh_seed(1) == fresh_seed(1) != fresh_seed(2)
 
 
-def test_a_winner_is_valid_only_where_it_won() -> None:
-    base = np.full(2 * BLOCKS, 10.0)
-    timings = (timing(base, base / 2, "wins"), timing(base, base * 2, "loses"))
-    found = Evaluation(
-        kernel_hash="0",
-        op="softmax",
-        dtype="float32",
-        device_id="d",
-        status=Status.CORRECT,
-        timings=timings,
-    )
-    assert shown_to_win(found) == ("wins",)
-    assert found.score == pytest.approx(1.0)
+def test_intervals_of_finalists_hold_for_all_of_them_at_once() -> None:
+    """How often the best of five copies of the baseline is stated to be faster than it."""
+    rng = np.random.default_rng(8)
+    misses = {1: 0, 5: 0}
+    for _ in range(100):
+        found = [measured(rng) for _ in range(5)]
+        for finalists in misses:
+            lows = [widened([timing], finalists)[0].speedup_low for timing in found]
+            misses[finalists] += max(lows) > 1.0
+    assert misses[1] >= 12, "unwidened, luck among five passes for gain"
+    assert misses[5] <= 7
+
+
+def test_a_widened_interval_holds_the_plain_one() -> None:
+    plain = measured(np.random.default_rng(4), 1.2)
+    for finalists in (1, 2, 10):
+        (wide,) = widened([plain], finalists)
+        assert wide.speedup_low <= plain.speedup_low <= plain.speedup
+        assert wide.speedup_high >= plain.speedup_high
+        assert wide.speedup == plain.speedup
 
 
 def test_a_score_over_many_workloads_does_not_underflow() -> None:

@@ -2,25 +2,19 @@
 
 A kernel is `faster` when two measurements on different inputs say so: the first picked it, so only
 the second counts, with its interval widened for the number of kernels that had the same chance
-(Bonferroni over the kernels timed so far for the op and dtype).
+(Bonferroni over the kernels timed so far for the op and dtype). What a search measures again at
+its end is stated with intervals widened for the number of its finalists.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-import secrets
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from foundry.judge.time.statistics import speedup
-from foundry.judge.verdict import Evaluation, Status, Timing
-
-if TYPE_CHECKING:
-    from foundry.judge.judge import Judge
-    from foundry.kernel import Kernel
-    from ops.spec import Op
+from foundry.judge.verdict import Timing
 
 _ALPHA = 0.05
 
@@ -40,7 +34,7 @@ class Looks:
         return count
 
     def expect(self, op: str, dtype: str, count: int) -> None:
-        """Correct every pick from now on for at least `count` of them."""
+        """Correct every pick from now on for at least `count` kernels before it."""
         with self._guard:
             self._counts[op, dtype] = max(count, self._counts.get((op, dtype), 0))
 
@@ -63,35 +57,17 @@ def is_faster(timings: Sequence[Timing], looks: int, drift: float = 1.0) -> bool
     return math.fsum(math.log(low) for low in lows) / len(lows) > math.log(drift)
 
 
-def shown_to_win(evaluation: Evaluation) -> tuple[str, ...]:
-    """Ids of the workloads on which a confirmed kernel beats the baseline: where it may be used."""
-    if not evaluation.status.passed:
-        return ()
-    return tuple(t.workload for t in evaluation.timings if t.speedup_low > 1.0)
+def widened(timings: Sequence[Timing], finalists: int) -> list[Timing]:
+    """Timings with intervals so wide that those of all finalists hold at once.
 
-
-def confirm(judge: Judge, kernels: Sequence[Kernel | str], op: Op, dtype: str) -> list[Evaluation]:
-    """Judge the best kernels of a search once more, all on one fresh seed.
-
-    Args:
-        judge: Its options decide the workloads; use the bench cases the kernels are meant for.
-        kernels: The best k, in any order; k is what their intervals are corrected for.
-        op: The op.
-        dtype: Element type.
-
-    Returns:
-        One evaluation per kernel, the best first: what passed comes before what did not, then the
-        lower bound decides. Only those with status `faster` are confirmed.
-
-    Raises:
-        EnvironmentUnusable: As `Judge.evaluate`.
+    Each of `finalists` kernels that are measured together has its chance to look best, so the best
+    one's own 95 % interval would promise too much (Bonferroni over the finalists).
     """
-    seed = secrets.randbits(48)
-    judge.expect_looks(op.name, dtype, len(kernels))
-    found = [judge.evaluate(kernel, op, dtype, seed) for kernel in kernels]
-    return sorted(found, key=_merit, reverse=True)
+    level = 1.0 - _ALPHA / max(finalists, 1)
+    return [_at_level(timing, level) for timing in timings]
 
 
-def _merit(evaluation: Evaluation) -> tuple[bool, bool, float]:
-    status = evaluation.status
-    return status is Status.FASTER, status.passed, evaluation.score or 0.0
+def _at_level(timing: Timing, level: float) -> Timing:
+    found = speedup(timing.samples_baseline_us, timing.samples_kernel_us, level=level)
+    low, high = min(found.low, timing.speedup_low), max(found.high, timing.speedup_high)
+    return timing.model_copy(update={"speedup_low": low, "speedup_high": high})

@@ -1,0 +1,65 @@
+"""The kernels a search starts from: a user's own, templates, winners of earlier runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from discover.drafts.draft import Draft
+from discover.search.settings import SearchRequest
+from foundry.errors import InvalidKernel, UsageError
+from foundry.kernel import check, parse
+from foundry.program import Device
+from foundry.store.records import Origin
+from ops.spec import Op
+
+if TYPE_CHECKING:
+    from foundry.store import Store
+
+STORED_ROOTS = 3
+"""Best kernels of earlier runs that a search starts from."""
+
+
+def roots(request: SearchRequest, op: Op, store: Store, device: Device) -> Iterator[Draft]:
+    """The kernels a search starts from, a user's own first, then the starting template.
+
+    Raises:
+        UsageError: The user's kernel cannot be read.
+        InvalidKernel: It is no kernel of this op.
+    """
+    if request.kernel_file is not None:
+        yield _own(request.kernel_file, op)
+    yield from _templates(op)
+    if not request.from_scratch:
+        yield from _winners(request, store, device)
+
+
+def _templates(op: Op) -> Iterator[Draft]:
+    from templates import registry, space
+    from templates.render import render
+
+    for template in registry.for_op(op.name):
+        point = space.default(template)
+        yield Draft(render(template, point), Origin("template", template.name, {"knobs": point}))
+
+
+def _winners(request: SearchRequest, store: Store, device: Device) -> Iterator[Draft]:
+    for stored in store.best(request.op, device.id, request.dtype, STORED_ROOTS):
+        # A kernel of a version whose file format differed cannot be started from any more.
+        with suppress(InvalidKernel):
+            parse(stored.text)
+            yield Draft(stored.text, stored.origin)
+
+
+def _own(path: Path, op: Op) -> Draft:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the kernel {path}: {error}") from None
+    kernel = parse(text)
+    if kernel.op != op.name:
+        raise InvalidKernel(f"{path} is a kernel of '{kernel.op}', not of '{op.name}'")
+    check(kernel, op)
+    return Draft(text, Origin("file", str(path)))

@@ -1,0 +1,50 @@
+"""What searches on one device share: the database, the workers, the judge, the prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from discover.budget import pricing
+from discover.budget.pricing import Prices
+from discover.calls.retry import RetryPolicy
+from foundry.judge.options import SANITIZER, JudgeOptions
+
+if TYPE_CHECKING:
+    from foundry.harness.processes.pool import WorkerPool
+    from foundry.judge import Judge
+    from foundry.store import Store
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """What searches on one device share."""
+
+    store: Store
+    pool: WorkerPool
+    judge: Judge
+    prices: Prices
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@contextmanager
+def workbench(
+    db: str | None, device: str, workers: int, bench: str, own_prices: Path | None = None
+) -> Iterator[Workbench]:
+    """Open the database and the workers.
+
+    Raises:
+        EnvironmentUnusable: Database or device cannot be used.
+        UsageError: No price file.
+    """
+    from foundry.harness.processes.pool import WorkerPool
+    from foundry.judge import Judge
+    from foundry.store import Store
+
+    prices = pricing.load(own_prices)
+    with Store.open(db) as store, WorkerPool(device, workers) as pool:
+        judge = Judge(pool, JudgeOptions(bench=bench, screen=SANITIZER))
+        yield Workbench(store, pool, judge, prices)
