@@ -4,7 +4,6 @@
   x UsageError                  exit 2   unknown name or wrong option; carries the nearest names
   x EnvironmentUnusable         exit 3   something is missing here; carries the fix
   x InvalidKernel               exit 4   a kernel file that does not parse; carries the line
-  x KernelRejected              exit 4   a kernel that did not pass
   x LaunchFailed                exit 4   a kernel whose run ended in an error, such as a deadlock
 """
 
@@ -46,12 +45,6 @@ class InvalidKernel(FoundryError):
         super().__init__(f"line {line}: {reason}")
         self.reason = reason
         self.line = line
-
-
-class KernelRejected(FoundryError):
-    """A kernel that was judged and did not pass."""
-
-    exit_code = 4
 
 
 class LaunchFailed(FoundryError):

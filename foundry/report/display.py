@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, TextIO
 
-from foundry.report.format import duration, interval, latency
+from foundry.report.format import duration
 
 
 @dataclass(frozen=True)
@@ -140,14 +140,6 @@ def totals(progress: Progress, elapsed_s: float) -> str:
     if progress.cost_usd is not None:
         parts.append(f"${progress.cost_usd:.2f}")
     return " · ".join(parts)
-
-
-def result_line(task: TaskProgress) -> str:
-    """Best so far of a task: `82.4 us, 1.43x [1.38, 1.47]`."""
-    if task.best_us is None:
-        return "nothing correct yet"
-    measured = interval(task.speedup, task.speedup_low, task.speedup_high)
-    return f"{latency(task.best_us)} us, {measured}"
 
 
 def _left_s(progress: Progress, elapsed_s: float, rate: float) -> float | None:

@@ -48,18 +48,6 @@ def load_calls(connection: Connection, run_id: int) -> list[Call]:
     return [_call(row) for row in connection.execute(statement)]
 
 
-def find(connection: Connection, run_id: int, request_hash: str) -> Call | None:
-    """The call with this request: an answered one if there is, else the latest."""
-    statement = (
-        select(models.llm_calls)
-        .where(_CALLS.run_id == run_id, _CALLS.request_hash == request_hash)
-        .order_by((_CALLS.state == CallState.DONE.value).desc(), _CALLS.id.desc())
-        .limit(1)
-    )
-    row = connection.execute(statement).first()
-    return None if row is None else _call(row)
-
-
 def _columns(tokens: Tokens) -> dict[str, Any]:
     return {_TOKENS[field]: value for field, value in asdict(tokens).items()}
 

@@ -424,11 +424,6 @@ class Store:
         with self._reading() as connection:
             return ledger.load_calls(connection, run_id)
 
-    def find_call(self, run_id: int, request_hash: str) -> Call | None:
-        """The call of a run with this request: an answered one, else the latest."""
-        with self._reading() as connection:
-            return ledger.find(connection, run_id, request_hash)
-
     # Search tree
 
     def save_node(self, run_id: int, node: Node) -> None:

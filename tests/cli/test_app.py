@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from foundry.cli.app import Application
 from foundry.cli.failures import explain
 from foundry.cli.options import DURATION, db_option, debug_option, seed_option
-from foundry.errors import EnvironmentUnusable, InvalidKernel, KernelRejected, UsageError, unknown
+from foundry.errors import EnvironmentUnusable, InvalidKernel, UsageError, unknown
 
 
 def _application(act: Callable[..., int | None], table: str | None = None) -> Application:
@@ -54,7 +54,6 @@ def _raise(error: BaseException) -> Callable[..., int | None]:
         (unknown("op", "sofmax", ["softmax"]), 2, "unknown op 'sofmax': did you mean softmax?"),
         (EnvironmentUnusable("No GPU.", "Use --device cpu."), 3, "No GPU. Use --device cpu."),
         (InvalidKernel("the body is empty", 7), 4, "line 7: the body is empty"),
-        (KernelRejected("no"), 4, "no"),
         (OSError(errno.ENOSPC, "x", "/d/f"), 3, "/d/f: the disk is full; free some space"),
         (PermissionError(errno.EACCES, "x", "/d"), 3, "/d: permission denied"),
         (ZeroDivisionError("division"), 1, "internal error: ZeroDivisionError: division"),
