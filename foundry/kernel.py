@@ -20,7 +20,17 @@ from foundry.program import Launch, Program, Size3, TensorSpec
 from ops.dtypes import DTYPE_BYTES
 from ops.empty import has_nothing_to_compute
 from ops.expressions import Expression, ExpressionError, evaluate, names_in
-from ops.spec import Op, Workload, dtype_of, param_dtype, shape_of
+from ops.spec import (
+    ELEMENT,
+    Op,
+    Workload,
+    dtype_of,
+    flags,
+    kernel_shape,
+    param_dtype,
+    resolved,
+    shape_of,
+)
 
 Triple = tuple[Expression, Expression, Expression]
 Constant = int | bool | str
@@ -125,6 +135,7 @@ def check(kernel: Kernel, op: Op) -> None:
     for name in sorted(results - written):
         raise InvalidKernel(f"no stage writes the output '{name}'")
     for temporary in kernel.temporaries:
+        _check_dtype(temporary, kernel, op)
         for dimension in temporary.shape:
             _check_names(dimension, op.axis_names, kernel.stages[0].lines.get(temporary.name, 1))
 
@@ -138,14 +149,14 @@ def bind(kernel: Kernel, op: Op, workload: Workload) -> Program:
     """
     check(kernel, op)
     inputs = tuple(
-        TensorSpec(t.name, shape_of(t, workload), dtype_of(t, workload)) for t in op.inputs
+        TensorSpec(t.name, kernel_shape(t, workload), dtype_of(t, workload)) for t in op.inputs
     )
     scalars = tuple(TensorSpec(n, (), param_dtype(v)) for n, v in op.params.items())
     arrays = {
         t.name: TensorSpec(t.name, shape_of(t, workload), dtype_of(t, workload)) for t in op.outputs
     }
     for t in kernel.temporaries:
-        dtype = workload.dtype if t.dtype == "T" else t.dtype
+        dtype = resolved(t.dtype, workload)
         arrays[t.name] = TensorSpec(t.name, _sizes(t.shape, workload.axes, 1), dtype)
     names = tuple(spec.name for spec in (*inputs, *scalars))
     launches = tuple(
@@ -163,8 +174,9 @@ def _launch(
     arrays: Mapping[str, TensorSpec],
 ) -> Launch:
     stage = kernel.stages[index]
-    constants = _constants(stage, workload)
-    names = {**workload.axes, **{k: int(v) for k, v in constants}}
+    there = flags(op, workload)
+    constants = _constants(stage, workload, there)
+    names = {**workload.axes, **there, **{k: int(v) for k, v in constants}}
     if has_nothing_to_compute(op, workload):
         grid, threadgroup = (0, 0, 0), (1, 1, 1)
     else:
@@ -182,15 +194,22 @@ def _launch(
         header=f"{kernel.header}\n" if kernel.header else "",
         grid=grid,
         threadgroup=threadgroup,
-        template=(("T", workload.dtype), *constants),
+        template=(
+            (ELEMENT, workload.dtype),
+            *workload.types.items(),
+            *there.items(),
+            *constants,
+        ),
         init_value=stage.init_value,
         atomic_outputs=stage.atomic_outputs,
         math_mode=stage.math_mode,
     )
 
 
-def _constants(stage: Stage, workload: Workload) -> tuple[tuple[str, int | bool], ...]:
-    known: dict[str, int] = dict(workload.axes)
+def _constants(
+    stage: Stage, workload: Workload, there: Mapping[str, bool]
+) -> tuple[tuple[str, int | bool], ...]:
+    known: dict[str, int] = {**workload.axes, **there}
     resolved: list[tuple[str, int | bool]] = []
     for name, value in stage.constants:
         line = stage.lines.get(name, 1)
@@ -233,11 +252,11 @@ def _check_threadgroup(threadgroup: Size3, stage: Stage) -> None:
 
 
 def _check_expressions(stage: Stage, op: Op) -> None:
-    known = list(op.axis_names)
+    known = [*op.axis_names, *(t.flag for t in op.inputs if t.optional)]
     for name, value in stage.constants:
         if not isinstance(value, bool):
             _check_names(value, known, stage.lines.get(name, 1))
-        if name in known or name == "T":
+        if name in known or name == ELEMENT or name in op.types:
             raise InvalidKernel(f"constant '{name}' is taken already", stage.lines.get(name, 1))
         known.append(name)
     for key, triple in (("grid", stage.grid), ("threadgroup", stage.threadgroup)):
@@ -262,6 +281,6 @@ def _known(name: str, known: set[str], kind: str, line: int) -> None:
     raise InvalidKernel(f"unknown {kind} '{name}': {hint}", line)
 
 
-def valid_dtype(name: str) -> bool:
-    """Whether a temporary may have this dtype."""
-    return name == "T" or name in DTYPE_BYTES
+def _check_dtype(temporary: Temporary, kernel: Kernel, op: Op) -> None:
+    line = kernel.stages[0].lines.get(temporary.name, 1)
+    _known(temporary.dtype, {ELEMENT, *op.types, *DTYPE_BYTES}, "dtype", line)

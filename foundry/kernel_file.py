@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foundry.errors import InvalidKernel, unknown
-from foundry.kernel import MATH_MODES, Constant, Kernel, Stage, Temporary, Triple, valid_dtype
+from foundry.kernel import MATH_MODES, Constant, Kernel, Stage, Temporary, Triple
 from ops.expressions import ExpressionError, names_in
 
 _OPEN = re.compile(r"^[ \t]*/\*kernel[ \t]*$", re.MULTILINE)
@@ -253,7 +253,7 @@ def _temporary(block: _Block, name: str, entry: object) -> Temporary:
     for dimension in entry["shape"]:
         _arithmetic(dimension, f"shape of '{name}'", line)
     dtype = entry.get("dtype", "float32")
-    if not isinstance(dtype, str) or not valid_dtype(dtype):
+    if not isinstance(dtype, str):
         raise InvalidKernel(f"temporary '{name}': unknown dtype {dtype!r}", line)
     return Temporary(name, tuple(entry["shape"]), dtype)
 

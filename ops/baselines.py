@@ -17,7 +17,7 @@ from typing import Any
 from ops.errors import UsageError
 from ops.mlx_text import BUILTINS, faults, names_in, statements, unknown_to_mlx
 
-Value = float | int | bool | str
+Value = float | int | bool | str | None
 Bound = Callable[..., tuple[Any, ...]]
 """A baseline whose numbers are set: takes the input arrays in the op's order."""
 
@@ -30,7 +30,8 @@ class Baseline:
     """An MLX expression, or a few lines that end in `return`.
 
     The text may use `mx`, `math`, the op's inputs, its parameters as Python numbers, its axis
-    sizes as integers, and `dtype`, the MLX dtype that `T` stands for. It gives one array, or a
+    sizes as integers, `dtype`, the MLX dtype that `T` stands for, and further type variables under
+    their own names. An optional input that is absent is None. It gives one array, or a
     tuple of as many as the op has outputs. Arrays of size 0 never reach it (`ops.empty`).
     """
 
@@ -73,8 +74,9 @@ class Baseline:
         """The function of the input arrays alone.
 
         Args:
-            inputs: Names of the op's inputs.
-            values: Every parameter and axis size by name, and `dtype` as a name (`float32`).
+            inputs: Names of the op's inputs that are given.
+            values: Every parameter and axis size by name, `dtype` and type variables as names of
+                dtypes (`float32`), and None for inputs that are absent.
 
         Raises:
             UsageError: This MLX lacks something that the text asks for.
@@ -91,7 +93,7 @@ def _bound(
     import mlx.core as mx
 
     values = {name: value for name, _, value in typed}
-    fixed = {n: _as_used(n, v) for n, v in values.items() if n not in baseline.traced}
+    fixed = {n: _as_used(v) for n, v in values.items() if n not in baseline.traced}
     traced: list[Any] = [_as_array(values[name]) for name in baseline.traced if name in values]
     traced_names = tuple(n for n in baseline.traced if n in values)
     function = _function(baseline, (*inputs, *traced_names), tuple(fixed))
@@ -114,10 +116,10 @@ def _as_array(value: Any) -> Any:
     return mx.array(value)
 
 
-def _as_used(name: str, value: Value) -> Any:
+def _as_used(value: Value) -> Any:
     import mlx.core as mx
 
-    return getattr(mx, str(value)) if name == "dtype" else value
+    return getattr(mx, value) if isinstance(value, str) else value
 
 
 @lru_cache(maxsize=512)

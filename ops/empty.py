@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.spec import CaseSet, Op, Workload, dtype_of, oracle_dtype, shape_of, widen
+from ops.spec import CaseSet, Op, Workload, dtype_of, oracle_dtype, present, shape_of, widen
 
 _CASE_SETS: tuple[CaseSet, ...] = ("visible", "hidden", "bench")
 
@@ -27,7 +27,7 @@ def has_nothing_to_compute(op: Op, workload: Workload) -> bool:
 
 def is_over_nothing(op: Op, workload: Workload) -> bool:
     """Whether an input is empty and an output is not."""
-    empty = any(math.prod(shape_of(t, workload)) == 0 for t in op.inputs)
+    empty = any(math.prod(shape_of(t, workload)) == 0 for t in present(op, workload))
     return empty and not has_nothing_to_compute(op, workload)
 
 
@@ -46,7 +46,7 @@ def answer(
             np.zeros(shape_of(t, workload), oracle_dtype(dtype_of(t, workload))) for t in op.outputs
         )
     if is_over_nothing(op, workload):
-        return op.oracle(widen(op, inputs), workload)
+        return op.oracle(widen(op, workload, inputs), workload)
     return None
 
 
@@ -65,7 +65,7 @@ def constant_over_nothing(op: Op) -> tuple[float | int | bool, ...] | None:
 def _elements(op: Op, workload: Workload) -> Iterator[tuple[float | int | bool, ...]]:
     nothing = {
         t.name: np.ones(shape_of(t, workload), oracle_dtype(dtype_of(t, workload)))
-        for t in op.inputs
+        for t in present(op, workload)
     }
     flat = [np.ravel(output) for output in op.oracle(nothing, workload)]
     for index in range(max(array.size for array in flat)):

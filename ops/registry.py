@@ -23,7 +23,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 
-from ops import families
+from ops import families, gradients
 from ops.errors import EnvironmentUnusable, UsageError, unknown
 from ops.spec import Op
 from ops.validation import check
@@ -52,7 +52,8 @@ def all_ops() -> Mapping[str, Op]:
     """Every op by name: built in, from entry points, from files.
 
     Raises:
-        UsageError: A file of `FOUNDRY_OPS` that does not load, or a name used twice.
+        UsageError: A file of `FOUNDRY_OPS` that does not load, a name used twice, or a gradient
+            that does not fit its op.
         EnvironmentUnusable: An installed package whose entry point does not load.
     """
     return _union(os.environ.get(FILES_VARIABLE, ""), frozenset(_loaded.values()))
@@ -72,6 +73,12 @@ def load_file(path: Path) -> tuple[Op, ...]:
     return ops
 
 
+def gradient_for(name: str) -> Op | None:
+    """The op that computes the gradient of an op; None where none does."""
+    backward = (op for op in all_ops().values() if op.gradient_of == name)
+    return next(backward, None)
+
+
 def file_of(name: str) -> Path | None:
     """The user's file that defines an op, from which another process can load it.
 
@@ -88,6 +95,7 @@ def _union(paths: str, loaded: frozenset[Path]) -> Mapping[str, Op]:
     found = dict(_installed())
     for file in _files(paths, loaded):
         _add(found, _ops_of_file(file), str(file))
+    gradients.check(found)
     return MappingProxyType(found)
 
 

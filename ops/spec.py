@@ -54,6 +54,11 @@ class Tensor:
         fallback = Exact() if is_whole else Close()
         return self.match or fallback
 
+    @property
+    def flag(self) -> str:
+        """The constant that tells a kernel whether an optional input is there: `HAS_BIAS`."""
+        return f"HAS_{self.name.upper()}"
+
 
 @dataclass(frozen=True)
 class Case:
@@ -162,13 +167,16 @@ class Op:
         return Baseline(found) if isinstance(found, str) else found
 
     def bound_baseline(self, name: str, workload: Workload) -> Bound:
-        """A baseline with the numbers of a workload set: takes the input arrays in order.
+        """A baseline with the numbers of a workload set: takes the arrays that are given.
 
         Raises:
             UsageError: No such baseline, or this MLX lacks something it asks for.
         """
-        values = {**workload.axes, **workload.params, "dtype": workload.dtype}
-        return self.baseline(name).bind(tuple(t.name for t in self.inputs), values)
+        nothing = dict.fromkeys(workload.absent)
+        types = {"dtype": workload.dtype, **workload.types}
+        values = {**workload.axes, **workload.params, **types, **nothing}
+        given = tuple(tensor.name for tensor in present(self, workload))
+        return self.baseline(name).bind(given, values)
 
     def workload(self, case: Case, dtype: str) -> Workload:
         """A case of this op as a workload, checked.
@@ -270,6 +278,17 @@ def present(op: Op, workload: Workload) -> tuple[Tensor, ...]:
     return tuple(tensor for tensor in op.inputs if tensor.name not in workload.absent)
 
 
+def kernel_shape(tensor: Tensor, workload: Workload) -> tuple[int, ...]:
+    """The shape in which an input reaches a kernel: an absent one is a single element."""
+    is_absent = tensor.name in workload.absent
+    return (1,) * len(tensor.shape) if is_absent else shape_of(tensor, workload)
+
+
+def flags(op: Op, workload: Workload) -> dict[str, bool]:
+    """Whether each optional input is there, under the name that kernels know it by."""
+    return {t.flag: t.name not in workload.absent for t in op.inputs if t.optional}
+
+
 def match_of(tensor: Tensor, workload: Workload) -> Match:
     """How an output is compared in a workload; where `T` is an integer, nothing is rounded."""
     is_whole = dtype_of(tensor, workload) not in FLOAT_DTYPES
@@ -293,9 +312,11 @@ def oracle_dtype(dtype: str) -> np.dtype[Any]:
     return np.dtype(np.float64 if dtype in FLOAT_DTYPES else dtype.rstrip("_"))
 
 
-def widen(op: Op, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def widen(
+    op: Op, workload: Workload, inputs: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
     """The op's input arrays as its oracle takes them: floats in float64, integers as they are."""
-    found = {t.name: inputs[t.name] for t in op.inputs}
+    found = {t.name: inputs[t.name] for t in present(op, workload)}
     return {
         n: a.astype(np.float64) if a.dtype.name in FLOAT_DTYPES else a for n, a in found.items()
     }

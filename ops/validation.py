@@ -72,6 +72,7 @@ def _names(op: Op) -> Iterator[str]:
         *op.params,
         *op.axis_names,
         *op.types,
+        *(t.flag for t in op.inputs if t.optional),
     ]
     for name, count in Counter(variables).items():
         if count > 1:
@@ -232,7 +233,7 @@ def _baseline(op: Op, name: str) -> Iterator[str]:
         )
         return
     numbers = (*op.params, *op.axis_names)
-    known = (*(t.name for t in op.inputs), *numbers, "dtype")
+    known = (*(t.name for t in op.inputs), *numbers, "dtype", *op.types)
     for problem in op.baseline(name).problems(known, numbers):
         yield f"baseline '{name}': {problem}"
 

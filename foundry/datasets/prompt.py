@@ -44,6 +44,8 @@ def _lines(op: Op, dtypes: Sequence[str]) -> Iterator[str]:
     if op.conditions:
         yield f"Given: {'; '.join(op.conditions)}."
     yield f"Element type T: {', '.join(dtypes)}."
+    for name, possible in op.types.items():
+        yield f"Type {name}: {', '.join(possible)}."
     yield "Inputs: " + "; ".join(map(_tensor, op.inputs)) + "."
     if op.params:
         shown = (
@@ -59,7 +61,8 @@ def _lines(op: Op, dtypes: Sequence[str]) -> Iterator[str]:
 
 def _tensor(tensor: Tensor) -> str:
     said = _COMPARED.get(type(tensor.match), "")
-    return f"{tensor.name}[{', '.join(map(str, tensor.shape))}] of {tensor.dtype}{said}"
+    there = f", given where the constant {tensor.flag} is true" if tensor.optional else ""
+    return f"{tensor.name}[{', '.join(map(str, tensor.shape))}] of {tensor.dtype}{said}{there}"
 
 
 def _case(case: Case) -> str:

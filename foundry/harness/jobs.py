@@ -306,12 +306,21 @@ def encode_op(op: str, op_file: str, workload: Workload) -> dict[str, Any]:
         "axes": dict(workload.axes),
         "dtype": workload.dtype,
         "params": dict(workload.params),
+        "types": dict(workload.types),
+        "absent": list(workload.absent),
     }
 
 
 def decode_workload(header: Mapping[str, Any]) -> Workload:
     """The workload that `encode_op` named."""
-    return Workload(header["op"], header["axes"], header["dtype"], header["params"])
+    return Workload(
+        header["op"],
+        header["axes"],
+        header["dtype"],
+        header["params"],
+        types=header["types"],
+        absent=tuple(header["absent"]),
+    )
 
 
 def encode_program(program: Program) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def disagreements(op: Op, dtype: str, distributions: Sequence[str]) -> Iterator[
 def _faults(op: Op, workload: Workload, inputs: Arrays) -> Iterator[str]:
     try:
         with np.errstate(all="ignore"):
-            values = op.oracle(widen(op, inputs), workload)
+            values = op.oracle(widen(op, workload, inputs), workload)
     except Exception as error:  # the author's code
         yield f"the oracle raises {type(error).__name__}: {error}"
         return

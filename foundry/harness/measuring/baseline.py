@@ -15,7 +15,7 @@ from foundry.program import Arrays
 from ops import empty, registry
 from ops.baselines import Bound
 from ops.dtypes import numpy_dtype
-from ops.spec import Op, Workload, dtype_of
+from ops.spec import Op, Workload, dtype_of, present
 
 _MOST_TOGETHER = 64
 _BYTES_TOGETHER = 64 << 20
@@ -31,7 +31,7 @@ class BaselineCall:
         import mlx.core as mx
 
         self._op = op
-        self._inputs = {t.name: to_mlx(inputs[t.name]) for t in op.inputs}
+        self._inputs = {t.name: to_mlx(inputs[t.name]) for t in present(op, workload)}
         self._arrays = tuple(self._inputs.values())
         self._function = _answered(op, workload, inputs) or op.bound_baseline(name, workload)
         self._results: tuple[Any, ...] = ()

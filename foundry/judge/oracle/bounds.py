@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -172,7 +172,7 @@ def _moved_workload(workload: Workload, rng: Generator) -> Workload:
         else value
         for name, value in workload.params.items()
     }
-    return Workload(workload.op, workload.axes, workload.dtype, params)
+    return replace(workload, params=params)
 
 
 def _flush(array: NDArray[Any], dtype: str) -> NDArray[Any]:

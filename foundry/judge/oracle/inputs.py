@@ -21,7 +21,7 @@ from foundry.errors import unknown
 from foundry.program import Arrays
 from ops.dtypes import numpy_dtype
 from ops.matches import Distribution, Exact, Match, Set, Ties
-from ops.spec import Op, Tensor, Workload, dtype_of, fill_of, param_dtype, shape_of
+from ops.spec import Op, Tensor, Workload, dtype_of, fill_of, kernel_shape, param_dtype, shape_of
 
 Values = NDArray[np.float64]
 _Shape = tuple[int, ...]
@@ -37,6 +37,8 @@ _OFFSET_EXPONENTS = MappingProxyType({"float16": (5, 11), "bfloat16": (5, 15), "
 def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arrays:
     """Input tensors, then parameters as 0-d arrays, in the order in which kernels get them.
 
+    An absent input has a stand-in, which oracle and baseline do not see.
+
     Args:
         op: The op.
         workload: One of its workloads.
@@ -51,6 +53,9 @@ def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arr
     arrays: Arrays = {}
     sources = {t.match.source for t in op.outputs if isinstance(t.match, Distribution)}
     for tensor in op.inputs:
+        if tensor.name in workload.absent:
+            arrays[tensor.name] = _stand_in(tensor, workload)
+            continue
         rng = _generator(seed, workload.id, tensor.name, _STREAM.get(distribution, distribution))
         chosen = "normal" if tensor.name in sources else distribution
         arrays[tensor.name] = _tensor(tensor, workload, chosen, rng)
@@ -58,6 +63,15 @@ def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arr
         value = workload.params.get(name, default)
         arrays[name] = np.asarray(value, dtype=numpy_dtype(param_dtype(default)))
     return arrays
+
+
+def _stand_in(tensor: Tensor, workload: Workload) -> NDArray[Any]:
+    """What a kernel gets for an absent input: one element, NaN or -1, that it must not use."""
+    kind = numpy_dtype(dtype_of(tensor, workload))
+    array = np.ones(kernel_shape(tensor, workload), kind)
+    if kind.kind != "b":
+        array.reshape(-1).view(np.uint8)[...] = 0xFF
+    return array
 
 
 def applicable(op: Op, distributions: Sequence[str]) -> tuple[str, ...]:
