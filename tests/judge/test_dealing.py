@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from foundry.judge.oracle.dealing import (
     UNSEEN,
@@ -12,7 +16,9 @@ from foundry.judge.oracle.dealing import (
     unseen,
 )
 from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable
-from ops import registry
+from ops import Axis, Case, axes, registry
+from ops.cases import cases
+from ops.expressions import holds
 
 OPS = sorted(registry.all_ops())
 NAMES = tuple(DISTRIBUTIONS)
@@ -29,9 +35,86 @@ def test_unseen_workloads_are_on_no_list_small_and_reproducible(name: str) -> No
         for workload in workloads:
             assert workload.id not in listed
             assert 0 < elements_of(op, workload) <= 1 << 15
-            for axis in (a.name for a in op.axes if a.compiled):
-                assert workload.axes[axis] in {c.axes[axis] for c in (*op.visible, *op.hidden)}
     assert len({w.id for workloads in found.values() for w in workloads}) > 80
+
+
+@pytest.mark.parametrize("name", ["topk", "rope", "attention"])
+def test_a_kernel_meets_at_most_one_new_size_that_is_compiled_in(name: str) -> None:
+    op = registry.get(name)
+    (axis,) = [a.name for a in op.axes if a.compiled]
+    sizes = {case.axes[axis] for case in (*op.visible, *op.hidden)}
+    new = [{w.axes[axis] for w in unseen(op, "float16", seed)} - sizes for seed in range(40)]
+    assert all(len(found) <= 1 for found in new)
+    assert sum(map(len, new)) > 20
+    assert max(size for found in new for size in found) <= max(sizes)
+
+
+@given(
+    multiple=st.sampled_from([1, 2, 8, 32, 64]),
+    least=st.sampled_from([0, 1, 64, 100]),
+    constraint=st.sampled_from(["k >= 0", "n <= k", "k % n == 0", "m + n < k", "n % m == 0"]),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=40)
+def test_drawn_sizes_keep_the_rules_of_axes_and_those_between_them(
+    multiple: int, least: int, constraint: str, seed: int
+) -> None:
+    sizes = [(2, 4, 64), (4, 8, 128), (1, 2, 256), (3, 9, 576)]
+    listed = [Case({"m": m, "n": n, "k": max(k // multiple, 2) * multiple}) for m, n, k in sizes]
+    op = replace(
+        registry.get("matmul"),
+        axes=axes("m n", Axis("k", multiple_of=multiple, least=least)),
+        constraints=(constraint,),
+        visible=tuple(listed[:2]),
+        hidden=tuple(listed[2:]),
+    )
+    cases = [case for case in listed if case.axes["k"] >= least and holds(constraint, case.axes)]
+    assume(cases)
+    op = replace(op, visible=tuple(cases), hidden=())
+    found = unseen(op, "float32", seed)
+    assert found
+    for workload in found:
+        assert workload.axes["k"] % multiple == 0
+        assert workload.axes["k"] >= least
+        assert holds(constraint, workload.axes)
+
+
+@pytest.mark.parametrize(
+    ("k", "constraints"),
+    [
+        (Axis("k", multiple_of=32), ()),
+        (Axis("k"), ("k % 32 == 0",)),
+        (Axis("k"), ("k % 32 == 0", "n <= k")),
+    ],
+)
+def test_most_drawn_sizes_are_on_no_list_where_few_are_allowed(
+    k: Axis, constraints: tuple[str, ...]
+) -> None:
+    sizes = ((1, 8, 32), (2, 16, 64), (3, 33, 96), (4, 64, 128), (5, 7, 256), (1, 9, 1024))
+    listed = tuple(cases("m n k", *sizes))
+    op = replace(
+        registry.get("matmul"),
+        axes=axes("m n", k),
+        constraints=constraints,
+        visible=listed[:3],
+        hidden=listed[3:],
+    )
+    drawn = [w.axes["k"] for seed in range(300) for w in unseen(op, "float16", seed)]
+    assert len(drawn) == 900
+    assert sum(size not in {k for _, _, k in sizes} for size in drawn) > 700
+    assert all(size % 32 == 0 for size in drawn)
+
+
+def test_sizes_of_an_axis_with_few_values_are_among_them() -> None:
+    listed = tuple(cases("m n k", (2, 3, 64), (4, 5, 128)))
+    op = replace(
+        registry.get("matmul"),
+        axes=axes("m n", Axis("k", values=(32, 64, 80, 128))),
+        visible=listed[:1],
+        hidden=listed[1:],
+    )
+    drawn = {w.axes["k"] for seed in range(40) for w in unseen(op, "float32", seed)}
+    assert {32, 80} < drawn <= {32, 64, 80, 128}
 
 
 def test_the_seed_shuffles_the_deal() -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from foundry.judge.oracle.inputs import DISTRIBUTIONS
+from foundry.judge.oracle.sizes import Listed, listed, new_compiled, redrawn
 from ops.errors import UsageError
-from ops.spec import Case, Op, Workload, flops, shape_of
+from ops.spec import Case, CaseSet, Op, Workload, flops, present, shape_of
 
 UNSEEN = 3
 """Workloads drawn for every kernel of a judge."""
@@ -22,7 +24,7 @@ _SMALL, _LARGE = 1 << 16, 1 << 20
 """Elements of a workload: up to the first every distribution is affordable, beyond the second
 hardly any."""
 _TRIES = 64
-_REDRAWN = 0.6
+_PUBLIC: tuple[CaseSet, ...] = ("visible", "hidden")
 _LEAST_ELEMENTS = 8
 """MLX compiles inputs of fewer elements differently: another build for every kernel."""
 _MOST_ELEMENTS = 1 << 15
@@ -63,13 +65,18 @@ def deal_thoroughly(
 def unseen(op: Op, dtype: str, seed: int, count: int = UNSEEN) -> tuple[Workload, ...]:
     """Workloads that are on no list, small enough to be cheap.
 
-    Compiled axes keep the values of the lists, for every other value is another build.
+    Of the axes that are compiled in, one has one new size in some of them: each is a build.
     """
     rng = random.Random(f"{seed} unseen {op.name} {dtype}")
-    known = {w.id for cases in ("visible", "hidden") for w in op.workloads(cases, dtype)}
+    cases = [case for case in (*op.visible, *op.hidden) if all(case.axes.values())]
+    if not cases:
+        return ()
+    known = {w.id for kind in _PUBLIC for w in op.workloads(kind, dtype)}
+    sizes = listed(op, cases)
+    compiled = new_compiled(sizes, rng)
     found: list[Workload] = []
     for _ in range(count):
-        drawn = (_drawn(op, dtype, rng) for _ in range(_TRIES))
+        drawn = (_drawn(op, dtype, rng.choice(cases), compiled, sizes, rng) for _ in range(_TRIES))
         new = (w for w in drawn if w is not None and w.id not in known)
         if workload := next(new, None):
             found.append(workload)
@@ -82,33 +89,30 @@ def elements_of(op: Op, workload: Workload) -> int:
     return sum(math.prod(shape_of(t, workload)) for t in (*op.inputs, *op.outputs))
 
 
-def _drawn(op: Op, dtype: str, rng: random.Random) -> Workload | None:
-    """One of the op's cases with some sizes drawn anew; None where that is no good workload."""
-    cases = [case for case in (*op.visible, *op.hidden) if all(case.axes.values())]
-    if not cases:
+def _drawn(
+    op: Op,
+    dtype: str,
+    base: Case,
+    compiled: dict[str, int],
+    known: Mapping[str, Listed],
+    rng: random.Random,
+) -> Workload | None:
+    """A case with most sizes drawn anew; None where that is no good workload."""
+    fixed = compiled if rng.random() < 0.5 else {}
+    axes = redrawn(op, base.axes, fixed, known, rng)
+    if axes is None:
         return None
-    base = rng.choice(cases)
-    compiled = {axis.name for axis in op.axes if axis.compiled}
-    axes = {
-        name: base.axes[name]
-        if name in compiled or rng.random() > _REDRAWN
-        else _size(max(case.axes[name] for case in cases), rng)
-        for name in op.axis_names
-    }
+    types = {name: rng.choice(dtypes) for name, dtypes in op.types.items()}
     try:
-        workload = op.workload(Case(axes, base.params, "", base.types, base.absent), dtype)
+        workload = op.workload(replace(base, axes=axes, label="", types=types), dtype)
     except UsageError:
         return None
-    shapes = [shape_of(t, workload) for t in op.inputs]
+    shapes = [shape_of(t, workload) for t in present(op, workload)]
     if min(map(math.prod, shapes), default=0) < _LEAST_ELEMENTS:
         return None
     if elements_of(op, workload) > _MOST_ELEMENTS or flops(op, workload) > _MOST_FLOPS:
         return None
     return workload
-
-
-def _size(most: int, rng: random.Random) -> int:
-    return round(math.exp(rng.uniform(0.0, math.log(1.25 * most + 1))))
 
 
 def _shuffled(distributions: Sequence[str], seed: int) -> list[str]:
