@@ -66,8 +66,8 @@ def _beginnings(rng: Generator, length: int, most: int) -> NDArray[np.int64]:
     """1 where a document begins that is not the first; every other row has one of length 1."""
     marks = np.zeros(length, dtype=np.int64)
     free = min(most, length) - 1
-    cuts = math.floor(math.exp(rng.uniform(0.0, math.log(free + 1.5)))) if free > 0 else 0
-    if cuts:
+    cuts = math.floor(math.exp(rng.uniform(0.0, math.log(free + 2)))) - 1 if free > 0 else 0
+    if cuts > 0:
         places = 1 + rng.permutation(length - 1)[:cuts]
         if cuts > 1 and length > 2 and rng.integers(2):
             places[1] = places[0] + 1 if places[0] + 1 < length else places[0] - 1

@@ -28,7 +28,8 @@ class Int(Whole):
         low, high = self._range(dtype)
         steps = whole(shares(rng, shape, dtype, values), high - low + 1)
         # Modulo 2^64, so that a range of 64 bits with a negative end needs no wider integer.
-        moved = steps + np.uint64(low % 2**64)
+        with np.errstate(over="ignore"):
+            moved = steps + np.uint64(low % 2**64)
         return np.asarray(moved.view(np.int64) if low < 0 else moved).astype(numpy_dtype(dtype))
 
     def _range(self, dtype: str) -> tuple[int, int]:
@@ -65,8 +66,9 @@ class Bits(Whole):
 
 def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """A one-to-one scramble of 64 bits, as MurmurHash3 ends: every bit moves all others."""
-    words = (words ^ (words >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    words = (words ^ (words >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    with np.errstate(over="ignore"):
+        words = (words ^ (words >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+        words = (words ^ (words >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
     return words ^ (words >> np.uint64(33))
 
 

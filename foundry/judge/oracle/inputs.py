@@ -146,14 +146,15 @@ def _cancelling(rng: Generator, shape: _Shape, dtype: str) -> Values:
 
 def _constant(rng: Generator, shape: _Shape, dtype: str) -> Values:
     """Every row has one value of its own."""
-    rows: Values = rng.uniform(0.1, 2.0, (*shape[:-1], 1)) * _signs(rng, (*shape[:-1], 1))
-    return np.broadcast_to(rows, shape).copy()
+    rows = _column(shape)
+    values: Values = rng.uniform(0.1, 2.0, rows) * _signs(rng, rows)
+    return np.broadcast_to(values, shape).copy()
 
 
 def _ties(rng: Generator, shape: _Shape, dtype: str) -> Values:
     """Few values, among them both zeros, which are equal; in some rows nothing is above them."""
     values: Values = np.array([-1.0, -0.5, -0.0, 0.0, 0.5, 1.0])[rng.integers(0, 6, shape)]
-    rows = (*shape[:-1], 1) if shape else ()
+    rows = _column(shape)
     return np.where((rng.random(rows) < 0.5) & (values > 0), -values, values)
 
 
@@ -197,7 +198,7 @@ def _offset(rng: Generator, shape: _Shape, dtype: str) -> Values:
 
     In a row that lies far below zero, exp underflows unless the maximum is taken off first.
     """
-    rows = (*shape[:-1], 1) if shape else ()
+    rows = _column(shape)
     mean = _signs(rng, rows) * np.exp2(rng.uniform(*_OFFSET_EXPONENTS.get(dtype, (5, 7)), rows))
     values: Values = mean + rng.standard_normal(shape)
     return values
@@ -214,9 +215,14 @@ def _sparse(rng: Generator, shape: _Shape, dtype: str) -> Values:
 
 def _even_rows(shape: _Shape) -> NDArray[np.bool_]:
     """Which rows have an even number, the first of them; one column wide."""
-    rows = (*shape[:-1], 1) if shape else ()
+    rows = _column(shape)
     even: NDArray[np.bool_] = (np.arange(math.prod(rows)) % 2 == 0).reshape(rows)
     return even
+
+
+def _column(shape: _Shape) -> _Shape:
+    """The shape of one value per row; a scalar is a row of its own."""
+    return (*shape[:-1], 1) if shape else ()
 
 
 def _signs(rng: Generator, shape: _Shape) -> Values:
