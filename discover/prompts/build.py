@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from discover.prompts import feedback
 from discover.protocol import Attempt, Context
+from foundry.datasets.prompt import described
 from foundry.program import Device
 from foundry.report.figures import figures
 from foundry.report.format import interval
@@ -49,6 +50,8 @@ def build(context: Context) -> Prompt:
     system = _template("system.j2").render(
         **shared,
         sizes=[_sizes(case.axes) for case in op.visible],
+        inputs=[described(t) for t in op.inputs],
+        outputs=[described(t) for t in op.outputs],
         params=[(name, param_dtype(value), value) for name, value in op.params.items()],
     )
     user = _template("user.j2").render(

@@ -46,20 +46,21 @@ def _lines(op: Op, dtypes: Sequence[str]) -> Iterator[str]:
     yield f"Element type T: {', '.join(dtypes)}."
     for name, possible in op.types.items():
         yield f"Type {name}: {', '.join(possible)}."
-    yield "Inputs: " + "; ".join(map(_tensor, op.inputs)) + "."
+    yield "Inputs: " + "; ".join(map(described, op.inputs)) + "."
     if op.params:
         shown = (
             f"{name} ({param_dtype(value)}, default {value})" for name, value in op.params.items()
         )
         yield "Parameters, read by name as 0-d inputs: " + "; ".join(shown) + "."
-    yield "Outputs: " + "; ".join(map(_tensor, op.outputs)) + "."
+    yield "Outputs: " + "; ".join(map(described, op.outputs)) + "."
     if op.bench:
         yield "Typical sizes: " + "; ".join(map(_case, op.bench)) + "."
     yield ""
     yield _FORMAT
 
 
-def _tensor(tensor: Tensor) -> str:
+def described(tensor: Tensor) -> str:
+    """A tensor as a proposer reads of it: name, shape, dtype, and what is special about it."""
     said = _COMPARED.get(type(tensor.match), "")
     there = f", given where the constant {tensor.flag} is true" if tensor.optional else ""
     return f"{tensor.name}[{', '.join(map(str, tensor.shape))}] of {tensor.dtype}{said}{there}"

@@ -9,13 +9,13 @@ import pytest
 
 import ops
 from foundry import kernel
-from foundry.engines.base import BuildFailure
 from foundry.engines.cpu import CpuEngine
 from foundry.harness.measuring.baseline import BaselineCall
 from foundry.judge.oracle.expecting import expected
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.references import output_specs
 from foundry.judge.proof.compare import compare
+from foundry.program import BuildFailure
 
 FILES = sorted((Path(__file__).parents[2] / "docs" / "kernels").glob("*.metal"))
 

@@ -38,7 +38,7 @@ def expected(
         rng: Draws rounding errors.
     """
     formula = _Formula(op)
-    wide = widen(op, inputs)
+    wide = widen(op, workload, inputs)
     values = formula(wide, workload)
     quantities = formula.quantities(workload, baseline)
     found = bounds.allowed(formula, workload, wide, values, quantities, rng)
