@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 @options.db_option
 @click.option(
     "--device",
-    type=options.Name("device", options.known_devices),
+    type=options.DEVICE,
     envvar="FOUNDRY_DEVICE",
     show_envvar=True,
-    metavar="auto|metal|cuda|cpu",
+    metavar=options.DEVICE_METAVAR,
     help="Where kernels run.  [default: the recipe's]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed.  [default: the recipe's]")

@@ -7,6 +7,7 @@ from foundry.cli.app import Application
 application = Application(
     name="discover",
     settings_table="discover",
+    extensions="metal_foundry.discover_commands",
     lazy={
         "search": "discover.cli.search:command",
         "autorun": "discover.cli.autorun:command",

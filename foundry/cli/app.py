@@ -21,6 +21,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,7 +29,8 @@ import click
 
 from foundry import config
 from foundry.cli.failures import INTERRUPTED, explain
-from foundry.errors import UsageError, unknown
+from foundry.errors import EnvironmentUnusable, UsageError, unknown
+from ops import plugins
 
 _TYPED = "foundry.typed"
 
@@ -66,12 +68,15 @@ class LazyGroup(click.Group):
 class Application(LazyGroup):
     """The root group: reads settings, and turns every failure into one line and an exit code."""
 
-    def __init__(self, *, settings_table: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, settings_table: str | None = None, extensions: str | None = None, **kwargs: Any
+    ) -> None:
         """Take the arguments of `LazyGroup`.
 
         Args:
             settings_table: Table of `foundry.toml` that holds this program's command tables;
                 None: the top level. It also joins the environment prefix.
+            extensions: Entry point group through which other packages add commands.
             kwargs: Passed on.
         """
         prefix = f"FOUNDRY_{settings_table.upper()}" if settings_table else "FOUNDRY"
@@ -80,7 +85,22 @@ class Application(LazyGroup):
         kwargs.setdefault("no_args_is_help", True)
         super().__init__(**kwargs)
         self.settings_table = settings_table
+        self._extensions = extensions
         click.version_option(package_name="metal-foundry", prog_name=self.name)(self)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the own commands, then of those that other packages add."""
+        return [*super().list_commands(ctx), *self._added()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command, an own or an added one."""
+        point = self._added().get(cmd_name)
+        return _added(point) if point else super().get_command(ctx, cmd_name)
+
+    def _added(self) -> Mapping[str, EntryPoint]:
+        if self._extensions is None:
+            return {}
+        return plugins.points(self._extensions, "command", [*self.lazy, *self.commands])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -128,6 +148,31 @@ class Application(LazyGroup):
                 debug="--debug" in given or bool(os.environ.get("FOUNDRY_DEBUG")),
             )
         )
+
+
+def _added(point: EntryPoint) -> click.Command:
+    """A command of another package; one that does not load says so when it is run or listed."""
+    try:
+        command = plugins.load(point, "command")
+        if not isinstance(command, click.Command):
+            raise plugins.broken(point, "command", "is no click command")
+    except EnvironmentUnusable as error:
+        return _unusable(point.name, error)
+    return command
+
+
+def _unusable(name: str, error: EnvironmentUnusable) -> click.Command:
+    def fail(arguments: tuple[str, ...]) -> NoReturn:
+        raise error
+
+    return click.Command(
+        name,
+        callback=fail,
+        params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
+        help=f"Cannot be used: {error}",
+        context_settings={"ignore_unknown_options": True},
+        add_help_option=False,
+    )
 
 
 def _defaults(

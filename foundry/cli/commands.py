@@ -6,6 +6,7 @@ from foundry.cli.app import Application
 
 application = Application(
     name="foundry",
+    extensions="metal_foundry.commands",
     lazy={
         "run": "foundry.cli.run:command",
         "list": "foundry.cli.listing:command",

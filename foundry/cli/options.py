@@ -37,6 +37,17 @@ class Name(click.ParamType[str, str]):
         return [CompletionItem(name) for name in self._known() if name.startswith(incomplete)]
 
 
+class DeviceName(Name):
+    """A known device, or an engine as `module:Class`, which its workers load."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, when it is known or names a class."""
+        module, colon, attribute = str(value).partition(":")
+        if colon and module and attribute:
+            return str(value)
+        return super().convert(value, param, ctx)
+
+
 class Names(click.ParamType[tuple[str, ...], tuple[str, ...]]):
     """Several such names, comma-separated; each once, in the order given."""
 
@@ -108,7 +119,7 @@ def known_templates() -> Iterable[str]:
 
 
 def known_devices() -> Iterable[str]:
-    """What `--device` takes."""
+    """What `--device` takes, besides `module:Class`."""
     from foundry import engines
 
     return engines.names()
@@ -127,6 +138,8 @@ DTYPE = Name("dtype", known_dtypes)
 DTYPE_LIST = Names("dtype", known_dtypes)
 TEMPLATES = Names("template", known_templates)
 DURATION = Duration()
+DEVICE = DeviceName("device", known_devices)
+DEVICE_METAVAR = "auto|metal|cuda|cpu|MODULE:CLASS"
 
 
 def db_option(function: F) -> F:
@@ -141,15 +154,15 @@ def db_option(function: F) -> F:
 
 
 def device_option(function: F) -> F:
-    """`--device auto|metal|cuda|cpu`."""
+    """`--device auto|metal|cuda|cpu`, another package's engine, or `module:Class`."""
     return click.option(
         "--device",
-        type=Name("device", known_devices),
+        type=DEVICE,
         default="auto",
         show_default=True,
         envvar="FOUNDRY_DEVICE",
         show_envvar=True,
-        metavar="auto|metal|cuda|cpu",
+        metavar=DEVICE_METAVAR,
         help="Where kernels run; auto takes Metal where it works, else the CPU.",
     )(function)
 

@@ -1,18 +1,24 @@
-"""Where kernels run, by name. `auto` is the GPU of a Mac, else the cpu engine."""
+"""Where kernels run, by name. `auto` is the GPU of a Mac, else the cpu engine.
+
+Other packages add engines through the entry point group `metal_foundry.engines`: the entry's name
+is the device's, its value a class that keeps the promises of `foundry.engines.base.Engine`. An
+engine that is not installed is named `module:Class`.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import cast
 
+from foundry.engines.base import Engine
 from foundry.errors import EnvironmentUnusable, unknown
-
-if TYPE_CHECKING:
-    from foundry.engines.base import Engine
+from ops import plugins
 
 __all__ = ["get", "names"]
 
+ENTRY_POINT_GROUP = "metal_foundry.engines"
 _NAMES = ("auto", "metal", "cuda", "cpu")
 _CLASSES = {
     "metal": "foundry.engines.metal:MetalEngine",
@@ -21,26 +27,24 @@ _CLASSES = {
 
 
 def names() -> tuple[str, ...]:
-    """Names that `get` takes, `auto` first."""
-    return _NAMES
+    """Names that `get` takes, `auto` first, those of other packages last.
+
+    Raises:
+        EnvironmentUnusable: A package uses a name that exists.
+    """
+    return (*_NAMES, *plugins.points(ENTRY_POINT_GROUP, "engine", _NAMES))
 
 
 @functools.cache
 def get(name: str) -> Engine:
-    """The engine of this name.
+    """The engine of this name, or of this `module:Class`.
 
     Raises:
         UsageError: for a name that does not exist.
-        EnvironmentUnusable: when the engine does not work on this machine.
+        EnvironmentUnusable: when the engine does not load, or does not work on this machine.
     """
     if name == "auto":
         return _first_usable()
-    if name not in _NAMES:
-        raise unknown("device", name, _NAMES)
-    if name not in _CLASSES:
-        raise EnvironmentUnusable(
-            f"this version has no engine for device '{name}' yet.", "Use '--device cpu'."
-        )
     engine = _make(name)
     reason = engine.unavailable()
     if reason is not None:
@@ -55,14 +59,41 @@ def _first_usable() -> Engine:
 
 @functools.cache
 def _make(name: str) -> Engine:
-    module, _, attribute = _CLASSES[name].partition(":")
-    try:
-        found = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
+    if name in _CLASSES:
+        return _imported(_CLASSES[name])
+    if ":" in name:
+        return _named(name)
+    if name in _NAMES:
         raise EnvironmentUnusable(
-            f"device '{name}':", "this version has no engine for it; use '--device cpu'."
-        ) from None
-    engine: Engine = getattr(found, attribute)()
-    return engine
+            f"this version has no engine for device '{name}' yet.", "Use '--device cpu'."
+        )
+    return _installed(name)
+
+
+def _installed(name: str) -> Engine:
+    points = plugins.points(ENTRY_POINT_GROUP, "engine", _NAMES)
+    if name not in points:
+        raise unknown("device", name, (*_NAMES, *points))
+    made = cast(Callable[[], object], plugins.load(points[name], "engine"))()
+    if not isinstance(made, Engine):
+        fault = "lacks members of foundry.engines.base.Engine"
+        raise plugins.broken(points[name], "engine", fault)
+    return made
+
+
+def _named(path: str) -> Engine:
+    try:
+        return _imported(path)
+    except Exception as error:
+        raise EnvironmentUnusable(
+            f"engine '{path}' does not load: {type(error).__name__}: {error}.",
+            "Name a module that Python finds here, and its class: --device my_engine:MyEngine.",
+        ) from error
+
+
+def _imported(path: str) -> Engine:
+    module, _, attribute = path.partition(":")
+    made: object = getattr(importlib.import_module(module), attribute)()
+    if not isinstance(made, Engine):
+        raise TypeError("it lacks members of foundry.engines.base.Engine")
+    return made

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("add-an-op.md", "write-a-template.md", "counters.md")
+PAGES = ("add-an-op.md", "write-a-template.md", "counters.md", "extend.md")
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 KEEP = "\nexport -p > .exported\n"
 

@@ -21,10 +21,11 @@ import socket
 import sys
 from typing import Any
 
+from foundry import engines
 from foundry.engines.base import Engine
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames
-from foundry.harness.processes.worker import Worker, announce, load_engine, serve
+from foundry.harness.processes.worker import Worker, announce, serve
 from foundry.harness.sandbox import profiles
 from foundry.harness.sandbox.level import Level, enter_namespaces
 
@@ -122,7 +123,7 @@ def _loaded(engine_name: str) -> Engine:
 
     registry.all_ops()
     profiles.rules(profiles.Profile(builds=True))
-    return load_engine(engine_name)
+    return engines.get(engine_name)
 
 
 if __name__ == "__main__":

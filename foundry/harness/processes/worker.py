@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foundry import engines
 from foundry.engines.base import Call, Engine, Executable
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames, sanitizing
@@ -163,23 +164,6 @@ class Worker:
         return built
 
 
-def load_engine(name: str) -> Engine:
-    """An engine by its registered name, or as `module:Class`.
-
-    Raises:
-        EnvironmentUnusable: It does not work on this machine.
-    """
-    if ":" not in name:
-        from foundry import engines
-
-        engine: Engine = engines.get(name)
-    else:
-        engine = _imported(name)()
-    if reason := engine.unavailable():
-        raise EnvironmentUnusable(f"engine {name} is not usable here:", reason)
-    return engine
-
-
 def _imported(path: str) -> Any:
     """What `module:name` names."""
     module, _, attribute = path.partition(":")
@@ -207,7 +191,7 @@ def main(engine_name: str, descriptor: int) -> None:
     """Serve on an inherited socket."""
     channel = frames.Channel(socket.socket(fileno=descriptor))
     try:
-        engine = load_engine(engine_name)
+        engine = engines.get(engine_name)
     except EnvironmentUnusable as error:
         channel.send({"unusable": [error.what, error.fix]})
         return

@@ -1,0 +1,6 @@
+"""`python -m discover`."""
+
+from discover.cli import main
+
+if __name__ == "__main__":
+    main()
