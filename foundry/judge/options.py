@@ -50,12 +50,12 @@ def bench_workloads(op: Op, dtype: str, choice: str | tuple[str, ...]) -> tuple[
         return everything
     if choice == "quick":
         return everything[:1]
-    labels = {w.label: w for w in everything}
+    labels = dict.fromkeys(w.label for w in everything)
     wanted = (choice,) if isinstance(choice, str) else choice
     for label in wanted:
         if label not in labels:
             raise unknown(f"bench case of {op.name}", label, ("quick", "full", *labels))
-    return tuple(labels[label] for label in wanted)
+    return tuple(w for label in wanted for w in everything if w.label == label)
 
 
 def is_settled(evaluation: Evaluation, op: Op, bench: str | tuple[str, ...]) -> bool:

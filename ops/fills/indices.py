@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ops.dtypes import numpy_dtype
 from ops.expressions import Expression, evaluate
 from ops.fills.base import Shape, Sizes, Values, Whole
-from ops.fills.shares import shares, whole
+from ops.fills.shares import chance, shares, whole
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Distinct(Whole):
         self, rng: Generator, shape: Shape, dtype: str, sizes: Sizes, values: Values
     ) -> NDArray[Any]:
         """The first of a shuffled range."""
-        chosen = rng.permutation(evaluate(self.below, sizes))[: math.prod(shape)]
+        source = chance(rng, shape, dtype, values)
+        chosen = source.permutation(evaluate(self.below, sizes))[: math.prod(shape)]
         return chosen.reshape(shape).astype(numpy_dtype(dtype))
 
     def refusal(self, shape: Shape, sizes: Sizes) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ops.dtypes import FLOAT_DTYPES, numpy_dtype
 from ops.fills.base import Plain, Shape, Sizes, Values
-from ops.fills.shares import Shares, shares
+from ops.fills.shares import Shares, folded, shares
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Real(Plain):
             return self.low + (self.high - self.low) * shares(rng, shape, dtype, values)
         drawn = values(rng, shape, dtype)
         if self.low is not None:
-            return self.low + np.abs(drawn)
-        return drawn if self.high is None else self.high - np.abs(drawn)
+            return self.low + folded(drawn)
+        return drawn if self.high is None else self.high - folded(drawn)
 
     def _inside(self, rounded: NDArray[Any]) -> NDArray[Any]:
         """Rounding may step over an end that the dtype does not hold."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 import numpy as np
@@ -29,6 +30,23 @@ def shares(rng: Generator, shape: Shape, dtype: str, values: Values) -> Shares:
         flat[third] = flat[fourth]
         flat[first], flat[second] = 0.0, 1.0
     return found
+
+
+def chance(rng: Generator, shape: Shape, dtype: str, values: Values) -> Generator:
+    """A source of chance that the dealt values seed.
+
+    What is drawn from it follows no distribution, and is still another for every one that is dealt.
+    """
+    salt = int(rng.integers(0, 2**63))
+    drawn = np.ascontiguousarray(values(rng, shape, dtype))
+    digest = hashlib.sha256(drawn.tobytes()).digest()
+    words = np.frombuffer(digest, dtype=np.uint32).tolist()
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([salt, *words])))
+
+
+def folded(values: Shares) -> Shares:
+    """Values without their sign: negative ones at half their size, for negated ones must differ."""
+    return np.where(values < 0, -0.5 * values, values)
 
 
 def whole(share: Shares, count: int) -> NDArray[np.uint64]:

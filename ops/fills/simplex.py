@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ops.dtypes import FLOAT_DTYPES, numpy_dtype
 from ops.fills.base import Plain, Shape, Sizes, Values
+from ops.fills.shares import folded
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,10 @@ class Simplex(Plain):
     def draw(
         self, rng: Generator, shape: Shape, dtype: str, sizes: Sizes, values: Values
     ) -> NDArray[Any]:
-        """The magnitudes that are dealt, over their sum; a row of zeros becomes an even one."""
+        """The sizes of what is dealt over their sum; a row of zeros becomes an even one."""
         if not shape:
             return np.ones((), dtype=numpy_dtype(dtype))
-        weights = np.abs(values(rng, shape, dtype))
+        weights = folded(values(rng, shape, dtype))
         empty = ~weights.any(axis=-1, keepdims=True)
         weights = np.where(empty, 1.0, weights)
         found = weights / weights.sum(axis=-1, keepdims=True)

@@ -14,6 +14,7 @@ from ops.dtypes import numpy_dtype
 from ops.expressions import Expression, evaluate
 from ops.fills.around import tails
 from ops.fills.base import Shape, Sizes, Values, Whole
+from ops.fills.shares import chance
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,12 @@ class Segments(Whole):
         found = np.zeros(shape, dtype=np.int64)
         if not found.size:
             return found.astype(numpy_dtype(dtype))
+        source = chance(rng, shape, dtype, values)
         most = shape[-1] if self.documents is None else evaluate(self.documents, sizes)
         for row in found.reshape(-1, shape[-1]):
-            row[:] = np.cumsum(_beginnings(rng, len(row), most))
+            row[:] = np.cumsum(_beginnings(source, len(row), most))
         if self.padding:
-            found[np.arange(shape[-1]) >= tails(rng, shape)] = -1
+            found[np.arange(shape[-1]) >= tails(source, shape)] = -1
         return found.astype(numpy_dtype(dtype))
 
     def refusal(self, shape: Shape, sizes: Sizes) -> str:
@@ -88,10 +90,10 @@ class Offsets(Whole):
         self, rng: Generator, shape: Shape, dtype: str, sizes: Sizes, values: Values
     ) -> NDArray[Any]:
         """Sorted places, in every other row one of them twice."""
-        total = evaluate(self.total, sizes)
-        found = np.sort(rng.integers(0, total + 1, shape), axis=-1)
+        source, total = chance(rng, shape, dtype, values), evaluate(self.total, sizes)
+        found = np.sort(source.integers(0, total + 1, shape), axis=-1)
         if shape[-1] >= 4:
-            again = np.where(rng.integers(0, 2, shape[:-1]) == 0, found[..., 1], found[..., 2])
+            again = np.where(source.integers(0, 2, shape[:-1]) == 0, found[..., 1], found[..., 2])
             found[..., 2] = again
         found[..., -1:] = total
         found[..., :1] = 0

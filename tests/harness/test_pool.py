@@ -203,7 +203,7 @@ def test_a_lost_fork_server_is_no_fault_of_a_kernel(pool: WorkerPool) -> None:
         with pool.lease() as worker:
             worker.ask(Build((program("late 60"),), (0,)), 20)
             lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children()}
-            os.kill(min(pid for pid, line in lines.items() if b"zygote" in line), 9)
+            os.kill(min(pid for pid, line in lines.items() if b"fork_server" in line), 9)
             worker.ask(run_of(), 20)
 
     with pytest.raises(EnvironmentUnusable, match="fork server ended"):

@@ -220,6 +220,15 @@ def test_documents_of_length_one_padding_and_empty_spans_all_happen() -> None:
     assert (spans > 0).any()
 
 
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"bool"}))
+def test_other_values_that_are_dealt_make_other_inputs(name: str) -> None:
+    """Else a kernel could leave the results of one call in place of those of the next."""
+    fill, (dtype, *_), _ = RULES[name]
+    drawn = [draw(fill, (4, 24), dtype, d).tobytes() for d in ("normal", "touched", "negated")]
+    assert len(set(drawn)) >= 2, name
+    assert drawn[0] != drawn[2], name
+
+
 @pytest.mark.parametrize(
     ("fill", "shape", "said"),
     [
