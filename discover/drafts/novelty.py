@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from foundry.canonical import kernel_tokens
 from foundry.kernel import Kernel
+from foundry.kernel.normal_form import kernel_tokens
 
 
 class Novelty:

@@ -20,7 +20,7 @@ from typing import Any
 from foundry.catalog import fallbacks
 from foundry.catalog.entry import Entry
 from foundry.judge.verdict import Timing
-from foundry.kernel import Stage, render
+from foundry.kernel import KernelLaunch, render
 from ops.empty import constant_over_nothing
 from ops.fills import Index, Real
 from ops.spec import Case, Op, Tensor
@@ -133,7 +133,7 @@ def _kernel(entry: Entry) -> dict[str, Any]:
         "temporaries": [
             {"name": t.name, "shape": list(t.shape), "dtype": t.dtype} for t in kernel.temporaries
         ],
-        "stages": [_stage(entry.op, stage) for stage in kernel.stages],
+        "launches": [_launch(entry.op, launch) for launch in kernel.launches],
         "record": {
             "status": evaluation.status.value,
             "device_kind": entry.device.kind,
@@ -146,18 +146,18 @@ def _kernel(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _stage(op: Op, stage: Stage) -> dict[str, Any]:
+def _launch(op: Op, launch: KernelLaunch) -> dict[str, Any]:
     everything = [t.name for t in op.inputs] + list(op.params)
     return {
-        "inputs": everything if stage.inputs is None else list(stage.inputs),
-        "outputs": list(stage.outputs or [t.name for t in op.outputs]),
-        "grid": list(stage.grid),
-        "threadgroup": list(stage.threadgroup),
-        "constants": [list(pair) for pair in stage.constants],
-        "math_mode": stage.math_mode,
-        "init_value": stage.init_value,
-        "atomic_outputs": stage.atomic_outputs,
-        "body": stage.body,
+        "inputs": everything if launch.inputs is None else list(launch.inputs),
+        "outputs": list(launch.outputs or [t.name for t in op.outputs]),
+        "grid": list(launch.grid),
+        "threadgroup": list(launch.threadgroup),
+        "constants": [list(pair) for pair in launch.constants],
+        "math_mode": launch.math_mode,
+        "init_value": launch.init_value,
+        "atomic_outputs": launch.atomic_outputs,
+        "body": launch.body,
     }
 
 

@@ -129,7 +129,7 @@ def kernel_and_op(file: KernelText) -> tuple[Kernel, Op]:
     try:
         return kernel, registry.get(kernel.op)
     except UsageError as error:
-        raise InvalidKernel(str(error), kernel.stages[0].lines.get("op", 1)) from None
+        raise InvalidKernel(str(error), kernel.launches[0].lines.get("op", 1)) from None
 
 
 def show_invalid(file: KernelText, error: InvalidKernel, as_json: bool) -> int:

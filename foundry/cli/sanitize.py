@@ -84,7 +84,7 @@ class Placed:
             "access": f.access,
             "thread": f.thread,
             "other_thread": f.other_thread,
-            "stage": f.launch + 1,
+            "launch": f.launch + 1,
             "count": f.count,
             "workload": self.workload,
         }
@@ -148,8 +148,8 @@ def examine(
         InvalidKernel: The kernel does not fit its op or a workload.
         EnvironmentUnusable: The compiler or the workers do not work here.
     """
-    from foundry import build_log
     from foundry.judge.wording import stopped
+    from foundry.kernel import build_log
     from foundry.msl.sanitizer import FindingKind, Report
 
     placed: dict[tuple[object, ...], Placed] = {}
@@ -164,7 +164,7 @@ def examine(
             )
         if report.build_log is not None:
             log = report.build_log
-            if len(kernel.stages) == 1:
+            if len(kernel.launches) == 1:
                 log = build_log.in_file(log, kernel, 0, file.name)
             return Examined(file, kernel, workloads, tuple(placed.values()), log)
         for finding in report.findings:
@@ -196,7 +196,7 @@ def _reports(
             for workload in op.workloads("visible", dtype):
                 inputs = make_inputs(op, workload, _DISTRIBUTION, seed)
                 job = Sanitize(bind(kernel, op, workload), inputs)
-                yield workload, worker.ask(job, _LIMIT_S * len(kernel.stages))
+                yield workload, worker.ask(job, _LIMIT_S * len(kernel.launches))
 
 
 def _place(finding: Finding, kernel: Kernel, workload: Workload) -> Placed:
@@ -210,7 +210,7 @@ def _place(finding: Finding, kernel: Kernel, workload: Workload) -> Placed:
     if finding.part is not None and finding.part_line is not None:
         line = line_in_file(kernel, finding.launch, finding.part, finding.part_line)
     if line is None:
-        line = _launch_line(kernel.stages[finding.launch].lines, str(finding.kind))
+        line = _launch_line(kernel.launches[finding.launch].lines, str(finding.kind))
     return Placed(finding, line, _PLACE.sub(in_file, finding.sentence), workload.id)
 
 

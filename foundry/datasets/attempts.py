@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
-from foundry.canonical import normalise
 from foundry.datasets.teachers import Lineage
+from foundry.kernel.normal_form import normalise
 from foundry.store.records import StoredEvaluation
 from ops.registry import all_ops
 

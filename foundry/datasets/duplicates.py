@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from importlib.util import find_spec
 from typing import Any, Protocol, TypeVar
 
-from foundry.canonical import tokens
+from foundry.kernel.normal_form import tokens
 
 NEAR = 0.8
 _SHINGLE = 5

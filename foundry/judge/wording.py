@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from foundry import build_log
 from foundry.harness.jobs import Crash, Finding, Timeout
 from foundry.judge.verdict import Diagnostic
-from foundry.kernel import Kernel, line_in_file
+from foundry.kernel import Kernel, build_log, line_in_file
 from foundry.program import BuildFailure
 from ops.spec import Workload
 

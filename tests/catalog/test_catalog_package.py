@@ -15,7 +15,7 @@ from foundry.catalog.package import batch_axis, free_axes
 from foundry.catalog.reader import read_wheel
 from foundry.errors import UsageError
 from foundry.judge.verdict import Evaluation, Status, Timing
-from foundry.kernel import Kernel, Stage
+from foundry.kernel import Kernel, KernelLaunch
 from foundry.program import Device
 from ops import get
 
@@ -32,7 +32,7 @@ for (uint j = 0; j < N; j++) out[begin + j] = T(exp(float(x[begin + j]) - top) /
 
 
 def softmax_kernel() -> Kernel:
-    return Kernel("softmax", (Stage(ROWS, ("rows", 1, 1), (32, 1, 1), (("N", "cols"),)),))
+    return Kernel("softmax", (KernelLaunch(ROWS, ("rows", 1, 1), (32, 1, 1), (("N", "cols"),)),))
 
 
 def entry(
@@ -130,7 +130,9 @@ def test_equal_winners_give_equal_bytes_and_read_back(tmp_path: Path) -> None:
 def test_the_best_of_each_device_wins_and_failures_never_do() -> None:
     slow = entry(softmax_kernel(), MAC, low=1.1)
     fast = entry(
-        Kernel("softmax", (Stage(ROWS + "\n// 2", ("rows", 1, 1), (64, 1, 1)),)), MAC, low=1.5
+        Kernel("softmax", (KernelLaunch(ROWS + "\n// 2", ("rows", 1, 1), (64, 1, 1)),)),
+        MAC,
+        low=1.5,
     )
     proven = entry(softmax_kernel(), CPU, low=2.0, status=Status.CORRECT)
     assert winners([slow, fast, proven]) == (proven, fast)

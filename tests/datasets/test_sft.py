@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from dataset_examples import CPU, METAL, Filled, template_kernel, variant, verdict
 
-from foundry.canonical import normalise
 from foundry.datasets import Exported, export_sft
 from foundry.datasets.duplicates import NEAR, jaccard, shingles
 from foundry.datasets.teachers import Use
 from foundry.errors import UsageError
 from foundry.judge.verdict import Status
 from foundry.kernel import parse, render
+from foundry.kernel.normal_form import normalise
 from foundry.store import Origin
 from ops.axis import axes
 from ops.matches import Exact

@@ -89,7 +89,7 @@ out[0] = part[0];
 def test_the_kernel_is_found(reply: str) -> None:
     found = extract(reply, OP)
     assert isinstance(found, Extracted), found
-    assert found.kernel.stages[0].body == "out[0] = x[0] * 2;"
+    assert found.kernel.launches[0].body == "out[0] = x[0] * 2;"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_the_kernel_is_found(reply: str) -> None:
 def test_stages_in_one_or_two_fences_are_one_kernel(reply: str) -> None:
     found = extract(reply, OP)
     assert isinstance(found, Extracted), found
-    assert len(found.kernel.stages) == 2
+    assert len(found.kernel.launches) == 2
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from foundry.judge.verdict import Diagnostic, Status
 from foundry.msl.counters import (
     ArrayCount,
     Counters,
+    LaunchCount,
     LineCount,
-    StageCount,
     Traffic,
     summarise,
 )
@@ -73,7 +73,7 @@ def test_the_prompt_tells_what_was_counted(golden: Callable[[str, str], None]) -
         ArrayCount("x", "device", 262144, loads=loads),
         ArrayCount("out", "device", 262144, stores=stores),
     )
-    stage = StageCount(0, 2048, 64, 65536, 2048, 4096, 0, 2048, arrays, (line,))
+    stage = LaunchCount(0, 2048, 64, 65536, 2048, 4096, 0, 2048, arrays, (line,))
     summary = summarise(Counters((stage,)), 131072, 524288, lambda stage, part, at: at + 6)
     counted = toy.passed(1.5).model_copy(update={"extra": {"counters": {"toy": summary}}})
     parent = Attempt(PARENT.text, counted)

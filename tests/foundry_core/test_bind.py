@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from foundry.errors import InvalidKernel
-from foundry.kernel import Kernel, Stage, Temporary, bind, parse
+from foundry.kernel import Kernel, KernelLaunch, Temporary, bind, parse
 from ops import Case, get
 
 SPLIT = """/*kernel
@@ -55,7 +55,7 @@ def test_stages_share_helpers_and_temporaries() -> None:
 def test_where_every_output_is_empty_there_is_no_thread_and_no_size_to_get_wrong() -> None:
     op = get("softmax")
     grid, threadgroup = ("rows * (1024 // cols)", 1, 1), ("min(cols, 1024)", 1, 1)
-    kernel = Kernel("softmax", (Stage("out[0] = 1;", grid, threadgroup),))
+    kernel = Kernel("softmax", (KernelLaunch("out[0] = 1;", grid, threadgroup),))
     for sizes in ({"rows": 3, "cols": 0}, {"rows": 0, "cols": 5}):
         (launch,) = bind(kernel, op, op.workload(Case(sizes), "float32")).launches
         assert launch.grid == (0, 0, 0)
@@ -63,7 +63,7 @@ def test_where_every_output_is_empty_there_is_no_thread_and_no_size_to_get_wrong
 
 def test_a_sum_over_nothing_is_still_the_kernels_work() -> None:
     op = get("matmul")
-    kernel = Kernel("matmul", (Stage("out[0] = 0;", ("m * n", 1, 1), (1, 1, 1)),))
+    kernel = Kernel("matmul", (KernelLaunch("out[0] = 0;", ("m * n", 1, 1), (1, 1, 1)),))
     (launch,) = bind(kernel, op, op.workload(Case({"m": 3, "n": 4, "k": 0}), "float32")).launches
     assert launch.grid == (12, 1, 1)
 
@@ -71,16 +71,16 @@ def test_a_sum_over_nothing_is_still_the_kernels_work() -> None:
 def test_a_last_helper_line_cannot_swallow_the_signature() -> None:
     op = get("softmax")
     workload = op.workload(Case({"rows": 1, "cols": 1}), "float32")
-    stage = Stage("out[0] = 1;", (1, 1, 1), (1, 1, 1))
+    launch = KernelLaunch("out[0] = 1;", (1, 1, 1), (1, 1, 1))
     assert (
-        bind(Kernel("softmax", (stage,), "// why"), op, workload).launches[0].header == "// why\n"
+        bind(Kernel("softmax", (launch,), "// why"), op, workload).launches[0].header == "// why\n"
     )
-    assert bind(Kernel("softmax", (stage,)), op, workload).launches[0].header == ""
+    assert bind(Kernel("softmax", (launch,)), op, workload).launches[0].header == ""
 
 
 def test_parameters_arrive_as_inputs_of_their_name() -> None:
     op = get("rms_norm")
-    kernel = Kernel("rms_norm", (Stage("out[0] = eps;", ("rows", 1, 1), (1, 1, 1)),))
+    kernel = Kernel("rms_norm", (KernelLaunch("out[0] = eps;", ("rows", 1, 1), (1, 1, 1)),))
     program = bind(kernel, op, op.workload(Case({"rows": 1, "cols": 1}), "float16"))
     eps = program.inputs[-1]
     assert (eps.name, eps.shape, eps.dtype) == ("eps", (), "float32")
@@ -104,16 +104,18 @@ def test_parameters_arrive_as_inputs_of_their_name() -> None:
 )
 def test_what_cannot_be_bound_says_why(change: dict[str, object], reason: str) -> None:
     op = get("softmax")
-    stage = dataclasses.replace(Stage("out[0] = 0;", ("rows", 1, 1), (1, 1, 1)), **change)  # type: ignore[arg-type]
+    launch = dataclasses.replace(KernelLaunch("out[0] = 0;", ("rows", 1, 1), (1, 1, 1)), **change)  # type: ignore[arg-type]
     with pytest.raises(InvalidKernel, match=reason.replace("(", r"\(")):
-        bind(Kernel("softmax", (stage,)), op, op.workload(Case({"rows": 3, "cols": 5}), "float32"))
+        bind(Kernel("softmax", (launch,)), op, op.workload(Case({"rows": 3, "cols": 5}), "float32"))
 
 
 def test_an_output_nobody_writes_and_a_name_taken_twice() -> None:
     op = get("topk")
     workload = op.workload(Case({"rows": 3, "cols": 5, "k": 2}), "float32")
-    stage = Stage("values[0] = 0;", (1, 1, 1), (1, 1, 1), inputs=("x",), outputs=("values",))
-    with pytest.raises(InvalidKernel, match="no stage writes the output 'indices'"):
-        bind(Kernel("topk", (stage,)), op, workload)
+    launch = KernelLaunch(
+        "values[0] = 0;", (1, 1, 1), (1, 1, 1), inputs=("x",), outputs=("values",)
+    )
+    with pytest.raises(InvalidKernel, match="no launch writes the output 'indices'"):
+        bind(Kernel("topk", (launch,)), op, workload)
     with pytest.raises(InvalidKernel, match="name of a tensor"):
-        bind(Kernel("topk", (stage,), "", (Temporary("x", (1,)),)), op, workload)
+        bind(Kernel("topk", (launch,), "", (Temporary("x", (1,)),)), op, workload)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from foundry import build_log
-from foundry.kernel import parse
+from foundry.kernel import build_log, parse
 
 FILE = """/*kernel
 op = "softmax"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry.canonical import normalise, tokens
 from foundry.kernel import parse
+from foundry.kernel.normal_form import normalise, tokens
 from templates.registry import all_templates
 from templates.render import render
 from templates.space import default

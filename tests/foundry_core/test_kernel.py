@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry.errors import InvalidKernel
-from foundry.kernel import Kernel, Stage, Temporary, parse, render
+from foundry.kernel import Kernel, KernelLaunch, Temporary, parse, render
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True)
 SIZES = st.one_of(
@@ -24,8 +24,8 @@ TEXTS = st.text(
 def kernels(draw: st.DrawFn) -> Kernel:
     many = draw(st.booleans())
     names = st.lists(NAMES, min_size=1, max_size=3, unique=True).map(tuple)
-    stage = st.builds(
-        Stage,
+    launch = st.builds(
+        KernelLaunch,
         body=TEXTS.filter(lambda t: "// --- body ---" not in t),
         grid=TRIPLES,
         threadgroup=TRIPLES,
@@ -38,7 +38,7 @@ def kernels(draw: st.DrawFn) -> Kernel:
         init_value=st.one_of(st.none(), st.floats(allow_nan=False)),
         atomic_outputs=st.booleans(),
     )
-    stages = tuple(draw(st.lists(stage, min_size=2 if many else 1, max_size=3 if many else 1)))
+    launches = tuple(draw(st.lists(launch, min_size=2 if many else 1, max_size=3 if many else 1)))
     header = draw(
         st.one_of(st.just(""), TEXTS.filter(lambda t: "// --- body ---" not in t and "*/" not in t))
     )
@@ -49,7 +49,7 @@ def kernels(draw: st.DrawFn) -> Kernel:
             unique_by=lambda t: t.name,
         )
     )
-    return Kernel(draw(NAMES), stages, header, tuple(temporaries))
+    return Kernel(draw(NAMES), launches, header, tuple(temporaries))
 
 
 @given(kernels())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from foundry.canonical import normalise
 from foundry.judge.attacks.mutants import NO_BUGS, mutants_of_templates
 from foundry.judge.attacks.operators import OPERATORS
+from foundry.kernel.normal_form import normalise
 from templates import all_templates, default, render
 
 MUTANTS = mutants_of_templates()

@@ -302,7 +302,7 @@ v += s[t ^ 1];
 {BARRIER}{BARRIER}
 out[i] = v;"""
     counters = counted(body, threads=150, group=64, threadgroups=10)
-    assert counters.stages[0].simdgroups == 2 + 2 + 1
+    assert counters.launches[0].simdgroups == 2 + 2 + 1
     assert counters.collectives == 2 * 5
     assert counters.simdgroup_barriers == 5
     assert counters.barriers == 2 * 3
@@ -356,14 +356,14 @@ def test_a_second_launch_reads_what_the_whole_first_one_wrote() -> None:
     )
     program = Program((x,), ("out",), (first, second))
     counters = count(program, {"x": np.arange(4096, dtype=np.float32)}, threadgroups=16)
-    assert [s.counted_threadgroups for s in counters.stages] == [16, 16]
-    assert counters.stages[1].arrays[0].loads == Traffic(128, 4096, 16384, 256, 128, 2)
+    assert [s.counted_threadgroups for s in counters.launches] == [16, 16]
+    assert counters.launches[1].arrays[0].loads == Traffic(128, 4096, 16384, 256, 128, 2)
     assert counters.array("middle").stores.bytes == 16384
 
 
 def test_a_sample_is_scaled_to_all_threads() -> None:
     counters = counted("out[i] = x[i];", threads=4000, group=32, threadgroups=10)
-    stage = counters.stages[0]
+    stage = counters.launches[0]
     assert (stage.counted_threadgroups, stage.threadgroups) == (10, 125)
     assert counters.is_estimate
     assert counters.array("x").loads == Traffic(125, 4000, 16000, 125, 125, 1)
@@ -377,7 +377,7 @@ def test_documents_come_back_equal() -> None:
 def test_no_threads() -> None:
     counters = counted("out[i] = x[i];", threads=0, size=0)
     assert counters.loads == Traffic()
-    assert counters.stages[0].threadgroups == 0
+    assert counters.launches[0].threadgroups == 0
 
 
 def test_what_cannot_be_counted_says_why() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from discover.proposers.rewrites import Variant
 from discover.proposers.rewrites.sizes import swap
-from discover.proposers.rewrites.source import with_stage
+from discover.proposers.rewrites.source import with_launch
 from foundry.kernel import Kernel
 from ops.spec import Op
 
@@ -18,7 +18,7 @@ LARGEST = 4096
 
 def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
     """Each integer constant, in all stages that define it alike."""
-    for index, stage in enumerate(kernel.stages):
+    for index, stage in enumerate(kernel.launches):
         for place, (name, value) in enumerate(stage.constants):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 continue
@@ -27,9 +27,9 @@ def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
                     continue
                 label = f"{name} = {value} -> {new}"
                 constants = (*stage.constants[:place], (name, new), *stage.constants[place + 1 :])
-                alone = with_stage(kernel, index, constants=constants)
+                alone = with_launch(kernel, index, constants=constants)
                 grid, threadgroup = (swap(t, value, new) for t in (stage.grid, stage.threadgroup))
-                launched = with_stage(
+                launched = with_launch(
                     kernel, index, constants=constants, grid=grid, threadgroup=threadgroup
                 )
                 yield Variant(label, alone)

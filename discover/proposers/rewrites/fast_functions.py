@@ -30,7 +30,7 @@ _QUALIFIERS = ("fast", "precise", "metal")
 
 def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
     """Each function that is called, towards each variant that it is not."""
-    called = names(kernel.header).union(*(names(stage.body) for stage in kernel.stages))
+    called = names(kernel.header).union(*(names(stage.body) for stage in kernel.launches))
     for function in (f for f in FUNCTIONS if f in called):
         for qualifier in ("fast", "precise"):
             changed = edit_everywhere(

@@ -11,10 +11,10 @@ from ops.spec import Op
 
 
 def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
-    """Each mode for all stages together."""
+    """Each mode for all launches together."""
     for mode in MATH_MODES:
-        if any(stage.math_mode != mode for stage in kernel.stages):
-            stages = tuple(
-                dataclasses.replace(stage, math_mode=mode, lines={}) for stage in kernel.stages
+        if any(launch.math_mode != mode for launch in kernel.launches):
+            launches = tuple(
+                dataclasses.replace(launch, math_mode=mode, lines={}) for launch in kernel.launches
             )
-            yield Variant(f"math mode {mode}", dataclasses.replace(kernel, stages=stages))
+            yield Variant(f"math mode {mode}", dataclasses.replace(kernel, launches=launches))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from discover.proposers.rewrites import Variant
 from discover.proposers.rewrites.source import free_name, plain, taken_names
-from foundry.kernel import Kernel, Stage
+from foundry.kernel import Kernel, KernelLaunch
 from ops.spec import Op
 
 
@@ -23,17 +23,17 @@ def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
 
 
 def _folded(kernel: Kernel, op: Op, axes: tuple[str, ...]) -> Kernel | None:
-    stages = tuple(_fold(kernel, stage, op, axes) for stage in kernel.stages)
-    if stages == kernel.stages:
+    launches = tuple(_fold(kernel, launch, op, axes) for launch in kernel.launches)
+    if launches == kernel.launches:
         return None
-    return dataclasses.replace(kernel, stages=stages)
+    return dataclasses.replace(kernel, launches=launches)
 
 
-def _fold(kernel: Kernel, stage: Stage, op: Op, axes: tuple[str, ...]) -> Stage:
-    body, constants = plain(stage.body), list(stage.constants)
+def _fold(kernel: Kernel, launch: KernelLaunch, op: Op, axes: tuple[str, ...]) -> KernelLaunch:
+    body, constants = plain(launch.body), list(launch.constants)
     for axis in axes:
         known = next((name for name, value in constants if value == axis), None)
-        name = known or free_name(axis.upper(), taken_names(kernel, stage))
+        name = known or free_name(axis.upper(), taken_names(kernel, launch))
         folded = body
         for tensor in op.inputs:
             for place, dimension in enumerate(tensor.shape):
@@ -43,6 +43,6 @@ def _fold(kernel: Kernel, stage: Stage, op: Op, axes: tuple[str, ...]) -> Stage:
         if folded != body and known is None:
             constants.append((name, axis))
         body = folded
-    if body == plain(stage.body):
-        return stage
-    return dataclasses.replace(stage, body=body, constants=tuple(constants), lines={})
+    if body == plain(launch.body):
+        return launch
+    return dataclasses.replace(launch, body=body, constants=tuple(constants), lines={})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 
-from foundry.kernel import Kernel, Stage, Triple
+from foundry.kernel import Kernel, KernelLaunch, Triple
 from ops.expressions import Expression
 from ops.spec import Op
 
@@ -22,10 +22,10 @@ _SIGNS: dict[type[ast.operator], str] = {
 }
 
 
-def in_body(expression: Expression, kernel: Kernel, stage: Stage, op: Op) -> str | None:
+def in_body(expression: Expression, kernel: Kernel, launch: KernelLaunch, op: Op) -> str | None:
     """Unsigned arithmetic of the same value; None when an axis is no size of an input."""
-    names = {name: f"uint({name})" for name, _ in stage.constants}
-    readable = stage.inputs if stage.inputs is not None else tuple(t.name for t in op.inputs)
+    names = {name: f"uint({name})" for name, _ in launch.constants}
+    readable = launch.inputs if launch.inputs is not None else tuple(t.name for t in op.inputs)
     for tensor in op.inputs:
         if tensor.name in readable:
             for place, dimension in enumerate(tensor.shape):

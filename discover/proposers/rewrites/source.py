@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from foundry.kernel import Kernel, Stage
+from foundry.kernel import Kernel, KernelLaunch
 from foundry.msl.frontend.tokens import (
     COMMENT,
     DIRECTIVE,
@@ -180,44 +180,44 @@ def assigned(text: str) -> set[str]:
 def edit_bodies(
     kernel: Kernel, edit: Callable[[str], Iterator[tuple[str, str]]]
 ) -> Iterator[tuple[str, Kernel]]:
-    """Apply an edit to one stage at a time.
+    """Apply an edit to one launch at a time.
 
     Args:
         kernel: The kernel to rewrite.
-        edit: From the body of a stage to pairs of label and new body.
+        edit: From the body of a launch to pairs of label and new body.
     """
-    many = len(kernel.stages) > 1
-    for index, stage in enumerate(kernel.stages):
-        for label, body in edit(plain(stage.body)):
-            where = f" in stage {index + 1}" if many else ""
-            yield label + where, with_stage(kernel, index, body=body)
+    many = len(kernel.launches) > 1
+    for index, launch in enumerate(kernel.launches):
+        for label, body in edit(plain(launch.body)):
+            where = f" in launch {index + 1}" if many else ""
+            yield label + where, with_launch(kernel, index, body=body)
 
 
 def edit_everywhere(kernel: Kernel, edit: Callable[[str], str]) -> Kernel | None:
     """Apply an edit to helpers and all bodies; None when nothing changed."""
-    stages = tuple(
-        dataclasses.replace(stage, body=edit(plain(stage.body)), lines={})
-        for stage in kernel.stages
+    launches = tuple(
+        dataclasses.replace(launch, body=edit(plain(launch.body)), lines={})
+        for launch in kernel.launches
     )
-    edited = dataclasses.replace(kernel, header=edit(plain(kernel.header)), stages=stages)
+    edited = dataclasses.replace(kernel, header=edit(plain(kernel.header)), launches=launches)
     before = dataclasses.replace(
         kernel,
         header=plain(kernel.header),
-        stages=tuple(dataclasses.replace(s, body=plain(s.body)) for s in kernel.stages),
+        launches=tuple(dataclasses.replace(s, body=plain(s.body)) for s in kernel.launches),
     )
     return None if edited == before else edited
 
 
-def with_stage(kernel: Kernel, index: int, **changes: object) -> Kernel:
-    """The kernel with fields of one stage replaced."""
-    stages = list(kernel.stages)
-    stages[index] = dataclasses.replace(stages[index], lines={}, **changes)  # type: ignore[arg-type]
-    return dataclasses.replace(kernel, stages=tuple(stages))
+def with_launch(kernel: Kernel, index: int, **changes: object) -> Kernel:
+    """The kernel with fields of one launch replaced."""
+    launches = list(kernel.launches)
+    launches[index] = dataclasses.replace(launches[index], lines={}, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(kernel, launches=tuple(launches))
 
 
-def taken_names(kernel: Kernel, stage: Stage) -> set[str]:
-    """Identifiers that a new name in this stage must not collide with."""
-    return names(stage.body) | names(kernel.header) | {name for name, _ in stage.constants}
+def taken_names(kernel: Kernel, launch: KernelLaunch) -> set[str]:
+    """Identifiers that a new name in this launch must not collide with."""
+    return names(launch.body) | names(kernel.header) | {name for name, _ in launch.constants}
 
 
 def _loop(text: str, tokens: list[Piece], index: int, number: int) -> Loop | None:

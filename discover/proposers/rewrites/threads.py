@@ -8,39 +8,39 @@ from collections.abc import Iterator
 
 from discover.proposers.rewrites import Variant
 from discover.proposers.rewrites.sizes import swap, swap_number
-from discover.proposers.rewrites.source import plain, with_stage
-from foundry.kernel import MAX_THREADS_PER_THREADGROUP, Kernel, Stage
+from discover.proposers.rewrites.source import plain, with_launch
+from foundry.kernel import MAX_THREADS_PER_THREADGROUP, Kernel, KernelLaunch
 from foundry.msl.frontend.tokens import NUMBER, tokenize
 from ops.spec import Op
 
 
 def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
     """Each literal size of a threadgroup, changed alone and wherever its number stands."""
-    for index, stage in enumerate(kernel.stages):
-        for size in sorted({d for d in stage.threadgroup if isinstance(d, int) and d > 1}):
+    for index, launch in enumerate(kernel.launches):
+        for size in sorted({d for d in launch.threadgroup if isinstance(d, int) and d > 1}):
             for new in (size * 2, size // 2):
-                if not _fits(stage, size, new):
+                if not _fits(launch, size, new):
                     continue
                 label = f"threadgroup {size} -> {new}"
-                group = swap(stage.threadgroup, size, new)
-                yield Variant(label, with_stage(kernel, index, threadgroup=group))
+                group = swap(launch.threadgroup, size, new)
+                yield Variant(label, with_launch(kernel, index, threadgroup=group))
                 everywhere = dataclasses.replace(
-                    stage,
+                    launch,
                     threadgroup=group,
-                    grid=swap(stage.grid, size, new),
-                    constants=tuple((n, _number(v, size, new)) for n, v in stage.constants),
-                    body=_numbers(plain(stage.body), size, new),
+                    grid=swap(launch.grid, size, new),
+                    constants=tuple((n, _number(v, size, new)) for n, v in launch.constants),
+                    body=_numbers(plain(launch.body), size, new),
                     lines={},
                 )
-                stages = [*kernel.stages[:index], everywhere, *kernel.stages[index + 1 :]]
-                changed = dataclasses.replace(kernel, stages=tuple(stages))
-                if changed.stages[index] != dataclasses.replace(stage, threadgroup=group):
+                launches = [*kernel.launches[:index], everywhere, *kernel.launches[index + 1 :]]
+                changed = dataclasses.replace(kernel, launches=tuple(launches))
+                if changed.launches[index] != dataclasses.replace(launch, threadgroup=group):
                     yield Variant(f"{label}, wherever it stands", changed)
 
 
-def _fits(stage: Stage, size: int, new: int) -> bool:
+def _fits(launch: KernelLaunch, size: int, new: int) -> bool:
     total = 1
-    for dimension in swap(stage.threadgroup, size, new):
+    for dimension in swap(launch.threadgroup, size, new):
         if isinstance(dimension, int):
             total *= dimension
     return new >= 1 and total <= MAX_THREADS_PER_THREADGROUP

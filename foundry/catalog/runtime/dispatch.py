@@ -2,7 +2,7 @@
 
 1. `Function.__call__` matches the arguments to the op's axes; leading dimensions are folded.
 2. `Function.choose` says which kernel serves this dtype, chip and shape, or why none does.
-3. The kernel runs stage by stage; gradients come from the baseline.
+3. The kernel runs launch by launch; gradients come from the baseline.
 
 Set the environment variable that `DISPATCH_VARIABLE` names to `off` (always the baseline) or `all`
 (every proven kernel, also where it was never timed).
@@ -141,43 +141,43 @@ class Function:
         return [value(d, call.axes) for d in tensor["shape"]]
 
     def run(self, kernel: Mapping[str, Any], call: Call) -> tuple[mx.array, ...]:
-        """All stages of a kernel on Metal."""
+        """All launches of a kernel on Metal."""
         names = [t["name"] for t in self.op["inputs"]]
         arrays: dict[str, Any] = dict(zip(names, call.arrays, strict=True))
         arrays |= {k: _parameter(v, self.op["params"][k]) for k, v in call.params.items()}
-        for index, stage in enumerate(kernel["stages"]):
-            self._launch(kernel, stage, index, call, arrays)
+        for index, launch in enumerate(kernel["launches"]):
+            self._launch(kernel, launch, index, call, arrays)
         return tuple(arrays[t["name"]] for t in self.op["outputs"])
 
     def _launch(
         self,
         kernel: Mapping[str, Any],
-        stage: Mapping[str, Any],
+        launch: Mapping[str, Any],
         index: int,
         call: Call,
         arrays: dict[str, Any],
     ) -> None:
         names = dict(call.axes)
         template: list[tuple[str, Any]] = [("T", dtype_of(call.dtype))]
-        for name, expression in stage["constants"]:
+        for name, expression in launch["constants"]:
             constant = expression if isinstance(expression, bool) else value(expression, names)
             names[name] = int(constant)
             template.append((name, constant))
         declared = {t["name"]: t for t in [*self.op["outputs"], *kernel["temporaries"]]}
-        outputs = [declared[name] for name in stage["outputs"]]
-        launch = _metal_kernel(kernel["hash"], index)
-        results = launch(
-            inputs=[arrays[name] for name in stage["inputs"]],
+        outputs = [declared[name] for name in launch["outputs"]]
+        metal_kernel = _metal_kernel(kernel["hash"], index)
+        results = metal_kernel(
+            inputs=[arrays[name] for name in launch["inputs"]],
             template=template,
-            grid=tuple(value(e, names) for e in stage["grid"]),
-            threadgroup=tuple(value(e, names) for e in stage["threadgroup"]),
+            grid=tuple(value(e, names) for e in launch["grid"]),
+            threadgroup=tuple(value(e, names) for e in launch["threadgroup"]),
             output_shapes=[tuple(value(d, call.axes) for d in t["shape"]) for t in outputs],
             output_dtypes=[
                 dtype_of(call.dtype if t["dtype"] == "T" else t["dtype"]) for t in outputs
             ],
-            init_value=stage["init_value"],
+            init_value=launch["init_value"],
         )
-        arrays.update(zip(stage["outputs"], results, strict=True))
+        arrays.update(zip(launch["outputs"], results, strict=True))
 
     def _differentiable(self, kernel: Mapping[str, Any], call: Call) -> tuple[mx.array, ...]:
         def forward(*arrays: mx.array) -> tuple[mx.array, ...]:
@@ -292,15 +292,15 @@ def _metal_kernel(digest: str, index: int) -> Any:
     op, kernel = next(
         (op, k) for op in catalog()["ops"] for k in op["kernels"] if k["hash"] == digest
     )
-    stage = kernel["stages"][index]
+    launch = kernel["launches"][index]
     return mx.fast.metal_kernel(
         name=f"{op['name']}_{digest[:12]}_{index}",
-        input_names=stage["inputs"],
-        output_names=stage["outputs"],
-        source=stage["body"],
+        input_names=launch["inputs"],
+        output_names=launch["outputs"],
+        source=launch["body"],
         header=kernel["header"],
-        atomic_outputs=stage["atomic_outputs"],
-        compile_options={"math_mode": stage["math_mode"]},
+        atomic_outputs=launch["atomic_outputs"],
+        compile_options={"math_mode": launch["math_mode"]},
     )
 
 

@@ -57,5 +57,5 @@ def _count(
         found,
         flops(op, workload),
         bytes_moved(op, workload),
-        lambda stage, part, line: line_in_file(kernel, stage, part, line),
+        lambda launch, part, line: line_in_file(kernel, launch, part, line),
     )

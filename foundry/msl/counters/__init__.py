@@ -11,8 +11,8 @@ from __future__ import annotations
 from foundry.msl.counters.model import (
     ArrayCount,
     Counters,
+    LaunchCount,
     LineCount,
-    StageCount,
     Traffic,
     counters_from,
 )
@@ -24,7 +24,7 @@ __all__ = [
     "ArrayCount",
     "Counters",
     "LineCount",
-    "StageCount",
+    "LaunchCount",
     "Traffic",
     "count",
     "counters_from",

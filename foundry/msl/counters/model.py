@@ -81,7 +81,7 @@ class Traffic:
 class LineCount:
     """What one line of the kernel does to one array."""
 
-    stage: int
+    launch: int
     """Which launch of the kernel, from 0."""
     part: str
     """`header` or `source`; empty where the line is not known."""
@@ -144,10 +144,10 @@ class ArrayCount:
 
 
 @dataclass(frozen=True)
-class StageCount:
+class LaunchCount:
     """What one launch does."""
 
-    stage: int
+    launch: int
     threadgroups: int
     counted_threadgroups: int
     """Fewer than there are: everything else is scaled up, an estimate."""
@@ -173,27 +173,27 @@ class StageCount:
 class Counters:
     """What the SIMD-groups of a program did, launch by launch."""
 
-    stages: tuple[StageCount, ...] = ()
+    launches: tuple[LaunchCount, ...] = ()
 
     @property
     def is_estimate(self) -> bool:
         """Whether some threadgroups stand for all."""
-        return any(stage.is_estimate for stage in self.stages)
+        return any(launch.is_estimate for launch in self.launches)
 
     @property
     def barriers(self) -> int:
         """Threadgroup barriers, summed over threadgroups."""
-        return sum(stage.barriers for stage in self.stages)
+        return sum(launch.barriers for launch in self.launches)
 
     @property
     def simdgroup_barriers(self) -> int:
         """SIMD-group barriers, summed over SIMD-groups."""
-        return sum(stage.simdgroup_barriers for stage in self.stages)
+        return sum(launch.simdgroup_barriers for launch in self.launches)
 
     @property
     def collectives(self) -> int:
         """SIMD-group operations, summed over SIMD-groups."""
-        return sum(stage.collectives for stage in self.stages)
+        return sum(launch.collectives for launch in self.launches)
 
     @property
     def atomics(self) -> int:
@@ -204,7 +204,7 @@ class Counters:
     def arrays(self) -> tuple[ArrayCount, ...]:
         """Every array over all launches: device memory, constants, threadgroup memory."""
         found: dict[tuple[str, str], ArrayCount] = {}
-        for array in (array for stage in self.stages for array in stage.arrays):
+        for array in (array for launch in self.launches for array in launch.arrays):
             key = (array.space, array.name)
             found[key] = found[key] + array if key in found else array
         order = (DEVICE, CONSTANT, THREADGROUP)
@@ -251,7 +251,7 @@ class Counters:
 
     def hottest(self, count: int = 3, space: str = DEVICE) -> tuple[LineCount, ...]:
         """The lines with most transactions in a memory."""
-        found = [line for stage in self.stages for line in stage.lines if line.space == space]
+        found = [line for launch in self.launches for line in launch.lines if line.space == space]
         return tuple(sorted(found, key=lambda line: -line.traffic.transactions)[:count])
 
     def document(self) -> dict[str, Any]:
@@ -265,13 +265,13 @@ def counters_from(document: Mapping[str, Any]) -> Counters:
     Raises:
         KeyError, TypeError, ValueError: The document is none.
     """
-    return Counters(tuple(_stage(stage) for stage in document["stages"]))
+    return Counters(tuple(_launch(launch) for launch in document["launches"]))
 
 
-def _stage(value: Mapping[str, Any]) -> StageCount:
-    whole = {f.name: int(value[f.name]) for f in fields(StageCount)[:-2]}
+def _launch(value: Mapping[str, Any]) -> LaunchCount:
+    whole = {f.name: int(value[f.name]) for f in fields(LaunchCount)[:-2]}
     arrays = tuple(_array(array) for array in value["arrays"])
-    return StageCount(**whole, arrays=arrays, lines=tuple(_line(v) for v in value["lines"]))
+    return LaunchCount(**whole, arrays=arrays, lines=tuple(_line(v) for v in value["lines"]))
 
 
 def _array(value: Mapping[str, Any]) -> ArrayCount:
@@ -282,7 +282,7 @@ def _array(value: Mapping[str, Any]) -> ArrayCount:
 def _line(value: Mapping[str, Any]) -> LineCount:
     words = {name: str(value[name]) for name in ("part", "text", "array", "space", "access")}
     return LineCount(
-        stage=int(value["stage"]),
+        launch=int(value["launch"]),
         line=int(value["line"]),
         traffic=_traffic(value["traffic"]),
         **words,

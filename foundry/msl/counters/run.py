@@ -33,8 +33,8 @@ from foundry.msl.counters.model import (
     THREADGROUP,
     ArrayCount,
     Counters,
+    LaunchCount,
     LineCount,
-    StageCount,
     Traffic,
 )
 from foundry.msl.counters.places import PARTS
@@ -92,20 +92,20 @@ def count(
     """
     arrays: Arrays = dict(inputs)
     specs = {spec.name: spec for spec in program.inputs}
-    stages = []
+    counted = []
     for number, launch in enumerate(program.launches):
         taken = [specs[name] for name in launch.inputs]
-        stage, written = _count(launch, number, taken, arrays, threadgroups)
-        stages.append(stage)
+        count, written = _count(launch, number, taken, arrays, threadgroups)
+        counted.append(count)
         specs |= {spec.name: spec for spec in launch.outputs}
         if number + 1 < len(program.launches):
-            arrays |= _whole(launch, taken, arrays) if stage.is_estimate else written
-    return Counters(tuple(stages))
+            arrays |= _whole(launch, taken, arrays) if count.is_estimate else written
+    return Counters(tuple(counted))
 
 
 def _count(
     launch: Launch, number: int, taken: list[TensorSpec], arrays: Arrays, most: int
-) -> tuple[StageCount, Arrays]:
+) -> tuple[LaunchCount, Arrays]:
     captured = capture_launch(launch, taken)
     if refused := refuse_sizes(captured):
         raise LaunchFailed(refused)
@@ -119,14 +119,14 @@ def _count(
     outputs = [_output(spec, launch) for spec in launch.outputs]
     written = {spec.name: array for spec, array in zip(launch.outputs, outputs, strict=True)}
     if 0 in captured.grid:
-        return StageCount(number, 0, 0, 0, 0, 0, 0, 0), written
+        return LaunchCount(number, 0, 0, 0, 0, 0, 0, 0), written
     _, kept = argument_buffers([arrays[s.name] for s in taken], outputs, captured)
     with _ONE_AT_A_TIME:
         run = _Run(text, launch, number, library, kept)
-        stage = run.count(most)
+        count = run.count(most)
     for array, view in zip(outputs, run.views[len(kept) - len(outputs) :], strict=True):
         array[...] = view
-    return stage, written
+    return count, written
 
 
 def _output(spec: TensorSpec, launch: Launch) -> NDArray[Any]:
@@ -197,7 +197,7 @@ class _Run:
                 name, at = ", ".join(storage.names), self._shared + place.start
                 self._arrays.append(_Array(name, THREADGROUP, at, len(place)))
 
-    def count(self, most: int) -> StageCount:
+    def count(self, most: int) -> LaunchCount:
         """Run the threadgroups.
 
         Raises:
@@ -222,7 +222,7 @@ class _Run:
             raise LaunchFailed(f"a threadgroup does more than {MOST_EVENTS:,} accesses")
         if failure:
             raise LaunchFailed("a barrier is not reached by all threads of a threadgroup")
-        return self._stage(tally, state, total)
+        return self._summed(tally, state, total)
 
     def _fill(self, tally: NDArray[np.uint64], ranges: ctypes.Array[native.Range]) -> native.State:
         runtime = self._library.runtime
@@ -235,7 +235,7 @@ class _Run:
         state.tally, state.most_events = tally.ctypes.data, MOST_EVENTS
         return state
 
-    def _stage(self, tally: NDArray[np.uint64], state: native.State, total: int) -> StageCount:
+    def _summed(self, tally: NDArray[np.uint64], state: native.State, total: int) -> LaunchCount:
         factor = self._threads / state.threads
         waits = dict.fromkeys((Kind.COLLECTIVE, Kind.SIMD_BARRIER), 0)
         for place, row in zip(self._places, tally, strict=True):
@@ -244,7 +244,7 @@ class _Run:
         # A SIMD-group's barrier waits as a collective does.
         collectives = waits[Kind.COLLECTIVE] - waits[Kind.SIMD_BARRIER]
         found = list(self._traffic(tally, factor))
-        return StageCount(
+        return LaunchCount(
             self._number,
             total,
             int(state.threadgroups),

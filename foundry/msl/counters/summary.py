@@ -21,7 +21,7 @@ LINES = 5
 """Of device memory that are kept."""
 THREADGROUP_LINES = 2
 LineInFile = Callable[[int, str, int], int | None]
-"""Line of the kernel file, from stage, part and line; None where it is not known."""
+"""Line of the kernel file, from launch, part and line; None where it is not known."""
 
 
 def summarise(
@@ -40,9 +40,9 @@ def summarise(
         "line_size_bytes": LINE_BYTES,
         "threadgroup_banks": BANKS,
         "is_estimate": counters.is_estimate,
-        "threadgroups": [stage.threadgroups for stage in counters.stages],
-        "counted_threadgroups": [stage.counted_threadgroups for stage in counters.stages],
-        "simdgroups": sum(stage.simdgroups for stage in counters.stages),
+        "threadgroups": [launch.threadgroups for launch in counters.launches],
+        "counted_threadgroups": [launch.counted_threadgroups for launch in counters.launches],
+        "simdgroups": sum(launch.simdgroups for launch in counters.launches),
         "moved_bytes": counters.moved_bytes,
         "touched_line_bytes": counters.line_bytes,
         "ideal_bytes": ideal_bytes,
@@ -77,8 +77,8 @@ def _lines(counters: Counters) -> Sequence[LineCount]:
 
 def _line(line: LineCount, line_in_file: LineInFile) -> dict[str, Any]:
     return {
-        "stage": line.stage + 1,
-        "line": line_in_file(line.stage, line.part, line.line) if line.line else None,
+        "launch": line.launch + 1,
+        "line": line_in_file(line.launch, line.part, line.line) if line.line else None,
         "text": line.text,
         "array": line.array,
         "space": line.space,

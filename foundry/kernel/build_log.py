@@ -1,6 +1,6 @@
-"""The compiler's words about a stage, on the lines of the kernel file.
+"""The compiler's words about a launch, on the lines of the kernel file.
 
-An engine compiles a stage's header and body apart and knows no file: `header:3:9: error: ...` with
+An engine compiles a launch's header and body apart and knows no file: `header:3:9: error: ...` with
 the text of that line below. The author, a prompt and a dataset see the whole file.
 """
 
@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import re
 
-from foundry.kernel import Kernel, line_in_file
+from foundry.kernel.model import Kernel, line_in_file
 
 _HEAD = re.compile(r"^(header|source):(\d+):")
 _SHOWN = re.compile(r"^ *(\d+) \|")
 
 
-def in_file(log: str, kernel: Kernel, stage: int, name: str) -> str:
+def in_file(log: str, kernel: Kernel, launch: int, name: str) -> str:
     """The log with every place as `name:line:column`, and the same line beside the text shown.
 
     Args:
         log: Words of an engine about one launch; places that are not of it stay as they are.
         kernel: The kernel as it was read from its file; without lines the log stays as it is.
-        stage: Which of its stages the launch is, from 0.
+        launch: Which of its launches the launch is, from 0.
         name: Of the kernel file, or a word that stands for it.
     """
     lines: list[str] = []
     place: int | None = None
     for line in log.split("\n"):
         if head := _HEAD.match(line):
-            place = line_in_file(kernel, stage, head[1], int(head[2]))
+            place = line_in_file(kernel, launch, head[1], int(head[2]))
             line = line if place is None else f"{name}:{place}:{line[head.end() :]}"
         elif place is not None and (shown := _SHOWN.match(line)):
             line = f"{place:5} |{line[shown.end() :]}"

@@ -1,7 +1,4 @@
-"""The kernel file: TOML in a leading comment, helpers, then the body (DESIGN 3).
-
-`read` and `write` are inverses on kernels: `read(write(k)) == k`.
-"""
+"""Reads a kernel file: TOML in a leading comment, helpers, then the body."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foundry.errors import InvalidKernel, unknown
-from foundry.kernel import MATH_MODES, Constant, Kernel, Stage, Temporary, Triple
+from foundry.kernel.model import MATH_MODES, Constant, Kernel, KernelLaunch, Temporary, Triple
 from ops.expressions import ExpressionError, names_in
 
 _OPEN = re.compile(r"^[ \t]*/\*kernel[ \t]*$", re.MULTILINE)
@@ -46,8 +43,8 @@ class _Block:
         return self.lines.get(key, self.lines["block"])
 
 
-def read(text: str) -> Kernel:
-    """Parse a kernel file.
+def parse(text: str) -> Kernel:
+    """Read a kernel file into a `Kernel`.
 
     Raises:
         InvalidKernel: With the line and the reason.
@@ -73,8 +70,8 @@ def read(text: str) -> Kernel:
             raise InvalidKernel(
                 "helpers belong to the first block; they are shared", block.lines["header"]
             )
-    stages = tuple(_stage(block, many=len(blocks) > 1) for block in blocks)
-    return Kernel(first.table["op"], stages, first.header, _temporaries(first))
+    launches = tuple(_launch(block, many=len(blocks) > 1) for block in blocks)
+    return Kernel(first.table["op"], launches, first.header, _temporaries(first))
 
 
 def _undecoded(character: str) -> str:
@@ -147,13 +144,13 @@ def _keys(block: _Block, known: set[str]) -> None:
             raise InvalidKernel(str(unknown("key", key, known)), block.line(key))
 
 
-def _stage(block: _Block, *, many: bool) -> Stage:
+def _launch(block: _Block, *, many: bool) -> KernelLaunch:
     table = block.table
     if many and not ("inputs" in table and "outputs" in table):
         raise InvalidKernel(
-            "each of several stages names its inputs and outputs", block.line("block")
+            "each of several launches names its inputs and outputs", block.line("block")
         )
-    return Stage(
+    return KernelLaunch(
         body=block.body,
         grid=_triple(block, "grid"),
         threadgroup=_triple(block, "threadgroup"),
@@ -256,60 +253,3 @@ def _temporary(block: _Block, name: str, entry: object) -> Temporary:
     if not isinstance(dtype, str):
         raise InvalidKernel(f"temporary '{name}': unknown dtype {dtype!r}", line)
     return Temporary(name, tuple(entry["shape"]), dtype)
-
-
-def write(kernel: Kernel) -> str:
-    """The canonical text of a kernel."""
-    parts = [
-        _write_stage(kernel, stage, first=not index) for index, stage in enumerate(kernel.stages)
-    ]
-    return "\n".join(parts)
-
-
-def _write_stage(kernel: Kernel, stage: Stage, *, first: bool) -> str:
-    lines = ["/*kernel"]
-    if first:
-        lines.append(f"op = {_literal(kernel.op)}")
-    lines += [f"{key} = {_literal(value)}" for key, value in _settings(stage)]
-    if first:
-        for t in kernel.temporaries:
-            lines += [
-                f"[temporaries.{t.name}]",
-                f"shape = {_literal(t.shape)}",
-                f"dtype = {_literal(t.dtype)}",
-            ]
-    if stage.constants:
-        lines.append("[constants]")
-        lines += [f"{name} = {_literal(value)}" for name, value in stage.constants]
-    lines.append("*/")
-    if first and kernel.header:
-        lines.append(kernel.header)
-    return "\n".join([*lines, "// --- body ---", stage.body, ""])
-
-
-def _settings(stage: Stage) -> Iterator[tuple[str, Any]]:
-    if stage.inputs is not None:
-        yield "inputs", stage.inputs
-    if stage.outputs is not None:
-        yield "outputs", stage.outputs
-    yield "grid", stage.grid
-    yield "threadgroup", stage.threadgroup
-    if stage.math_mode != "safe":
-        yield "math_mode", stage.math_mode
-    if stage.init_value is not None:
-        yield "init_value", stage.init_value
-    if stage.atomic_outputs:
-        yield "atomic_outputs", True
-
-
-def _literal(value: object) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case str():
-            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        case tuple() | list():
-            return "[" + ", ".join(_literal(item) for item in value) + "]"
-        case float():
-            return {"inf": "inf", "-inf": "-inf", "nan": "nan"}.get(repr(value), repr(value))
-    return str(value)

@@ -18,7 +18,8 @@ from functools import lru_cache
 from itertools import chain
 
 from foundry.errors import InvalidKernel
-from foundry.kernel import Kernel, Stage, parse
+from foundry.kernel.model import Kernel, KernelLaunch
+from foundry.kernel.reading import parse
 from foundry.msl.frontend.tokens import (
     COMMENT,
     DIRECTIVE,
@@ -84,7 +85,7 @@ def tokens(text: str) -> tuple[str, ...]:
 def kernel_tokens(kernel: Kernel) -> Iterator[str]:
     """The pieces of the normal form of a parsed kernel."""
     header = _code(kernel.header)
-    bodies = [_code(stage.body) for stage in kernel.stages]
+    bodies = [_code(launch.body) for launch in kernel.launches]
     names = _Scopes(_kept([*header, *chain.from_iterable(bodies)]))
     spelt_header = list(_spell(header, names))
     for temporary in kernel.temporaries:
@@ -94,24 +95,24 @@ def kernel_tokens(kernel: Kernel) -> Iterator[str]:
         yield from ("temporary", names.spelling(temporary.name), temporary.dtype)
         yield from _expressions(temporary.shape, names)
     yield from ("header", *spelt_header)
-    for stage, body in zip(kernel.stages, bodies, strict=True):
-        names.open("stage")
-        for name, _ in stage.constants:
+    for launch, body in zip(kernel.launches, bodies, strict=True):
+        names.open("launch")
+        for name, _ in launch.constants:
             names.declare(name)
-        yield from _launch(stage, names)
+        yield from _launch(launch, names)
         yield from ("body", *_spell(body, names))
-        names.close_through("stage")
+        names.close_through("launch")
 
 
-def _launch(stage: Stage, names: _Scopes) -> Iterator[str]:
+def _launch(launch: KernelLaunch, names: _Scopes) -> Iterator[str]:
     for key in ("grid", "threadgroup"):
-        yield from (key, *_expressions(getattr(stage, key), names))
-    for name, value in stage.constants:
+        yield from (key, *_expressions(getattr(launch, key), names))
+    for name, value in launch.constants:
         yield from ("constant", names.spelling(name), *_expressions([value], names))
     for key in ("inputs", "outputs"):
-        for name in getattr(stage, key) or ():
+        for name in getattr(launch, key) or ():
             yield from (key, names.spelling(name))
-    yield from (stage.math_mode, str(stage.init_value), str(stage.atomic_outputs))
+    yield from (launch.math_mode, str(launch.init_value), str(launch.atomic_outputs))
 
 
 def _expressions(values: Iterable[object], names: _Scopes) -> Iterator[str]:
