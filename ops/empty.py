@@ -10,12 +10,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.spec import CaseSet, Op, Workload, dtype_of, oracle_dtype, present, shape_of, widen
+from ops.spec import (
+    CaseSet,
+    Op,
+    Tensor,
+    Workload,
+    dtype_of,
+    fill_of,
+    oracle_dtype,
+    present,
+    shape_of,
+    widen,
+)
 
 _CASE_SETS: tuple[CaseSet, ...] = ("visible", "hidden", "bench")
 
@@ -50,23 +61,32 @@ def answer(
     return None
 
 
-def constant_over_nothing(op: Op) -> tuple[float | int | bool, ...] | None:
-    """What every element of each output is where an input is empty and an output is not.
+def over_nothing(op: Op) -> tuple[float | int | bool, ...] | Literal["computed"] | None:
+    """What an op gives where an input is empty and an output is not, read off its own cases.
 
-    Read off the op's own cases of that kind. None where it has none, or where the value differs
-    from element to element: a function of this op then refuses such a call.
+    Returns:
+        One value for every element of each output where it is the same in all such cases, such as
+        0 for a sum; `"computed"` where it is not, such as for rows joined to no rows; None for an
+        op without such a case.
     """
     dtype = op.dtypes[0]
     workloads = (w for kind in _CASE_SETS for w in op.workloads(kind, dtype))
     values = {v for w in workloads if is_over_nothing(op, w) for v in _elements(op, w)}
-    return values.pop() if len(values) == 1 else None
+    if not values:
+        return None
+    return values.pop() if len(values) == 1 else "computed"
 
 
 def _elements(op: Op, workload: Workload) -> Iterator[tuple[float | int | bool, ...]]:
-    nothing = {
-        t.name: np.ones(shape_of(t, workload), oracle_dtype(dtype_of(t, workload)))
-        for t in present(op, workload)
-    }
-    flat = [np.ravel(output) for output in op.oracle(nothing, workload)]
+    drawn = {t.name: _drawn(t, workload) for t in present(op, workload)}
+    flat = [np.ravel(output) for output in op.oracle(widen(op, workload, drawn), workload)]
     for index in range(max(array.size for array in flat)):
         yield tuple(array[min(index, array.size - 1)].item() if array.size else 0 for array in flat)
+
+
+def _drawn(tensor: Tensor, workload: Workload) -> NDArray[Any]:
+    shape, dtype = shape_of(tensor, workload), dtype_of(tensor, workload)
+    rng = np.random.default_rng(0)
+    return fill_of(tensor, workload).draw(
+        rng, shape, dtype, workload.axes, lambda rng, shape, _: rng.standard_normal(shape)
+    )

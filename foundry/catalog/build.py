@@ -2,8 +2,8 @@
 
 1. `entry.winners` picks the best proven kernel per op, dtype and device.
 2. `reverified` judges each again with fresh seeds; what no longer passes is left out and named.
-3. `package.package_files` renders the package, `wheel.wheel_bytes` packs it.
-4. `write_wheel` puts it in place in one step.
+3. `package.package_files` renders the package, `rehearsal.rehearse` lets it verify itself.
+4. `wheel.wheel_bytes` packs it, `write_wheel` puts it in place in one step.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from foundry.catalog.entry import Entry
 from foundry.catalog.package import package_files
+from foundry.catalog.rehearsal import rehearse
 from foundry.catalog.wheel import wheel_bytes, wheel_name
 from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.judge.verdict import Evaluation
@@ -74,13 +75,15 @@ def write_wheel(folder: Path, name: str, version: str, entries: Iterable[Entry])
     """Write the wheel into a folder and return its path; an older one of that name is replaced.
 
     Raises:
-        UsageError: No entries, a bad name or version, a baseline that cannot be shipped.
+        UsageError: No entries, a bad name or version.
+        FoundryError: The package does not pass its own checks.
         EnvironmentUnusable: The folder cannot be written.
     """
     chosen = tuple(entries)
     if not chosen:
         raise UsageError("no proven kernel to ship; search first: discover search softmax")
     files = package_files(check_name(name), check_version(version), chosen)
+    rehearse(name, files)
     data = wheel_bytes(name, version, "Proven Metal kernels for MLX", _REQUIRES, files)
     path = folder / wheel_name(name, version)
     part = path.with_suffix(f".{os.getpid()}.part")

@@ -5,12 +5,19 @@ The text stands in the wheel as the op's author wrote it; only the line with `de
 
 from __future__ import annotations
 
+import contextlib
+import math
 import textwrap
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from ops.baselines import Baseline
-from ops.spec import Op
+from foundry.errors import UsageError
+from foundry.harness.measuring.baseline import to_mlx
+from foundry.judge.oracle.inputs import make_inputs
+from ops.baselines import Baseline, Bound
+from ops.expressions import names_in
+from ops.spec import ELEMENT, Op, Workload, present
 
 _HEAD = '''"""What runs where no kernel serves: the MLX of each op as its author wrote it."""
 
@@ -27,7 +34,12 @@ def fallback_of(op: Op) -> tuple[str, Baseline]:
 def record(op: Op) -> dict[str, Any]:
     """What the wheel's run-time must know to call the fallback of an op."""
     name, baseline = fallback_of(op)
-    return {"name": name, "text": baseline.text.strip(), "numbers": list(_numbers(op, baseline))}
+    return {
+        "name": name,
+        "text": baseline.text.strip(),
+        "numbers": list(_numbers(op, baseline)),
+        "folds": batch_axis(op) is not None and not takes_leading_dimensions(op),
+    }
 
 
 def module(ops: Iterable[Op]) -> str:
@@ -44,14 +56,81 @@ def module(ops: Iterable[Op]) -> str:
     return "\n\n\n".join(["\n".join([_HEAD, *imports]), *functions]) + "\n"
 
 
+def batch_axis(op: Op) -> str | None:
+    """The axis that may stand for any number of leading dimensions, None where none can.
+
+    It leads the first input and every output, and is used nowhere else.
+    """
+    axis = op.inputs[0].shape[0] if op.inputs[0].shape else None
+    if axis not in op.axis_names or not all(t.shape[:1] == (axis,) for t in op.outputs):
+        return None
+    others = [d for t in (*op.inputs, *op.outputs) for d in t.shape[1:]]
+    return None if any(axis in names_in(d) for d in others) else str(axis)
+
+
+def takes_leading_dimensions(op: Op) -> bool:
+    """Whether the fallback is right on arrays with any number of leading dimensions as they are.
+
+    Found by trying: then a call needs no reshaping, and can be compiled for any shape.
+    """
+    batch = batch_axis(op)
+    name, baseline = fallback_of(op)
+    if batch is None or baseline.uses((batch,)):
+        return False
+    workload = _workload_with(op, batch, math.prod(_LEADING[0]))
+    if workload is None:
+        return False
+    inputs = make_inputs(op, workload, "normal", 1)
+    given = present(op, workload)
+    folded = [to_mlx(inputs[t.name]) for t in given]
+    leads = [t.shape[:1] == (batch,) for t in given]
+    run = op.bound_baseline(name, workload)
+    return all(_same_with(run, folded, leads, shape) for shape in _LEADING)
+
+
+_LEADING = ((2, 3), (3, 1, 2), ())
+
+
+def _workload_with(op: Op, axis: str, size: int) -> Workload | None:
+    """The largest visible case with that size of one axis, None where no case allows it."""
+    for case in sorted(op.visible, key=lambda c: -math.prod(c.axes.values())):
+        with contextlib.suppress(UsageError):
+            return op.workload(replace(case, axes={**case.axes, axis: size}), op.dtypes[0])
+    return None
+
+
+def _same_with(run: Bound, folded: list[Any], leads: list[bool], shape: tuple[int, ...]) -> bool:
+    import mlx.core as mx
+
+    count = math.prod(shape)
+    pairs = list(zip(folded, leads, strict=True))
+    plain_form = [a[:count] if leading else a for a, leading in pairs]
+    given = [a[:count].reshape(*shape, *a.shape[1:]) if leading else a for a, leading in pairs]
+    try:
+        results = list(zip(run(*plain_form), run(*given), strict=True))
+        return all(
+            wide.shape == (*shape, *plain.shape[1:])
+            and mx.allclose(wide.reshape(plain.shape), plain, 1e-5, 1e-6).item()
+            for plain, wide in results
+        )
+    except (ValueError, RuntimeError, IndexError):
+        return False
+
+
 def _numbers(op: Op, baseline: Baseline) -> tuple[str, ...]:
-    """Parameters and axis sizes that the text uses, and `dtype` where no input shows it."""
-    dtype = () if _typed_input(op) else ("dtype",)
-    return baseline.uses((*op.params, *op.axis_names, *dtype))
+    """Names that the caller gives: parameters, axis sizes, and dtypes that no input shows."""
+    shown = _shown_types(op)
+    types = [name for name in ("dtype", *op.types) if name not in shown]
+    return baseline.uses((*op.params, *op.axis_names, *types))
 
 
-def _typed_input(op: Op) -> str | None:
-    return next((t.name for t in op.inputs if t.dtype == "T"), None)
+def _shown_types(op: Op) -> dict[str, str]:
+    """For every type variable that an input has which is always given, the input."""
+    shown: dict[str, str] = {}
+    for tensor in op.inputs:
+        if not tensor.optional and tensor.dtype in (ELEMENT, *op.types):
+            shown.setdefault("dtype" if tensor.dtype == ELEMENT else tensor.dtype, tensor.name)
+    return shown
 
 
 def _function(op: Op) -> str:
@@ -71,10 +150,9 @@ def _function(op: Op) -> str:
 
 
 def _body(op: Op, baseline: Baseline) -> str:
-    shown = _typed_input(op)
-    if shown and baseline.uses(("dtype",)):
-        return f"dtype = {shown}.dtype\n{baseline.body}"
-    return baseline.body
+    shown = _shown_types(op)
+    types = [f"{name} = {shown[name]}.dtype" for name in baseline.uses(shown)]
+    return "\n".join([*types, baseline.body])
 
 
 def _def(name: str, op: Op, numbers: tuple[str, ...], body: str) -> str:

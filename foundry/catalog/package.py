@@ -2,8 +2,9 @@
 
 NAME/__init__.py     one plain function per op, `info()`
 NAME/__main__.py     `python -m NAME info|verify`
-NAME/dispatch.py     picks kernel or baseline (copied from `runtime/`)
-NAME/verify.py       checks on the user's machine (copied)
+NAME/arguments.py    matches arguments to an op (copied from `runtime/`)
+NAME/dispatch.py     picks kernel or fallback (copied)
+NAME/verify.py       checks on the user's machine (copied), against checks.safetensors
 NAME/fallbacks.py    the first baseline of each op, as its text stands
 NAME/catalog.json    ops, kernels, records
 NAME/kernels/*.metal the kernel files, for people and for `foundry catalog verify`
@@ -18,14 +19,15 @@ from itertools import groupby
 from typing import Any
 
 from foundry.catalog import fallbacks
+from foundry.catalog.checks import Checks, checks_of
 from foundry.catalog.entry import Entry
+from foundry.catalog.safetensors import safetensors
 from foundry.judge.verdict import Timing
 from foundry.kernel import KernelLaunch, render
-from ops.empty import constant_over_nothing
-from ops.fills import Index, Real
-from ops.spec import Case, Op, Tensor
+from ops.empty import over_nothing
+from ops.spec import Op, Tensor
 
-_RUNTIME = ("dispatch.py", "verify.py", "main.py")
+_RUNTIME = ("arguments.py", "dispatch.py", "verify.py", "main.py")
 _MAIN = """import sys
 
 from . import FUNCTIONS, info
@@ -35,8 +37,8 @@ sys.exit(main(FUNCTIONS, info))
 """
 
 
-def package_files(name: str, version: str, entries: Iterable[Entry]) -> dict[str, str]:
-    """Text of every file of the package, by path inside the wheel.
+def package_files(name: str, version: str, entries: Iterable[Entry]) -> dict[str, str | bytes]:
+    """Every file of the package, by path inside the wheel.
 
     Args:
         name: Import name.
@@ -47,7 +49,9 @@ def package_files(name: str, version: str, entries: Iterable[Entry]) -> dict[str
     ordered = sorted(entries, key=lambda e: e.op.name)
     by_op = [(list(group)) for _, group in groupby(ordered, key=lambda e: e.op.name)]
     ops = [group[0].op for group in by_op]
-    catalog = {"ops": [_op_record(group[0].op, group) for group in by_op]}
+    checks = [checks_of(op) for op in ops]
+    records = map(_op_record, ops, by_op, checks)
+    arrays = {name: array for found in checks for name, array in found.arrays.items()}
     shipped = {
         f"{name}/{module}": files("foundry.catalog.runtime").joinpath(module).read_text()
         for module in _RUNTIME
@@ -57,22 +61,11 @@ def package_files(name: str, version: str, entries: Iterable[Entry]) -> dict[str
         f"{name}/__main__.py": _MAIN,
         **shipped,
         f"{name}/fallbacks.py": fallbacks.module(ops),
-        f"{name}/catalog.json": json.dumps(catalog, indent=1) + "\n",
+        f"{name}/catalog.json": json.dumps({"ops": list(records)}, indent=1) + "\n",
+        f"{name}/checks.safetensors": safetensors(arrays),
         **{f"{name}/kernels/{_kernel_file(e)}": render(e.kernel) for e in ordered},
         f"{name}/py.typed": "",
     }
-
-
-def batch_axis(op: Op) -> str | None:
-    """The axis that may stand for any number of leading dimensions, None where none can.
-
-    It leads the first input and every output, and is used nowhere else.
-    """
-    axis = op.inputs[0].shape[0] if op.inputs[0].shape else None
-    if axis not in op.axis_names or not all(t.shape[:1] == (axis,) for t in op.outputs):
-        return None
-    others = [d for t in (*op.inputs, *op.outputs) for d in t.shape[1:]]
-    return None if any(axis in str(d) for d in others) else str(axis)
 
 
 def free_axes(op: Op) -> tuple[str, ...]:
@@ -81,26 +74,23 @@ def free_axes(op: Op) -> tuple[str, ...]:
     return tuple(axis for axis in op.axis_names if axis not in shown)
 
 
-def _op_record(op: Op, entries: list[Entry]) -> dict[str, Any]:
-    cases = [_case(op, c) for c in (*op.visible, *op.hidden) if 0 not in c.axes.values()]
+def _op_record(op: Op, entries: list[Entry], checks: Checks) -> dict[str, Any]:
     return {
         "name": op.name,
         "axes": list(op.axis_names),
         "free_axes": list(free_axes(op)),
-        "batch_axis": batch_axis(op),
+        "batch_axis": fallbacks.batch_axis(op),
         "inputs": [_tensor(t) for t in op.inputs],
         "outputs": [_tensor(t) for t in op.outputs],
         "params": dict(op.params),
         "dtypes": list(op.dtypes),
+        "types": {"T": list(op.dtypes), **{k: list(v) for k, v in op.types.items()}},
+        "rules": list(op.conditions),
         "fallback": fallbacks.record(op),
-        "over_nothing": constant_over_nothing(op),
-        "cases": cases,
+        "over_nothing": over_nothing(op),
+        "checks": checks.records,
         "kernels": [_kernel(entry) for entry in entries],
     }
-
-
-def _case(op: Op, case: Case) -> dict[str, Any]:
-    return {"axes": {a: case.axes[a] for a in op.axis_names}, "params": dict(case.params)}
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:
@@ -108,19 +98,9 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
         "name": tensor.name,
         "shape": list(tensor.shape),
         "dtype": tensor.dtype,
-        "fill": _fill(tensor),
+        "flag": tensor.flag if tensor.optional else "",
         "match": type(tensor.compared).__name__.lower(),
     }
-
-
-def _fill(tensor: Tensor) -> dict[str, Any]:
-    """The range of an input's values, where it has one."""
-    match tensor.fill:
-        case Real(low=low, high=high):
-            return {"low": low, "high": high}
-        case Index(below=below):
-            return {"below": below}
-    return {}
 
 
 def _kernel(entry: Entry) -> dict[str, Any]:
@@ -180,7 +160,7 @@ def _init(name: str, version: str, ops: list[Op]) -> str:
     names = ", ".join(f'"{op.name}"' for op in ops)
     return "\n".join(
         [
-            f'"""{name}: proven Metal kernels for MLX, with the baseline where none fits."""',
+            f'"""{name}: proven Metal kernels for MLX, with plain MLX where none fits."""',
             "",
             "from __future__ import annotations",
             "",
@@ -206,9 +186,11 @@ def _init(name: str, version: str, ops: list[Op]) -> str:
 
 def _function(op: Op) -> list[str]:
     arrays = [t.name for t in op.inputs]
+    needed = [f"{t.name}: mx.array" for t in op.inputs if not t.optional]
+    optional = [f"{name}: mx.array | None = None" for name in op.optional]
     free = [f"{axis}: int" for axis in free_axes(op)]
     params = [f"{k}: {type(v).__name__} = {v!r}" for k, v in op.params.items()]
-    signature = ", ".join([*(f"{a}: mx.array" for a in arrays), *free, *params])
+    signature = ", ".join([*needed, *free, *optional, *params])
     given = ", ".join(f'"{k}": {k}' for k in (*free_axes(op), *op.params))
     result = "mx.array" if len(op.outputs) == 1 else "tuple[mx.array, ...]"
     shapes = "; ".join(f"{t.name}[{', '.join(map(str, t.shape))}]" for t in op.inputs)

@@ -23,7 +23,7 @@ def wheel_name(name: str, version: str) -> str:
 
 
 def wheel_bytes(
-    name: str, version: str, summary: str, requires: str, files: Mapping[str, str]
+    name: str, version: str, summary: str, requires: str, files: Mapping[str, str | bytes]
 ) -> bytes:
     """Contents of the wheel; equal input gives equal bytes.
 
@@ -32,7 +32,7 @@ def wheel_bytes(
         version: PEP 440 version.
         summary: One line for the metadata.
         requires: The one requirement, such as `mlx>=0.32`.
-        files: Text by path inside the wheel.
+        files: Text or bytes by path inside the wheel.
     """
     info = f"{normalised(name)}-{version}.dist-info"
     metadata = [
@@ -49,15 +49,16 @@ def wheel_bytes(
         f"{info}/METADATA": "\n".join(metadata) + "\n",
         f"{info}/WHEEL": "\n".join([*tag, "Tag: py3-none-any"]) + "\n",
     }
-    rows = [_record(path, text.encode()) for path, text in contents.items()]
-    contents[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,"]) + "\n"
+    data = {p: c.encode() if isinstance(c, str) else c for p, c in contents.items()}
+    rows = [_record(path, content) for path, content in data.items()]
+    data[f"{info}/RECORD"] = ("\n".join([*rows, f"{info}/RECORD,,"]) + "\n").encode()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, text in contents.items():
+        for path, content in data.items():
             entry = zipfile.ZipInfo(path, _EPOCH)
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, text)
+            archive.writestr(entry, content)
     return buffer.getvalue()
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from foundry.catalog.build import check_name, check_version, write_wheel
 from foundry.catalog.entry import Entry, winners
-from foundry.catalog.package import batch_axis, free_axes
+from foundry.catalog.fallbacks import batch_axis
+from foundry.catalog.package import free_axes
 from foundry.catalog.reader import read_wheel
-from foundry.errors import UsageError
+from foundry.errors import FoundryError, UsageError
 from foundry.judge.verdict import Evaluation, Status, Timing
 from foundry.kernel import Kernel, KernelLaunch
 from foundry.program import Device
@@ -106,9 +108,34 @@ def test_verify_says_what_it_could_not_test(installed: Path) -> None:
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     assert report["failed"] == []
-    assert report["checks"] == 3
+    assert report["checks"] > 15
     assert report["kernels_tested"] == 0
     assert "Metal is not available" in report["not_tested"][0]
+
+
+@pytest.mark.parametrize("wrong", ["mx.softmax(x, axis=0)", "mx.softmax(x * 1.01, axis=-1)"])
+def test_verify_holds_the_fallback_to_the_formula(installed: Path, wrong: str) -> None:
+    """Not to itself: a fallback that is wrong is found."""
+    module = installed / "fast_ops" / "fallbacks.py"
+    module.write_text(module.read_text().replace("mx.softmax(x, axis=-1, precise=True)", wrong))
+    result = run(installed, "-m", "fast_ops", "verify", "--json")
+    assert result.returncode == 1
+    assert any("times its bound" in f["detail"] for f in json.loads(result.stdout)["failed"])
+
+
+def test_a_package_that_fails_its_own_checks_is_not_written(tmp_path: Path) -> None:
+    wrong = replace(get("softmax"), baselines={"wrong": "mx.softmax(x, axis=0)"})
+    broken = replace(entry(softmax_kernel(), MAC), op=wrong)
+    with pytest.raises(FoundryError, match=r"fails its own checks.*softmax float32 fallback at"):
+        write_wheel(tmp_path, "fast_ops", "0.1.0", [broken])
+    assert not list(tmp_path.glob("*.whl"))
+
+
+def test_a_wheel_names_no_hidden_size(installed: Path) -> None:
+    op = get("softmax")
+    (record,) = json.loads((installed / "fast_ops" / "catalog.json").read_text())["ops"]
+    shipped = {tuple(check["axes"].values()) for check in record["checks"]}
+    assert not shipped & {tuple(case.axes.values()) for case in op.hidden}
 
 
 def test_info_is_readable(installed: Path) -> None:

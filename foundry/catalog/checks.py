@@ -1,0 +1,104 @@
+"""What a wheel is checked against on its user's machine: inputs, and what must come out.
+
+The results are the oracle's in float64 and the bounds those that the judge holds kernels to. Sizes
+are visible ones and ones drawn here, so a wheel tells nobody the hidden ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundry.harness.measuring.baseline import BaselineCall
+from foundry.judge.matching import Equal, Expected, Within
+from foundry.judge.oracle.dealing import deal, unseen
+from foundry.judge.oracle.expecting import expected
+from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable, make_inputs
+from foundry.program import Arrays
+from ops.dtypes import numpy_dtype
+from ops.empty import has_nothing_to_compute, is_over_nothing
+from ops.spec import Op, Workload, dtype_of, present, shape_of
+
+_SEED = 20
+_MOST_ELEMENTS = 2048
+_VISIBLE = 3
+_DRAWN = 3
+_TRIED = 24
+"""Sizes drawn, of which the first few that are small enough are taken."""
+
+
+@dataclass(frozen=True)
+class Checks:
+    """The checks of one op."""
+
+    records: list[dict[str, Any]]
+    arrays: Mapping[str, NDArray[Any]]
+
+
+def checks_of(op: Op) -> Checks:
+    """Small workloads of an op in every dtype, with inputs, results and bounds."""
+    records: list[dict[str, Any]] = []
+    arrays: dict[str, NDArray[Any]] = {}
+    for dtype in op.dtypes:
+        names = applicable(op, tuple(DISTRIBUTIONS))
+        for index, (workload, dealt) in enumerate(deal(_workloads(op, dtype), names, 2, _SEED)):
+            prefix = f"{op.name}/{len(records)}"
+            distribution = dealt[0] if index == 0 else dealt[-1]
+            arrays |= {f"{prefix}/{k}": v for k, v in _arrays(op, workload, distribution)}
+            axes, params = dict(workload.axes), dict(workload.params)
+            records.append({"arrays": prefix, "axes": axes, "params": params})
+    return Checks(records, arrays)
+
+
+def _workloads(op: Op, dtype: str) -> tuple[Workload, ...]:
+    visible = [w for w in op.workloads("visible", dtype) if _fits(op, w)]
+    drawn = [w for w in unseen(op, dtype, _SEED, _TRIED) if _fits(op, w)]
+    largest = sorted(visible, key=lambda w: _elements(op, w))[-_VISIBLE:]
+    listed = (*op.workloads("visible", dtype), *op.workloads("hidden", dtype))
+    empty = [w for w in listed if is_over_nothing(op, w)][:1]
+    return (*largest, *drawn[:_DRAWN], *empty)
+
+
+def _fits(op: Op, workload: Workload) -> bool:
+    return 0 < _elements(op, workload) <= _MOST_ELEMENTS and not has_nothing_to_compute(
+        op, workload
+    )
+
+
+def _elements(op: Op, workload: Workload) -> int:
+    tensors = (*present(op, workload), *op.outputs)
+    return sum(math.prod(shape_of(t, workload)) for t in tensors)
+
+
+def _arrays(op: Op, workload: Workload, distribution: str) -> Iterator[tuple[str, NDArray[Any]]]:
+    inputs = make_inputs(op, workload, distribution, _SEED)
+    for tensor in present(op, workload):
+        yield f"in/{tensor.name}", inputs[tensor.name]
+    rng = np.random.default_rng(_SEED)
+    wanted = expected(op, workload, inputs, _baseline(op, workload, inputs), rng)
+    for tensor, want in zip(op.outputs, wanted, strict=True):
+        for kind, array in _wanted(want, dtype_of(tensor, workload)):
+            yield f"{kind}/{tensor.name}", array
+
+
+def _wanted(want: Expected, dtype: str) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Value and bound of an output; nothing of one that may come out in more than one way."""
+    match want:
+        case Equal(value=value):
+            yield "want", value.astype(numpy_dtype(dtype))
+        case Within(value=value, bound=bound):
+            yield "want", value.astype(np.float32)
+            # Rounded up, and by what rounding the value to float32 may cost.
+            slack = np.abs(value) * 2.0**-24
+            yield "bound", np.nextafter((bound + slack).astype(np.float32), np.inf)
+
+
+def _baseline(op: Op, workload: Workload, inputs: Arrays) -> Arrays:
+    call = BaselineCall(op, workload, next(iter(op.baselines)), inputs)
+    call()
+    return call.outputs()

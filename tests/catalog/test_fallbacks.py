@@ -1,0 +1,226 @@
+"""The fallback of every op, called from a built package: plain, compiled, differentiated, empty."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import mlx.core as mx
+import pytest
+from every_op import entry_of, every_op
+
+from foundry.catalog import fallbacks
+from foundry.catalog.package import package_files
+from foundry.harness.measuring.baseline import to_mlx
+from foundry.judge.oracle.inputs import make_inputs
+from ops import Op, Tensor, all_ops, get
+from ops.baselines import Baseline
+from ops.spec import Workload
+
+OPS = list(all_ops().values())
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    folder = tmp_path_factory.mktemp("site")
+    for path, content in package_files("every_op_wheel", "0.1.0", every_op()).items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+    sys.path.insert(0, str(folder))
+    yield importlib.import_module("every_op_wheel")
+    sys.path.remove(str(folder))
+
+
+def arguments(op: Op, workload: Workload) -> tuple[list[mx.array], dict[str, Any]]:
+    inputs = make_inputs(op, workload, "normal", 7)
+    shown = {str(d) for t in op.inputs for d in t.shape}
+    free = {a: workload.axes[a] for a in op.axis_names if a not in shown}
+    return [to_mlx(inputs[t.name]) for t in op.inputs], {**free, **workload.params}
+
+
+def outputs(result: Any) -> list[mx.array]:
+    return list(result) if isinstance(result, tuple) else [result]
+
+
+def same(a: Any, b: Any) -> bool:
+    pairs = zip(outputs(a), outputs(b), strict=True)
+    return all(x.shape == y.shape and mx.array_equal(x, y).item() for x, y in pairs)
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_every_function_gives_what_the_first_baseline_gives(op: Op, package: ModuleType) -> None:
+    for dtype in op.dtypes:
+        for workload in (*op.workloads("visible", dtype), *op.workloads("hidden", dtype)):
+            arrays, numbers = arguments(op, workload)
+            got = getattr(package, op.name)(*arrays, **numbers)
+            if all(array.size for array in (*arrays, *outputs(got))):
+                name = next(iter(op.baselines))
+                assert same(got, op.bound_baseline(name, workload)(*arrays)), workload.id
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_every_function_compiles(op: Op, package: ModuleType) -> None:
+    function = getattr(package, op.name)
+    workload = op.workload(op.visible[-1], op.dtypes[0])
+    arrays, numbers = arguments(op, workload)
+    compiled = mx.compile(lambda *given: function(*given, **numbers))
+    pairs = zip(outputs(compiled(*arrays)), outputs(function(*arrays, **numbers)), strict=True)
+    assert all(mx.allclose(a, b, 1e-5, 1e-5).item() for a, b in pairs)
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_every_function_differentiates_as_its_baseline(op: Op, package: ModuleType) -> None:
+    workload = op.workload(op.visible[-1], op.dtypes[0])
+    arrays, numbers = arguments(op, workload)
+    baseline = op.bound_baseline(next(iter(op.baselines)), workload)
+
+    def total(function: Any) -> Any:
+        return lambda x: outputs(function(x))[0].sum()
+
+    got = mx.grad(total(lambda x: getattr(package, op.name)(x, *arrays[1:], **numbers)))(arrays[0])
+    want = mx.grad(total(lambda x: baseline(x, *arrays[1:])))(arrays[0])
+    assert mx.allclose(got, want, 1e-5, 1e-5).item()
+
+
+def test_functions_that_take_leading_dimensions_compile_for_any_shape(package: ModuleType) -> None:
+    weight = mx.ones((64,))
+    compiled = mx.compile(lambda x: package.rms_norm(package.softmax(x), weight), shapeless=True)
+    for shape in ((2, 3, 64), (4, 5, 64)):
+        x = mx.random.normal(shape)
+        assert mx.allclose(compiled(x), package.rms_norm(package.softmax(x), weight)).item()
+
+
+def test_functions_map_over_an_axis(package: ModuleType) -> None:
+    x, weight = mx.random.normal((3, 4, 64)), mx.ones((64,))
+    mapped = mx.vmap(lambda row: package.rms_norm(row, weight))(x)
+    assert mx.allclose(mapped, package.rms_norm(x, weight)).item()
+
+
+def test_ties_come_out_in_the_order_of_the_op(package: ModuleType) -> None:
+    values, indices = package.topk(mx.array([[1.0, 3.0, 3.0, 3.0, 2.0]]), k=3)
+    assert indices.tolist() == [[1, 2, 3]]
+    assert values.tolist() == [[3.0, 3.0, 3.0]]
+
+
+def test_empty_arrays_are_answered_with_their_shape(package: ModuleType) -> None:
+    assert package.rms_norm(mx.ones((2, 3, 0)), mx.ones((0,))).shape == (2, 3, 0)
+    assert package.softmax(mx.ones((2, 0, 5), mx.float16)).dtype == mx.float16
+    assert package.matmul(mx.ones((2, 3, 0)), mx.ones((4, 0))).tolist() == [[[0.0] * 4] * 3] * 2
+    values, indices = package.topk(mx.ones((2, 5)), k=0)
+    assert (values.shape, indices.shape, indices.dtype) == ((2, 0), (2, 0), mx.uint32)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda p: p.topk(mx.ones((2, 8)), k=9), "k <= cols does not hold for k=9"),
+        (lambda p: p.topk(mx.ones((2, 8)), k=-1), "k is -1; sizes are 0 or more"),
+        (lambda p: p.rope(mx.ones((2, 3, 4, 7))), "head_dim % 2 == 0 does not hold"),
+        (
+            lambda p: p.rms_norm(mx.ones((2, 8), mx.int32), mx.ones((8,))),
+            "x is int32; give float32, float16 or bfloat16",
+        ),
+        (lambda p: p.rms_norm(mx.ones((2, 8)), mx.ones((7,))), "weight has size 7 where cols is 8"),
+        (lambda p: p.swiglu(mx.ones((2, 8)), mx.ones((3, 8))), "others have"),
+        (lambda p: p.softmax(mx.array(1.0)), "x needs 1 dimensions"),
+    ],
+)
+def test_wrong_arguments_get_one_sentence(call: Any, said: str, package: ModuleType) -> None:
+    with pytest.raises(ValueError, match=r"^\w+: ") as caught:
+        call(package)
+    assert said in str(caught.value)
+
+
+def test_the_fallback_is_the_first_baseline_whatever_was_timed() -> None:
+    source = fallbacks.module([get("rms_norm"), get("topk")])
+    assert "mx.fast.rms_norm(x, weight, eps)" in source
+    assert "argpartition" not in source
+
+
+def function(op: Op) -> Any:
+    namespace: dict[str, Any] = {}
+    exec(fallbacks.module([op]), namespace)
+    return namespace[op.name]
+
+
+def test_a_compiled_first_baseline_is_shipped_compiled_with_its_traced_numbers() -> None:
+    rope = get("rope")
+    op = replace(rope, baselines={"compiled": rope.baseline("compiled")})
+    assert "@mx.compile" in fallbacks.module([op])
+    x = mx.random.normal((1, 2, 3, 8))
+    for offset in (0, 5):
+        got = function(op)(x, base=10000.0, offset=offset, head_dim=8)
+        want = mx.fast.rope(x, 8, traditional=False, base=10000.0, scale=1.0, offset=offset)
+        assert mx.allclose(got, want, 1e-4, 1e-4).item()
+
+
+def test_a_text_may_use_the_dtype_and_pythons_math() -> None:
+    op = replace(get("silu"), baselines={"mine": Baseline("(x * math.sqrt(2.0)).astype(dtype)")})
+    assert "import math" in fallbacks.module([op])
+    assert function(op)(mx.ones((2, 2), mx.float16)).dtype == mx.float16
+
+
+@pytest.mark.parametrize(
+    ("text", "takes"),
+    [
+        ("mx.softmax(x, axis=-1)", True),
+        ("mx.softmax(x, axis=1)", False),
+        ("x[:, :]", False),
+        ("x.reshape(rows, cols)", False),
+        ("x - x.T.T", True),
+    ],
+)
+def test_leading_dimensions_are_found_by_trying(text: str, takes: bool) -> None:
+    op = replace(get("softmax"), baselines={"mine": text})
+    assert fallbacks.takes_leading_dimensions(op) is takes
+
+
+def test_an_optional_input_may_be_left_out(tmp_path: Path) -> None:
+    norm = get("rms_norm")
+    x, weight = norm.inputs
+    op = replace(
+        norm,
+        inputs=(x, replace(weight, optional=True)),
+        oracle=lambda i, w: norm.oracle({"weight": 1.0, **i}, w),
+    )
+    files = package_files("bare_norm", "0.1.0", [entry_of(op)])
+    source = files["bare_norm/__init__.py"]
+    assert isinstance(source, str)
+    assert "def rms_norm(x: mx.array, weight: mx.array | None = None, eps: float" in source
+
+
+def test_an_op_over_two_arrays_of_which_one_is_empty_runs_its_text() -> None:
+    """Rows appended to no rows: no constant, so the fallback computes it."""
+    op = joined()
+    record = json.loads(str(package_files("joins", "0.1.0", [entry_of(op)])["joins/catalog.json"]))
+    assert record["ops"][0]["over_nothing"] == "computed"
+
+
+def joined() -> Op:
+    import numpy as np
+
+    from ops import Case
+    from ops.axis import axes
+    from ops.matches import Exact
+
+    return Op(
+        name="joined",
+        family="mine",
+        formula="out is a, then b.",
+        axes=axes("a_len b_len"),
+        inputs=(Tensor("a", ("a_len",)), Tensor("b", ("b_len",))),
+        outputs=(Tensor("out", ("a_len + b_len",), match=Exact()),),
+        oracle=lambda i, w: (np.concatenate([i["a"], i["b"]]),),
+        baselines={"mx.concatenate": "mx.concatenate([a, b])"},
+        flops="0",
+        visible=(Case({"a_len": 3, "b_len": 2}),),
+        hidden=(Case({"a_len": 0, "b_len": 2}), Case({"a_len": 4, "b_len": 0})),
+        bench=(Case({"a_len": 64, "b_len": 1}),),
+    )
