@@ -5,6 +5,7 @@ from __future__ import annotations
 from foundry.judge.verdict import Diagnostic, Evaluation, Status, Timing
 from foundry.program import Device
 from ops.axis import axes
+from ops.baselines import Baseline
 from ops.spec import Case, Op, Tensor
 
 OP = Op(
@@ -15,7 +16,10 @@ OP = Op(
     inputs=(Tensor("x", ("rows", "cols")),),
     outputs=(Tensor("out", ("rows", "cols")),),
     oracle=lambda inputs, workload: (2 * inputs["x"] + inputs["shift"],),
-    baselines={},
+    baselines={
+        "mx": "2 * x + shift",
+        "compiled": Baseline("y = x + x\nreturn y + shift", compiled=True),
+    },
     flops="rows * cols * 2",
     visible=(Case({"rows": 2, "cols": 3}),),
     hidden=(Case({"rows": 7, "cols": 13}),),
