@@ -132,6 +132,9 @@ def _tensor(tensor: Tensor, op: Op, *, is_output: bool) -> Iterator[str]:
 
 
 def _fill(tensor: Tensor, fill: Fill, op: Op, *, is_output: bool) -> Iterator[str]:
+    if not isinstance(fill, Fill):
+        yield f"{tensor.name} has fill {fill!r}; give one of ops.fills, such as Index('rows')"
+        return
     if is_output:
         yield f"{tensor.name} is an output; a fill says what an input holds"
     for dtype in _dtypes(tensor, op):

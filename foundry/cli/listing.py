@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from foundry.store.records import Run, StoredEvaluation
+    from ops.spec import Tensor
 
 _MOST_COUNTED = 20_000
 """A knob space is counted up to here; some have millions of points."""
@@ -114,7 +115,10 @@ def _ops(query: Query) -> Listing:
             "family": op.family,
             "formula": op.formula,
             "axes": list(op.axis_names),
-            "inputs": [_tensor(t) for t in op.inputs],
+            "conditions": list(op.conditions),
+            "types": {"T": list(op.dtypes), **{k: list(v) for k, v in op.types.items()}},
+            "gradient_of": op.gradient_of,
+            "inputs": [_tensor(t) | _held(t) for t in op.inputs],
             "outputs": [_tensor(t) for t in op.outputs],
             "params": dict(op.params),
             "dtypes": list(op.dtypes),
@@ -127,7 +131,13 @@ def _ops(query: Query) -> Listing:
     return Listing(columns, rows, document, "no ops")
 
 
-def _tensor(tensor: Any) -> dict[str, Any]:
+def _held(tensor: Tensor) -> dict[str, Any]:
+    """What an input holds, and whether it may be absent."""
+    words = tensor.fill.in_words() if tensor.fill else ""
+    return {"holds": words or "any value", "optional": tensor.optional}
+
+
+def _tensor(tensor: Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype}
 
 

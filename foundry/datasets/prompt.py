@@ -62,8 +62,10 @@ def _lines(op: Op, dtypes: Sequence[str]) -> Iterator[str]:
 def described(tensor: Tensor) -> str:
     """A tensor as a proposer reads of it: name, shape, dtype, and what is special about it."""
     said = _COMPARED.get(type(tensor.match), "")
+    held = f" ({words})" if tensor.fill and (words := tensor.fill.in_words()) else ""
     there = f", given where the constant {tensor.flag} is true" if tensor.optional else ""
-    return f"{tensor.name}[{', '.join(map(str, tensor.shape))}] of {tensor.dtype}{said}{there}"
+    shape = ", ".join(map(str, tensor.shape))
+    return f"{tensor.name}[{shape}] of {tensor.dtype}{held}{said}{there}"
 
 
 def _case(case: Case) -> str:

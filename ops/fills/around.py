@@ -44,6 +44,10 @@ class Sorted(_Around):
         drawn = self.inner.draw(rng, shape, dtype, sizes, values)
         return np.sort(drawn, axis=-1) if shape else drawn
 
+    def in_words(self) -> str:
+        """The inner rule, and the order."""
+        return ", ".join(filter(None, (self.inner.in_words(), "ascending along the last axis")))
+
 
 @dataclass(frozen=True)
 class Padded(_Around):
@@ -73,6 +77,10 @@ class Padded(_Around):
         if info is None or info.min <= self.value <= info.max:
             return ""
         return f"pads with {self.value}, which is not in {dtype}"
+
+    def in_words(self) -> str:
+        """The inner rule, and the padding."""
+        return ", ".join(filter(None, (self.inner.in_words(), f"then {self.value} to the end")))
 
 
 def tails(rng: Generator, shape: Shape) -> NDArray[np.int64]:

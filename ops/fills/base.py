@@ -8,7 +8,7 @@ equal, sorted ones sorted, and one value that is changed changes one element.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.random import Generator
@@ -23,6 +23,7 @@ Values = Callable[[Generator, Shape, str], NDArray[np.float64]]
 """The distribution that is dealt: `(rng, shape, dtype) -> float64 values`, finite in the dtype."""
 
 
+@runtime_checkable
 class Fill(Protocol):
     """What fills an input."""
 
@@ -52,6 +53,10 @@ class Fill(Protocol):
         """What it computes from the axes, to be held against their names."""
         ...
 
+    def in_words(self) -> str:
+        """The rule, for a prompt, such as `indices below rows`; empty where all values occur."""
+        ...
+
 
 class Plain:
     """A fill of any shape and any dtype that needs no axis: what most fills start from."""
@@ -67,6 +72,10 @@ class Plain:
     def expressions(self) -> tuple[Expression, ...]:
         """None."""
         return ()
+
+    def in_words(self) -> str:
+        """Nothing: every value may occur."""
+        return ""
 
 
 class Whole(Plain):

@@ -39,6 +39,10 @@ class Index(Whole):
         """The bound."""
         return (self.below,)
 
+    def in_words(self) -> str:
+        """The bound."""
+        return f"indices below {self.below}"
+
 
 @dataclass(frozen=True)
 class Distinct(Whole):
@@ -63,6 +67,10 @@ class Distinct(Whole):
         """The bound."""
         return (self.below,)
 
+    def in_words(self) -> str:
+        """The bound."""
+        return f"indices below {self.below}, none twice"
+
 
 @dataclass(frozen=True)
 class Permutation(Whole):
@@ -75,3 +83,7 @@ class Permutation(Whole):
         drawn = values(rng, shape, dtype)
         order = np.argsort(drawn, axis=-1, kind="stable") if shape else np.zeros(())
         return order.astype(numpy_dtype(dtype))
+
+    def in_words(self) -> str:
+        """Of what it is a permutation."""
+        return "a permutation along the last axis"

@@ -54,3 +54,9 @@ class Real(Plain):
         if self.low is not None and self.high is not None and not self.low < self.high:
             return f"Real has low {self.low} and high {self.high}; low must be less"
         return "" if dtype in FLOAT_DTYPES else "Real fills floats"
+
+    def in_words(self) -> str:
+        """The range."""
+        low = "" if self.low is None else f"from {self.low:g}"
+        high = "" if self.high is None else f"up to {self.high:g}"
+        return " ".join(filter(None, (low, high)))

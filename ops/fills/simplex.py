@@ -33,3 +33,7 @@ class Simplex(Plain):
     def unfit(self, dtype: str) -> str:
         """Probabilities are floats."""
         return "" if dtype in FLOAT_DTYPES else "Simplex fills floats"
+
+    def in_words(self) -> str:
+        """What it is."""
+        return "probabilities along the last axis"

@@ -63,6 +63,12 @@ class Segments(Whole):
         """The number of documents."""
         return () if self.documents is None else (self.documents,)
 
+    def in_words(self) -> str:
+        """What is numbered."""
+        most = "" if self.documents is None else f", at most {self.documents} of them"
+        tail = ", then -1 to the end" if self.padding else ""
+        return f"the segment of each position, ascending from 0{most}{tail}"
+
 
 def _beginnings(rng: Generator, length: int, most: int) -> NDArray[np.int64]:
     """1 where a document begins that is not the first; every other row has one of length 1."""
@@ -111,3 +117,7 @@ class Offsets(Whole):
     def expressions(self) -> tuple[Expression, ...]:
         """What is spanned."""
         return (self.total,)
+
+    def in_words(self) -> str:
+        """What is spanned."""
+        return f"where each span begins, ascending from 0 to {self.total}"

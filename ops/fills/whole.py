@@ -47,10 +47,19 @@ class Int(Whole):
             return f"Int has low {low} and high {high}; low must not be more"
         return "" if info.min <= low and high <= info.max else f"{low} to {high} is too wide"
 
+    def in_words(self) -> str:
+        """The range."""
+        low = "" if self.low is None else f"from {self.low}"
+        high = "" if self.high is None else f"up to {self.high}"
+        return " ".join(filter(None, (low, high)))
+
 
 @dataclass(frozen=True)
 class Bits(Whole):
     """Every pattern of the integer, each equally likely: packed words, codes, masks of bits."""
+
+    without: tuple[int, ...] = ()
+    """Patterns, as unsigned numbers, that never occur: the codes of a NaN. 0 takes their place."""
 
     def draw(
         self, rng: Generator, shape: Shape, dtype: str, sizes: Sizes, values: Values
@@ -61,7 +70,13 @@ class Bits(Whole):
         mixed = _mixed(drawn.reshape(shape).view(np.uint64) ^ salt)
         kind = numpy_dtype(dtype)
         patterns = (mixed >> np.uint64(64 - 8 * kind.itemsize)).astype(f"u{kind.itemsize}")
+        patterns = np.where(np.isin(patterns, self.without), 0, patterns).astype(patterns.dtype)
         return np.asarray(patterns).view(kind)
+
+    def in_words(self) -> str:
+        """The patterns."""
+        left_out = ", ".join(map(hex, self.without))
+        return f"any pattern but {left_out}" if left_out else "any pattern of bits"
 
 
 def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -20,6 +20,7 @@ from foundry.kernel import parse, render
 from foundry.kernel.normal_form import normalise
 from foundry.store import Origin
 from ops.axis import axes
+from ops.fills import Index
 from ops.matches import Exact
 from ops.registry import get
 from ops.spec import Case, Op, Tensor
@@ -109,7 +110,7 @@ def test_the_golden_prompt(golden: Any) -> None:
         family="demo",
         formula="out[i, j] = gain * x[i, order[j]].\nTies do not occur.",
         axes=axes("n m"),
-        inputs=(Tensor("x", ("n", "m")), Tensor("order", ("m",), "uint32", "index < m")),
+        inputs=(Tensor("x", ("n", "m")), Tensor("order", ("m",), "uint32", Index("m"))),
         outputs=(Tensor("out", ("n", "m"), match=Exact()),),
         oracle=lambda inputs, workload: (inputs["x"],),
         baselines={},

@@ -110,6 +110,11 @@ RULES: dict[str, tuple[Fill, tuple[str, ...], Callable[[Array], bool]]] = {
     "int": (fills.Int(), INTEGERS, lambda a: True),
     "some ints": (fills.Int(-3, 8), SIGNED, between(-3, 8)),
     "bits": (fills.Bits(), INTEGERS, lambda a: True),
+    "fp8": (
+        fills.Bits(without=(0x7F, 0xFF)),
+        ("uint8", "int8"),
+        lambda a: not np.isin(a.view(np.uint8), (0x7F, 0xFF)).any(),
+    ),
     "bool": (fills.Bool(), ("bool_",), lambda a: True),
     "custom": (fills.Custom(doubled), FLOAT_DTYPES, lambda a: True),
 }
@@ -259,6 +264,31 @@ def test_what_cannot_be_drawn_is_refused(fill: Fill, shape: tuple[int, ...], sai
 )
 def test_a_dtype_that_cannot_hold_the_values_is_refused(fill: Fill, dtype: str, said: str) -> None:
     assert said in fill.unfit(dtype)
+
+
+@pytest.mark.parametrize(
+    ("fill", "said"),
+    [
+        (fills.Real(), ""),
+        (fills.Real(0, 1), "from 0 up to 1"),
+        (fills.Real(high=-0.5), "up to -0.5"),
+        (fills.Int(low=3), "from 3"),
+        (fills.Bits(), "any pattern of bits"),
+        (fills.Bits((0x7F,)), "any pattern but 0x7f"),
+        (fills.Sorted(fills.Index("e")), "indices below e, ascending along the last axis"),
+        (fills.Sorted(fills.Real()), "ascending along the last axis"),
+        (fills.Padded(fills.Distinct("p")), "indices below p, none twice, then -1 to the end"),
+        (
+            fills.Segments("d"),
+            "the segment of each position, ascending from 0, at most d of them, then -1 to the end",
+        ),
+        (fills.Offsets("t"), "where each span begins, ascending from 0 to t"),
+        (fills.Permutation(), "a permutation along the last axis"),
+        (fills.Simplex(), "probabilities along the last axis"),
+    ],
+)
+def test_a_fill_tells_a_proposer_its_rule(fill: Fill, said: str) -> None:
+    assert fill.in_words() == said
 
 
 def test_a_custom_fill_of_another_shape_is_an_error_of_the_op() -> None:

@@ -47,6 +47,7 @@ def test_built_in_ops_keep_the_rules(op: Op) -> None:
         ({"axes": axes("rows", Axis("cols", values=(3,), least=4))}, "breaks its own rule: .* 3"),
         ({"axes": axes("rows", Axis("cols", multiple_of=32))}, "cols is 1; cols is a multiple of"),
         ({"inputs": (Tensor("x", ("rows",), "int32", Index("v")),)}, "fill of x uses 'v'"),
+        ({"inputs": (Tensor("x", ("rows",), fill=NEAR),)}, "fill 'near'; give one of ops.fills"),
         ({"inputs": (Tensor("x", ("rows",), fill=Bits()),)}, "x is float32: Bits fills integers"),
         ({"inputs": (Tensor("x", ("rows",), "uint8", Int(0, 256)),)}, "0 to 256 is too wide"),
         ({"inputs": (Tensor("x", ("rows",), "uint32", Segments()),)}, "needs a signed dtype"),
