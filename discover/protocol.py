@@ -12,7 +12,6 @@ in an entry point of the group `metal_foundry.proposers`; see docs/extend.md.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field
 
 from foundry.judge.verdict import Evaluation
-from foundry.kernel import Kernel
+from foundry.kernel import Kernel, text_hash
 from foundry.program import Device
 from foundry.store.records import Tokens
 from ops.spec import Op, Workload
@@ -75,7 +74,7 @@ class Request:
     def hash(self) -> str:
         """SHA-256 of proposer, model and body."""
         text = json.dumps([self.proposer, self.model, self.body], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return text_hash(text)
 
 
 @dataclass(frozen=True)

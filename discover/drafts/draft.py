@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from foundry.errors import InvalidKernel
-from foundry.kernel import parse
+from foundry.kernel import parse, text_hash
 from foundry.store.records import Origin
 
 
@@ -24,11 +23,6 @@ def identity(text: str) -> str:
         return parse(text).hash
     except InvalidKernel:
         return text_hash(text)
-
-
-def text_hash(text: str) -> str:
-    """SHA-256 of any text, half surrogate pairs included."""
-    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def label(origin: Origin) -> str:

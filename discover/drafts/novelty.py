@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-
-from foundry.kernel import Kernel
+from foundry.kernel import Kernel, text_hash
 from foundry.kernel.normal_form import kernel_tokens
 
 
@@ -25,4 +23,4 @@ class Novelty:
 
 def fingerprint(kernel: Kernel) -> str:
     """Equal for kernels that differ in names, space and comments only."""
-    return hashlib.sha256(" ".join(kernel_tokens(kernel)).encode()).hexdigest()
+    return text_hash(" ".join(kernel_tokens(kernel)))

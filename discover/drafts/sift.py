@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from discover.drafts.draft import Draft, text_hash
+from discover.drafts.draft import Draft
 from discover.drafts.novelty import Novelty
 from discover.drafts.parsing import Malformed, extract
 from foundry.judge.verdict import Diagnostic, Evaluation, Status
-from foundry.kernel import Kernel, render
+from foundry.kernel import Kernel, render, text_hash
 from ops.spec import Op
 
 

@@ -57,14 +57,14 @@ def command(
     memory. A kernel that is not proven right gets no time, and exit code 4.
     """
     from foundry.cli.judging import Request, judge_and_show
-    from foundry.judge.options import PRECISE, SANITIZER, JudgeOptions
+    from foundry.judge.options import PRECISE, JudgeOptions
 
     request = Request(
         path=file,
         dtypes=dtypes,
         device=device,
         seed=seed,
-        options=JudgeOptions(bench=bench, screen=SANITIZER, plan=PRECISE),
+        options=JudgeOptions(bench=bench, plan=PRECISE),
         save=save,
         db=db,
         as_json=as_json,

@@ -178,10 +178,10 @@ def _say(result: Reverified) -> None:
 def _judge(device: str) -> Iterator[Judge]:
     from foundry.harness.processes.pool import WorkerPool
     from foundry.judge.judge import Judge
-    from foundry.judge.options import SANITIZER, JudgeOptions
+    from foundry.judge.options import JudgeOptions
 
     with WorkerPool(device) as pool:
-        yield Judge(pool, JudgeOptions(timed=False, screen=SANITIZER))
+        yield Judge(pool, JudgeOptions(timed=False))
 
 
 def _secret_seed() -> int:

@@ -179,7 +179,7 @@ def check_kernel(device: str) -> Check:
     """The proof: a small kernel built, run in a worker and compared with its oracle."""
     from foundry.harness.processes.pool import WorkerPool
     from foundry.judge import Judge
-    from foundry.judge.options import SANITIZER, JudgeOptions
+    from foundry.judge.options import JudgeOptions
     from ops import registry as ops
     from templates import registry, space
     from templates.render import render
@@ -189,7 +189,7 @@ def check_kernel(device: str) -> Check:
     start_s = time.monotonic()
     try:
         with WorkerPool(device, workers=1) as pool:
-            judge = Judge(pool, JudgeOptions(timed=False, screen=SANITIZER))
+            judge = Judge(pool, JudgeOptions(timed=False))
             evaluation = judge.evaluate(text, ops.get("silu"), "float32", 0)
             name = pool.device().name
     except EnvironmentUnusable as error:

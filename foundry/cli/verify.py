@@ -44,14 +44,14 @@ def command(
     compared with a float64 oracle. Exit code 4 when it is not proven right.
     """
     from foundry.cli.judging import Request, judge_and_show
-    from foundry.judge.options import SANITIZER, JudgeOptions
+    from foundry.judge.options import JudgeOptions
 
     request = Request(
         path=file,
         dtypes=dtypes,
         device=device,
         seed=seed,
-        options=JudgeOptions(timed=False, screen=SANITIZER),
+        options=JudgeOptions(timed=False),
         save=save,
         db=db,
         as_json=as_json,

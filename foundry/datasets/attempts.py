@@ -7,13 +7,13 @@ shape (knobs, fingerprint, counters) is JSON text, so that every row has the sam
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
 from foundry.datasets.teachers import Lineage
+from foundry.kernel import text_hash
 from foundry.kernel.normal_form import normalise
 from foundry.store.records import StoredEvaluation
 from ops.registry import all_ops
@@ -85,7 +85,7 @@ def row(stored: StoredEvaluation, lineage: Lineage) -> dict[str, Any]:
         "family": op.family if op else None,
         "parent_hash": stored.parent_hash,
         "kernel": stored.text,
-        "normal_form": _digest(normalise(stored.text)),
+        "normal_form": text_hash(normalise(stored.text)),
         "status": evaluation.status.value,
         "why": evaluation.why,
         "score": evaluation.score,
@@ -106,11 +106,6 @@ def row(stored: StoredEvaluation, lineage: Lineage) -> dict[str, Any]:
 
 def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(dict(value), sort_keys=True)
-
-
-def _digest(text: str) -> str:
-    """Equal for kernels that differ in names, comments and space only."""
-    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,6 @@ a file off its first row; so every row has the one key. Provenance is a file of 
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from foundry.datasets.prompt import prompt
 from foundry.datasets.split import TRAIN
 from foundry.datasets.teachers import Lineage, Origins, Use, lineage
 from foundry.judge.verdict import JUDGE_VERSION, Status
+from foundry.kernel import text_hash
 from foundry.program import Device
 from foundry.store.evaluations import DISPROOFS
 from foundry.store.records import StoredEvaluation
@@ -185,9 +185,7 @@ def provenance(example: Example, split: str, line: int) -> dict[str, Any]:
         "op": example.op.name,
         "family": example.op.family,
         "kernel_hash": example.kernel_hash,
-        "answer_sha256": hashlib.sha256(
-            example.text.encode("utf-8", "backslashreplace")
-        ).hexdigest(),
+        "answer_sha256": text_hash(example.text),
         "dtypes": list(example.dtypes),
         "teachers": list(example.lineage.teachers),
         "training_use": example.lineage.use.value,

@@ -11,12 +11,11 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from foundry.engines.base import Call
 from foundry.program import Arrays, BuildFailure, Device, Launch, Program, check_input
-from ops.dtypes import numpy_dtype
+from ops.arrays import from_mlx, to_mlx
 
 _BUILD_ERRORS = ("Unable to build metal library", "Unable to load kernel", "Thread group size")
 
@@ -145,26 +144,7 @@ class MetalCall:
 
     def outputs(self) -> Arrays:
         """Results of the latest call."""
-        specs = {s.name: s for launch in self._executable.program.launches for s in launch.outputs}
-        return {name: to_numpy(a, specs[name].dtype) for name, a in self._results.items()}
-
-
-def to_mlx(array: NDArray[Any]) -> Any:
-    """An MLX array of the same bytes; bfloat16 comes from ml_dtypes."""
-    import mlx.core as mx
-
-    if array.dtype == numpy_dtype("bfloat16"):
-        return mx.array(array.view(np.uint16)).view(mx.bfloat16)
-    return mx.array(array)
-
-
-def to_numpy(array: Any, dtype: str) -> NDArray[Any]:
-    """A NumPy copy of an MLX array of this dtype."""
-    import mlx.core as mx
-
-    if dtype == "bfloat16":
-        return np.array(array.view(mx.uint16)).view(numpy_dtype(dtype))
-    return np.array(array)
+        return {name: from_mlx(array) for name, array in self._results.items()}
 
 
 def _poison(launch: Launch) -> float:

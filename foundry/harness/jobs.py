@@ -140,22 +140,22 @@ class Build:
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault that the screen found, in its own words; `line` is in the kernel file."""
+    """One fault that the sanitizer found, in its own words; `line` is in the kernel file."""
 
     message: str
     line: int | None
 
 
 @dataclass(frozen=True)
-class Screen:
-    """Let `screen` (`module:function`) examine a program on inputs. Result: its findings."""
+class Examine:
+    """Let `sanitizer` (`module:function`) examine a program on inputs. Result: its findings."""
 
-    screen: str
+    sanitizer: str
     program: Program
     inputs: Arrays
     ahead: Program | None = None
     """Built meanwhile, for a `Build` that follows."""
-    kind: ClassVar[str] = "screen"
+    kind: ClassVar[str] = "examine"
     reply_bytes: int = field(default=0, init=False)
 
     def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
@@ -165,7 +165,7 @@ class Screen:
             "program": encode_program(self.program),
             "ahead": encode_program(self.ahead) if self.ahead else None,
         }
-        return header | {"screen": self.screen} | programs, buffers
+        return header | {"sanitizer": self.sanitizer} | programs, buffers
 
     def decode(self, frame: frames.Frame) -> tuple[Finding, ...]:
         """The result in a reply."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from foundry.judge.options import JudgeOptions, bench_workloads
 from foundry.judge.oracle.dealing import Dealt, deal, deal_thoroughly, unseen
 from foundry.judge.oracle.inputs import applicable
 from foundry.judge.verdict import Diagnostic, OutputError, Status, Timing
-from foundry.kernel import Kernel, bind, parse
+from foundry.kernel import Kernel, bind, parse, text_hash
 from foundry.program import Program
 from ops.spec import Op, Workload, shape_of
 
@@ -72,7 +71,7 @@ class Candidate:
         """Identity of the kernel; of its text, where that is no kernel."""
         if self.kernel is not None:
             return self.kernel.hash
-        return hashlib.sha256(self.text.encode(errors="backslashreplace")).hexdigest()
+        return text_hash(self.text)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """The judge: one kernel in, one `Evaluation` out. Runs in the trusted process.
 
 1. parse      text -> Kernel, bound to every workload it will meet        invalid
-2. screen     the sanitizer on the largest visible workload               sanitizer_error
+2. sanitize   the sanitizer on the largest visible workload               sanitizer_error
 3. build      the visible programs                                        build_error
 4. verify     visible workloads under several distributions, proof of     wrong_result, crash,
               execution; then hidden and bench programs, built now        timeout, rejected
@@ -25,7 +25,7 @@ from foundry.judge.candidate import Candidate, Failed, prepare
 from foundry.judge.options import JudgeOptions, bench_workloads
 from foundry.judge.oracle.references import References, op_file
 from foundry.judge.proof.verify import prove, verify
-from foundry.judge.stages import Walk, build_rest, build_visible, screen
+from foundry.judge.stages import Walk, build_rest, build_visible, sanitize
 from foundry.judge.time.benchmark import Benchmark
 from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster, widened
 from foundry.judge.verdict import Evaluation, Status, score_of
@@ -125,13 +125,13 @@ class Judge:
             return self._benchmark(walk)
 
     def _prepare(self, walk: Walk) -> None:
-        op, module = walk.candidate.op, (self._options.screen or "").partition(":")[0]
+        op, module = walk.candidate.op, (self._options.sanitizer or "").partition(":")[0]
         walk.worker.prepare(op.name, op_file(op), (module,) if module else ())
 
     def _prove(self, walk: Walk) -> Failed | None:
-        candidate, path = walk.candidate, self._options.screen
+        candidate, path = walk.candidate, self._options.sanitizer
         return (
-            (screen(walk, path) if path else None)
+            (sanitize(walk, path) if path else None)
             or build_visible(walk)
             or verify(walk, candidate.visible, first=0)
             or prove(walk)

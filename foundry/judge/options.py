@@ -10,8 +10,8 @@ from foundry.judge.oracle.inputs import DISTRIBUTIONS
 from foundry.judge.verdict import Evaluation
 from ops.spec import Op, Workload
 
-SANITIZER = "foundry.msl.sanitizer:screen"
-"""The screen of every command that judges kernels."""
+SANITIZER = "foundry.msl.sanitizer:examine"
+"""What stands between a kernel nobody knows and the device."""
 
 PRECISE = TimingPlan(share=0.0)
 """Times that somebody reads: as narrow far from the baseline as near it."""
@@ -34,7 +34,7 @@ class JudgeOptions:
     """Limit of one workload's verification; small workloads get less."""
     time_limit_s: float = 60.0
     """Limit of timing one workload."""
-    screen: str | None = None
+    sanitizer: str | None = SANITIZER
     """`module:function` that a worker calls with a program and inputs before it is built; it
     returns an object whose `findings` have a `message` and a `line`."""
 

@@ -21,7 +21,7 @@ from typing import Any
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.attacks import Attack
 from foundry.judge.judge import Judge
-from foundry.judge.options import SANITIZER, JudgeOptions
+from foundry.judge.options import JudgeOptions
 from foundry.judge.verdict import Evaluation
 from ops import get
 
@@ -57,7 +57,7 @@ class Judges:
     def of(cls, pool: WorkerPool, run_limit_s: float = 4.0) -> Judges:
         """Judges on the workers of a pool, as commands have them."""
         found = (
-            Judge(pool, JudgeOptions(timed=timed, screen=SANITIZER, run_limit_s=run_limit_s))
+            Judge(pool, JudgeOptions(timed=timed, run_limit_s=run_limit_s))
             for timed in (False, True)
         )
         return cls(*found)

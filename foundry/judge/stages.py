@@ -1,4 +1,4 @@
-"""The stages before results count: screen and build, and what they share with the rest."""
+"""The stages before results count: sanitize and build, and what they share with the rest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from foundry.errors import EnvironmentUnusable
-from foundry.harness.jobs import Build, Crash, Screen, Timeout
+from foundry.harness.jobs import Build, Crash, Examine, Timeout
 from foundry.harness.processes.pool import Lease
 from foundry.harness.processes.turns import Turn
 from foundry.judge import wording
@@ -19,11 +19,11 @@ from foundry.judge.proof import execution
 from foundry.judge.verdict import Status
 from foundry.program import Launch, Program
 
-_SCREEN_LIMIT_S = 60.0
+_SANITIZE_LIMIT_S = 60.0
 _START_S = 2.0
 _PER_ELEMENT_S = 1e-5
-_SCREENED = 1 << 16
-"""Elements of a timed workload up to which it is screened too."""
+_SANITIZED = 1 << 16
+"""Elements of a timed workload up to which it is sanitized too."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ class Walk:
         return len(self.candidate.visible) + int(self.candidate.probe is not None)
 
 
-def screen(walk: Walk, path: str) -> Failed | None:
+def sanitize(walk: Walk, path: str) -> Failed | None:
     """Let the sanitizer examine the kernel on its largest visible workload.
 
     And on those that compile from the same source, smaller ones first: they cost no build. And
     where it is timed, unless that is large.
     """
     candidate = walk.candidate
-    small = [t for t in candidate.bench if elements_of(candidate.op, t.workload) <= _SCREENED]
+    small = [t for t in candidate.bench if elements_of(candidate.op, t.workload) <= _SANITIZED]
     targets = [t for t in (*candidate.visible, *small) if has_work(t.program)]
     if not targets:
         return None
@@ -65,25 +65,25 @@ def screen(walk: Walk, path: str) -> Failed | None:
     largest = max(visible or [0], key=lambda i: elements(targets[i].program))
     # Where a core is free, the kernel is built for the next stage at the same time.
     ahead = targets[largest].program if walk.worker.has_room else None
-    with candidate.stage("screen"):
+    with candidate.stage("sanitize"):
         for target, number in zip(targets, numbers, strict=True):
             wanted = number == numbers[largest] or target in small
-            if wanted and (failed := _screen(walk, path, target, ahead)):
+            if wanted and (failed := _sanitize(walk, path, target, ahead)):
                 return failed
             ahead = None if wanted else ahead
     return None
 
 
-def _screen(walk: Walk, path: str, target: Target, ahead: Program | None) -> Failed | None:
+def _sanitize(walk: Walk, path: str, target: Target, ahead: Program | None) -> Failed | None:
     candidate, workload = walk.candidate, target.workload
     reference = walk.references.get(candidate.op, workload, target.distributions[0], candidate.seed)
-    job = Screen(path, target.program, reference.inputs, ahead)
-    found = walk.worker.ask(job, _SCREEN_LIMIT_S)
+    job = Examine(path, target.program, reference.inputs, ahead)
+    found = walk.worker.ask(job, _SANITIZE_LIMIT_S)
     if isinstance(found, Timeout | Crash):
-        return stopped(found, "screen", target)
+        return stopped(found, "sanitize", target)
     if not found:
         return None
-    said = wording.screened(found[0], candidate.kernel, workload)
+    said = wording.sanitized(found[0], candidate.kernel, workload)
     return Failed(Status.SANITIZER_ERROR, said)
 
 

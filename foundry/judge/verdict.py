@@ -54,7 +54,7 @@ class Diagnostic(Record):
     """One sentence about a failure, fit for a terminal, a prompt and a dataset."""
 
     stage: str
-    """Where it stopped: parse, screen, build, verify, benchmark."""
+    """Where it stopped: parse, sanitize, build, verify, benchmark."""
     message: str
     """What, which value, what to do next; compiler text keeps its own lines."""
     workload: str | None = None

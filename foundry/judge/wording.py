@@ -32,13 +32,13 @@ def wrong_result(
     return Diagnostic(stage="verify", message=message, workload=workload.id, hidden=hidden)
 
 
-def screened(finding: Finding, kernel: Kernel | None, workload: Workload) -> Diagnostic:
+def sanitized(finding: Finding, kernel: Kernel | None, workload: Workload) -> Diagnostic:
     """What the sanitizer found, on the line of the kernel file."""
     line = finding.line
     place = _PLACE.search(finding.message)
     if place is not None and kernel is not None:
         line = line_in_file(kernel, int(place[1] or 1) - 1, place[2], int(place[3]))
-    return Diagnostic(stage="screen", message=finding.message, line=line, workload=workload.id)
+    return Diagnostic(stage="sanitize", message=finding.message, line=line, workload=workload.id)
 
 
 def build_failure(

@@ -18,6 +18,7 @@ from foundry.kernel.model import (
     Triple,
     line_in_file,
     render,
+    text_hash,
 )
 from foundry.kernel.reading import parse
 
@@ -34,4 +35,5 @@ __all__ = [
     "line_in_file",
     "parse",
     "render",
+    "text_hash",
 ]

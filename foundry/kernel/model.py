@@ -57,7 +57,12 @@ class Kernel:
     @property
     def hash(self) -> str:
         """Identity: SHA-256 of the canonical file, 64 hexadecimal digits."""
-        return hashlib.sha256(render(self).encode()).hexdigest()
+        return text_hash(render(self))
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of a text that need be no kernel file; half surrogate pairs are text as well."""
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def render(kernel: Kernel) -> str:

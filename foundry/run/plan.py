@@ -10,13 +10,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from foundry.errors import InvalidKernel, UsageError, unknown
-from foundry.kernel import Kernel, parse
+from foundry.kernel import Kernel, parse, text_hash
 from foundry.run.strategies import (
     FALLBACK,
     STRATEGIES,
@@ -49,7 +48,7 @@ class Variant:
         """Identity, as the judge gives it: of the kernel, else of the text."""
         if self.kernel is not None:
             return self.kernel.hash
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        return text_hash(self.text)
 
 
 class Plan:

@@ -1,8 +1,8 @@
 """Figures of the judge on this machine: `bench_judge.py [PART ...] [--kernels N] [--trials N]`.
 
 1. `rate`: evaluations per second, parse to timed verdict, of kernels never built before, warm, on
-   all cores, with the time of each stage; without the screen and with it.
-2. `full`: one small row-wise kernel at a time, judged fully (screen, visible, hidden), by stage;
+   all cores, with the time of each stage; without the sanitizer and with it.
+2. `full`: one small row-wise kernel at a time, judged fully (sanitizer, visible, hidden), by stage;
    untimed and timed.
 3. `death`: how long bad kernels live, and at which stage they die.
 4. `start`: what a confined process for every kernel costs.
@@ -65,8 +65,8 @@ def kernels() -> Kernels:
 
 def rate(pool: WorkerPool, fresh: Kernels, count: int) -> None:
     """Judge `count` new kernels on all workers."""
-    for screen in (None, SANITIZER):
-        judge = Judge(pool, JudgeOptions(screen=screen))
+    for sanitizer in (None, SANITIZER):
+        judge = Judge(pool, JudgeOptions(sanitizer=sanitizer))
         for op, text in itertools.islice(fresh, len(ROW_WISE)):
             judge.evaluate(text, registry.get(op), "float32", SEED)
         chosen = list(itertools.islice(fresh, count))
@@ -75,7 +75,7 @@ def rate(pool: WorkerPool, fresh: Kernels, count: int) -> None:
         spent_s = time.perf_counter() - start
         passed = sum(e.status.passed for e in found)
         print(
-            f"{len(found) / spent_s:.1f} evaluations/s {_screened(screen)} "
+            f"{len(found) / spent_s:.1f} evaluations/s {_sanitized(sanitizer)} "
             f"({len(found)} in {spent_s:.1f} s, {passed} passed, "
             f"cpu {1e3 * (cpu_s() - used_s) / len(found):.0f} ms each)"
         )
@@ -92,7 +92,7 @@ def _judged_together(judge: Judge, chosen: list[tuple[str, str]], workers: int) 
 def full(pool: WorkerPool, fresh: Kernels, count: int) -> None:
     """Judge new kernels one by one."""
     for timed in (False, True):
-        judge = Judge(pool, JudgeOptions(screen=SANITIZER, timed=timed))
+        judge = Judge(pool, JudgeOptions(timed=timed))
         for op, text in itertools.islice(fresh, len(ROW_WISE)):
             judge.evaluate(text, registry.get(op), "float32", SEED)
         used_s = cpu_s()
@@ -112,7 +112,7 @@ def death(pool: WorkerPool, fresh: Kernels, count: int) -> None:
     """Judge attacks of every kind, evenly chosen, after an honest kernel of each op."""
     attacks = [a for a in corpus() if not a.is_control]
     chosen = attacks[:: max(1, len(attacks) // count)]
-    judge = Judge(pool, JudgeOptions(screen=SANITIZER))
+    judge = Judge(pool, JudgeOptions())
     for op, dtype in {(a.op, a.dtype) for a in chosen}:
         first = templates.for_op(op)[0]
         judge.evaluate(render(first, space.default(first)), registry.get(op), dtype, SEED)
@@ -157,7 +157,7 @@ def start(pool: WorkerPool, fresh: Kernels, count: int) -> None:
 
 def memory(pool: WorkerPool, fresh: Kernels, count: int) -> None:
     """Evaluate many kernels, and print what grew."""
-    judge = Judge(pool, JudgeOptions(timed=False))
+    judge = Judge(pool, JudgeOptions(timed=False, sanitizer=None))
     for part in range(4):
         _judged_together(judge, list(itertools.islice(fresh, count)), pool.workers)
         family = list(_family())
@@ -210,7 +210,7 @@ def _timed_alone(pool: WorkerPool, op: Op, trial: int) -> Samples:
 @contextmanager
 def _proving(pool: WorkerPool, fresh: Kernels) -> Iterator[list[Evaluation]]:
     """Prove kernels in a thread, one after the other, until the block ends."""
-    judge = Judge(pool, JudgeOptions(timed=False))
+    judge = Judge(pool, JudgeOptions(timed=False, sanitizer=None))
     found: list[Evaluation] = []
     done = threading.Event()
 
@@ -259,8 +259,8 @@ def _resident_kib(pid: int) -> int:
     return int(_stat(pid)[21]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-def _screened(screen: str | None) -> str:
-    return "with the screen" if screen else "without the screen"
+def _sanitized(sanitizer: str | None) -> str:
+    return "with the sanitizer" if sanitizer else "without the sanitizer"
 
 
 def _spread(times: list[float]) -> str:

@@ -26,7 +26,6 @@ from typing import Any
 
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Evaluation, Judge, JudgeOptions
-from foundry.judge.options import SANITIZER
 from ops import registry
 from templates import registry as templates
 from templates import space
@@ -111,7 +110,7 @@ def soak(left: list[Point], progress: Path, workers: int) -> None:
         progress.open("ab", buffering=0) as file,
     ):
         for seed in sorted({point.seed for point in left}):
-            judge = Judge(pool, JudgeOptions(timed=False, screen=SANITIZER))
+            judge = Judge(pool, JudgeOptions(timed=False))
             batch = [point for point in left if point.seed == seed]
             for row in threads.map(lambda point, judge=judge: point.judged(judge), batch):
                 file.write(json.dumps(row).encode() + b"\n")

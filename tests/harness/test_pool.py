@@ -16,8 +16,8 @@ from foundry.harness.jobs import (
     Build,
     Crash,
     Describe,
+    Examine,
     Run,
-    Screen,
     Timeout,
     decode_program,
     encode_program,
@@ -302,10 +302,10 @@ def test_closing_the_pool_frees_a_thread_that_waits_for_a_worker(pool: WorkerPoo
 
 
 def test_what_is_built_during_a_screen_does_not_show_in_it(pool: WorkerPool) -> None:
-    screen = "directive_screen:examine"
+    sanitizer = "directive_sanitizer:examine"
     with pool.lease() as worker:
-        worker.prepare("softmax", "", ("directive_screen",))
-        ahead = Screen(screen, program("right"), {"x": X}, program("refused"))
+        worker.prepare("softmax", "", ("directive_sanitizer",))
+        ahead = Examine(sanitizer, program("right"), {"x": X}, program("refused"))
         assert worker.ask(ahead, 20) == ()
         assert worker.ask(Build((program("right"),), (0,)), 20) == (None,)
         (failure,) = worker.ask(Build((program("refused"),), (0,)), 20)

@@ -86,13 +86,13 @@ class NoisyDevice:
 
 def winners(pool: WorkerPool, rng: np.random.Generator, copies: int, gain: float = 1.0) -> int:
     """How many kernels of one search the judge itself calls faster."""
-    judge = Judge(pool, JudgeOptions())
+    judge = Judge(pool, JudgeOptions(sanitizer=None))
     judge._bench = NoisyDevice(rng, gain)  # type: ignore[assignment]
     found = 0
     for _ in range(copies):
         candidate = Candidate(COPY, SOFTMAX, "float32", judge.seed)
-        assert prepare(candidate, JudgeOptions()) is None
-        walk = Walk(candidate, None, None, judge._references, JudgeOptions())  # type: ignore[arg-type]
+        assert prepare(candidate, JudgeOptions(sanitizer=None)) is None
+        walk = Walk(candidate, None, None, judge._references, JudgeOptions(sanitizer=None))  # type: ignore[arg-type]
         assert judge._benchmark(walk) is None
         found += candidate.is_faster
     return found

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from foundry.errors import UsageError
 from foundry.program import Arrays
 from ops import empty, registry
+from ops.arrays import from_mlx, to_mlx
 from ops.baselines import Bound
 from ops.dtypes import numpy_dtype
 from ops.spec import Op, Workload, dtype_of, present
@@ -122,21 +122,3 @@ def select_device(kind: str) -> None:
     import mlx.core as mx
 
     mx.set_default_device(mx.gpu if kind in ("metal", "cuda") else mx.cpu)
-
-
-def to_mlx(array: NDArray[Any]) -> Any:
-    """An MLX array with the bytes of a NumPy array."""
-    import mlx.core as mx
-
-    if array.dtype == numpy_dtype("bfloat16"):
-        return mx.array(array.view(np.uint16)).view(mx.bfloat16)
-    return mx.array(array)
-
-
-def from_mlx(array: Any) -> NDArray[Any]:
-    """A NumPy array with the bytes of an MLX array."""
-    import mlx.core as mx
-
-    if array.dtype == mx.bfloat16:
-        return np.array(array.view(mx.uint16)).view(numpy_dtype("bfloat16"))
-    return np.array(array)

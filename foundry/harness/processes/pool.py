@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from foundry.errors import EnvironmentUnusable
-from foundry.harness.jobs import Build, Confine, Crash, Describe, Failure, Job, Screen, Timeout
+from foundry.harness.jobs import Build, Confine, Crash, Describe, Examine, Failure, Job, Timeout
 from foundry.harness.processes.environment import jit_folder
 from foundry.harness.processes.lock import DeviceLock
 from foundry.harness.processes.process import WorkerProcess
@@ -75,7 +75,7 @@ class Lease:
     def ask(self, job: Job[R], limit_s: float) -> R | Failure:
         """Do a job: builds in the builder first, so that the runner finds them in the cache.
 
-        A screen compiles what it runs, so it is the builder's too.
+        The sanitizer compiles what it runs, so it is the builder's too.
 
         Raises:
             EnvironmentUnusable: The engine cannot work on this machine.
@@ -88,7 +88,7 @@ class Lease:
             found = self.builder.ask(replace(job, keep=False), limit_s)
             if isinstance(found, Timeout | Crash) or any(found):
                 return found
-        if isinstance(job, Screen) and self.builder is not None:
+        if isinstance(job, Examine) and self.builder is not None:
             return self.builder.ask(job, limit_s)
         return self.runner.ask(job, limit_s)
 

@@ -58,7 +58,7 @@ class Worker:
             "confine": self._confine,
             "describe": self._describe,
             "build": self._build,
-            "screen": self._screen,
+            "examine": self._examine,
             "count": counting.answer,
             "sanitize": sanitizing.answer,
             "run": self._run,
@@ -100,8 +100,8 @@ class Worker:
         failures = [(b.log, b.launch) if isinstance(b, BuildFailure) else None for b in built]
         return {"failures": failures}, ()
 
-    def _screen(self, request: frames.Frame) -> Reply:
-        examine = _imported(request.header["screen"])
+    def _examine(self, request: frames.Frame) -> Reply:
+        examine = _imported(request.header["sanitizer"])
         if ahead := request.header["ahead"]:
             self._ahead = threading.Thread(target=self._build_ahead, args=(decode_program(ahead),))
             self._ahead.start()

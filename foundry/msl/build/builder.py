@@ -2,7 +2,7 @@
 
 1. The key of a build is the text MLX generated, the math mode and the toolchain, so that a cached
    kernel is found before anything is checked, rewritten or compiled.
-2. A miss is screened and translated. The unit that comes out has a key of its own, under which it
+2. A miss is checked and translated. The unit that comes out has a key of its own, under which it
    is compiled and stored, whether it builds or not: MLX generates several texts for one kernel
    (`variants`), each is checked, and one is compiled.
 3. Libraries stay loaded for the life of the process, up to a bound.

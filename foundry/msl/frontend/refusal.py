@@ -1,7 +1,7 @@
 """Refuses, before the compiler sees it, kernel text that reaches outside the kernel.
 
 Metal source is text from strangers, and clang does more than Metal's compiler: it reads files,
-runs code when an object is loaded, takes assembly and flags from the text. `screen` walks the
+runs code when an object is loaded, takes assembly and flags from the text. `refuse` walks the
 tokens of a header or body, refuses what could do any of that, and blanks directives that Metal
 ignores.
 """
@@ -86,7 +86,7 @@ class Refused(Exception):
         return f"{self.part}:{self.line}: error: {self.reason}"
 
 
-def screen(tokens: list[Token], part: str) -> list[Token]:
+def refuse(tokens: list[Token], part: str) -> list[Token]:
     """The tokens without includes of Metal's headers and directives Metal ignores.
 
     Raises:

@@ -1,6 +1,6 @@
 """From a generated Metal kernel to one C++ translation unit for a CPU target.
 
-1. Header and body are read as tokens and screened: what reaches outside the kernel is refused;
+1. Header and body are read as tokens and checked: what reaches outside the kernel is refused;
    spellings that C++ does not know are respelt.
 2. If macros hide what the next steps look for, the preprocessor expands both parts first.
    Functions that differ by address space alone become one (`twins`).
@@ -10,11 +10,11 @@
 4. How the kernel runs is decided: as a plain loop over threads when nothing in it synchronises,
    else one fibre per thread; the entry functions the runtime calls are added.
 
-Ownership: `tokens` knows the lexical rules, `screen` what is refused, `spelling`, `threadgroup` and
-`convergence`, `lockstep` one rewrite each, `entry` the functions around the kernel, `signature`
-what MLX put around the user's text, `spaces` what Metal's address spaces forbid, `variants` what
-need not be compiled again for another workload. Nothing here runs a process; the preprocessor is
-handed in.
+Ownership: `tokens` knows the lexical rules, `refusal` what is refused; `spelling`, `threadgroup`,
+`convergence` and `lockstep` do one rewrite each, `entry` the functions around the kernel,
+`signature` what MLX put around the user's text, `spaces` what Metal's address spaces forbid,
+`variants` what need not be compiled again for another workload. Nothing here runs a process; the
+preprocessor is handed in.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from foundry.msl.frontend import convergence, lockstep, spaces, threadgroup, twins, variants
 from foundry.msl.frontend.convergence import Place, functions_of
 from foundry.msl.frontend.entry import FIBRES, entry, kernel_head, loop_mode
-from foundry.msl.frontend.refusal import Refused, screen, unsupported
+from foundry.msl.frontend.refusal import Refused, refuse, unsupported
 from foundry.msl.frontend.signature import Signature
 from foundry.msl.frontend.spelling import respell
 from foundry.msl.frontend.threadgroup import Storage
@@ -85,7 +85,7 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
     """
     if len(signature.header) + len(signature.body) > _TEXT_LENGTH:
         raise Refused("source", 1, f"a kernel of more than {_TEXT_LENGTH} characters")
-    header, body = _screened(signature.header, "header"), _screened(signature.body, "source")
+    header, body = _accepted(signature.header, "header"), _accepted(signature.body, "source")
     _check_last_line(signature.header)
     missing = unsupported([*header, *body])
     if any(t.kind == DIRECTIVE and _HIDDEN_IN_MACROS.search(t.text) for t in [*header, *body]):
@@ -105,8 +105,8 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
     return Unit(_text(signature, parts, mode), mode, storages, tuple(places), parts, missing)
 
 
-def _screened(text: str, part: str) -> list[Token]:
-    return respell(screen(list(tokenize(join_lines(text))), part))
+def _accepted(text: str, part: str) -> list[Token]:
+    return respell(refuse(list(tokenize(join_lines(text))), part))
 
 
 def _numbered(
@@ -152,7 +152,7 @@ def _text(signature: Signature, parts: dict[str, list[Token]], mode: str) -> str
 def _expanded(
     header: list[Token], body: list[Token], preprocess: Preprocess
 ) -> tuple[list[Token], list[Token]]:
-    """Both parts after the preprocessor, screened again: macros can spell what tokens did not."""
+    """Both parts after the preprocessor, checked again: macros can spell what tokens did not."""
     text = f'#line 1 "header"\n{_joined(header)}\n#line 1 "source"\n{_joined(body)}\n'
     parts = {"header": "", "source": ""}
     part = ""
@@ -165,7 +165,7 @@ def _expanded(
                 parts[part] += "\n" * max(0, missing)
         elif part in parts:
             parts[part] += line + "\n"
-    return _screened(parts["header"], "header"), _screened(parts["source"], "source")
+    return _accepted(parts["header"], "header"), _accepted(parts["source"], "source")
 
 
 def _synchronises(header: list[Token], body: list[Token]) -> bool:

@@ -8,6 +8,6 @@
 from __future__ import annotations
 
 from foundry.msl.sanitizer.findings import Finding, FindingKind, Report
-from foundry.msl.sanitizer.run import sanitize, screen
+from foundry.msl.sanitizer.run import examine, sanitize
 
-__all__ = ["Finding", "FindingKind", "Report", "sanitize", "screen"]
+__all__ = ["Finding", "FindingKind", "Report", "examine", "sanitize"]

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from foundry.msl.counters import Counters
 
 TIME_LIMIT_S = 10.0
-_SCREEN_START_S = 1.0
-_SCREEN_PER_ELEMENT_S = 2e-5
+_EXAMINE_START_S = 1.0
+_EXAMINE_PER_ELEMENT_S = 2e-5
 """Of processor time. The templates need up to 13 ms for visible workloads."""
 _ONE_AT_A_TIME = threading.Lock()
 """The hooks know one launch."""
@@ -154,7 +154,7 @@ def _set_clock(library: Library, arena: Arena) -> None:
         hot.when = 0
 
 
-def screen(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Report:
+def examine(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Report:
     """What the judge asks before it builds a kernel: the first of these findings is its verdict.
 
     A kernel that does not build has none, and neither has any where no compiler is installed: the
@@ -164,7 +164,7 @@ def screen(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Report:
     if importlib.util.find_spec("ziglang") is None:
         return Report()
     elements = sum(array.size for array in inputs.values())
-    limit_s = min(TIME_LIMIT_S, _SCREEN_START_S + _SCREEN_PER_ELEMENT_S * elements)
+    limit_s = min(TIME_LIMIT_S, _EXAMINE_START_S + _EXAMINE_PER_ELEMENT_S * elements)
     return sanitize(program, inputs, time_limit_s=limit_s)
 
 

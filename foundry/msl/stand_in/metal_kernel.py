@@ -100,6 +100,8 @@ class _Kernel:
         self._math_mode = math_mode
 
     def __call__(self, **arguments: Any) -> list[Any]:
+        import mlx.core as mx
+
         captured = self._capture(arguments)
         inputs = [
             _row_contiguous(array) if self._ensure_row_contiguous else array
@@ -114,7 +116,7 @@ class _Kernel:
         except LaunchFailed as error:
             raise RuntimeError(f"[metal_kernel] {error}") from error
         del kept  # until here the kernel may use what it holds
-        return [_to_mlx(array) for array in outputs]
+        return [mx.array(array) for array in outputs]
 
     def _capture(self, arguments: dict[str, Any]) -> Captured:
         """MLX's checks and text for these arguments; arrays are traced, scalars are not."""
@@ -201,12 +203,6 @@ def _make_outputs(arguments: Mapping[str, Any]) -> list[NDArray[Any]]:
             array[...] = value
         outputs.append(array)
     return outputs
-
-
-def _to_mlx(array: NDArray[Any]) -> Any:
-    import mlx.core as mx
-
-    return mx.array(array)
 
 
 def _is_gpu(stream: Any) -> bool:

@@ -1,4 +1,4 @@
-"""A screen for tests: finds a fault in every kernel whose body says `segv`."""
+"""A sanitizer for tests: finds a fault in every kernel whose body says `segv`."""
 
 from __future__ import annotations
 
