@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from foundry.errors import UsageError
-from foundry.harness.measuring.baseline import to_mlx
 from foundry.judge.oracle.inputs import make_inputs
+from ops.arrays import to_mlx
 from ops.baselines import Baseline, Bound
 from ops.expressions import names_in
 from ops.spec import ELEMENT, Op, Workload, present
