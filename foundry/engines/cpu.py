@@ -23,7 +23,14 @@ from foundry.engines.base import Call
 from foundry.errors import EnvironmentUnusable, LaunchFailed
 from foundry.msl.build.builder import Builder, Failure, Text, default_builder
 from foundry.msl.frontend.signature import Captured, capture_launch
-from foundry.msl.run.memory import ALIGNMENT, Guarded, allocate, argument_buffers, refuse_sizes
+from foundry.msl.run.memory import (
+    ALIGNMENT,
+    Guarded,
+    allocate,
+    argument_buffers,
+    filling,
+    refuse_sizes,
+)
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, Library, worker_threads
 from foundry.program import Arrays, BuildFailure, Device, Launch, Program, TensorSpec, check_input
 from ops.dtypes import numpy_dtype
@@ -158,7 +165,7 @@ class _Fill:
     def __call__(self) -> None:
         for array in self.outputs:
             if self.value is not None:
-                array.fill(self.value)
+                array[...] = filling(self.value, array.dtype)
             else:
                 array.reshape(-1).view(np.uint8).fill(0xFF)
 

@@ -304,5 +304,65 @@ def test_fast_functions_are_right_in_the_range_models_use() -> None:
         for row, name in zip(got, names, strict=True):
             exact = {"rsqrt": 1 / np.sqrt(wide), "pow": wide ** X(1.5)}.get(name)
             exact = getattr(np, name)(wide) if exact is None else exact
+            if name in {"sin", "cos", "tan", "tanh"}:  # MSL 8.4 bounds them absolutely, or not
+                assert np.abs((row - exact) / np.maximum(1, exact**2)).max() <= 2**-13, name
+                continue
             bad = ulps(row, exact, "float32").max()
             assert bad <= 16, f"{mode} {name}: {bad} ulp"
+
+
+def test_fast_functions_overflow_where_their_formulas_do() -> None:
+    """MSL 8.4: fast::tanh is (t - 1) / (t + 1), with t = exp(2 x)."""
+    x = np.array([50, -50, 20, 44, 89, -89, 89.2, 0, -2, 2], np.float32)
+    calls = ["tanh(x[i])", "sinh(x[i])", "cosh(x[i])", "pow(x[i], 2.0f)", "atan2(x[i], 0.0f)"]
+    for mode, names in (("safe", "metal::fast::"), ("fast", "metal::")):
+        body = "\n".join(f"out[{k} * 10 + i] = {names}{c};" for k, c in enumerate(calls))
+        got = run(
+            f"uint i = thread_position_in_grid.x;\n{body}",
+            {"x": x},
+            {"out": ((len(calls), 10), "float32")},
+            grid=(10, 1, 1),
+            math_mode=mode,
+        )["out"]
+        tanh, sinh, cosh, power, angle = got
+        np.testing.assert_allclose(tanh[:4], [np.nan, -1, 1, 1])
+        assert np.isinf(sinh[[4, 5]]).all()
+        assert np.isinf(cosh[[4, 5]]).all()
+        assert power[9] == 4
+        if mode == "safe":  # the fast mode may take a NaN for any number
+            assert np.isnan(power[8]), "exp2(y log2(x)) of a negative x"
+            assert np.isnan(angle).all(), "undefined where x is 0"
+
+
+def test_fast_circular_functions_lose_a_bit_for_every_doubling_of_x() -> None:
+    x = np.linspace(-4096, 4096, 4001).astype(np.float32)
+    got = run(
+        "uint i = thread_position_in_grid.x; s[i] = fast::sin(x[i]); p[i] = sin(x[i]);",
+        {"x": x},
+        {"s": ((4001,), "float32"), "p": ((4001,), "float32")},
+        grid=(4001, 1, 1),
+    )
+    exact = np.sin(x.astype(X))
+    near, far = np.abs(x) <= np.pi, np.abs(x) > 2048
+    assert np.abs(got["s"] - exact)[near].max() <= 2**-13
+    assert np.abs(got["s"] - exact)[far].max() > 5e-5
+    assert np.abs(got["p"] - exact).max() <= 1e-6
+
+
+@pytest.mark.parametrize(("dtype", "below"), [("float16", 2047 / 2048), ("bfloat16", 255 / 256)])
+def test_fract_of_the_16_bit_types_stays_below_1(dtype: str, below: float) -> None:
+    import mlx.core as mx
+
+    import foundry
+
+    kernel = foundry.metal_kernel(
+        "k", ["x"], ["out"],
+        "out[0] = fract(x[0]); out[1] = vec<T, 2>(fract(vec<T, 2>(x[0], x[1]))).x;"
+        " out[2] = fract(x[1]);",
+    )  # fmt: skip
+    x = mx.array([-(2.0**-20), 1.25]).astype(getattr(mx, dtype))
+    got = kernel(
+        inputs=[x], output_shapes=[(3,)], output_dtypes=[mx.float32], grid=(1, 1, 1),
+        threadgroup=(1, 1, 1), template=[("T", x.dtype)],
+    )[0]  # fmt: skip
+    assert got.tolist() == [below, below, 0.25]

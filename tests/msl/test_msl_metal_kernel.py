@@ -316,3 +316,64 @@ def reassembled(captured: Captured, header: str, source: str) -> str:
             f"{parts.arguments}) {parts.kernel}{parts.arguments};\n"
         )
     return text
+
+
+SQUARE = kernel(I + "y[i] = x[i] * x[i];", ["x"], ["y"])
+
+
+def square(x: Any) -> Any:
+    size = (x.size, 1, 1)
+    shaped: Any = {"output_shapes": [x.shape], "output_dtypes": [x.dtype]}
+    return SQUARE(inputs=[x], grid=size, threadgroup=size, **shaped)[0]
+
+
+@pytest.mark.parametrize(
+    ("transformation", "call"),
+    [
+        ("vjp", lambda x: mx.grad(lambda v: square(v).sum())(x)),
+        ("vjp", lambda x: mx.grad(lambda v: (v * square(v)).sum())(x)),
+        ("vjp", lambda x: mx.value_and_grad(lambda v: square(v + 1).sum())(x)),
+        ("jvp", lambda x: mx.jvp(square, (x,), (mx.ones((2,)),))),
+        ("vmap", lambda x: mx.vmap(square)(x)),
+    ],
+)
+def test_function_transformations_raise_as_mlx_does(
+    transformation: str, call: Callable[[Any], Any]
+) -> None:
+    message = rf"\[Primitive::{transformation}\] Not implemented for CustomKernel."
+    with pytest.raises(ValueError, match=message):
+        call(mx.array([1.0, 2.0]))
+
+
+def test_gradients_pass_beside_a_kernel() -> None:
+    x = mx.array([1.0, 2.0])
+    stopped = mx.grad(lambda v: (v * mx.stop_gradient(square(v))).sum())(x)
+    assert stopped.tolist() == [1, 4]
+    assert mx.grad(lambda v: (v * square(x)).sum())(x).tolist() == [1, 4]
+    own: Any = mx.custom_function(square)
+    own.vjp(lambda primals, cotangent, output: 2 * primals * cotangent)
+    assert mx.grad(lambda v: own(v).sum())(x).tolist() == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "held"),
+    [
+        (16777217, mx.int32, 16777216),
+        (float("inf"), mx.int32, 2**31 - 1),
+        (float("nan"), mx.int32, 0),
+        (-1, mx.uint32, 0),
+        (300, mx.uint8, 44),
+        (-1, mx.int8, -1),
+        (2.0**64, mx.uint64, 2**64 - 1),
+        (1e9, mx.float16, float("inf")),
+        (0.1, mx.float32, float(np.float32(0.1))),
+        (2, mx.bool_, True),
+    ],
+)
+def test_init_value_is_a_float32(value: float, dtype: Any, held: float) -> None:
+    call = kernel("if (thread_position_in_grid.x == 99) out[0] = 1;", [], ["out"])
+    got = call(
+        inputs=[], output_shapes=[(1,)], output_dtypes=[dtype], grid=(1, 1, 1),
+        threadgroup=(1, 1, 1), init_value=value,
+    )  # fmt: skip
+    assert got[0].item() == held

@@ -41,7 +41,7 @@ from foundry.msl.counters.places import PARTS
 from foundry.msl.counters.sample import sample
 from foundry.msl.counters.toolchain import counting_builder
 from foundry.msl.frontend.signature import capture_launch, parse
-from foundry.msl.run.memory import argument_buffers, refuse_sizes
+from foundry.msl.run.memory import argument_buffers, filling, refuse_sizes
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, Library
 from foundry.program import Launch, Program, TensorSpec
 from ops.dtypes import numpy_dtype
@@ -131,7 +131,8 @@ def _count(
 
 def _output(spec: TensorSpec, launch: Launch) -> NDArray[Any]:
     fill = 0 if launch.init_value is None else launch.init_value
-    return np.full(spec.shape, fill, numpy_dtype(spec.dtype))
+    dtype = numpy_dtype(spec.dtype)
+    return np.full(spec.shape, filling(fill, dtype), dtype)
 
 
 def _whole(launch: Launch, taken: list[TensorSpec], arrays: Arrays) -> Arrays:

@@ -5,13 +5,13 @@
 2. If macros hide what the next steps look for, the preprocessor expands both parts first.
    Functions that differ by address space alone become one (`twins`).
 3. `threadgroup` declarations are rewritten; collectives, calls and loops around them numbered;
-   writes that count on lanes in lockstep let other threads pass first.
+   writes that count on lanes in lockstep let other threads pass first; shifts are masked.
    Every token stays on its line, so the compiler's messages stand on the user's own lines.
 4. How the kernel runs is decided: as a plain loop over threads when nothing in it synchronises,
    else one fibre per thread; the entry functions the runtime calls are added.
 
 Ownership: `tokens` knows the lexical rules, `refusal` what is refused; `spelling`, `threadgroup`,
-`convergence` and `lockstep` do one rewrite each, `entry` the functions around the kernel,
+`convergence`, `lockstep` and `shifts` do one rewrite each, `entry` the functions around the kernel,
 `signature` what MLX put around the user's text, `spaces` what Metal's address spaces forbid,
 `variants` what need not be compiled again for another workload. Nothing here runs a process; the
 preprocessor is handed in.
@@ -23,7 +23,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from foundry.msl.frontend import convergence, lockstep, spaces, threadgroup, twins, variants
+from foundry.msl.frontend import (
+    convergence,
+    lockstep,
+    shifts,
+    spaces,
+    threadgroup,
+    twins,
+    variants,
+)
 from foundry.msl.frontend.convergence import Place, functions_of
 from foundry.msl.frontend.entry import FIBRES, entry, kernel_head, loop_mode
 from foundry.msl.frontend.refusal import Refused, refuse, unsupported
@@ -88,11 +96,11 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
     header, body = _accepted(signature.header, "header"), _accepted(signature.body, "source")
     _check_last_line(signature.header)
     missing = unsupported([*header, *body])
-    if any(t.kind == DIRECTIVE and _HIDDEN_IN_MACROS.search(t.text) for t in [*header, *body]):
+    if any(map(_hides, [*header, *body])):
         header, body = _expanded(header, body, preprocess)
     spaces.check(body, {p.name for p in signature.parameters if _CONSTANT.search(p.type)})
     signature = variants.plain(signature, [*header, *body])
-    header = twins.remove(header)
+    header, body = shifts.rewrite(twins.remove(header)), shifts.rewrite(body)
     header, first = threadgroup.rewrite(header, 0, "header")
     body, second = threadgroup.rewrite(body, len(first), "source")
     storages = (*first, *second)
@@ -103,6 +111,13 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
         (header, body), places = _numbered(header, body, storages)
     parts = {"header": header, "source": body}
     return Unit(_text(signature, parts, mode), mode, storages, tuple(places), parts, missing)
+
+
+def _hides(token: Token) -> bool:
+    """Whether a directive hides from the next steps what they look for."""
+    if token.kind != DIRECTIVE:
+        return False
+    return bool(_HIDDEN_IN_MACROS.search(token.text)) or shifts.in_macros(token)
 
 
 def _accepted(text: str, part: str) -> list[Token]:

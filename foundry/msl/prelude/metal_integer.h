@@ -35,6 +35,57 @@ using wider_t = typename int_of_size<sizeof(T) * 2, __is_signed(T)>::type;
 template <typename T>
 inline constexpr int width = int(sizeof(T) * 8);
 
+// MSL 3.1: shifts. The front end writes `a << masked << b` for `a << b`, and `a <<= amount(b)`.
+constexpr struct Masked {
+} masked;
+template <typename T>
+struct Left {
+  T value;
+};
+template <typename T>
+struct Right {
+  T value;
+};
+template <typename T>
+struct Amount {
+  T value;
+};
+template <typename T>
+MF_FN constexpr Amount<T> amount(T v) {
+  return {v};
+}
+template <typename T>
+inline constexpr bool shifts = __is_integral(T) || __is_enum(T);
+// The low bits that count, of an amount by which a T is shifted.
+template <typename T, typename A>
+MF_FN constexpr int masked_amount(A by) {
+  return static_cast<int>(by) & int(sizeof(T) * 8 - 1);
+}
+#define MF_SHIFT(Kind, op)                                                                    \
+  template <typename T>                                                                       \
+  MF_FN constexpr Kind<T> operator op(T value, Masked) {                                      \
+    return {value};                                                                           \
+  }                                                                                           \
+  template <typename T, typename A>                                                           \
+  MF_FN constexpr auto operator op(Kind<T> left, A by) {                                      \
+    if constexpr (shifts<T> && shifts<A>) {                                                   \
+      return left.value op masked_amount<decltype(+left.value)>(by);                          \
+    } else {                                                                                  \
+      return left.value op by;                                                                \
+    }                                                                                         \
+  }                                                                                           \
+  template <typename T, typename A>                                                           \
+  MF_FN constexpr T& operator op##=(T& left, Amount<A> by) {                                  \
+    if constexpr (shifts<T> && shifts<A>) {                                                   \
+      return left = static_cast<T>(left op masked_amount<decltype(+left)>(by.value));         \
+    } else {                                                                                  \
+      return left op##= by.value;                                                             \
+    }                                                                                         \
+  }
+MF_SHIFT(Left, <<)
+MF_SHIFT(Right, >>)
+#undef MF_SHIFT
+
 template <integer T>
 MF_FN constexpr T saturated(wider_t<T> v) {
   constexpr wider_t<T> lo = metal::numeric_limits<T>::min(), hi = metal::numeric_limits<T>::max();

@@ -3,6 +3,7 @@
 #pragma clang system_header
 
 #include "metal_math_basic.h"
+#include "metal_math_fast.h"
 #include "metal_math_trig.h"
 
 namespace mf {
@@ -97,13 +98,29 @@ namespace metal {
     return mf::lift(MF_CORE(core), x, y, z);                                               \
   }
 
+// Below 1 always, in the type of the argument: the difference may round up to 1.
+#define MF_FRACT(T, below_one)                                                             \
+  MF_FN constexpr T fract(T x) {                                                           \
+    float r = mf::fract(float(x));                                                         \
+    return T(r > below_one ? below_one : r);                                               \
+  }                                                                                        \
+  template <int N>                                                                         \
+  MF_FN constexpr vec<T, N> fract(vec<T, N> x) {                                           \
+    return mf::lift([](auto v) __attribute__((always_inline)) {                            \
+      auto r = mf::fract(v);                                                               \
+      return r > decltype(r)(below_one) ? decltype(r)(below_one) : r;                      \
+    }, x);                                                                                 \
+  }
+
 MF_MATH1(ceil, ceil)
 MF_MATH1(floor, floor)
 MF_MATH1(trunc, trunc)
 MF_MATH1(rint, rint)
 MF_MATH1(round, round)
 MF_MATH1(fabs, fabs)
-MF_MATH1(fract, fract)
+MF_FRACT(float, 0x1.fffffep-1f)
+MF_FRACT(half, 0x1.ffcp-1f)
+MF_FRACT(bfloat, 0x1.fep-1f)
 MF_MATH1(sqrt, sqrt)
 MF_MATH1(rsqrt, rsqrt)
 MF_MATH2(copysign, copysign)
@@ -112,7 +129,6 @@ MF_MATH2(fmax, fmax)
 MF_MATH2(fmin, fmin)
 MF_MATH2(fdim, fdim)
 MF_MATH2(fmod, fmod)
-MF_MATH2(pow, pow)
 MF_MATH2(powr, powr)
 MF_MATH3(fma, fma)
 MF_MATH3(fmax3, fmax3)
@@ -120,31 +136,35 @@ MF_MATH3(fmin3, fmin3)
 MF_MATH3(fmedian3, fmedian3)
 MF_MATH1(exp, exp)
 MF_MATH1(exp2, exp2)
-MF_MATH1(exp10, exp10)
 MF_MATH1(log, log)
 MF_MATH1(log2, log2)
-MF_MATH1(log10, log10)
-MF_MATH1(tanh, tanh)
-MF_MATH1(sinh, sinh)
-MF_MATH1(cosh, cosh)
+// What the math mode decides. MF_FLAVOURED(precision) gives the names their cores.
+#define MF_PRECISE(name) name
+#define MF_BY_FORMULA(name) name##_fast
+#define MF_FLAVOURED(core)                                                                 \
+  MF_MATH1(exp10, core(exp10))                                                             \
+  MF_MATH1(log10, core(log10))                                                             \
+  MF_MATH1(tanh, core(tanh))                                                               \
+  MF_MATH1(sinh, core(sinh))                                                               \
+  MF_MATH1(cosh, core(cosh))                                                               \
+  MF_MATH1(sin, core(sin))                                                                 \
+  MF_MATH1(cos, core(cos))                                                                 \
+  MF_MATH1(tan, core(tan))                                                                 \
+  MF_MATH1(asinh, core(asinh))                                                             \
+  MF_MATH1(acosh, core(acosh))                                                             \
+  MF_MATH1(atanh, core(atanh))                                                             \
+  MF_MATH2(pow, core(pow))                                                                 \
+  MF_MATH2(atan2, core(atan2))
 #if defined(__FAST_MATH__)  // the plain names are the fast ones then, as in Metal
-MF_MATH1(sin, sin_near)
-MF_MATH1(cos, cos_near)
-MF_MATH1(tan, tan_near)
+MF_FLAVOURED(MF_BY_FORMULA)
 #else
-MF_MATH1(sin, sin)
-MF_MATH1(cos, cos)
-MF_MATH1(tan, tan)
+MF_FLAVOURED(MF_PRECISE)
 #endif
-MF_MATH2(atan2, atan2)
 MF_MATH1(sinpi, sinpi)
 MF_MATH1(cospi, cospi)
 MF_MATH1(tanpi, tanpi)
 MF_MATH1(asin, asin)
 MF_MATH1(acos, acos)
 MF_MATH1(atan, atan)
-MF_MATH1(asinh, asinh)
-MF_MATH1(acosh, acosh)
-MF_MATH1(atanh, atanh)
 
 }  // namespace metal

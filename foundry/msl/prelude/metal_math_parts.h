@@ -117,7 +117,7 @@ MF_FN vec<T, N> nextafter(vec<T, N> x, vec<T, N> y) {
     return s;                                                                \
   }
 #if defined(__FAST_MATH__)
-MF_SINCOS(sincos_near)
+MF_SINCOS(sincos_fast)
 #else
 MF_SINCOS(sincos)
 #endif

@@ -61,6 +61,22 @@ def allocate(spec: TensorSpec) -> NDArray[Any]:
     return raw[start : start + size].view(dtype).reshape(spec.shape)
 
 
+def filling(value: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """An `init_value` as an element of an output: a float32, converted as arm64 does in C++.
+
+    Outside of an integer's range that is the nearest end, of 32 bits for the smaller integers,
+    whose upper bits are then lost.
+    """
+    with np.errstate(over="ignore"):
+        given = np.full((), value, np.float32)
+        if dtype.kind not in "iu":
+            return given.astype(dtype)
+    wide = np.iinfo(dtype if dtype.itemsize == 8 else np.dtype(f"{dtype.kind}4"))
+    whole = 0 if np.isnan(given) else min(max(float(given), wide.min), wide.max)
+    bits = int(whole) & (2 ** (8 * dtype.itemsize) - 1)
+    return np.full((), bits, f"u{dtype.itemsize}").view(dtype)
+
+
 class Guarded:
     """An array with a zone on both sides that nobody may write to."""
 

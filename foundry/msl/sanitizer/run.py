@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from foundry.msl.build.builder import Failure, Text
 from foundry.msl.frontend.signature import capture_launch
+from foundry.msl.run.memory import filling
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES, MAX_THREADS, Library
 from foundry.msl.sanitizer import native, wording
 from foundry.msl.sanitizer.arena import Arena
@@ -188,7 +189,7 @@ def _set(array: NDArray[Any], launch: Launch) -> None:
     if launch.init_value is None:
         array.reshape(-1).view(np.uint8).fill(0xFF)
     else:
-        array.fill(launch.init_value)
+        array[...] = filling(launch.init_value, array.dtype)
 
 
 def _refill(slots: Mapping[str, Slot], launch: Launch) -> None:

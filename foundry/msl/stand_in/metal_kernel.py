@@ -4,7 +4,8 @@
 2. Elsewhere MLX's own function checks the arguments and generates the source while exporting, so
    every check, error and name is MLX's; the kernel then runs on the cpu engine's runtime.
 3. A call evaluates its inputs and returns arrays that hold their values: the CPU cannot take part
-   in the tracing of `mx.compile` or `mx.vmap`, and says so.
+   in the tracing of `mx.compile` or `mx.vmap`, and says so. Gradients that would pass through a
+   kernel raise what MLX raises, for the values alone would count as constants (`untransformed`).
 """
 
 from __future__ import annotations
@@ -19,16 +20,11 @@ from numpy.typing import NDArray
 from foundry.errors import LaunchFailed
 from foundry.msl.build.builder import Builder, Failure, Text, default_builder
 from foundry.msl.frontend.signature import Captured, capture
-from foundry.msl.run.memory import allocate, argument_buffers, refuse_sizes
+from foundry.msl.run.memory import allocate, argument_buffers, filling, refuse_sizes
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, Library, worker_threads
+from foundry.msl.stand_in import untransformed
 from foundry.program import TensorSpec
 from ops.dtypes import numpy_dtype
-
-_TRANSFORMED = (
-    "metal_kernel runs on the CPU here and needs the values of its inputs, so it cannot be inside"
-    " mx.compile or mx.vmap; call it outside of them, or run pytest with"
-    " -p foundry.msl.pytest_plugin, which turns compilation off"
-)
 
 
 def metal_kernel(
@@ -116,7 +112,8 @@ class _Kernel:
         except LaunchFailed as error:
             raise RuntimeError(f"[metal_kernel] {error}") from error
         del kept  # until here the kernel may use what it holds
-        return [mx.array(array) for array in outputs]
+        results = [mx.array(array) for array in outputs]
+        return untransformed.tied([v for v in arguments["inputs"] if _is_array(v)], results)
 
     def _capture(self, arguments: dict[str, Any]) -> Captured:
         """MLX's checks and text for these arguments; arrays are traced, scalars are not."""
@@ -183,7 +180,7 @@ def _values(value: Any) -> NDArray[Any]:
         mx.eval(array)
     except ValueError as error:
         if "function transformations" in str(error):
-            raise RuntimeError(_TRANSFORMED) from error
+            raise untransformed.NotTraceable from error
         raise
     if array.dtype == mx.bfloat16:
         return np.array(array.view(mx.uint16), copy=False).view(numpy_dtype("bfloat16"))
@@ -200,9 +197,15 @@ def _make_outputs(arguments: Mapping[str, Any]) -> list[NDArray[Any]]:
     for shape, dtype in zip(arguments["output_shapes"], arguments["output_dtypes"], strict=True):
         array = allocate(TensorSpec("", tuple(shape), str(dtype).rpartition(".")[2]))
         if value is not None:
-            array[...] = value
+            array[...] = filling(value, array.dtype)
         outputs.append(array)
     return outputs
+
+
+def _is_array(value: Any) -> bool:
+    import mlx.core as mx
+
+    return isinstance(value, mx.array)
 
 
 def _is_gpu(stream: Any) -> bool:
