@@ -7,9 +7,10 @@ from dataclasses import replace
 from discover.budget.limits import Limits, Spend
 from discover.search.watch import State
 from foundry.judge.verdict import Evaluation
-from foundry.report.display import Display, Progress, TaskProgress
+from foundry.report.display import Display
 from foundry.report.figures import figures
 from foundry.report.format import interval, latency
+from foundry.report.progress import Progress, TaskProgress
 
 
 class SearchDisplay:

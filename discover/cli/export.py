@@ -15,7 +15,7 @@ from foundry.errors import UsageError
 if TYPE_CHECKING:
     from discover.history.summary import Summary
     from foundry.store import Store
-    from foundry.store.records import Run
+    from foundry.store.records import RunRecord
 
 _FORMATS = ("tree", "replay", "best")
 
@@ -65,7 +65,7 @@ def command(run: int | None, what: str, output: Path | None, db: str | None, as_
         note(f"wrote {output}: {lines} lines")
 
 
-def _tree(store: Store, run: Run) -> str:
+def _tree(store: Store, run: RunRecord) -> str:
     from discover.history.summary import summarise
 
     summary = summarise(store, run)
@@ -98,7 +98,7 @@ def _rows(store: Store, summary: Summary) -> list[dict[str, Any]]:
     return rows
 
 
-def _replay(store: Store, run: Run) -> str:
+def _replay(store: Store, run: RunRecord) -> str:
     from discover.proposers.replay import write_line
     from foundry.store.records import CallState
 
@@ -108,7 +108,7 @@ def _replay(store: Store, run: Run) -> str:
     return "".join(f"{write_line(call.response['text'], call.tokens)}\n" for call in calls)
 
 
-def _best(store: Store, run: Run) -> str:
+def _best(store: Store, run: RunRecord) -> str:
     from discover.history.summary import summarise
 
     best = summarise(store, run).best

@@ -15,7 +15,7 @@ from foundry.report.table import Column
 if TYPE_CHECKING:
     from discover.history.summary import Summary
     from foundry.store import Store
-    from foundry.store.records import Run
+    from foundry.store.records import RunRecord
 
 _COLUMNS = (
     Column("run", right=True),
@@ -60,13 +60,13 @@ def command(op: str | None, limit: int, db: str | None, as_json: bool) -> None:
         note("no searches yet; next: discover search softmax")
 
 
-def _summary(store: Store, run: Run) -> Summary | None:
+def _summary(store: Store, run: RunRecord) -> Summary | None:
     from discover.history.summary import summarise
 
     return summarise(store, run) if run.kind == "search" else None
 
 
-def _document(run: Run, summary: Summary | None) -> dict[str, Any]:
+def _document(run: RunRecord, summary: Summary | None) -> dict[str, Any]:
     from discover.history.summary import document
 
     if summary is not None:
@@ -80,7 +80,7 @@ def _document(run: Run, summary: Summary | None) -> dict[str, Any]:
     }
 
 
-def _row(run: Run, summary: Summary | None) -> list[str]:
+def _row(run: RunRecord, summary: Summary | None) -> list[str]:
     from foundry.report.figures import figures
 
     best = figures(summary.best.evaluation) if summary and summary.best else None

@@ -11,7 +11,7 @@ from foundry.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
     from discover.history.summary import Summary
-    from foundry.store.records import Node
+    from foundry.store.records import NodeRecord
 
 
 @click.command("report")
@@ -78,7 +78,7 @@ def _reasons(store: Any, summary: Summary) -> list[dict[str, Any]]:
 
 def _draw(summary: Summary) -> None:
     """The tree on standard output, one node a line."""
-    children: dict[int | None, list[Node]] = {}
+    children: dict[int | None, list[NodeRecord]] = {}
     for node in summary.nodes:
         children.setdefault(node.parent, []).append(node)
     click.echo(f"\n{summary.op} {summary.dtype}, run {summary.run.id}")
@@ -89,7 +89,7 @@ def _draw(summary: Summary) -> None:
         pending += [(child, depth + 1) for child in reversed(children.get(node.id, []))]
 
 
-def _node_line(node: Node) -> str:
+def _node_line(node: NodeRecord) -> str:
     from discover.history.summary import origin_label
 
     value = (

@@ -8,10 +8,10 @@ from foundry.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from foundry.store import Store
-    from foundry.store.records import Run
+    from foundry.store.records import RunRecord
 
 
-def pick(store: Store, number: int | None) -> list[Run]:
+def pick(store: Store, number: int | None) -> list[RunRecord]:
     """The searches of a run: itself, or those of an autorun; the latest when none is named.
 
     Raises:
@@ -30,19 +30,19 @@ def pick(store: Store, number: int | None) -> list[Run]:
     raise unknown("run", str(number), (str(run.id) for run in runs))
 
 
-def _latest(runs: list[Run]) -> Run:
+def _latest(runs: list[RunRecord]) -> RunRecord:
     """The run begun last; an autorun begins before the searches that are parts of it."""
     last = runs[-1]
     part_of = last.settings.get("part_of")
     return next((run for run in runs if part_of == part_name(run)), last)
 
 
-def part_name(run: Run) -> str:
+def part_name(run: RunRecord) -> str:
     """How the searches of an autorun name it."""
     return f"autorun {run.id}"
 
 
-def _searches(store: Store, run: Run) -> list[Run]:
+def _searches(store: Store, run: RunRecord) -> list[RunRecord]:
     from discover.history.summary import searches
 
     if run.kind == "search":

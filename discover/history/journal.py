@@ -22,8 +22,8 @@ from discover.selection.tree import Node, NodeState
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel
 from foundry.program import Device
-from foundry.store.records import Call, CallState, Origin, Tokens
-from foundry.store.records import Node as StoredNode
+from foundry.store.records import CallRecord, CallState, Origin, Tokens
+from foundry.store.records import NodeRecord as StoredNode
 
 if TYPE_CHECKING:
     from foundry.store import Store
@@ -36,7 +36,7 @@ class Pending:
     node: Node
     draft: Draft | None = None
     """What it proposed, when that is known: judge it."""
-    call: Call | None = None
+    call: CallRecord | None = None
     """Its latest call, when no answer is known: send it again."""
     sent: int = 0
     """How often its request was sent."""
@@ -194,7 +194,7 @@ class Journal:
         detail = self._details[node.id]
         return attempt(self._store.kernel_text(kernel_hash), found, _origin(detail.get("origin")))
 
-    def _pending(self, node: Node, calls: Mapping[int, Call]) -> Pending:
+    def _pending(self, node: Node, calls: Mapping[int, CallRecord]) -> Pending:
         detail = self._details[node.id]
         sent = [calls[i] for i in detail.get("calls", [])]
         if "text" in detail:
@@ -251,7 +251,7 @@ def _node(row: StoredNode) -> Node:
     )
 
 
-def _spent(call: Call) -> Spend:
+def _spent(call: CallRecord) -> Spend:
     if call.state is CallState.LOST:
         return Spend(call.most_tokens or 0, call.most_usd or 0.0)
     tokens = call.tokens.input_tokens + call.tokens.output_tokens

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from discover.selection.tree import ROOT_PREFIX, NodeState
 from foundry.judge.verdict import Evaluation
 from foundry.report.figures import Figures, figures
-from foundry.store.records import Call, CallState, Node, Run
+from foundry.store.records import CallRecord, CallState, NodeRecord, RunRecord
 
 if TYPE_CHECKING:
     from foundry.store import Store
@@ -39,7 +39,7 @@ _SPENDING = tuple(Spending.__dataclass_fields__)
 class Found:
     """A kernel of a search that passed, and what is known of it today."""
 
-    node: Node
+    node: NodeRecord
     evaluation: Evaluation
 
 
@@ -47,11 +47,11 @@ class Found:
 class Summary:
     """One search."""
 
-    run: Run
+    run: RunRecord
     op: str
     dtype: str
     proposers: tuple[str, ...]
-    nodes: tuple[Node, ...]
+    nodes: tuple[NodeRecord, ...]
     evaluations: int
     """Judged by this search, second looks included."""
     statuses: Mapping[str, int]
@@ -82,7 +82,7 @@ def over(best: Figures, start: Figures) -> tuple[float, float, float]:
     )
 
 
-def summarise(store: Store, run: Run) -> Summary:
+def summarise(store: Store, run: RunRecord) -> Summary:
     """Read one search back."""
     nodes = tuple(store.nodes(run.id))
     dtype = str(run.settings["dtype"])
@@ -108,7 +108,7 @@ def summarise(store: Store, run: Run) -> Summary:
     )
 
 
-def searches(store: Store, *, part_of: str | None = None) -> list[Run]:
+def searches(store: Store, *, part_of: str | None = None) -> list[RunRecord]:
     """Runs that searched, oldest first; those of one autorun when it is named."""
     return [
         run
@@ -117,7 +117,7 @@ def searches(store: Store, *, part_of: str | None = None) -> list[Run]:
     ]
 
 
-def spending(calls: Iterable[Call]) -> Spending:
+def spending(calls: Iterable[CallRecord]) -> Spending:
     """What calls used; lost ones as their upper bounds."""
     total = Spending()
     for call in calls:
@@ -160,7 +160,7 @@ def document(summary: Summary) -> dict[str, Any]:
     }
 
 
-def origin_label(node: Node) -> str:
+def origin_label(node: NodeRecord) -> str:
     """Where a node's kernel came from, in a few words."""
     origin = node.detail.get("origin")
     if not origin:
@@ -170,7 +170,7 @@ def origin_label(node: Node) -> str:
 
 
 def _evaluations(
-    store: Store, run: Run, nodes: Sequence[Node], dtype: str
+    store: Store, run: RunRecord, nodes: Sequence[NodeRecord], dtype: str
 ) -> dict[int, Evaluation]:
     found = {}
     for node in nodes:

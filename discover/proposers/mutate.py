@@ -37,7 +37,7 @@ _LONGEST_CHAIN = 6
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Mutation:
     """A kernel that may be proposed, and how it came to be."""
 
     kernel: Kernel
@@ -45,7 +45,7 @@ class Candidate:
     detail: Mapping[str, Any]
 
 
-Move = Iterator[Candidate]
+Move = Iterator[Mutation]
 
 
 class MutateProposer:
@@ -143,11 +143,11 @@ def _elsewhere(templates: list[Template], rng: random.Random) -> Move:
         yield _filled(template, space.sample(template, rng))
 
 
-def _filled(template: Template, point: Point, label: str = "") -> Candidate:
+def _filled(template: Template, point: Point, label: str = "") -> Mutation:
     knobs = " ".join(f"{name}={value}" for name, value in point.items())
     kernel = parse(fill(template, point))
     detail = {"template": template.name, "knobs": dict(point)}
-    return Candidate(kernel, label or f"{template.name} {knobs}", detail)
+    return Mutation(kernel, label or f"{template.name} {knobs}", detail)
 
 
 def _rewrites(context: Context, chain: tuple[str, ...], rng: random.Random) -> Move:
@@ -166,7 +166,7 @@ def _rewrites(context: Context, chain: tuple[str, ...], rng: random.Random) -> M
             del drawn[name]
         else:
             done = [*chain, f"{name}: {variant.label}"]
-            yield Candidate(variant.kernel, variant.label, {**inherited, "rewrites": done})
+            yield Mutation(variant.kernel, variant.label, {**inherited, "rewrites": done})
 
 
 def _shuffled(rewrite: Rewrite, kernel: Kernel, op: Op, rng: random.Random) -> Iterator[Variant]:

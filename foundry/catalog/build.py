@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from foundry.catalog.entry import Entry
+from foundry.catalog.entry import CatalogEntry
 from foundry.catalog.package import package_files
 from foundry.catalog.rehearsal import rehearse
 from foundry.catalog.wheel import wheel_bytes, wheel_name
@@ -30,7 +30,7 @@ _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
 class Reverified:
     """An entry and what the judge says of it today."""
 
-    entry: Entry
+    entry: CatalogEntry
     evaluation: Evaluation
 
     @property
@@ -40,7 +40,7 @@ class Reverified:
 
 
 def reverified(
-    entries: Iterable[Entry], judge: Callable[[Entry], Evaluation]
+    entries: Iterable[CatalogEntry], judge: Callable[[CatalogEntry], Evaluation]
 ) -> Iterator[Reverified]:
     """Judge every entry again, untimed, one at a time."""
     for entry in entries:
@@ -71,7 +71,7 @@ def check_version(version: str) -> str:
     return version
 
 
-def write_wheel(folder: Path, name: str, version: str, entries: Iterable[Entry]) -> Path:
+def write_wheel(folder: Path, name: str, version: str, entries: Iterable[CatalogEntry]) -> Path:
     """Write the wheel into a folder and return its path; an older one of that name is replaced.
 
     Raises:

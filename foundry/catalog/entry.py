@@ -12,7 +12,7 @@ from ops.spec import Op
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogEntry:
     """A winner."""
 
     op: Op
@@ -21,9 +21,9 @@ class Entry:
     device: Device
 
 
-def winners(candidates: Iterable[Entry]) -> tuple[Entry, ...]:
+def winners(candidates: Iterable[CatalogEntry]) -> tuple[CatalogEntry, ...]:
     """The best candidate per op, dtype and device: `faster` before `correct`, then by score."""
-    best: dict[tuple[str, str, str], Entry] = {}
+    best: dict[tuple[str, str, str], CatalogEntry] = {}
     for entry in candidates:
         if not entry.evaluation.status.passed:
             continue
@@ -33,6 +33,6 @@ def winners(candidates: Iterable[Entry]) -> tuple[Entry, ...]:
     return tuple(best[key] for key in sorted(best))
 
 
-def _rank(entry: Entry) -> tuple[bool, float]:
+def _rank(entry: CatalogEntry) -> tuple[bool, float]:
     evaluation = entry.evaluation
     return evaluation.status is Status.FASTER, evaluation.score or 0.0

@@ -20,7 +20,7 @@ from typing import Any
 
 from foundry.catalog import fallbacks
 from foundry.catalog.checks import Checks, checks_of
-from foundry.catalog.entry import Entry
+from foundry.catalog.entry import CatalogEntry
 from foundry.catalog.safetensors import safetensors
 from foundry.judge.verdict import Timing
 from foundry.kernel import KernelLaunch, render
@@ -37,7 +37,9 @@ sys.exit(main(FUNCTIONS, info))
 """
 
 
-def package_files(name: str, version: str, entries: Iterable[Entry]) -> dict[str, str | bytes]:
+def package_files(
+    name: str, version: str, entries: Iterable[CatalogEntry]
+) -> dict[str, str | bytes]:
     """Every file of the package, by path inside the wheel.
 
     Args:
@@ -74,7 +76,7 @@ def free_axes(op: Op) -> tuple[str, ...]:
     return tuple(axis for axis in op.axis_names if axis not in shown)
 
 
-def _op_record(op: Op, entries: list[Entry], checks: Checks) -> dict[str, Any]:
+def _op_record(op: Op, entries: list[CatalogEntry], checks: Checks) -> dict[str, Any]:
     return {
         "name": op.name,
         "axes": list(op.axis_names),
@@ -103,7 +105,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
     }
 
 
-def _kernel(entry: Entry) -> dict[str, Any]:
+def _kernel(entry: CatalogEntry) -> dict[str, Any]:
     kernel, evaluation = entry.kernel, entry.evaluation
     return {
         "hash": kernel.hash,
@@ -151,12 +153,14 @@ def _region(op: Op, timing: Timing) -> dict[str, list[int]]:
     return {axis: [size, size] for axis, size in case.axes.items()}
 
 
-def _kernel_file(entry: Entry) -> str:
+def _kernel_file(entry: CatalogEntry) -> str:
     return f"{entry.op.name}_{entry.kernel.hash[:12]}.metal"
 
 
 def _init(name: str, version: str, ops: list[Op]) -> str:
-    table = [f'    "{op.name}": Function(_ops["{op.name}"], fallbacks.{op.name}),' for op in ops]
+    table = [
+        f'    "{op.name}": CatalogFunction(_ops["{op.name}"], fallbacks.{op.name}),' for op in ops
+    ]
     names = ", ".join(f'"{op.name}"' for op in ops)
     return "\n".join(
         [
@@ -169,7 +173,7 @@ def _init(name: str, version: str, ops: list[Op]) -> str:
             "import mlx.core as mx",
             "",
             "from . import fallbacks",
-            "from .dispatch import Function, catalog, chip, unfit",
+            "from .dispatch import CatalogFunction, catalog, chip, unfit",
             "",
             f'__version__ = "{version}"',
             f'__all__ = [{names}, "info"]',

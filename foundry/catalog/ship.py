@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundry.catalog.build import Reverified, check_name, check_version, reverified, write_wheel
-from foundry.catalog.entry import Entry, winners
+from foundry.catalog.entry import CatalogEntry, winners
 from foundry.errors import InvalidKernel, UsageError
 from foundry.judge.judge import Judge
 from foundry.judge.verdict import Evaluation
@@ -27,18 +27,18 @@ class Shipment:
     """What was written, and what was left out."""
 
     wheel: Path
-    shipped: tuple[Entry, ...]
+    shipped: tuple[CatalogEntry, ...]
     left_out: tuple[Reverified, ...]
 
 
-def entries(stored: Iterable[StoredEvaluation], known: Mapping[str, Op]) -> Iterator[Entry]:
+def entries(stored: Iterable[StoredEvaluation], known: Mapping[str, Op]) -> Iterator[CatalogEntry]:
     """Proven kernels of ops that exist here, ready to be chosen from."""
     for row in stored:
         op = known.get(row.evaluation.op)
         if op is None or not row.evaluation.status.passed:
             continue
         try:
-            yield Entry(op, parse(row.text), row.evaluation, row.device)
+            yield CatalogEntry(op, parse(row.text), row.evaluation, row.device)
         except InvalidKernel:
             # Written by a version whose file format differed; it cannot be shipped any more.
             continue
@@ -47,7 +47,7 @@ def entries(stored: Iterable[StoredEvaluation], known: Mapping[str, Op]) -> Iter
 def ship(
     stored: Iterable[StoredEvaluation],
     known: Mapping[str, Op],
-    judge: Callable[[Entry], Evaluation],
+    judge: Callable[[CatalogEntry], Evaluation],
     folder: Path,
     *,
     name: str,
@@ -86,6 +86,6 @@ def ship(
     return Shipment(write_wheel(folder, name, version, shipped), shipped, left_out)
 
 
-def judged_by(judge: Judge, seed: int) -> Callable[[Entry], Evaluation]:
+def judged_by(judge: Judge, seed: int) -> Callable[[CatalogEntry], Evaluation]:
     """A judge of entries from a judge of kernels; `seed` draws inputs nobody has seen."""
     return lambda entry: judge.evaluate(entry.kernel, entry.op, entry.evaluation.dtype, seed)

@@ -56,10 +56,10 @@ def command(
     near the kernel is to what this device can do, and what the SIMD-groups of a GPU would do to
     memory. A kernel that is not proven right gets no time, and exit code 4.
     """
-    from foundry.cli.judging import Request, judge_and_show
+    from foundry.cli.judging import JudgingRequest, judge_and_show
     from foundry.judge.options import PRECISE, JudgeOptions
 
-    request = Request(
+    request = JudgingRequest(
         path=file,
         dtypes=dtypes,
         device=device,

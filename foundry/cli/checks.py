@@ -24,7 +24,7 @@ _KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY")
 
 
 @dataclass(frozen=True)
-class Check:
+class DoctorCheck:
     """One subject: `absent` is no fault, `broken` makes this machine unusable."""
 
     name: str
@@ -33,7 +33,7 @@ class Check:
     fix: str = ""
 
 
-def examine(device: str, db: str | None) -> Iterator[Check]:
+def examine(device: str, db: str | None) -> Iterator[DoctorCheck]:
     """Every check, one after another, as each is done."""
     yield check_python()
     yield check_settings()
@@ -47,28 +47,28 @@ def examine(device: str, db: str | None) -> Iterator[Check]:
     yield check_kernel(device)
 
 
-def check_python() -> Check:
+def check_python() -> DoctorCheck:
     """The interpreter."""
     found = f"{platform.python_version()} at {sys.executable}"
     if sys.version_info[:2] < _LEAST_PYTHON:
-        return Check("python", "broken", found, "Install Python 3.11 or newer.")
-    return Check("python", "ok", found)
+        return DoctorCheck("python", "broken", found, "Install Python 3.11 or newer.")
+    return DoctorCheck("python", "ok", found)
 
 
-def check_settings() -> Check:
+def check_settings() -> DoctorCheck:
     """`foundry.toml`."""
     from foundry import config
 
     try:
         settings = config.read()
     except FoundryError as error:
-        return Check("settings", "broken", str(error), "Mend the file.")
+        return DoctorCheck("settings", "broken", str(error), "Mend the file.")
     if settings.path is None:
-        return Check("settings", "absent", f"no {config.FILE_NAME}; every default holds")
-    return Check("settings", "ok", str(settings.path))
+        return DoctorCheck("settings", "absent", f"no {config.FILE_NAME}; every default holds")
+    return DoctorCheck("settings", "ok", str(settings.path))
 
 
-def check_mlx() -> Check:
+def check_mlx() -> DoctorCheck:
     """MLX with a back end that computes, asked in a process of its own, for it may hang."""
     import subprocess
 
@@ -78,21 +78,21 @@ def check_mlx() -> Check:
     try:
         installed = version("mlx")
     except PackageNotFoundError:
-        return Check("mlx", "broken", "not installed", fix)
+        return DoctorCheck("mlx", "broken", "not installed", fix)
     probe = "import mlx.core as mx; mx.eval(mx.ones(3).sum()); print(mx.default_device())"
     try:
         done = subprocess.run(
             [sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False
         )
     except subprocess.TimeoutExpired:
-        return Check("mlx", "broken", f"{installed} does not answer within 60 s", fix)
+        return DoctorCheck("mlx", "broken", f"{installed} does not answer within 60 s", fix)
     if done.returncode:
         words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        return Check("mlx", "broken", f"{installed} does not work: {words[-1]}", fix)
-    return Check("mlx", "ok", f"{installed}, {done.stdout.strip()}")
+        return DoctorCheck("mlx", "broken", f"{installed} does not work: {words[-1]}", fix)
+    return DoctorCheck("mlx", "ok", f"{installed}, {done.stdout.strip()}")
 
 
-def check_engines() -> Iterator[Check]:
+def check_engines() -> Iterator[DoctorCheck]:
     """Each engine: usable, or what is missing."""
     from foundry import engines
 
@@ -102,14 +102,16 @@ def check_engines() -> Iterator[Check]:
         try:
             device = engines.get(name).device()
         except EnvironmentUnusable as error:
-            yield Check(f"engine {name}", "absent", error.fix if name in error.what else str(error))
+            yield DoctorCheck(
+                f"engine {name}", "absent", error.fix if name in error.what else str(error)
+            )
         except ImportError as error:
-            yield Check(f"engine {name}", "absent", f"cannot be loaded: {error}")
+            yield DoctorCheck(f"engine {name}", "absent", f"cannot be loaded: {error}")
         else:
-            yield Check(f"engine {name}", "ok", device.name)
+            yield DoctorCheck(f"engine {name}", "ok", device.name)
 
 
-def check_compiler() -> Check:
+def check_compiler() -> DoctorCheck:
     """clang, from the package `ziglang`; Metal brings its own."""
     from foundry.msl.build.cache import default_directory
     from foundry.msl.build.toolchain import find_toolchain
@@ -118,29 +120,29 @@ def check_compiler() -> Check:
     try:
         toolchain = find_toolchain(default_directory())
     except EnvironmentUnusable as error:
-        return Check("compiler", needed, error.what, error.fix)
-    return Check("compiler", "ok", f"clang of ziglang {toolchain.version}")
+        return DoctorCheck("compiler", needed, error.what, error.fix)
+    return DoctorCheck("compiler", "ok", f"clang of ziglang {toolchain.version}")
 
 
-def check_cache() -> Check:
+def check_cache() -> DoctorCheck:
     """The folder of built kernels."""
     from foundry.msl.build.cache import default_directory
 
     return _folder("build cache", default_directory(), "Set FOUNDRY_CACHE_DIR to another folder.")
 
 
-def check_sandbox() -> Check:
+def check_sandbox() -> DoctorCheck:
     """How well kernels are confined here."""
     from foundry.harness.sandbox import Level, in_force, missing
 
     level = in_force()
     if level >= Level.FILTERED:
-        return Check("sandbox", "ok", f"level '{level}'")
+        return DoctorCheck("sandbox", "ok", f"level '{level}'")
     fix = "Run kernels that others wrote on Linux with Landlock and seccomp."
-    return Check("sandbox", "absent", f"level '{level}': {missing()}", fix)
+    return DoctorCheck("sandbox", "absent", f"level '{level}': {missing()}", fix)
 
 
-def check_database(db: str | None) -> Check:
+def check_database(db: str | None) -> DoctorCheck:
     """The database: its schema, and the folder it lies in."""
     from foundry.store import Store
     from foundry.store.location import locate
@@ -151,31 +153,33 @@ def check_database(db: str | None) -> Check:
         if location.path is not None and not location.exists:
             where = _folder("database", location.path.absolute().parent, fix)
             found = f"{location} is made by the first run; {where.found}"
-            return Check("database", where.state, found, where.fix)
+            return DoctorCheck("database", where.state, found, where.fix)
         with Store.open(db, read_only=True) as store:
             runs = len(store.runs())
     except EnvironmentUnusable as error:
-        return Check("database", "broken", error.what, error.fix)
+        return DoctorCheck("database", "broken", error.what, error.fix)
     except FoundryError as error:
-        return Check("database", "broken", str(error), fix)
+        return DoctorCheck("database", "broken", str(error), fix)
     if location.path is None:
-        return Check("database", "ok", f"{location}, runs: {runs}")
+        return DoctorCheck("database", "ok", f"{location}, runs: {runs}")
     where = _folder("database", location.path.absolute().parent, fix)
-    return Check("database", where.state, f"{location}, runs: {runs}; {where.found}", where.fix)
+    return DoctorCheck(
+        "database", where.state, f"{location}, runs: {runs}; {where.found}", where.fix
+    )
 
 
-def check_keys() -> Iterator[Check]:
+def check_keys() -> Iterator[DoctorCheck]:
     """Which keys are set; never what they are."""
     present = [name for name in _KEYS if os.environ.get(name)]
     if present:
-        yield Check("keys", "ok", ", ".join(present))
+        yield DoctorCheck("keys", "ok", ", ".join(present))
     else:
-        yield Check(
+        yield DoctorCheck(
             "keys", "absent", "none set; only LLM proposers need one, `mutate` works without"
         )
 
 
-def check_kernel(device: str) -> Check:
+def check_kernel(device: str) -> DoctorCheck:
     """The proof: a small kernel built, run in a worker and compared with its oracle."""
     from foundry.harness.processes.pool import WorkerPool
     from foundry.judge import Judge
@@ -193,32 +197,32 @@ def check_kernel(device: str) -> Check:
             evaluation = judge.evaluate(text, ops.get("silu"), "float32", 0)
             name = pool.device().name
     except EnvironmentUnusable as error:
-        return Check("kernel", "broken", error.what, error.fix)
+        return DoctorCheck("kernel", "broken", error.what, error.fix)
     spent = f"{template.name} on {name}: {evaluation.status} in {time.monotonic() - start_s:.1f} s"
     if evaluation.status.passed:
-        return Check("kernel", "ok", spent)
-    return Check(
+        return DoctorCheck("kernel", "ok", spent)
+    return DoctorCheck(
         "kernel", "broken", f"{spent}: {evaluation.why}", "Report it with the output of --json."
     )
 
 
-def worst(checks: list[Check]) -> State:
+def worst(checks: list[DoctorCheck]) -> State:
     """The state of the machine."""
     order: tuple[State, ...] = ("broken", "warning", "absent", "ok")
     return next(state for state in order if any(check.state == state for check in checks))
 
 
-def _folder(name: str, folder: Path, fix: str) -> Check:
+def _folder(name: str, folder: Path, fix: str) -> DoctorCheck:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        return Check(name, "broken", f"{existing} cannot be written", fix)
+        return DoctorCheck(name, "broken", f"{existing} cannot be written", fix)
     try:
         free = shutil.disk_usage(existing).free
     except OSError as error:
-        return Check(name, "broken", f"{existing}: {error.strerror}", fix)
+        return DoctorCheck(name, "broken", f"{existing}: {error.strerror}", fix)
     found = f"{folder}, {free / (1 << 30):.1f} GiB free"
     if free < _NO_SPACE:
-        return Check(name, "broken", found, f"Free some space. {fix}")
+        return DoctorCheck(name, "broken", found, f"Free some space. {fix}")
     if free < _LITTLE_SPACE:
-        return Check(name, "warning", found, f"Free some space. {fix}")
-    return Check(name, "ok", found)
+        return DoctorCheck(name, "warning", found, f"Free some space. {fix}")
+    return DoctorCheck(name, "ok", found)

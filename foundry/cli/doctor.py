@@ -26,9 +26,9 @@ def command(db: str | None, device: str, as_json: bool) -> int:
     keys; then builds a kernel, runs it and compares it with its oracle. Exit code 3 when this
     machine cannot be used as it is.
     """
-    from foundry.cli.checks import Check, examine, worst
+    from foundry.cli.checks import DoctorCheck, examine, worst
 
-    checks: list[Check] = []
+    checks: list[DoctorCheck] = []
     for check in examine(device, db):
         checks.append(check)
         if not as_json:

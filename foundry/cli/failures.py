@@ -38,24 +38,24 @@ _SQLITE = {
 
 
 @dataclass(frozen=True)
-class Failure:
+class CommandFailure:
     """One line without a traceback, and the exit code."""
 
     message: str
     exit_code: int
 
 
-def explain(error: BaseException) -> Failure:
+def explain(error: BaseException) -> CommandFailure:
     """The line and exit code of any exception a command may raise."""
     if isinstance(error, FoundryError):
-        return Failure(_one_line(str(error)), error.exit_code)
+        return CommandFailure(_one_line(str(error)), error.exit_code)
     if isinstance(error, click.ClickException):
-        return Failure(_one_line(error.format_message()), error.exit_code)
+        return CommandFailure(_one_line(error.format_message()), error.exit_code)
     if isinstance(error, OSError) and (known := _OS.get(error.errno or 0)):
-        return Failure(_about(error.filename, known), EnvironmentUnusable.exit_code)
+        return CommandFailure(_about(error.filename, known), EnvironmentUnusable.exit_code)
     if known := _database(error):
-        return Failure(known, EnvironmentUnusable.exit_code)
-    return Failure(
+        return CommandFailure(known, EnvironmentUnusable.exit_code)
+    return CommandFailure(
         f"internal error: {type(error).__name__}: {_one_line(str(error))}; "
         "run again with --debug for the traceback",
         FAILED,

@@ -71,7 +71,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Request:
+class JudgingRequest:
     """What `verify` and `bench` were asked."""
 
     path: str
@@ -90,7 +90,7 @@ class Request:
 
 
 def judge_and_show(
-    request: Request,
+    request: JudgingRequest,
     show: Callable[[Judged], None],
     document: Callable[[Judged], dict[str, Any]] = Judged.document,
 ) -> int:
@@ -153,7 +153,7 @@ def _invalid_document(file: KernelText, error: InvalidKernel) -> dict[str, Any]:
     }
 
 
-def judge_file(file: KernelText, request: Request) -> Judged:
+def judge_file(file: KernelText, request: JudgingRequest) -> Judged:
     """Judge a kernel file in each dtype.
 
     Raises:

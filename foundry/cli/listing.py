@@ -17,7 +17,7 @@ from foundry.report.table import Column
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from foundry.store.records import Run, StoredEvaluation
+    from foundry.store.records import RunRecord, StoredEvaluation
     from ops.spec import Tensor
 
 _MOST_COUNTED = 20_000
@@ -255,7 +255,7 @@ def _runs(query: Query) -> Listing:
     return Listing(columns, rows, document, "no runs yet; next: foundry run --ops softmax")
 
 
-def _run_document(run: Run) -> dict[str, Any]:
+def _run_document(run: RunRecord) -> dict[str, Any]:
     return {
         "run_id": run.id,
         "kind": run.kind,

@@ -11,7 +11,7 @@ from foundry.cli import options
 from foundry.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
-    from foundry.report.summary import Entry
+    from foundry.report.summary import SummaryEntry
 
 
 @click.command("report")
@@ -60,7 +60,7 @@ def _kernel(kernel_hash: str, text: str, as_json: bool) -> None:
         click.echo(text, nl=not text.endswith("\n"))
 
 
-def _tables(entries: list[Entry]) -> None:
+def _tables(entries: list[SummaryEntry]) -> None:
     from foundry.report.summary import SUMMARY_COLUMNS, summary_rows
 
     devices = groupby(

@@ -64,11 +64,12 @@ def show_rooflines(judged: Judged) -> None:
 
 def show_counters(judged: Judged) -> None:
     """What the SIMD-groups of a GPU would do, workload by workload."""
+    from foundry.judge.time.counting import KEY
     from foundry.report import counters
 
     explained = False
     for evaluation in judged.evaluations:
-        for workload, summary in evaluation.extra.get(counters.KEY, {}).items():
+        for workload, summary in evaluation.extra.get(KEY, {}).items():
             if not explained:
                 _heading(counters.TITLE, f": {counters.MODEL}")
                 explained = True

@@ -43,10 +43,10 @@ def command(
     the hidden workloads of its op, under several distributions of inputs, and every output is
     compared with a float64 oracle. Exit code 4 when it is not proven right.
     """
-    from foundry.cli.judging import Request, judge_and_show
+    from foundry.cli.judging import JudgingRequest, judge_and_show
     from foundry.judge.options import JudgeOptions
 
-    request = Request(
+    request = JudgingRequest(
         path=file,
         dtypes=dtypes,
         device=device,

@@ -18,7 +18,7 @@ from foundry.program import Device
 
 
 @dataclass
-class Tally:
+class RowTally:
     """Counts over the rows of a dataset."""
 
     rows: int = 0
@@ -41,7 +41,7 @@ class Tally:
 
 def metadata(
     kind: str,
-    tally: Tally,
+    tally: RowTally,
     files: Mapping[str, Mapping[str, Any]],
     notes: Sequence[str],
     now: datetime,
@@ -68,7 +68,7 @@ def metadata(
     }
 
 
-def notes(tally: Tally) -> list[str]:
+def notes(tally: RowTally) -> list[str]:
     """What whoever uses the rows has to know."""
     found = []
     kinds = sorted({device.kind for device in tally.devices.values()})

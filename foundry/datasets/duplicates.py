@@ -63,7 +63,7 @@ def distinct(items: Iterable[Item]) -> tuple[list[Item], int, int]:
     """
     kept: list[Item] = []
     forms: set[str] = set()
-    index = Index()
+    index = SimilarityIndex()
     equal = near = 0
     for item in items:
         form = " ".join(tokens(item.text))
@@ -78,7 +78,7 @@ def distinct(items: Iterable[Item]) -> tuple[list[Item], int, int]:
     return kept, equal, near
 
 
-class Index:
+class SimilarityIndex:
     """Kernels to compare others with. Without datasketch it holds none near to any."""
 
     def __init__(self, texts: Sequence[str] = ()) -> None:

@@ -68,13 +68,13 @@ def export_attempts(
             raise unknown("format", name, FORMATS)
     chosen = _not_empty(evaluations, keep=len(formats) > 1)
     written: dict[str, int] = {}
-    tally = card.Tally()
+    tally = card.RowTally()
     for name in FORMATS:
         file = f"attempts.{name}"
         if name not in formats:
             (folder / file).unlink(missing_ok=True)
             continue
-        tally = card.Tally()
+        tally = card.RowTally()
         rows = _attempt_rows(chosen, origins, tally)
         written[file] = (
             files.write_jsonl(folder / file, rows)
@@ -102,7 +102,7 @@ def _not_empty(
 
 
 def _attempt_rows(
-    evaluations: Iterable[StoredEvaluation], origins: Origins, tally: card.Tally
+    evaluations: Iterable[StoredEvaluation], origins: Origins, tally: card.RowTally
 ) -> Iterator[dict[str, Any]]:
     for stored in evaluations:
         row = table.row(stored, lineage(stored.evaluation.kernel_hash, origins))
@@ -191,8 +191,8 @@ def _provenance(parts: Mapping[str, Sequence[sft.Example]]) -> Iterator[dict[str
             yield sft.provenance(example, name, line)
 
 
-def _sft_tally(parts: Mapping[str, Sequence[sft.Example]]) -> card.Tally:
-    tally = card.Tally()
+def _sft_tally(parts: Mapping[str, Sequence[sft.Example]]) -> card.RowTally:
+    tally = card.RowTally()
     for name in SPLITS:
         for example in parts.get(name, ()):
             for proof in example.proofs:
@@ -227,7 +227,7 @@ def _sft_notes(parts: Mapping[str, Sequence[sft.Example]]) -> list[str]:
 
 def _facts(
     kind: str,
-    tally: card.Tally,
+    tally: card.RowTally,
     folder: Path,
     written: Mapping[str, int],
     now: datetime | None,

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from foundry.datasets.duplicates import Index, distinct
+from foundry.datasets.duplicates import SimilarityIndex, distinct
 from foundry.datasets.prompt import prompt
 from foundry.datasets.split import TRAIN
 from foundry.datasets.teachers import Lineage, Origins, Use, lineage
@@ -169,7 +169,7 @@ def splits(selection: Selection, families: Mapping[str, str]) -> dict[str, list[
     parts: dict[str, list[Example]] = {}
     for example in selection.examples:
         parts.setdefault(families[example.op.family], []).append(example)
-    training = Index([example.text for example in parts.get(TRAIN, ())])
+    training = SimilarityIndex([example.text for example in parts.get(TRAIN, ())])
     for name in parts.keys() - {TRAIN}:
         clean = [example for example in parts[name] if not training.has_near(example.text)]
         selection.left_out["near a training row"] += len(parts[name]) - len(clean)

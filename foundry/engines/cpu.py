@@ -1,46 +1,17 @@
-"""The cpu engine: Metal kernels compiled to native code, on any machine.
-
-1. `build` captures each launch's text from MLX, builds it (`foundry.msl.build.builder`) and keeps
-   the loaded kernels.
-2. `bind` lays out every array of the program once and resolves all addresses.
-3. A call runs the launches in order on all cores.
-"""
+"""The cpu engine: Metal kernels compiled to native code, on any machine."""
 
 from __future__ import annotations
 
 import functools
 import os
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from foundry.engines.base import Call
-from foundry.errors import EnvironmentUnusable, LaunchFailed
-from foundry.msl.build.builder import Builder, Failure, Text, default_builder
-from foundry.msl.frontend.signature import Captured, capture_launch
-from foundry.msl.run.memory import (
-    ALIGNMENT,
-    Guarded,
-    allocate,
-    argument_buffers,
-    filling,
-    refuse_sizes,
-)
-from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, Library, worker_threads
-from foundry.program import Arrays, BuildFailure, Device, Launch, Program, TensorSpec, check_input
-from ops.dtypes import numpy_dtype
-
-
-@dataclass(frozen=True)
-class _Built:
-    launch: Launch
-    captured: Captured
-    library: Library
+from foundry.errors import EnvironmentUnusable
+from foundry.msl.build.builder import Builder, default_builder
+from foundry.msl.run.program import BuiltProgram, build
+from foundry.msl.run.runtime import worker_threads
+from foundry.program import BuildFailure, Device, Program
 
 
 class CpuEngine:
@@ -80,140 +51,9 @@ class CpuEngine:
             },
         )
 
-    def build(self, program: Program) -> CpuExecutable | BuildFailure:
+    def build(self, program: Program) -> BuiltProgram | BuildFailure:
         """Compile every launch; the first that does not build is the failure."""
-        specs = {spec.name: spec for spec in program.inputs}
-        built = []
-        for number, launch in enumerate(program.launches):
-            result = self._build(launch, [specs[name] for name in launch.inputs])
-            if isinstance(result, str):
-                return BuildFailure(result, number)
-            built.append(result)
-            specs.update((spec.name, spec) for spec in launch.outputs)
-        return CpuExecutable(program, specs, built)
-
-    def _build(self, launch: Launch, inputs: list[TensorSpec]) -> _Built | str:
-        if any(spec.dtype == "float64" for spec in (*inputs, *launch.outputs)):
-            return "float64 is not supported on the GPU"
-        captured = capture_launch(launch, inputs)
-        refusal = refuse_sizes(captured)
-        if refusal:
-            return refusal
-        result = self._builder.build(Text(captured, launch.header, launch.source, launch.math_mode))
-        if isinstance(result, Failure):
-            return result.log
-        if result.storage_bytes > MAX_STORAGE_BYTES:
-            return (
-                f"Threadgroup memory size ({result.storage_bytes}) exceeds the maximum threadgroup"
-                f" memory allowed ({MAX_STORAGE_BYTES})"
-            )
-        return _Built(launch, captured, result)
-
-
-class CpuExecutable:
-    """A built program."""
-
-    def __init__(
-        self, program: Program, specs: Mapping[str, TensorSpec], built: list[_Built]
-    ) -> None:
-        self._program = program
-        self._specs = specs
-        self._built = built
-
-    def bind(
-        self,
-        inputs: Mapping[str, NDArray[Any]],
-        *,
-        poison: bool = False,
-        over: Call | None = None,
-    ) -> CpuCall:
-        """Attach inputs; see `foundry.engines.base.Executable`."""
-        arrays = {spec.name: _attach(inputs[spec.name], spec) for spec in self._program.inputs}
-        written = over.written if isinstance(over, CpuCall) else self._allocate()
-        arrays.update((name, guarded.array) for name, guarded in written.items())
-        steps = []
-        for built in self._built:
-            outputs = [arrays[spec.name] for spec in built.launch.outputs]
-            addresses, keep = argument_buffers(
-                [arrays[name] for name in built.launch.inputs], outputs, built.captured
-            )
-            launcher = Launcher(
-                built.library, built.captured.grid, built.captured.threadgroup, addresses
-            )
-            fill = _Fill(outputs, built.launch.init_value, poison)
-            steps.append((launcher, fill if fill.needed else None, keep))
-        return CpuCall(steps, written, self._program.outputs)
-
-    def _allocate(self) -> dict[str, Guarded]:
-        """Memory for everything that a launch writes."""
-        made = (spec for built in self._built for spec in built.launch.outputs)
-        return {s.name: Guarded(s.shape, numpy_dtype(s.dtype)) for s in made}
-
-
-@dataclass(frozen=True)
-class _Fill:
-    """What outputs hold before a launch."""
-
-    outputs: list[NDArray[Any]]
-    value: float | None
-    poison: bool
-
-    @property
-    def needed(self) -> bool:
-        return self.value is not None or self.poison
-
-    def __call__(self) -> None:
-        for array in self.outputs:
-            if self.value is not None:
-                array[...] = filling(self.value, array.dtype)
-            else:
-                array.reshape(-1).view(np.uint8).fill(0xFF)
-
-
-class CpuCall:
-    """A program bound to its arrays."""
-
-    def __init__(
-        self,
-        steps: list[tuple[Launcher, _Fill | None, list[NDArray[Any]]]],
-        written: Mapping[str, Guarded],
-        outputs: Sequence[str],
-    ) -> None:
-        self._steps = steps
-        self._outputs = outputs
-        self._threads = worker_threads()
-        self.written = written
-
-    def __call__(self) -> None:
-        """Run every launch once and wait.
-
-        Raises:
-            LaunchFailed: when a barrier is not reached by all threads.
-        """
-        for launcher, fill, _ in self._steps:
-            if fill is not None:
-                fill()
-            launcher.run(self._threads)
-
-    def outputs(self) -> Arrays:
-        """Copies of the results of the latest call.
-
-        Raises:
-            LaunchFailed: when something was written just outside of an output or temporary.
-        """
-        for name, guarded in self.written.items():
-            if not guarded.intact:
-                raise LaunchFailed(f"it wrote outside of '{name}': index out of bounds")
-        return {name: self.written[name].array.copy() for name in self._outputs}
-
-
-def _attach(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
-    check_input(array, spec)
-    if array.flags.c_contiguous and array.ctypes.data % ALIGNMENT == 0:
-        return array
-    copy = allocate(spec)
-    copy[...] = array
-    return copy
+        return build(program, self._builder)
 
 
 @functools.cache

@@ -37,7 +37,7 @@ class Crash:
     signal: int | None = None
 
 
-Failure = Timeout | Crash
+Unanswered = Timeout | Crash
 
 
 class Job(Protocol[R_co]):
@@ -139,7 +139,7 @@ class Build:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ReportedFinding:
     """One fault that the sanitizer found, in its own words; `line` is in the kernel file."""
 
     message: str
@@ -167,10 +167,10 @@ class Examine:
         }
         return header | {"sanitizer": self.sanitizer} | programs, buffers
 
-    def decode(self, frame: frames.Frame) -> tuple[Finding, ...]:
+    def decode(self, frame: frames.Frame) -> tuple[ReportedFinding, ...]:
         """The result in a reply."""
         return tuple(
-            Finding(str(message), None if line is None else int(line))
+            ReportedFinding(str(message), None if line is None else int(line))
             for message, line in frame.header["findings"]
         )
 
@@ -238,7 +238,7 @@ class Results:
 
 
 @dataclass(frozen=True)
-class Baseline:
+class BaselineRun:
     """Run one MLX baseline of an op. Result: its outputs."""
 
     op: str

@@ -29,7 +29,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AttackOutcome:
     """An attack and the judge's verdict."""
 
     attack: Attack
@@ -68,14 +68,14 @@ def run(
     attacks: Iterable[Attack],
     seed: int,
     workers: int,
-    progress: Callable[[Outcome], None] = lambda _: None,
-) -> Iterator[Outcome]:
+    progress: Callable[[AttackOutcome], None] = lambda _: None,
+) -> Iterator[AttackOutcome]:
     """Judge every attack, several at once; outcomes in the order of the attacks."""
 
-    def judged(attack: Attack) -> Outcome:
+    def judged(attack: Attack) -> AttackOutcome:
         judge = judges.timing if attack.timed else judges.proving
         evaluation = judge.evaluate(attack.text, get(attack.op), attack.dtype, seed)
-        return Outcome(attack, evaluation)
+        return AttackOutcome(attack, evaluation)
 
     threads = ThreadPoolExecutor(workers)
     try:
@@ -87,7 +87,7 @@ def run(
         threads.shutdown(wait=False, cancel_futures=True)
 
 
-def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
+def summary(outcomes: Iterable[AttackOutcome]) -> dict[str, Any]:
     """Counts, rates, and every outcome that is not as it should be."""
     done = list(outcomes)
     attacks = [o for o in done if not o.attack.is_control]
@@ -129,13 +129,13 @@ def _children() -> tuple[int, ...]:
     return tuple(found)
 
 
-def _rate(outcomes: list[Outcome], *, held: bool) -> float | None:
+def _rate(outcomes: list[AttackOutcome], *, held: bool) -> float | None:
     if not outcomes:
         return None
     return sum(o.held == held for o in outcomes) / len(outcomes)
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
+def _row(outcome: AttackOutcome) -> dict[str, Any]:
     attack, evaluation = outcome.attack, outcome.evaluation
     return {
         "kind": attack.kind,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from foundry.harness.jobs import Crash, Finding, Timeout
+from foundry.harness.jobs import Crash, ReportedFinding, Timeout
 from foundry.judge.verdict import Diagnostic
 from foundry.kernel import Kernel, build_log, line_in_file
 from foundry.program import BuildFailure
@@ -32,7 +32,7 @@ def wrong_result(
     return Diagnostic(stage="verify", message=message, workload=workload.id, hidden=hidden)
 
 
-def sanitized(finding: Finding, kernel: Kernel | None, workload: Workload) -> Diagnostic:
+def sanitized(finding: ReportedFinding, kernel: Kernel | None, workload: Workload) -> Diagnostic:
     """What the sanitizer found, on the line of the kernel file."""
     line = finding.line
     place = _PLACE.search(finding.message)

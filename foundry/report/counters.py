@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from foundry.judge.time.counting import KEY
 from foundry.judge.verdict import Evaluation
 from foundry.report.format import factor, percent, size
 from foundry.report.table import Column
 
 Summary = Mapping[str, Any]
-KEY = "counters"
-"""In `Evaluation.extra`: by workload, a summary, or why there is none (`uncounted`)."""
 TITLE = "Counters (a GPU modelled, not timed)"
 MODEL = "lines of 128 bytes, 32 banks"
 ARRAYS = (

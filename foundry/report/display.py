@@ -13,51 +13,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, TextIO
 
-from foundry.report.format import duration
-
-
-@dataclass(frozen=True)
-class TaskProgress:
-    """How far one op (in one dtype) has come."""
-
-    name: str
-    workload: str = ""
-    baseline_us: float | None = None
-    best_us: float | None = None
-    speedup: float | None = None
-    speedup_low: float | None = None
-    speedup_high: float | None = None
-    statuses: Mapping[str, int] = field(default_factory=dict)
-    """Evaluations so far, by status."""
-    state: str = "running"
-    """`queued`, `running`, `done`, or a word of the caller's, such as `depth 3`."""
-
-    @property
-    def evaluations(self) -> int:
-        """Evaluations so far."""
-        return sum(self.statuses.values())
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far everything has come."""
-
-    tasks: tuple[TaskProgress, ...]
-    done: int
-    """Steps finished, those found in the database included."""
-    budget: int | None = None
-    """Steps in all, when they are counted."""
-    fresh: int = 0
-    """Steps done now, not found in the database; the rate counts these."""
-    time_budget_s: float | None = None
-    cost_usd: float | None = None
-    tokens: int | None = None
+from foundry.report.progress import Progress
 
 
 class Display(Protocol):
@@ -125,31 +86,6 @@ def open_display(
 def is_interactive(stream: TextIO) -> bool:
     """Whether lines of this stream can be redrawn."""
     return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
-
-
-def totals(progress: Progress, elapsed_s: float) -> str:
-    """One line: steps, rate, time, money: `12/40 · 6.1/s · 0:02, 5s left · $0.03`."""
-    parts = [f"{progress.done:,}" + (f"/{progress.budget:,}" if progress.budget else "")]
-    rate = progress.fresh / elapsed_s if elapsed_s > 0 else 0.0
-    if rate:
-        parts.append(f"{rate:.1f}/s" if rate >= 1 else f"{rate * 60:.1f}/min")
-    left = _left_s(progress, elapsed_s, rate)
-    parts.append(duration(elapsed_s) + (f", {duration(left)} left" if left is not None else ""))
-    if progress.tokens is not None:
-        parts.append(f"{progress.tokens:,} tokens")
-    if progress.cost_usd is not None:
-        parts.append(f"${progress.cost_usd:.2f}")
-    return " · ".join(parts)
-
-
-def _left_s(progress: Progress, elapsed_s: float, rate: float) -> float | None:
-    """The sooner of both budgets, in seconds from now."""
-    ends = []
-    if progress.budget and rate:
-        ends.append(max(0.0, (progress.budget - progress.done) / rate))
-    if progress.time_budget_s is not None:
-        ends.append(max(0.0, progress.time_budget_s - elapsed_s))
-    return min(ends) if ends else None
 
 
 def _counter(progress: Progress | None) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Entry:
+class SummaryEntry:
     """One op in one dtype on one device: counts, and the best kernels."""
 
     overview: Overview
@@ -36,7 +36,7 @@ SUMMARY_COLUMNS = (
 )
 
 
-def summary(store: Store, ops: Sequence[str] | None = None, top: int = 1) -> list[Entry]:
+def summary(store: Store, ops: Sequence[str] | None = None, top: int = 1) -> list[SummaryEntry]:
     """Entries in order of device, op and dtype.
 
     Args:
@@ -46,10 +46,10 @@ def summary(store: Store, ops: Sequence[str] | None = None, top: int = 1) -> lis
     """
     chosen = [o for o in store.overview() if ops is None or o.op in ops]
     chosen.sort(key=lambda o: (o.device_kind, o.device_id, o.op, o.dtype))
-    return [Entry(o, tuple(store.best(o.op, o.device_id, o.dtype, top))) for o in chosen]
+    return [SummaryEntry(o, tuple(store.best(o.op, o.device_id, o.dtype, top))) for o in chosen]
 
 
-def summary_rows(entry: Entry) -> list[list[str]]:
+def summary_rows(entry: SummaryEntry) -> list[list[str]]:
     """Table rows of an entry: one per best kernel, counts on the first."""
     counts = [f"{entry.overview.evaluations:,}", statuses(entry.overview.statuses)]
     if not entry.best:
@@ -72,7 +72,7 @@ def summary_rows(entry: Entry) -> list[list[str]]:
     return rows
 
 
-def summary_document(entry: Entry) -> dict[str, Any]:
+def summary_document(entry: SummaryEntry) -> dict[str, Any]:
     """An entry as plain data."""
     overview = entry.overview
     return {

@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from foundry.report.display import Progress, TaskProgress, totals
 from foundry.report.format import interval, latency, statuses
+from foundry.report.progress import Progress, TaskProgress, totals
 
 _EVENTS_SHOWN = 5
 _WIDE = 110

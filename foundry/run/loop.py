@@ -17,18 +17,18 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from foundry.judge.verdict import Evaluation
-from foundry.run.plan import Schedule, Slot, Variant
+from foundry.run.plan import PlannedVariant, Schedule, Slot
 
 
 @dataclass(frozen=True)
 class Hooks:
     """What the loop does not do itself."""
 
-    evaluate: Callable[[Variant], Evaluation]
+    evaluate: Callable[[PlannedVariant], Evaluation]
     """Judge one variant; called from several threads."""
-    find: Callable[[Variant], Evaluation | None]
+    find: Callable[[PlannedVariant], Evaluation | None]
     """The evaluation this variant has already, or None."""
-    save: Callable[[Variant, Evaluation], None]
+    save: Callable[[PlannedVariant, Evaluation], None]
     """Keep one evaluation for good."""
     observe: Callable[[Slot, Evaluation, bool], None]
     """Hear of one evaluation; the flag says that it was made now."""

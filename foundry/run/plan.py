@@ -19,7 +19,7 @@ from foundry.kernel import Kernel, parse, text_hash
 from foundry.run.strategies import (
     FALLBACK,
     STRATEGIES,
-    Choice,
+    PointChoice,
     Situation,
     covering_choices,
 )
@@ -33,12 +33,12 @@ LAG = 8
 
 
 @dataclass(frozen=True)
-class Variant:
+class PlannedVariant:
     """A kernel to judge: its text, and where it came from."""
 
     op: Op
     dtype: str
-    choice: Choice
+    choice: PointChoice
     text: str
     kernel: Kernel | None
     """None when the template rendered a text that is no kernel of this op."""
@@ -79,9 +79,9 @@ class Plan:
         self._turns = STRATEGIES[strategy]
         self._rng = random.Random(f"{seed} {op.name} {dtype}")
         self._covering = covering_choices(self._templates, self._rng)
-        self._taken: set[Choice] = set()
+        self._taken: set[PointChoice] = set()
         self._hashes: set[str] = set()
-        self._order: list[Choice] = []
+        self._order: list[PointChoice] = []
         self._scores: dict[int, float | None] = {}
         self._settled = 0
 
@@ -90,7 +90,7 @@ class Plan:
         """Whether every score that the next position depends on is known."""
         return self._settled >= len(self._order) - LAG + 1
 
-    def take(self) -> tuple[int, Variant] | None:
+    def take(self) -> tuple[int, PlannedVariant] | None:
         """The next position and its variant; None when the knob spaces are used up."""
         while (chosen := self._choose()) is not None:
             self._taken.add(chosen)
@@ -108,7 +108,7 @@ class Plan:
         while self._settled in self._scores:
             self._settled += 1
 
-    def _choose(self) -> Choice | None:
+    def _choose(self) -> PointChoice | None:
         situation = Situation(
             self._templates, self._rng, self._taken.__contains__, self._covering, self._best()
         )
@@ -118,19 +118,19 @@ class Plan:
                 return chosen
         return None
 
-    def _best(self) -> list[Choice]:
+    def _best(self) -> list[PointChoice]:
         usable = range(max(0, len(self._order) - LAG + 1))
         proven = [(s, i) for i in usable if (s := self._scores.get(i)) is not None]
         return [self._order[i] for _, i in sorted(proven, key=lambda pair: (-pair[0], pair[1]))]
 
-    def _variant(self, chosen: Choice) -> Variant:
+    def _variant(self, chosen: PointChoice) -> PlannedVariant:
         text = render(chosen.template, chosen.point)
         try:
             kernel = parse(text)
         except InvalidKernel:
-            return Variant(self.op, self.dtype, chosen, text, None)
+            return PlannedVariant(self.op, self.dtype, chosen, text, None)
         own = kernel if kernel.op == self.op.name else None
-        return Variant(self.op, self.dtype, chosen, text, own)
+        return PlannedVariant(self.op, self.dtype, chosen, text, own)
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Slot:
 
     plan: int
     position: int
-    variant: Variant
+    variant: PlannedVariant
 
 
 class Schedule:

@@ -21,7 +21,7 @@ from foundry.judge.options import JudgeOptions, bench_workloads, is_settled
 from foundry.judge.verdict import Evaluation
 from foundry.report.display import open_display
 from foundry.run.loop import Hooks, run
-from foundry.run.plan import Plan, Schedule, Slot, Variant, narrow
+from foundry.run.plan import Plan, PlannedVariant, Schedule, Slot, narrow
 from foundry.run.tally import Tally, event_line
 from foundry.store.records import Origin, Outcome
 
@@ -184,11 +184,11 @@ class _Session:
         if self.run_id is not None:
             self.store.finish_run(self.run_id, outcome)
 
-    def _evaluate(self, variant: Variant) -> Evaluation:
+    def _evaluate(self, variant: PlannedVariant) -> Evaluation:
         # On inputs that the judge draws in secret: the seed of a run tells nothing of them.
         return self.judge.evaluate(variant.text, variant.op, variant.dtype)
 
-    def _find(self, variant: Variant) -> Evaluation | None:
+    def _find(self, variant: PlannedVariant) -> Evaluation | None:
         found = self.store.find_evaluation(variant.hash, self.device.id, variant.dtype)
         if found is not None and is_settled(found, variant.op, self.request.bench):
             return found
@@ -199,7 +199,7 @@ class _Session:
             )
         return None
 
-    def _save(self, variant: Variant, evaluation: Evaluation) -> None:
+    def _save(self, variant: PlannedVariant, evaluation: Evaluation) -> None:
         if self.run_id is None:
             raise AssertionError("a run begins before its first kernel is judged")
         chosen = variant.choice

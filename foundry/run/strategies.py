@@ -19,7 +19,7 @@ _PARENTS = 4
 
 
 @dataclass(frozen=True)
-class Choice:
+class PointChoice:
     """A template at one point of its knob space."""
 
     template: Template
@@ -43,34 +43,34 @@ class Situation:
 
     templates: Sequence[Template]
     rng: random.Random
-    taken: Callable[[Choice], bool]
-    covering: Iterator[Choice]
+    taken: Callable[[PointChoice], bool]
+    covering: Iterator[PointChoice]
     """Points that together use every knob value, the starting points first."""
-    best: Sequence[Choice]
+    best: Sequence[PointChoice]
     """Proven choices, best first."""
 
 
-Strategy = Callable[[Situation], Choice | None]
+Strategy = Callable[[Situation], PointChoice | None]
 
 
-def choice(template: Template, point: Mapping[str, Value]) -> Choice:
+def choice(template: Template, point: Mapping[str, Value]) -> PointChoice:
     """A point as a value that can be compared and hashed."""
-    return Choice(template, tuple((knob, point[knob]) for knob in template.knobs))
+    return PointChoice(template, tuple((knob, point[knob]) for knob in template.knobs))
 
 
-def covering_choices(templates: Sequence[Template], rng: random.Random) -> Iterator[Choice]:
+def covering_choices(templates: Sequence[Template], rng: random.Random) -> Iterator[PointChoice]:
     """Starting points of all templates, then points that use every value of every knob."""
     lists = [_covering(template, rng) for template in templates]
     for row in itertools.zip_longest(*lists):
         yield from (found for found in row if found is not None)
 
 
-def coverage(situation: Situation) -> Choice | None:
+def coverage(situation: Situation) -> PointChoice | None:
     """The next point of the covering set; afterwards none."""
     return next((c for c in situation.covering if not situation.taken(c)), None)
 
 
-def random_point(situation: Situation) -> Choice | None:
+def random_point(situation: Situation) -> PointChoice | None:
     """Any template with the same chance, then any point of it."""
     for _ in range(_TRIES):
         template = situation.rng.choice(situation.templates)
@@ -80,7 +80,7 @@ def random_point(situation: Situation) -> Choice | None:
     return None
 
 
-def mutation(situation: Situation) -> Choice | None:
+def mutation(situation: Situation) -> PointChoice | None:
     """A neighbour of one of the best: one knob moved one step."""
     parents = list(situation.best[:_PARENTS])
     while parents:
@@ -94,7 +94,7 @@ def mutation(situation: Situation) -> Choice | None:
     return None
 
 
-def any_left(situation: Situation) -> Choice | None:
+def any_left(situation: Situation) -> PointChoice | None:
     """The first point nobody took, in the order of the spaces."""
     every = (choice(t, point) for t in situation.templates for point in space.points(t))
     return next((c for c in every if not situation.taken(c)), None)
@@ -112,6 +112,6 @@ FALLBACK: tuple[Strategy, ...] = (coverage, random_point, any_left)
 """Asked in this order when the strategy whose turn it is has nothing to offer."""
 
 
-def _covering(template: Template, rng: random.Random) -> list[Choice]:
+def _covering(template: Template, rng: random.Random) -> list[PointChoice]:
     found = [choice(template, p) for p in space.coverage(template, rng) if space.valid(template, p)]
     return found or [choice(template, p) for p in itertools.islice(space.points(template), 1)]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from foundry.judge.verdict import Evaluation, Status
-from foundry.report.display import Progress, TaskProgress
 from foundry.report.figures import figures
 from foundry.report.format import interval, latency
-from foundry.run.plan import Plan, Slot, Variant
+from foundry.report.progress import Progress, TaskProgress
+from foundry.run.plan import Plan, PlannedVariant, Slot
 
 
 @dataclass
@@ -22,14 +22,14 @@ class TaskTally:
     dtype: str
     statuses: Counter[str] = field(default_factory=Counter)
     fresh: int = 0
-    best: tuple[Variant, Evaluation] | None = None
+    best: tuple[PlannedVariant, Evaluation] | None = None
 
     @property
     def name(self) -> str:
         """`softmax float32`."""
         return f"{self.op} {self.dtype}"
 
-    def add(self, variant: Variant, evaluation: Evaluation, *, fresh: bool) -> None:
+    def add(self, variant: PlannedVariant, evaluation: Evaluation, *, fresh: bool) -> None:
         """Count one evaluation."""
         self.statuses[str(evaluation.status)] += 1
         self.fresh += fresh
@@ -103,7 +103,7 @@ class Tally:
         )
 
 
-def event_line(variant: Variant, evaluation: Evaluation) -> str:
+def event_line(variant: PlannedVariant, evaluation: Evaluation) -> str:
     """One finished evaluation: what it was and what became of it."""
     found = figures(evaluation)
     if found is None:
@@ -114,7 +114,7 @@ def event_line(variant: Variant, evaluation: Evaluation) -> str:
     return f"{variant.op.name} {variant.dtype}: {outcome} · {variant.choice}"
 
 
-def _best_document(variant: Variant, evaluation: Evaluation) -> dict[str, Any]:
+def _best_document(variant: PlannedVariant, evaluation: Evaluation) -> dict[str, Any]:
     samples = {"samples_baseline_us", "samples_kernel_us"}
     return {
         "kernel_hash": evaluation.kernel_hash,

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from foundry.store.records import (
-        Call,
+        CallRecord,
         CallState,
-        Node,
+        NodeRecord,
         Origin,
         Overview,
-        Run,
+        RunRecord,
         StoredEvaluation,
         Tokens,
     )
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from foundry.store.store import Store
 
 __all__ = [
-    "Call",
+    "CallRecord",
     "CallState",
-    "Node",
+    "NodeRecord",
     "Origin",
     "Overview",
-    "Run",
+    "RunRecord",
     "Store",
     "StoredEvaluation",
     "Tokens",

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from foundry.store import models
-from foundry.store.records import Call, CallState, Tokens
+from foundry.store.records import CallRecord, CallState, Tokens
 
 _CALLS = models.llm_calls.c
 _TOKENS = {name: name for name in asdict(Tokens())} | {"estimated": "tokens_estimated"}
@@ -30,7 +30,7 @@ def finish(connection: Connection, call_id: int, tokens: Tokens, values: dict[st
         raise ValueError(f"no call {call_id} in the ledger")
 
 
-def lose(connection: Connection, run_id: int, finished_at: Any) -> list[Call]:
+def lose(connection: Connection, run_id: int, finished_at: Any) -> list[CallRecord]:
     """Mark the calls of a dead process, whose answers nobody will bring."""
     pending = select(_CALLS.id).where(_CALLS.run_id == run_id, _CALLS.state == CallState.SENT.value)
     ids = list(connection.execute(pending).scalars())
@@ -42,7 +42,7 @@ def lose(connection: Connection, run_id: int, finished_at: Any) -> list[Call]:
     return [call for call in load_calls(connection, run_id) if call.id in set(ids)]
 
 
-def load_calls(connection: Connection, run_id: int) -> list[Call]:
+def load_calls(connection: Connection, run_id: int) -> list[CallRecord]:
     """The calls of a run in the order in which they were sent."""
     statement = select(models.llm_calls).where(_CALLS.run_id == run_id).order_by(_CALLS.id)
     return [_call(row) for row in connection.execute(statement)]
@@ -52,7 +52,7 @@ def _columns(tokens: Tokens) -> dict[str, Any]:
     return {_TOKENS[field]: value for field, value in asdict(tokens).items()}
 
 
-def _call(row: Row[Any]) -> Call:
+def _call(row: Row[Any]) -> CallRecord:
     values = dict(row._mapping)
     tokens = Tokens(**{field: values.pop(column) for field, column in _TOKENS.items()})
-    return Call(**values | {"state": CallState(row.state)}, tokens=tokens)
+    return CallRecord(**values | {"state": CallState(row.state)}, tokens=tokens)

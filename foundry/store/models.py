@@ -49,7 +49,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-class Real(TypeDecorator[float]):
+class RealColumn(TypeDecorator[float]):
     """A float that is always there; SQLite turns NaN into NULL, and this turns it back."""
 
     impl = Float(53)
@@ -179,8 +179,8 @@ output_errors = Table(
     _position(),
     _required("workload", Text),
     _required("output", Text),
-    Column("max_abs_error", Real),
-    Column("bound_ratio", Real),
+    Column("max_abs_error", RealColumn),
+    Column("bound_ratio", RealColumn),
 )
 
 timings = Table(
@@ -191,11 +191,11 @@ timings = Table(
     _required("workload", Text),
     _required("label", Text),
     _required("baseline", Text),
-    Column("baseline_us", Real),
-    Column("kernel_us", Real),
-    Column("speedup", Real),
-    Column("speedup_low", Real),
-    Column("speedup_high", Real),
+    Column("baseline_us", RealColumn),
+    Column("kernel_us", RealColumn),
+    Column("speedup", RealColumn),
+    Column("speedup_low", RealColumn),
+    Column("speedup_high", RealColumn),
     _required("samples_baseline_us", JSON),
     _required("samples_kernel_us", JSON),
     _required("bytes_moved", BigInteger),

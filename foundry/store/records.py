@@ -44,7 +44,7 @@ class StoredEvaluation:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """One invocation that produced evaluations."""
 
     id: int
@@ -96,7 +96,7 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Call:
+class CallRecord:
     """One LLM call: a row of the ledger."""
 
     id: int
@@ -119,7 +119,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Node:
+class NodeRecord:
     """One state of a search tree; `id` and `parent` count within their run."""
 
     id: int

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from foundry.errors import UsageError
 from foundry.program import Device
 from foundry.store import models
-from foundry.store.records import Run
+from foundry.store.records import RunRecord
 from foundry.store.rows import load_devices
 
 _RUNS = models.runs.c
@@ -63,7 +63,7 @@ def unfinished(connection: Connection, kind: str, key: str, judge_version: int) 
     return connection.execute(statement).scalar()
 
 
-def load_runs(connection: Connection) -> list[Run]:
+def load_runs(connection: Connection) -> list[RunRecord]:
     """Every run, oldest first."""
     counted = (
         select(models.evaluations.c.run_id, func.count().label("n"))
@@ -80,7 +80,7 @@ def load_runs(connection: Connection) -> list[Run]:
     return [_run(row, devices[row.device_id]) for row in rows]
 
 
-def _run(row: Row[Any], device: Device) -> Run:
+def _run(row: Row[Any], device: Device) -> RunRecord:
     values = dict(row._mapping)
     del values["device_id"]
-    return Run(**values, device=device)
+    return RunRecord(**values, device=device)

@@ -41,14 +41,14 @@ from foundry.store.faults import explained
 from foundry.store.filelock import FileLock
 from foundry.store.location import Location, locate
 from foundry.store.records import (
-    Call,
+    CallRecord,
     CallState,
-    Node,
+    NodeRecord,
     Origin,
     Outcome,
     Overview,
-    Run,
     RunKind,
+    RunRecord,
     StoredEvaluation,
     Tokens,
 )
@@ -216,7 +216,7 @@ class Store:
         if claim := self._claims.pop(run_id, None):
             claim.discard()
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[RunRecord]:
         """Every run, oldest first."""
         with self._reading() as connection:
             return runs.load_runs(connection)
@@ -414,24 +414,24 @@ class Store:
         with self._writing() as connection:
             ledger.finish(connection, call_id, tokens or Tokens(), values)
 
-    def lose_calls(self, run_id: int) -> list[Call]:
+    def lose_calls(self, run_id: int) -> list[CallRecord]:
         """After a kill: mark the calls that were under way as lost, and return them."""
         with self._writing() as connection:
             return ledger.lose(connection, run_id, self._clock())
 
-    def calls(self, run_id: int) -> list[Call]:
+    def calls(self, run_id: int) -> list[CallRecord]:
         """The calls of a run in the order in which they were sent."""
         with self._reading() as connection:
             return ledger.load_calls(connection, run_id)
 
     # Search tree
 
-    def save_node(self, run_id: int, node: Node) -> None:
+    def save_node(self, run_id: int, node: NodeRecord) -> None:
         """Insert a node of a search tree, or replace what is stored of it."""
         with self._writing() as connection:
             tree.save(connection, run_id, node, self._clock())
 
-    def nodes(self, run_id: int) -> list[Node]:
+    def nodes(self, run_id: int) -> list[NodeRecord]:
         """The nodes of a run by id."""
         with self._reading() as connection:
             return tree.load(connection, run_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foundry.catalog.entry import Entry
+from foundry.catalog.entry import CatalogEntry
 from foundry.judge.verdict import Evaluation, Status
 from foundry.kernel import Kernel, KernelLaunch
 from foundry.program import Device
@@ -11,7 +11,7 @@ from ops import Op, all_ops
 MAC = Device("metal", "Apple M4 Max", {"cores": 40})
 
 
-def entry_of(op: Op) -> Entry:
+def entry_of(op: Op) -> CatalogEntry:
     kernel = Kernel(op.name, (KernelLaunch("// nothing", (1, 1, 1), (1, 1, 1)),))
     evaluation = Evaluation(
         kernel_hash=kernel.hash,
@@ -20,8 +20,8 @@ def entry_of(op: Op) -> Entry:
         device_id=MAC.id,
         status=Status.CORRECT,
     )
-    return Entry(op, kernel, evaluation, MAC)
+    return CatalogEntry(op, kernel, evaluation, MAC)
 
 
-def every_op() -> list[Entry]:
+def every_op() -> list[CatalogEntry]:
     return [entry_of(op) for op in all_ops().values()]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from foundry.catalog.build import check_name, check_version, write_wheel
-from foundry.catalog.entry import Entry, winners
+from foundry.catalog.entry import CatalogEntry, winners
 from foundry.catalog.fallbacks import batch_axis
 from foundry.catalog.package import free_axes
 from foundry.catalog.reader import read_wheel
@@ -39,7 +39,7 @@ def softmax_kernel() -> Kernel:
 
 def entry(
     kernel: Kernel, device: Device, low: float = 1.2, status: Status = Status.FASTER
-) -> Entry:
+) -> CatalogEntry:
     op = get(kernel.op)
     bench = op.workloads("bench", "float32")[0]
     timing = Timing(
@@ -59,7 +59,7 @@ def entry(
         status=status,
         timings=(timing,),
     )
-    return Entry(op, kernel, evaluation, device)
+    return CatalogEntry(op, kernel, evaluation, device)
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import pty
 
 import pytest
 
-from foundry.report.display import PlainDisplay, Progress, TaskProgress, open_display, totals
+from foundry.report.display import PlainDisplay, open_display
 from foundry.report.format import duration, interval, latency, statuses
+from foundry.report.progress import Progress, TaskProgress, totals
 from foundry.report.table import Column, table
 
 SOFTMAX = TaskProgress(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from foundry.harness.frames import Frame
-from foundry.harness.jobs import Crash, Failure, ReplyError, Timeout
+from foundry.harness.jobs import Crash, ReplyError, Timeout, Unanswered
 from foundry.harness.measuring.counting import Count, Uncounted
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.time.counting import with_counters
@@ -43,7 +43,9 @@ def job(body: str) -> Count:
     return Count(Program((x,), ("out",), (launch,)), {"x": np.arange(64, dtype=np.float32)})
 
 
-def counted(pool: WorkerPool, body: str, limit_s: float = 60.0) -> Counters | Uncounted | Failure:
+def counted(
+    pool: WorkerPool, body: str, limit_s: float = 60.0
+) -> Counters | Uncounted | Unanswered:
     with pool.lease() as lease:
         return (lease.builder or lease.runner).ask(job(body), limit_s)
 

@@ -12,7 +12,7 @@ import pytest
 
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import (
-    Baseline,
+    BaselineRun,
     Build,
     Crash,
     Describe,
@@ -79,7 +79,7 @@ def test_build_run_and_baseline_give_arrays(pool: WorkerPool) -> None:
         assert worker.ask(Build((program("right"),), (0,)), 20) == (None,)
         (outputs,) = worker.ask(run_of(), 20).outputs
     for name in SOFTMAX.baselines:
-        found = pool.run(Baseline("softmax", "", WORKLOAD, name, {"x": X}, (OUT,)), 20)
+        found = pool.run(BaselineRun("softmax", "", WORKLOAD, name, {"x": X}, (OUT,)), 20)
         np.testing.assert_allclose(found["out"], outputs["out"], rtol=1e-5)
 
 

@@ -18,7 +18,7 @@ from foundry.errors import EnvironmentUnusable
 from foundry.msl.build import toolchain as toolchains
 from foundry.msl.build.builder import Builder
 from foundry.msl.build.cache import BuildCache, default_directory
-from foundry.msl.build.toolchain import BuildFailed, Toolchain, find_toolchain, one_text
+from foundry.msl.build.toolchain import CompilerFailed, Toolchain, find_toolchain, one_text
 from foundry.msl.run.runtime import Library
 from foundry.msl.sanitizer.arena import Arena
 from foundry.program import BuildFailure, Launch, Program, TensorSpec
@@ -150,9 +150,9 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     def write(target: Path) -> None:
         target.write_bytes(b"half")
-        raise BuildFailed("no")
+        raise CompilerFailed("no")
 
-    with pytest.raises(BuildFailed):
+    with pytest.raises(CompilerFailed):
         cache.put("ab", write)
     assert cache.find("ab") is None
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []

@@ -12,7 +12,7 @@ import store_examples as ex
 from foundry.errors import UsageError
 from foundry.judge.verdict import OutputError, Status
 from foundry.kernel import parse, render
-from foundry.store import CallState, Node, Store, Tokens, settings_key
+from foundry.store import CallState, NodeRecord, Store, Tokens, settings_key
 from foundry.store.filelock import FileLock
 
 
@@ -357,13 +357,13 @@ def test_calls_under_way_at_a_kill_are_lost_once(store: Store) -> None:
 
 def test_nodes_are_replaced_and_come_back_in_order(store: Store) -> None:
     run_id, other = ex.begin(store), ex.begin(store, seed=2)
-    root = Node(0, None, "root:template", "judged", "ab", 1.25, 3, {"seed": 4})
-    child = Node(1, 0, "mutate", "open")
+    root = NodeRecord(0, None, "root:template", "judged", "ab", 1.25, 3, {"seed": 4})
+    child = NodeRecord(1, 0, "mutate", "open")
     for node in (child, root):
         store.save_node(run_id, node)
-    store.save_node(other, Node(0, None, "root:store", "judged"))
+    store.save_node(other, NodeRecord(0, None, "root:store", "judged"))
     assert store.nodes(run_id) == [root, child]
-    closed = Node(1, 0, "mutate", "judged", "cd", None, 0, {"repairable": True})
+    closed = NodeRecord(1, 0, "mutate", "judged", "cd", None, 0, {"repairable": True})
     store.save_node(run_id, closed)
     assert store.nodes(run_id) == [root, closed]
     assert len(store.nodes(other)) == 1

@@ -16,14 +16,14 @@ import store_examples as ex
 
 from foundry.errors import EnvironmentUnusable
 from foundry.kernel import render
-from foundry.store import CallState, Node, Store, settings_key
+from foundry.store import CallState, NodeRecord, Store, settings_key
 from foundry.store import connection as connection_module
 
 WRITER = """
 import itertools, sys
 import store_examples as ex
 from foundry.kernel import render
-from foundry.store import Node, Store
+from foundry.store import NodeRecord, Store
 
 path, first, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 with Store.open(path) as store:
@@ -33,7 +33,7 @@ with Store.open(path) as store:
         k = ex.kernel(number)
         with store.transaction():
             store.save(run_id, k, render(k), ex.passed(k), ex.ORIGIN)
-            store.save_node(run_id, Node(number - first, None, "mutate", "judged", k.hash))
+            store.save_node(run_id, NodeRecord(number - first, None, "mutate", "judged", k.hash))
         print(k.hash, flush=True)
     store.finish_run(run_id, "done")
 """
@@ -133,12 +133,12 @@ def test_read_modify_write_loses_no_update(tmp_path: Path) -> None:
     path = str(tmp_path / "x.db")
     with Store.open(path) as one, Store.open(path) as two:
         run_id = ex.begin(one)
-        one.save_node(run_id, Node(0, None, "p", "open"))
+        one.save_node(run_id, NodeRecord(0, None, "p", "open"))
 
         def visit(store: Store) -> None:
             with store.transaction():
                 (node,) = store.nodes(run_id)
-                store.save_node(run_id, Node(0, None, "p", "open", visits=node.visits + 1))
+                store.save_node(run_id, NodeRecord(0, None, "p", "open", visits=node.visits + 1))
 
         _from_threads(
             [lambda: [visit(one) for _ in range(30)], lambda: [visit(two) for _ in range(30)]]

@@ -20,7 +20,7 @@ Array = mx.array | None
 
 
 @dataclass(frozen=True)
-class Call:
+class FoldedCall:
     """Arguments matched to an op."""
 
     arrays: tuple[Array, ...]
@@ -44,7 +44,7 @@ class Call:
         """The arrays that are given, folded."""
         return tuple(array for array in self.arrays if array is not None)
 
-    def over(self, present: Sequence[mx.array]) -> Call:
+    def over(self, present: Sequence[mx.array]) -> FoldedCall:
         """The same call on other arrays of the same sizes, folded; absent ones stay absent."""
         others = iter(present)
         arrays = tuple(None if array is None else next(others) for array in self.arrays)
@@ -52,7 +52,7 @@ class Call:
         return replace(self, arrays=arrays, given=arrays, lead=lead)
 
 
-def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Call:
+def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> FoldedCall:
     """Find the size of every axis, and fold leading dimensions.
 
     Args:
@@ -74,7 +74,7 @@ def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Call
         _check_sizes(op, tensor, array, axes)
     _check_rules(op, axes)
     params = {k: numbers.get(k, v) for k, v in op["params"].items()}
-    return Call(tuple(folded), given, axes, params, lead, types)
+    return FoldedCall(tuple(folded), given, axes, params, lead, types)
 
 
 def _types(op: Record, arrays: Sequence[Array]) -> dict[str, str]:
@@ -171,12 +171,12 @@ def value(expression: int | bool | str, names: Mapping[str, int]) -> int:
     return int(eval(_code(expression), {"__builtins__": {}}, {**known, **names}))
 
 
-def shape_of(tensor: Record, call: Call) -> list[int]:
+def shape_of(tensor: Record, call: FoldedCall) -> list[int]:
     """Shape of a tensor in folded form."""
     return [value(d, call.axes) for d in tensor["shape"]]
 
 
-def dtype_in(tensor: Record, call: Call) -> mx.Dtype:
+def dtype_in(tensor: Record, call: FoldedCall) -> mx.Dtype:
     """Dtype of a tensor in a call."""
     name: str = tensor["dtype"]
     return dtype_of(call.types.get(name, name))

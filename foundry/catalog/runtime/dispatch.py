@@ -1,7 +1,7 @@
 """Calls the proven kernel where it is known to win, and the baseline everywhere else.
 
 1. `arguments.match` holds the arguments to the op's axes; leading dimensions are folded.
-2. `Function.choose` says which kernel serves this dtype, chip and shape, or why none does.
+2. `CatalogFunction.choose` says which kernel serves this dtype, chip and shape, or why none does.
 3. The kernel runs launch by launch; gradients come from the baseline.
 
 Set the environment variable that `DISPATCH_VARIABLE` names to `off` (always the baseline) or `all`
@@ -20,7 +20,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .arguments import Array, Call, dtype_in, dtype_of, match, shape_of, unfold, value
+from .arguments import Array, FoldedCall, dtype_in, dtype_of, match, shape_of, unfold, value
 
 HERE = Path(__file__).parent
 DISPATCH_VARIABLE = f"{HERE.name.upper()}_DISPATCH"
@@ -28,7 +28,7 @@ Axes = Mapping[str, int]
 
 
 @dataclass(frozen=True)
-class Choice:
+class Dispatch:
     """Which path a call takes, and why."""
 
     kernel: Mapping[str, Any] | None
@@ -51,7 +51,7 @@ def chip() -> str | None:
 
 
 @dataclass(frozen=True)
-class Function:
+class CatalogFunction:
     """One op of the catalog as a callable."""
 
     op: Mapping[str, Any]
@@ -73,7 +73,7 @@ class Function:
         )
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def without_kernels(self, call: Call) -> tuple[mx.array, ...]:
+    def without_kernels(self, call: FoldedCall) -> tuple[mx.array, ...]:
         """What a call gives where no kernel serves it."""
         if known := self._without_a_run(call):
             return known
@@ -82,30 +82,30 @@ class Function:
         return self._fallback(call, call.given)
 
     @staticmethod
-    def _unfolded(results: tuple[mx.array, ...], call: Call) -> tuple[mx.array, ...]:
+    def _unfolded(results: tuple[mx.array, ...], call: FoldedCall) -> tuple[mx.array, ...]:
         return tuple(unfold(result, call.lead) for result in results)
 
-    def choose(self, call: Call) -> Choice:
+    def choose(self, call: FoldedCall) -> Dispatch:
         """The kernel for this call, or None and the reason."""
         mode = os.environ.get(DISPATCH_VARIABLE, "auto")
         if mode == "off":
-            return Choice(None, f"{DISPATCH_VARIABLE}=off")
+            return Dispatch(None, f"{DISPATCH_VARIABLE}=off")
         if chip() is None:
-            return Choice(None, "Metal is not available on this machine")
+            return Dispatch(None, "Metal is not available on this machine")
         if not all(a is None or a.size for a in call.arrays):
-            return Choice(None, "an input is empty")
+            return Dispatch(None, "an input is empty")
         if all(0 in shape_of(t, call) for t in self.op["outputs"]):
-            return Choice(None, "every output is empty")
+            return Dispatch(None, "every output is empty")
         why = f"no kernel for {call.dtype}"
         for kernel in self.op["kernels"]:
             if kernel["dtype"] == call.dtype and self._same_dtypes(call):
                 reason = "" if mode == "all" else unfit(kernel, call.axes)
                 if not reason:
-                    return Choice(kernel, f"kernel {kernel['hash'][:12]}")
+                    return Dispatch(kernel, f"kernel {kernel['hash'][:12]}")
                 why = reason
-        return Choice(None, why)
+        return Dispatch(None, why)
 
-    def run(self, kernel: Mapping[str, Any], call: Call) -> tuple[mx.array, ...]:
+    def run(self, kernel: Mapping[str, Any], call: FoldedCall) -> tuple[mx.array, ...]:
         """All launches of a kernel on Metal."""
         pairs = zip(self.op["inputs"], call.arrays, strict=True)
         arrays: dict[str, Any] = {t["name"]: _as_input(t, a, call) for t, a in pairs}
@@ -119,7 +119,7 @@ class Function:
         kernel: Mapping[str, Any],
         launch: Mapping[str, Any],
         index: int,
-        call: Call,
+        call: FoldedCall,
         arrays: dict[str, Any],
     ) -> None:
         pairs = zip(self.op["inputs"], call.arrays, strict=True)
@@ -145,7 +145,7 @@ class Function:
         )
         arrays.update(zip(launch["outputs"], results, strict=True))
 
-    def _differentiable(self, kernel: Mapping[str, Any], call: Call) -> tuple[mx.array, ...]:
+    def _differentiable(self, kernel: Mapping[str, Any], call: FoldedCall) -> tuple[mx.array, ...]:
         def forward(*arrays: mx.array) -> tuple[mx.array, ...]:
             return self.run(kernel, call.over(arrays))
 
@@ -163,18 +163,18 @@ class Function:
         results: Any = function(*call.present)
         return tuple(results)
 
-    def baseline(self, call: Call) -> tuple[mx.array, ...]:
+    def baseline(self, call: FoldedCall) -> tuple[mx.array, ...]:
         """What the fallback gives, in folded form."""
         return self._fallback(call, call.arrays)
 
-    def _fallback(self, call: Call, arrays: Sequence[Array]) -> tuple[mx.array, ...]:
+    def _fallback(self, call: FoldedCall, arrays: Sequence[Array]) -> tuple[mx.array, ...]:
         types = {name: dtype_of(dtype) for name, dtype in call.types.items()}
         names = {**call.axes, **call.params, **types, "dtype": types["T"]}
         numbers = {name: names[name] for name in self.op["fallback"]["numbers"]}
         found = self.fallback(*arrays, **numbers)
         return tuple(found) if isinstance(found, tuple | list) else (found,)
 
-    def _without_a_run(self, call: Call) -> tuple[mx.array, ...] | None:
+    def _without_a_run(self, call: FoldedCall) -> tuple[mx.array, ...] | None:
         """The outputs where an array is empty and nothing needs to run, None where it must."""
         shapes = [shape_of(tensor, call) for tensor in self.op["outputs"]]
         if all(0 in shape for shape in shapes):
@@ -187,12 +187,12 @@ class Function:
         return self._filled(shapes, over_nothing, call)
 
     def _filled(
-        self, shapes: list[list[int]], values: Sequence[Any], call: Call
+        self, shapes: list[list[int]], values: Sequence[Any], call: FoldedCall
     ) -> tuple[mx.array, ...]:
         kinds = [dtype_in(tensor, call) for tensor in self.op["outputs"]]
         return self._unfolded(tuple(map(mx.full, shapes, values, kinds)), call)
 
-    def _same_dtypes(self, call: Call) -> bool:
+    def _same_dtypes(self, call: FoldedCall) -> bool:
         """Whether every array has the dtype that the kernel was proven for."""
         pairs = zip(self.op["inputs"], call.arrays, strict=True)
         return all(a is None or a.dtype == dtype_in(t, call) for t, a in pairs)
@@ -230,7 +230,7 @@ def _metal_kernel(digest: str, index: int) -> Any:
     )
 
 
-def _as_input(tensor: Mapping[str, Any], array: Array, call: Call) -> mx.array:
+def _as_input(tensor: Mapping[str, Any], array: Array, call: FoldedCall) -> mx.array:
     """An input as kernels get it: one that is absent is a single element."""
     if array is not None:
         return array

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .dispatch import Function
+from .dispatch import CatalogFunction
 from .verify import checks, summary
 
 
-def main(functions: Mapping[str, Function], info: Callable[[], list[dict[str, Any]]]) -> int:
+def main(functions: Mapping[str, CatalogFunction], info: Callable[[], list[dict[str, Any]]]) -> int:
     """Exit code 0: everything that can run here is right; 1: something is wrong."""
     parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
     parser.add_argument("command", choices=("info", "verify"))
@@ -32,7 +32,7 @@ def _print_info(rows: list[dict[str, Any]], as_json: bool) -> int:
     return 0
 
 
-def _verify(functions: Mapping[str, Function], as_json: bool) -> int:
+def _verify(functions: Mapping[str, CatalogFunction], as_json: bool) -> int:
     done = []
     for check in checks(functions):
         done.append(check)

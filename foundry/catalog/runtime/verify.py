@@ -14,8 +14,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from .arguments import Call, dtype_in, match, shape_of
-from .dispatch import HERE, Function, chip
+from .arguments import FoldedCall, dtype_in, match, shape_of
+from .dispatch import HERE, CatalogFunction, chip
 
 Arrays = Mapping[str, mx.array]
 _PATHS = ("empty", "fallback", "fallback, compiled")
@@ -23,7 +23,7 @@ _PATHS = ("empty", "fallback", "fallback, compiled")
 
 
 @dataclass(frozen=True)
-class Check:
+class KernelCheck:
     """One kernel, or one op's fallback, on one workload."""
 
     op: str
@@ -34,7 +34,7 @@ class Check:
     detail: str
 
 
-def checks(functions: Mapping[str, Function]) -> Iterator[Check]:
+def checks(functions: Mapping[str, CatalogFunction]) -> Iterator[KernelCheck]:
     """Run everything that can run here."""
     loaded: Any = mx.load(str(HERE / "checks.safetensors"))
     for name, function in functions.items():
@@ -42,10 +42,10 @@ def checks(functions: Mapping[str, Function]) -> Iterator[Check]:
             call = _call(function, record, loaded)
             for path, run in _paths(function, call, record is function.op["checks"][0]):
                 detail = _outcome(function, record, loaded, call, run)
-                yield Check(name, path, call.dtype, call.axes, not detail, detail)
+                yield KernelCheck(name, path, call.dtype, call.axes, not detail, detail)
 
 
-def summary(done: list[Check], functions: Mapping[str, Function]) -> dict[str, Any]:
+def summary(done: list[KernelCheck], functions: Mapping[str, CatalogFunction]) -> dict[str, Any]:
     """Counts and, honestly, what could not be tested here."""
     kernels = sum(len(f.op["kernels"]) for f in functions.values())
     tested = {(c.op, c.path) for c in done if c.path not in _PATHS}
@@ -65,14 +65,14 @@ def summary(done: list[Check], functions: Mapping[str, Function]) -> dict[str, A
     }
 
 
-def _call(function: Function, record: Mapping[str, Any], loaded: Arrays) -> Call:
+def _call(function: CatalogFunction, record: Mapping[str, Any], loaded: Arrays) -> FoldedCall:
     prefix = record["arrays"]
     arrays = [loaded.get(f"{prefix}/in/{t['name']}") for t in function.op["inputs"]]
     return match(function.op, arrays, {**record["axes"], **record["params"]})
 
 
 def _paths(
-    function: Function, call: Call, is_first: bool
+    function: CatalogFunction, call: FoldedCall, is_first: bool
 ) -> Iterator[tuple[str, Callable[[], Sequence[mx.array]]]]:
     if any(a is not None and not a.size for a in call.arrays):
         yield "empty", partial(function.without_kernels, call)
@@ -87,17 +87,17 @@ def _paths(
             yield kernel["hash"][:12], partial(function.run, kernel, call)
 
 
-def _compiled(function: Function, call: Call) -> Sequence[mx.array]:
+def _compiled(function: CatalogFunction, call: FoldedCall) -> Sequence[mx.array]:
     run = mx.compile(lambda *arrays: function.without_kernels(call.over(arrays)))
     results: Sequence[mx.array] = run(*call.present)
     return results
 
 
 def _outcome(
-    function: Function,
+    function: CatalogFunction,
     record: Mapping[str, Any],
     loaded: Arrays,
-    call: Call,
+    call: FoldedCall,
     run: Callable[[], Sequence[mx.array]],
 ) -> str:
     """Empty when every output is as it should be."""
@@ -114,7 +114,7 @@ def _outcome(
 
 
 def _difference(
-    tensor: Mapping[str, Any], got: mx.array, loaded: Arrays, prefix: str, call: Call
+    tensor: Mapping[str, Any], got: mx.array, loaded: Arrays, prefix: str, call: FoldedCall
 ) -> str:
     name = tensor["name"]
     if list(got.shape) != shape_of(tensor, call) or got.dtype != dtype_in(tensor, call):

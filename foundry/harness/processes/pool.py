@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from foundry.errors import EnvironmentUnusable
-from foundry.harness.jobs import Build, Confine, Crash, Describe, Examine, Failure, Job, Timeout
+from foundry.harness.jobs import Build, Confine, Crash, Describe, Examine, Job, Timeout, Unanswered
 from foundry.harness.processes.environment import jit_folder
 from foundry.harness.processes.lock import DeviceLock
 from foundry.harness.processes.process import WorkerProcess
@@ -72,7 +72,7 @@ class Lease:
             if worker is not None:
                 worker.resume()
 
-    def ask(self, job: Job[R], limit_s: float) -> R | Failure:
+    def ask(self, job: Job[R], limit_s: float) -> R | Unanswered:
         """Do a job: builds in the builder first, so that the runner finds them in the cache.
 
         The sanitizer compiles what it runs, so it is the builder's too.
@@ -83,7 +83,7 @@ class Lease:
         with self.turn.asking() if self.turn else nullcontext():
             return self._ask(job, limit_s)
 
-    def _ask(self, job: Job[R], limit_s: float) -> R | Failure:
+    def _ask(self, job: Job[R], limit_s: float) -> R | Unanswered:
         if isinstance(job, Build) and self.builder is not None:
             found = self.builder.ask(replace(job, keep=False), limit_s)
             if isinstance(found, Timeout | Crash) or any(found):
@@ -212,7 +212,7 @@ class WorkerPool:
             finally:
                 lease.turn = None
 
-    def run(self, job: Job[R], limit_s: float) -> R | Failure:
+    def run(self, job: Job[R], limit_s: float) -> R | Unanswered:
         """Run one job on workers of its own."""
         with self.lease() as worker:
             return worker.ask(job, limit_s)
@@ -315,7 +315,7 @@ class WorkerPool:
         return Confine(builds, int(self.level), readable, memory_bytes)
 
 
-def _broken(found: Failure) -> Device:
+def _broken(found: Unanswered) -> Device:
     reason = f"no answer in {found.limit_s:g} s" if isinstance(found, Timeout) else ""
     reason = found.reason if isinstance(found, Crash) else reason
     raise EnvironmentUnusable(

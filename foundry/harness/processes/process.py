@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames
-from foundry.harness.jobs import Confine, Crash, Failure, Job, ReplyError, Timeout
-from foundry.harness.processes.start import START_LIMIT_S, Launcher, last_words
+from foundry.harness.jobs import Confine, Crash, Job, ReplyError, Timeout, Unanswered
+from foundry.harness.processes.start import START_LIMIT_S, Starter, last_words
 
 R = TypeVar("R")
 
@@ -50,7 +50,7 @@ class WorkerProcess:
         confine: How to confine it before its first job; None for a worker that is trusted.
     """
 
-    def __init__(self, launcher: Launcher, confine: Confine | None) -> None:
+    def __init__(self, launcher: Starter, confine: Confine | None) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         ours, theirs = socket.socketpair()
         self._clock = Clock()
@@ -84,7 +84,7 @@ class WorkerProcess:
         except EnvironmentUnusable:
             return False
 
-    def ask(self, job: Job[R], limit_s: float) -> R | Failure:
+    def ask(self, job: Job[R], limit_s: float) -> R | Unanswered:
         """Send a job and wait for its result, at most `limit_s` seconds.
 
         After a `Timeout` or `Crash` the process is dead.
@@ -128,7 +128,7 @@ class WorkerProcess:
         self._channel.close()
         self._errors.close()
 
-    def _exchange(self, job: Job[R], limit_s: float) -> R | Failure:
+    def _exchange(self, job: Job[R], limit_s: float) -> R | Unanswered:
         deadline = self._clock() + limit_s
         header, buffers = job.encode()
         try:

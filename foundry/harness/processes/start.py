@@ -54,7 +54,7 @@ class Child(Protocol):
         """Kill the whole group, and wait until the worker is gone."""
 
 
-class Launcher(Protocol):
+class Starter(Protocol):
     """Makes children."""
 
     def start(self, connection: socket.socket, errors: IO[bytes], *, trusted: bool) -> Child:
@@ -70,7 +70,7 @@ class Launcher(Protocol):
         """End whatever serves to make children."""
 
 
-def launcher(engine: str, level: Level) -> Launcher:
+def launcher(engine: str, level: Level) -> Starter:
     """The faster way that is safe for an engine: GPUs and their libraries do not survive a fork."""
     if sys.platform == "linux" and engine not in ("metal", "cuda"):
         return ForkServer(engine, level)

@@ -1,6 +1,6 @@
 """What the judge knows before any kernel runs: inputs, oracle and bounds, computed once per run.
 
-A reference belongs to one op, workload, distribution and seed. Baseline outputs, which the error
+A reference belongs to one op, workload, distribution and seed. BaselineRun outputs, which the error
 model needs, come from the trusted worker. Least recently used references are dropped when all
 together grow beyond the limit.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundry.errors import EnvironmentUnusable
-from foundry.harness.jobs import Baseline, Crash, Timeout
+from foundry.harness.jobs import BaselineRun, Crash, Timeout
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.matching import Expected
 from foundry.judge.oracle.expecting import expected, expected_of_baseline
@@ -162,7 +162,7 @@ def run_baseline(
     """Outputs of one baseline, or why there are none."""
     tensors = {t.name: inputs[t.name] for t in op.inputs}
     specs = output_specs(op, workload)
-    job = Baseline(op.name, op_file(op), workload, name, tensors, specs)
+    job = BaselineRun(op.name, op_file(op), workload, name, tensors, specs)
     with pool.trusted() as worker:
         found = worker.ask(job, BASELINE_LIMIT_S)
     match found:

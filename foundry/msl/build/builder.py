@@ -22,13 +22,14 @@ from pathlib import Path
 
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.build import cache, diagnostics, objects
-from foundry.msl.build.toolchain import BuildFailed, Toolchain, find_toolchain
+from foundry.msl.build.toolchain import CompilerFailed, Toolchain, find_toolchain
 from foundry.msl.frontend.refusal import Refused
 from foundry.msl.frontend.signature import Captured, SignatureError, parse
 from foundry.msl.frontend.threadgroup import BadDeclaration
 from foundry.msl.frontend.tokens import Token
 from foundry.msl.frontend.unit import Unit, translate
 from foundry.msl.run.runtime import Library, load_runtime
+from foundry.program import BuildFailure
 
 _LOADED_LIBRARIES = 512
 
@@ -43,22 +44,17 @@ class Text:
     math_mode: str = "safe"
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a kernel does not build, in the compiler's words on the user's own lines."""
-
-    log: str
-
-
 @dataclass
 class Builder:
     """Builds and loads kernels with one toolchain."""
 
     toolchain: Toolchain
     _loaded_runtime: ctypes.CDLL | None = field(default=None, init=False)
-    _loaded: OrderedDict[str, Library | Failure] = field(default_factory=OrderedDict, init=False)
+    _loaded: OrderedDict[str, Library | BuildFailure] = field(
+        default_factory=OrderedDict, init=False
+    )
 
-    def build(self, text: Text) -> Library | Failure:
+    def build(self, text: Text) -> Library | BuildFailure:
         """The loaded kernel, or why there is none.
 
         Raises:
@@ -76,13 +72,13 @@ class Builder:
         """The library of a compiled kernel."""
         return Library(path, self._runtime())
 
-    def _known(self, key: str) -> Library | Failure | None:
+    def _known(self, key: str) -> Library | BuildFailure | None:
         known = self._loaded.get(key)
         if known is not None:
             self._loaded.move_to_end(key)
         return known
 
-    def _keep(self, key: str, result: Library | Failure) -> Library | Failure:
+    def _keep(self, key: str, result: Library | BuildFailure) -> Library | BuildFailure:
         self._loaded[key] = result
         if len(self._loaded) > _LOADED_LIBRARIES:
             self._loaded.popitem(last=False)
@@ -96,11 +92,11 @@ class Builder:
         """The user's text is part of it for the compiler's words, which quote it."""
         return _digest(self.toolchain.id, text.math_mode, text.header, text.source, unit.text)
 
-    def _find_text(self, key: str) -> Library | Failure | None:
+    def _find_text(self, key: str) -> Library | BuildFailure | None:
         unit_key = self._read(f"{key}.unit")
         return self._find(key if unit_key is None else unit_key)
 
-    def _find(self, key: str) -> Library | Failure | None:
+    def _find(self, key: str) -> Library | BuildFailure | None:
         """What was built under a key, loaded now or before."""
         if known := self._known(key):
             return known
@@ -111,7 +107,7 @@ class Builder:
             except OSError:  # gone since, or cut short by a crash of the machine: build it again
                 return None
         log = self._read(f"{key}.log")
-        return None if log is None else Failure(log)
+        return None if log is None else BuildFailure(log)
 
     def _read(self, name: str) -> str | None:
         found = self.toolchain.cache.find(name)
@@ -120,10 +116,10 @@ class Builder:
         except FileNotFoundError:
             return None
 
-    def _make(self, key: str, text: Text) -> Library | Failure:
+    def _make(self, key: str, text: Text) -> Library | BuildFailure:
         try:
             unit = self.translate(text)
-        except BuildFailed as failure:
+        except CompilerFailed as failure:
             return self._failed(key, self._words(failure, text, {}))
         except (SignatureError, Refused, BadDeclaration) as error:
             return self._failed(key, str(error))
@@ -132,16 +128,16 @@ class Builder:
         self.toolchain.cache.put(f"{key}.unit", lambda target: _write(target, unit_key))
         return result
 
-    def _compile(self, key: str, text: Text, unit: Unit) -> Library | Failure:
+    def _compile(self, key: str, text: Text, unit: Unit) -> Library | BuildFailure:
         def write(target: Path) -> None:
             self.toolchain.compile(unit.text, text.math_mode, target)
             if fault := objects.fault_of(target):
                 place = _place_of(fault.variable, {"header": text.header, "source": text.source})
-                raise BuildFailed(f"{place}: error: {fault.reason}\n")
+                raise CompilerFailed(f"{place}: error: {fault.reason}\n")
 
         try:
             return self._keep(key, self.load(self.toolchain.cache.put(f"{key}.so", write)))
-        except BuildFailed as failure:
+        except CompilerFailed as failure:
             log = self._words(failure, text, unit.parts)
         except OSError as error:
             raise EnvironmentUnusable(
@@ -152,13 +148,13 @@ class Builder:
         return self._failed(key, f"error: {unit.unsupported}" if unit.unsupported else log)
 
     @staticmethod
-    def _words(failure: BuildFailed, text: Text, parts: dict[str, list[Token]]) -> str:
+    def _words(failure: CompilerFailed, text: Text, parts: dict[str, list[Token]]) -> str:
         texts = {"header": text.header, "source": text.source}
         return diagnostics.scrub(failure.log, texts, parts or {"header": [], "source": []})
 
-    def _failed(self, key: str, log: str) -> Failure:
+    def _failed(self, key: str, log: str) -> BuildFailure:
         self.toolchain.cache.put(f"{key}.log", lambda target: _write(target, log))
-        return Failure(log)
+        return BuildFailure(log)
 
     def _runtime(self) -> ctypes.CDLL:
         if self._loaded_runtime is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from foundry.msl.build import llvm_text
 from foundry.msl.build.cache import BuildCache
-from foundry.msl.build.toolchain import BOUNDS, FLAGS, MATH_FLAGS, BuildFailed, Toolchain
+from foundry.msl.build.toolchain import BOUNDS, FLAGS, MATH_FLAGS, CompilerFailed, Toolchain
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Flavour:
         """The optimised LLVM text of a unit that starts after the prelude.
 
         Raises:
-            BuildFailed: when the unit does not compile.
+            CompilerFailed: when the unit does not compile.
             EnvironmentUnusable: when the compiler does not work here.
         """
         flags = [*FLAGS, *self.flags, *MATH_FLAGS[math_mode], *BOUNDS]
@@ -66,7 +66,7 @@ class Flavour:
         prelude = ["-include-pch", str(self._prelude(math_mode))]
         try:
             return self.plain.run([*command, *prelude, "-emit-llvm", "-S", "-", "-o", "-"], unit)
-        except BuildFailed:
+        except CompilerFailed:
             # The plain build tells a kernel's fault from a broken compiler.
             self.plain.compile(unit, math_mode, target)
             raise

@@ -4,7 +4,7 @@
 2. The runtime is one shared object, built once too; kernels are linked against it and may use
    nothing else, so a kernel that names a C library function does not link.
 3. A unit is compiled under limits of time, memory and file size. What goes wrong is the kernel's
-   fault (`BuildFailed`) unless an empty kernel fails as well (`EnvironmentUnusable`).
+   fault (`CompilerFailed`) unless an empty kernel fails as well (`EnvironmentUnusable`).
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ _BLAMES_KERNEL = re.compile(r"^(source|header|signature|launch):\d+:\d+: ", re.M
 _EMPTY_UNIT = 'extern "C" MF_EXPORT const mf::u32 mf_mode = 0;\n'
 
 
-class BuildFailed(Exception):
+class CompilerFailed(Exception):
     """The compiler or linker refuses a unit; `log` is what it said, not yet scrubbed."""
 
     def __init__(self, log: str) -> None:
@@ -144,12 +144,12 @@ class Toolchain:
         """Compile a unit that starts after the prelude into the shared object `target`.
 
         Raises:
-            BuildFailed: when the unit does not compile or link.
+            CompilerFailed: when the unit does not compile or link.
             EnvironmentUnusable: when the compiler does not work here.
         """
         try:
             self._compile(unit, math_mode, target)
-        except BuildFailed as failure:
+        except CompilerFailed as failure:
             if not _BLAMES_KERNEL.search(failure.log):
                 self._check(math_mode, target.with_suffix(".empty"))
             raise
@@ -158,7 +158,7 @@ class Toolchain:
         """The text after the preprocessor, with line markers; the prelude's macros are known.
 
         Raises:
-            BuildFailed: for what the preprocessor refuses.
+            CompilerFailed: for what the preprocessor refuses.
         """
         words = "".join(f"#undef {word}\n" for word in ADDRESS_SPACES)
         with self.cache.scratch() as scratch:
@@ -166,7 +166,7 @@ class Toolchain:
             command = ["clang", "-x", "c++", *FLAGS, "-E", "-", "-o", str(target)]
             self.run(command, f"{self.kernel_unit}\n{words}{text}")
             if target.stat().st_size > _EXPANDED_BYTES:
-                raise BuildFailed("error: the macros of this kernel expand to too much text")
+                raise CompilerFailed("error: the macros of this kernel expand to too much text")
             return target.read_text()
 
     def _compile(self, unit: str, math_mode: str, target: Path) -> None:
@@ -181,7 +181,7 @@ class Toolchain:
         """An empty kernel must build; if it does not, no kernel is to blame."""
         try:
             self._compile(_EMPTY_UNIT, math_mode, target)
-        except BuildFailed as failure:
+        except CompilerFailed as failure:
             raise EnvironmentUnusable(
                 f"the compiler in '{self.zig.parent}' does not work: {failure.log.strip()[:400]}",
                 "Reinstall it with: pip install --force-reinstall ziglang",
@@ -226,7 +226,7 @@ class Toolchain:
         """Run the compiler under its limits on text from standard input; what it prints.
 
         Raises:
-            BuildFailed: when it refuses its input, crashes or needs too long.
+            CompilerFailed: when it refuses its input, crashes or needs too long.
             EnvironmentUnusable: when it cannot be started.
         """
         command = ["/bin/sh", "-c", _LIMITED, "sh", str(self.zig), *arguments]
@@ -242,21 +242,21 @@ class Toolchain:
                 check=False,
             )
         except subprocess.TimeoutExpired as timeout:
-            raise BuildFailed(f"error: not compiled after {timeout.timeout:.0f} s") from timeout
+            raise CompilerFailed(f"error: not compiled after {timeout.timeout:.0f} s") from timeout
         if done.returncode in _NOT_STARTED:
             raise EnvironmentUnusable(
                 f"the compiler cannot be started: {done.stderr.strip()}.",
                 "Reinstall it with: pip install --force-reinstall ziglang",
             )
         if done.returncode < 0:
-            raise BuildFailed(f"{_ended(-done.returncode)}\n{done.stderr}")
+            raise CompilerFailed(f"{_ended(-done.returncode)}\n{done.stderr}")
         if done.returncode and _DISK_FULL.search(done.stderr):
             raise EnvironmentUnusable(
                 f"the disk of the build cache '{self.cache.directory}' is full.",
                 "Free some space, or set FOUNDRY_CACHE_DIR to another folder.",
             )
         if done.returncode:
-            raise BuildFailed(done.stderr or f"error: the compiler ended with {done.returncode}")
+            raise CompilerFailed(done.stderr or f"error: the compiler ended with {done.returncode}")
         return done.stdout
 
     def once(self, name: str, build: Callable[[Path], None]) -> Path:
@@ -268,7 +268,7 @@ class Toolchain:
             found = self.cache.find(name)
             try:
                 return found or self.cache.put(name, build)
-            except BuildFailed as failure:
+            except CompilerFailed as failure:
                 raise EnvironmentUnusable(
                     f"the Metal prelude does not compile: {failure.log.strip()[:2000]}",
                     "Reinstall metal-foundry and ziglang.",

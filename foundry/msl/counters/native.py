@@ -18,7 +18,7 @@ class Range(ctypes.Structure):
     ]
 
 
-class State(ctypes.Structure):
+class CounterState(ctypes.Structure):
     """What a launch starts from and what it leaves."""
 
     _fields_ = [

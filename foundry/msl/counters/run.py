@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.engines.cpu import CpuEngine, CpuExecutable
 from foundry.errors import LaunchFailed
-from foundry.msl.build.builder import Failure, Text
+from foundry.msl.build.builder import Text, default_builder
 from foundry.msl.counters import native
 from foundry.msl.counters.instrument import Kind
 from foundry.msl.counters.model import (
@@ -42,8 +41,9 @@ from foundry.msl.counters.sample import sample
 from foundry.msl.counters.toolchain import counting_builder
 from foundry.msl.frontend.signature import capture_launch, parse
 from foundry.msl.run.memory import argument_buffers, filling, refuse_sizes
+from foundry.msl.run.program import build
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, Library
-from foundry.program import Launch, Program, TensorSpec
+from foundry.program import BuildFailure, Launch, Program, TensorSpec
 from ops.dtypes import numpy_dtype
 
 THREADGROUPS = 64
@@ -111,7 +111,7 @@ def _count(
         raise LaunchFailed(refused)
     text = Text(captured, launch.header, launch.source, launch.math_mode)
     library = counting_builder().build(text)
-    if isinstance(library, Failure):
+    if isinstance(library, BuildFailure):
         raise LaunchFailed(f"the kernel does not build: {library.log}")
     size = sum(len(place) for place in library.storages.values())
     if size > MAX_STORAGE_BYTES:
@@ -138,8 +138,8 @@ def _output(spec: TensorSpec, launch: Launch) -> NDArray[Any]:
 def _whole(launch: Launch, taken: list[TensorSpec], arrays: Arrays) -> Arrays:
     """What a launch writes when all of it runs."""
     program = Program(tuple(taken), tuple(spec.name for spec in launch.outputs), (launch,))
-    built = CpuEngine().build(program)
-    if not isinstance(built, CpuExecutable):
+    built = build(program, default_builder())
+    if isinstance(built, BuildFailure):
         raise LaunchFailed(f"the kernel does not build: {built.log}")
     call = built.bind({spec.name: arrays[spec.name] for spec in taken})
     call()
@@ -225,10 +225,12 @@ class _Run:
             raise LaunchFailed("a barrier is not reached by all threads of a threadgroup")
         return self._summed(tally, state, total)
 
-    def _fill(self, tally: NDArray[np.uint64], ranges: ctypes.Array[native.Range]) -> native.State:
+    def _fill(
+        self, tally: NDArray[np.uint64], ranges: ctypes.Array[native.Range]
+    ) -> native.CounterState:
         runtime = self._library.runtime
-        runtime.mf_counters_state.restype = ctypes.POINTER(native.State)
-        state: native.State = runtime.mf_counters_state().contents
+        runtime.mf_counters_state.restype = ctypes.POINTER(native.CounterState)
+        state: native.CounterState = runtime.mf_counters_state().contents
         ctypes.memset(ctypes.addressof(state), 0, ctypes.sizeof(state))
         state.block, state.block_bytes = self._block.ctypes.data, self._block.nbytes
         state.threadgroup_memory = self._shared
@@ -236,7 +238,9 @@ class _Run:
         state.tally, state.most_events = tally.ctypes.data, MOST_EVENTS
         return state
 
-    def _summed(self, tally: NDArray[np.uint64], state: native.State, total: int) -> LaunchCount:
+    def _summed(
+        self, tally: NDArray[np.uint64], state: native.CounterState, total: int
+    ) -> LaunchCount:
         factor = self._threads / state.threads
         waits = dict.fromkeys((Kind.COLLECTIVE, Kind.SIMD_BARRIER), 0)
         for place, row in zip(self._places, tally, strict=True):

@@ -10,7 +10,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from foundry.msl.build.builder import Builder, Failure, Text
+from foundry.msl.build.builder import Builder, Text
 from foundry.msl.build.cache import default_directory
 from foundry.msl.build.flavour import Flavour, identity
 from foundry.msl.build.toolchain import NATIVE, PRELUDE, find_toolchain, one_text
@@ -83,4 +83,4 @@ def counting_builder() -> CountingBuilder:
     return CountingBuilder(CountingToolchain(plain, digest, digest, "counters", _COUNT, unit))
 
 
-__all__ = ["CountingBuilder", "Failure", "counting_builder"]
+__all__ = ["CountingBuilder", "counting_builder"]

@@ -30,7 +30,7 @@ _QUICK_LIMIT_S = 0.5
 
 
 @dataclass(eq=False)
-class Slot:
+class ArraySlot:
     """An array of the program, and what is known of its bytes."""
 
     spec: TensorSpec
@@ -50,17 +50,17 @@ class RuntimeState:
     """What the sanitizer's runtime shares with Python."""
 
     runtime: ctypes.CDLL
-    state: native.State
+    state: native.SanitizerState
     hot: native.Hot
 
 
 @functools.cache
 def state_of(runtime: ctypes.CDLL) -> RuntimeState:
     """The state of a loaded runtime."""
-    runtime.mf_sanitizer_state.restype = ctypes.POINTER(native.State)
+    runtime.mf_sanitizer_state.restype = ctypes.POINTER(native.SanitizerState)
     runtime.mf_sanitizer_unset.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p]
     runtime.mf_sanitizer_unset.restype = None
-    state: native.State = runtime.mf_sanitizer_state().contents
+    state: native.SanitizerState = runtime.mf_sanitizer_state().contents
     return RuntimeState(runtime, state, native.Hot.in_dll(runtime, "mf_hot"))
 
 
@@ -83,7 +83,7 @@ class Launched:
         text: Text,
         library: Library,
         arena: Arena,
-        slots: Mapping[str, Slot],
+        slots: Mapping[str, ArraySlot],
     ) -> None:
         self._launch, self._number, self._library = launch, number, library
         self._text = text
@@ -95,8 +95,8 @@ class Launched:
         _, kept = argument_buffers(*arrays, captured)
         known = {id(s.array): s for s in (*inputs, *self._outputs)}
         labels = wording.argument_names(launch, captured)
-        self._places: dict[int, tuple[str, Slot]] = {}
-        self._buffers: list[Slot] = []
+        self._places: dict[int, tuple[str, ArraySlot]] = {}
+        self._buffers: list[ArraySlot] = []
         addresses = []
         for label, array in zip(labels, kept, strict=True):
             slot = known.get(id(array)) or _argument(arena, label, array)
@@ -165,14 +165,14 @@ class Launched:
                 self.run_s = time.perf_counter() - start_s
         return True
 
-    def _findings(self, state: native.State) -> list[Finding]:
+    def _findings(self, state: native.SanitizerState) -> list[Finding]:
         if not state.found:
             return []
         context = self._context(state)
         found = [wording.finding(raw, context) for raw in state.findings[: state.found]]
         return wording.root_causes(found)
 
-    def _look_back(self, runtime: ctypes.CDLL, slot: Slot) -> None:
+    def _look_back(self, runtime: ctypes.CDLL, slot: ArraySlot) -> None:
         """Keep what a later launch, or the report, must know of an output."""
         if not slot.is_new:
             return
@@ -184,9 +184,9 @@ class Launched:
         slot.unset = unset if unset.count else None
         slot.granule, slot.born = region.granule, region.born
 
-    def _context(self, state: native.State) -> wording.Context:
+    def _context(self, state: native.SanitizerState) -> wording.LaunchContext:
         table = _lines(self._library)
-        return wording.Context(
+        return wording.LaunchContext(
             self._launch, self._number, self._captured, self._names(), table, state.code
         )
 
@@ -217,7 +217,7 @@ class Launched:
         state.code = _table_address(self._library)
         state.found = state.beyond = 0
 
-    def _fill_region(self, region: native.Region, entry: Slot) -> None:
+    def _fill_region(self, region: native.Region, entry: ArraySlot) -> None:
         region.begin = region.window = self._arena.address(entry.slot)
         region.size = region.window_bytes = entry.array.nbytes
         is_output = entry.spec in self._launch.outputs
@@ -250,12 +250,12 @@ def _granule(itemsize: int) -> int:
     return min(itemsize.bit_length() - 1, native.LARGEST_GRANULE)
 
 
-def _argument(arena: Arena, label: str, array: NDArray[Any]) -> Slot:
+def _argument(arena: Arena, label: str, array: NDArray[Any]) -> ArraySlot:
     """A shape, stride or rank buffer."""
     slot, raw = arena.take(array.nbytes)
     view = raw.view(array.dtype).reshape(array.shape)
     view[...] = array
-    return Slot(TensorSpec(label, array.shape, str(array.dtype)), view, slot)
+    return ArraySlot(TensorSpec(label, array.shape, str(array.dtype)), view, slot)
 
 
 def _table_address(library: Library) -> int:

@@ -28,7 +28,7 @@ _TABLE = """
 
 
 @dataclass(frozen=True)
-class Place:
+class SourcePlace:
     """A line of the user's text; `part` is `header` or `source`, lines count from 1."""
 
     part: str
@@ -70,7 +70,7 @@ class LineTable:
     """Lines by address, sorted; addresses are relative to the table."""
 
     addresses: tuple[int, ...]
-    places: tuple[Place, ...]
+    places: tuple[SourcePlace, ...]
 
     @classmethod
     def of(cls, rows: Iterator[tuple[int, int, int]]) -> LineTable:
@@ -78,17 +78,17 @@ class LineTable:
         ordered = sorted(rows)
         return cls(
             tuple(address for address, _, _ in ordered),
-            tuple(Place(PARTS[part], line) for _, part, line in ordered),
+            tuple(SourcePlace(PARTS[part], line) for _, part, line in ordered),
         )
 
-    def place(self, address: int) -> Place | None:
+    def place(self, address: int) -> SourcePlace | None:
         """The line of the instruction before a return address; None outside the kernel."""
         index = bisect_right(self.addresses, address - 1) - 1
         if index < 0 or address > self.addresses[-1] + _LAST_LINE_BYTES:
             return None
         return self.places[index]
 
-    def next_place(self, address: int) -> Place | None:
+    def next_place(self, address: int) -> SourcePlace | None:
         """The first line after an address: that of a function's start, from before it."""
         index = bisect_right(self.addresses, address - 1)
         return self.places[index] if index < len(self.places) else None

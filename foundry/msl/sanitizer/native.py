@@ -37,7 +37,7 @@ class Region(ctypes.Structure):
     ]
 
 
-class Finding(ctypes.Structure):
+class FindingRecord(ctypes.Structure):
     """A finding as the hooks write it."""
 
     _fields_ = [
@@ -83,7 +83,7 @@ QuickArrays = Quick * 32
 QuickItems = ctypes.c_uint32 * 32
 
 
-class State(ctypes.Structure):
+class SanitizerState(ctypes.Structure):
     """The part of the state that Python fills in and reads."""
 
     _fields_ = [
@@ -95,7 +95,7 @@ class State(ctypes.Structure):
         ("code", ctypes.c_uint64),
         ("found", ctypes.c_uint32),
         ("beyond", ctypes.c_uint32),
-        ("findings", Finding * MOST_FINDINGS),
+        ("findings", FindingRecord * MOST_FINDINGS),
     ]
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.msl.build.builder import Failure, Text
+from foundry.msl.build.builder import Text
 from foundry.msl.frontend.signature import capture_launch
 from foundry.msl.run.memory import filling
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES, MAX_THREADS, Library
@@ -31,13 +31,13 @@ from foundry.msl.sanitizer.arena import Arena
 from foundry.msl.sanitizer.findings import Finding, FindingKind, Report
 from foundry.msl.sanitizer.launched import (
     THREADGROUP_BYTES,
+    ArraySlot,
     Launched,
-    Slot,
     has_quick_checks,
     state_of,
 )
 from foundry.msl.sanitizer.toolchain import quick_builder, sanitized_builder
-from foundry.program import Launch, Program, TensorSpec
+from foundry.program import BuildFailure, Launch, Program, TensorSpec
 from ops.dtypes import numpy_dtype
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _run(
             return Report((*findings, too_many))
         text = Text(captured, launch.header, launch.source, launch.math_mode)
         built = quick_builder().build(text)
-        if isinstance(built, Failure):
+        if isinstance(built, BuildFailure):
             return Report(tuple(findings), build_log=built.log)
         if too_large := _too_large(built, launch, text, number):
             return Report((*findings, too_large))
@@ -129,7 +129,7 @@ def _run(
                 continue
             _refill(slots, launch)
             built = sanitized_builder().build(text)
-            if isinstance(built, Failure):
+            if isinstance(built, BuildFailure):
                 return Report(tuple(findings), build_log=built.log)
         done = Launched(launch, number, text, built, arena, slots)
         found, stopped = done.run(time_limit_s)
@@ -169,19 +169,19 @@ def examine(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Report:
     return sanitize(program, inputs, time_limit_s=limit_s)
 
 
-def _input(arena: Arena, spec: TensorSpec, array: NDArray[Any]) -> Slot:
+def _input(arena: Arena, spec: TensorSpec, array: NDArray[Any]) -> ArraySlot:
     slot, raw = arena.take(array.nbytes)
     view = raw.view(numpy_dtype(spec.dtype)).reshape(spec.shape)
     view[...] = array
-    return Slot(spec, view, slot)
+    return ArraySlot(spec, view, slot)
 
 
-def _output(arena: Arena, spec: TensorSpec, launch: Launch) -> Slot:
+def _output(arena: Arena, spec: TensorSpec, launch: Launch) -> ArraySlot:
     dtype = numpy_dtype(spec.dtype)
     slot, raw = arena.take(dtype.itemsize * math.prod(spec.shape))
     view = raw.view(dtype).reshape(spec.shape)
     _set(view, launch)
-    return Slot(spec, view, slot, is_new=launch.init_value is None)
+    return ArraySlot(spec, view, slot, is_new=launch.init_value is None)
 
 
 def _set(array: NDArray[Any], launch: Launch) -> None:
@@ -192,7 +192,7 @@ def _set(array: NDArray[Any], launch: Launch) -> None:
         array[...] = filling(launch.init_value, array.dtype)
 
 
-def _refill(slots: Mapping[str, Slot], launch: Launch) -> None:
+def _refill(slots: Mapping[str, ArraySlot], launch: Launch) -> None:
     for spec in launch.outputs:
         _set(slots[spec.name].array, launch)
 

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from foundry.msl.build.builder import Builder, Failure, Text
+from foundry.msl.build.builder import Builder, Text
 from foundry.msl.build.cache import default_directory
 from foundry.msl.build.flavour import Flavour, identity
 from foundry.msl.build.toolchain import FLAGS, NATIVE, PRELUDE, find_toolchain, one_text
@@ -132,4 +132,4 @@ def quick_builder() -> SanitizedBuilder:
     return SanitizedBuilder(replace(full, id=digest, is_quick=True))
 
 
-__all__ = ["Failure", "SanitizedBuilder", "quick_builder", "sanitized_builder"]
+__all__ = ["SanitizedBuilder", "quick_builder", "sanitized_builder"]

@@ -16,7 +16,7 @@ from foundry.msl.frontend.threadgroup import Storage
 from foundry.msl.run.runtime import MAX_THREADS
 from foundry.msl.sanitizer import native
 from foundry.msl.sanitizer.findings import Finding, FindingKind
-from foundry.msl.sanitizer.lines import PARTS, LineTable, Place
+from foundry.msl.sanitizer.lines import PARTS, LineTable, SourcePlace
 from foundry.program import Launch
 
 _KINDS = {
@@ -57,7 +57,7 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Context:
+class LaunchContext:
     """What it takes to word a finding."""
 
     launch: Launch
@@ -67,11 +67,11 @@ class Context:
     lines: LineTable
     code: int
 
-    def place(self, address: int) -> Place | None:
+    def place(self, address: int) -> SourcePlace | None:
         """The line of the instruction before a return address."""
         return self.lines.place(address - self.code) if address else None
 
-    def text(self, place: Place | None) -> str:
+    def text(self, place: SourcePlace | None) -> str:
         """A line of the kernel."""
         if place is None:
             return ""
@@ -95,10 +95,10 @@ def argument_names(launch: Launch, captured: Captured) -> list[str]:
     return names + [spec.name for spec in launch.outputs]
 
 
-def finding(raw: native.Finding, context: Context) -> Finding:
+def finding(raw: native.FindingRecord, context: LaunchContext) -> Finding:
     """One finding, worded."""
     kind = _KINDS[raw.kind]
-    place = Place(PARTS[raw.part], raw.line) if raw.line else context.place(raw.place)
+    place = SourcePlace(PARTS[raw.part], raw.line) if raw.line else context.place(raw.place)
     if place is None and raw.kind in _INTERRUPTED:
         place = context.place(raw.other_place) or context.lines.next_place(raw.place - context.code)
     element = _local(raw, context, place) or _element(raw, context)
@@ -141,7 +141,9 @@ def root_causes(findings: Sequence[Finding]) -> list[Finding]:
     return [f for f in findings if not _explained(f, raced, beyond)]
 
 
-def unwritten(name: str, array: NDArray[Any], unset: native.Unset, context: Context) -> Finding:
+def unwritten(
+    name: str, array: NDArray[Any], unset: native.Unset, context: LaunchContext
+) -> Finding:
     """An output that is not written everywhere; the line is that of its last write, if any."""
     missing, first = int(unset.count), int(unset.first)
     where = ", ".join(map(str, np.unravel_index(first, array.shape)))
@@ -183,8 +185,8 @@ def _explained(
 
 
 def _sentence(
-    raw: native.Finding,
-    context: Context,
+    raw: native.FindingRecord,
+    context: LaunchContext,
     element: _Element | None,
     thread: Thread,
     other: Thread | None,
@@ -231,7 +233,12 @@ def _sentence(
 
 
 def _race(
-    raw: native.Finding, context: Context, who: str, verb: str, what: str, other: Thread | None
+    raw: native.FindingRecord,
+    context: LaunchContext,
+    who: str,
+    verb: str,
+    what: str,
+    other: Thread | None,
 ) -> str:
     earlier = "wrote" if raw.detail else "read"
     return (
@@ -240,7 +247,7 @@ def _race(
     )
 
 
-def _barrier(raw: native.Finding, context: Context, who: str) -> str:
+def _barrier(raw: native.FindingRecord, context: LaunchContext, who: str) -> str:
     if raw.other_place:
         return (
             f"threadgroup_barrier not reached by all threads: {who} waits here while others wait"
@@ -252,7 +259,7 @@ def _barrier(raw: native.Finding, context: Context, who: str) -> str:
     )
 
 
-def _at(context: Context, address: int) -> str:
+def _at(context: LaunchContext, address: int) -> str:
     place = context.place(address)
     return f"{place.part}:{place.line}" if place else "another place"
 
@@ -267,14 +274,16 @@ def _extent(element: _Element | None) -> str:
     return f"{element.name} has {_elements(element.size)}"
 
 
-def _element(raw: native.Finding, context: Context) -> _Element | None:
+def _element(raw: native.FindingRecord, context: LaunchContext) -> _Element | None:
     named = context.names.get(raw.region)
     if isinstance(named, Named):
         return _Element(named.name, raw.offset // named.itemsize, named.size)
     return _threadgroup_element(raw, named) if named and named.places else None
 
 
-def _local(raw: native.Finding, context: Context, place: Place | None) -> _Element | None:
+def _local(
+    raw: native.FindingRecord, context: LaunchContext, place: SourcePlace | None
+) -> _Element | None:
     """The array with fixed bounds whose index is wrong; its name stands on the line."""
     if raw.kind != _ARRAY_BOUNDS:
         return None
@@ -287,7 +296,7 @@ def _local(raw: native.Finding, context: Context, place: Place | None) -> _Eleme
     return _Element(name, raw.detail, int(size[1])) if size else None
 
 
-def _threadgroup_element(raw: native.Finding, shared: Shared) -> _Element:
+def _threadgroup_element(raw: native.FindingRecord, shared: Shared) -> _Element:
     """The threadgroup array nearest to an offset, its index in elements as it is declared."""
     name, place = min(
         shared.places.items(),
@@ -297,7 +306,7 @@ def _threadgroup_element(raw: native.Finding, shared: Shared) -> _Element:
     return _Element(name, (raw.offset - place.start) // unit, len(place) // unit)
 
 
-def _thread(number: int, context: Context) -> Thread:
+def _thread(number: int, context: LaunchContext) -> Thread:
     """Position in the grid of a thread that is known by its number, which starts at 1."""
     group, index = divmod(max(number, 1) - 1, MAX_THREADS)
     size, grid = _group_size(context), context.captured.grid
@@ -309,7 +318,7 @@ def _thread(number: int, context: Context) -> Thread:
     return (x, y, z)
 
 
-def _group_size(context: Context) -> Thread:
+def _group_size(context: LaunchContext) -> Thread:
     grid, group = context.captured.grid, context.captured.threadgroup
     x, y, z = (min(t, g) for t, g in zip(group, grid, strict=True))
     return (x, y, z)

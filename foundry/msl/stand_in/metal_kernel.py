@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundry.errors import LaunchFailed
-from foundry.msl.build.builder import Builder, Failure, Text, default_builder
+from foundry.msl.build.builder import Builder, Text, default_builder
 from foundry.msl.frontend.signature import Captured, capture
 from foundry.msl.run.memory import allocate, argument_buffers, filling, refuse_sizes
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, Library, worker_threads
 from foundry.msl.stand_in import untransformed
-from foundry.program import TensorSpec
+from foundry.program import BuildFailure, TensorSpec
 from ops.dtypes import numpy_dtype
 
 
@@ -141,7 +141,7 @@ class _Kernel:
             raise ValueError(refusal)
         text = Text(captured, self._header, self._source, self._math_mode)
         result = _builder().build(text)
-        if isinstance(result, Failure):
+        if isinstance(result, BuildFailure):
             raise RuntimeError(
                 f"[metal::Device] Unable to build metal library from source\n{result.log}\n"
             )

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import store_examples as ex
 
 from foundry.kernel import render
-from foundry.store import CallState, Node, Store, Tokens
+from foundry.store import CallState, NodeRecord, Store, Tokens
 from foundry.store import store as module
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -36,8 +36,8 @@ def main(path: str) -> None:
             cost_usd=0.01,
         )
         store.begin_call(run_id, "anthropic", "claude", "h2", {"n": 2}, most_usd=0.5)
-        store.save_node(run_id, Node(0, None, "root:template", "judged", good.hash, 1.25, 1))
-        store.save_node(run_id, Node(1, 0, "anthropic", "open"))
+        store.save_node(run_id, NodeRecord(0, None, "root:template", "judged", good.hash, 1.25, 1))
+        store.save_node(run_id, NodeRecord(1, 0, "anthropic", "open"))
         store.finish_run(run_id, "interrupted")
 
 
