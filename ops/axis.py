@@ -19,6 +19,9 @@ class Axis:
     """The only sizes there are; empty: every size that the other two fields allow."""
     compiled: bool = False
     """Whether kernels take it as a compile-time constant: every further size is a build."""
+    tried_to: int = 0
+    """Largest size that kernels are tried with where every size is a build, for what is compiled in
+    decides how much memory they declare; 0: the largest that the op lists."""
 
     @property
     def conditions(self) -> tuple[str, ...]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from foundry.errors import InvalidKernel
 from foundry.judge.options import JudgeOptions, bench_workloads
-from foundry.judge.oracle.dealing import Dealt, deal, deal_thoroughly, unseen
+from foundry.judge.oracle.dealing import Dealt, deal, deal_thoroughly, elements_of, unseen
 from foundry.judge.oracle.inputs import applicable
-from foundry.judge.verdict import Diagnostic, OutputError, Status, Timing
+from foundry.judge.verdict import Diagnostic, OutputError, Proven, Status, Timing
 from foundry.kernel import Kernel, bind, parse, text_hash
 from foundry.program import Program
 from ops.spec import Op, Workload, shape_of
@@ -37,6 +37,14 @@ class Target:
     hidden: bool = False
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How long one run on a workload took, with all that goes with it."""
+
+    workload: Workload
+    seconds: float
+
+
 @dataclass
 class Candidate:
     """What is known about one kernel so far."""
@@ -53,8 +61,14 @@ class Candidate:
     bench: tuple[Target, ...] = ()
     probe: Target | None = None
     """The visible target on which execution is proven."""
+    paces: list[Pace] = field(default_factory=list)
+    """Of the workloads it was run on."""
+    reached: list[Workload] = field(default_factory=list)
+    """Large workloads that it was right on."""
     errors: dict[str, OutputError] = field(default_factory=dict)
     timings: list[Timing] = field(default_factory=list)
+    built_more: int = 0
+    """Programs built after those of the hidden and bench workloads."""
     is_faster: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     """What timing found beside the times, by workload."""
@@ -65,6 +79,12 @@ class Candidate:
     def rest(self) -> tuple[Target, ...]:
         """What is built and verified once the visible workloads have passed."""
         return (*self.hidden, *self.bench)
+
+    @property
+    def proven(self) -> Proven:
+        """The sizes it was right on, once every target has passed."""
+        targets = (*self.visible, *self.rest)
+        return _proven(self.op, [*(t.workload for t in targets), *self.reached])
 
     @property
     def kernel_hash(self) -> str:
@@ -86,6 +106,14 @@ class Candidate:
     def add(self, name: str, seconds: float) -> None:
         """Add to the time of a stage."""
         self.stage_ms[name] = self.stage_ms.get(name, 0.0) + seconds * 1e3
+
+
+def _proven(op: Op, workloads: Sequence[Workload]) -> Proven:
+    sizes = {axis: [w.axes[axis] for w in workloads if w.axes[axis]] for axis in op.axis_names}
+    return Proven(
+        axes={axis: (min(found), max(found)) for axis, found in sizes.items() if found},
+        elements=max((elements_of(op, w) for w in workloads), default=0),
+    )
 
 
 def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:

@@ -6,6 +6,7 @@
 4. verify     visible workloads under several distributions, proof of     wrong_result, crash,
               execution; then hidden and bench programs, built now        timeout, rejected
 5. benchmark  paired timing on the bench workloads, alone on the device   rejected, correct, faster
+6. reach      every bench shape and sizes far beyond the lists, once      wrong_result, timeout
 
 Cheap stages come first and a kernel stops at its first failure. The worker gets input bytes and
 gives output bytes and raw timings; oracle, bounds and verdict never leave this process.
@@ -22,8 +23,9 @@ from contextlib import ExitStack
 
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.candidate import Candidate, Failed, prepare
-from foundry.judge.options import JudgeOptions, bench_workloads
+from foundry.judge.options import WHOLE_REACH_S, JudgeOptions, bench_workloads
 from foundry.judge.oracle.references import References, op_file
+from foundry.judge.proof.reach import reach
 from foundry.judge.proof.verify import prove, verify
 from foundry.judge.stages import Walk, build_rest, build_visible, sanitize
 from foundry.judge.time.benchmark import Benchmark
@@ -97,6 +99,7 @@ class Judge:
             timings=() if failed else tuple(candidate.timings),
             stage_ms=candidate.stage_ms,
             seed=candidate.seed,
+            proven=None if failed and not failed.status.passed else candidate.proven,
             extra={"benchmark": candidate.facts} if candidate.facts else {},
         )
 
@@ -119,10 +122,13 @@ class Judge:
             walk = Walk(candidate, worker, turn, self._references, self._options)
             with candidate.stage("start"):
                 self._prepare(walk)
-            failed = self._prove(walk)
-            if failed or not self._options.timed:
+            if failed := self._prove(walk):
                 return failed
-            return self._benchmark(walk)
+            found = self._benchmark(walk) if self._options.timed else None
+            if found and not found.status.passed:
+                return found
+            wanted_s = WHOLE_REACH_S if candidate.is_faster else self._options.reach_s
+            return reach(walk, wanted_s) or found
 
     def _prepare(self, walk: Walk) -> None:
         op, module = walk.candidate.op, (self._options.sanitizer or "").partition(":")[0]

@@ -13,6 +13,9 @@ from ops.spec import Op, Workload
 SANITIZER = "foundry.msl.sanitizer:examine"
 """What stands between a kernel nobody knows and the device."""
 
+WHOLE_REACH_S, QUICK_REACH_S = 60.0, 2.0
+"""Seconds for large workloads: before a kernel is exported or shipped, and while many are tried."""
+
 PRECISE = TimingPlan(share=0.0)
 """Times that somebody reads: as narrow far from the baseline as near it."""
 
@@ -32,6 +35,9 @@ class JudgeOptions:
     build_limit_s: float = 60.0
     run_limit_s: float = 10.0
     """Limit of one workload's verification; small workloads get less."""
+    reach_s: float = WHOLE_REACH_S
+    """What runs on large workloads may take together by a cautious forecast; a kernel that is
+    faster is granted `WHOLE_REACH_S`."""
     time_limit_s: float = 60.0
     """Limit of timing one workload."""
     sanitizer: str | None = SANITIZER

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from foundry.judge.options import JudgeOptions
 from foundry.judge.verdict import Evaluation
 from ops import get
 
+_REACH_S = 10.0
+"""For large workloads, by a cautious forecast: attacks do not become slow to escape."""
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -56,11 +58,8 @@ class Judges:
     @classmethod
     def of(cls, pool: WorkerPool, run_limit_s: float = 4.0) -> Judges:
         """Judges on the workers of a pool, as commands have them."""
-        found = (
-            Judge(pool, JudgeOptions(timed=timed, run_limit_s=run_limit_s))
-            for timed in (False, True)
-        )
-        return cls(*found)
+        options = JudgeOptions(run_limit_s=run_limit_s, reach_s=_REACH_S)
+        return cls(*(Judge(pool, replace(options, timed=timed)) for timed in (False, True)))
 
 
 def run(

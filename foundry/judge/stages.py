@@ -44,6 +44,11 @@ class Walk:
         return len(self.candidate.visible)
 
     @property
+    def first_of_next(self) -> int:
+        """Number of the program that is built next, after the hidden and bench ones."""
+        return self.first_of_rest + len(self.candidate.rest) + self.candidate.built_more
+
+    @property
     def first_of_rest(self) -> int:
         """Number of the first hidden program."""
         return len(self.candidate.visible) + int(self.candidate.probe is not None)
@@ -97,6 +102,15 @@ def build_visible(walk: Walk) -> Failed | None:
 def build_rest(walk: Walk) -> Failed | None:
     """Compile the kernel for the hidden and bench workloads."""
     return _build(walk, walk.candidate.rest, (), keep=True)
+
+
+def build_more(walk: Walk, targets: Sequence[Target]) -> Failed | None:
+    """Compile the kernel for further workloads; they are numbered from `first_of_next`."""
+    if not targets:
+        return None
+    failed = _build(walk, targets, (), keep=True)
+    walk.candidate.built_more += len(targets)
+    return failed
 
 
 def _build(

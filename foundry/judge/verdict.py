@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-JUDGE_VERSION = 3
+JUDGE_VERSION = 4
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""
 
 
@@ -100,6 +100,15 @@ class Timing(Record):
     """Physical floor on this device, where measured."""
 
 
+class Proven(Record):
+    """Sizes on which a kernel was run and was right: from the least to the largest of each axis."""
+
+    axes: dict[str, tuple[int, int]]
+    """Least size above 0, and largest."""
+    elements: int
+    """Of the largest workload: all its inputs and outputs together."""
+
+
 def score_of(timings: Sequence[Timing]) -> float:
     """Geometric mean of the lower ends; summed as logarithms, for products underflow to 0."""
     return math.exp(math.fsum(math.log(t.speedup_low) for t in timings) / len(timings))
@@ -120,6 +129,8 @@ class Evaluation(Record):
     """Wall time per stage in milliseconds: parse, build, verify, benchmark."""
     judge_version: int = JUDGE_VERSION
     seed: int = 0
+    proven: Proven | None = None
+    """The sizes on which a kernel that passed was right."""
     extra: dict[str, Any] = Field(default_factory=dict)
     """Counters and other facts of an engine."""
 

@@ -17,7 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from foundry.judge.options import JudgeOptions, bench_workloads, is_settled
+from foundry.judge.options import (
+    QUICK_REACH_S,
+    JudgeOptions,
+    bench_workloads,
+    is_settled,
+)
 from foundry.judge.verdict import Evaluation
 from foundry.report.display import open_display
 from foundry.run.loop import Hooks, run
@@ -110,7 +115,8 @@ def execute(request: RunRequest) -> RunResult:
     plans = make_plans(request)
     start_s = time.monotonic()
     with Store.open(request.db) as store, WorkerPool(request.device, request.workers) as pool:
-        judge = Judge(pool, JudgeOptions(bench=request.bench))
+        options = JudgeOptions(bench=request.bench, reach_s=QUICK_REACH_S)
+        judge = Judge(pool, options)
         session = _Session(request, plans, store, pool, judge)
         session.go()
         elapsed_s = time.monotonic() - start_s

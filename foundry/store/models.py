@@ -150,6 +150,7 @@ evaluations = Table(
     _required("judge_version", Integer),
     _required("seed", BigInteger),
     _required("extra", JSON),
+    Column("proven", JSON),
     _required("origin_kind", Text),
     _required("origin_name", Text),
     _required("origin_detail", JSON),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, insert, select
+from sqlalchemy import Connection, Row, Table, insert, null, select
 
 from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Timing
 from foundry.program import Device
@@ -31,9 +31,9 @@ def insert_evaluation(
 ) -> int:
     """Insert one evaluation with its parts; `provenance` fills the remaining columns."""
     own = {name: getattr(evaluation, name) for name in _OWN}
-    statement = insert(models.evaluations).values(
-        **own, status=evaluation.status.value, score=evaluation.score, **provenance
-    )
+    proven = evaluation.proven.model_dump(mode="json") if evaluation.proven else null()
+    own |= {"status": evaluation.status.value, "score": evaluation.score, "proven": proven}
+    statement = insert(models.evaluations).values(**own, **provenance)
     key = int(connection.execute(statement.returning(models.evaluations.c.id)).scalar_one())
     for attribute, table in _PARTS.items():
         parts = getattr(evaluation, attribute)
@@ -72,7 +72,7 @@ SELECTED = select(models.evaluations, models.kernels.c.text).join(models.kernels
 
 def _evaluation(row: Row[Any], parts: Mapping[str, Any]) -> Evaluation:
     own = {name: getattr(row, name) for name in _OWN}
-    return Evaluation(**own, status=row.status, **parts)
+    return Evaluation(**own, status=row.status, proven=row.proven, **parts)
 
 
 def _parts(

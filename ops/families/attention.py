@@ -50,7 +50,10 @@ attention = Op(
     "is aligned with the last key). s[j] = scale * sum_d q[b, n, i, d] * k[b, g, j, d]; "
     "p = softmax of s over the keys seen; out[b, n, i, d] = sum_j p[j] * v[b, g, j, d].",
     axes=axes(
-        "batch heads", Axis("kv_heads", least=1), "q_len kv_len", Axis("head_dim", compiled=True)
+        "batch heads",
+        Axis("kv_heads", least=1),
+        "q_len kv_len",
+        Axis("head_dim", compiled=True, tried_to=256),
     ),
     inputs=(
         Tensor("q", ("batch", "heads", "q_len", "head_dim")),

@@ -44,7 +44,9 @@ rope = Op(
     "angle a = (t + offset) * base^(-2 i / head_dim), "
     "out[b, n, t, i] = x[b, n, t, i] * cos(a) - x[b, n, t, i + h] * sin(a) and "
     "out[b, n, t, i + h] = x[b, n, t, i] * sin(a) + x[b, n, t, i + h] * cos(a).",
-    axes=axes("batch heads seq", Axis("head_dim", multiple_of=2, least=2, compiled=True)),
+    axes=axes(
+        "batch heads seq", Axis("head_dim", multiple_of=2, least=2, compiled=True, tried_to=256)
+    ),
     inputs=(Tensor("x", ("batch", "heads", "seq", "head_dim")),),
     outputs=(Tensor("out", ("batch", "heads", "seq", "head_dim"), match=Close(2)),),
     params={"base": 10000.0, "offset": 0},

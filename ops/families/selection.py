@@ -43,7 +43,7 @@ topk = Op(
     "values[r, i] = x[r, indices[r, i]]. Equal elements are ordered by index, "
     "the lowest first (-0.0 equals 0.0). "
     "Both outputs are exact; indices are uint32.",
-    axes=axes("rows cols", Axis("k", compiled=True)),
+    axes=axes("rows cols", Axis("k", compiled=True, tried_to=512)),
     inputs=(Tensor("x", ("rows", "cols")),),
     outputs=(
         Tensor("values", ("rows", "k"), match=Exact()),

@@ -16,7 +16,7 @@ from foundry.judge.oracle.dealing import (
     unseen,
 )
 from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable
-from ops import Axis, Case, axes, registry
+from ops import Axis, Case, Op, axes, registry
 from ops.cases import cases
 from ops.expressions import holds
 
@@ -31,11 +31,17 @@ def test_unseen_workloads_are_on_no_list_small_and_reproducible(name: str) -> No
     found = {seed: unseen(op, "float16", seed) for seed in range(40)}
     for seed, workloads in found.items():
         assert workloads == unseen(op, "float16", seed)
-        assert len({w.id for w in workloads}) == len(workloads) == UNSEEN
+        assert len({w.id for w in workloads}) == len(workloads) == UNSEEN + len(_beyond(op))
         for workload in workloads:
             assert workload.id not in listed
             assert 0 < elements_of(op, workload) <= 1 << 15
     assert len({w.id for workloads in found.values() for w in workloads}) > 80
+
+
+def _beyond(op: Op) -> set[int]:
+    """Sizes beyond the lists with which kernels of an op are tried."""
+    listed = (*op.visible, *op.hidden)
+    return {a.tried_to for a in op.axes if a.tried_to > max(c.axes[a.name] for c in listed)}
 
 
 @pytest.mark.parametrize("name", ["topk", "rope", "attention"])
@@ -43,6 +49,7 @@ def test_a_kernel_meets_at_most_one_new_size_that_is_compiled_in(name: str) -> N
     op = registry.get(name)
     (axis,) = [a.name for a in op.axes if a.compiled]
     sizes = {case.axes[axis] for case in (*op.visible, *op.hidden)}
+    sizes |= _beyond(op)
     new = [{w.axes[axis] for w in unseen(op, "float16", seed)} - sizes for seed in range(40)]
     assert all(len(found) <= 1 for found in new)
     assert sum(map(len, new)) > 20

@@ -113,9 +113,8 @@ def test_a_right_kernel_is_timed_and_carries_its_samples(judge: Judge) -> None:
     assert timing.bytes_moved == 2 * 9 * 512 * 4
     assert {"parse", "build", "verify", "benchmark"} <= set(found.stage_ms)
     assert max(e.bound_ratio for e in found.errors) <= 1
-    assert len({e.workload for e in found.errors}) == (
-        len(SOFTMAX.visible) + len(SOFTMAX.hidden) + UNSEEN + 1
-    )
+    tested = len(SOFTMAX.visible) + len(SOFTMAX.hidden) + UNSEEN + len(SOFTMAX.bench)
+    assert len({e.workload for e in found.errors}) > tested
 
 
 def test_a_slow_kernel_is_correct_and_not_faster(judge: Judge) -> None:

@@ -10,7 +10,7 @@ import pytest
 import store_examples as ex
 
 from foundry.errors import UsageError
-from foundry.judge.verdict import OutputError, Status
+from foundry.judge.verdict import OutputError, Proven, Status
 from foundry.kernel import parse, render
 from foundry.store import CallState, NodeRecord, Store, Tokens, settings_key
 from foundry.store.filelock import FileLock
@@ -401,3 +401,13 @@ def test_a_clock_without_a_zone_is_refused(tmp_path: Path) -> None:
         pytest.raises(Exception, match="time zone"),
     ):
         ex.begin(store)
+
+
+def test_the_sizes_a_kernel_was_right_on_are_kept() -> None:
+    k = ex.kernel()
+    proven = Proven(axes={"rows": (1, 521), "cols": (1, 70_001)}, elements=1 << 21)
+    with Store.open("sqlite://") as store:
+        run_id = ex.begin(store)
+        store.save(run_id, k, render(k), ex.passed(k, proven=proven), ex.ORIGIN)
+        store.save(run_id, k, render(k), ex.passed(k), ex.ORIGIN)
+        assert [e.evaluation.proven for e in store.evaluations()] == [proven, None]

@@ -20,7 +20,7 @@ from foundry.kernel import render
 from foundry.store import CallState, Store, schema, settings_key
 from foundry.store.location import locate
 
-GOLDEN = Path(__file__).parent / "assets" / "0001.db"
+GOLDEN = Path(__file__).parent / "assets" / f"{schema.HEAD}.db"
 
 
 def one_line(error: FoundryError, *words: str) -> None:
@@ -337,7 +337,7 @@ def test_an_older_database_is_upgraded_with_all_it_holds(
     with pytest.raises(EnvironmentUnusable, match="older than next") as caught:
         Store.open(str(golden_copy), read_only=True)
     one_line(caught.value, "foundry run")
-    assert _version(golden_copy) == "0001"
+    assert _version(golden_copy) == GOLDEN.stem
     with Store.open(str(golden_copy)) as store:
         assert len(list(store.evaluations())) == 2
         assert len(store.nodes(1)) == 2
@@ -353,7 +353,7 @@ def test_a_migration_that_fails_leaves_the_old_database(
     next_revision.write_text(script.replace("# FAULT", "raise RuntimeError('half way')"))
     with pytest.raises(RuntimeError, match="half way"):
         Store.open(str(golden_copy))
-    assert _version(golden_copy) == "0001"
+    assert _version(golden_copy) == GOLDEN.stem
     connection = sqlite3.connect(golden_copy)
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     connection.close()

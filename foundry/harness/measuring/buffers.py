@@ -37,7 +37,7 @@ class Buffers:
     def changed(self, inputs: Arrays) -> str | None:
         """Name of the first buffer that no longer holds its input, or whose guard was written."""
         for name, guarded in self._guarded.items():
-            if not guarded.intact or _bytes(guarded.array) != _bytes(inputs[name]):
+            if not guarded.intact or not _same_bytes(guarded.array, inputs[name]):
                 return name
         return None
 
@@ -56,5 +56,6 @@ class _Guarded:
         return bool((self._before == _PATTERN).all() and (self._after == _PATTERN).all())
 
 
-def _bytes(array: NDArray[Any]) -> bytes:
-    return array.tobytes()
+def _same_bytes(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    first, second = (np.ascontiguousarray(a).reshape(-1).view(np.uint8) for a in (one, other))
+    return np.array_equal(first, second)

@@ -2,8 +2,9 @@
 
 `cheats` are kernels that do an easier job, `hostile` ones reach for the machine, `controls` are
 honest. Each is a file: TOML between `+++` lines, with the statuses that are right for it, then the
-text as an attacker would hand it in. `mutants` are made when they are asked for: every template
-with one planted bug, so a new op with templates has attacks of its own.
+text as an attacker would hand it in. `sizes` and `values` are files too: wrong only where few look.
+`mutants` and `limits` are made when they are asked for, from templates: each with one planted bug,
+or with an end to what it does, so a new op with templates has attacks of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from foundry.judge.attacks.attack import Attack, load
+from foundry.judge.attacks.limits import limits
 from foundry.judge.attacks.mutants import mutants_of_templates
 
 __all__ = ["Attack", "corpus", "load"]
@@ -20,4 +22,4 @@ _FOLDER = Path(__file__).parent
 
 def corpus() -> tuple[Attack, ...]:
     """Every built-in attack and control."""
-    return (*load(_FOLDER), *mutants_of_templates())
+    return (*load(_FOLDER), *mutants_of_templates(), *limits())

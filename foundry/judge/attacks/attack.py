@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foundry.errors import UsageError
 from foundry.judge.verdict import Status
 
 CONTROLS = "controls"
+REFUSED = (
+    Status.WRONG_RESULT,
+    Status.SANITIZER_ERROR,
+    Status.REJECTED,
+    Status.CRASH,
+    Status.TIMEOUT,
+)
+"""What may become of a kernel that builds and is wrong."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +25,7 @@ class Attack:
     """One text that the judge must refuse, or a control that it must accept."""
 
     kind: str
-    """`cheats`, `hostile`, `mutants` or `controls`; of a file, its folder."""
+    """Such as `cheats`, `mutants` or `controls`; of a file, its folder."""
     name: str
     op: str
     dtype: str
@@ -41,21 +49,23 @@ def load(folder: Path) -> tuple[Attack, ...]:
     Raises:
         UsageError: No attack files, or one that does not parse.
     """
-    attacks = tuple(_read(path) for path in sorted(folder.rglob("*.metal")))
+    attacks = tuple(a for path in sorted(folder.rglob("*.metal")) for a in _read(path))
     if not attacks:
         raise UsageError(f"no attack files (*.metal) in {folder}")
     return attacks
 
 
-def _read(path: Path) -> Attack:
+def _read(path: Path) -> list[Attack]:
+    """The attack of a file, once for every dtype that it names."""
     head, found, text = path.read_text().removeprefix("+++\n").partition("\n+++\n")
     try:
         fields = tomllib.loads(head if found else "")
-        return Attack(
+        dtypes = fields["dtype"]
+        one = Attack(
             kind=path.parent.name,
             name=path.stem,
             op=fields["op"],
-            dtype=fields["dtype"],
+            dtype="",
             why=fields["why"],
             expect=tuple(Status(status) for status in fields["expect"]),
             text=text,
@@ -63,3 +73,5 @@ def _read(path: Path) -> Attack:
         )
     except (tomllib.TOMLDecodeError, KeyError, ValueError) as error:
         raise UsageError(f"{path} is no attack file: {error}") from error
+    named = [dtypes] if isinstance(dtypes, str) else dtypes
+    return [replace(one, dtype=dtype) for dtype in named]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from foundry.judge.attacks.attack import Attack
+from foundry.judge.attacks.attack import REFUSED, Attack
 from foundry.judge.attacks.operators import OPERATORS
-from foundry.judge.verdict import Status
 from templates import Template, all_templates, default, render
 
 KIND = "mutants"
@@ -28,14 +27,6 @@ NO_BUGS: Mapping[tuple[str, str], str] = MappingProxyType(
 )
 """Template and operator of mutants that are right, and why they are."""
 
-_STATUSES = (
-    Status.WRONG_RESULT,
-    Status.SANITIZER_ERROR,
-    Status.REJECTED,
-    Status.CRASH,
-    Status.TIMEOUT,
-)
-
 
 def mutants_of_templates() -> tuple[Attack, ...]:
     """Every operator on every template that has a place for it, by name."""
@@ -55,6 +46,6 @@ def _mutants(template: Template) -> Iterator[Attack]:
             op=template.op,
             dtype="float32",
             why=operator.why,
-            expect=_STATUSES,
+            expect=REFUSED,
             text=mutant,
         )

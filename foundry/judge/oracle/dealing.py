@@ -7,13 +7,14 @@ a few more sizes. Pure; equal seeds give equal deals.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from foundry.judge.oracle.inputs import DISTRIBUTIONS
-from foundry.judge.oracle.sizes import Listed, listed, new_compiled, redrawn
+from foundry.judge.oracle.sizes import Listed, largest_compiled, listed, new_compiled, redrawn
 from ops.errors import UsageError
 from ops.spec import Case, CaseSet, Op, Workload, flops, present, shape_of
 
@@ -25,6 +26,7 @@ _SMALL, _LARGE = 1 << 16, 1 << 20
 hardly any."""
 _TRIES = 64
 _PUBLIC: tuple[CaseSet, ...] = ("visible", "hidden")
+_NEW_COMPILED = 0.5
 _LEAST_ELEMENTS = 8
 """MLX compiles inputs of fewer elements differently: another build for every kernel."""
 _MOST_ELEMENTS = 1 << 15
@@ -65,7 +67,8 @@ def deal_thoroughly(
 def unseen(op: Op, dtype: str, seed: int, count: int = UNSEEN) -> tuple[Workload, ...]:
     """Workloads that are on no list, small enough to be cheap.
 
-    Of the axes that are compiled in, one has one new size in some of them: each is a build.
+    Of the axes that are compiled in, one has one new size in some of them: each is a build. Those
+    that kernels are tried beyond the lists with have one more workload, at their largest size.
     """
     rng = random.Random(f"{seed} unseen {op.name} {dtype}")
     cases = [case for case in (*op.visible, *op.hidden) if all(case.axes.values())]
@@ -75,13 +78,21 @@ def unseen(op: Op, dtype: str, seed: int, count: int = UNSEEN) -> tuple[Workload
     sizes = listed(op, cases)
     compiled = new_compiled(sizes, rng)
     found: list[Workload] = []
-    for _ in range(count):
-        drawn = (_drawn(op, dtype, rng.choice(cases), compiled, sizes, rng) for _ in range(_TRIES))
-        new = (w for w in drawn if w is not None and w.id not in known)
+    for fixed in [*_sometimes(compiled, count, rng), *largest_compiled(sizes)]:
+        drawn = (_drawn(op, dtype, rng.choice(cases), fixed, sizes, rng) for _ in range(_TRIES))
+        kept = (_of_sizes(op, dtype, case, {**case.axes, **fixed}) for case in cases)
+        new = (w for w in itertools.chain(drawn, kept) if w is not None and w.id not in known)
         if workload := next(new, None):
             found.append(workload)
             known.add(workload.id)
     return tuple(found)
+
+
+def _sometimes(
+    sizes: Mapping[str, int], count: int, rng: random.Random
+) -> Iterator[dict[str, int]]:
+    for _ in range(count):
+        yield dict(sizes) if rng.random() < _NEW_COMPILED else {}
 
 
 def elements_of(op: Op, workload: Workload) -> int:
@@ -93,18 +104,22 @@ def _drawn(
     op: Op,
     dtype: str,
     base: Case,
-    compiled: dict[str, int],
+    fixed: dict[str, int],
     known: Mapping[str, Listed],
     rng: random.Random,
 ) -> Workload | None:
     """A case with most sizes drawn anew; None where that is no good workload."""
-    fixed = compiled if rng.random() < 0.5 else {}
     axes = redrawn(op, base.axes, fixed, known, rng)
     if axes is None:
         return None
     types = {name: rng.choice(dtypes) for name, dtypes in op.types.items()}
+    return _of_sizes(op, dtype, replace(base, types=types), axes)
+
+
+def _of_sizes(op: Op, dtype: str, base: Case, axes: Mapping[str, int]) -> Workload | None:
+    """A case with other sizes; None where the op has none like it, or it costs too much."""
     try:
-        workload = op.workload(replace(base, axes=axes, label="", types=types), dtype)
+        workload = op.workload(replace(base, axes=axes, label=""), dtype)
     except UsageError:
         return None
     shapes = [shape_of(t, workload) for t in present(op, workload)]

@@ -213,6 +213,26 @@ def _sparse(rng: Generator, shape: _Shape, dtype: str) -> Values:
     return np.where(keep, rng.standard_normal(shape) * 4.0, 0.0)
 
 
+def _mixed(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """Every row from a distribution of its own; now and then one row in parts, where rows are few.
+
+    One run then shows what else takes as many as there are distributions.
+    """
+    if not shape or 0 in shape:
+        return _normal(rng, shape, dtype)
+    rows = math.prod(shape[:-1])
+    width = shape[-1] // _PARTS if rows < _PARTS <= shape[-1] and rng.random() < 0.5 else shape[-1]
+    values: Values = np.empty((rows, shape[-1]))
+    for start in range(0, shape[-1], max(width, 1)):
+        part = values[:, start : start + width]
+        chosen = rng.integers(0, len(_MIXED), rows)
+        for number, name in enumerate(_MIXED):
+            at = np.flatnonzero(chosen == number)
+            if at.size:
+                part[at] = DISTRIBUTIONS[name](rng, (at.size, part.shape[1]), dtype)
+    return values.reshape(shape)
+
+
 def _even_rows(shape: _Shape) -> NDArray[np.bool_]:
     """Which rows have an even number, the first of them; one column wide."""
     rows = _column(shape)
@@ -253,9 +273,17 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
         "offset": _offset,
         "denormal": _denormal,
         "widest": _widest,
+        "mixed": _mixed,
     }
 )
 """Distributions by name, the ones that find most first."""
+
+_PARTS = 8
+_MIXED = (
+    *("normal", "sparse", "ties", "cancelling", "extreme", "large", "constant", "small"),
+    *("duplicates", "sorted", "offset"),
+)
+"""Distributions of the rows of `mixed`."""
 
 _STREAM = MappingProxyType(
     {"touched": "normal", "negated": "normal", "large": "normal", "small": "normal"}

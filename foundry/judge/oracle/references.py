@@ -22,6 +22,7 @@ from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.matching import Expected
 from foundry.judge.oracle.expecting import expected, expected_of_baseline
 from foundry.judge.oracle.inputs import make_inputs
+from foundry.judge.oracle.sampling import Sample, sample
 from foundry.program import Arrays, TensorSpec
 from ops.registry import file_of
 from ops.spec import Op, Workload, dtype_of, flops, shape_of
@@ -29,11 +30,13 @@ from ops.spec import Op, Workload, dtype_of, flops, shape_of
 BASELINE_LIMIT_S = 60.0
 _ORACLE_FLOPS = 4e8
 """Beyond this, a workload is compared with the baseline: the oracle would take seconds."""
+_SAMPLED_FLOPS = 3e7
+"""The same where many large workloads are run once each."""
 _CACHE_BYTES = 1 << 30
 _BYTES_PER_ELEMENT = 64
 """Of an input or output, while its oracle and bounds are computed: eight float64 arrays."""
 
-Key = tuple[str, str, str, int]
+Key = tuple[str, str, str, int, bool]
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,27 @@ class Reference:
     distribution: str
     inputs: Arrays
     expected: tuple[Expected, ...]
+    """Of the sample, where there is one."""
     baseline: Arrays
-    """Outputs of the op's first baseline that runs, on the same inputs."""
+    """Outputs of the op's first baseline that runs, on the same inputs or their sample."""
+    sample: Sample | None = None
+    """The part of a large workload that is held to the oracle; None: all of it is."""
+
+    @property
+    def specs(self) -> tuple[TensorSpec, ...]:
+        """Name, shape and dtype of what `expected` describes."""
+        return output_specs(self.op, self.sample.part if self.sample else self.workload)
+
+    def part_of(self, outputs: Arrays) -> Arrays:
+        """What `expected` describes, cut out of outputs; one of a wrong shape stays as it is."""
+        if self.sample is None:
+            return outputs
+        found = dict(outputs)
+        for tensor in self.op.outputs:
+            array = found.get(tensor.name)
+            if array is not None and array.shape == shape_of(tensor, self.workload):
+                found[tensor.name] = self.sample.of(tensor, array)
+        return found
 
     @property
     def nbytes(self) -> int:
@@ -65,14 +87,23 @@ class References:
         self._found: OrderedDict[Key, Reference] = OrderedDict()
         self._making: dict[Key, threading.Lock] = {}
 
-    def get(self, op: Op, workload: Workload, distribution: str, seed: int) -> Reference:
+    def get(
+        self, op: Op, workload: Workload, distribution: str, seed: int, *, sampled: bool = False
+    ) -> Reference:
         """The reference, from memory or computed now.
+
+        Args:
+            op: The op.
+            workload: One of its workloads.
+            distribution: What fills the inputs.
+            seed: Draws inputs and samples.
+            sampled: Ask the oracle for a part alone, where the op has independent axes.
 
         Raises:
             EnvironmentUnusable: No baseline runs on this workload, the oracle fails, or the
                 workload is larger than the memory.
         """
-        key = (op.name, workload.id, distribution, seed)
+        key = (op.name, workload.id, distribution, seed, sampled)
         with self._guard:
             making = self._making.setdefault(key, threading.Lock())
         with making:
@@ -80,7 +111,7 @@ class References:
                 if key in self._found:
                     self._found.move_to_end(key)
                     return self._found[key]
-            reference = self._make(op, workload, distribution, seed)
+            reference = self._make(op, workload, distribution, seed, sampled)
             with self._guard:
                 self._found[key] = reference
                 self._drop_oldest()
@@ -93,22 +124,31 @@ class References:
             total -= oldest.nbytes
             self._making.pop(key, None)
 
-    def _make(self, op: Op, workload: Workload, distribution: str, seed: int) -> Reference:
+    def _make(
+        self, op: Op, workload: Workload, distribution: str, seed: int, sampled: bool
+    ) -> Reference:
         _check_size(op, workload)
-        inputs = make_inputs(op, workload, distribution, seed)
-        baseline = first_baseline(self._pool, op, workload, inputs)
         rng = np.random.default_rng([seed, 1])
+        part = sample(op, workload, rng) if sampled else None
+        asked = part.part if part else workload
+        affordable = flops(op, asked) <= (_SAMPLED_FLOPS if sampled else _ORACLE_FLOPS)
+        if sampled and not affordable:
+            # The baseline is no oracle for what is drawn to be hard.
+            distribution = "normal"
+        whole = make_inputs(op, workload, distribution, seed)
+        inputs = part.inputs(op, whole) if part else whole
+        baseline = first_baseline(self._pool, op, asked, inputs)
         try:
-            if flops(op, workload) > _ORACLE_FLOPS:
-                found = expected_of_baseline(op, workload, inputs, baseline, rng)
+            if affordable:
+                found = expected(op, asked, inputs, baseline, rng)
             else:
-                found = expected(op, workload, inputs, baseline, rng)
+                found = expected_of_baseline(op, asked, inputs, baseline, rng)
         except Exception as error:  # an op may come from a user's file
             raise EnvironmentUnusable(
                 f"the oracle of {op.name} fails on {workload.id}: {type(error).__name__}: {error}.",
                 "Correct the op.",
             ) from error
-        return Reference(op, workload, distribution, inputs, found, baseline)
+        return Reference(op, workload, distribution, whole, found, baseline, part)
 
 
 def _check_size(op: Op, workload: Workload) -> None:

@@ -58,6 +58,12 @@ def new_compiled(known: Mapping[str, Listed], rng: random.Random) -> Sizes:
     return {} if size is None or size in chosen.sizes else {chosen.axis.name: size}
 
 
+def largest_compiled(known: Mapping[str, Listed]) -> list[Sizes]:
+    """For each axis that kernels are tried beyond the lists with, its largest size."""
+    axes = [(found.axis, max(found.sizes)) for found in known.values() if found.axis.compiled]
+    return [{axis.name: axis.tried_to} for axis, most in axes if axis.tried_to > most]
+
+
 def redrawn(
     op: Op, base: Mapping[str, int], fixed: Sizes, known: Mapping[str, Listed], rng: random.Random
 ) -> Sizes | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from foundry.harness.jobs import Crash, Results, Run, Timeout
 from foundry.judge import wording
-from foundry.judge.candidate import Candidate, Failed, Target
+from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle.references import Reference, output_specs
 from foundry.judge.proof import execution
 from foundry.judge.proof.compare import compare
@@ -59,7 +59,9 @@ def _verify_one(
         job = Run(index, tuple(r.inputs for r in expected), specs, repeats, echo, stale)
         runs = len(expected) + repeats
         limit_s = run_limit_s(target.program, runs, walk.options.run_limit_s)
+        start_s = candidate.clock()
         found = walk.worker.ask(job, limit_s)
+        candidate.paces.append(Pace(target.workload, (candidate.clock() - start_s) / runs))
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
         again = (expected[:1] if echo else []) + (expected[-1:] if stale else [])
@@ -73,9 +75,9 @@ def _judge(
         if failed := hold(candidate, target, reference, outputs):
             return failed
     if said := execution.flicker(results):
-        return Failed(Status.WRONG_RESULT, _said(said, target))
+        return Failed(Status.WRONG_RESULT, told(said, target))
     if said := execution.tampering(results):
-        return Failed(Status.REJECTED, _said(said, target))
+        return Failed(Status.REJECTED, told(said, target))
     return None
 
 
@@ -83,8 +85,8 @@ def hold(
     candidate: Candidate, target: Target, reference: Reference, outputs: Arrays
 ) -> Failed | None:
     """Compare one set of outputs with its reference, and keep the largest errors."""
-    specs = output_specs(candidate.op, target.workload)
-    for spec, want in zip(specs, reference.expected, strict=True):
+    outputs = reference.part_of(outputs)
+    for spec, want in zip(reference.specs, reference.expected, strict=True):
         difference = compare(spec, outputs.get(spec.name), want)
         _record(candidate, target, spec.name, difference.max_abs_error, difference.bound_ratio)
         if difference.fault is not None:
@@ -115,10 +117,11 @@ def _replay_ghost(walk: Walk, probe: Target) -> Failed | None:
     if name is None:
         return None
     said = f"output '{name}' is written even when the kernel is replaced by an empty one"
-    return Failed(Status.REJECTED, _said(said, probe))
+    return Failed(Status.REJECTED, told(said, probe))
 
 
-def _said(message: str, target: Target) -> Diagnostic:
+def told(message: str, target: Target) -> Diagnostic:
+    """What went wrong on a target, with as much of its sizes as may be shown."""
     return Diagnostic(
         stage="verify",
         message=wording.on(message, target.workload, hidden=target.hidden),

@@ -1,6 +1,6 @@
-"""Writes the golden database of schema revision 0001; run once, by the code of that revision.
+"""Writes the golden database of the newest schema revision; run once, by the code of that revision.
 
-python tests/store/assets/make_0001.py tests/store/assets/0001.db
+python tests/store/assets/make_golden.py tests/store/assets/0002.db
 """
 
 from __future__ import annotations

@@ -1,0 +1,58 @@
+"""Kernels that are right up to a size, and do nothing beyond it: made from the first template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from foundry.judge.attacks.attack import REFUSED, Attack
+from ops import get
+from ops.spec import Op
+from templates import Template, all_templates, default, for_op, render
+
+KIND = "limits"
+_BODY = "// --- body ---\n"
+_BEYOND = 3000
+"""Larger than what most ops list for tests, and smaller than what they are used with."""
+_BEYOND_ELEMENTS = 1 << 20
+
+
+def limits() -> tuple[Attack, ...]:
+    """One attack for every axis of every op that has templates, and one for its elements."""
+    ops = sorted({template.op for template in all_templates().values()})
+    return tuple(attack for name in ops for attack in _limits(get(name), for_op(name)[0]))
+
+
+def _limits(op: Op, template: Template) -> Iterator[Attack]:
+    text = render(template, default(template))
+    for number, (name, condition) in enumerate(_conditions(op)):
+        yield Attack(
+            kind=KIND,
+            name=f"{op.name}_{name}",
+            op=op.name,
+            dtype=op.dtypes[number % len(op.dtypes)],
+            why=f"returns at once where {condition}",
+            expect=REFUSED,
+            text=text.replace(_BODY, f"{_BODY}if ({condition}) return;\n", 1),
+        )
+
+
+def _conditions(op: Op) -> Iterator[tuple[str, str]]:
+    sizes = _sizes(op)
+    for axis in op.axes:
+        if axis.name in sizes and (not axis.compiled or axis.tried_to):
+            beyond = axis.tried_to - 1 if axis.compiled else _BEYOND
+            yield axis.name, f"{sizes[axis.name]} > {beyond}"
+    shape = op.outputs[0].shape
+    if all(dim in sizes for dim in shape):
+        product = " * ".join(f"size_t({sizes[str(dim)]})" for dim in shape)
+        yield "elements", f"{product} > {_BEYOND_ELEMENTS}"
+
+
+def _sizes(op: Op) -> dict[str, str]:
+    """What a kernel reads the size of each axis from; an axis that no input has is left out."""
+    return {
+        axis.name: f"{tensor.name}_shape[{tensor.shape.index(axis.name)}]"
+        for axis in op.axes
+        for tensor in op.inputs
+        if axis.name in tensor.shape
+    }

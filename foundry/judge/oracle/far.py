@@ -1,0 +1,116 @@
+"""Workloads far beyond the lists of an op: where 16-bit indices, wraps and capped grids show.
+
+One thin workload for every axis whose size does not fit 16 bits, and one with more than 2^20
+elements of output. Sizes are drawn with the secret seed. Pure; equal seeds give equal workloads.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping
+
+from foundry.errors import UsageError
+from foundry.judge.oracle.dealing import elements_of
+from ops.expressions import names_in
+from ops.spec import Case, Op, Workload, flops, shape_of
+
+_LONG = 1 << 16
+"""An axis longer than this does not fit 16 bits."""
+_MANY = 1 << 20
+_JITTER = 1 << 12
+_MOST_ELEMENTS = 1 << 23
+_MOST_FLOPS = 1 << 26
+_TRIES = 24
+
+Sizes = Mapping[str, int]
+
+
+def far_workloads(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
+    """Workloads of an op beyond everything that it lists for tests, thin ones first."""
+    rng = random.Random(f"{seed} far {op.name} {dtype}")
+    found = [w for axis in _growing(op) if (w := _long(op, dtype, axis, rng))]
+    if large := _large(op, dtype, rng):
+        found.append(large)
+    return tuple({w.id: w for w in found}.values())
+
+
+def _growing(op: Op) -> tuple[str, ...]:
+    """Axes of any size; every further value of a compiled one is a build, which `unseen` draws."""
+    return tuple(axis.name for axis in op.axes if not axis.compiled)
+
+
+def _long(op: Op, dtype: str, axis: str, rng: random.Random) -> Workload | None:
+    """The longest affordable workload of an axis, everything else as small as it may be."""
+    known = max(case.axes[axis] for case in (*op.visible, *op.hidden))
+    size = _LONG + rng.randrange(1, _JITTER)
+    while size > known:
+        for base in _smallest(op):
+            for sizes in _with(op, base.axes, axis, size):
+                workload = _workload(op, dtype, sizes, base)
+                if workload and _is_affordable(op, workload):
+                    return workload
+        size //= 2
+    return None
+
+
+def _with(op: Op, base: Sizes, axis: str, size: int) -> Iterator[Sizes]:
+    """The axis alone made long; then together with another one, for an op may bind it to that."""
+    yield {**base, axis: size}
+    for other in _growing(op):
+        if other != axis:
+            yield {**base, axis: size, other: size}
+
+
+def _large(op: Op, dtype: str, rng: random.Random) -> Workload | None:
+    """Grown by doubling axes at random until an output has enough elements."""
+    found = (_grown_large(op, dtype, base, rng) for base in _smallest(op))
+    return next((workload for workload in found if workload), None)
+
+
+def _grown_large(op: Op, dtype: str, base: Case, rng: random.Random) -> Workload | None:
+    workload = _workload(op, dtype, base.axes, base)
+    while workload and _outputs_of(op, workload) <= _MANY:
+        workload = _grown(op, dtype, workload.axes, base, rng)
+    return workload
+
+
+def _grown(op: Op, dtype: str, sizes: Sizes, base: Case, rng: random.Random) -> Workload | None:
+    for _ in range(_TRIES):
+        axis = rng.choice(_growing_outputs(op))
+        more = {**sizes, axis: 2 * sizes[axis] + rng.randrange(2)}
+        workload = _workload(op, dtype, more, base)
+        if workload and _is_affordable(op, workload):
+            return workload
+    return None
+
+
+def _growing_outputs(op: Op) -> tuple[str, ...]:
+    growing = _growing(op) or op.axis_names
+    named = {name for tensor in op.outputs for dim in tensor.shape for name in names_in(dim)}
+    return tuple(axis for axis in growing if axis in named) or growing
+
+
+def _smallest(op: Op) -> list[Case]:
+    """The op's cases with work in them, the smallest first; those with an axis of size 1 last.
+
+    A softmax over one column is 1 whatever a kernel does.
+    """
+    cases = [case for case in (*op.visible, *op.hidden) if all(case.axes.values())]
+    sizes = [(1 in case.axes.values(), math.prod(case.axes.values())) for case in cases]
+    return [cases[i] for i in sorted(range(len(cases)), key=lambda i: sizes[i])]
+
+
+def _workload(op: Op, dtype: str, sizes: Sizes, base: Case) -> Workload | None:
+    try:
+        return op.workload(Case(dict(sizes), base.params, "", base.types, base.absent), dtype)
+    except UsageError:
+        return None
+
+
+def _is_affordable(op: Op, workload: Workload) -> bool:
+    return elements_of(op, workload) <= _MOST_ELEMENTS and flops(op, workload) <= _MOST_FLOPS
+
+
+def _outputs_of(op: Op, workload: Workload) -> int:
+    return max(math.prod(shape_of(tensor, workload)) for tensor in op.outputs)

@@ -1,0 +1,174 @@
+"""How far a kernel reaches: run on every bench shape, and on sizes far beyond the lists.
+
+These runs cost most, so they come once a kernel is right on all else, the cheapest first, and end
+where a budget does: an honest kernel may be slow. What is left out is not proven, and a kernel is
+called faster, exported or shipped within what is proven alone.
+
+1. `Forecast` says from the runs that are done what a run takes where the kernel's work grows as the
+   op's does, and what it takes at most: axes whose places depend on each other may be done by brute
+   force, which grows with their square.
+2. One input, whose rows come from many distributions, is run as a whole. The oracle is asked at a
+   sample of places, and no element may stay unwritten.
+3. A kernel that takes longer than brute force would is hung. One that brute force explains is slow:
+   it stays right, and nothing further is proven.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from foundry.errors import InvalidKernel
+from foundry.harness.jobs import Crash, Results, Run, Timeout
+from foundry.judge.candidate import Candidate, Failed, Pace, Target
+from foundry.judge.oracle.dealing import elements_of
+from foundry.judge.oracle.far import far_workloads
+from foundry.judge.oracle.references import output_specs
+from foundry.judge.oracle.sampling import independent_axes
+from foundry.judge.proof import execution
+from foundry.judge.proof.verify import hold, told
+from foundry.judge.stages import Walk, build_more, stopped
+from foundry.judge.verdict import Diagnostic, Status
+from foundry.kernel import bind
+from foundry.program import Arrays, TensorSpec
+from ops.spec import Op, Workload, flops
+
+DISTRIBUTION = "mixed"
+_DOUBT = 8.0
+"""A run may take as many times its forecast, and the limit of small ones."""
+
+
+def reach(walk: Walk, budget_s: float) -> Failed | None:
+    """Run the kernel where it has not been yet, as far as the budget goes."""
+    candidate = walk.candidate
+    bound = _bound(candidate)
+    if isinstance(bound, Failed):
+        return bound
+    left = dict(enumerate(bound, walk.first_of_next))
+    if failed := build_more(walk, bound):
+        return failed
+    while left:
+        forecasts = {
+            n: forecast(candidate.op, candidate.paces, t.workload) for n, t in left.items()
+        }
+        nearest = min(left, key=lambda n: forecasts[n].seconds)
+        budget_s -= forecasts[nearest].seconds
+        if budget_s < 0.0:
+            return None
+        target = left.pop(nearest)
+        found = _run(walk, target, nearest, forecasts[nearest])
+        if isinstance(found, Failed):
+            return found
+        if found is None:
+            return None
+        candidate.paces.append(found)
+        candidate.reached.append(target.workload)
+    return None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run on a workload takes."""
+
+    seconds: float
+    """Where the kernel's work grows as the op's does."""
+    most_s: float
+    """Where it goes by brute force."""
+
+
+def forecast(op: Op, paces: Sequence[Pace], workload: Workload) -> Forecast:
+    """What a run takes, each time by the run that promises least."""
+    found = [_scaled(op, pace, workload) for pace in paces]
+    return Forecast(
+        min((f.seconds for f in found), default=math.inf),
+        min((f.most_s for f in found), default=math.inf),
+    )
+
+
+def _scaled(op: Op, pace: Pace, workload: Workload) -> Forecast:
+    known = pace.workload
+    growth = max(1.0, _work(op, workload) / max(1, _work(op, known)))
+    free = independent_axes(op)
+    brute = math.prod(
+        max(1.0, size / max(1, known.axes[axis]))
+        for axis, size in workload.axes.items()
+        if axis not in free
+    )
+    return Forecast(pace.seconds * growth, pace.seconds * growth * brute)
+
+
+def _work(op: Op, workload: Workload) -> int:
+    return flops(op, workload) + elements_of(op, workload)
+
+
+def _bound(candidate: Candidate) -> Failed | tuple[Target, ...]:
+    """The kernel on every large workload that it was not run on, or why it cannot be there."""
+    assert candidate.kernel is not None
+    found: list[Target] = []
+    for workload in _wanted(candidate):
+        hidden = not workload.label
+        try:
+            program = bind(candidate.kernel, candidate.op, workload)
+        except InvalidKernel as error:
+            said = f"{error.reason}" + (" (on a hidden workload)" if hidden else "")
+            where = workload.id
+            return Failed(
+                Status.INVALID,
+                Diagnostic(stage="parse", message=said, workload=where, hidden=hidden),
+            )
+        found.append(Target(workload, program, (DISTRIBUTION,), hidden))
+    return tuple(found)
+
+
+def _wanted(candidate: Candidate) -> tuple[Workload, ...]:
+    op, dtype = candidate.op, candidate.dtype
+    known = {w.id for w in (*(t.workload for t in candidate.bench), *candidate.reached)}
+    wanted = (*op.workloads("bench", dtype), *far_workloads(op, dtype, candidate.seed))
+    return tuple(workload for workload in wanted if workload.id not in known)
+
+
+def _run(walk: Walk, target: Target, index: int, expected: Forecast) -> Failed | Pace | None:
+    """The pace of a right run; None where the kernel is honestly too slow."""
+    candidate, workload = walk.candidate, target.workload
+    with candidate.stage("oracle"):
+        reference = walk.references.get(
+            candidate.op, workload, DISTRIBUTION, candidate.seed, sampled=True
+        )
+    with candidate.stage("reach"):
+        specs = output_specs(candidate.op, workload)
+        limit_s = walk.options.run_limit_s + _DOUBT * expected.seconds
+        start_s = candidate.clock()
+        found = walk.worker.ask(Run(index, (reference.inputs,), specs), limit_s)
+        seconds = candidate.clock() - start_s
+        if isinstance(found, Timeout) and _DOUBT * expected.most_s > limit_s:
+            return None
+        if isinstance(found, Timeout | Crash):
+            return stopped(found, "verify", target)
+        failed = hold(candidate, target, reference, found.outputs[0])
+        return failed or _doubt(target, found, specs) or Pace(workload, seconds)
+
+
+def _doubt(target: Target, found: Results, specs: Sequence[TensorSpec]) -> Failed | None:
+    if said := execution.tampering(found):
+        return Failed(Status.REJECTED, told(said, target))
+    if said := unwritten(found.outputs[0], specs):
+        return Failed(Status.WRONG_RESULT, told(said, target))
+    return None
+
+
+def unwritten(outputs: Arrays, specs: Sequence[TensorSpec]) -> str | None:
+    """Which output of floats still holds what was there before the run, as one sentence.
+
+    Integers may hold any bits.
+    """
+    for spec in specs:
+        array = outputs[spec.name]
+        if array.dtype.kind in "iub":
+            continue
+        bits = np.ascontiguousarray(array).reshape(-1).view(f"u{array.dtype.itemsize}")
+        if count := int((bits == np.iinfo(bits.dtype).max).sum()):
+            return f"{count} of {array.size} elements of output '{spec.name}' were never written"
+    return None

@@ -1,0 +1,137 @@
+"""Sizes beyond the lists: which there are, what is sampled of them, and how far a kernel got."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from foundry.harness.processes.pool import WorkerPool
+from foundry.judge import Judge, JudgeOptions
+from foundry.judge.attacks.limits import limits
+from foundry.judge.candidate import Pace
+from foundry.judge.oracle.dealing import unseen
+from foundry.judge.oracle.far import far_workloads
+from foundry.judge.oracle.inputs import make_inputs
+from foundry.judge.oracle.sampling import independent_axes, sample
+from foundry.judge.proof.reach import forecast, unwritten
+from foundry.judge.verdict import Status
+from foundry.program import TensorSpec
+from ops import all_ops, get
+from ops.spec import Case, Op, shape_of, widen
+from templates import default, for_op, render
+
+OPS = sorted(all_ops())
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool("cpu", 1) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize(
+    ("op", "axes"),
+    [
+        ("silu", ("rows", "cols")),
+        ("softmax", ("rows",)),
+        ("cumsum", ("rows",)),
+        ("topk", ("rows",)),
+        ("matmul", ("m", "n")),
+        ("attention", ("batch",)),
+        ("rope", ("batch", "heads")),
+    ],
+)
+def test_the_oracle_itself_shows_which_axes_are_independent(op: str, axes: tuple[str, ...]) -> None:
+    assert independent_axes(get(op)) == axes
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_a_sample_is_what_the_oracle_says_of_the_whole(name: str) -> None:
+    op = get(name)
+    case = next(case for case in op.visible if min(case.axes.values()) > 1)
+    long = dict.fromkeys(independent_axes(op)[:1], 300)
+    workload = op.workload(replace(case, axes={**case.axes, **long}), "float32")
+    found = sample(op, workload, np.random.default_rng(1))
+    assert found is not None
+    assert found.part.axes != workload.axes
+    inputs = make_inputs(op, workload, "mixed", 3)
+    whole = op.oracle(widen(op, workload, inputs), workload)
+    part = op.oracle(widen(op, found.part, found.inputs(op, inputs)), found.part)
+    for tensor, all_of_it, some in zip(op.outputs, whole, part, strict=True):
+        np.testing.assert_allclose(found.of(tensor, all_of_it), some, rtol=1e-9)
+
+
+def test_both_ends_are_sampled_and_the_sides_of_powers_of_two() -> None:
+    op = get("softmax")
+    workload = op.workload(Case({"rows": 70_000, "cols": 3}), "float32")
+    found = sample(op, workload, np.random.default_rng(1))
+    assert found is not None
+    assert {0, 65535, 65536, 69_999} <= set(found.places["rows"].tolist())
+
+
+def _axes_beyond(op: Op, seed: int) -> set[str]:
+    found = far_workloads(op, "float32", seed)
+    return {axis for axis in op.axis_names if any(w.axes[axis] > 1 << 16 for w in found)}
+
+
+@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_far_workloads_leave_16_bits_and_a_million_elements_behind(name: str, seed: int) -> None:
+    op = get(name)
+    free = {axis.name for axis in op.axes if not axis.compiled}
+    # As many queries as keys are asked for, and their product is what costs.
+    assert _axes_beyond(op, seed) >= free - {"q_len"}
+    sizes = [math.prod(shape_of(op.outputs[0], w)) for w in far_workloads(op, "float32", seed)]
+    assert max(sizes) > 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("op", "axis", "most"), [("attention", "head_dim", 256), ("topk", "k", 512)]
+)
+def test_the_largest_compiled_size_is_always_tried(op: str, axis: str, most: int) -> None:
+    for seed in range(40):
+        assert any(w.axes[axis] == most for w in unseen(get(op), "bfloat16", seed))
+
+
+def test_a_forecast_grows_as_the_work_does_and_allows_brute_force() -> None:
+    op = get("cumsum")
+    known = op.workload(Case({"rows": 10, "cols": 1000}), "float32")
+    wanted = op.workload(Case({"rows": 20, "cols": 4000}), "float32")
+    found = forecast(op, [Pace(known, 0.5)], wanted)
+    assert found.seconds == pytest.approx(4.0)
+    assert found.most_s == pytest.approx(16.0)
+    assert forecast(op, [], wanted).seconds == math.inf
+
+
+def test_what_was_never_written_is_found() -> None:
+    spec = TensorSpec("out", (4,), "float32")
+    array = np.ones(4, np.float32)
+    assert unwritten({"out": array}, [spec]) is None
+    array.view(np.uint32)[2] = 0xFFFFFFFF
+    assert "1 of 4 elements of output 'out'" in str(unwritten({"out": array}, [spec]))
+
+
+@pytest.mark.parametrize("name", ["softmax_rows", "silu_cols", "softmax_elements"])
+def test_a_kernel_that_ends_somewhere_is_wrong(pool: WorkerPool, name: str) -> None:
+    (attack,) = (a for a in limits() if a.name == name)
+    judge = Judge(pool, JudgeOptions(timed=False))
+    found = judge.evaluate(attack.text, get(attack.op), attack.dtype)
+    assert found.status is Status.WRONG_RESULT, found.why
+
+
+def test_what_was_proven_is_on_record(pool: WorkerPool) -> None:
+    (template, *_) = for_op("silu")
+    text = render(template, default(template))
+    near = Judge(pool, JudgeOptions(timed=False, reach_s=0.0)).evaluate(
+        text, get("silu"), "float32"
+    )
+    far = Judge(pool, JudgeOptions(timed=False)).evaluate(text, get("silu"), "float32")
+    assert near.proven is not None
+    assert far.proven is not None
+    assert near.proven.axes["cols"][1] < 1 << 14
+    assert far.proven.axes["cols"][1] > 1 << 16
+    assert far.proven.elements > 1 << 20
