@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +10,16 @@ from pathlib import Path
 import pytest
 from searching import Scripted, ScriptedJudge, Stage, scored
 
+from discover.autorun.autorun import settings
+from discover.autorun.recipe import Recipe
 from discover.budget.limits import Limits
 from discover.protocol import Failure, FailureKind, Reply
+from discover.search.settings import SearchRequest, SearchSettings
 from discover.selection.tree import NodeState
 from foundry.store.records import CallState
 
+CUT = Path(__file__).parent / "assets" / "cut_search.db"
+"""A search that the code of version 0.1.0 was killed in; schema 0001."""
 ROOT = scored(1.0)
 REPLIES = [scored(1 + i / 10, f" int a{i} = {i};") for i in range(12)]
 LIMITS = Limits(evaluations=10)
@@ -130,3 +136,61 @@ def test_the_tree_comes_back_as_it_was(stage: Stage) -> None:
     }
     assert before.items() <= after.items()
     assert len(after) == 9
+
+
+def test_a_search_that_the_first_version_was_killed_in_goes_on(tmp_path: Path) -> None:
+    """Its database: a root, three kernels of a model, and a call without an answer."""
+    shutil.copy(CUT, tmp_path / "search.db")
+    stage = Stage(tmp_path, run_id=1)
+    before = {n.id: (n.parent, n.reward, n.kernel_hash) for n in stage.store.nodes(1)}
+    del before[4]  # the one that was asked for when the process died
+    judge, llm = ScriptedJudge(), Scripted(REPLIES[3:])
+    outcome = stage.search([llm], judge, LIMITS, roots=[ROOT], resume=True)
+    after = {n.id: (n.parent, n.reward, n.kernel_hash) for n in stage.store.nodes(1)}
+    assert before.items() <= after.items()
+    assert len(after) == outcome.state.evaluations == LIMITS.evaluations
+    assert len(judge.texts) == LIMITS.evaluations - len(before), "nothing is judged twice"
+    calls = stage.store.calls(1)
+    assert [c.state for c in calls[:4]] == [CallState.DONE] * 3 + [CallState.LOST]
+    assert calls[4].request_hash == calls[3].request_hash, "what was lost is asked again"
+    stage.store.close()
+
+
+def test_commands_of_the_first_version_are_continued() -> None:
+    """The settings by which a database knows a search; an entry more, and it is begun anew."""
+    request = SearchRequest(
+        "softmax",
+        "float16",
+        Limits(evaluations=3),
+        "discover search softmax",
+        SearchSettings(proposers=("openai-chat:m",), base_url="http://h/v1", effort="low", seed=4),
+        kernel_file=Path("k.metal"),
+        part_of="autorun 7",
+    )
+    assert request.key() == {
+        "op": "softmax",
+        "dtype": "float16",
+        "proposers": ["openai-chat:m"],
+        "bench": "quick",
+        "base_url": "http://h/v1",
+        "effort": "low",
+        "exploration": 1.0,
+        "kernel_file": "k.metal",
+        "from_scratch": False,
+        "part_of": "autorun 7",
+    }
+    recipe = Recipe(name="night", ops=("silu",), total=Limits(usd=3.0))
+    assert settings(recipe) == {
+        "name": "night",
+        "ops": ["silu"],
+        "dtypes": ["float32"],
+        "proposers": ["mutate"],
+        "base_url": None,
+        "effort": None,
+        "max_output_tokens": 16000,
+        "bench": "quick",
+        "device": "auto",
+        "seed": 0,
+        "exploration": 1.0,
+        "confirm": 3,
+    }
