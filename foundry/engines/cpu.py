@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 
 from foundry.errors import EnvironmentUnusable
-from foundry.msl.build.builder import Builder, default_builder
+from foundry.msl.run.builder import Builder, default_builder
 from foundry.msl.run.program import BuiltProgram, build
 from foundry.msl.run.runtime import worker_threads
 from foundry.program import BuildFailure, Device, Program

@@ -10,12 +10,11 @@ from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import Build, Crash, Examine, Timeout
 from foundry.harness.processes.pool import Lease
 from foundry.harness.processes.turns import Turn
-from foundry.judge import wording
+from foundry.judge import execution, wording
 from foundry.judge.candidate import Candidate, Failed, Target
 from foundry.judge.options import JudgeOptions
 from foundry.judge.oracle.dealing import elements_of
 from foundry.judge.oracle.references import References
-from foundry.judge.proof import execution
 from foundry.judge.verdict import Status
 from foundry.program import Launch, Program
 

@@ -16,9 +16,9 @@ import pytest
 from foundry.engines.cpu import CpuEngine
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.build import toolchain as toolchains
-from foundry.msl.build.builder import Builder
 from foundry.msl.build.cache import BuildCache, default_directory
 from foundry.msl.build.toolchain import CompilerFailed, Toolchain, find_toolchain, one_text
+from foundry.msl.run.builder import Builder
 from foundry.msl.run.runtime import Library
 from foundry.msl.sanitizer.arena import Arena
 from foundry.program import BuildFailure, Launch, Program, TensorSpec

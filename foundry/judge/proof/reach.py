@@ -23,12 +23,12 @@ import numpy as np
 
 from foundry.errors import InvalidKernel
 from foundry.harness.jobs import Crash, Results, Run, Timeout
+from foundry.judge import execution
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle.dealing import elements_of
 from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.references import output_specs
 from foundry.judge.oracle.sampling import independent_axes
-from foundry.judge.proof import execution
 from foundry.judge.proof.verify import hold, told
 from foundry.judge.stages import Walk, build_more, stopped
 from foundry.judge.verdict import Diagnostic, Status

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from foundry.harness.jobs import Crash, Results, Run, Timeout
-from foundry.judge import wording
+from foundry.judge import execution, wording
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle.references import Reference, output_specs
-from foundry.judge.proof import execution
 from foundry.judge.proof.compare import compare
 from foundry.judge.stages import Walk, run_limit_s, stopped
 from foundry.judge.verdict import Diagnostic, OutputError, Status

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundry.errors import LaunchFailed
-from foundry.msl.build.builder import Text, default_builder
 from foundry.msl.counters import native
 from foundry.msl.counters.instrument import Kind
 from foundry.msl.counters.model import (
@@ -40,6 +39,7 @@ from foundry.msl.counters.places import PARTS
 from foundry.msl.counters.sample import sample
 from foundry.msl.counters.toolchain import counting_builder
 from foundry.msl.frontend.signature import capture_launch, parse
+from foundry.msl.run.builder import Text, default_builder
 from foundry.msl.run.memory import argument_buffers, filling, refuse_sizes
 from foundry.msl.run.program import build
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, Library

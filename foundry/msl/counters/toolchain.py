@@ -10,7 +10,6 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from foundry.msl.build.builder import Builder, Text
 from foundry.msl.build.cache import default_directory
 from foundry.msl.build.flavour import Flavour, identity
 from foundry.msl.build.toolchain import NATIVE, PRELUDE, find_toolchain, one_text
@@ -18,6 +17,7 @@ from foundry.msl.counters.instrument import counted
 from foundry.msl.frontend.entry import FIBRES
 from foundry.msl.frontend.signature import parse
 from foundry.msl.frontend.unit import Unit, translate
+from foundry.msl.run.builder import Builder, Text
 from foundry.msl.run.runtime import Library, load_runtime
 
 _COUNT = (

@@ -1,6 +1,6 @@
 """A program on this machine's processor: built, bound to its arrays, run.
 
-1. `build` captures each launch's text from MLX, builds it (`foundry.msl.build.builder`) and keeps
+1. `build` captures each launch's text from MLX, builds it (`foundry.msl.run.builder`) and keeps
    the loaded kernels.
 2. `bind` lays out every array of the program once and resolves all addresses.
 3. A call runs the launches in order on all cores.
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundry.errors import LaunchFailed
-from foundry.msl.build.builder import Builder, Text
 from foundry.msl.frontend.signature import Captured, capture_launch
+from foundry.msl.run.builder import Builder, Text
 from foundry.msl.run.memory import (
     ALIGNMENT,
     Guarded,

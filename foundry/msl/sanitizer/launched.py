@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from foundry.errors import LaunchFailed
-from foundry.msl.build.builder import Text
+from foundry.msl.run.builder import Text
 from foundry.msl.run.memory import argument_buffers
 from foundry.msl.run.runtime import Launcher, Library
 from foundry.msl.sanitizer import native, wording

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.msl.build.builder import Text
 from foundry.msl.frontend.signature import capture_launch
+from foundry.msl.run.builder import Text
 from foundry.msl.run.memory import filling
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES, MAX_THREADS, Library
 from foundry.msl.sanitizer import native, wording

@@ -14,13 +14,13 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from foundry.msl.build.builder import Builder, Text
 from foundry.msl.build.cache import default_directory
 from foundry.msl.build.flavour import Flavour, identity
 from foundry.msl.build.toolchain import FLAGS, NATIVE, PRELUDE, find_toolchain, one_text
 from foundry.msl.frontend.entry import FLAT, GROUPS
 from foundry.msl.frontend.signature import parse
 from foundry.msl.frontend.unit import Unit, translate
+from foundry.msl.run.builder import Builder, Text
 from foundry.msl.run.runtime import Library, load_runtime
 from foundry.msl.sanitizer.instrument import checked
 from foundry.msl.sanitizer.lines import annotate

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundry.errors import LaunchFailed
-from foundry.msl.build.builder import Builder, Text, default_builder
 from foundry.msl.frontend.signature import Captured, capture
+from foundry.msl.run.builder import Builder, Text, default_builder
 from foundry.msl.run.memory import allocate, argument_buffers, filling, refuse_sizes
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, Library, worker_threads
 from foundry.msl.stand_in import untransformed
