@@ -3,14 +3,15 @@
 1. Start or take up: roots (first points of templates, stored winners, a user's kernel), then the
    nodes of an earlier session: what was proposed is judged, what was asked is asked again.
 2. Fill: while there is room and budget, PUCT selects a parent for the proposer whose turn it is.
-3. Land: an answer becomes a draft; a draft is sifted, looked up in the database, and only then
-   judged. Calls and evaluations overlap on their own threads; kernels, budget and database belong
-   to this thread alone.
+3. Land: an answer becomes a draft, and the intake decides whether it is worth judging. Calls and
+   evaluations overlap on their own threads; kernels, budget and database belong to this thread
+   alone.
 4. Confirm: the best few are measured once more with fresh inputs, since the best of many noisy
    draws is mostly luck.
 
 Ownership: `kernels` holds what was tried, `selection` chooses from it, `proposers` answer, `calls`
-sends and waits, `drafts` sifts, `history` keeps, `budget` limits, `watch` tells.
+sends and waits, `intake` sifts drafts and has them judged, `history` keeps, `budget` limits,
+`watch` tells.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from discover.calls.flights import Flights, Landed
 from discover.calls.roster import Roster, Seat
 from discover.calls.sending import Calls, Errand
 from discover.drafts.draft import Draft, identity, label
-from discover.drafts.sift import Fresh, Repeated, Unusable, sift, verdict
 from discover.history.journal import Journal, Pending, Restored
 from discover.protocol import Failure, FailureKind, Reply, Request
+from discover.search.intake import Intake, Key
 from discover.search.kernels import Kernels
 from discover.search.task import Evaluate, Outcome, Task
 from discover.search.watch import Silent, State, Watch
 from discover.selection.puct import select
-from discover.selection.tree import ROOT_PREFIX, Node, NodeState
+from discover.selection.tree import ROOT_PREFIX, Node
 from foundry.judge.verdict import Evaluation
-from foundry.kernel import Kernel, parse
+from foundry.kernel import parse
 from foundry.store.records import Origin
 
 MAX_LOST_CALLS = 2
@@ -79,16 +80,24 @@ class Search:
         self._journal = journal
         self._budget = budget
         self._evaluate = evaluate
-        self._settled = settled
         self._clock = clock
         self._watch = watch or Silent()
         self._kernels = Kernels(task)
         self._tree = self._kernels.tree
         self._roots: deque[Draft] = deque()
-        self._judging: dict[int, Fresh] = {}
-        # Not drawn from the seed of the search: whoever knows that must not foresee the inputs.
-        self._inputs_seed = secrets.randbits(48)
-        self._flights: Flights[tuple[str, int]] = Flights()
+        self._flights: Flights[Key] = Flights()
+        self._intake = Intake(
+            task,
+            self._kernels,
+            roster,
+            journal,
+            budget,
+            self._flights,
+            evaluate,
+            settled,
+            clock,
+            self._watch,
+        )
         self._calls = Calls(
             journal,
             budget,
@@ -137,17 +146,17 @@ class Search:
         node = self._tree[pending.node.id]
         self._budget.evaluations += 1
         if pending.draft is not None:
-            self._consider(node, pending.draft)
+            self._intake.consider(node, pending.draft)
             return
         seat = self._roster.named(node.proposer)
         if pending.call is None or seat is None or pending.sent >= MAX_LOST_CALLS:
-            self._fail(node, "its call was lost")
+            self._intake.fail(node, "its call was lost")
             return
         stored = pending.call.request
         limit = int(stored["max_output_tokens"])
         request = Request(pending.call.proposer, pending.call.model, stored["body"], limit)
         if reason := self._calls.refused(seat, request):
-            self._fail(node, reason)
+            self._intake.fail(node, reason)
         else:
             self._calls.send(Errand(node, seat, request, pending.sent + 1))
 
@@ -183,7 +192,7 @@ class Search:
             draft = self._roots.popleft()
             node = self._tree.open(None, f"{ROOT_PREFIX}{draft.origin.kind}")
             self._budget.evaluations += 1
-            self._consider(node, draft)
+            self._intake.consider(node, draft)
             return True
         return any(self._expand(seat) for seat in self._roster.active(self._clock()))
 
@@ -222,10 +231,10 @@ class Search:
             return True
         reply = seat.proposer.send(request, self._task.call_limit_s)
         if isinstance(reply, Failure):
-            self._fail(node, reply.message)
+            self._intake.fail(node, reply.message)
             return True
         origin = Origin("proposer", seat.proposer.name, dict(reply.detail))
-        self._consider(node, Draft(reply.text, origin))
+        self._intake.consider(node, Draft(reply.text, origin))
         return True
 
     def _nothing_from(self, seat: Seat, parent: Node | None, failure: Failure) -> None:
@@ -244,73 +253,22 @@ class Search:
                 raise landed.error
             self._landed(landed)
         for node, failure in self._calls.due():
-            self._fail(node, failure.message)
+            self._intake.fail(node, failure.message)
         self._tell()
 
-    def _landed(self, landed: Landed[tuple[str, int]]) -> None:
+    def _landed(self, landed: Landed[Key]) -> None:
         what, node_id = landed.key
         node = self._tree[node_id]
         if what == "judge":
             assert isinstance(landed.result, Evaluation)
-            held = self._judging.pop(node.id)
-            self._judged(node, held.draft, held.kernel, landed.result)
+            self._intake.judged(node, landed.result)
             return
         assert isinstance(landed.result, Reply | Failure)
         found = self._calls.landed(node_id, landed.result)
         if isinstance(found, Draft):
-            self._consider(node, found)
+            self._intake.consider(node, found)
         elif found is not None:
-            self._fail(node, found.message)
-
-    def _consider(self, node: Node, draft: Draft) -> None:
-        """Judge a draft, unless it is malformed, a repetition, or known from an earlier search."""
-        found = sift(draft, self._task.op, self._kernels.met)
-        seat = self._roster.named(node.proposer)
-        if isinstance(found, Unusable):
-            task = self._task
-            made = verdict(found, task.op.name, task.dtype, task.device.id, task.settings.seed)
-            self._judged(node, found.draft, None, made)
-        elif isinstance(found, Repeated):
-            if seat is not None:
-                seat.repeated()
-            self._repeated(node, draft, found)
-        else:
-            if seat is not None:
-                seat.repeats_in_row = 0
-            self._kernels.met.add(found.kernel, node.id)
-            self._judge(node, found)
-
-    def _repeated(self, node: Node, draft: Draft, found: Repeated) -> None:
-        self._tree.close(node.id, NodeState.DUPLICATE, found.kernel.hash)
-        self._budget.evaluations -= 1
-        self._journal.closed(node, self._elapsed_s(), draft, duplicate_of=found.first)
-        self._watch.event(f"{self._task.name}: the same kernel again · {label(draft.origin)}")
-
-    def _judge(self, node: Node, fresh: Fresh) -> None:
-        """Look a kernel up in the database; what is not known there is judged on a thread."""
-        known = self._journal.known(fresh.kernel)
-        if known is not None and self._settled(known):
-            self._budget.evaluations -= 1
-            self._kernels.judged(node, fresh.draft, known)
-            self._journal.closed(node, self._elapsed_s(), fresh.draft, status=str(known.status))
-            return
-        self._judging[node.id] = fresh
-        self._journal.opened(node, fresh.draft)
-        text, seed = fresh.draft.text, self._inputs_seed
-        self._flights.start(("judge", node.id), lambda: self._evaluate(text, seed))
-
-    def _judged(
-        self, node: Node, draft: Draft, kernel: Kernel | None, evaluation: Evaluation
-    ) -> None:
-        self._kernels.judged(node, draft, evaluation)
-        parent = self._tree[node.parent].kernel_hash if node.parent is not None else None
-        self._journal.judged(node, draft, kernel, evaluation, parent, self._elapsed_s())
-        self._watch.judged(self._task.name, label(draft.origin), evaluation)
-
-    def _fail(self, node: Node, why: str) -> None:
-        self._budget.evaluations -= 1
-        self._tree.close(node.id, NodeState.FAILED)
-        self._journal.closed(node, self._elapsed_s(), why=why)
+            self._intake.fail(node, found.message)
 
     def _out_of_time(self, reason: str) -> None:
         """Give up what waits once time is up, and what flies a little later."""
@@ -319,12 +277,9 @@ class Search:
         limit_s = self._budget.limits.seconds or 0.0
         late = self._elapsed_s() > limit_s + GRACE_S
         for node, failure in self._calls.stop(flying=late):
-            self._fail(node, failure.message)
-        for what, node_id in self._flights.keys() if late else ():
-            if what == "judge":
-                self._flights.abandon((what, node_id))
-                self._judging.pop(node_id)
-                self._fail(self._tree[node_id], f"{reason} before its evaluation ended")
+            self._intake.fail(node, failure.message)
+        if late:
+            self._intake.abandon(f"{reason} before its evaluation ended")
 
     # Ending
 
