@@ -76,7 +76,7 @@ class Device:
     """The hardware and software a kernel ran on. Records of different devices never mix."""
 
     kind: str
-    """`metal`, `cuda` or `cpu`."""
+    """`metal`, `cpu`, or what another package's engine calls its hardware."""
     name: str
     """Human name, such as `Apple M4 Max` or `AMD EPYC (2 cores)`."""
     fingerprint: Mapping[str, str | int | float] = field(default_factory=dict)

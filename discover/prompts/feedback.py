@@ -15,7 +15,7 @@ from foundry.report import counters
 from foundry.report.format import interval
 
 _HIDDEN = "wrong on a hidden workload: the kernel must hold for every size, also 0, 1 and primes"
-_RIDGE_FLOPS_PER_BYTE = {"cpu": 8.0, "metal": 25.0, "cuda": 25.0}
+_RIDGE_FLOPS_PER_BYTE = {"cpu": 8.0, "metal": 25.0}
 """About where compute starts to bound a kernel instead of memory."""
 
 

@@ -139,7 +139,7 @@ DTYPE_LIST = Names("dtype", known_dtypes)
 TEMPLATES = Names("template", known_templates)
 DURATION = Duration()
 DEVICE = DeviceName("device", known_devices)
-DEVICE_METAVAR = "auto|metal|cuda|cpu|MODULE:CLASS"
+DEVICE_METAVAR = "auto|metal|cpu|MODULE:CLASS"
 
 
 def db_option(function: F) -> F:
@@ -154,7 +154,7 @@ def db_option(function: F) -> F:
 
 
 def device_option(function: F) -> F:
-    """`--device auto|metal|cuda|cpu`, another package's engine, or `module:Class`."""
+    """`--device auto|metal|cpu`, another package's engine, or `module:Class`."""
     return click.option(
         "--device",
         type=DEVICE,

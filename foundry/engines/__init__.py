@@ -19,11 +19,11 @@ from ops import plugins
 __all__ = ["get", "names"]
 
 ENTRY_POINT_GROUP = "metal_foundry.engines"
-_NAMES = ("auto", "metal", "cuda", "cpu")
 _CLASSES = {
     "metal": "foundry.engines.metal:MetalEngine",
     "cpu": "foundry.engines.cpu:CpuEngine",
 }
+_NAMES = ("auto", *_CLASSES)
 
 
 def names() -> tuple[str, ...]:
@@ -63,10 +63,6 @@ def _make(name: str) -> Engine:
         return _imported(_CLASSES[name])
     if ":" in name:
         return _named(name)
-    if name in _NAMES:
-        raise EnvironmentUnusable(
-            f"this version has no engine for device '{name}' yet.", "Use '--device cpu'."
-        )
     return _installed(name)
 
 

@@ -221,7 +221,7 @@ def test_a_template_of_ones_own_and_a_held_knob(
         (("--budget", "0"), 2, "0 is not in the range"),
         (("--budgt", "1"), 2, "--budget"),
         (("--ops", "silu", "--device", "metal"), 3, "--device cpu"),
-        (("--ops", "silu", "--device", "cuda"), 3, "--device cpu"),
+        (("--ops", "silu", "--device", "cuda"), 2, "unknown device 'cuda'"),
         (("--op-file", "no.py"), 2, "no.py"),
         (("--db", "/proc/none/x.db", "--ops", "silu"), 3, "/proc/none"),
         (("--db", "nosuch://x", "--ops", "silu"), 2, "is not a URL"),

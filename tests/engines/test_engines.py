@@ -30,7 +30,7 @@ class TestMetalEngineContract(EngineContract):
 
 
 def test_engines_are_found_by_name() -> None:
-    assert engines.names() == ("auto", "metal", "cuda", "cpu")
+    assert engines.names() == ("auto", "metal", "cpu")
     assert engines.get("cpu").name == "cpu"
     assert engines.get("cpu") is engines.get("cpu")
     assert engines.get("auto").name == ("metal" if METAL else "cpu")
@@ -59,11 +59,6 @@ def test_metal_is_not_asked_to_run_a_grid_without_threads(monkeypatch: pytest.Mo
     call = built.bind({"x": x}, poison=True)
     call()
     assert call.outputs()["out"].shape == (0, 3)
-
-
-def test_cuda_is_not_part_of_this_version() -> None:
-    with pytest.raises(EnvironmentUnusable, match="cuda"):
-        engines.get("cuda")
 
 
 def test_the_cpu_engine_without_a_writable_cache_says_what_to_do(

@@ -108,7 +108,7 @@ def test_what_leaves_the_language_is_refused(text: str) -> None:
 
 
 def test_headers_of_tensor_operations_are_named() -> None:
-    sentence = "error: Metal 4 tensor operations are not supported by the cpu and cuda engines"
+    sentence = "error: Metal 4 tensor operations are not supported by the cpu engine"
     header = "#include <MetalPerformancePrimitives/MetalPerformancePrimitives.h>\n"
     assert build(header=header) == f"header:1: {sentence}"
     log = build(header=f"#if 1\n{header}#endif\n")
@@ -165,7 +165,7 @@ def test_metal_itself_passes(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("texture2d<float> t;", "textures are not supported by the cpu and cuda engines"),
+        ("texture2d<float> t;", "textures are not supported by the cpu engine"),
         ("int v [[function_constant(0)]]; v.x;", "function constants are not supported"),
         ("mpp::tensor_ops::matmul2d<1> m;", "Metal 4 tensor operations are not supported"),
     ],

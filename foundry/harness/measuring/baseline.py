@@ -121,4 +121,4 @@ def select_device(kind: str) -> None:
     """Point MLX at the kind of device that the engine runs on."""
     import mlx.core as mx
 
-    mx.set_default_device(mx.gpu if kind in ("metal", "cuda") else mx.cpu)
+    mx.set_default_device(mx.cpu if kind == "cpu" else mx.gpu)

@@ -21,7 +21,7 @@ from foundry.harness.jobs import Build, Confine, Crash, Describe, Examine, Job, 
 from foundry.harness.processes.environment import jit_folder
 from foundry.harness.processes.lock import DeviceLock
 from foundry.harness.processes.process import WorkerProcess
-from foundry.harness.processes.start import ForkServer, launcher
+from foundry.harness.processes.start import ForkServer, starter
 from foundry.harness.processes.turns import Turn, Turns
 from foundry.harness.sandbox import Level, absence, in_force, refusal
 from foundry.program import Device
@@ -120,7 +120,7 @@ class WorkerPool:
     """Worker processes of one engine.
 
     Args:
-        engine: Registered name (`cpu`, `metal`, `cuda`, `auto`) or `module:Class`.
+        engine: Registered name (`cpu`, `metal`, `auto`) or `module:Class`.
         workers: Candidates in flight at once.
         lock_folder: Where the device lock lives; by default shared by all commands of the user.
         least: Level of the sandbox below which no kernel runs here.
@@ -146,8 +146,8 @@ class WorkerPool:
         self._lock_folder = lock_folder
         self._lock: DeviceLock | None = None
         self._turns: Turns | None = None
-        self._launcher = launcher(engine, wanted)
-        self._forks = isinstance(self._launcher, ForkServer)
+        self._starter = starter(engine, wanted)
+        self._forks = isinstance(self._starter, ForkServer)
         self._level = wanted if self._forks else Level.LIMITS
         self._slots = threading.BoundedSemaphore(workers)
         self._runners: list[WorkerProcess] = []
@@ -236,7 +236,7 @@ class WorkerPool:
         """The worker that runs baselines and never a candidate."""
         with self._trusted_guard:
             if self._trusted is None or not self._trusted.alive:
-                self._trusted = WorkerProcess(self._launcher, None)
+                self._trusted = WorkerProcess(self._starter, None)
             yield self._trusted
 
     def close(self) -> None:
@@ -254,14 +254,14 @@ class WorkerPool:
                 self._trusted = None
         for process in idle:
             process.kill()
-        self._launcher.close()
+        self._starter.close()
 
     def _take(self) -> Lease:
-        runner = self._reuse(self._runners) or WorkerProcess(self._launcher, self._confine(False))
+        runner = self._reuse(self._runners) or WorkerProcess(self._starter, self._confine(False))
         builder: WorkerProcess | None = None
         if self._forks:
             builder = self._reuse(self._builders)
-            builder = builder or WorkerProcess(self._launcher, self._confine(True))
+            builder = builder or WorkerProcess(self._starter, self._confine(True))
         lease = Lease(runner, builder)
         with self._guard:
             self._leased.add(lease)
@@ -270,7 +270,7 @@ class WorkerPool:
         if closed:
             # It was waiting for its turn; its first job will see it crash.
             lease.terminate()
-            self._launcher.close()
+            self._starter.close()
         return lease
 
     def _reuse(self, idle: list[WorkerProcess]) -> WorkerProcess | None:
@@ -296,7 +296,7 @@ class WorkerPool:
             is_due = self._forks and not lease.runner.is_new and not self._closed
         if is_due:
             lease.runner.kill()
-            lease.runner = WorkerProcess(self._launcher, self._confine(False))
+            lease.runner = WorkerProcess(self._starter, self._confine(False))
 
     def _keep(self, idle: list[WorkerProcess], worker: WorkerProcess) -> None:
         with self._guard:
@@ -306,7 +306,7 @@ class WorkerPool:
             closed = self._closed
         worker.kill()
         if closed:
-            self._launcher.close()
+            self._starter.close()
 
     def _confine(self, builds: bool) -> Confine:
         readable = (str(jit_folder()),)

@@ -70,9 +70,9 @@ class Starter(Protocol):
         """End whatever serves to make children."""
 
 
-def launcher(engine: str, level: Level) -> Starter:
+def starter(engine: str, level: Level) -> Starter:
     """The faster way that is safe for an engine: GPUs and their libraries do not survive a fork."""
-    if sys.platform == "linux" and engine not in ("metal", "cuda"):
+    if sys.platform == "linux" and engine != "metal":
         return ForkServer(engine, level)
     return Spawner(engine)
 

@@ -61,7 +61,7 @@ _BUILTINS = re.compile(
     r"|(?:add|sub|mul)\w*_overflow|LINE|COLUMN|prefetch|choose_expr|types_compatible_p|clear_padding)"
 )
 _TENSOR_HEADERS = re.compile(r"metal_tensor|metal_cooperative|MetalPerformancePrimitives")
-_TENSORS = "Metal 4 tensor operations are not supported by the cpu and cuda engines"
+_TENSORS = "Metal 4 tensor operations are not supported by the cpu engine"
 _UNSUPPORTED = {
     "textures": re.compile(
         r"(?:texture|depth)(?:1d|2d|3d|cube)\w*|texture_buffer|sampler|(?:threadgroup_)?imageblock\w*"
@@ -111,7 +111,7 @@ def unsupported(tokens: list[Token]) -> str | None:
     for token in tokens:
         for what, names in _UNSUPPORTED.items():
             if token.kind == NAME and names.fullmatch(token.text):
-                return f"{what} are not supported by the cpu and cuda engines ('{token.text}')"
+                return f"{what} are not supported by the cpu engine ('{token.text}')"
             if token.kind == DIRECTIVE and _TENSOR_HEADERS.search(token.text):
                 return _TENSORS
     return None
