@@ -164,7 +164,7 @@ def test_a_gpus_workers_are_started_afresh_and_used_again(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.setattr(
-        "foundry.harness.processes.pool.launcher",
+        "foundry.harness.processes.pool.starter",
         lambda engine, level: Spawner("directive_engine:DirectiveEngine"),
     )
     with WorkerPool("metal", 1, tmp_path) as made:

@@ -5,8 +5,8 @@
 2. Timing is alone: it waits until no turn is busy, stops the workers that were asked (they go on
    afterwards, and the time they stood still does not count), and keeps everybody where they are.
 3. Between processes the device lock says the same: a turn shares it, timing has it exclusively.
-   A turn that waits to be alone lets go of its share: another process may wait for that, and a
-   third turn, at the door, for the other process.
+   A turn that waits to be alone gives its share back first. Otherwise two processes that both want
+   to time would each wait for the other's share, for ever.
 
 Waiting for workers to finish instead would leave the machine idle: a build takes longer than a
 measurement.
@@ -48,7 +48,7 @@ class Turns:
     def __init__(self, lock: DeviceLock) -> None:
         self._lock = lock
         self._door = threading.Lock()
-        """Held to come in, and by who is alone."""
+        """Held for a moment by whoever takes a turn, and all the while by whoever is alone."""
         self._changed = threading.Condition()
         self._inside: set[Turn] = set()
         self._is_timing = False
@@ -149,7 +149,10 @@ class Turn:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """The thread waits for the workers: meanwhile both may be kept."""
+        """For as long as the workers are asked: somebody else may stop them now, and time alone.
+
+        At the end this thread waits until that timing is over.
+        """
         if not self.is_busy or not self.workers.can_stop:
             yield
             return

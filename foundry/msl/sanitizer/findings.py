@@ -69,7 +69,7 @@ class Finding:
     text: str = ""
     """That line of the kernel."""
     launch: int = 0
-    """Which stage of the kernel, from 0."""
+    """Which launch of the kernel, from 0."""
     count: int = 1
     """How often it happened."""
 
@@ -83,8 +83,8 @@ class Finding:
         """The sentence with its line, fit for a prompt."""
         if self.part_line is None:
             return self.sentence
-        stage = f"stage {self.launch + 1}, " if self.launch else ""
-        return f"{self.sentence} [{stage}{self.part}:{self.part_line}: `{self.text.strip()}`]"
+        launch = f"launch {self.launch + 1}, " if self.launch else ""
+        return f"{self.sentence} [{launch}{self.part}:{self.part_line}: `{self.text.strip()}`]"
 
 
 @dataclass(frozen=True)
