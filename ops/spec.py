@@ -22,6 +22,8 @@ from ops.matches import Close, Exact, Match, Set, Ties
 
 Scalar = float | int | bool
 Oracle = Callable[[Mapping[str, NDArray[Any]], "Workload"], tuple[NDArray[Any], ...]]
+Stored = Callable[[NDArray[Any]], NDArray[Any]]
+Steps = Callable[[Mapping[str, NDArray[Any]], "Workload", Stored], tuple[NDArray[Any], ...]]
 CaseSet = Literal["visible", "hidden", "bench"]
 
 ELEMENT = "T"
@@ -136,6 +138,10 @@ class Op:
     """Conditions between axes, such as `k <= cols`; what holds for one axis alone is its `Axis`."""
     bytes: str | None = None
     """Compulsory traffic in bytes over axes and `itemsize`; None: every tensor once."""
+    steps: Steps | None = None
+    """The formula as kernels evaluate it, where that is less exact than the oracle: NumPy like the
+    oracle, `(inputs, workload, stored) -> one array per output`. `stored(x)` marks what a kernel
+    may round to `T` on the way. The error model runs it with the rounding errors of float32."""
     gradient_of: str = ""
     """Name of the op whose gradient this is. Its inputs are inputs and outputs of that op and, as
     `dout`, the gradient of its output `out`; its outputs are, as `dx`, those of its inputs."""
@@ -251,6 +257,11 @@ class Op:
         if said := axis.refusal(size):
             raise UsageError(f"{self.name}: {said}")
         return size
+
+
+def unrounded(value: NDArray[Any]) -> NDArray[Any]:
+    """`stored` for an oracle whose code also gives the steps: nothing is rounded."""
+    return value
 
 
 def shape_of(tensor: Tensor, workload: Workload) -> tuple[int, ...]:

@@ -219,6 +219,8 @@ def _expression(text: int | str, known: Iterable[str], where: str) -> Iterator[s
 def _functions(op: Op) -> Iterator[str]:
     if not callable(op.oracle):
         yield "oracle is not a function"
+    if op.steps is not None and not callable(op.steps):
+        yield "steps is not a function"
     if not op.baselines:
         yield "baselines is empty; give at least one MLX expression a user would write today"
     for name in op.baselines:

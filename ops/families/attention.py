@@ -12,7 +12,7 @@ from ops.axis import Axis, axes
 from ops.cases import cases, labelled
 from ops.families.softmax import softmax_rows
 from ops.matches import Close
-from ops.spec import Case, Op, Tensor, Workload, param_value
+from ops.spec import Case, Op, Stored, Tensor, Workload, param_value, unrounded
 
 AXES = "batch heads kv_heads q_len kv_len head_dim"
 # A single query sees every key, and users pass no mask for it.
@@ -27,14 +27,17 @@ return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=mask).ast
 """
 
 
-def _attention(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:
+def _attention(
+    inputs: Mapping[str, NDArray[Any]], workload: Workload, stored: Stored = unrounded
+) -> tuple[NDArray[Any], ...]:
     q, k, v, axes = inputs["q"], inputs["k"], inputs["v"], workload.axes
     q_len, kv_len = axes["q_len"], axes["kv_len"]
     repeats = axes["heads"] // axes["kv_heads"]
     keys, values = np.repeat(k, repeats, axis=1), np.repeat(v, repeats, axis=1)
-    scores = q @ keys.swapaxes(-1, -2) * param_value(workload, "scale")
+    # Tiles of matrix units hold T: scaled queries and probabilities are rounded to fit in.
+    scores = stored(q * param_value(workload, "scale")) @ keys.swapaxes(-1, -2)
     live = np.arange(kv_len) <= np.arange(q_len)[:, None] + (kv_len - q_len)
-    return (softmax_rows(np.where(live, scores, -np.inf)) @ values,)
+    return (stored(softmax_rows(np.where(live, scores, -np.inf))) @ values,)
 
 
 def _scaled(label: str, *sizes: int) -> Case:
@@ -66,6 +69,7 @@ attention = Op(
     params={"scale": 0.125},
     constraints=("heads % max(kv_heads, 1) == 0", "q_len <= kv_len"),
     oracle=_attention,
+    steps=_attention,
     baselines={
         "mx.fast.scaled_dot_product_attention": FAST,
         # MLX on a CPU has BLAS for float32 alone, so this can be the faster way in half precision.

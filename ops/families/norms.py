@@ -12,7 +12,7 @@ from ops.axis import axes
 from ops.baselines import Baseline
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, cases, labelled
 from ops.matches import Close
-from ops.spec import Op, Tensor, Workload, param_value
+from ops.spec import Op, Stored, Tensor, Workload, param_value, unrounded
 
 VISIBLE = (*ROWS_VISIBLE, *cases("rows cols", (4, 96), eps=1e-2))
 HIDDEN = (
@@ -45,12 +45,16 @@ def _rms_norm(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[N
     return (x / np.sqrt(mean_square + eps) * inputs["weight"],)
 
 
-def _layer_norm(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:
+def _layer_norm(
+    inputs: Mapping[str, NDArray[Any]], workload: Workload, stored: Stored = unrounded
+) -> tuple[NDArray[Any], ...]:
     x, eps = inputs["x"], param_value(workload, "eps")
     count = max(workload.axes["cols"], 1)
     centred = x - x.sum(axis=-1, keepdims=True) / count
     variance = np.square(centred).sum(axis=-1, keepdims=True) / count
-    return (centred / np.sqrt(variance + eps) * inputs["weight"] + inputs["bias"],)
+    # mx.fast.layer_norm rounds before the weight, and again before the bias.
+    normal = stored(centred / np.sqrt(variance + eps))
+    return (stored(normal * inputs["weight"]) + inputs["bias"],)
 
 
 rms_norm = Op(
@@ -83,6 +87,7 @@ layer_norm = Op(
     outputs=(Tensor("out", ("rows", "cols"), match=Close("cols")),),
     params={"eps": 1e-5},
     oracle=_layer_norm,
+    steps=_layer_norm,
     baselines={"mx.fast.layer_norm": "mx.fast.layer_norm(x, weight, bias, eps)"},
     flops="rows * cols * 8",
     visible=VISIBLE,

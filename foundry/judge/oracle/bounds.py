@@ -1,35 +1,51 @@
 """The error model: how far each element of a right result may be from the oracle.
 
-A kernel of precision T that is as good as arithmetic allows gives the exact result for inputs
-moved by rounding errors, rounded to T a few times. So the bound of element i is the sum of
+A kernel that is as good as arithmetic allows gives the exact result for inputs moved by the
+rounding errors of float32, rounded to T a few times. So the bound of element i is the sum of
 
 1. forward: a few units of T and of float32, and the length of the reduction, times |oracle_i|;
-2. backward: how much the oracle itself moves when every input moves by about one unit of T and
-   by the rounding errors of a float32 reduction (the largest over a few random draws);
-3. underflow: what flushing values below the smallest normal number changes;
-4. the baseline's own error on elements of like size (largest per binade of |oracle|), doubled,
-   and capped so that a wrong baseline excuses nothing.
+2. backward: how much the oracle itself moves when every input moves by about one unit of float32,
+   and the terms of its sums by the rounding errors of float32 sums (the largest over a few random
+   draws): inputs are exact in T, and kernels compute in float32;
+3. underflow: what flushing values below the smallest normal number changes.
+
+Where these are less, it is raised to
+
+4. the baseline's own error on elements of like size (largest per binade of |oracle|, and in the
+   row), doubled; where that is a large share of the row, the baseline is wrong and excuses nothing;
+5. how far rounding carries the formula when it is evaluated step by step in float32, and to T
+   where the op's steps store T: what cancels in the formula cancels in every kernel. Capped, too.
 
 Higham, Accuracy and Stability of Numerical Algorithms, chapters 3 and 4, for 1 and 2.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from foundry.judge.oracle.inputs import smallest_normal
+from foundry.judge.oracle.noise import Noise, Noisy, drift, walk
 from foundry.program import Arrays
-from ops.spec import Workload
+from ops.spec import Stored, Workload
 
 Wide = NDArray[np.float64]
-Evaluate = Callable[[Arrays, Workload], tuple[NDArray[Any], ...]]
+
+
+class Formula(Protocol):
+    """What is computed, in float64."""
+
+    def __call__(self, inputs: Arrays, workload: Workload) -> tuple[NDArray[Any], ...]:
+        """The values, as exact as float64 gives them."""
+
+    def steps(self, inputs: Arrays, workload: Workload, stored: Stored) -> tuple[NDArray[Any], ...]:
+        """The values by the steps that kernels take."""
+
 
 EPSILON: Mapping[str, float] = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """Distance from 1 to the next number."""
@@ -39,7 +55,6 @@ _FORWARD_T = 2.0
 """Units of T: the final rounding and up to three more on the way."""
 _FORWARD_32 = 16.0
 """Units of float32: exp, rsqrt, division and sin as Metal states them, multiplied together."""
-_BACKWARD_T = 1.0
 _BACKWARD = 4.0
 """Times the largest movement seen in the draws."""
 _PARAMETER_UNITS = 8.0
@@ -50,7 +65,13 @@ _MANY = 1_000_000
 _BASELINE = 2.0
 _CAP_UNITS = 16.0
 _CAP = 2.0**-9
-"""A baseline excuses at most this share of the largest element (or 16 units of T)."""
+"""A baseline that is off by more than this share of the largest element of its row (or 16 units of
+T) is wrong there. A formula excuses as much of the largest element of all."""
+_STEPS = 4.0
+"""Times the largest error seen in the draws of rounding on every step."""
+_STEP_DRAWS = 4
+_CAP_STEPS = 16.0
+"""A formula that cancels may excuse this many units of float32 of the largest input, too."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +90,7 @@ class Quantity:
 
 
 def allowed(
-    formula: Evaluate,
+    formula: Formula,
     workload: Workload,
     wide: Arrays,
     values: Sequence[NDArray[Any]],
@@ -88,11 +109,15 @@ def allowed(
     """
     lengths = {q.length for q in quantities}
     moved = {n: _movements(formula, workload, wide, values, n, rng) for n in lengths}
+    stepped = _roundings(formula, workload, wide, values, rng) if quantities else []
+    size = max((_largest(a) for a in wide.values()), default=0.0)
     found: dict[str, Wide] = {}
     for q in quantities:
         value = values[q.index].astype(np.float64)
         bound = _model(q, value, moved[q.length][q.index])
-        found[q.name] = _with_baseline(value, bound, q.baseline, workload.dtype)
+        steps = np.minimum(_STEPS * stepped[q.index], _cap(value, size, workload.dtype))
+        raised = np.maximum(bound, steps)
+        found[q.name] = _with_baseline(value, raised, q.baseline, workload.dtype)
     return found
 
 
@@ -101,14 +126,14 @@ def around(quantity: Quantity, value: Wide) -> Wide:
 
     The root mean square of the value stands for the size of the terms of its sums.
     """
-    step = 2 * _unit(quantity.dtype) + _walk(quantity.length) * _EPSILON_32
+    step = 2 * _unit(quantity.dtype) + walk(quantity.length) * _EPSILON_32
     typical = float(np.sqrt(np.mean(np.square(value)))) if value.size else 0.0
     moved = np.full(value.shape, _BACKWARD * step * typical)
     return 2.0 * _model(quantity, value, moved)
 
 
 def _model(quantity: Quantity, value: Wide, moved: Wide) -> Wide:
-    units = _FORWARD_32 + _drift(quantity.length)
+    units = _FORWARD_32 + drift(quantity.length)
     forward = _FORWARD_T * _unit(quantity.dtype) + units * _EPSILON_32
     least = smallest_normal("float32") if quantity.dtype != "float16" else 2.0**-24
     nearest = 0.0 if quantity.dtype in EPSILON else 0.5
@@ -121,42 +146,38 @@ def _unit(dtype: str) -> float:
     return EPSILON.get(dtype, _EPSILON_32)
 
 
-def _drift(length: int) -> float:
-    """Error of a float32 sum of terms of one sign, in units.
-
-    Equal terms added one by one lose up to length / 8 units (measured up to 128,256 terms), for
-    every addition rounds the same way; no one adds more than some thousand terms that way.
-    """
-    return length / 4 if length <= 8192 else 22.6 * math.sqrt(length)
-
-
-def _walk(length: int) -> float:
-    """Error of a float32 sum of any terms, in units: a random walk, three deviations."""
-    return 3.0 * math.sqrt(length)
-
-
 def _movements(
-    formula: Evaluate,
+    formula: Formula,
     workload: Workload,
     wide: Arrays,
     values: Sequence[NDArray[Any]],
     length: int,
     rng: Generator,
 ) -> list[Wide]:
-    step = _BACKWARD_T * _unit(workload.dtype) + _walk(length) * _EPSILON_32
-    largest = [np.zeros(v.shape) for v in values]
+    """How far inputs that move by a unit, and sums in float32, carry the values."""
+    noise = Noise(rng, on_steps=False, on_sums=True, length=length)
+    largest, step = [np.zeros(v.shape) for v in values], _EPSILON_32
     for _ in range(_DRAWS if sum(v.size for v in values) < _MANY else 2):
-        moved = {name: _moved(a, step, rng) for name, a in wide.items()}
-        for seen, value, other in zip(
-            largest, values, formula(moved, _moved_workload(workload, rng)), strict=True
-        ):
-            np.maximum(seen, _distance(other, value), out=seen)
-    flushed = {name: _flush(a, workload.dtype) for name, a in wide.items()}
+        moved = {name: Noisy.of(_moved(a, step, rng), noise) for name, a in wide.items()}
+        found = formula(moved, _moved_workload(workload, rng))
+        _note(largest, values, found)
+        if any(v.dtype == np.float64 and not isinstance(v, Noisy) for v in found):
+            # The formula left NumPy: its inputs must then stand for the terms of its sums.
+            step = (1.0 + walk(length)) * _EPSILON_32
     bounds = [_BACKWARD * seen for seen in largest]
+    flushed = {name: _flush(a, workload.dtype) for name, a in wide.items()}
     if any(flushed[name] is not wide[name] for name in wide):
         for bound, value, other in zip(bounds, values, formula(flushed, workload), strict=True):
             bound += 2.0 * _distance(other, value)
     return bounds
+
+
+def _note(
+    largest: Sequence[Wide], values: Sequence[NDArray[Any]], others: Sequence[NDArray[Any]]
+) -> None:
+    """Keep the largest distances seen."""
+    for seen, value, other in zip(largest, values, others, strict=True):
+        np.maximum(seen, _distance(np.asarray(other), value), out=seen)
 
 
 def _moved(array: NDArray[Any], step: float, rng: Generator) -> NDArray[Any]:
@@ -182,28 +203,71 @@ def _flush(array: NDArray[Any], dtype: str) -> NDArray[Any]:
     return np.where(small, 0.0, array) if small.any() else array
 
 
+def _roundings(
+    formula: Formula,
+    workload: Workload,
+    wide: Arrays,
+    values: Sequence[NDArray[Any]],
+    rng: Generator,
+) -> list[Wide]:
+    """How far rounding on every step carries the values: the largest of a few draws."""
+    noise, size = Noise(rng, on_steps=True, on_sums=False), EPSILON.get(workload.dtype, 0.0)
+    inputs = {name: Noisy.of(a, noise) for name, a in wide.items()}
+
+    def stored(value: NDArray[Any]) -> NDArray[Any]:
+        if size <= _EPSILON_32:
+            return value
+        return Noisy.of(noise.moved(np.asarray(value), size), noise)
+
+    largest = [np.zeros(v.shape) for v in values]
+    for _ in range(_STEP_DRAWS):
+        _note(largest, values, formula.steps(inputs, workload, stored))
+    return largest
+
+
 def _with_baseline(value: Wide, bound: Wide, other: NDArray[Any] | None, dtype: str) -> Wide:
-    """The bound, raised to twice the error of the baseline on like elements."""
+    """The bound, raised to twice the error of the baseline on like elements of the row."""
     if other is None or other.shape != value.shape or not value.size:
         return bound
-    finite = np.isfinite(value)
-    largest = float(np.max(np.abs(value), where=finite, initial=0.0))
-    cap = max(_CAP, _CAP_UNITS * _unit(dtype)) * largest
-    allowed = _error_by_binade(value, other.astype(np.float64), finite)
-    raised: Wide = np.maximum(bound, np.minimum(_BASELINE * allowed, cap))
+    error = _distance(other, value)
+    allowed = _BASELINE * np.minimum(_by_binade(value, error), _row_largest(error))
+    cap = max(_CAP, _CAP_UNITS * _unit(dtype)) * _row_largest(_finite(value))
+    # A row in which the baseline itself is wrong shows nothing of what rounding costs.
+    raised: Wide = np.maximum(bound, np.where(_row_largest(error) <= cap, allowed, 0.0))
     return raised
 
 
-def _error_by_binade(value: Wide, other: Wide, finite: NDArray[np.bool_]) -> Wide:
-    """Largest error of `other` over all elements whose |value| has the same binary exponent."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        error = np.where(finite & np.isfinite(other), np.abs(other - value), 0.0)
-    exponents = np.frexp(np.where(finite, value, 0.0))[1]
+def _by_binade(value: Wide, error: Wide) -> Wide:
+    """Largest error over all elements whose |value| has the same binary exponent."""
+    exponents = np.frexp(_finite(value))[1]
     exponents -= exponents.min()
     worst = np.zeros(int(exponents.max()) + 1)
     np.maximum.at(worst, exponents.ravel(), error.ravel())
     by_binade: Wide = worst[exponents]
     return by_binade
+
+
+def _row_largest(value: Wide) -> Wide:
+    """Largest magnitude in the row of an element."""
+    largest: Wide = np.abs(value).max(axis=-1, keepdims=True) if value.ndim else np.abs(value)
+    return largest
+
+
+def _cap(value: Wide, largest_input: float, dtype: str) -> float:
+    """The most that a formula which cancels excuses."""
+    share = max(_CAP, _CAP_UNITS * _unit(dtype)) * _largest(value)
+    return max(share, _CAP_STEPS * _EPSILON_32 * largest_input)
+
+
+def _largest(value: NDArray[Any]) -> float:
+    if value.dtype != np.float64:
+        return 0.0
+    return float(np.max(np.abs(value), where=np.isfinite(value), initial=0.0))
+
+
+def _finite(value: Wide) -> Wide:
+    finite: Wide = np.where(np.isfinite(value), value, 0.0)
+    return finite
 
 
 def _distance(a: Wide, b: Wide) -> Wide:

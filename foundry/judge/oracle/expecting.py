@@ -22,7 +22,17 @@ from foundry.program import Arrays
 from ops import empty
 from ops.dtypes import FLOAT_DTYPES
 from ops.matches import Close, Distribution, Set, Ties
-from ops.spec import Op, Tensor, Workload, dtype_of, match_of, reduction_length, widen
+from ops.spec import (
+    Op,
+    Oracle,
+    Stored,
+    Tensor,
+    Workload,
+    dtype_of,
+    match_of,
+    reduction_length,
+    widen,
+)
 
 
 def expected(
@@ -74,9 +84,22 @@ class _Formula:
     op: Op
 
     def __call__(self, inputs: Arrays, workload: Workload) -> tuple[NDArray[Any], ...]:
+        """See `bounds.Formula`."""
+        return self._values(self.op.oracle, inputs, workload)
+
+    def steps(self, inputs: Arrays, workload: Workload, stored: Stored) -> tuple[NDArray[Any], ...]:
+        """See `bounds.Formula`; the oracle is as good where the op gives no steps of its own."""
+        own = self.op.steps
+        if own is None:
+            return self(inputs, workload)
+        return self._values(lambda i, w: own(i, w, stored), inputs, workload)
+
+    def _values(
+        self, outputs_of: Oracle, inputs: Arrays, workload: Workload
+    ) -> tuple[NDArray[Any], ...]:
         with np.errstate(all="ignore"):
             known = empty.answer(self.op, workload, inputs)
-            outputs = self.op.oracle(inputs, workload) if known is None else known
+            outputs = outputs_of(inputs, workload) if known is None else known
             keys = (np.asanyarray(by(inputs, workload)) for _, by in self._computed_keys())
             return (*map(np.asanyarray, outputs), *keys)
 

@@ -15,6 +15,8 @@ from foundry.judge.proof.compare import compare
 from foundry.judge.time.plausible import undisturbed_us
 
 _PLAN = TimingPlan(blocks=10, min_blocks=4, budget_s=0.1)
+_LOOSE = 32.0
+"""Bounds that a rival baseline may be off by; zeros are off by 64 in bfloat16."""
 _LIMIT_S = 120.0
 
 
@@ -65,7 +67,10 @@ class Baselines:
         return best
 
     def _right(self, reference: Reference) -> list[str]:
-        """Baselines whose outputs pass the comparison; where none does, the first that runs."""
+        """Baselines that compute the op, to the precision of T; if none does, the first that runs.
+
+        Users run expressions that add in T, so these set a bar, although no kernel may do the same.
+        """
         op, workload = reference.op, reference.workload
         specs = output_specs(op, workload)
         ran: list[str] = []
@@ -76,7 +81,7 @@ class Baselines:
                 continue
             ran.append(name)
             pairs = zip(specs, reference.expected, strict=True)
-            if all(compare(s, outputs.get(s.name), want).fault is None for s, want in pairs):
+            if all(compare(s, outputs.get(s.name), e).bound_ratio <= _LOOSE for s, e in pairs):
                 right.append(name)
         return right or ran[:1]
 

@@ -1,0 +1,170 @@
+"""Stochastic arithmetic: NumPy code in float64 with the rounding errors of float32 put in.
+
+A formula written for NumPy is called on `Noisy` arrays. What an elementary function gives is moved
+by a random relative error, as large as Metal allows for that function, and so are the terms of a
+sum, as far as adding them one by one in float32 would. A few such calls show how far rounding alone
+carries a result: where `1 + tanh(x)` cancels, the error of tanh is all there is, and where a mean
+is large, its error is that of the sum. (Vignes, A stochastic arithmetic for reliable scientific
+computation, 1993.)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+UNIT = 2.0**-23
+"""The relative error of one float32 operation: twice that of rounding to nearest."""
+_FUNCTION_UNITS = 4.0
+"""Of exp, log, sin, tanh and their like: what section 8 of the Metal specification allows most."""
+_POOL = 1 << 18
+_UNIFORM = math.sqrt(3.0)
+"""Half the width of an even spread whose deviation is 1."""
+
+_ROUNDED = frozenset((np.add, np.subtract, np.multiply, np.matmul, np.square))
+_EXACT = frozenset(
+    (
+        *(np.positive, np.negative, np.absolute, np.fabs, np.maximum, np.minimum, np.fmax, np.fmin),
+        *(np.sign, np.floor, np.ceil, np.rint, np.trunc, np.copysign, np.ldexp, np.conjugate),
+    )
+)
+_SUMS = frozenset((np.cumsum, np.dot, np.inner, np.vdot, np.tensordot, np.einsum, np.convolve))
+
+
+def drift(length: int) -> float:
+    """Error of a float32 sum of terms of one sign, in units.
+
+    Equal terms added one by one lose up to length / 8 units (measured up to 128,256 terms), for
+    every addition rounds the same way; no one adds more than some thousand terms that way.
+    """
+    return length / 4 if length <= 8192 else 22.6 * math.sqrt(length)
+
+
+def walk(length: int) -> float:
+    """Error of a float32 sum of any terms, in units: a random walk, three deviations."""
+    return 3.0 * math.sqrt(length)
+
+
+@dataclass
+class Noise:
+    """Where rounding errors are put, and the random numbers between -1 and 1 they are made of."""
+
+    rng: Generator
+    on_steps: bool
+    """Whether every elementary function is moved."""
+    on_sums: bool
+    """Whether the terms of sums are moved as far as their number asks for."""
+    length: int = 1
+    """Number of terms where it cannot be seen, as in `einsum`."""
+    pool: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pool = self.rng.uniform(-1.0, 1.0, _POOL)
+
+    def moved(self, value: NDArray[Any], size: float) -> NDArray[Any]:
+        """The values, each moved by a relative error up to `size`."""
+        count = value.size
+        if count <= _POOL // 2:
+            start = int(self.rng.integers(_POOL - count + 1))
+            errors = self.pool[start : start + count]
+        else:
+            errors = np.resize(np.roll(self.pool, int(self.rng.integers(_POOL))), count)
+        found: NDArray[Any] = value * (1.0 + size * errors.reshape(value.shape))
+        return found
+
+    def terms(self, value: Any, length: int) -> Any:
+        """The terms of a sum, each moved as if it carried the rounding of the additions."""
+        if not isinstance(value, np.ndarray) or value.dtype != np.float64:
+            return value
+        return self.moved(value, _UNIFORM * walk(length) * UNIT)
+
+
+class Noisy(np.ndarray[Any, Any]):
+    """A float64 array on which every computation is a little wrong."""
+
+    noise: Noise | None
+
+    @classmethod
+    def of(cls, value: NDArray[Any], noise: Noise) -> NDArray[Any]:
+        """A view of an array; integers stay what they are."""
+        if value.dtype != np.float64:
+            return value
+        made = value.view(cls)
+        made.noise = noise
+        return made
+
+    def __array_finalize__(self, parent: Any) -> None:
+        """Views and copies share the noise."""
+        self.noise = getattr(parent, "noise", None)
+
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: Any, *inputs: Any, out: Any = None, **options: Any
+    ) -> Any:
+        """An elementary function: exact in float64, then moved."""
+        noise = next(n for x in (*inputs, *(out or ())) if (n := getattr(x, "noise", None)))
+        bare = tuple(map(_bare, inputs))
+        length = _terms(ufunc, method, bare, options) if noise.on_sums else 1
+        if length > 1:
+            bare = tuple(noise.terms(value, length) for value in bare)
+        found = getattr(ufunc, method)(*bare, **options)
+        if found is None:
+            return None
+        several = found if isinstance(found, tuple) else (found,)
+        units = drift(length) / 4.0 if length > 1 else 0.0
+        units += _units(ufunc) if noise.on_steps else 0.0
+        moved = tuple(_moved(np.asarray(value), units, noise) for value in several)
+        for target, value in zip(out or (), moved, strict=False):
+            _bare(target)[...] = _bare(value)
+        moved = moved if out is None else out
+        return moved if isinstance(found, tuple) else moved[0]
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Other functions of NumPy, such as `where`: their results are noisy again."""
+        noise = self.noise
+        if noise is not None and noise.on_sums and func in _SUMS:
+            args = tuple(
+                Noisy.of(noise.terms(_bare(a), noise.length), noise) if isinstance(a, Noisy) else a
+                for a in args
+            )
+        found = super().__array_function__(func, types, args, kwargs)
+        if isinstance(found, list | tuple):
+            return type(found)(self._again(f) for f in found)
+        return self._again(found)
+
+    def _again(self, found: Any) -> Any:
+        if self.noise is None or not isinstance(found, np.ndarray):
+            return found
+        return Noisy.of(found, self.noise)
+
+
+def _bare(value: Any) -> Any:
+    return value.view(np.ndarray) if isinstance(value, Noisy) else value
+
+
+def _terms(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: Any) -> int:
+    """How many terms are added into one element."""
+    shape = np.shape(inputs[0])
+    if ufunc is np.matmul:
+        return int(shape[-1])
+    if ufunc is not np.add or method not in ("reduce", "accumulate"):
+        return 1
+    axis = options.get("axis", 0)
+    axes = range(len(shape)) if axis is None else np.atleast_1d(axis)
+    return math.prod(shape[a] for a in axes)
+
+
+def _units(ufunc: np.ufunc) -> float:
+    if ufunc in _EXACT:
+        return 0.0
+    return 1.0 if ufunc in _ROUNDED else _FUNCTION_UNITS
+
+
+def _moved(value: NDArray[Any], units: float, noise: Noise) -> NDArray[Any]:
+    if value.dtype == np.float64 and units:
+        value = noise.moved(value, units * UNIT)
+    return Noisy.of(value, noise)
