@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
 from ops.spec import Case, Scalar
 
 
@@ -39,3 +42,44 @@ ROWS_HIDDEN: tuple[Case, ...] = cases(
     *((2, 769), (1, 1023), (2, 1025), (3, 2047), (129, 65), (1, 8209)),
 )
 """Shapes it is not: empty, one, primes, powers of two give or take one, beyond every visible."""
+
+Values = Scalar | tuple[Scalar, ...]
+"""A parameter of a family's member: its default, or the default and the other values of cases."""
+
+
+def defaults(params: Mapping[str, Values]) -> dict[str, Scalar]:
+    """The default of every parameter."""
+    return {name: _choices(values)[0] for name, values in params.items()}
+
+
+def shown(cases: Iterable[Case], params: Mapping[str, Values]) -> tuple[Case, ...]:
+    """Visible cases, with the values of each parameter but the last dealt out to them in turn.
+
+    A parameter given by its default alone takes values around it as well, so that no kernel passes
+    that has the default written into it.
+    """
+    return _dealt(cases, {name: _choices(found)[:-1] for name, found in params.items()})
+
+
+def unshown(cases: Iterable[Case], params: Mapping[str, Values]) -> tuple[Case, ...]:
+    """Hidden cases, with every value of each parameter dealt out to them in turn."""
+    return _dealt(cases, {name: _choices(found) for name, found in params.items()})
+
+
+def _dealt(cases: Iterable[Case], choices: Mapping[str, tuple[Scalar, ...]]) -> tuple[Case, ...]:
+    return tuple(
+        replace(case, params={n: found[at % len(found)] for n, found in choices.items()})
+        for at, case in enumerate(cases)
+    )
+
+
+def _choices(values: Values) -> tuple[Scalar, ...]:
+    match values:
+        case tuple():
+            return values
+        case bool():
+            return values, not values
+        case int():
+            return tuple(dict.fromkeys((values, values + 1, max(1, values // 2), 1, 3)))
+        case _:
+            return tuple(dict.fromkeys((values, values * 0.5, values + 0.25)))

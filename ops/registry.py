@@ -1,6 +1,7 @@
 """Finds ops: one module of `ops.families` per family, entry points, and users' own files.
 
-1. Every module-level `Op` of a family module is registered; adding an op edits one file.
+1. Every module-level `Op` of a family module is registered, and every one in a module-level tuple,
+   list or dict; adding an op edits one file.
 2. An installed package adds ops through the entry point group `metal_foundry.ops`: each entry is
    an `Op` or a module that holds some.
 3. A user's file adds ops when `FOUNDRY_OPS` names it, or through `load_file`.
@@ -182,6 +183,18 @@ def _ops_of(source: ModuleType | Op) -> Iterator[Op]:
         return
     seen: set[int] = set()
     for value in vars(source).values():
-        if isinstance(value, Op) and id(value) not in seen:
-            seen.add(id(value))
+        for op in _held(value):
+            if id(op) not in seen:
+                seen.add(id(op))
+                yield op
+
+
+def _held(value: object) -> Iterator[Op]:
+    """The op that a module-level name stands for, or the ops of its table."""
+    match value:
+        case Op():
             yield value
+        case dict():
+            yield from (member for member in value.values() if isinstance(member, Op))
+        case tuple() | list():
+            yield from (member for member in value if isinstance(member, Op))

@@ -124,7 +124,8 @@ class Op:
     first honours the formula to the letter, ties included, and is what a fallback runs; the others
     may do less, and set a bar for timing only."""
     flops: str
-    """FLOPs of one call: an expression over the axes (2 per multiply-add, 4 per transcendental)."""
+    """FLOPs of one call, at least: an expression over the axes and whole-number parameters (2 per
+    multiply-add, 4 per transcendental)."""
     visible: tuple[Case, ...]
     hidden: tuple[Case, ...]
     bench: tuple[Case, ...]
@@ -137,11 +138,15 @@ class Op:
     constraints: tuple[str, ...] = ()
     """Conditions between axes, such as `k <= cols`; what holds for one axis alone is its `Axis`."""
     bytes: str | None = None
-    """Compulsory traffic in bytes over axes and `itemsize`; None: every tensor once."""
+    """Compulsory traffic in bytes over axes, whole-number parameters and `itemsize`; None: every
+    tensor once."""
     steps: Steps | None = None
     """The formula as kernels evaluate it, where that is less exact than the oracle: NumPy like the
     oracle, `(inputs, workload, stored) -> one array per output`. `stored(x)` marks what a kernel
     may round to `T` on the way. The error model runs it with the rounding errors of float32."""
+    metal: Mapping[str, Any] = field(default_factory=dict)
+    """What makes it a member of its family, for templates to render: Metal expressions by name, as
+    the function of the family lays them down. Empty: templates of its own alone."""
     gradient_of: str = ""
     """Name of the op whose gradient this is. Its inputs are inputs and outputs of that op and, as
     `dout`, the gradient of its output `out`; its outputs are, as `dx`, those of its inputs."""
@@ -150,6 +155,12 @@ class Op:
     def axis_names(self) -> tuple[str, ...]:
         """Names of the axes, in order."""
         return tuple(axis.name for axis in self.axes)
+
+    @property
+    def size_names(self) -> tuple[str, ...]:
+        """Names that `flops` and `bytes` may use: axes, then whole-number parameters."""
+        whole = (name for name, value in self.params.items() if type(value) is int)
+        return (*self.axis_names, *whole)
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -355,7 +366,7 @@ def bytes_moved(op: Op, workload: Workload) -> int:
     """Compulsory memory traffic of one call in bytes: the op's own model, or each tensor once."""
     itemsize = DTYPE_BYTES[workload.dtype]
     if op.bytes is not None:
-        return evaluate(op.bytes, {**workload.axes, "itemsize": itemsize})
+        return evaluate(op.bytes, {**_sizes(op, workload), "itemsize": itemsize})
     return sum(
         math.prod(shape_of(t, workload)) * DTYPE_BYTES[dtype_of(t, workload)]
         for t in (*present(op, workload), *op.outputs)
@@ -364,7 +375,12 @@ def bytes_moved(op: Op, workload: Workload) -> int:
 
 def flops(op: Op, workload: Workload) -> int:
     """FLOPs of one call."""
-    return evaluate(op.flops, workload.axes)
+    return evaluate(op.flops, _sizes(op, workload))
+
+
+def _sizes(op: Op, workload: Workload) -> dict[str, int]:
+    known = {**workload.axes, **workload.params}
+    return {name: int(known[name]) for name in op.size_names}
 
 
 def dtypes_of(ops: tuple[Op, ...]) -> Iterator[str]:

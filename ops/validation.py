@@ -196,9 +196,9 @@ def _tied(tensor: Tensor, ties: Ties, op: Op) -> Iterator[str]:
 
 
 def _models(op: Op) -> Iterator[str]:
-    yield from _expression(op.flops, op.axis_names, "flops")
+    yield from _expression(op.flops, op.size_names, "flops")
     if op.bytes is not None:
-        yield from _expression(op.bytes, (*op.axis_names, "itemsize"), "bytes")
+        yield from _expression(op.bytes, (*op.size_names, "itemsize"), "bytes")
     for constraint in op.constraints:
         yield from _expression(constraint, op.axis_names, "constraint")
     for name, value in op.params.items():

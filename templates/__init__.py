@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from templates.registry import Template, Value, all_templates, for_op, get, load_folder
+from templates.registry import all_templates, for_op, get, load_folder, one_of_each_text
 from templates.render import render
 from templates.space import Point, coverage, default, neighbours, points, sample
+from templates.template import Template, Value
 
 __all__ = [
     "Point",
@@ -17,6 +18,7 @@ __all__ = [
     "get",
     "load_folder",
     "neighbours",
+    "one_of_each_text",
     "points",
     "render",
     "sample",

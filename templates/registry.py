@@ -1,12 +1,14 @@
 """Finds templates: Metal text with holes, and the knobs that fill them.
 
 1. A template is two files: `NAME.metal`, the jinja2 text of a kernel file, beside `NAME.toml`,
-   its op, summary, knobs and constraints.
+   its op or family, summary, knobs and constraints. One for a family stands for as many templates
+   as the family has members.
 2. Built-in templates lie in this package, one folder per family. A user's own are found in the
    folders of `FOUNDRY_TEMPLATES` and in those that entry points name.
 3. Every file is checked when it is read, so that `space` and `render` meet none that is broken.
 
-`registry.py` owns files and names, `space.py` the points of a knob space, `render.py` the text.
+`registry.py` owns files and names, `families.py` the members of a family, `space.py` the points of
+a knob space, `render.py` the text.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,41 +24,17 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from ops.errors import UsageError, unknown
-from ops.expressions import ExpressionError, holds, names_in
-
-Value = int | str | bool
+from ops.expressions import ExpressionError, names_in
+from ops.registry import all_ops
+from templates.families import FamilyTemplate
+from templates.template import Template, Value
 
 ENTRY_POINT_GROUP = "metal_foundry.templates"
 """Each entry names a folder: a path, or a package whose folder holds templates."""
 FOLDERS_VARIABLE = "FOUNDRY_TEMPLATES"
 """Environment variable: folders of templates, separated as in PATH."""
 
-_KEYS = ("op", "summary", "start", "constraints", "knobs")
-
-
-@dataclass(frozen=True)
-class Template:
-    """Metal text with holes for one op, and the values that may fill them."""
-
-    name: str
-    op: str
-    summary: str
-    knobs: Mapping[str, tuple[Value, ...]]
-    """Ordered values of each knob; the first of each is the default."""
-    constraints: tuple[str, ...]
-    """Conditions over integer and boolean knobs that every valid point meets."""
-    source: str
-    """jinja2 text of a kernel file."""
-    start: bool = False
-    """Whether a search of the op starts here: the plain first version."""
-
-    def __hash__(self) -> int:
-        return hash((self.name, self.source))
-
-    def broken_constraint(self, values: Mapping[str, Value]) -> str | None:
-        """The first constraint that the values do not meet, or None."""
-        numbers = {name: int(v) for name, v in values.items() if not isinstance(v, str)}
-        return next((c for c in self.constraints if not holds(c, numbers)), None)
+_KEYS = ("op", "family", "summary", "start", "uses", "constraints", "knobs")
 
 
 def get(name: str) -> Template:
@@ -83,15 +61,46 @@ def all_templates() -> Mapping[str, Template]:
     Raises:
         UsageError: A folder or file that cannot be read as templates, or a name used twice.
     """
-    return _collect(os.environ.get(FOLDERS_VARIABLE, ""))
+    found: dict[str, Template] = {}
+    for place, files in _collect(os.environ.get(FOLDERS_VARIABLE, "")):
+        for template in _bound(files):
+            if template.name in found:
+                raise UsageError(
+                    f"template '{template.name}' of {place} exists already; choose a new name"
+                )
+            found[template.name] = template
+    own = {t.op for t in found.values() if t.start and not t.family}
+    plain = (replace(t, start=False) if t.family and t.op in own else t for t in found.values())
+    return MappingProxyType({template.name: template for template in plain})
+
+
+def one_of_each_text() -> tuple[Template, ...]:
+    """Every template of one op, and those of a family for its first member only."""
+    firsts: dict[object, Template] = {}
+    for template in all_templates().values():
+        key = (template.family, template.source) if template.family else template.name
+        firsts.setdefault(key, template)
+    return tuple(firsts.values())
 
 
 def load_folder(path: Path) -> tuple[Template, ...]:
-    """Every template of a folder and the folders in it, by name.
+    """Every template of a folder and the folders in it, by name; those of a family for each member.
 
     Raises:
         UsageError: No folder, no template in it, or a file that breaks the format.
     """
+    return tuple(_bound(_read_folder(path)))
+
+
+def _bound(files: Iterable[Template | FamilyTemplate]) -> Iterator[Template]:
+    for file in files:
+        if isinstance(file, Template):
+            yield file
+        else:
+            yield from (file.bind(op) for op in all_ops().values() if file.renders(op))
+
+
+def _read_folder(path: Path) -> tuple[Template | FamilyTemplate, ...]:
     if not path.is_dir():
         raise UsageError(f"no folder {path}; {FOLDERS_VARIABLE} lists folders of templates")
     files = sorted(path.rglob("*.toml"), key=lambda file: (file.stem, str(file)))
@@ -101,17 +110,9 @@ def load_folder(path: Path) -> tuple[Template, ...]:
 
 
 @cache
-def _collect(folders: str) -> Mapping[str, Template]:
-    found: dict[str, Template] = {}
+def _collect(folders: str) -> tuple[tuple[Path, tuple[Template | FamilyTemplate, ...]], ...]:
     places = [Path(__file__).parent, *(Path(p) for p in folders.split(os.pathsep) if p)]
-    for place in [*places, *_entry_point_folders()]:
-        for template in load_folder(place):
-            if template.name in found:
-                raise UsageError(
-                    f"template '{template.name}' of {place} exists already; choose a new name"
-                )
-            found[template.name] = template
-    return MappingProxyType(found)
+    return tuple((place, _read_folder(place)) for place in [*places, *_entry_point_folders()])
 
 
 def _entry_point_folders() -> Iterator[Path]:
@@ -129,7 +130,7 @@ def _entry_point_folders() -> Iterator[Path]:
         yield Path(target)
 
 
-def _read(file: Path) -> Template:
+def _read(file: Path) -> Template | FamilyTemplate:
     metal = file.with_suffix(".metal")
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -142,26 +143,40 @@ def _read(file: Path) -> Template:
         raise UsageError(f"template {file}: {error}") from None
 
 
-def _template(name: str, table: Mapping[str, Any], source: str) -> Template:
+def _template(name: str, table: Mapping[str, Any], source: str) -> Template | FamilyTemplate:
     for key in table:
         if key not in _KEYS:
             raise unknown("key", key, _KEYS)
-    knobs = table.get("knobs", {})
-    if not isinstance(knobs, dict):
+    given = table.get("knobs", {})
+    if not isinstance(given, dict):
         raise UsageError("[knobs] is a table of lists")
-    template = Template(
-        name=name,
-        op=_text(table, "op"),
-        summary=_text(table, "summary"),
-        knobs=MappingProxyType({knob: _values(knob, given) for knob, given in knobs.items()}),
-        constraints=_constraints(table.get("constraints", []), knobs),
-        source=source,
-        start=table.get("start", False) is True,
-    )
+    summary, start = _text(table, "summary"), table.get("start", False) is True
+    knobs = MappingProxyType({knob: _values(knob, values) for knob, values in given.items()})
+    constraints = _constraints(table.get("constraints", []), given)
+    if "family" in table:
+        family, uses = _text(table, "family"), _uses(table, knobs, constraints)
+        return FamilyTemplate(name, family, summary, knobs, uses, constraints, source, start)
+    template = Template(name, _text(table, "op"), summary, knobs, constraints, source, start)
     first = {knob: values[0] for knob, values in template.knobs.items()}
     if broken := template.broken_constraint(first):
         raise UsageError(f"the first value of every knob is the default, but {broken} is not met")
     return template
+
+
+def _uses(
+    table: Mapping[str, Any], knobs: Mapping[str, Any], constraints: tuple[str, ...]
+) -> Mapping[str, str]:
+    if "op" in table:
+        raise UsageError("op and family exclude each other; give one of them")
+    uses = table.get("uses", {})
+    if not isinstance(uses, dict) or not all(isinstance(f, str) for f in uses.values()):
+        raise UsageError('[uses] names a function by knob, such as fast_exp = "exp"')
+    for knob in uses:
+        if knob not in knobs:
+            raise unknown("knob", knob, knobs)
+        if any(knob in names_in(condition) for condition in constraints):
+            raise UsageError(f"knob '{knob}' is missing for some members; no constraint may use it")
+    return MappingProxyType(uses)
 
 
 def _text(table: Mapping[str, Any], key: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops.errors import UsageError, unknown
 from templates import space
-from templates.registry import Template, Value
 from templates.space import Point
+from templates.template import Template, Value
 
 if TYPE_CHECKING:
     import jinja2
@@ -33,11 +34,15 @@ def render(template: Template, point: Point) -> str:
 
     values = complete(template, point)
     try:
-        return _compiled(template.source).render(values).strip("\n") + "\n"
+        return _compiled(template.source).render({**values, **_member(template)}).strip("\n") + "\n"
     except jinja2.TemplateSyntaxError as error:
         raise UsageError(f"template '{template.name}' line {error.lineno}: {error}") from None
     except jinja2.TemplateError as error:
         raise UsageError(f"template '{template.name}': {error}") from None
+
+
+def _member(template: Template) -> dict[str, object]:
+    return {"op": template.member} if template.family else {}
 
 
 def complete(template: Template, point: Point) -> dict[str, Value]:
@@ -80,13 +85,20 @@ def _environment() -> jinja2.Environment:
     from jinja2 import FileSystemLoader, StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    return ImmutableSandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(SHARED),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,
     )
+    environment.filters["calling"] = calling
+    return environment
+
+
+def calling(text: str, function: str, other: str) -> str:
+    """Metal text with calls of one function turned into calls of another: `exp`, `fast::exp`."""
+    return re.sub(rf"(?<![\w:]){re.escape(function)}(?=\s*\()", other, text)
 
 
 @cache

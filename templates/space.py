@@ -6,7 +6,7 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
-from templates.registry import Template, Value
+from templates.template import Template, Value
 
 Point = Mapping[str, Value]
 

@@ -26,9 +26,9 @@ from foundry.errors import InvalidKernel
 from foundry.kernel import Kernel, check, parse, render
 from ops.spec import Op
 from templates import registry, space
-from templates.registry import Template
 from templates.render import render as fill
 from templates.space import Point
+from templates.template import Template
 
 MAX_JUMPS = 64
 """Points of one template drawn for one proposal before the move counts as used up."""

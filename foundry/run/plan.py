@@ -25,8 +25,8 @@ from foundry.run.strategies import (
 )
 from ops.spec import Op
 from templates import space
-from templates.registry import Template, Value
 from templates.render import render
+from templates.template import Template, Value
 
 LAG = 8
 """Positions between a variant and the scores it may use: room for as many in flight."""

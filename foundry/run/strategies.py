@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from templates import space
-from templates.registry import Template, Value
+from templates.template import Template, Value
 
 _TRIES = 32
 _PARENTS = 4

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ops.axis import Axis, axes
 from ops.cases import cases, labelled
-from ops.families.softmax import softmax_rows
+from ops.formulas import softmax_rows
 from ops.matches import Close
 from ops.spec import Case, Op, Stored, Tensor, Workload, param_value, unrounded
 

@@ -3,37 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from numpy.typing import NDArray
+import numpy as np
 
-from ops.axis import axes
-from ops.baselines import Baseline
-from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE
-from ops.families.elementwise import BENCH, sigmoid
-from ops.spec import Op, Tensor, Workload
-
-SWIGLU = "gate * mx.sigmoid(gate) * up"
+from ops.cases import Values
+from ops.families.elementwise import NONE, NORMAL_SHARE, elements, gradient, pointwise
+from ops.formulas import gelu_tanh, logistic, normal_share
+from ops.members import Formula
+from ops.spec import Op
 
 
-def _swiglu(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:
-    gate = inputs["gate"]
-    return (gate * sigmoid(gate) * inputs["up"],)
+def glu(
+    name: str,
+    *,
+    np: Formula,
+    mlx: str,
+    metal: str,
+    flops: int,
+    helpers: str = "",
+    params: Mapping[str, Values] = NONE,
+    formula: str = "",
+) -> Op:
+    """An op of two inputs, `gate` and `up`: `out = activation(gate) * up`; see `elementwise`."""
+    return pointwise(
+        name,
+        "glu",
+        (elements("gate"), elements("up")),
+        {"out": metal},
+        np=np,
+        mlx=mlx,
+        flops=flops,
+        helpers=helpers,
+        params=params,
+        formula=formula,
+    )
 
 
-swiglu = Op(
-    name="swiglu",
-    family="glu",
+swiglu = glu(
+    "swiglu",
+    np=lambda gate, up: gate * logistic(gate) * up,
+    mlx="gate * mx.sigmoid(gate) * up",  # mlx_lm compiles it for every Llama-like model
+    metal="gate / (1.0f + exp(-gate)) * up",
+    flops=7,
     formula="out[r, c] = gate[r, c] * sigmoid(gate[r, c]) * up[r, c], "
     "where sigmoid(v) = 1 / (1 + exp(-v)).",
-    axes=axes("rows cols"),
-    inputs=(Tensor("gate", ("rows", "cols")), Tensor("up", ("rows", "cols"))),
-    outputs=(Tensor("out", ("rows", "cols")),),
-    oracle=_swiglu,
-    # mlx_lm compiles it for every Llama-like model.
-    baselines={"plain": SWIGLU, "compiled": Baseline(SWIGLU, compiled=True)},
-    flops="rows * cols * 7",
-    visible=ROWS_VISIBLE,
-    hidden=ROWS_HIDDEN,
-    bench=BENCH,
+)
+geglu = glu(
+    "geglu",
+    np=lambda gate, up: gelu_tanh(gate) * up,
+    mlx="gate * mx.sigmoid(math.sqrt(8 / math.pi) * (gate + 0.044715 * gate**3)) * up",
+    metal="gate / (1.0f + exp(-1.59576912f * (gate + 0.044715f * gate * gate * gate))) * up",
+    flops=13,
+    formula="out = gelu(gate) * up, where gelu(v) = 0.5 v (1 + tanh(sqrt(2 / pi) (v + 0.044715 "
+    "v^3))). Where 1 + tanh cancels, v / (1 + exp(-2 u)) does not.",
+)
+geglu_erf = glu(
+    "geglu_erf",
+    np=lambda gate, up: gate * normal_share(gate) * up,
+    mlx="gate * (1 + mx.erf(gate / math.sqrt(2))) / 2 * up",
+    metal="gate * normal_share(gate) * up",
+    helpers=NORMAL_SHARE,
+    flops=31,
+    formula="out = 0.5 gate (1 + erf(gate / sqrt(2))) * up. Metal has no erf.",
+)
+reglu = glu(
+    "reglu",
+    np=lambda gate, up: np.maximum(gate, 0.0) * up,
+    mlx="mx.maximum(gate, 0) * up",
+    metal="max(gate, 0.0f) * up",
+    flops=2,
+)
+sigmoid_glu = glu(
+    "sigmoid_glu",
+    np=lambda gate, up: logistic(gate) * up,
+    mlx="mx.sigmoid(gate) * up",
+    metal="up / (1.0f + exp(-gate))",
+    flops=7,
+)
+swiglu_vjp = gradient(
+    swiglu,
+    np=lambda gate, up, dout: (
+        dout * up * logistic(gate) * (1.0 + gate * logistic(-gate)),
+        dout * gate * logistic(gate),
+    ),
+    mlx="s = mx.sigmoid(gate)\nreturn dout * up * s * (1 + gate * (1 - s)), dout * gate * s",
+    metal={
+        "dgate": "dout * up * (1.0f + gate / (1.0f + exp(gate))) / (1.0f + exp(-gate))",
+        "dup": "dout * gate / (1.0f + exp(-gate))",
+    },
+    flops=22,
 )

@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ops.axis import axes
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
+from ops.formulas import softmax_rows
 from ops.matches import Close
 from ops.spec import Op, Tensor, Workload
-
-
-def softmax_rows(x: NDArray[Any]) -> NDArray[Any]:
-    """exp(x - max) / sum(exp(x - max)) over the last axis; an empty row stays empty."""
-    shifted = np.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
-    result: NDArray[Any] = shifted / shifted.sum(axis=-1, keepdims=True)
-    return result
 
 
 def _softmax(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:

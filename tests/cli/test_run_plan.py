@@ -16,7 +16,8 @@ from foundry.run.plan import LAG, Plan, Schedule, Slot, narrow
 from foundry.run.strategies import STRATEGIES
 from ops import registry as ops
 from templates import space
-from templates.registry import Template, for_op
+from templates.registry import for_op
+from templates.template import Template
 
 _KERNEL = """/*kernel
 op = "silu"

@@ -19,8 +19,9 @@ from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable
 from ops import Axis, Case, Op, axes, registry
 from ops.cases import cases
 from ops.expressions import holds
+from templates import one_of_each_text
 
-OPS = sorted(registry.all_ops())
+OPS = sorted({template.op for template in one_of_each_text()})
 NAMES = tuple(DISTRIBUTIONS)
 
 

@@ -52,8 +52,8 @@ def write(folder: Path, name: str, extra: str = "") -> Path:
     return file
 
 
-def test_the_ten() -> None:
-    assert set(ops.all_ops()) == {
+def test_the_ops_that_databases_name_are_there() -> None:
+    assert set(ops.all_ops()) >= {
         *("silu", "swiglu", "softmax", "rms_norm", "layer_norm"),
         *("rope", "cumsum", "topk", "matmul", "attention"),
     }

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from templates import space
-from templates.registry import Template, Value, all_templates
+from templates import Template, Value, one_of_each_text, space
 
-BUILT_IN = tuple(all_templates().values())
+BUILT_IN = one_of_each_text()
 
 
 def as_tuple(values: Iterable[Value]) -> tuple[Value, ...]:

@@ -20,8 +20,7 @@ from foundry.judge.oracle.references import output_specs
 from foundry.judge.proof.compare import compare
 from foundry.program import Arrays, BuildFailure
 from ops.spec import Op, Workload
-from templates import space
-from templates.registry import Template, all_templates, get
+from templates import Template, all_templates, get, one_of_each_text, space
 from templates.render import render
 
 MOST_THREADS = 200_000  # a fibre each: more take seconds, and show nothing that fewer do not
@@ -72,11 +71,22 @@ def covering(template: Template) -> Iterator[tuple[space.Point, Workload]]:
                 yield point, workload
 
 
-@pytest.mark.parametrize("template", all_templates().values(), ids=lambda t: t.name)
+@pytest.mark.parametrize("template", one_of_each_text(), ids=lambda t: t.name)
 def test_covering_points_agree_with_the_oracle(template: Template) -> None:
     for number, (point, workload) in enumerate(covering(template)):
         distribution = DISTRIBUTIONS[number % len(DISTRIBUTIONS)]
         assert not fault(template, point, workload, distribution)
+
+
+MEMBERS = [t for t in all_templates().values() if t not in one_of_each_text()]
+
+
+@pytest.mark.parametrize("template", MEMBERS, ids=lambda t: t.name)
+def test_every_member_of_a_family_agrees_with_the_oracle(template: Template) -> None:
+    op, at = ops.get(template.op), MEMBERS.index(template)
+    workloads = op.workloads("hidden", op.dtypes[at % len(op.dtypes)])
+    distribution = DISTRIBUTIONS[at % len(DISTRIBUTIONS)]
+    assert not fault(template, space.default(template), workloads[at % 5 + 3], distribution)
 
 
 def workload_of(op: Op, **axes: int) -> Workload:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from foundry.judge.attacks.attack import REFUSED, Attack
 from foundry.judge.attacks.operators import OPERATORS
-from templates import Template, all_templates, default, render
+from templates import Template, default, one_of_each_text, render
 
 KIND = "mutants"
 
@@ -29,8 +29,8 @@ NO_BUGS: Mapping[tuple[str, str], str] = MappingProxyType(
 
 
 def mutants_of_templates() -> tuple[Attack, ...]:
-    """Every operator on every template that has a place for it, by name."""
-    found = (m for template in all_templates().values() for m in _mutants(template))
+    """Every operator on every text of a template that has a place for it, by name."""
+    found = (m for template in one_of_each_text() for m in _mutants(template))
     return tuple(sorted(found, key=lambda attack: attack.name))
 
 

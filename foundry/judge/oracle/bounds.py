@@ -164,7 +164,8 @@ def _movements(
         if any(v.dtype == np.float64 and not isinstance(v, Noisy) for v in found):
             # The formula left NumPy: its inputs must then stand for the terms of its sums.
             step = (1.0 + walk(length)) * _EPSILON_32
-    bounds = [_BACKWARD * seen for seen in largest]
+    with np.errstate(over="ignore"):  # near the end of float64 any bound will do
+        bounds = [_BACKWARD * seen for seen in largest]
     flushed = {name: _flush(a, workload.dtype) for name, a in wide.items()}
     if any(flushed[name] is not wide[name] for name in wide):
         for bound, value, other in zip(bounds, values, formula(flushed, workload), strict=True):

@@ -3,12 +3,12 @@ op = "swiglu"
 grid = ["ceildiv(rows * cols, 1)", 1, 1]
 threadgroup = [256, 1, 1]
 */
-inline float silu(float v) {
-  return v / (1.0f + exp(-v));
+inline float value(float gate, float up) {
+  return gate / (1.0f + exp(-gate)) * up;
 }
 // --- body ---
 const size_t count = size_t(gate_shape[0]) * gate_shape[1];
 const size_t i = thread_position_in_grid.x;
 if (i < count) {
-  out[i] = T(silu(float(gate[i])) * float(up[i]));
+  out[i] = T(value(float(gate[i]), float(up[i])));
 }

@@ -1,0 +1,39 @@
+"""Formulas that several oracles share, in float64 and stable at both ends."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Wide = NDArray[Any]
+
+
+def logistic(x: Wide) -> Wide:
+    """1 / (1 + exp(-x)) without overflow for any finite x."""
+    decay = np.exp(-np.abs(x))
+    return np.asarray(np.where(x >= 0, 1.0, decay) / (1.0 + decay))
+
+
+def log_one_plus_exp(x: Wide) -> Wide:
+    """log(1 + exp(x)) without overflow for any finite x."""
+    return np.asarray(np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))))
+
+
+def normal_share(x: Wide) -> Wide:
+    """The share of a normal distribution that lies below x."""
+    below = np.vectorize(lambda v: 0.5 * math.erfc(-v / math.sqrt(2.0)), otypes=[np.float64])
+    return np.asarray(below(x)) if np.size(x) else np.zeros(np.shape(x))
+
+
+def gelu_tanh(x: Wide) -> Wide:
+    """GELU by its tanh form, 0.5 x (1 + tanh(u)), which is x * logistic(2 u)."""
+    return x * logistic(2.0 * math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))
+
+
+def softmax_rows(x: Wide) -> Wide:
+    """exp(x - max) / sum(exp(x - max)) over the last axis; an empty row stays empty."""
+    shifted = np.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
