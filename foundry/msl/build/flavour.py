@@ -13,7 +13,7 @@ from pathlib import Path
 
 from foundry.msl.build import llvm_text
 from foundry.msl.build.cache import BuildCache
-from foundry.msl.build.toolchain import BOUNDS, FLAGS, MATH_FLAGS, CompilerFailed, Toolchain
+from foundry.msl.build.toolchain import BOUNDS, MATH_FLAGS, CompilerFailed, Toolchain
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +42,14 @@ class Flavour:
 
         def build(target: Path) -> None:
             made = target.with_suffix(".o")
-            flags = [*FLAGS, *self.runtime_flags, "-fgnu-inline-asm"]
+            flags = [*self.plain.flags, *self.runtime_flags, "-fgnu-inline-asm"]
             command = ["clang", "-x", "c++", *flags, "-c", "-", "-o", str(made)]
             self.plain.run(command, self.runtime_unit)
-            name = ["--soname", f"metal-foundry-{self.name}.so"]
+            name = self.plain.target.runtime_name(self.name, self.cache.path(file))
             self.plain.link(made, target, name, undefined=True)
 
-        return self.plain.once(f"{self.shared_id}-{self.name}.so", build)
+        file = f"{self.shared_id}-{self.name}.so"
+        return self.plain.once(file, build)
 
     def preprocess(self, text: str) -> str:
         """As the plain toolchain."""
@@ -61,7 +62,7 @@ class Flavour:
             CompilerFailed: when the unit does not compile.
             EnvironmentUnusable: when the compiler does not work here.
         """
-        flags = [*FLAGS, *self.flags, *MATH_FLAGS[math_mode], *BOUNDS]
+        flags = [*self.plain.flags, *self.flags, *MATH_FLAGS[math_mode], *BOUNDS]
         command = ["clang", "-x", "c++", *flags, "-Werror=global-constructors"]
         prelude = ["-include-pch", str(self._prelude(math_mode))]
         try:
@@ -72,7 +73,13 @@ class Flavour:
             raise
 
     def _prelude(self, math_mode: str) -> Path:
-        flags = [*FLAGS, *self.flags, *MATH_FLAGS[math_mode], "-Xclang", "-fno-pch-timestamp"]
+        flags = [
+            *self.plain.flags,
+            *self.flags,
+            *MATH_FLAGS[math_mode],
+            "-Xclang",
+            "-fno-pch-timestamp",
+        ]
 
         def build(target: Path) -> None:
             command = ["clang", "-x", "c++-header", *flags, "-", "-o", str(target)]

@@ -22,11 +22,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.build.cache import BuildCache
+from foundry.msl.build.target import Target, this_machine
 
 ADDRESS_SPACES = ("device", "constant", "thread", "threadgroup", "kernel")
 MSL = Path(__file__).parents[1]
@@ -44,19 +45,15 @@ MATH_FLAGS = {
     ),
     "fast": ("-ffast-math", "-ffp-contract=fast-honor-pragmas"),
 }
-NATIVE = "-mcpu=native" if platform.machine() in {"arm64", "aarch64"} else "-march=native"
 FLAGS = (
     "-std=c++20",
     "-O3",
-    NATIVE,
     "-fPIC",
     "-fno-plt",
     "-fno-exceptions",
     "-fno-rtti",
     "-fno-math-errno",
     "-fno-stack-protector",
-    # A large frame touches every page, so that it meets the guard page and not another stack.
-    "-fstack-clash-protection",
     "-fno-asynchronous-unwind-tables",
     "-fvisibility=hidden",
     "-fdeclspec",
@@ -131,6 +128,12 @@ class Toolchain:
     kernel_unit: str
     """The text every kernel starts with: the prelude."""
     runtime_unit: str
+    target: Target = field(default_factory=this_machine)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The language's rules, and the target's."""
+        return (*FLAGS, *self.target.flags)
 
     def runtime(self) -> Path:
         """The runtime's shared object, built when it is not in the cache."""
@@ -163,7 +166,7 @@ class Toolchain:
         words = "".join(f"#undef {word}\n" for word in ADDRESS_SPACES)
         with self.cache.scratch() as scratch:
             target = scratch / "expanded"
-            command = ["clang", "-x", "c++", *FLAGS, "-E", "-", "-o", str(target)]
+            command = ["clang", "-x", "c++", *self.flags, "-E", "-", "-o", str(target)]
             self.run(command, f"{self.kernel_unit}\n{words}{text}")
             if target.stat().st_size > _EXPANDED_BYTES:
                 raise CompilerFailed("error: the macros of this kernel expand to too much text")
@@ -171,7 +174,7 @@ class Toolchain:
 
     def _compile(self, unit: str, math_mode: str, target: Path) -> None:
         prelude = self._prelude(math_mode)
-        flags = [*FLAGS, *MATH_FLAGS[math_mode], *BOUNDS, "-Werror=global-constructors"]
+        flags = [*self.flags, *MATH_FLAGS[math_mode], *BOUNDS, "-Werror=global-constructors"]
         made = target.with_suffix(".o")
         command = ["clang", "-x", "c++", *flags, "-include-pch", str(prelude), "-c", "-"]
         self.run([*command, "-o", str(made)], unit)
@@ -189,7 +192,7 @@ class Toolchain:
 
     def _prelude(self, math_mode: str) -> Path:
         flags = [
-            *FLAGS, *MATH_FLAGS[math_mode], "-Xclang", "-fno-pch-timestamp",
+            *self.flags, *MATH_FLAGS[math_mode], "-Xclang", "-fno-pch-timestamp",
             "-Xclang", "-fpch-instantiate-templates",
         ]  # fmt: skip
 
@@ -201,25 +204,18 @@ class Toolchain:
 
     def _build_runtime(self, target: Path) -> None:
         made = target.with_suffix(".o")
-        flags = [*FLAGS, "-fgnu-inline-asm"]
+        flags = [*self.flags, "-fgnu-inline-asm"]
         self.run(["clang", "-x", "c++", *flags, "-c", "-", "-o", str(made)], self.runtime_unit)
-        self.link(made, target, self._runtime_name(), undefined=True)
-
-    def _runtime_name(self) -> list[str]:
-        """Linker arguments that name the runtime so that kernels find the one that is loaded."""
-        if sys.platform == "darwin":
-            return [f"-Wl,-install_name,{self.cache.path(self._runtime_file)}"]
-        return ["-Bsymbolic", "--soname", "metal-foundry-runtime.so"]
+        name = self.target.runtime_name("runtime", self.cache.path(self._runtime_file))
+        self.link(made, target, name, undefined=True)
 
     def link(
         self, made: Path, target: Path, arguments: Sequence[str], undefined: bool = False
     ) -> None:
         """Link an object, which is removed, into the shared object `target`."""
-        if sys.platform == "darwin":
-            self.run(["c++", "-shared", str(made), *arguments, "-o", str(target)])
-        else:
-            check = [] if undefined else ["--no-undefined"]
-            self.run(["ld.lld", "-shared", *check, str(made), *arguments, "-o", str(target)])
+        with self.cache.scratch() as scratch:
+            link = self.target.link(made, target, arguments, scratch, undefined=undefined)
+            self.run(link)
         made.unlink()
 
     def run(self, arguments: Sequence[str], text: str | None = None) -> str:
@@ -291,8 +287,12 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 @functools.cache
-def find_toolchain(cache: Path) -> Toolchain:
+def find_toolchain(cache: Path, target: Target | None = None) -> Toolchain:
     """The toolchain of this installation, building into the cache in this folder.
+
+    Args:
+        cache: The folder.
+        target: What to build for; None: this machine.
 
     Raises:
         EnvironmentUnusable: when `ziglang` is not installed or the cache cannot be written.
@@ -304,16 +304,17 @@ def find_toolchain(cache: Path) -> Toolchain:
             "Install it with: pip install ziglang",
         )
     version = importlib.metadata.version("ziglang")
-    digest = hashlib.sha256(repr((version, processor(), FLAGS, MATH_FLAGS, BOUNDS)).encode())
+    target = target or this_machine()
+    described = (version, processor(), target, FLAGS, target.flags, MATH_FLAGS, BOUNDS)
+    digest = hashlib.sha256(repr(described).encode())
     kernel_unit = one_text(PRELUDE / "runtime" / "kernel_unit.h")
     runtime_unit = one_text(PRELUDE / "runtime" / "runtime.cpp")
     digest.update(f"{kernel_unit}\0{runtime_unit}".encode())
     for path in (file for wing in _WINGS for file in sorted((MSL / wing).glob("*.py"))):
         digest.update(path.read_bytes())
     zig = Path(spec.origin).parent / "zig"
-    return Toolchain(
-        zig, version, digest.hexdigest()[:32], BuildCache(cache), kernel_unit, runtime_unit
-    )
+    made = digest.hexdigest()[:32]
+    return Toolchain(zig, version, made, BuildCache(cache), kernel_unit, runtime_unit, target)
 
 
 def one_text(path: Path, seen: set[Path] | None = None) -> str:

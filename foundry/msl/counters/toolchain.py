@@ -12,7 +12,7 @@ from pathlib import Path
 
 from foundry.msl.build.cache import default_directory
 from foundry.msl.build.flavour import Flavour, identity
-from foundry.msl.build.toolchain import NATIVE, PRELUDE, find_toolchain, one_text
+from foundry.msl.build.toolchain import PRELUDE, Toolchain, find_toolchain, one_text
 from foundry.msl.counters.instrument import counted
 from foundry.msl.frontend.entry import FIBRES
 from foundry.msl.frontend.signature import parse
@@ -33,7 +33,7 @@ _COUNT = (
     "-disable-loop-idiom-all",
     "-fno-finite-loops",
 )
-_NO_PASSES = ("-O1", NATIVE, "-fPIC", "-Xclang", "-disable-llvm-passes", "-Wno-everything")
+_NO_PASSES = ("-O1", "-fPIC", "-Xclang", "-disable-llvm-passes", "-Wno-everything")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +48,8 @@ class CountingToolchain(Flavour):
             EnvironmentUnusable: when the compiler does not work here.
         """
         text, made = self.llvm_text(unit, math_mode, target), target.with_suffix(".o")
-        self.plain.run(
-            ["clang", "-x", "ir", *_NO_PASSES, "-c", "-", "-o", str(made)], counted(text)
-        )
+        clang = ["clang", *self.plain.target.machine_flags, "-x", "ir", *_NO_PASSES]
+        self.plain.run([*clang, "-c", "-", "-o", str(made)], counted(text))
         self.plain.link(made, target, [str(self.runtime)])
 
 
@@ -77,7 +76,11 @@ def counting_builder() -> CountingBuilder:
     Raises:
         EnvironmentUnusable: as `find_toolchain`.
     """
-    plain = find_toolchain(default_directory())
+    return builder_on(find_toolchain(default_directory()))
+
+
+def builder_on(plain: Toolchain) -> CountingBuilder:
+    """A builder with hooks that shares a toolchain."""
     unit = one_text(PRELUDE / "counters" / "runtime.cpp")
     digest = identity(plain, Path(__file__).parent, unit, repr(_COUNT))
     return CountingBuilder(CountingToolchain(plain, digest, digest, "counters", _COUNT, unit))

@@ -3,9 +3,9 @@
 #pragma once
 
 #if defined(__APPLE__)
-#define MF_STORAGE_SECTION "__DATA,mf_storage"
-#define MF_STORAGE_START __asm("section$start$__DATA$mf_storage")
-#define MF_STORAGE_STOP __asm("section$end$__DATA$mf_storage")
+#define MF_STORAGE_SECTION "__DATA_CONST,mf_storage"
+#define MF_STORAGE_START __asm("section$start$__DATA_CONST$mf_storage")
+#define MF_STORAGE_STOP __asm("section$end$__DATA_CONST$mf_storage")
 #else
 #define MF_STORAGE_SECTION "mf_storage"
 #define MF_STORAGE_START __asm("__start_mf_storage")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import mmap
+import sys
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from foundry.msl.sanitizer.native import STAMP_BYTES, STAMPS
 
 _SHIFTS = (36, 32, 30, 28, 26, 24, 22)
 """Slots of 64 GiB hold what 32-bit indices can reach; smaller ones where memory is limited."""
-_NO_RESERVE = 0x4000
+_NO_RESERVE = 0x40 if sys.platform == "darwin" else 0x4000
+"""`MAP_NORESERVE`, which Python names on Linux alone."""
 _FEWEST_SLOTS = 32
 _KEPT_BYTES = 64 << 20
 """An arena that once held more is not kept: its memory would stay in use."""

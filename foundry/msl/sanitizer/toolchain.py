@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foundry.msl.build.cache import default_directory
 from foundry.msl.build.flavour import Flavour, identity
-from foundry.msl.build.toolchain import FLAGS, NATIVE, PRELUDE, find_toolchain, one_text
+from foundry.msl.build.toolchain import FLAGS, PRELUDE, Toolchain, find_toolchain, one_text
 from foundry.msl.frontend.entry import FLAT, GROUPS
 from foundry.msl.frontend.signature import parse
 from foundry.msl.frontend.unit import Unit, translate
@@ -43,10 +42,9 @@ _CHECKS = (
 )
 # The optimiser must not take a loop's end for granted, or two barriers for one.
 _ONE_PLACE = tuple(flag for flag in FLAGS if flag == "-mllvm" or "tail" in flag)
-_ALL_PASSES = ("-O3", NATIVE, "-fPIC", "-Wno-everything")
+_ALL_PASSES = ("-O3", "-fPIC", "-Wno-everything")
 _NO_PASSES = (
     "-O1",
-    NATIVE,
     "-fPIC",
     "-Xclang",
     "-disable-llvm-passes",
@@ -73,14 +71,15 @@ class SanitizerToolchain(Flavour):
         """
         assembly, made = target.with_suffix(".s"), target.with_suffix(".o")
         text = self.llvm_text(unit, math_mode, target)
+        clang = ["clang", *self.plain.target.machine_flags]
         if self.is_quick and (simple := quick(text)) is not None:
-            self.plain.run(["clang", "-x", "ir", *_ALL_PASSES, "-c", "-", "-o", str(made)], simple)
+            self.plain.run([*clang, "-x", "ir", *_ALL_PASSES, "-c", "-", "-o", str(made)], simple)
             return self.plain.link(made, target, [str(self.runtime)])
-        self.plain.run(
-            ["clang", "-x", "ir", *_NO_PASSES, "-S", "-", "-o", str(assembly)], checked(text)
-        )
-        assembly.write_text(annotate(assembly.read_text(), underscore=sys.platform == "darwin"))
-        self.plain.run(["clang", "-c", str(assembly), "-o", str(made)])
+        command = [*clang, "-x", "ir", *_NO_PASSES, "-S", "-", "-o", str(assembly)]
+        self.plain.run(command, checked(text))
+        is_mac = self.plain.target.is_mac
+        assembly.write_text(annotate(assembly.read_text(), underscore=is_mac))
+        self.plain.run([*clang, "-c", str(assembly), "-o", str(made)])
         assembly.unlink()
         return self.plain.link(made, target, [str(self.runtime)])
 
@@ -111,7 +110,11 @@ def sanitized_builder() -> SanitizedBuilder:
     Raises:
         EnvironmentUnusable: as `find_toolchain`.
     """
-    plain = find_toolchain(default_directory())
+    return builder_on(find_toolchain(default_directory()))
+
+
+def builder_on(plain: Toolchain) -> SanitizedBuilder:
+    """A builder with checks that shares a toolchain."""
     unit = one_text(PRELUDE / "sanitizer" / "runtime.cpp")
     flags = (*_SANITIZE, *_CHECKS)
     digest = identity(plain, Path(__file__).parent, unit, repr(flags))
@@ -127,7 +130,12 @@ def quick_builder() -> SanitizedBuilder:
     Raises:
         EnvironmentUnusable: as `find_toolchain`.
     """
-    full = sanitized_builder().toolchain
+    return quick_on(sanitized_builder())
+
+
+def quick_on(builder: SanitizedBuilder) -> SanitizedBuilder:
+    """The quick builder that shares the toolchain of another."""
+    full = builder.toolchain
     digest = hashlib.sha256(f"quick\0{full.id}".encode()).hexdigest()[:32]
     return SanitizedBuilder(replace(full, id=digest, is_quick=True))
 

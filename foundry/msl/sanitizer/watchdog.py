@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+
+from foundry.msl.sanitizer.thread_clock import clock_of
 
 _TICK_S = 0.02
 _IDLE_TICKS = 250
@@ -31,7 +32,7 @@ class Watchdog:
         """Interrupt the calling thread, again and again, while the block takes longer."""
         thread = threading.get_ident()
         with self._guard:
-            clock = _clock(thread)
+            clock = clock_of(thread)
             self._watched[thread] = clock, clock() + limit_s
             if not self._running:
                 self._running = True
@@ -53,9 +54,3 @@ class Watchdog:
                         signal.pthread_kill(thread, signal.SIGVTALRM)
                 if idle >= _IDLE_TICKS:
                     self._running = False
-
-
-def _clock(thread: int) -> Callable[[], float]:
-    if hasattr(time, "pthread_getcpuclockid"):
-        return partial(time.clock_gettime, time.pthread_getcpuclockid(thread))
-    return time.monotonic

@@ -3,7 +3,7 @@
 #include "../target.h"
 #include "launch.h"
 
-#define MF_NO_BUILTIN __attribute__((no_builtin("memcpy", "memmove", "memset", "memcmp")))
+#define MF_NO_BUILTIN __attribute__((no_builtin("memcpy", "memmove", "memset", "memcmp", "bzero", "__bzero")))
 
 namespace mf {
 namespace {
@@ -63,6 +63,27 @@ MF_EXPORT MF_NO_BUILTIN void* memset(void* to, int value, __SIZE_TYPE__ bytes) {
   for (__SIZE_TYPE__ i = 0; i < bytes; ++i) static_cast<char*>(to)[i] = char(value);
   return to;
 }
+
+#if defined(__APPLE__)
+// Fills as the compiler writes them for a Mac.
+#define MF_CLEAR(name)                                                     \
+  MF_EXPORT MF_NO_BUILTIN void name(void* to, __SIZE_TYPE__ bytes) {       \
+    for (__SIZE_TYPE__ i = 0; i < bytes; ++i) static_cast<char*>(to)[i] = 0; \
+  }
+MF_CLEAR(bzero)
+MF_CLEAR(__bzero)
+#undef MF_CLEAR
+
+#define MF_FILL(name, period)                                                             \
+  MF_EXPORT MF_NO_BUILTIN void name(void* to, const void* pattern, __SIZE_TYPE__ bytes) { \
+    for (__SIZE_TYPE__ i = 0; i < bytes; ++i)                                             \
+      static_cast<char*>(to)[i] = static_cast<const char*>(pattern)[i % period];          \
+  }
+MF_FILL(memset_pattern4, 4)
+MF_FILL(memset_pattern8, 8)
+MF_FILL(memset_pattern16, 16)
+#undef MF_FILL
+#endif
 
 MF_EXPORT MF_NO_BUILTIN int memcmp(const void* a, const void* b, __SIZE_TYPE__ bytes) {
   for (__SIZE_TYPE__ i = 0; i < bytes; ++i) {

@@ -66,10 +66,22 @@ u8 handler_stack[stack_bytes];
 extern "C" {
 int sigaction(int, const void*, void*);
 int sigaltstack(const void*, void*);
+#if defined(__APPLE__)
+int __sigreturn(void*, int, unsigned long);
+#endif
 }
 
 namespace mf::sanitizer {
 namespace {
+
+// A handler that does not return leaves its stack. Linux sees that by the stack pointer; macOS keeps
+// a mark, and with it the next overflow would find no stack for its handler.
+void leave_handler_stack() {
+#if defined(__APPLE__)
+  constexpr int reset_alternate_stack = int(0x80000000);
+  __sigreturn(nullptr, reset_alternate_stack, 0);
+#endif
+}
 
 void handle(int number, void* information, void* raw) {
   if (!state.active) {  // not ours: let it have its usual effect
@@ -88,6 +100,7 @@ void handle(int number, void* information, void* raw) {
   finding.detail = (long long)fault;
   if (kind != wild_access) finding.other_place = mf_hot.latest;  // when `pc` is not the kernel's
   keep(finding);
+  leave_handler_stack();
   leave(fibre_of(at.sp));
 }
 
