@@ -51,7 +51,7 @@ def run(script: str, folder: Path) -> str:
         },
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
@@ -73,6 +73,7 @@ def test_patterns_can_fail() -> None:
     assert not as_pattern("exit code 2").fullmatch("exit code 22")
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES)
 def test_the_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FOUNDRY_DB")
