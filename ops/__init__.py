@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ops.axis import Axis, axes
 from ops.matches import Close, Distribution, Exact, Set, Ties
+from ops.parameters import Range
 from ops.registry import all_ops, get, load_file
 from ops.spec import Case, Op, Tensor, Workload
 
@@ -14,6 +15,7 @@ __all__ = [
     "Distribution",
     "Exact",
     "Op",
+    "Range",
     "Set",
     "Tensor",
     "Ties",

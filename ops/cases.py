@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from ops.spec import Case, Scalar
+from ops.parameters import Scalar
+from ops.spec import Case
 
 
 def cases(axes: str, *sizes: tuple[int, ...], **params: Scalar) -> tuple[Case, ...]:

@@ -12,7 +12,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ops.spec import Oracle, Scalar, Workload, param_value
+from ops.parameters import Scalar
+from ops.spec import Oracle, Workload, param_value
 
 Formula = Callable[..., Any]
 """float64 arrays, then parameters by name, to one array or a tuple of one per output."""

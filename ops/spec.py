@@ -19,8 +19,8 @@ from ops.errors import UsageError, unknown
 from ops.expressions import Expression, evaluate, holds
 from ops.fills import Fill
 from ops.matches import Close, Exact, Match, Set, Ties
+from ops.parameters import Range, Scalar
 
-Scalar = float | int | bool
 Oracle = Callable[[Mapping[str, NDArray[Any]], "Workload"], tuple[NDArray[Any], ...]]
 Stored = Callable[[NDArray[Any]], NDArray[Any]]
 Steps = Callable[[Mapping[str, NDArray[Any]], "Workload", Stored], tuple[NDArray[Any], ...]]
@@ -131,6 +131,9 @@ class Op:
     bench: tuple[Case, ...]
     params: Mapping[str, Scalar] = field(default_factory=dict)
     """Parameter names and defaults. float -> float32, int -> int32, bool -> bool_ 0-d inputs."""
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    """Which values the numbers among the parameters take; kernels are tried over all of it. One
+    without a range keeps the values of the cases."""
     dtypes: tuple[str, ...] = FLOAT_DTYPES
     """What `T` stands for."""
     types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -204,6 +204,12 @@ def _models(op: Op) -> Iterator[str]:
     for name, value in op.params.items():
         if not isinstance(value, bool | int | float):
             yield f"parameter '{name}' is {value!r}; give a number or a boolean"
+    for name, known in op.ranges.items():
+        default = op.params.get(name)
+        if default is None or isinstance(default, bool):
+            yield f"ranges: '{name}' is no parameter that is a number"
+        elif not known.low <= default <= known.high:
+            yield f"parameter '{name}' is {default}, outside of its range"
 
 
 def _expression(text: int | str, known: Iterable[str], where: str) -> Iterator[str]:

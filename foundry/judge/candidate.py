@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +12,16 @@ from typing import Any
 
 from foundry.errors import InvalidKernel
 from foundry.judge.options import JudgeOptions, bench_workloads
-from foundry.judge.oracle.dealing import Dealt, deal, deal_thoroughly, elements_of, unseen
+from foundry.judge.oracle.dealing import (
+    Dealt,
+    deal,
+    deal_faintly,
+    deal_thoroughly,
+    elements_of,
+    unseen,
+)
 from foundry.judge.oracle.inputs import applicable
+from foundry.judge.oracle.parameters import parameter_workloads
 from foundry.judge.verdict import Diagnostic, OutputError, Proven, Status, Timing
 from foundry.kernel import Kernel, bind, parse, text_hash
 from foundry.program import Program
@@ -42,6 +51,7 @@ class Pace:
     """How long one run on a workload took, with all that goes with it."""
 
     workload: Workload
+    threads: int
     seconds: float
 
 
@@ -110,7 +120,10 @@ class Candidate:
 
 def _proven(op: Op, workloads: Sequence[Workload]) -> Proven:
     sizes = {axis: [w.axes[axis] for w in workloads if w.axes[axis]] for axis in op.axis_names}
+    numbers = [name for name, default in op.params.items() if not isinstance(default, bool)]
+    params = {name: [w.params[name] for w in workloads] for name in numbers}
     return Proven(
+        params={name: (min(found), max(found)) for name, found in params.items() if found},
         axes={axis: (min(found), max(found)) for axis, found in sizes.items() if found},
         elements=max((elements_of(op, w) for w in workloads), default=0),
     )
@@ -158,7 +171,8 @@ def _dealt(
     """Visible, hidden and bench workloads with their distributions, and whether they are hidden."""
     names, each = applicable(op, options.distributions), options.per_workload
     yield deal(op.workloads("visible", dtype), names, each, seed), False
-    hidden = (*op.workloads("hidden", dtype), *unseen(op, dtype, seed))
-    yield deal(hidden, names, each, seed), True
+    hidden = deal((*op.workloads("hidden", dtype), *unseen(op, dtype, seed)), names, each, seed)
+    tried = deal_faintly(parameter_workloads(op, dtype, seed), names, each, seed)
+    yield itertools.chain(hidden, tried), True
     timed = bench_workloads(op, dtype, options.bench)
     yield deal_thoroughly(op, timed, names, each, seed), False

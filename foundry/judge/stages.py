@@ -21,6 +21,7 @@ from foundry.program import Launch, Program
 _SANITIZE_LIMIT_S = 60.0
 _START_S = 2.0
 _PER_ELEMENT_S = 1e-5
+"""And per thread: many threads may share an element."""
 _SANITIZED = 1 << 16
 """Elements of a timed workload up to which it is sanitized too."""
 
@@ -140,7 +141,12 @@ def run_limit_s(program: Program, runs: int, most: float) -> float:
     Small workloads end early: a hung kernel keeps a worker from judging others. Every kernel that
     is of any use needs far less than the seconds it gets on a busy machine.
     """
-    return min(most, _START_S + _PER_ELEMENT_S * runs * elements(program))
+    return min(most, _START_S + _PER_ELEMENT_S * runs * (elements(program) + threads(program)))
+
+
+def threads(program: Program) -> int:
+    """Threads of all launches together."""
+    return sum(math.prod(launch.grid) for launch in program.launches)
 
 
 def elements(program: Program) -> int:

@@ -105,6 +105,8 @@ class Proven(Record):
 
     axes: dict[str, tuple[int, int]]
     """Least size above 0, and largest."""
+    params: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """Least and largest value of each parameter that is a number."""
     elements: int
     """Of the largest workload: all its inputs and outputs together."""
 

@@ -12,6 +12,7 @@ from ops.axis import Axis, axes
 from ops.cases import cases, labelled
 from ops.formulas import softmax_rows
 from ops.matches import Close
+from ops.parameters import Range
 from ops.spec import Case, Op, Stored, Tensor, Workload, param_value, unrounded
 
 AXES = "batch heads kv_heads q_len kv_len head_dim"
@@ -67,6 +68,7 @@ attention = Op(
         Tensor("out", ("batch", "heads", "q_len", "head_dim"), match=Close("kv_len + head_dim")),
     ),
     params={"scale": 0.125},
+    ranges={"scale": Range(-1.0, 1.0, usual=(0.0, 0.0625, 0.08838834764831845, 0.125))},
     constraints=("heads % max(kv_heads, 1) == 0", "q_len <= kv_len"),
     oracle=_attention,
     steps=_attention,

@@ -18,6 +18,7 @@ from ops.fills import Fill, Real
 from ops.formulas import gelu_tanh as gelu_of
 from ops.formulas import log_one_plus_exp, logistic, normal_share
 from ops.members import Formula, oracle
+from ops.parameters import Range
 from ops.spec import Op, Tensor
 
 BENCH = (
@@ -31,6 +32,7 @@ BENCH = (
 )
 """Feed-forward activations: one row a token, `cols` the width of the feed-forward layer."""
 NONE: Mapping[str, Values] = MappingProxyType({})
+NO_RANGES: Mapping[str, Range] = MappingProxyType({})
 
 
 def elements(name: str, fill: Fill | None = None) -> Tensor:
@@ -49,6 +51,7 @@ def pointwise(
     flops: int,
     helpers: str = "",
     params: Mapping[str, Values] = NONE,
+    ranges: Mapping[str, Range] = NO_RANGES,
     formula: str = "",
     gradient_of: str = "",
 ) -> Op:
@@ -64,6 +67,7 @@ def pointwise(
         flops: FLOPs of one element.
         helpers: Metal functions that the expressions call.
         params: Parameters: the default, or all values that cases take.
+        ranges: Which values those that are numbers take.
         formula: The mathematics for a proposer; empty: the Metal expressions.
         gradient_of: Name of the forward op.
     """
@@ -76,6 +80,7 @@ def pointwise(
         inputs=inputs,
         outputs=tuple(map(elements, outputs)),
         params=defaults(params),
+        ranges=ranges,
         oracle=oracle(np, [tensor.name for tensor in inputs]),
         baselines={"plain": mlx, "compiled": Baseline(mlx, compiled=True)},
         flops=f"rows * cols * {flops}",
@@ -97,6 +102,7 @@ def elementwise(
     fill: Fill | None = None,
     helpers: str = "",
     params: Mapping[str, Values] = NONE,
+    ranges: Mapping[str, Range] = NO_RANGES,
     formula: str = "",
 ) -> Op:
     """An op of one input `x` and one output `out`: `out = f(x)`.
@@ -110,6 +116,7 @@ def elementwise(
         fill: What `x` holds; None: every value.
         helpers: Metal functions that `metal` calls.
         params: Parameters: the default, or all values that cases take.
+        ranges: Which values those that are numbers take.
         formula: The mathematics for a proposer; empty: the Metal expression.
     """
     return pointwise(
@@ -122,6 +129,7 @@ def elementwise(
         flops=flops,
         helpers=helpers,
         params=params,
+        ranges=ranges,
         formula=formula,
     )
 
@@ -135,6 +143,7 @@ def binary(
     flops: int,
     helpers: str = "",
     params: Mapping[str, Values] = NONE,
+    ranges: Mapping[str, Range] = NO_RANGES,
     formula: str = "",
 ) -> Op:
     """An op of two inputs `x` and `y` and one output `out`: `out = f(x, y)`; see `elementwise`."""
@@ -148,6 +157,7 @@ def binary(
         flops=flops,
         helpers=helpers,
         params=params,
+        ranges=ranges,
         formula=formula,
     )
 
@@ -189,7 +199,13 @@ def gradient(
         formula=formula,
         gradient_of=forward.name,
     )
-    return replace(found, params=forward.params, visible=forward.visible, hidden=forward.hidden)
+    return replace(
+        found,
+        params=forward.params,
+        ranges=forward.ranges,
+        visible=forward.visible,
+        hidden=forward.hidden,
+    )
 
 
 LOG_ONE_PLUS = """
@@ -320,6 +336,7 @@ elu = elementwise(
     metal="x > 0.0f ? x : alpha * exp_less_one(x)",
     helpers=EXP_LESS_ONE,
     params={"alpha": 1.0},
+    ranges={"alpha": Range(-2.0, 2.0, usual=(0.0, 1.0))},
     flops=7,
     formula="out = x where x > 0, and alpha (exp(x) - 1) elsewhere.",
 )
@@ -345,6 +362,7 @@ add_scale = binary(
     mlx="x + (alpha * y).astype(dtype)",
     metal="x + alpha * y",
     params={"alpha": 0.5},
+    ranges={"alpha": Range(-4.0, 4.0, usual=(0.0, 1.0))},
     flops=2,
 )
 relu2_vjp = gradient(

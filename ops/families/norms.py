@@ -12,8 +12,10 @@ from ops.axis import axes
 from ops.baselines import Baseline
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, cases, labelled
 from ops.matches import Close
+from ops.parameters import Range
 from ops.spec import Op, Stored, Tensor, Workload, param_value, unrounded
 
+EPS = Range(1e-12, 0.5, usual=(1e-8, 1e-6, 1e-5))
 VISIBLE = (*ROWS_VISIBLE, *cases("rows cols", (4, 96), eps=1e-2))
 HIDDEN = (
     *ROWS_HIDDEN,
@@ -65,6 +67,7 @@ rms_norm = Op(
     inputs=(Tensor("x", ("rows", "cols")), Tensor("weight", ("cols",))),
     outputs=(Tensor("out", ("rows", "cols"), match=Close("cols")),),
     params={"eps": 1e-5},
+    ranges={"eps": EPS},
     oracle=_rms_norm,
     baselines={
         "mx.fast.rms_norm": "mx.fast.rms_norm(x, weight, eps)",
@@ -86,6 +89,7 @@ layer_norm = Op(
     inputs=(Tensor("x", ("rows", "cols")), Tensor("weight", ("cols",)), Tensor("bias", ("cols",))),
     outputs=(Tensor("out", ("rows", "cols"), match=Close("cols")),),
     params={"eps": 1e-5},
+    ranges={"eps": EPS},
     oracle=_layer_norm,
     steps=_layer_norm,
     baselines={"mx.fast.layer_norm": "mx.fast.layer_norm(x, weight, bias, eps)"},

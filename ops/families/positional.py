@@ -12,6 +12,7 @@ from ops.axis import Axis, axes
 from ops.baselines import Baseline
 from ops.cases import cases, labelled
 from ops.matches import Close
+from ops.parameters import Range
 from ops.spec import Op, Tensor, Workload, param_value
 
 AXES = "batch heads seq head_dim"
@@ -50,6 +51,10 @@ rope = Op(
     inputs=(Tensor("x", ("batch", "heads", "seq", "head_dim")),),
     outputs=(Tensor("out", ("batch", "heads", "seq", "head_dim"), match=Close(2)),),
     params={"base": 10000.0, "offset": 0},
+    ranges={
+        "base": Range(100.0, 1e7, usual=(10_000.0, 100_000.0, 500_000.0, 1_000_000.0)),
+        "offset": Range(-4096, 131_072, usual=(0, 1, 2048, 2049, 32_768)),
+    },
     oracle=_rope,
     baselines={
         "mx.fast.rope": "mx.fast.rope("

@@ -12,13 +12,15 @@ import pytest
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
 from foundry.judge.attacks.limits import limits
-from foundry.judge.candidate import Pace
+from foundry.judge.candidate import Candidate, Pace, Target
 from foundry.judge.oracle.dealing import unseen
 from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.sampling import independent_axes, sample
 from foundry.judge.proof.reach import forecast, unwritten
+from foundry.judge.stages import threads
 from foundry.judge.verdict import Status
+from foundry.kernel import bind, parse
 from foundry.program import TensorSpec
 from ops import all_ops, get
 from ops.spec import Case, Op, shape_of, widen
@@ -97,14 +99,28 @@ def test_the_largest_compiled_size_is_always_tried(op: str, axis: str, most: int
         assert any(w.axes[axis] == most for w in unseen(get(op), "bfloat16", seed))
 
 
-def test_a_forecast_grows_as_the_work_does_and_allows_brute_force() -> None:
+def _target(rows: int, cols: int) -> Target:
     op = get("cumsum")
-    known = op.workload(Case({"rows": 10, "cols": 1000}), "float32")
-    wanted = op.workload(Case({"rows": 20, "cols": 4000}), "float32")
-    found = forecast(op, [Pace(known, 0.5)], wanted)
+    workload = op.workload(Case({"rows": rows, "cols": cols}), "float32")
+    (template, *_) = for_op("cumsum")
+    kernel = parse(render(template, default(template)))
+    return Target(workload, bind(kernel, op, workload), ())
+
+
+def test_a_forecast_grows_as_the_work_does_and_allows_brute_force() -> None:
+    candidate = Candidate("", get("cumsum"), "float32", 1)
+    assert forecast(candidate, _target(20, 4000)).seconds == math.inf
+    candidate.paces.append(Pace(_target(10, 1000).workload, 1 << 20, 0.5))
+    found = forecast(candidate, _target(20, 4000))
     assert found.seconds == pytest.approx(4.0)
     assert found.most_s == pytest.approx(16.0)
-    assert forecast(op, [], wanted).seconds == math.inf
+
+
+def test_a_forecast_grows_with_the_threads_of_a_kernel() -> None:
+    candidate = Candidate("", get("cumsum"), "float32", 1)
+    known, wanted = _target(10, 1000), _target(200, 1000)
+    candidate.paces.append(Pace(known.workload, threads(wanted.program) // 30, 0.5))
+    assert forecast(candidate, wanted).seconds == pytest.approx(15.0, rel=0.1)
 
 
 def test_what_was_never_written_is_found() -> None:

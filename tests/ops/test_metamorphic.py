@@ -12,7 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 import ops
-from ops.spec import Case, Scalar
+from ops.parameters import Scalar
+from ops.spec import Case
 
 Array = NDArray[np.float64]
 VALUES = st.floats(-100, 100, width=32).map(lambda v: 0.0 if abs(v) < 1e-3 else v)

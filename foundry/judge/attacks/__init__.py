@@ -2,9 +2,9 @@
 
 `cheats` are kernels that do an easier job, `hostile` ones reach for the machine, `controls` are
 honest. Each is a file: TOML between `+++` lines, with the statuses that are right for it, then the
-text as an attacker would hand it in. `sizes` and `values` are files too: wrong only where few look.
-`mutants` and `limits` are made when they are asked for, from templates: each with one planted bug,
-or with an end to what it does, so a new op with templates has attacks of its own.
+text as an attacker would hand it in. `sizes`, `parameters` and `values` are files too: wrong where
+few look. `mutants` and `limits` are made when they are asked for, from templates: each with one
+planted bug, or with an end to what it does, so a new op with templates has attacks of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Kernels that are right up to a size, and do nothing beyond it: made from the first template."""
+"""Kernels that are right up to a size or a value of a parameter, and do nothing beyond it.
+
+Made from the first template of every op.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,16 @@ _BEYOND_ELEMENTS = 1 << 20
 
 
 def limits() -> tuple[Attack, ...]:
-    """One attack for every axis of every op that has templates, and one for its elements."""
+    """For every op that has templates: one for each axis, one for the number of elements, and for
+    each parameter one beside each end of its range and one for a usual value.
+    """
     ops = sorted({template.op for template in all_templates().values()})
     return tuple(attack for name in ops for attack in _limits(get(name), for_op(name)[0]))
 
 
 def _limits(op: Op, template: Template) -> Iterator[Attack]:
     text = render(template, default(template))
-    for number, (name, condition) in enumerate(_conditions(op)):
+    for number, (name, condition) in enumerate([*_conditions(op), *_values(op)]):
         yield Attack(
             kind=KIND,
             name=f"{op.name}_{name}",
@@ -46,6 +51,14 @@ def _conditions(op: Op) -> Iterator[tuple[str, str]]:
     if all(dim in sizes for dim in shape):
         product = " * ".join(f"size_t({sizes[str(dim)]})" for dim in shape)
         yield "elements", f"{product} > {_BEYOND_ELEMENTS}"
+
+
+def _values(op: Op) -> Iterator[tuple[str, str]]:
+    for name, known in op.ranges.items():
+        yield f"{name}_low", f"float({name}) <= {float(known.low)!r}f"
+        yield f"{name}_high", f"float({name}) >= {float(known.high)!r}f"
+        for value in known.usual[:1]:
+            yield f"{name}_usual", f"float({name}) == {float(value)!r}f"
 
 
 def _sizes(op: Op) -> dict[str, str]:

@@ -20,7 +20,7 @@ from ops.spec import Case, CaseSet, Op, Workload, flops, present, shape_of
 
 UNSEEN = 3
 """Workloads drawn for every kernel of a judge."""
-_LAST = "touched"
+_LAST, _FAINT = "touched", "faint"
 _SMALL, _LARGE = 1 << 16, 1 << 20
 """Elements of a workload: up to the first every distribution is affordable, beyond the second
 hardly any."""
@@ -46,6 +46,15 @@ def deal(
         dealt = [others[(position + i) % len(others)] for i in range(count)]
         position += count
         yield workload, (first, *dealt)
+
+
+def deal_faintly(
+    workloads: Sequence[Workload], distributions: Sequence[str], each: int, seed: int
+) -> Iterator[Dealt]:
+    """As `deal`, and to every workload inputs so small that what is added to them shows."""
+    others = [name for name in distributions if name != _FAINT]
+    for workload, dealt in deal(workloads, others, max(1, each - 1), seed):
+        yield workload, (*dealt, _FAINT) if _FAINT in distributions else dealt
 
 
 def deal_thoroughly(

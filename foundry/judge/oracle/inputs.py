@@ -267,6 +267,7 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
         "large": _scaled(3.0),
         "constant": _constant,
         "small": _scaled(0.01),
+        "faint": _scaled(2.0**-10),
         "duplicates": _duplicates,
         "negated": _scaled(-1.0),
         "sorted": _sorted,
@@ -286,6 +287,12 @@ _MIXED = (
 """Distributions of the rows of `mixed`."""
 
 _STREAM = MappingProxyType(
-    {"touched": "normal", "negated": "normal", "large": "normal", "small": "normal"}
+    {
+        "touched": "normal",
+        "negated": "normal",
+        "large": "normal",
+        "small": "normal",
+        "faint": "normal",
+    }
 )
 """Distributions made of the values of another one, element by element."""

@@ -30,7 +30,7 @@ from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.references import output_specs
 from foundry.judge.oracle.sampling import independent_axes
 from foundry.judge.proof.verify import hold, told
-from foundry.judge.stages import Walk, build_more, stopped
+from foundry.judge.stages import Walk, build_more, stopped, threads
 from foundry.judge.verdict import Diagnostic, Status
 from foundry.kernel import bind
 from foundry.program import Arrays, TensorSpec
@@ -51,9 +51,7 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
     if failed := build_more(walk, bound):
         return failed
     while left:
-        forecasts = {
-            n: forecast(candidate.op, candidate.paces, t.workload) for n, t in left.items()
-        }
+        forecasts = {n: forecast(candidate, t) for n, t in left.items()}
         nearest = min(left, key=lambda n: forecasts[n].seconds)
         budget_s -= forecasts[nearest].seconds
         if budget_s < 0.0:
@@ -64,6 +62,8 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
             return found
         if found is None:
             return None
+        # Where runs take longer than their forecasts, the budget ends sooner.
+        budget_s -= max(0.0, found.seconds - forecasts[nearest].seconds)
         candidate.paces.append(found)
         candidate.reached.append(target.workload)
     return None
@@ -79,18 +79,19 @@ class Forecast:
     """Where it goes by brute force."""
 
 
-def forecast(op: Op, paces: Sequence[Pace], workload: Workload) -> Forecast:
+def forecast(candidate: Candidate, target: Target) -> Forecast:
     """What a run takes, each time by the run that promises least."""
-    found = [_scaled(op, pace, workload) for pace in paces]
+    found = [_scaled(candidate.op, pace, target) for pace in candidate.paces]
     return Forecast(
         min((f.seconds for f in found), default=math.inf),
         min((f.most_s for f in found), default=math.inf),
     )
 
 
-def _scaled(op: Op, pace: Pace, workload: Workload) -> Forecast:
-    known = pace.workload
-    growth = max(1.0, _work(op, workload) / max(1, _work(op, known)))
+def _scaled(op: Op, pace: Pace, target: Target) -> Forecast:
+    known, workload = pace.workload, target.workload
+    more_work = _work(op, workload) / max(1, _work(op, known))
+    growth = max(1.0, more_work, threads(target.program) / max(1, pace.threads))
     free = independent_axes(op)
     brute = math.prod(
         max(1.0, size / max(1, known.axes[axis]))
@@ -148,7 +149,11 @@ def _run(walk: Walk, target: Target, index: int, expected: Forecast) -> Failed |
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
         failed = hold(candidate, target, reference, found.outputs[0])
-        return failed or _doubt(target, found, specs) or Pace(workload, seconds)
+        return (
+            failed
+            or _doubt(target, found, specs)
+            or Pace(workload, threads(target.program), seconds)
+        )
 
 
 def _doubt(target: Target, found: Results, specs: Sequence[TensorSpec]) -> Failed | None:

@@ -9,7 +9,7 @@ from foundry.judge import execution, wording
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle.references import Reference, output_specs
 from foundry.judge.proof.compare import compare
-from foundry.judge.stages import Walk, run_limit_s, stopped
+from foundry.judge.stages import Walk, run_limit_s, stopped, threads
 from foundry.judge.verdict import Diagnostic, OutputError, Status
 from foundry.program import Arrays
 
@@ -60,7 +60,8 @@ def _verify_one(
         limit_s = run_limit_s(target.program, runs, walk.options.run_limit_s)
         start_s = candidate.clock()
         found = walk.worker.ask(job, limit_s)
-        candidate.paces.append(Pace(target.workload, (candidate.clock() - start_s) / runs))
+        seconds = (candidate.clock() - start_s) / runs
+        candidate.paces.append(Pace(target.workload, threads(target.program), seconds))
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
         again = (expected[:1] if echo else []) + (expected[-1:] if stale else [])

@@ -1,0 +1,43 @@
+"""Which values a parameter takes, so that kernels are tried with all kinds of them."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ops.errors import UsageError
+
+Scalar = float | int | bool
+
+
+@dataclass(frozen=True)
+class Range:
+    """Values of a number: from the least to the largest, and those that models use.
+
+    Raises:
+        UsageError: The ends are in the wrong order, or a usual value lies outside.
+    """
+
+    low: float
+    high: float
+    usual: tuple[float, ...] = ()
+    """Values met in practice, each of which is tried."""
+
+    def __post_init__(self) -> None:
+        """Check the values against each other."""
+        for value in (self.high, *self.usual):
+            if not self.low <= value <= max(self.low, self.high):
+                raise UsageError(f"{value} is outside of the range {self.low} to {self.high}")
+
+    def values(self, default: Scalar, rng: random.Random) -> Iterator[Scalar]:
+        """Both ends, what is usual, and one drawn, of the type of the default."""
+        for value in (self.low, self.high, *self.usual, self._drawn(rng)):
+            yield type(default)(round(value) if isinstance(default, int) else value)
+
+    def _drawn(self, rng: random.Random) -> float:
+        """Small and large are as likely where the ends have one sign."""
+        if self.low > 0.0:
+            return math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+        return rng.uniform(self.low, self.high)
