@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,9 +16,9 @@ import pytest
 
 from foundry.harness.frames import Channel
 from foundry.harness.jobs import Build, Results, Run
+from foundry.harness.processes.clock import Clock, processor_s
 from foundry.harness.processes.lock import DeviceLock
 from foundry.harness.processes.pool import WorkerPool
-from foundry.harness.processes.process import Clock
 from foundry.harness.processes.turns import Turn, Turns
 from foundry.program import Launch, Program, TensorSpec
 
@@ -169,10 +171,9 @@ def test_timing_that_fails_lets_everybody_go_on(first: Turn, second: Turn) -> No
     assert second.is_busy
 
 
-def test_a_clock_leaves_out_the_time_it_stood_still(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_leaves_out_the_time_it_stood_still() -> None:
     now = [100.0]
-    monkeypatch.setattr("foundry.harness.processes.process.time.monotonic", lambda: now[0])
-    clock = Clock()
+    clock = Clock(wall_s=lambda: now[0])
     start = clock()
     now[0] += 1.0
     clock.stop()
@@ -181,6 +182,29 @@ def test_a_clock_leaves_out_the_time_it_stood_still(monkeypatch: pytest.MonkeyPa
     clock.resume()
     now[0] += 2.0
     assert clock() - start == 3.0
+
+
+def test_a_clock_counts_what_a_busy_machine_left_for_the_worker() -> None:
+    now, used = [100.0], [3.0]
+    clock = Clock(lambda: used[0], lambda: now[0])
+    now[0], used[0] = 108.0, 6.0
+    assert clock() == 3.0
+    now[0] = 120.0
+    assert clock() == 5.0, "a worker that waits for ever has an end too"
+    used[0] = 99.0
+    assert clock() == 20.0, "several threads do not make time pass faster than on the wall"
+    clock.restart()
+    assert clock() == 0.0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such clock")
+def test_the_processor_time_of_another_process_is_known() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        before = processor_s(child.pid)
+        assert before is not None
+        assert 0.0 < before < 60.0
+        child.communicate(b"\n")
+    assert processor_s(child.pid) is None
 
 
 def test_a_deadline_does_not_pass_while_its_clock_stands_still() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import socket
 import tempfile
@@ -11,35 +12,12 @@ from typing import TypeVar
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames
 from foundry.harness.jobs import Confine, Crash, Job, ReplyError, Timeout, Unanswered
+from foundry.harness.processes.clock import Clock, processor_s
 from foundry.harness.processes.start import START_LIMIT_S, Starter, last_words
 
 R = TypeVar("R")
 
 _CONFINE_LIMIT_S = 30.0
-
-
-class Clock:
-    """Seconds that a worker had; stands still while the worker does."""
-
-    def __init__(self) -> None:
-        self._lost_s = 0.0
-        self._since: float | None = None
-
-    def __call__(self) -> float:
-        """Now."""
-        since = self._since
-        return (time.monotonic() if since is None else since) - self._lost_s
-
-    def stop(self) -> None:
-        """Stand still."""
-        self._since = time.monotonic()
-
-    def resume(self) -> None:
-        """Go on."""
-        if self._since is not None:
-            # In this order a thread that reads the clock meanwhile finds it slow, never fast.
-            self._lost_s += time.monotonic() - self._since
-            self._since = None
 
 
 class WorkerProcess:
@@ -53,8 +31,6 @@ class WorkerProcess:
     def __init__(self, launcher: Starter, confine: Confine | None) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         ours, theirs = socket.socketpair()
-        self._clock = Clock()
-        self._channel = frames.Channel(ours, self._clock)
         self._confine = confine
         self._ready = False
         self.jobs = 0
@@ -62,9 +38,11 @@ class WorkerProcess:
             with theirs:
                 self._child = launcher.start(theirs, self._errors, trusted=confine is None)
         except BaseException:
-            self._channel.close()
+            ours.close()
             self._errors.close()
             raise
+        self._clock = Clock(functools.partial(processor_s, self._child.pid))
+        self._channel = frames.Channel(ours, self._clock)
 
     @property
     def pid(self) -> int:
@@ -129,7 +107,8 @@ class WorkerProcess:
         self._errors.close()
 
     def _exchange(self, job: Job[R], limit_s: float) -> R | Unanswered:
-        deadline = self._clock() + limit_s
+        self._clock.restart()
+        deadline = limit_s
         header, buffers = job.encode()
         try:
             self._channel.send({"job": job.kind} | header, buffers, deadline)
@@ -152,7 +131,8 @@ class WorkerProcess:
         if self._ready:
             return
         try:
-            _raise_unusable(self._channel.receive(0, self._clock() + START_LIMIT_S))
+            self._clock.restart()
+            _raise_unusable(self._channel.receive(0, START_LIMIT_S))
         except (frames.FrameError, frames.FrameTimeout):
             words = last_words(self._errors)
             self.kill()

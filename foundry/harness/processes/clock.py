@@ -1,0 +1,75 @@
+"""The clock of a worker: a busy machine must not make an honest kernel look hung."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+_PATIENCE = 4.0
+"""A worker that uses no processor (it waits for a GPU, or sleeps) gets as many times its limit."""
+_SCHED_CLOCK = 2
+
+
+def processor_s(pid: int) -> float | None:
+    """Processor time of a process, all its threads together, in seconds; None where unknown.
+
+    Linux numbers the clock of another process as `clock_getcpuclockid(3)` does.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        return time.clock_gettime((~pid << 3) | _SCHED_CLOCK)
+    except OSError:
+        return None
+
+
+class Clock:
+    """Seconds that a worker had since its latest job began.
+
+    They pass with the processor time that the worker used, never faster than the wall's and never
+    slower than a fixed share of it; and not at all while the worker is stopped.
+
+    Args:
+        used_s: Processor time of the worker so far, in seconds; None where nobody knows.
+        wall_s: The wall's clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        used_s: Callable[[], float | None] = lambda: None,
+        wall_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._used_s = used_s
+        self._wall_s = wall_s
+        self._lost_s = 0.0
+        self._since: float | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin at zero: another job."""
+        self._start_s = self._wall()
+        self._used_before_s = self._used_s()
+
+    def __call__(self) -> float:
+        """Now."""
+        passed = self._wall() - self._start_s
+        used = self._used_s()
+        if used is None or self._used_before_s is None:
+            return passed
+        return max(min(passed, used - self._used_before_s), passed / _PATIENCE)
+
+    def _wall(self) -> float:
+        since = self._since
+        return (self._wall_s() if since is None else since) - self._lost_s
+
+    def stop(self) -> None:
+        """Stand still."""
+        self._since = self._wall_s()
+
+    def resume(self) -> None:
+        """Go on."""
+        if self._since is not None:
+            # In this order a thread that reads the clock meanwhile finds it slow, never fast.
+            self._lost_s += self._wall_s() - self._since
+            self._since = None
