@@ -14,18 +14,18 @@ Wide = NDArray[Any]
 def logistic(x: Wide) -> Wide:
     """1 / (1 + exp(-x)) without overflow for any finite x."""
     decay = np.exp(-np.abs(x))
-    return np.asarray(np.where(x >= 0, 1.0, decay) / (1.0 + decay))
+    return np.asanyarray(np.where(x >= 0, 1.0, decay) / (1.0 + decay))
 
 
 def log_one_plus_exp(x: Wide) -> Wide:
     """log(1 + exp(x)) without overflow for any finite x."""
-    return np.asarray(np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))))
+    return np.asanyarray(np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))))
 
 
 def normal_share(x: Wide) -> Wide:
     """The share of a normal distribution that lies below x."""
     below = np.vectorize(lambda v: 0.5 * math.erfc(-v / math.sqrt(2.0)), otypes=[np.float64])
-    return np.asarray(below(x)) if np.size(x) else np.zeros(np.shape(x))
+    return np.asanyarray(below(x)) if np.size(x) else np.zeros(np.shape(x))
 
 
 def gelu_tanh(x: Wide) -> Wide:
@@ -36,4 +36,4 @@ def gelu_tanh(x: Wide) -> Wide:
 def softmax_rows(x: Wide) -> Wide:
     """exp(x - max) / sum(exp(x - max)) over the last axis; an empty row stays empty."""
     shifted = np.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+    return np.asanyarray(shifted / shifted.sum(axis=-1, keepdims=True))

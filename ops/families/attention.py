@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ops.axis import Axis, axes
 from ops.cases import cases, labelled
 from ops.formulas import softmax_rows
+from ops.masking import CAUSAL, metal_of
 from ops.matches import Close
 from ops.parameters import Range
 from ops.spec import Case, Op, Stored, Tensor, Workload, param_value, unrounded
@@ -105,4 +106,5 @@ attention = Op(
         _scaled("llama-3.2-1b prefill 512", 1, 32, 8, 512, 512, 64),
         _scaled("llama-3.2-1b prefill 128 after 1024", 1, 32, 8, 128, 1152, 64),
     ),
+    metal=metal_of(CAUSAL),
 )

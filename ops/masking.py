@@ -1,0 +1,108 @@
+"""Masks and score modifiers: what makes one attention another.
+
+Both speak of `q`, the place of the query among the keys, and `k`, the place of a key. The last
+query stands at the last key: query i of `q_len` is at place i + kv_len - q_len.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ops.cases import Values
+from ops.metal_text import as_mlx
+from ops.spec import Tensor
+
+CAUSAL_PAIRS = "q_len * (kv_len - q_len) + q_len * (q_len + 1) // 2"
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Which keys a query sees. A query that sees none gives zeros.
+
+    Texts of Metal use `q`, `k`, `q_len`, `kv_len`, the parameters, and inputs as rows along their
+    last axis: `segments[q] == segments[k]`.
+    """
+
+    np: Callable[..., Any]
+    """Boolean NumPy of those it names of `q` (a column), `k` (a row), parameters and inputs."""
+    metal: str
+    """Metal condition."""
+    first: str = "0"
+    """Metal: no key before it is seen. It bounds the loop over keys."""
+    until: str = "kv_len"
+    """Metal: no key from it on is seen."""
+    params: Mapping[str, Values] = field(default_factory=dict)
+    inputs: tuple[Tensor, ...] = ()
+    """Further inputs, of the shape `(batch, ...)` or `(...)`."""
+    mlx: str = ""
+    """The condition as MLX text; empty: what follows from the Metal."""
+    pairs: str = "q_len"
+    """How many pairs of a query and a key are seen at least, over axes and whole parameters."""
+    keys: str = "min(q_len, kv_len)"
+    """How many keys any query sees, at least."""
+    formula: str = ""
+    """The condition for a proposer; empty: the Metal."""
+
+    @property
+    def text(self) -> str:
+        """The condition as MLX text."""
+        return self.mlx or as_mlx(self.metal, whole=True)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What becomes of the scaled score `s` of a query and a key before the softmax.
+
+    Texts use what those of a mask do, and the number `h` of the head among the `heads`.
+    """
+
+    np: Callable[..., Any]
+    """float64 NumPy of those it names of `s`, `q`, `k`, `h`, `heads`, parameters and inputs."""
+    metal: str
+    params: Mapping[str, Values] = field(default_factory=dict)
+    inputs: tuple[Tensor, ...] = ()
+    mlx: str = ""
+    formula: str = ""
+
+    @property
+    def text(self) -> str:
+        """The score as MLX text."""
+        return self.mlx or as_mlx(self.metal, whole=False)
+
+
+EVERY_KEY = Mask(
+    np=lambda q, k: (k >= 0) & (q >= 0),
+    metal="true",
+    mlx="(k >= 0) & (q >= 0)",
+    pairs="q_len * kv_len",
+    keys="kv_len",
+    formula="every key",
+)
+CAUSAL = Mask(
+    np=lambda q, k: k <= q,
+    metal="k <= q",
+    until="q + 1",
+    pairs=CAUSAL_PAIRS,
+    keys="kv_len",
+)
+AS_IT_IS = Score(np=lambda s: s, metal="s")
+
+
+def further_inputs(mask: Mask, score: Score) -> tuple[Tensor, ...]:
+    """Inputs beside `q`, `k` and `v`."""
+    return (*mask.inputs, *(t for t in score.inputs if t not in mask.inputs))
+
+
+def metal_of(mask: Mask, score: Score = AS_IT_IS) -> dict[str, Any]:
+    """What a template of the attention family knows of them: `Op.metal`."""
+    further = further_inputs(mask, score)
+    return {
+        "mask": mask.metal,
+        "first": mask.first,
+        "until": mask.until,
+        "score": score.metal,
+        "rows": [t.name for t in further],
+        "per_batch": [t.name for t in further if t.shape[0] == "batch"],
+    }

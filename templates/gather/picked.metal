@@ -1,0 +1,26 @@
+{% set also = op.inputs[2:] %}
+/*kernel
+op = "{{ op.name }}"
+grid = ["ceildiv(cols, {{ vec }})", "count", 1]
+threadgroup = [{{ threads }}, 1, 1]
+[constants]
+VEC = {{ vec }}
+*/
+{% if op.metal.value != "x" %}
+inline float value(float x{% for other in also %}, float {{ other }}{% endfor %}) {
+  return {{ op.metal.value }};
+}
+{% endif %}
+// --- body ---
+const uint cols = x_shape[1];
+const uint picked = thread_position_in_grid.y;
+const uint first = thread_position_in_grid.x * VEC;
+const size_t from = size_t(index[picked]) * cols;
+const size_t to = size_t(picked) * cols;
+for (uint c = first; c < min(first + VEC, cols); ++c) {
+{% if op.metal.value == "x" %}
+  out[to + c] = x[from + c];
+{% else %}
+  out[to + c] = T(value(float(x[from + c]){% for other in also %}, float({{ other }}[to + c]){% endfor %}));
+{% endif %}
+}
