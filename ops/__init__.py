@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from ops.axis import Axis, axes
+from ops.families.elementwise import binary, elementwise, gradient
+from ops.families.gather import gather
+from ops.families.glu import glu
+from ops.families.masked import masked_attention
+from ops.families.quantised import dequantised
+from ops.masking import CAUSAL, EVERY_KEY, Mask, Score
 from ops.matches import Close, Distribution, Exact, Set, Ties
 from ops.parameters import Range
 from ops.registry import all_ops, get, load_file
@@ -10,18 +16,29 @@ from ops.spec import Case, Op, Tensor, Workload
 
 __all__ = [
     "Axis",
+    "CAUSAL",
     "Case",
     "Close",
     "Distribution",
+    "EVERY_KEY",
     "Exact",
+    "Mask",
     "Op",
     "Range",
+    "Score",
     "Set",
     "Tensor",
     "Ties",
     "Workload",
     "all_ops",
     "axes",
+    "binary",
+    "dequantised",
+    "elementwise",
+    "gather",
     "get",
+    "glu",
+    "gradient",
     "load_file",
+    "masked_attention",
 ]

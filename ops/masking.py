@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ops.cases import Values
+from ops.errors import UsageError
 from ops.metal_text import as_mlx
 from ops.spec import Tensor
 
@@ -35,7 +36,7 @@ class Mask:
     """Metal: no key from it on is seen."""
     params: Mapping[str, Values] = field(default_factory=dict)
     inputs: tuple[Tensor, ...] = ()
-    """Further inputs, of the shape `(batch, ...)` or `(...)`."""
+    """Further inputs, of the shape `(batch, n)` or `(n,)`."""
     mlx: str = ""
     """The condition as MLX text; empty: what follows from the Metal."""
     pairs: str = "q_len"
@@ -91,8 +92,16 @@ AS_IT_IS = Score(np=lambda s: s, metal="s")
 
 
 def further_inputs(mask: Mask, score: Score) -> tuple[Tensor, ...]:
-    """Inputs beside `q`, `k` and `v`."""
-    return (*mask.inputs, *(t for t in score.inputs if t not in mask.inputs))
+    """Inputs beside `q`, `k` and `v`.
+
+    Raises:
+        UsageError: One is no row, nor a row for every batch.
+    """
+    found = (*mask.inputs, *(t for t in score.inputs if t not in mask.inputs))
+    for tensor in found:
+        if len(tensor.shape) > 2 or (len(tensor.shape) == 2 and tensor.shape[0] != "batch"):
+            raise UsageError(f"{tensor.name} of a mask has the shape (batch, n) or (n,)")
+    return found
 
 
 def metal_of(mask: Mask, score: Score = AS_IT_IS) -> dict[str, Any]:

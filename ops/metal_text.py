@@ -43,15 +43,19 @@ class _Arrays(ast.NodeTransformer):
     def __init__(self, whole: bool) -> None:
         self._whole = whole
 
+    def _of(self, node: ast.expr) -> ast.expr:
+        found: ast.expr = self.visit(node)
+        return found
+
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
-        first, *others = (self.visit(value) for value in node.values)
+        first, *others = (self._of(value) for value in node.values)
         joint = ast.BitAnd() if isinstance(node.op, ast.And) else ast.BitOr()
         for other in others:
             first = ast.BinOp(first, joint, other)
         return first
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
-        operand = self.visit(node.operand)
+        operand = self._of(node.operand)
         if isinstance(node.op, ast.Not):
             return _call("logical_not", operand)
         return ast.UnaryOp(node.op, operand)
@@ -59,14 +63,14 @@ class _Arrays(ast.NodeTransformer):
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         is_rounded = self._whole and isinstance(node.op, ast.Div)
         kind = ast.FloorDiv() if is_rounded else node.op
-        return ast.BinOp(self.visit(node.left), kind, self.visit(node.right))
+        return ast.BinOp(self._of(node.left), kind, self._of(node.right))
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         along = ast.keyword("axis", ast.Constant(-1))
-        return _call("take", node.value, self.visit(node.slice), along)
+        return _call("take", node.value, self._of(node.slice), along)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        arguments = [self.visit(argument) for argument in node.args]
+        arguments = [self._of(argument) for argument in node.args]
         if not isinstance(node.func, ast.Name):
             raise ValueError("a call of something that has no name")
         if node.func.id in _CASTS:

@@ -140,6 +140,9 @@ class Op:
     """Further type variables, and what each stands for: `{"W": ("uint32", "uint8")}`."""
     constraints: tuple[str, ...] = ()
     """Conditions between axes, such as `k <= cols`; what holds for one axis alone is its `Axis`."""
+    plain_flops: str | None = None
+    """FLOPs of the formula done plainly, where kernels may skip most of it, as pairs under a mask;
+    None: `flops`. The judge asks oracle and baselines for no more than they can do."""
     bytes: str | None = None
     """Compulsory traffic in bytes over axes, whole-number parameters and `itemsize`; None: every
     tensor once."""
@@ -379,6 +382,11 @@ def bytes_moved(op: Op, workload: Workload) -> int:
 def flops(op: Op, workload: Workload) -> int:
     """FLOPs of one call."""
     return evaluate(op.flops, _sizes(op, workload))
+
+
+def plain_flops(op: Op, workload: Workload) -> int:
+    """FLOPs of one call where nothing is skipped."""
+    return evaluate(op.plain_flops or op.flops, _sizes(op, workload))
 
 
 def _sizes(op: Op, workload: Workload) -> dict[str, int]:

@@ -197,6 +197,8 @@ def _tied(tensor: Tensor, ties: Ties, op: Op) -> Iterator[str]:
 
 def _models(op: Op) -> Iterator[str]:
     yield from _expression(op.flops, op.size_names, "flops")
+    if op.plain_flops is not None:
+        yield from _expression(op.plain_flops, op.size_names, "plain_flops")
     if op.bytes is not None:
         yield from _expression(op.bytes, (*op.size_names, "itemsize"), "bytes")
     for constraint in op.constraints:

@@ -24,7 +24,7 @@ from ops.masking import (
     metal_of,
 )
 from ops.members import asked, values, written_with
-from ops.spec import Case, Op, Steps, Stored, Tensor, Workload, param_value, unrounded
+from ops.spec import Case, Op, Oracle, Steps, Stored, Tensor, Workload, param_value, unrounded
 
 # A name of its own keeps the places `q` and `k` apart from the tensors.
 SEEN = """
@@ -83,10 +83,11 @@ def masked_attention(
         formula=formula or _formula(mask, score),
         inputs=(*attention.inputs, *further),
         params={"scale": 0.125, **defaults(params)},
-        oracle=written_with(mask.np if mask is not CAUSAL else score.np, found),
+        oracle=_oracle(mask, score, found),
         steps=found,
         baselines=_baselines(mask, score),
         flops=f"4 * batch * heads * head_dim * ({mask.pairs})",
+        plain_flops="4 * batch * heads * head_dim * q_len * kv_len",
         bytes="2 * itemsize * batch * head_dim * "
         f"(heads * q_len + kv_heads * max(0, min(kv_len, {mask.keys})))",
         visible=_with_scale(shown(attention.visible, params)),
@@ -129,6 +130,13 @@ def _steps(mask: Mask, score: Score, further: tuple[Tensor, ...]) -> Steps:
         return (np.stack(results) if results else np.zeros_like(inputs["q"]),)
 
     return found
+
+
+def _oracle(mask: Mask, score: Score, steps: Steps) -> Oracle:
+    def found(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:
+        return steps(inputs, workload, unrounded)
+
+    return written_with(mask.np if mask is not CAUSAL else score.np, found)
 
 
 def _known(

@@ -4,7 +4,7 @@
 {% endmacro %}
 {% macro handed() %}
 {% for row in op.metal.rows %}, {{ row }}
-{%- if row in op.metal.per_batch %} + size_t(head / heads) * ({{ row }}_size / q_shape[0]){% endif %}
+{%- if row in op.metal.per_batch %} + size_t(head / heads) * {{ row }}_shape[1]{% endif %}
 {% endfor %}
 {% for p in op.params %}{% if p != "scale" %}, {{ p }}{% endif %}{% endfor %}
 {% endmacro %}

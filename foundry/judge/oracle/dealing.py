@@ -16,7 +16,7 @@ from dataclasses import replace
 from foundry.judge.oracle.inputs import DISTRIBUTIONS
 from foundry.judge.oracle.sizes import Listed, largest_compiled, listed, new_compiled, redrawn
 from ops.errors import UsageError
-from ops.spec import Case, CaseSet, Op, Workload, flops, present, shape_of
+from ops.spec import Case, CaseSet, Op, Workload, plain_flops, present, shape_of
 
 UNSEEN = 3
 """Workloads drawn for every kernel of a judge."""
@@ -134,7 +134,7 @@ def _of_sizes(op: Op, dtype: str, base: Case, axes: Mapping[str, int]) -> Worklo
     shapes = [shape_of(t, workload) for t in present(op, workload)]
     if min(map(math.prod, shapes), default=0) < _LEAST_ELEMENTS:
         return None
-    if elements_of(op, workload) > _MOST_ELEMENTS or flops(op, workload) > _MOST_FLOPS:
+    if elements_of(op, workload) > _MOST_ELEMENTS or plain_flops(op, workload) > _MOST_FLOPS:
         return None
     return workload
 

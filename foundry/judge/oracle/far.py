@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from foundry.errors import UsageError
 from foundry.judge.oracle.dealing import elements_of
 from ops.expressions import names_in
-from ops.spec import Case, Op, Workload, flops, shape_of
+from ops.spec import Case, Op, Workload, plain_flops, shape_of
 
 _LONG = 1 << 16
 """An axis longer than this does not fit 16 bits."""
@@ -109,7 +109,7 @@ def _workload(op: Op, dtype: str, sizes: Sizes, base: Case) -> Workload | None:
 
 
 def _is_affordable(op: Op, workload: Workload) -> bool:
-    return elements_of(op, workload) <= _MOST_ELEMENTS and flops(op, workload) <= _MOST_FLOPS
+    return elements_of(op, workload) <= _MOST_ELEMENTS and plain_flops(op, workload) <= _MOST_FLOPS
 
 
 def _outputs_of(op: Op, workload: Workload) -> int:

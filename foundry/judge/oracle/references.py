@@ -25,7 +25,7 @@ from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.sampling import Sample, sample
 from foundry.program import Arrays, TensorSpec
 from ops.registry import file_of
-from ops.spec import Op, Workload, dtype_of, flops, shape_of
+from ops.spec import Op, Workload, dtype_of, plain_flops, shape_of
 
 BASELINE_LIMIT_S = 60.0
 _ORACLE_FLOPS = 4e8
@@ -131,7 +131,7 @@ class References:
         rng = np.random.default_rng([seed, 1])
         part = sample(op, workload, rng) if sampled else None
         asked = part.part if part else workload
-        affordable = flops(op, asked) <= (_SAMPLED_FLOPS if sampled else _ORACLE_FLOPS)
+        affordable = plain_flops(op, asked) <= (_SAMPLED_FLOPS if sampled else _ORACLE_FLOPS)
         if sampled and not affordable:
             # The baseline is no oracle for what is drawn to be hard.
             distribution = "normal"

@@ -23,7 +23,7 @@ from foundry.errors import UsageError
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.program import Arrays
 from ops.expressions import names_in
-from ops.spec import Case, Op, Tensor, Workload, flops, shape_of, widen
+from ops.spec import Case, Op, Tensor, Workload, plain_flops, shape_of, widen
 
 _TRIED_ELEMENTS = 1 << 14
 _TRIED = 3
@@ -93,7 +93,7 @@ def _drawn(size: int, count: int, rng: Generator) -> NDArray[np.int64]:
 def _is_small(op: Op, part: Workload) -> bool:
     tensors = (*op.inputs, *op.outputs)
     elements = sum(math.prod(shape_of(t, part)) for t in tensors)
-    return elements <= _MOST_ELEMENTS and flops(op, part) <= _MOST_FLOPS
+    return elements <= _MOST_ELEMENTS and plain_flops(op, part) <= _MOST_FLOPS
 
 
 def _part(op: Op, workload: Workload, sizes: Mapping[str, int]) -> Workload | None:

@@ -34,7 +34,7 @@ from foundry.judge.stages import Walk, build_more, stopped, threads
 from foundry.judge.verdict import Diagnostic, Status
 from foundry.kernel import bind
 from foundry.program import Arrays, TensorSpec
-from ops.spec import Op, Workload, flops
+from ops.spec import Op, Workload, plain_flops
 
 DISTRIBUTION = "mixed"
 _DOUBT = 8.0
@@ -102,7 +102,7 @@ def _scaled(op: Op, pace: Pace, target: Target) -> Forecast:
 
 
 def _work(op: Op, workload: Workload) -> int:
-    return flops(op, workload) + elements_of(op, workload)
+    return plain_flops(op, workload) + elements_of(op, workload)
 
 
 def _bound(candidate: Candidate) -> Failed | tuple[Target, ...]:
