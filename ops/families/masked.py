@@ -51,7 +51,7 @@ return (mx.where(mask, weights, 0) @ values).astype(dtype)
 """
 MASKED_BENCH = {
     "smollm2-135m decode, 1024 keys": (1, 9, 3, 1, 1024, 64),
-    "llama-3.2-1b decode, 4096 keys": (1, 32, 8, 1, 4096, 64),
+    "smollm2-135m decode, 4096 keys": (1, 9, 3, 1, 4096, 64),
     "smollm2-135m prefill 128": (1, 9, 3, 128, 128, 64),
     "qwen3-0.6b prefill 512": (1, 16, 8, 512, 512, 128),
 }

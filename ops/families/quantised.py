@@ -76,13 +76,14 @@ def dequantised(
         oracle=written_with(np, oracle),
         baselines={"plain": mlx},
         flops=f"rows * cols * {flops}",
-        visible=cases(AXES, (1, 32, 32), (4, 128, 64), (3, 256, 128), (16, 512, 64), (1, 1024, 32)),
+        visible=cases(AXES, (1, 32, 32), (4, 128, 64), (3, 256, 64), (16, 512, 64), (1, 1024, 32)),
         hidden=cases(
             AXES,
             *((0, 64, 32), (3, 0, 64), (7, 96, 32), (5, 320, 64), (31, 128, 128), (1, 4096, 64)),
             *((129, 64, 64), (33, 192, 32), (2, 1152, 128), (17, 2048, 128)),
         ),
         bench=(
+            labelled(AXES, "smollm2-135m key projection", 192, 576, 64),
             labelled(AXES, "smollm2-135m up projection", 1536, 576, 64),
             labelled(AXES, "qwen3-0.6b up projection", 3072, 1024, 64),
             labelled(AXES, "llama-3.2-1b up projection", 8192, 2048, 64),
