@@ -20,6 +20,9 @@ class Call(Protocol):
     def __call__(self) -> None:
         """Run every launch once and wait until all results are in memory."""
 
+    def inputs(self) -> Arrays:
+        """The inputs, read from the memory in which the kernel finds them."""
+
     def outputs(self) -> Arrays:
         """Results of the latest call, as arrays that later calls do not change."""
 
@@ -36,8 +39,8 @@ class Executable(Protocol):
     ) -> Call:
         """Attach inputs (exact shapes and dtypes of `Program.inputs`).
 
-        With `poison`, outputs and temporaries that have no `init_value` start as bytes 0xFF
-        (NaN for floats) before each call, so that an element nobody wrote is seen.
+        With `poison`, outputs and temporaries that have no `init_value` start as NaN before each
+        call, those without one as something that is not 0, so that an element nobody wrote is seen.
 
         With `over`, an earlier call of this executable, the two share the memory they write to
         where the engine decides that; what one leaves is what the other finds.

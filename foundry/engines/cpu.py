@@ -7,6 +7,7 @@ import os
 import platform
 from pathlib import Path
 
+from foundry import mac
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.run.builder import Builder, default_builder
 from foundry.msl.run.program import BuiltProgram, build
@@ -64,4 +65,4 @@ def _processor_name() -> str:
                 return line.split(":", 1)[1].strip()
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    return mac.processor() or platform.processor() or platform.machine()

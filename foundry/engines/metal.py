@@ -1,6 +1,7 @@
 """The metal engine: each launch is one `mx.fast.metal_kernel`, untouched, on an Apple GPU.
 
-It cannot run in CI, so it is kept thin; the shipped contract tests cover it on a Mac.
+It never ran on Apple hardware: tests drive it over a stand-in with MLX's own fills and errors. What
+MLX's interface cannot give (guard zones around arrays) its device says.
 """
 
 from __future__ import annotations
@@ -8,16 +9,25 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import platform
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
 
+from foundry import mac
+from foundry.engines import gpu_faults
 from foundry.engines.base import Call
-from foundry.program import Arrays, BuildFailure, Device, Launch, Program, check_input
+from foundry.errors import EnvironmentUnusable
+from foundry.program import Arrays, BuildFailure, Device, Launch, Program, TensorSpec, check_input
 from ops.arrays import from_mlx, to_mlx
 
-_BUILD_ERRORS = ("Unable to build metal library", "Unable to load kernel", "Thread group size")
+_MOST_THREADS = 1024
+_TOO_MANY = re.compile(r"Thread group size \((\d+)\) is greater than\s+the maximum .*?\((\d+)\)")
+_PLACES = re.compile(r"^(header|source):\d+:\d+: ", re.MULTILINE)
+_UNWRITTEN = float(0xFEFEFE)
+"""An integer that no dtype of MLX turns into 0: what nobody wrote must not look like a result."""
 
 
 class MetalEngine:
@@ -44,25 +54,33 @@ class MetalEngine:
             name,
             {
                 **{key: value for key, value in info.items() if isinstance(value, str | int)},
+                **mac.facts(),
                 "system": f"{platform.system()} {platform.mac_ver()[0]}",
                 "mlx_version": importlib.metadata.version("mlx"),
+                "unguarded": "memory beside arrays, which MLX places",
             },
         )
 
     def build(self, program: Program) -> MetalExecutable | BuildFailure:
-        """Compile every launch by running it once on zeros, as MLX compiles when it evaluates."""
-        import mlx.core as mx
+        """Compile every launch by running it once on zeros, as MLX compiles when it evaluates.
 
+        Whatever is raised is the kernel's fault, unless the GPU was stopped or an empty kernel
+        does not build either.
+
+        Raises:
+            RuntimeError: Metal stopped the GPU's work; the text names the error.
+            EnvironmentUnusable: No kernel builds here.
+        """
         executable = MetalExecutable(program)
-        arrays = {s.name: mx.zeros(s.shape, getattr(mx, s.dtype)) for s in program.inputs}
-        for number, launch in enumerate(program.launches):
-            try:
-                mx.eval(executable.launch(number, arrays, None))
-            except (RuntimeError, ValueError) as error:
-                if any(words in str(error) for words in _BUILD_ERRORS):
-                    return BuildFailure(str(error), number)
-                raise
-            arrays.update((s.name, mx.zeros(s.shape, getattr(mx, s.dtype))) for s in launch.outputs)
+        for number in range(len(program.launches)):
+            said = _refusal(executable, number)
+            if said is None:
+                continue
+            if (words := _refusal(MetalExecutable(_emptied(program)), number)) is not None:
+                raise EnvironmentUnusable(
+                    f"an empty kernel does not build: {words[:400]}", "Run `foundry doctor`."
+                )
+            return BuildFailure(_worded(_placed(program, number, said)), number)
         return executable
 
 
@@ -85,8 +103,8 @@ class MetalExecutable:
 
         launch = self.program.launches[number]
         filled = launch.init_value if launch.init_value is not None else fill
-        if 0 in launch.grid:
-            return [mx.full(s.shape, filled or 0, getattr(mx, s.dtype)) for s in launch.outputs]
+        if min(launch.grid) <= 0:
+            return [_full(spec, filled or 0.0) for spec in launch.outputs]
         template = [(n, getattr(mx, v) if isinstance(v, str) else v) for n, v in launch.template]
         results: list[Any] = self._kernels[number](
             inputs=[arrays[name] for name in launch.inputs],
@@ -142,15 +160,89 @@ class MetalCall:
         self._results = {name: arrays[name] for name in program.outputs}
         mx.eval(self._results)
 
+    def inputs(self) -> Arrays:
+        """The inputs, from MLX's own memory."""
+        return {name: from_mlx(array) for name, array in self._inputs.items()}
+
     def outputs(self) -> Arrays:
         """Results of the latest call."""
         return {name: from_mlx(array) for name, array in self._results.items()}
 
 
+def _full(spec: TensorSpec, value: float) -> Any:
+    import mlx.core as mx
+
+    # Of a Python float `mx.full` makes floats, whatever dtype it is given.
+    return mx.full(spec.shape, mx.array(value).astype(getattr(mx, spec.dtype)))
+
+
 def _poison(launch: Launch) -> float:
-    """NaN where an output can hold it, else -1: all bits set."""
-    floats = any("float" in spec.dtype or "complex" in spec.dtype for spec in launch.outputs)
-    return float("nan") if floats else -1.0
+    """NaN where all outputs can hold it, for it spoils whatever it gets into."""
+    floats = all("float" in spec.dtype or "complex" in spec.dtype for spec in launch.outputs)
+    return float("nan") if floats else _UNWRITTEN
+
+
+def _refusal(executable: MetalExecutable, number: int) -> str | None:
+    """What MLX says against one launch over zeros; None where it runs."""
+    import mlx.core as mx
+
+    program = executable.program
+    earlier = (spec for launch in program.launches[:number] for spec in launch.outputs)
+    specs = (*program.inputs, *earlier)
+    zeros = {s.name: mx.zeros(s.shape, getattr(mx, s.dtype)) for s in specs}
+    try:
+        mx.eval(executable.launch(number, zeros, None))
+    except (RuntimeError, ValueError) as error:
+        if gpu_faults.fault_in(str(error)):
+            raise
+        return str(error)
+    return None
+
+
+def _placed(program: Program, number: int, said: str) -> str:
+    """The compiler's words with places in the kernel's own text, where it names any.
+
+    MLX puts its headers before the text, so what a compiler counts is no line of the kernel.
+    """
+    if _PLACES.search(said):
+        return said
+    launch = program.launches[number]
+    marked = replace(
+        launch,
+        header=f'#line 1 "header"\n{launch.header}',
+        source=f'#line 1 "source"\n{launch.source}',
+    )
+    launches = (*program.launches[:number], marked, *program.launches[number + 1 :])
+    marked_said = _refusal(MetalExecutable(replace(program, launches=launches)), number)
+    return marked_said if marked_said and _PLACES.search(marked_said) else said
+
+
+def _worded(said: str) -> str:
+    """The same, from its first place on; and what a limit means that is the kernel's own."""
+    if place := _PLACES.search(said):
+        return said[place.start() :]
+    found = _TOO_MANY.search(said)
+    if found is None or int(found[2]) >= _MOST_THREADS or int(found[1]) > _MOST_THREADS:
+        return said
+    return (
+        f"this kernel needs so many registers that this GPU runs at most {found[2]} of its"
+        f" threads together: take a threadgroup of at most {found[2]} threads, or keep fewer"
+        f" values at a time.\n{said}"
+    )
+
+
+def _emptied(program: Program) -> Program:
+    """The program with kernels that do nothing, one thread each."""
+    return replace(
+        program,
+        launches=tuple(
+            replace(
+                launch, source=";", header="", grid=(1, 1, 1), threadgroup=(1, 1, 1), template=(),
+                init_value=None, atomic_outputs=False, math_mode="safe",
+            )
+            for launch in program.launches
+        ),
+    )  # fmt: skip
 
 
 def _kernel(launch: Launch) -> Any:

@@ -27,6 +27,8 @@ class Timeout:
     """Killed at its limit."""
 
     limit_s: float
+    on_gpu: bool = False
+    """Whether a GPU that others use as well kept it waiting."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Crash:
 
     reason: str
     signal: int | None = None
+    gpu_fault: str | None = None
+    """Name of Metal's error, where the GPU's work was stopped: perhaps another program's fault."""
 
 
 Unanswered = Timeout | Crash

@@ -1,6 +1,7 @@
 """Proof that the outputs come from this kernel, on these inputs, every time.
 
-1. Ghost replay: the same launches with an empty body must leave every output as poisoned.
+1. Ghost replay: the same launches with an empty body must leave every output as it was filled,
+   once with ones and once with zeros, which every dtype has.
 2. The normal inputs, then the same with one element changed, through the same buffers; then the
    first again in other buffers. Whoever remembers by pointer or by fingerprint fails one of them.
 3. Five calls on the same inputs give the same bytes, unless the kernel declares atomic outputs.
@@ -12,13 +13,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from foundry.harness.jobs import Results
 from foundry.program import Arrays, Launch, Program
 
 SEQUENCE = ("normal", "touched")
 REPEATS = 5
+FILLS = (1.0, 0.0)
+"""What ghosts find in their outputs."""
 
 
 def ghost(program: Program) -> Program:
@@ -27,15 +28,24 @@ def ghost(program: Program) -> Program:
     return replace(program, launches=launches)
 
 
+def filled_ghosts(program: Program) -> tuple[Program, ...]:
+    """Ghosts whose outputs start as each of `FILLS`."""
+    quiet = ghost(program)
+    return tuple(
+        replace(quiet, launches=tuple(replace(x, init_value=fill) for x in quiet.launches))
+        for fill in FILLS
+    )
+
+
 def is_deterministic(program: Program) -> bool:
     """Whether the order of its threads must not show in the result."""
     return not any(launch.atomic_outputs for launch in program.launches)
 
 
-def haunted(outputs: Arrays) -> str | None:
-    """Name of an output that a ghost did not leave poisoned."""
+def haunted(outputs: Arrays, fill: float) -> str | None:
+    """Name of an output that a ghost did not leave as it was filled."""
     for name, array in outputs.items():
-        if not (np.ascontiguousarray(array).reshape(-1).view(np.uint8) == 0xFF).all():
+        if not (array == array.dtype.type(fill)).all():
             return name
     return None
 

@@ -23,6 +23,7 @@ from contextlib import ExitStack
 
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.candidate import Candidate, Failed, prepare
+from foundry.judge.disturbed import Disturbed, await_recovery
 from foundry.judge.options import WHOLE_REACH_S, JudgeOptions, bench_workloads
 from foundry.judge.oracle.references import References, op_file
 from foundry.judge.proof.reach import reach
@@ -82,11 +83,9 @@ class Judge:
         """
         text = kernel if isinstance(kernel, str) else render(kernel)
         bench_workloads(op, dtype, self._options.bench)
-        candidate = Candidate(
-            text, op, dtype, self.seed if seed is None else seed, finalists=finalists
-        )
+        fresh = Candidate(text, op, dtype, self.seed if seed is None else seed, finalists=finalists)
         device_id = self._pool.device().id
-        failed = self._walk(candidate)
+        candidate, failed = self._judged(fresh)
         passed = Status.FASTER if candidate.is_faster else Status.CORRECT
         return Evaluation(
             kernel_hash=candidate.kernel_hash,
@@ -102,6 +101,20 @@ class Judge:
             proven=None if failed and not failed.status.passed else candidate.proven,
             extra={"benchmark": candidate.facts} if candidate.facts else {},
         )
+
+    def _judged(self, fresh: Candidate) -> tuple[Candidate, Failed | None]:
+        """The candidate and why it stopped; from the start again where a GPU was disturbed."""
+        candidate = Candidate(
+            fresh.text, fresh.op, fresh.dtype, fresh.seed, finalists=fresh.finalists
+        )
+        try:
+            return candidate, self._walk(candidate)
+        except Disturbed:
+            await_recovery(self._pool)
+        try:
+            return fresh, self._walk(fresh)
+        except Disturbed as again:
+            return fresh, again.verdict()
 
     def expect_looks(self, op: str, dtype: str, count: int) -> None:
         """Take it that `count` kernels were timed before: a search that is taken up says so."""

@@ -12,6 +12,7 @@ from foundry.harness.processes.pool import Lease
 from foundry.harness.processes.turns import Turn
 from foundry.judge import execution, wording
 from foundry.judge.candidate import Candidate, Failed, Target
+from foundry.judge.disturbed import Disturbed
 from foundry.judge.options import JudgeOptions
 from foundry.judge.oracle.dealing import elements_of
 from foundry.judge.oracle.references import References
@@ -29,7 +30,7 @@ _SANITIZED = 1 << 16
 @dataclass(frozen=True)
 class Walk:
     """One candidate with the worker it runs on. Programs are numbered in the order of building:
-    the visible ones, the ghost of the probe, then the hidden and bench ones.
+    the visible ones, the ghosts of the probe, then the hidden and bench ones.
     """
 
     candidate: Candidate
@@ -40,8 +41,13 @@ class Walk:
 
     @property
     def ghost(self) -> int:
-        """Number of the ghost program."""
+        """Number of the ghost that does nothing at all."""
         return len(self.candidate.visible)
+
+    @property
+    def filled_ghosts(self) -> dict[int, float]:
+        """Numbers of the ghosts whose outputs are filled first, and with what."""
+        return dict(enumerate(execution.FILLS, self.ghost + 1))
 
     @property
     def first_of_next(self) -> int:
@@ -51,7 +57,7 @@ class Walk:
     @property
     def first_of_rest(self) -> int:
         """Number of the first hidden program."""
-        return len(self.candidate.visible) + int(self.candidate.probe is not None)
+        return self.ghost + (1 + len(execution.FILLS) if self.candidate.probe else 0)
 
 
 def sanitize(walk: Walk, path: str) -> Failed | None:
@@ -93,9 +99,12 @@ def _sanitize(walk: Walk, path: str, target: Target, ahead: Program | None) -> F
 
 
 def build_visible(walk: Walk) -> Failed | None:
-    """Compile the kernel for the visible workloads, and the ghost of its probe."""
+    """Compile the kernel for the visible workloads, and the ghosts of its probe."""
     candidate = walk.candidate
-    ghosts = (execution.ghost(candidate.probe.program),) if candidate.probe else ()
+    ghosts: tuple[Program, ...] = ()
+    if candidate.probe:
+        program = candidate.probe.program
+        ghosts = (execution.ghost(program), *execution.filled_ghosts(program))
     return _build(walk, candidate.visible, ghosts, keep=False)
 
 
@@ -156,7 +165,19 @@ def elements(program: Program) -> int:
 
 
 def stopped(failure: Timeout | Crash, stage: str, target: Target | None) -> Failed:
-    """A worker that was killed or died under a kernel."""
+    """A worker that was killed or died under a kernel.
+
+    Raises:
+        Disturbed: It was on a GPU, so it may be the fault of another program.
+    """
+    failed = _stopped(failure, stage, target)
+    is_shared = failure.on_gpu if isinstance(failure, Timeout) else failure.gpu_fault is not None
+    if is_shared:
+        raise Disturbed(failure, failed)
+    return failed
+
+
+def _stopped(failure: Timeout | Crash, stage: str, target: Target | None) -> Failed:
     status = Status.TIMEOUT if isinstance(failure, Timeout) else Status.CRASH
     workload = target.workload if target else None
     hidden = target.hidden if target else False

@@ -148,6 +148,29 @@ class EngineContract:
         )  # fmt: skip
         assert run(engine, what, {"x": x})["out"].tolist() == x.sum(1).tolist()
 
+    @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int64"])
+    def test_what_nobody_wrote_is_no_zero(self, engine: Engine, dtype: str) -> None:
+        x = np.ones(8, np.float32)
+        source = "if (thread_position_in_grid.x > 8) out[0] = 1;"
+        what = program(source, {"x": x}, {"out": ((8,), dtype)}, (8, 1, 1), (8, 1, 1))
+        assert run(engine, what, {"x": x}, poison=True)["out"].all()
+
+    def test_inputs_are_read_where_the_kernel_finds_them(self, engine: Engine) -> None:
+        x = np.arange(8, dtype=np.float32)
+        what = program(COPY, {"x": x}, {"out": ((8,), "float32")}, (8, 1, 1), (8, 1, 1))
+        call = built(engine, what).bind({"x": x})
+        call()
+        assert call.inputs()["x"].tobytes() == x.tobytes()
+
+    def test_a_grid_without_threads_keeps_the_dtype(self, engine: Engine) -> None:
+        x = np.ones(3, np.float32)
+        for shape in ((3,), (0, 2)):
+            made = program(
+                "out[0] = 1;", {"x": x}, {"out": (shape, "uint32")}, (0, 1, 1), (1, 1, 1)
+            )
+            got = run(engine, made, {"x": x}, poison=True)["out"]
+            assert (got.dtype, got.shape) == (np.dtype(np.uint32), shape)
+
     def test_a_grid_without_threads_is_not_dispatched(self, engine: Engine) -> None:
         x = np.ones(3, np.float32)
         source = "out[0] = x[0];"

@@ -39,11 +39,17 @@ class DirectiveCall:
         spec = launch.outputs[0]
         self._out = over._out if over else np.zeros(spec.shape, numpy_dtype(spec.dtype))
         self._poison = poison
+        self._fill = launch.init_value
 
     def __call__(self) -> None:
-        if self._poison and self._out.size:
+        if self._fill is not None:
+            self._out[...] = self._fill
+        elif self._poison and self._out.size:
             self._out.reshape(-1).view(np.uint8)[:] = 0xFF
         getattr(self, f"_{self._word}")()
+
+    def inputs(self) -> Arrays:
+        return dict(self._inputs)
 
     def outputs(self) -> Arrays:
         if self._word == "wrongshape":

@@ -159,7 +159,7 @@ def test_every_candidate_has_a_process_of_its_own_and_never_more_than_allowed(
     assert max(most) <= 2
 
 
-def test_a_gpus_workers_are_started_afresh_and_used_again(
+def test_a_gpus_workers_are_started_afresh_for_each_candidate(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
@@ -173,7 +173,7 @@ def test_a_gpus_workers_are_started_afresh_and_used_again(
             with made.lease() as worker:
                 assert isinstance(worker.ask(Describe(), 20), Device)
                 pids.add(worker.pid)
-        assert len(pids) == 1
+        assert len(pids) == 3
         with made.lease() as worker:
             worker.ask(Build((program("segv"),), (0,)), 20)
             assert worker.ask(run_of(), 20) == Crash("killed by SIGSEGV", 11)

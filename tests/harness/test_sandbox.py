@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pytest
 
+import foundry
 from foundry.errors import EnvironmentUnusable
+from foundry.harness.jobs import Describe
+from foundry.harness.processes import pool as pools
 from foundry.harness.processes.environment import cache_folder, jit_folder
+from foundry.harness.processes.pool import WorkerPool
+from foundry.harness.processes.start import Spawner
 from foundry.harness.sandbox import (
     Level,
     available,
@@ -22,6 +27,7 @@ from foundry.harness.sandbox import (
     seccomp,
 )
 from foundry.harness.sandbox.syscalls import LIMITED, NEWEST_KNOWN, REFUSED
+from foundry.program import Device
 
 needs_filter = pytest.mark.skipif(
     available() < Level.FILTERED, reason="this machine has no Landlock or no seccomp"
@@ -163,15 +169,53 @@ def test_too_little_sandbox_is_refused_with_the_fix(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_profile_for_macos_names_what_it_allows_and_denies_the_rest() -> None:
-    text = seatbelt.profile([Path('/opt/py "x"')], [Path("/Users/me/Library/Caches/mf")])
+    read, written, listed = Path('/opt/py "x"'), Path("/Users/me/Caches/mf"), Path("/work/house")
+    text = seatbelt.profile([read], [written], [listed])
     lines = text.splitlines()
-    assert lines[:3] == ["(version 1)", "(deny default)", "(deny network*)"]
-    assert '(allow file-read* (subpath "/opt/py \\"x\\""))' in lines
-    assert "(deny process-fork)" in lines
+    assert lines[:4] == [
+        "(version 1)", "(deny default)", '(import "system.sb")', "(deny network*)",
+    ]  # fmt: skip
     assert text.count("(") == text.count(")")
-    writable = [line for line in lines if "file-write*" in line]
-    assert len(writable) == 2
-    assert not any("HOME" in line for line in lines)
+    rules = {line.split()[1]: line for line in lines if line.startswith("(allow")}
+    assert '(subpath "/opt/py \\"x\\"")' in rules["file-read*"]
+    assert '(literal "/work/house")' in rules["file-read*"]
+    assert rules["file-write*"] == '(allow file-write* (subpath "/Users/me/Caches/mf"))'
+    assert "/Users/me" not in rules["process-exec"]
+    assert "/bin/sh" in rules["process-exec"]
+    assert rules["iokit-open"].count("iokit-registry-entry-class") == 2
+    assert not any("mach-lookup" in line for line in lines)
+
+
+def test_a_profile_names_places_as_they_resolve(tmp_path: Path) -> None:
+    true, link = tmp_path / "private", tmp_path / "tmp"
+    true.mkdir()
+    link.symlink_to(true)
+    text = seatbelt.profile([], [link])
+    assert f'(allow file-write* (subpath "{link}") (subpath "{true}"))' in text
+
+
+def test_workers_of_a_mac_start_within_their_profile(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A stand-in for `sandbox-exec` keeps the profile and starts the worker."""
+    command, kept = tmp_path / "sandbox-exec", tmp_path / "profile"
+    command.write_text(f'#!/bin/sh\nprintf "%s" "$2" > {kept}\nshift 2\nexec "$@"\n')
+    command.chmod(0o755)
+    monkeypatch.setattr(seatbelt, "COMMAND", command)
+    monkeypatch.setattr(seatbelt, "available", lambda: True)
+    monkeypatch.setattr(pools, "starter", Spawner)
+    with WorkerPool("cpu", 1, tmp_path / "locks", level=Level.FILTERED) as pool:
+        monkeypatch.setattr(pool, "_level", Level.LIMITS)  # Linux has rules of its own
+        with pool.trusted() as worker:
+            assert isinstance(worker.ask(Describe(), 60), Device)
+        assert not kept.exists()
+        with pool.lease() as lease:
+            assert isinstance(lease.ask(Describe(), 60), Device)
+    text = kept.read_text()
+    assert str(Path(foundry.__file__).parent) in text
+    assert f'(literal "{Path(foundry.__file__).parents[1]}")' in text
+    assert "foundry-worker-" in text
+    assert str(cache_folder()) in text
 
 
 def headers(architecture: str) -> dict[str, int]:

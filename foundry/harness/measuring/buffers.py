@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foundry.engines.base import Call
 from foundry.program import Arrays
 
 _GUARD_BYTES = 4096
@@ -34,10 +35,16 @@ class Buffers:
             guarded.array[...] = inputs[name]
         return {name: guarded.array for name, guarded in self._guarded.items()}
 
-    def changed(self, inputs: Arrays) -> str | None:
-        """Name of the first buffer that no longer holds its input, or whose guard was written."""
+    def changed(self, call: Call, inputs: Arrays) -> str | None:
+        """Name of the first input that is not as it was, or whose guard was written.
+
+        Args:
+            call: Read the inputs where its kernel does: an engine may have copied them.
+            inputs: What they were.
+        """
+        seen = call.inputs()
         for name, guarded in self._guarded.items():
-            if not guarded.intact or not _same_bytes(guarded.array, inputs[name]):
+            if not guarded.intact or not _same_bytes(seen[name], inputs[name]):
                 return name
         return None
 

@@ -123,7 +123,7 @@ def _once_more(
             call = executable.bind(buffer.fill(inputs), over=calls[0])
         call()
         left.append(call.outputs())
-        changed.append(buffer.changed(inputs))
+        changed.append(buffer.changed(call, inputs))
     return left, changed
 
 

@@ -1,4 +1,4 @@
-"""The worker pool: workers for one candidate at a time, fresh where that is cheap.
+"""The worker pool: fresh workers for each candidate.
 
 Callers are threads. `lease()` gives a thread a *runner* for its kernel and, where runners cannot
 start a compiler, a *builder* beside it; `trusted()` gives the worker that never meets a kernel, for
@@ -8,6 +8,7 @@ the baselines. The pool never serves more candidates at once than it was told to
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -23,7 +24,7 @@ from foundry.harness.processes.lock import DeviceLock
 from foundry.harness.processes.process import WorkerProcess
 from foundry.harness.processes.start import ForkServer, starter
 from foundry.harness.processes.turns import Turn, Turns
-from foundry.harness.sandbox import Level, absence, in_force, refusal
+from foundry.harness.sandbox import Level, absence, in_force, refusal, seatbelt
 from foundry.program import Device
 
 R = TypeVar("R")
@@ -37,7 +38,11 @@ _MEMORY_BYTES = 8 << 30
 class Lease:
     """The processes of one candidate. Not for use by two threads at once."""
 
-    def __init__(self, runner: WorkerProcess, builder: WorkerProcess | None) -> None:
+    def __init__(
+        self, runner: WorkerProcess, builder: WorkerProcess | None, device: Device | None = None
+    ) -> None:
+        self.on_gpu = device is not None and device.kind != "cpu"
+        """Whether it shares a GPU with other programs."""
         self.runner = runner
         self.builder = builder
         self.has_room = False
@@ -90,7 +95,10 @@ class Lease:
                 return found
         if isinstance(job, Examine) and self.builder is not None:
             return self.builder.ask(job, limit_s)
-        return self.runner.ask(job, limit_s)
+        answer = self.runner.ask(job, limit_s)
+        if isinstance(answer, Timeout) and not isinstance(job, Examine):
+            return replace(answer, on_gpu=self.on_gpu)
+        return answer
 
     def prepare(self, op: str, op_file: str, modules: tuple[str, ...] = ()) -> None:
         """Load an op and some modules, whose files are out of reach later.
@@ -121,7 +129,8 @@ class WorkerPool:
 
     Args:
         engine: Registered name (`cpu`, `metal`, `auto`) or `module:Class`.
-        workers: Candidates in flight at once.
+        workers: Candidates in flight at once; on the GPU of a Mac it is one, for what goes wrong
+            there goes wrong for all processes that use it.
         lock_folder: Where the device lock lives; by default shared by all commands of the user.
         least: Level of the sandbox below which no kernel runs here.
         level: Level to confine at; None: the strongest there is, unless the user switched it off.
@@ -142,13 +151,14 @@ class WorkerPool:
             raise reason
         wanted = in_force() if level is None else level
         self.engine = engine
-        self.workers = workers
+        self.workers = workers = 1 if uses_apple_gpu(engine) else workers
         self._lock_folder = lock_folder
         self._lock: DeviceLock | None = None
         self._turns: Turns | None = None
         self._starter = starter(engine, wanted)
         self._forks = isinstance(self._starter, ForkServer)
-        self._level = wanted if self._forks else Level.LIMITS
+        is_bound = self._forks or seatbelt.available()
+        self._level = wanted if is_bound else Level.LIMITS
         self._slots = threading.BoundedSemaphore(workers)
         self._runners: list[WorkerProcess] = []
         self._builders: list[WorkerProcess] = []
@@ -262,7 +272,7 @@ class WorkerPool:
         if self._forks:
             builder = self._reuse(self._builders)
             builder = builder or WorkerProcess(self._starter, self._confine(True))
-        lease = Lease(runner, builder)
+        lease = Lease(runner, builder, self._device)
         with self._guard:
             self._leased.add(lease)
             lease.has_room = builder is not None and len(self._leased) < (os.cpu_count() or 1)
@@ -291,9 +301,9 @@ class WorkerPool:
         self._keep(self._runners, lease.runner)
 
     def _renew(self, lease: Lease) -> None:
-        """A runner that may have met a kernel makes way for a fresh one, where that is cheap."""
+        """A runner that may have met a kernel makes way for a fresh one: nothing adds up."""
         with self._guard:
-            is_due = self._forks and not lease.runner.is_new and not self._closed
+            is_due = not lease.runner.is_new and not self._closed
         if is_due:
             lease.runner.kill()
             lease.runner = WorkerProcess(self._starter, self._confine(False))
@@ -312,7 +322,13 @@ class WorkerPool:
         readable = (str(jit_folder()),)
         # The compiler limits itself, and a sanitised run reserves far more than it uses.
         memory_bytes = _MEMORY_BYTES if self._forks and not builds else None
-        return Confine(builds, int(self.level), readable, memory_bytes)
+        # Where there is no builder, the runner compiles what it sanitizes.
+        return Confine(builds or not self._forks, int(self.level), readable, memory_bytes)
+
+
+def uses_apple_gpu(engine: str) -> bool:
+    """Whether an engine of this name runs on the GPU of this Mac."""
+    return sys.platform == "darwin" and engine in ("metal", "auto")
 
 
 def _broken(found: Unanswered) -> Device:

@@ -7,7 +7,9 @@ import signal
 import socket
 import tempfile
 import time
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames
@@ -115,7 +117,7 @@ class WorkerProcess:
             reply = self._channel.receive_reply(job.reply_bytes, deadline)
             _raise_unusable(reply)
             if "raised" in reply.header:
-                return self._crash(str(reply.header["raised"]))
+                return self._raised(reply.header)
             return job.decode(reply)
         except frames.FrameTimeout:
             self.kill()
@@ -151,6 +153,10 @@ class WorkerProcess:
                     f"a worker could not be confined: {found}.",
                     "Run `foundry doctor`; FOUNDRY_SANDBOX=off goes without.",
                 )
+
+    def _raised(self, header: Mapping[str, Any]) -> Crash:
+        fault = header.get("gpu_fault")
+        return replace(self._crash(str(header["raised"])), gpu_fault=fault and str(fault))
 
     def _death(self, reason: str) -> Crash:
         """Why the connection broke: the signal that ended the process, where there is one."""

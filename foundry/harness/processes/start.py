@@ -17,14 +17,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.processes.environment import cache_folder, clean_environment, jit_folder
 from foundry.harness.sandbox import seatbelt
-from foundry.harness.sandbox.level import Level, wants_seatbelt
+from foundry.harness.sandbox.level import Level
+from foundry.harness.sandbox.profiles import compiler_folder, own_packages, python_folders
 
 START_LIMIT_S = 60.0
 _KILL_LIMIT_S = 5.0
@@ -74,21 +74,22 @@ def starter(engine: str, level: Level) -> Starter:
     """The faster way that is safe for an engine: GPUs and their libraries do not survive a fork."""
     if sys.platform == "linux" and engine != "metal":
         return ForkServer(engine, level)
-    return Spawner(engine)
+    return Spawner(engine, level)
 
 
 class Spawner:
     """Starts a Python of its own for every worker."""
 
-    def __init__(self, engine: str) -> None:
+    def __init__(self, engine: str, level: Level = Level.LIMITS) -> None:
         self._engine = engine
+        self._level = level
 
     def start(self, connection: socket.socket, errors: IO[bytes], *, trusted: bool) -> Child:
         """Start a worker."""
         descriptor = connection.fileno()
         command = ["-m", "foundry.harness.processes.worker", self._engine, str(descriptor)]
-        confined = () if trusted or not wants_seatbelt() else _seatbelt()
-        return _Spawned(command, [descriptor], errors, confined)
+        is_bound = self._level >= Level.FILTERED and seatbelt.available() and not trusted
+        return _Spawned(command, [descriptor], errors, is_bound)
 
     def close(self) -> None:
         """Nothing to end."""
@@ -205,10 +206,11 @@ class _Spawned:
         command: list[str],
         descriptors: list[int],
         errors: IO[bytes],
-        before: Sequence[str] = (),
+        is_bound: bool = False,
     ) -> None:
         environment = clean_environment() | {"TMPDIR": str(jit_folder())}
-        self._scratch = Path(tempfile.mkdtemp(prefix="foundry-worker-"))
+        self._scratch = Path(tempfile.mkdtemp(prefix="foundry-worker-")).resolve()
+        before = _seatbelt(self._scratch) if is_bound else []
         self._process = subprocess.Popen(
             [*before, sys.executable, *command],
             stdin=subprocess.DEVNULL,
@@ -233,7 +235,9 @@ class _Spawned:
 
     def kill(self) -> None:
         self.terminate()
-        self._process.wait()
+        # A process that waits for a GPU may not even die of SIGKILL until that gives up.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_KILL_LIMIT_S)
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def end(self) -> None:
@@ -273,10 +277,13 @@ class _Forked:
                 time.sleep(0.001)
 
 
-def _seatbelt() -> list[str]:
-    code = [Path(folder) for folder in (sys.prefix, sys.base_prefix)]
-    package = Path(__file__).resolve().parents[2]
-    return seatbelt.prefix([*code, package], [cache_folder()])
+def _seatbelt(scratch: Path) -> list[str]:
+    """The command that confines a worker: it reads code, writes the build cache and its folder."""
+    programs = (Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent)
+    searched = [Path(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    code = [*python_folders(), *own_packages(), compiler_folder(), *programs, *searched]
+    listed = [package.parent for package in own_packages()]
+    return seatbelt.prefix([*code, jit_folder()], [cache_folder(), scratch], listed)
 
 
 def last_words(errors: IO[bytes], most: int = 2000) -> str:

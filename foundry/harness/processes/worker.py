@@ -16,8 +16,9 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundry import engines
+from foundry.engines import gpu_faults
 from foundry.engines.base import Call, Engine, Executable
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames, sanitizing
@@ -92,7 +94,7 @@ class Worker:
         if self._ahead is not None:
             self._ahead.join()
         programs = [decode_program(p) for p in request.header["programs"]]
-        built = _build_all(self._engine, programs, request.header["groups"])
+        built = _build_all(self._engine, programs, request.header["groups"], self._device.kind)
         if not request.header["keep"]:
             self._built, self._programs = [], []
         self._built += built
@@ -182,7 +184,8 @@ def serve(worker: Worker, channel: frames.Channel) -> None:
         except EnvironmentUnusable as error:
             channel.send({"unusable": [error.what, error.fix]})
         except Exception as error:  # what a kernel or an engine raises is data for the judge
-            channel.send({"raised": f"{type(error).__name__}: {error}"[:4000]})
+            words, fault = f"{type(error).__name__}: {error}", gpu_faults.fault_in(str(error))
+            channel.send({"raised": words[:4000], "gpu_fault": fault})
         else:
             channel.send(header, buffers)
 
@@ -216,7 +219,7 @@ def _run_set(
         outputs = call.outputs()
         if repeats > 1:
             seen.add(b"".join(hashlib.sha256(a.tobytes()).digest() for a in outputs.values()))
-    return outputs, buffers.changed(inputs), max(1, len(seen))
+    return outputs, buffers.changed(call, inputs), max(1, len(seen))
 
 
 def _run_over(
@@ -227,11 +230,11 @@ def _run_over(
     before()
     call = executable.bind(buffers.fill(last), over=before)
     call()
-    return call.outputs(), buffers.changed(last), 1
+    return call.outputs(), buffers.changed(call, last), 1
 
 
 def _build_all(
-    engine: Engine, programs: list[Program], groups: list[int]
+    engine: Engine, programs: list[Program], groups: list[int], kind: str
 ) -> list[Executable | BuildFailure]:
     """Build the first program of every group side by side, then the others from the cache.
 
@@ -249,8 +252,13 @@ def _build_all(
         return found
 
     order = sorted(firsts.values())
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        built = dict(zip(order, threads.map(build, order), strict=True))
+    with ExitStack() as held:
+        at_once: Callable[..., Iterator[Executable | BuildFailure]] = map
+        if (
+            kind == "cpu"
+        ):  # MLX has the streams of a GPU per thread, and one GPU runs what it builds
+            at_once = held.enter_context(ThreadPoolExecutor(os.cpu_count())).map
+        built = dict(zip(order, at_once(build, order), strict=True))
     for index, group in enumerate(groups):
         if index not in built:
             first = built[firsts[group]]

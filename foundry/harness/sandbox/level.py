@@ -11,8 +11,7 @@ from foundry.errors import EnvironmentUnusable
 from foundry.harness.sandbox import landlock, seatbelt, seccomp
 
 VARIABLE = "FOUNDRY_SANDBOX"
-"""`off` runs kernels under resource limits alone, and accepts untrusted ones all the same;
-`seatbelt` uses the sandbox of macOS, which is untested."""
+"""`off` runs kernels under resource limits alone, and accepts untrusted ones all the same."""
 
 
 class Level(IntEnum):
@@ -29,7 +28,7 @@ class Level(IntEnum):
 @functools.cache
 def available() -> Level:
     """The strongest level on this machine."""
-    if wants_seatbelt():
+    if seatbelt.available():
         return Level.FILTERED
     if sys.platform != "linux" or not landlock.version() or not seccomp.available():
         return Level.LIMITS
@@ -46,11 +45,6 @@ def is_off() -> bool:
     return os.environ.get(VARIABLE, "").lower() == "off"
 
 
-def wants_seatbelt() -> bool:
-    """Whether the user asked for the sandbox of macOS, and it is there."""
-    return os.environ.get(VARIABLE, "").lower() == "seatbelt" and seatbelt.available()
-
-
 def refusal(least: Level) -> EnvironmentUnusable | None:
     """Why kernels that need a level must not run here; None where they may."""
     return shortage(least, available())
@@ -62,7 +56,7 @@ def shortage(least: Level, level: Level) -> EnvironmentUnusable | None:
         return None
     return EnvironmentUnusable(
         f"kernels from outside need the sandbox level '{least}', here is '{level}' ({missing()}).",
-        "Use the cpu engine on a Linux kernel with Landlock and seccomp, or accept the risk: "
+        "Use macOS, or the cpu engine on Linux with Landlock and seccomp, or accept the risk: "
         f"--unconfined, or {VARIABLE}=off.",
     )
 
@@ -80,7 +74,7 @@ def absence(level: Level) -> EnvironmentUnusable | None:
 def missing() -> str:
     """What keeps this machine from a higher level, in words."""
     if sys.platform == "darwin":
-        return f"macOS has Seatbelt, untested here: {VARIABLE}=seatbelt switches it on"
+        return "" if seatbelt.available() else f"no {seatbelt.COMMAND}"
     if sys.platform != "linux":
         return f"no sandbox for {sys.platform}"
     lacks = [] if landlock.version() else ["no Landlock"]

@@ -54,8 +54,8 @@ def confine(profile: Profile, level: Level) -> None:
     """
     file_bytes = _COMPILER_FILE_BYTES if profile.builds else 0
     limits.apply(profile.memory_bytes, file_bytes or limits.FILE_BYTES)
-    if level < Level.FILTERED:
-        return
+    if level < Level.FILTERED or sys.platform == "darwin":
+        return  # on macOS the process was started confined
     if len(os.listdir("/proc/self/task")) > 1:
         # Filters and rules bind the thread that asks for them and what it starts, no other.
         raise OSError(errno.EBUSY, "a process with threads cannot be confined as a whole")
@@ -75,7 +75,7 @@ def rules(profile: Profile) -> Mapping[Path, Access]:
     if profile.builds:
         for path in (*_SYSTEM, *_PROGRAMS):
             allowed[Path(path)] = RUN
-        allowed[_compiler()] = RUN
+        allowed[compiler_folder()] = RUN
     return allowed
 
 
@@ -83,13 +83,14 @@ def rules(profile: Profile) -> Mapping[Path, Access]:
 def _for_everybody() -> Mapping[Path, Access]:
     """Rules that hold for any profile; worked out once, in the fork server."""
     allowed = {Path(path): READ for path in (*_SYSTEM, *_FACTS)}
-    allowed |= dict.fromkeys((*_python_folders(), *_own_packages()), READ)
+    allowed |= dict.fromkeys((*python_folders(), *own_packages()), READ)
     allowed |= {Path(path): Access.READ_FILE for path in _DEVICES}
     allowed[Path("/dev/null")] = Access.READ_FILE | Access.WRITE_FILE
     return allowed
 
 
-def _python_folders() -> set[Path]:
+def python_folders() -> set[Path]:
+    """Where Python and what is installed for it lie."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     found = {Path(sysconfig.get_path(name)).resolve() for name in names}
     found |= {Path(folder).resolve() for folder in site.getsitepackages()}
@@ -98,7 +99,7 @@ def _python_folders() -> set[Path]:
     return found
 
 
-def _own_packages() -> set[Path]:
+def own_packages() -> set[Path]:
     """The packages of this project, and not the folder they may be checked out in."""
     import foundry
     import ops
@@ -107,7 +108,8 @@ def _own_packages() -> set[Path]:
 
 
 @functools.cache
-def _compiler() -> Path:
+def compiler_folder() -> Path:
+    """Where the compiler lies."""
     import importlib.util
 
     found = importlib.util.find_spec("ziglang")

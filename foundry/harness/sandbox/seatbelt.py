@@ -1,32 +1,22 @@
-"""Seatbelt, the sandbox of macOS: a profile for workers. UNTESTED: written from public profiles.
+"""Seatbelt, the sandbox of macOS: the profile that a worker is started with.
 
-Used only when asked for (`FOUNDRY_SANDBOX=seatbelt`). Metal needs its compiler service, the GPU's
-user clients, and its cache; everything else is denied: the network, other programs, other files.
+It follows a published measurement (M1 Ultra, macOS 26.5, MLX 0.32.2, nothing cached): beside what
+every program needs (`system.sb`) a GPU takes two user clients and a readable working directory; no
+service by name, no cache to write. The compiler runs as a process of its own, so a worker may start
+one: the programs of the Python and the compiler it reads, and the shell that limits the compiler.
+Never run on Apple hardware here; `foundry doctor` tries it.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 COMMAND = Path("/usr/bin/sandbox-exec")
-_READABLE = ("/System", "/usr/lib", "/usr/share", "/Library/Apple", "/private/var/db/dyld")
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
-_SERVICES = (
-    "com.apple.MTLCompilerService",
-    "com.apple.system.logger",
-    "com.apple.system.opendirectoryd.libinfo",
-)
-_CLIENTS = (
-    "AGXDeviceUserClient",
-    "AGXSharedUserClient",
-    "IOSurfaceRootUserClient",
-    "IOAccelDevice2",
-    "IOAccelContext2",
-    "IOAccelSharedUserClient2",
-)
+_CLIENTS = ("AGXDeviceUserClient", "IOSurfaceRootUserClient")
+_PROGRAMS = ("/bin/sh", "/bin/bash", "/private/var/select/sh")
+"""The shell of macOS asks the last which one it is."""
 
 
 def available() -> bool:
@@ -34,37 +24,50 @@ def available() -> bool:
     return sys.platform == "darwin" and COMMAND.exists()
 
 
-def prefix(readable: Iterable[Path], writable: Iterable[Path]) -> list[str]:
+def prefix(readable: Iterable[Path], writable: Iterable[Path], listed: Iterable[Path]) -> list[str]:
     """What to put in front of a command, so that it runs confined."""
-    return [str(COMMAND), "-p", profile(readable, writable)]
+    return [str(COMMAND), "-p", profile(readable, writable, listed)]
 
 
-def profile(readable: Iterable[Path], writable: Iterable[Path]) -> str:
-    """The profile, in the sandbox's own language."""
-    read = [*_READABLE, *map(str, readable), *map(str, writable)]
-    write = [*map(str, writable), str(_metal_cache())]
+def profile(readable: Iterable[Path], writable: Iterable[Path], listed: Iterable[Path] = ()) -> str:
+    """The profile, in the sandbox's own language.
+
+    Args:
+        readable: Folders a worker may read, and run programs from.
+        writable: Folders it may read and write, and run no program from.
+        listed: Folders whose names alone it may read: Python looks for packages in them.
+    """
+    read, written = _places(readable), _places(writable)
+    code = " ".join(f"(subpath {place})" for place in dict.fromkeys(read))
+    data = " ".join(f"(subpath {place})" for place in dict.fromkeys(written))
+    names = " ".join(f"(literal {place})" for place in dict.fromkeys(_places(listed)))
+    programs = " ".join(f"(literal {_quoted(path)})" for path in _PROGRAMS)
+    clients = " ".join(f'(iokit-registry-entry-class "{name}")' for name in _CLIENTS)
     lines = [
         "(version 1)",
         "(deny default)",
+        '(import "system.sb")',
         "(deny network*)",
-        "(allow process-exec)",
-        "(deny process-fork)",
-        "(allow signal (target self))",
+        "(allow process-fork)",
+        "(allow signal (target same-sandbox))",
         "(allow sysctl-read)",
         "(allow file-read-metadata)",
+        f"(allow file-read* {code} {data} {names} {programs})",
+        f"(allow file-map-executable {code} {data} {programs})",
+        f"(allow process-exec {code} {programs})",
+        f"(allow iokit-open {clients})",
+        f"(allow file-write* {data})",
     ]
-    lines += [f"(allow file-read* (subpath {_quoted(path)}))" for path in read]
-    lines += [f"(allow file-read* file-write-data (literal {_quoted(p)}))" for p in _DEVICES]
-    lines += [f"(allow file-read* file-write* (subpath {_quoted(path)}))" for path in write]
-    lines += [f"(allow mach-lookup (global-name {_quoted(name)}))" for name in _SERVICES]
-    lines += [f"(allow iokit-open (iokit-user-client-class {_quoted(c)}))" for c in _CLIENTS]
     return "\n".join(lines)
 
 
-def _metal_cache() -> Path:
-    name = "CS_DARWIN_USER_CACHE_DIR"
-    folder = os.confstr(name) if name in os.confstr_names else None
-    return Path(folder or "/private/var/folders") / "com.apple.metal"
+def _places(folders: Iterable[Path]) -> list[str]:
+    """Each as it is and as it resolves: Seatbelt compares real paths, `/tmp` is none."""
+    return [_quoted(path) for folder in folders for path in _both(folder)]
+
+
+def _both(folder: Path) -> Iterator[Path]:
+    yield from dict.fromkeys((folder.absolute(), folder.resolve()))
 
 
 def _quoted(text: str | Path) -> str:

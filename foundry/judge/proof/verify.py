@@ -107,17 +107,16 @@ def _replay_ghost(walk: Walk, probe: Target) -> Failed | None:
         candidate.op, probe.workload, execution.SEQUENCE[0], candidate.seed
     )
     specs = output_specs(candidate.op, probe.workload)
-    with candidate.stage("verify"):
-        found = walk.worker.ask(
-            Run(walk.ghost, (reference.inputs,), specs), walk.options.run_limit_s
-        )
-    if isinstance(found, Timeout | Crash):
-        return stopped(found, "verify", probe)
-    name = execution.haunted(found.outputs[0])
-    if name is None:
-        return None
-    said = f"output '{name}' is written even when the kernel is replaced by an empty one"
-    return Failed(Status.REJECTED, told(said, probe))
+    for number, fill in walk.filled_ghosts.items():
+        with candidate.stage("verify"):
+            job = Run(number, (reference.inputs,), specs)
+            found = walk.worker.ask(job, walk.options.run_limit_s)
+        if isinstance(found, Timeout | Crash):
+            return stopped(found, "verify", probe)
+        if name := execution.haunted(found.outputs[0], fill):
+            said = f"output '{name}' is written even when the kernel is replaced by an empty one"
+            return Failed(Status.REJECTED, told(said, probe))
+    return None
 
 
 def told(message: str, target: Target) -> Diagnostic:

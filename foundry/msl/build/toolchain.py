@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from foundry import mac
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.build.cache import BuildCache
 from foundry.msl.build.target import Target, this_machine
@@ -351,5 +352,5 @@ def processor() -> str:
         text = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
         lines = [line for line in text.splitlines() if line.startswith(kept)]
     except OSError:
-        lines = [platform.processor()]
+        lines = [mac.processor() or platform.processor()]
     return "\n".join([platform.machine(), sys.platform, *lines])

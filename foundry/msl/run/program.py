@@ -88,6 +88,7 @@ class BuiltProgram:
     ) -> BoundProgram:
         """Attach inputs; see `foundry.engines.base.Executable`."""
         arrays = {spec.name: _attach(inputs[spec.name], spec) for spec in self._program.inputs}
+        taken = {spec.name: arrays[spec.name] for spec in self._program.inputs}
         written = over.written if isinstance(over, BoundProgram) else self._allocate()
         arrays.update((name, guarded.array) for name, guarded in written.items())
         steps = []
@@ -101,7 +102,7 @@ class BuiltProgram:
             )
             fill = _Fill(outputs, built.launch.init_value, poison)
             steps.append((launcher, fill if fill.needed else None, keep))
-        return BoundProgram(steps, written, self._program.outputs)
+        return BoundProgram(steps, taken, written, self._program.outputs)
 
     def _allocate(self) -> dict[str, Guarded]:
         """Memory for everything that a launch writes."""
@@ -135,10 +136,12 @@ class BoundProgram:
     def __init__(
         self,
         steps: list[tuple[Launcher, _Fill | None, list[NDArray[Any]]]],
+        inputs: Arrays,
         written: Mapping[str, Guarded],
         outputs: Sequence[str],
     ) -> None:
         self._steps = steps
+        self._inputs = inputs
         self._outputs = outputs
         self._threads = worker_threads()
         self.written = written
@@ -153,6 +156,10 @@ class BoundProgram:
             if fill is not None:
                 fill()
             launcher.run(self._threads)
+
+    def inputs(self) -> Arrays:
+        """The inputs as they lie in memory."""
+        return self._inputs
 
     def outputs(self) -> Arrays:
         """Copies of the results of the latest call.
