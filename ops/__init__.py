@@ -8,6 +8,8 @@ from ops.families.gather import gather
 from ops.families.glu import glu
 from ops.families.masked import masked_attention
 from ops.families.quantised import dequantised
+from ops.families.reductions import reduction
+from ops.families.scan import scan
 from ops.masking import CAUSAL, EVERY_KEY, Mask, Score
 from ops.matches import Close, Distribution, Exact, Set, Ties
 from ops.parameters import Range
@@ -41,4 +43,6 @@ __all__ = [
     "gradient",
     "load_file",
     "masked_attention",
+    "reduction",
+    "scan",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from ops.axis import axes
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
-from ops.matches import Close
+from ops.matches import Close, Exact, Match
+from ops.members import Formula, oracle
 from ops.spec import Op, Tensor, Workload
 
 
@@ -43,4 +45,60 @@ cumsum = Op(
         labelled("rows cols", "smollm2-135m top-p sampling, batch 16", 16, 49152),
         labelled("rows cols", "llama-3.2-1b top-p sampling, batch 16", 16, 128256),
     ),
+)
+
+
+def scan(
+    name: str,
+    *,
+    np: Formula,
+    mlx: str,
+    metal: str,
+    start: str,
+    flops: int = 1,
+    backwards: bool = False,
+    match: Match | None = None,
+    formula: str = "",
+) -> Op:
+    """An inclusive scan of each row by an associative function of `a` and `b`.
+
+    Args:
+        name: Name of the op.
+        np: float64 formula of `x`, such as `lambda x: np.cumsum(x, axis=-1)`.
+        mlx: The same as MLX text.
+        metal: Metal expression of what follows from `a`, which comes first, and `b`.
+        start: Metal expression of the value that changes nothing.
+        flops: FLOPs of one element.
+        backwards: Whether rows are run through from the end.
+        match: How the output is compared; None: as a sum over the columns.
+        formula: The mathematics for a proposer; empty: the Metal expression.
+    """
+    way = "from the end of its row" if backwards else "from the beginning of its row"
+    return replace(
+        cumsum,
+        name=name,
+        formula=formula or f"out[r, c] joins the elements {way} up to it: a, b -> {metal}.",
+        outputs=(Tensor("out", ("rows", "cols"), match=match or Close("cols")),),
+        oracle=oracle(np, ["x"]),
+        baselines={"plain": mlx},
+        flops=f"rows * cols * {flops}",
+        metal={"value": metal, "start": start, "backwards": backwards},
+    )
+
+
+cumsum_reverse = scan(
+    "cumsum_reverse",
+    np=lambda x: np.cumsum(x[:, ::-1], axis=-1)[:, ::-1],
+    mlx="mx.cumsum(x.astype(mx.float32), axis=-1, reverse=True).astype(dtype)",
+    metal="a + b",
+    start="0.0f",
+    backwards=True,
+)
+cummax = scan(
+    "cummax",
+    np=lambda x: np.maximum.accumulate(x, axis=-1),
+    mlx="mx.cummax(x, axis=-1)",
+    metal="max(a, b)",
+    start="-INFINITY",
+    match=Exact(),
 )
