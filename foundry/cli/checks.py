@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -33,18 +32,16 @@ class DoctorCheck:
     fix: str = ""
 
 
-def examine(device: str, db: str | None) -> Iterator[DoctorCheck]:
+def examine(db: str | None) -> Iterator[DoctorCheck]:
     """Every check, one after another, as each is done."""
     yield check_python()
     yield check_settings()
     yield check_mlx()
     yield from check_engines()
-    yield check_compiler()
     yield check_cache()
     yield check_sandbox()
     yield check_database(db)
     yield from check_keys()
-    yield check_kernel(device)
 
 
 def check_python() -> DoctorCheck:
@@ -111,19 +108,6 @@ def check_engines() -> Iterator[DoctorCheck]:
             yield DoctorCheck(f"engine {name}", "ok", device.name)
 
 
-def check_compiler() -> DoctorCheck:
-    """clang, from the package `ziglang`; Metal brings its own."""
-    from foundry.msl.build.cache import default_directory
-    from foundry.msl.build.toolchain import find_toolchain
-
-    needed: State = "warning" if sys.platform == "darwin" else "broken"
-    try:
-        toolchain = find_toolchain(default_directory())
-    except EnvironmentUnusable as error:
-        return DoctorCheck("compiler", needed, error.what, error.fix)
-    return DoctorCheck("compiler", "ok", f"clang of ziglang {toolchain.version}")
-
-
 def check_cache() -> DoctorCheck:
     """The folder of built kernels."""
     from foundry.msl.build.cache import default_directory
@@ -177,33 +161,6 @@ def check_keys() -> Iterator[DoctorCheck]:
         yield DoctorCheck(
             "keys", "absent", "none set; only LLM proposers need one, `mutate` works without"
         )
-
-
-def check_kernel(device: str) -> DoctorCheck:
-    """The proof: a small kernel built, run in a worker and compared with its oracle."""
-    from foundry.harness.processes.pool import WorkerPool
-    from foundry.judge import Judge
-    from foundry.judge.options import JudgeOptions
-    from ops import registry as ops
-    from templates import registry, space
-    from templates.render import render
-
-    template = registry.for_op("silu")[0]
-    text = render(template, space.default(template))
-    start_s = time.monotonic()
-    try:
-        with WorkerPool(device, workers=1) as pool:
-            judge = Judge(pool, JudgeOptions(timed=False))
-            evaluation = judge.evaluate(text, ops.get("silu"), "float32", 0)
-            name = pool.device().name
-    except EnvironmentUnusable as error:
-        return DoctorCheck("kernel", "broken", error.what, error.fix)
-    spent = f"{template.name} on {name}: {evaluation.status} in {time.monotonic() - start_s:.1f} s"
-    if evaluation.status.passed:
-        return DoctorCheck("kernel", "ok", spent)
-    return DoctorCheck(
-        "kernel", "broken", f"{spent}: {evaluation.why}", "Report it with the output of --json."
-    )
 
 
 def worst(checks: list[DoctorCheck]) -> State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain
 
 import click
 
@@ -23,19 +24,35 @@ def command(db: str | None, device: str, as_json: bool) -> int:
     """Check this machine, with a fix for each fault.
 
     Looks at Python, MLX, the engines, the compiler, the build cache, the database and the names of
-    keys; then builds a kernel, runs it and compares it with its oracle. Exit code 3 when this
-    machine cannot be used as it is.
+    keys; then links a kernel, lets the sanitizer catch faults, judges a kernel whole and times a
+    baseline against itself: `proven on this machine`, or the reason why not. Exit code 3 when this
+    machine cannot be used as it is. The output of --json is a report to attach.
     """
     from foundry.cli.checks import DoctorCheck, examine, worst
+    from foundry.cli.proving import conclude, device_of, try_all
 
     checks: list[DoctorCheck] = []
-    for check in examine(device, db):
+
+    def take(check: DoctorCheck) -> None:
         checks.append(check)
         if not as_json:
             _show(check.name, check.state, check.found, check.fix)
+
+    for check in chain(examine(db), try_all(device)):
+        take(check)
+    proof = conclude(checks, device)
+    take(proof)
     usable = worst(checks) != "broken"
     if as_json:
-        print_json({"usable": usable, "checks": [vars(check) for check in checks]})
+        found = device_of(device)
+        print_json(
+            {
+                "usable": usable,
+                "proven": proof.state == "ok",
+                "device": vars(found) if found else None,
+                "checks": [vars(check) for check in checks],
+            }
+        )
     return 0 if usable else EnvironmentUnusable.exit_code
 
 

@@ -264,7 +264,28 @@ def test_doctor_proves_that_this_machine_works() -> None:
     assert result.exit_code == 0
     states = {check["name"]: check["state"] for check in document["checks"]}
     assert states["engine cpu"] == states["kernel"] == states["mlx"] == "ok"
+    assert states["compiler"] == states["sanitizer"] == "ok"
     assert "broken" not in states.values()
+    assert document["device"]["kind"] == "cpu"
+    assert document["proven"] == (states["clock"] == "ok")
+
+
+def test_doctor_says_the_first_reason_why_nothing_is_proven() -> None:
+    from foundry.cli.checks import DoctorCheck
+    from foundry.cli.proving import conclude
+
+    checks = [
+        DoctorCheck("keys", "absent", "none set"),
+        DoctorCheck("compiler", "ok", "links"),
+        DoctorCheck("sanitizer", "broken", "it does not survive: Crash", "Report it."),
+        DoctorCheck("kernel", "broken", "no answer"),
+    ]
+    found = conclude(checks, "cpu")
+    assert found.state == "broken"
+    assert found.found == "not proven: sanitizer: it does not survive: Crash"
+    good = [DoctorCheck(name, "ok", "") for name in ("compiler", "sanitizer", "kernel", "clock")]
+    assert conclude(good, "cpu").found.startswith("proven on this machine: ")
+    assert conclude(good[:2], "cpu").state == "broken"
 
 
 def test_doctor_names_keys_and_never_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
