@@ -32,9 +32,7 @@ def as_mlx(text: str, *, whole: bool) -> str:
         tree = ast.parse(python.strip(), mode="eval")
         return ast.unparse(ast.fix_missing_locations(_Arrays(whole).visit(tree)))
     except (SyntaxError, ValueError) as error:
-        raise UsageError(
-            f"'{text}' is no expression that MLX text follows from; give mlx="
-        ) from error
+        raise UsageError(f"no MLX text follows from '{text}'; give it as mlx=") from error
 
 
 class _Arrays(ast.NodeTransformer):

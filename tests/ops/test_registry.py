@@ -173,3 +173,17 @@ def test_an_installed_package_that_does_not_load(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(EnvironmentUnusable, match=r"no_such_package_here.*uninstall") as caught:
         ops.all_ops()
     assert caught.value.exit_code == 3
+
+
+def test_the_ops_of_tables_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "tables.py"
+    file.write_text(
+        "from ops import elementwise\n\n\n"
+        "def power(n):\n"
+        "    return elementwise(f'power{n}', np=lambda x: x**n, mlx=f'x ** {n}',\n"
+        "                       metal=' * '.join('x' * n), flops=n)\n\n\n"
+        "SQUARE = power(2)\n"
+        "LISTED = [SQUARE, power(3)]\n"
+        "NAMED = {'fourth': power(4)}\n"
+    )
+    assert [op.name for op in ops.load_file(file)] == ["power2", "power3", "power4"]

@@ -12,12 +12,14 @@ import pytest
 from ops.errors import UsageError
 from templates import registry
 from templates.registry import all_templates, for_op, get, load_folder
+from templates.render import render
 
 Install = Callable[[Callable[[], object]], None]
 
 GOOD = (
     'op = "softmax"\nsummary = "mine"\nconstraints = ["a * b < 9"]\n[knobs]\na=[1, 8]\nb=[2, 1]\n'
 )
+FAMILY = GOOD.replace('op = "softmax"', 'family = "elementwise"') + "\n"
 
 
 def identity(value: object) -> object:
@@ -105,6 +107,10 @@ def test_a_broken_entry_point_is_named(
         ("op = ", "cannot read template"),
         ('summary = "s"', "op is missing"),
         ('op = "softmax"', "summary is missing"),
+        ('family = "mine"\n' + GOOD, "op and family exclude each other"),
+        (FAMILY + '[uses]\nfast = "exp"', "did you mean"),
+        (FAMILY + "[uses]\na = 1", "names a function by knob"),
+        (FAMILY + '[uses]\na = "exp"', "no constraint may use it"),
         (GOOD.replace("constraints", "constraint"), "did you mean constraints"),
         (GOOD.replace("[1, 8]", "[]"), "knob 'a' needs a list of values"),
         (GOOD.replace("[1, 8]", "1"), "knob 'a' needs a list of values"),
@@ -132,3 +138,20 @@ def test_missing_text_and_missing_folders_are_named(tmp_path: Path) -> None:
         load_folder(tmp_path / "nowhere")
     with pytest.raises(UsageError, match=r"mine\.metal"):
         load_folder(write(tmp_path, "mine", GOOD, metal=None))
+
+
+def test_a_template_of_a_family_is_bound_to_every_member(tmp_path: Path) -> None:
+    text = FAMILY.replace('constraints = ["a * b < 9"]', "") + '[uses]\nb = "exp"\n'
+    write(tmp_path, "mine", text, "{{ op.name }} {{ op.metal.outputs.out }}")
+    found = {template.op: template for template in load_folder(tmp_path)}
+    assert {"relu", "silu", "add"} <= set(found)
+    assert found["relu"].name == "relu_mine"
+    assert (list(found["silu"].knobs), list(found["relu"].knobs)) == (["a", "b"], ["a"])
+    assert render(found["relu"], {}) == "relu max(x, 0.0f)\n"
+
+
+def test_a_template_of_its_own_starts_the_search_of_a_member() -> None:
+    own = [t.name for t in for_op("attention") if t.start]
+    assert own == ["attention_simdgroup"]
+    assert "attention_masked" in [t.name for t in for_op("attention")]
+    assert [t.start for t in for_op("attention_prefix")] == [True]
