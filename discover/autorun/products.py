@@ -19,7 +19,7 @@ from discover.history.summary import Summary, document
 from foundry.datasets.export import FORMATS, Exported, Format, export_attempts, export_sft
 from foundry.datasets.files import write_text
 from foundry.errors import UsageError
-from foundry.judge.options import JudgeOptions
+from foundry.judge.options import WHOLE_REACH_S, JudgeOptions
 from foundry.report.format import count
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _catalog(
 
     stored = [row for s in found if (row := _winner(bench, s)) is not None]
     # Inputs nobody has seen: the seed is drawn now and kept nowhere.
-    judge = Judge(bench.pool, JudgeOptions(timed=False))
+    judge = Judge(bench.pool, JudgeOptions(timed=False, reach_s=WHOLE_REACH_S))
     shipment = ship(
         stored,
         registry.all_ops(),

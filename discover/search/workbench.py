@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from discover.budget import pricing
 from discover.budget.pricing import Prices
 from discover.calls.retry import RetryPolicy
-from foundry.judge.options import QUICK_REACH_S, JudgeOptions
+from foundry.judge.options import JudgeOptions
 
 if TYPE_CHECKING:
     from foundry.harness.processes.pool import WorkerPool
@@ -46,6 +46,6 @@ def workbench(
 
     prices = pricing.load(own_prices)
     with Store.open(db) as store, WorkerPool(device, workers) as pool:
-        options = JudgeOptions(bench=bench, reach_s=QUICK_REACH_S)
+        options = JudgeOptions(bench=bench)
         judge = Judge(pool, options)
         yield Workbench(store, pool, judge, prices)

@@ -178,10 +178,10 @@ def _say(result: Reverified) -> None:
 def _judge(device: str) -> Iterator[Judge]:
     from foundry.harness.processes.pool import WorkerPool
     from foundry.judge.judge import Judge
-    from foundry.judge.options import JudgeOptions
+    from foundry.judge.options import WHOLE_REACH_S, JudgeOptions
 
     with WorkerPool(device) as pool:
-        yield Judge(pool, JudgeOptions(timed=False))
+        yield Judge(pool, JudgeOptions(timed=False, reach_s=WHOLE_REACH_S))
 
 
 def _secret_seed() -> int:

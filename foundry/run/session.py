@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from foundry.judge.options import (
-    QUICK_REACH_S,
     JudgeOptions,
     bench_workloads,
     is_settled,
@@ -115,7 +114,7 @@ def execute(request: RunRequest) -> RunResult:
     plans = make_plans(request)
     start_s = time.monotonic()
     with Store.open(request.db) as store, WorkerPool(request.device, request.workers) as pool:
-        options = JudgeOptions(bench=request.bench, reach_s=QUICK_REACH_S)
+        options = JudgeOptions(bench=request.bench)
         judge = Judge(pool, options)
         session = _Session(request, plans, store, pool, judge)
         session.go()

@@ -37,7 +37,7 @@ for (uint c = 0; c < cols; ++c) { to[c] = T(exp(float(row[c]) - peak) / total); 
 @pytest.fixture(scope="module")
 def judge() -> Iterator[Judge]:
     with WorkerPool("cpu", 2) as pool:
-        yield Judge(pool, JudgeOptions(sanitizer=None, timed=False, per_workload=2))
+        yield Judge(pool, JudgeOptions(sanitizer=None, reach_s=0.0, timed=False, per_workload=2))
 
 
 @pytest.mark.parametrize("name", sorted(set(all_rewrites()) - CHANGE_MEANING))

@@ -37,7 +37,10 @@ def calm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def judge(pool: WorkerPool) -> Judge:
-    return Judge(pool, JudgeOptions(sanitizer=None, plan=PLAN, run_limit_s=1.0, build_limit_s=1.0))
+    return Judge(
+        pool,
+        JudgeOptions(sanitizer=None, reach_s=0.0, plan=PLAN, run_limit_s=1.0, build_limit_s=1.0),
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,7 @@ def test_a_kernel_may_race_where_it_declares_atomic_outputs(judge: Judge) -> Non
 
 
 def test_a_judge_draws_its_seed_and_records_it(pool: WorkerPool) -> None:
-    options = JudgeOptions(sanitizer=None, timed=False)
+    options = JudgeOptions(sanitizer=None, reach_s=0.0, timed=False)
     seeds = {Judge(pool, options).evaluate(kernel("right"), SOFTMAX, "float32").seed}
     seeds.add(Judge(pool, options).evaluate(kernel("right"), SOFTMAX, "float32").seed)
     assert len(seeds) == 2
@@ -178,7 +181,7 @@ def test_finalists_are_stated_with_intervals_for_all_of_them(judge: Judge) -> No
 
 
 def test_untimed_judging_stops_at_correct(pool: WorkerPool) -> None:
-    judge = Judge(pool, JudgeOptions(sanitizer=None, timed=False))
+    judge = Judge(pool, JudgeOptions(sanitizer=None, reach_s=0.0, timed=False))
     found = judge.evaluate(kernel("right"), SOFTMAX, "bfloat16", 3)
     assert found.status is Status.CORRECT
     assert found.timings == ()
@@ -195,7 +198,9 @@ def test_threads_share_a_judge_and_faults_stay_with_their_kernel(judge: Judge) -
 def test_the_screen_comes_first_and_its_sentence_is_the_diagnostic(
     pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = Judge(pool, JudgeOptions(sanitizer="directive_sanitizer:examine", timed=False))
+    judge = Judge(
+        pool, JudgeOptions(sanitizer="directive_sanitizer:examine", reach_s=0.0, timed=False)
+    )
     found = judge.evaluate(kernel("segv"), SOFTMAX, "float32", 3)
     assert found.status is Status.SANITIZER_ERROR
     assert found.diagnostics[0].line == 7
@@ -206,7 +211,7 @@ def test_the_screen_comes_first_and_its_sentence_is_the_diagnostic(
 def test_unknown_bench_label_and_dtype_are_usage_errors(pool: WorkerPool, judge: Judge) -> None:
     with pytest.raises(UsageError, match="float32"):
         judge.evaluate(kernel("right"), SOFTMAX, "float31", 3)
-    odd = Judge(pool, JudgeOptions(sanitizer=None, bench=("smollm2",)))
+    odd = Judge(pool, JudgeOptions(sanitizer=None, reach_s=0.0, bench=("smollm2",)))
     with pytest.raises(UsageError, match="smollm2-135m"):
         odd.evaluate(kernel("right"), SOFTMAX, "float32", 3)
 

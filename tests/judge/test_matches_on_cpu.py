@@ -104,7 +104,7 @@ token[row] = min(found, last);
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
     with WorkerPool("cpu", 1, tmp_path_factory.mktemp("locks")) as pool:
-        yield Judge(pool, JudgeOptions(sanitizer=None, timed=False))
+        yield Judge(pool, JudgeOptions(sanitizer=None, reach_s=0.0, timed=False))
 
 
 @pytest.fixture(scope="module")

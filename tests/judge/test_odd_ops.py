@@ -93,7 +93,7 @@ WRONG = Status.WRONG_RESULT
 def test_packed_words(
     pool: WorkerPool, odd: dict[str, Op], code: str, status: Status, dtype: str
 ) -> None:
-    found = Judge(pool, JudgeOptions(sanitizer=None, timed=False)).evaluate(
+    found = Judge(pool, JudgeOptions(sanitizer=None, reach_s=0.0, timed=False)).evaluate(
         dequant4(code), odd["dequant4"], dtype
     )
     assert found.status is status, found.why
@@ -124,7 +124,7 @@ SAME = "seg[u] == seg[t]"
 def test_right_and_wrong_kernels(
     pool: WorkerPool, odd: dict[str, Op], name: str, text: str, status: Status
 ) -> None:
-    found = Judge(pool, JudgeOptions(sanitizer=None, timed=False)).evaluate(
+    found = Judge(pool, JudgeOptions(sanitizer=None, reach_s=0.0, timed=False)).evaluate(
         text, odd[name], "float16"
     )
     assert found.status is status, found.why

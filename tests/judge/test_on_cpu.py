@@ -41,7 +41,7 @@ def template(name: str) -> tuple[str, str]:
 )
 def test_honest_kernels_are_proven(pool: WorkerPool, name: str, dtype: str) -> None:
     op, text = template(name)
-    found = Judge(pool, JudgeOptions(sanitizer=None, timed=False)).evaluate(
+    found = Judge(pool, JudgeOptions(sanitizer=None, reach_s=0.0, timed=False)).evaluate(
         text, registry.get(op), dtype
     )
     assert found.status is Status.CORRECT, found.why
@@ -52,7 +52,7 @@ def test_a_kernel_with_two_outputs_is_timed(
 ) -> None:
     monkeypatch.setattr(plausible, "is_slowed", lambda beside_us, alone_us: False)
     op, text = template("topk_lists")
-    judge = Judge(pool, JudgeOptions(sanitizer=None, plan=PLAN, per_workload=2))
+    judge = Judge(pool, JudgeOptions(sanitizer=None, reach_s=0.0, plan=PLAN, per_workload=2))
     found = judge.evaluate(text, registry.get(op), "float32")
     assert found.status.passed, found.why
     (timing,) = found.timings
@@ -107,7 +107,10 @@ def softmax(before: str = "", after: str = "", count: str = "cols") -> str:
 def test_each_fault_ends_where_it_should(
     pool: WorkerPool, text: str, status: Status, says: str
 ) -> None:
-    judge = Judge(pool, JudgeOptions(sanitizer=None, timed=False, run_limit_s=2.0, per_workload=2))
+    judge = Judge(
+        pool,
+        JudgeOptions(sanitizer=None, reach_s=0.0, timed=False, run_limit_s=2.0, per_workload=2),
+    )
     found = judge.evaluate(text, registry.get("softmax"), "float32")
     assert found.status is status, found
     assert says in found.why
@@ -134,5 +137,5 @@ doubling = Op(
         '/*kernel\nop = "doubling"\ngrid = ["n"]\nthreadgroup = [32]\n*/\n// --- body ---\n'
         "out[thread_position_in_grid.x] = x[thread_position_in_grid.x] * T(2);\n"
     )
-    judge = Judge(pool, JudgeOptions(sanitizer=None, plan=PLAN))
+    judge = Judge(pool, JudgeOptions(sanitizer=None, reach_s=0.0, plan=PLAN))
     assert judge.evaluate(text, op, "float32").status.passed

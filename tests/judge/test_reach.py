@@ -134,7 +134,7 @@ def test_what_was_never_written_is_found() -> None:
 @pytest.mark.parametrize("name", ["softmax_rows", "silu_cols", "softmax_elements"])
 def test_a_kernel_that_ends_somewhere_is_wrong(pool: WorkerPool, name: str) -> None:
     (attack,) = (a for a in limits() if a.name == name)
-    judge = Judge(pool, JudgeOptions(timed=False))
+    judge = Judge(pool, JudgeOptions(timed=False, reach_s=60.0))
     found = judge.evaluate(attack.text, get(attack.op), attack.dtype)
     assert found.status is Status.WRONG_RESULT, found.why
 
@@ -145,7 +145,9 @@ def test_what_was_proven_is_on_record(pool: WorkerPool) -> None:
     near = Judge(pool, JudgeOptions(timed=False, reach_s=0.0)).evaluate(
         text, get("silu"), "float32"
     )
-    far = Judge(pool, JudgeOptions(timed=False)).evaluate(text, get("silu"), "float32")
+    far = Judge(pool, JudgeOptions(timed=False, reach_s=60.0)).evaluate(
+        text, get("silu"), "float32"
+    )
     assert near.proven is not None
     assert far.proven is not None
     assert near.proven.axes["cols"][1] < 1 << 14

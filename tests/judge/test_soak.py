@@ -54,7 +54,7 @@ def judged(judge: Judge, words: list[str]) -> float:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_faults_leave_nothing_and_cost_little(pool: WorkerPool) -> None:
-    judge = Judge(pool, JudgeOptions(sanitizer=None, timed=False, run_limit_s=0.5))
+    judge = Judge(pool, JudgeOptions(sanitizer=None, reach_s=0.0, timed=False, run_limit_s=0.5))
     words = [FAULTS[i // 3 % len(FAULTS)] if i % 10 in (1, 4, 7) else "right" for i in range(COUNT)]
     judged(judge, words[:40])
     before = descriptors(), processes()
