@@ -9,8 +9,10 @@
 op = "{{ op.name }}"
 grid = [32, "rows", 1]
 threadgroup = [32, {{ rows_per_group }}, 1]
+{% if vec > 1 %}
 [constants]
 VEC = {{ vec }}
+{% endif %}
 */
 {% for pass in op.metal.passes %}
 inline float {{ pass.name }}_of(float x, uint cols{{ known(loop.index0, "float ") }}) {
@@ -24,6 +26,14 @@ const uint cols = x_shape[1];
 auto from = x + size_t(row) * cols;
 
 {% for pass in op.metal.passes %}
+{% set next = pass.name ~ "_of(float(from[c]), cols" ~ known(loop.index0, "") ~ ")" %}
+{% if vec == 1 %}
+float {{ pass.name }} = {{ starts[pass.kind] }};
+for (uint c = lane; c < cols; c += 32) {
+  {{ pass.name }} = {{ joined(pass.kind, pass.name, next) }};
+}
+{{ pass.name }} = simd_{{ pass.kind }}({{ pass.name }});
+{% else %}
 float {{ pass.name }}_parts[VEC];
 for (int j = 0; j < VEC; ++j) {
   {{ pass.name }}_parts[j] = {{ starts[pass.kind] }};
@@ -32,8 +42,7 @@ for (uint start = lane; start < cols; start += 32 * VEC) {
   for (int j = 0; j < VEC; ++j) {
     const uint c = start + 32 * j;
     if (c < cols) {
-      const float next = {{ pass.name }}_of(float(from[c]), cols{{ known(loop.index0, "") }});
-      {{ pass.name }}_parts[j] = {{ joined(pass.kind, pass.name ~ "_parts[j]", "next") }};
+      {{ pass.name }}_parts[j] = {{ joined(pass.kind, pass.name ~ "_parts[j]", next) }};
     }
   }
 }
@@ -41,6 +50,7 @@ for (int j = 1; j < VEC; ++j) {
   {{ pass.name }}_parts[0] = {{ joined(pass.kind, pass.name ~ "_parts[0]", pass.name ~ "_parts[j]") }};
 }
 const float {{ pass.name }} = simd_{{ pass.kind }}({{ pass.name }}_parts[0]);
+{% endif %}
 
 {% endfor %}
 if (lane == 0) {

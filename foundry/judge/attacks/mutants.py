@@ -16,6 +16,9 @@ NO_BUGS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("attention_masked", "max_to_min"): (
             "the loop begins at the first key of all, and the mask leaves out those before its own"
         ),
+        ("cumsum_reverse_rows", "loop_ends_early"): (
+            "steps double: the last below 31 is the last below 32"
+        ),
         ("cumsum_threadgroup", "divides_wrong"): "an array grows, and the rest of it is not used",
         ("layer_norm_thread", "first_loop_ends_early"): (
             "the mean lacks a term, and the second pass takes off what the mean lacks"
