@@ -83,6 +83,13 @@ def test_tables_between_bounds_of_a_section_are_read_only(mac: Toolchain, tmp_pa
     assert (table.segment, table.is_writable, table.size) == ("__DATA_CONST", False, 16)
 
 
+def test_the_sanitizer_gives_its_handlers_stack_back(mac: Toolchain) -> None:
+    """By a call of the system, without which a second overflow would find no stack."""
+    path = sanitizer.builder_on(mac).toolchain.runtime
+    used = {s.name for s in macho.read(path.read_bytes()).symbols if s.library == SYSTEM}
+    assert {"___sigreturn", "_sigaltstack", "_sigaction"} <= used
+
+
 KEEPS: dict[str, tuple[str, str]] = {
     "global": ("static uint calls = 0;\n", "calls++; out[0] = calls;"),
     "initialised": ("static uint calls = 7;\n", "calls++; out[0] = calls;"),
