@@ -1,4 +1,4 @@
-"""A package that holds every op of the registry, each with a kernel that is never dispatched."""
+"""A package of ops of every form in the registry, with kernels that are never dispatched."""
 
 from __future__ import annotations
 
@@ -23,5 +23,15 @@ def entry_of(op: Op) -> CatalogEntry:
     return CatalogEntry(op, kernel, evaluation, MAC)
 
 
+def form(op: Op) -> tuple[object, ...]:
+    """What the package treats alike: members of a family differ in their expressions alone."""
+    tensors = (*op.inputs, *op.outputs)
+    return (op.family, tuple((t.shape, t.dtype) for t in tensors), tuple(op.params))
+
+
+OPS = list({form(op): op for op in reversed(all_ops().values())}.values())
+"""The first op of every form."""
+
+
 def every_op() -> list[CatalogEntry]:
-    return [entry_of(op) for op in all_ops().values()]
+    return [entry_of(op) for op in OPS]

@@ -13,17 +13,15 @@ from typing import Any
 
 import mlx.core as mx
 import pytest
-from every_op import entry_of, every_op
+from every_op import OPS, entry_of, every_op
 
 from foundry.catalog import fallbacks
 from foundry.catalog.package import package_files
 from foundry.harness.measuring.baseline import to_mlx
 from foundry.judge.oracle.inputs import make_inputs
-from ops import Op, Tensor, all_ops, get
+from ops import Op, Tensor, get
 from ops.baselines import Baseline
 from ops.spec import Workload
-
-OPS = list(all_ops().values())
 
 
 @pytest.fixture(scope="module")
