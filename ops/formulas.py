@@ -1,4 +1,7 @@
-"""Formulas that several oracles share, in float64 and stable at both ends."""
+"""Formulas that several oracles share, in float64 and stable at both ends.
+
+What comes in as a kind of array goes out as that kind: the judge follows rounding errors through.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,18 @@ def normal_share(x: Wide) -> Wide:
 def gelu_tanh(x: Wide) -> Wide:
     """GELU by its tanh form, 0.5 x (1 + tanh(u)), which is x * logistic(2 u)."""
     return x * logistic(2.0 * math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))
+
+
+def gelu_tanh_by_the_book(x: Wide) -> Wide:
+    """The same with the sum that cancels where x is far below 0."""
+    inner = np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))
+    return np.asanyarray(0.5 * x * (1.0 + inner))
+
+
+def gelu_erf_by_the_book(x: Wide) -> Wide:
+    """GELU by 1 + erf(x / sqrt(2)), a sum that cancels where x is far below 0."""
+    erf = 2.0 * normal_share(x) - 1.0
+    return np.asanyarray(0.5 * x * (1.0 + erf))
 
 
 def softmax_rows(x: Wide) -> Wide:

@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ops.parameters import Scalar
-from ops.spec import Oracle, Workload, param_value
+from ops.spec import Oracle, Steps, Workload, param_value
 
 Formula = Callable[..., Any]
 """float64 arrays, then parameters by name, to one array or a tuple of one per output."""
@@ -27,6 +27,12 @@ def oracle(formula: Formula, names: Sequence[str]) -> Oracle:
         return result if isinstance(result, tuple) else (result,)
 
     return written_with(formula, found)
+
+
+def stepwise(formula: Formula, names: Sequence[str]) -> Steps:
+    """The steps that call a formula as `oracle` does; none of them stores `T`."""
+    called = oracle(formula, names)
+    return lambda inputs, workload, stored: called(inputs, workload)
 
 
 def written_with(formula: Formula, found: Oracle) -> Oracle:

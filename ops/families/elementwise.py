@@ -15,9 +15,15 @@ from ops.axis import axes
 from ops.baselines import Baseline
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, Values, defaults, labelled, shown, unshown
 from ops.fills import Fill, Real
+from ops.formulas import (
+    gelu_erf_by_the_book,
+    gelu_tanh_by_the_book,
+    log_one_plus_exp,
+    logistic,
+    normal_share,
+)
 from ops.formulas import gelu_tanh as gelu_of
-from ops.formulas import log_one_plus_exp, logistic, normal_share
-from ops.members import Formula, oracle
+from ops.members import Formula, oracle, stepwise
 from ops.parameters import Range
 from ops.spec import Op, Tensor
 
@@ -54,6 +60,7 @@ def pointwise(
     ranges: Mapping[str, Range] = NO_RANGES,
     formula: str = "",
     gradient_of: str = "",
+    steps: Formula | None = None,
 ) -> Op:
     """An op whose outputs each come from the elements of the inputs at the same place.
 
@@ -70,6 +77,7 @@ def pointwise(
         ranges: Which values those that are numbers take.
         formula: The mathematics for a proposer; empty: the Metal expressions.
         gradient_of: Name of the forward op.
+        steps: The formula as textbooks have it, where that cancels and `np` does not.
     """
     said = " and ".join(f"{output} = {value}" for output, value in outputs.items())
     return Op(
@@ -82,6 +90,7 @@ def pointwise(
         params=defaults(params),
         ranges=ranges,
         oracle=oracle(np, [tensor.name for tensor in inputs]),
+        steps=stepwise(steps, [tensor.name for tensor in inputs]) if steps else None,
         baselines={"plain": mlx, "compiled": Baseline(mlx, compiled=True)},
         flops=f"rows * cols * {flops}",
         visible=shown(ROWS_VISIBLE, params),
@@ -104,6 +113,7 @@ def elementwise(
     params: Mapping[str, Values] = NONE,
     ranges: Mapping[str, Range] = NO_RANGES,
     formula: str = "",
+    steps: Formula | None = None,
 ) -> Op:
     """An op of one input `x` and one output `out`: `out = f(x)`.
 
@@ -118,6 +128,7 @@ def elementwise(
         params: Parameters: the default, or all values that cases take.
         ranges: Which values those that are numbers take.
         formula: The mathematics for a proposer; empty: the Metal expression.
+        steps: The formula as textbooks have it, where that cancels and `np` does not.
     """
     return pointwise(
         name,
@@ -131,6 +142,7 @@ def elementwise(
         params=params,
         ranges=ranges,
         formula=formula,
+        steps=steps,
     )
 
 
@@ -289,6 +301,7 @@ relu2 = elementwise(
 gelu_tanh = elementwise(
     "gelu_tanh",
     np=gelu_of,
+    steps=gelu_tanh_by_the_book,
     mlx="x * mx.sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x**3))",
     metal="x / (1.0f + exp(-1.59576912f * (x + 0.044715f * x * x * x)))",
     flops=12,
@@ -298,6 +311,7 @@ gelu_tanh = elementwise(
 gelu_erf = elementwise(
     "gelu_erf",
     np=lambda x: x * normal_share(x),
+    steps=gelu_erf_by_the_book,
     mlx="x * (1 + mx.erf(x / math.sqrt(2))) / 2",
     metal="x * normal_share(x)",
     helpers=NORMAL_SHARE,

@@ -8,7 +8,13 @@ import numpy as np
 
 from ops.cases import Values
 from ops.families.elementwise import NONE, NORMAL_SHARE, elements, gradient, pointwise
-from ops.formulas import gelu_tanh, logistic, normal_share
+from ops.formulas import (
+    gelu_erf_by_the_book,
+    gelu_tanh,
+    gelu_tanh_by_the_book,
+    logistic,
+    normal_share,
+)
 from ops.members import Formula
 from ops.spec import Op
 
@@ -23,6 +29,7 @@ def glu(
     helpers: str = "",
     params: Mapping[str, Values] = NONE,
     formula: str = "",
+    steps: Formula | None = None,
 ) -> Op:
     """An op of two inputs, `gate` and `up`: `out = activation(gate) * up`; see `elementwise`."""
     return pointwise(
@@ -36,6 +43,7 @@ def glu(
         helpers=helpers,
         params=params,
         formula=formula,
+        steps=steps,
     )
 
 
@@ -51,6 +59,7 @@ swiglu = glu(
 geglu = glu(
     "geglu",
     np=lambda gate, up: gelu_tanh(gate) * up,
+    steps=lambda gate, up: gelu_tanh_by_the_book(gate) * up,
     mlx="gate * mx.sigmoid(math.sqrt(8 / math.pi) * (gate + 0.044715 * gate**3)) * up",
     metal="gate / (1.0f + exp(-1.59576912f * (gate + 0.044715f * gate * gate * gate))) * up",
     flops=13,
@@ -60,6 +69,7 @@ geglu = glu(
 geglu_erf = glu(
     "geglu_erf",
     np=lambda gate, up: gate * normal_share(gate) * up,
+    steps=lambda gate, up: gelu_erf_by_the_book(gate) * up,
     mlx="gate * (1 + mx.erf(gate / math.sqrt(2))) / 2 * up",
     metal="gate * normal_share(gate) * up",
     helpers=NORMAL_SHARE,

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from foundry.judge.matching import Within
 from foundry.judge.oracle.expecting import expected
 from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable, make_inputs
+from foundry.judge.oracle.noise import Noise, Noisy
 from foundry.program import Arrays
 from ops import Case, Op, registry
 from ops.dtypes import numpy_dtype
+from ops.matches import Close
+from ops.spec import match_of, widen
 
 Array = NDArray[Any]
 DTYPES = ("float32", "float16", "bfloat16")
@@ -99,6 +102,35 @@ def test_a_wrong_gelu_fails(kernel: Callable[[Array], Array], dtype: str) -> Non
 def test_the_error_function_is_another_op(dtype: str) -> None:
     inputs, want = wanted(GELU, dtype, "large", SIZES)
     assert want.compare(answer(error_function, inputs, dtype)).fault is not None
+
+
+def textbook_erf(x: Array) -> Array:
+    from math import erf
+
+    part = np.vectorize(erf, otypes=[np.float32])(x * np.float32(0.70710678))
+    return np.float32(0.5) * x * (np.float32(1) + part)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "kernel"), [("gelu_tanh", textbook), ("gelu_erf", textbook_erf)])
+def test_the_ops_of_the_registry_let_the_textbook_pass(
+    name: str, kernel: Callable[[Array], Array], dtype: str
+) -> None:
+    op = registry.get(name)
+    for distribution in applicable(op, tuple(DISTRIBUTIONS)):
+        inputs, want = wanted(op, dtype, distribution, SIZES)
+        assert want.compare(answer(kernel, inputs, dtype)).fault is None, distribution
+
+
+@pytest.mark.parametrize("op", registry.all_ops().values(), ids=lambda op: op.name)
+def test_rounding_is_followed_through_every_oracle(op: Op) -> None:
+    workload = op.workloads("visible", op.dtypes[0])[1]
+    noise = Noise(np.random.default_rng(0), on_steps=True, on_sums=True)
+    wide = widen(op, workload, make_inputs(op, workload, "normal", 1))
+    outputs = op.oracle({n: Noisy.of(a, noise) for n, a in wide.items()}, workload)
+    for tensor, value in zip(op.outputs, outputs, strict=True):
+        if isinstance(match_of(tensor, workload), Close):
+            assert isinstance(value, Noisy), "use np.asanyarray, not np.asarray"
 
 
 def test_a_formula_that_cancels_wholly_excuses_little() -> None:

@@ -31,6 +31,8 @@ _EXTREME_EXPONENT = MappingProxyType({"float16": 10, "bfloat16": 24, "float32": 
 """Largest power of two drawn: products and long sums of them stay finite in float32."""
 _WIDEST_EXPONENT = MappingProxyType({"float16": 15, "bfloat16": 125, "float32": 125})
 """The same where nothing is added or multiplied, and every number must be kept apart."""
+_NEXT_NUMBER = MappingProxyType({"float16": 2.0**-10, "bfloat16": 2.0**-7})
+"""Of 1.5, as a share of the power of two below."""
 _OFFSET_EXPONENTS = MappingProxyType({"float16": (5, 11), "bfloat16": (5, 15), "float32": (9, 15)})
 
 
@@ -196,12 +198,19 @@ def _sorted(rng: Generator, shape: _Shape, dtype: str) -> Values:
 def _offset(rng: Generator, shape: _Shape, dtype: str) -> Values:
     """A mean far larger than the deviation, where mean(x^2) - mean(x)^2 cancels, of either sign.
 
-    In a row that lies far below zero, exp underflows unless the maximum is taken off first.
+    In a row that lies far below zero, exp underflows unless the maximum is taken off first. In
+    half precision a large mean leaves the deviation no digits, so in every third row a few values
+    are the next number above or below, and all others equal.
     """
     rows = _column(shape)
     mean = _signs(rng, rows) * np.exp2(rng.uniform(*_OFFSET_EXPONENTS.get(dtype, (5, 7)), rows))
     values: Values = mean + rng.standard_normal(shape)
-    return values
+    step = _NEXT_NUMBER.get(dtype, 0.0)
+    if not step:
+        return values
+    jumps = np.where(rng.random(shape) < 1 / 64, _signs(rng, shape), 0.0)
+    third = (np.arange(math.prod(rows)) % 3 == 0).reshape(rows)
+    return np.where(third, np.exp2(np.rint(np.log2(np.abs(mean)))) * (1.5 + step * jumps), values)
 
 
 def _sparse(rng: Generator, shape: _Shape, dtype: str) -> Values:

@@ -22,9 +22,11 @@ UNIT = 2.0**-23
 """The relative error of one float32 operation: twice that of rounding to nearest."""
 _FUNCTION_UNITS = 4.0
 """Of exp, log, sin, tanh and their like: what section 8 of the Metal specification allows most."""
-_POOL = 1 << 18
-_UNIFORM = math.sqrt(3.0)
-"""Half the width of an even spread whose deviation is 1."""
+_FLOATS = (np.dtype(np.float64), np.dtype(object))
+_POOL = 16_381
+"""Random numbers drawn once and used again from other places; prime, so that rows do not align."""
+_TO_DEVIATION = math.sqrt(12.0 / 7.0)
+"""Makes the deviation of the pool 1."""
 
 _ROUNDED = frozenset((np.add, np.subtract, np.multiply, np.matmul, np.square))
 _EXACT = frozenset(
@@ -37,10 +39,10 @@ _SUMS = frozenset((np.cumsum, np.dot, np.inner, np.vdot, np.tensordot, np.einsum
 
 
 def drift(length: int) -> float:
-    """Error of a float32 sum of terms of one sign, in units.
+    """Error of a float32 sum whose additions all round the same way, in units of its largest value.
 
-    Equal terms added one by one lose up to length / 8 units (measured up to 128,256 terms), for
-    every addition rounds the same way; no one adds more than some thousand terms that way.
+    Equal terms added one by one lose up to length / 8 units (measured up to 128,256 terms), and so
+    do terms whose last digits are equal; no one adds more than some thousand terms that way.
     """
     return length / 4 if length <= 8192 else 22.6 * math.sqrt(length)
 
@@ -52,7 +54,7 @@ def walk(length: int) -> float:
 
 @dataclass
 class Noise:
-    """Where rounding errors are put, and the random numbers between -1 and 1 they are made of."""
+    """Where rounding errors are put, and the random numbers they are made of: 1/2 to 1, signed."""
 
     rng: Generator
     on_steps: bool
@@ -64,16 +66,17 @@ class Noise:
     pool: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pool = self.rng.uniform(-1.0, 1.0, _POOL)
+        # Twice over, so that a run of them can start anywhere.
+        # None is small: a whole row may hang on a single one.
+        sizes = self.rng.uniform(0.5, 1.0, _POOL)
+        self.pool = np.tile(np.where(self.rng.random(_POOL) < 0.5, -sizes, sizes), 2)
 
     def moved(self, value: NDArray[Any], size: float) -> NDArray[Any]:
         """The values, each moved by a relative error up to `size`."""
-        count = value.size
-        if count <= _POOL // 2:
-            start = int(self.rng.integers(_POOL - count + 1))
-            errors = self.pool[start : start + count]
-        else:
-            errors = np.resize(np.roll(self.pool, int(self.rng.integers(_POOL))), count)
+        start, count = int(self.rng.integers(_POOL)), value.size
+        errors = self.pool[start : start + min(count, _POOL)]
+        if count > _POOL:
+            errors = np.resize(errors, count)
         found: NDArray[Any] = value * (1.0 + size * errors.reshape(value.shape))
         return found
 
@@ -81,7 +84,7 @@ class Noise:
         """The terms of a sum, each moved as if it carried the rounding of the additions."""
         if not isinstance(value, np.ndarray) or value.dtype != np.float64:
             return value
-        return self.moved(value, _UNIFORM * walk(length) * UNIT)
+        return self.moved(value, _TO_DEVIATION * walk(length) * UNIT)
 
 
 class Noisy(np.ndarray[Any, Any]):
@@ -91,8 +94,11 @@ class Noisy(np.ndarray[Any, Any]):
 
     @classmethod
     def of(cls, value: NDArray[Any], noise: Noise) -> NDArray[Any]:
-        """A view of an array; integers stay what they are."""
-        if value.dtype != np.float64:
+        """A view of an array; integers stay what they are.
+
+        Arrays of objects are what `np.vectorize` has on its way.
+        """
+        if value.dtype not in _FLOATS:
             return value
         made = value.view(cls)
         made.noise = noise
@@ -115,8 +121,9 @@ class Noisy(np.ndarray[Any, Any]):
         if found is None:
             return None
         several = found if isinstance(found, tuple) else (found,)
-        units = drift(length) / 4.0 if length > 1 else 0.0
-        units += _units(ufunc) if noise.on_steps else 0.0
+        if length > 1:
+            several = (found + _drifted(method, bare[0], found, length, options, noise),)
+        units = _units(ufunc) if noise.on_steps else 0.0
         moved = tuple(_moved(np.asarray(value), units, noise) for value in several)
         for target, value in zip(out or (), moved, strict=False):
             _bare(target)[...] = _bare(value)
@@ -158,6 +165,25 @@ def _terms(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: Any) 
     return math.prod(shape[a] for a in axes)
 
 
+def _drifted(
+    method: str,
+    terms: NDArray[Any],
+    found: Any,
+    length: int,
+    options: Any,
+    noise: Noise,
+) -> NDArray[Any]:
+    """An error of sums as large as when every addition rounds the same way."""
+    axis = options.get("axis", 0)
+    peak = np.abs(np.asarray(found))
+    if method == "reduce" and isinstance(axis, int):
+        # On its way a sum may be far larger than at its end: sorted terms of both signs.
+        kept = bool(options.get("keepdims", False))
+        peak = np.abs(np.cumsum(terms, axis=axis)).max(axis=axis, keepdims=kept)
+    error: NDArray[Any] = noise.moved(peak, drift(length) / 4.0 * UNIT) - peak
+    return error
+
+
 def _units(ufunc: np.ufunc) -> float:
     if ufunc in _EXACT:
         return 0.0
@@ -165,6 +191,6 @@ def _units(ufunc: np.ufunc) -> float:
 
 
 def _moved(value: NDArray[Any], units: float, noise: Noise) -> NDArray[Any]:
-    if value.dtype == np.float64 and units:
+    if value.dtype in _FLOATS and units:
         value = noise.moved(value, units * UNIT)
     return Noisy.of(value, noise)
