@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foundry.msl.build.toolchain import FLAGS
+from foundry.msl.build.toolchain import FLAGS, PRELUDE_STANDARD
 from foundry.msl.counters.flow import flow
 from foundry.msl.counters.sample import sample
 from foundry.msl.counters.toolchain import counting_builder
@@ -108,5 +108,16 @@ def test_samples_are_spread_and_distinct(threadgroups: int, most: int) -> None:
 @pytest.mark.parametrize("target", ["aarch64-macos", "aarch64-linux-gnu", "x86_64-macos"])
 def test_the_runtime_compiles_for_other_machines(target: str, tmp_path: Path) -> None:
     toolchain = counting_builder().toolchain
-    command = ["clang", "-target", target, "-x", "c++", *FLAGS, "-fgnu-inline-asm", "-c", "-"]
+    command = [
+        "clang",
+        "-target",
+        target,
+        "-x",
+        "c++",
+        *FLAGS,
+        *PRELUDE_STANDARD,
+        "-fgnu-inline-asm",
+        "-c",
+        "-",
+    ]
     toolchain.plain.run([*command, "-o", str(tmp_path / "counters.o")], toolchain.runtime_unit)

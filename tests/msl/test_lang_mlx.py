@@ -26,9 +26,9 @@ def test_element_locations_follow_shape_and_strides(
 ) -> None:
     count, ndim = int(np.prod(shape)), len(shape)
     inputs: dict[str, Array] = {
-        "shape": np.array([*shape, *[1] * (8 - ndim)], np.int32),
-        "strides": np.array([*strides, *[0] * (8 - ndim)], np.int64),
-        "other": np.array([*strides[::-1], *[0] * (8 - ndim)], np.int64),
+        "shape": np.array([*shape, *[1] * (7 - ndim)], np.int32),
+        "strides": np.array([*strides, *[0] * (7 - ndim)], np.int64),
+        "other": np.array([*strides[::-1], *[0] * (7 - ndim)], np.int64),
     }
     body = f"""
       uint i = thread_position_in_grid.x; const int ndim = {ndim};
@@ -94,7 +94,7 @@ def test_complex_arithmetic() -> None:
     bool near(complex64_t c, float re, float im) {
       return length(parts(c) - float2(re, im)) < 1e-6f;
     }
-    constexpr complex32_t product = complex32_t{1.0h, 2.0h} * complex32_t{3.0h, 4.0h};
+    constant constexpr complex32_t product = complex32_t{1.0h, 2.0h} * complex32_t{3.0h, 4.0h};
     """
     a, b = "complex64_t(1, 2)", "complex64_t(3, -1)"
     expressions = [

@@ -326,15 +326,15 @@ def test_atomics_of_device_memory() -> None:
 def test_atomics_of_other_types_and_of_threadgroup_memory() -> None:
     x = np.random.default_rng(8).uniform(0, 1, 2048).astype(np.float32)
     body = """
-      threadgroup atomic_uint bins[4]; threadgroup atomic<float> sum;
+      threadgroup atomic_uint bins[4]; threadgroup atomic_int sum;
       threadgroup atomic_bool any_big;
       uint t = thread_index_in_threadgroup; uint i = thread_position_in_grid.x;
       if (t < 4) atomic_store_explicit(&bins[t], 0u, memory_order_relaxed);
-      if (t == 0) { atomic_store_explicit(&sum, 0.0f, memory_order_relaxed);
+      if (t == 0) { atomic_store_explicit(&sum, 0, memory_order_relaxed);
                     atomic_store_explicit(&any_big, false, memory_order_relaxed); }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       atomic_fetch_add_explicit(&bins[min(uint(x[i] * 4), 3u)], 1u, memory_order_relaxed);
-      atomic_fetch_add_explicit(&sum, 0.25f, memory_order_relaxed);
+      atomic_fetch_add_explicit(&sum, 1, memory_order_relaxed);
       atomic_fetch_or_explicit(&any_big, x[i] > 0.999f, memory_order_relaxed);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (t < 4) counts[threadgroup_position_in_grid.x * 4 + t] =
@@ -363,6 +363,6 @@ def test_atomics_of_other_types_and_of_threadgroup_memory() -> None:
     rows = x.reshape(8, 256)
     expected = np.stack([np.bincount((r * 4).astype(int), minlength=4) for r in rows])
     np.testing.assert_array_equal(got["counts"], expected)
-    np.testing.assert_array_equal(got["sums"], 64 + 100 * (rows > np.float32(0.999)).any(1))
+    np.testing.assert_array_equal(got["sums"], 256 + 100 * (rows > np.float32(0.999)).any(1))
     assert got["wide"][0] == (x[:64] * np.float32(1e6)).astype(np.uint64).max()
     assert got["floats"][0] == 1024

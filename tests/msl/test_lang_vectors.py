@@ -227,7 +227,7 @@ def test_matrices() -> None:
 def test_geometry() -> None:
     _hold(
         [
-            "dot(float4(1, 2, 3, 4), float4(1)) == 10 && dot(int2(2, 3), int2(4, 5)) == 23",
+            "dot(float4(1, 2, 3, 4), float4(1)) == 10",
             "same(cross(float3(1, 0, 0), float3(0, 1, 0)), float3(0, 0, 1))",
             "length(float2(3, 4)) == 5 && length_squared(float2(3, 4)) == 25",
             "distance(float3(1, 2, 3), float3(1, 2, 5)) == 2",

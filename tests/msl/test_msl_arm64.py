@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from foundry.msl.build.cache import default_directory
-from foundry.msl.build.toolchain import FLAGS, find_toolchain
-from foundry.msl.frontend.signature import Captured, capture_launch, parse
-from foundry.msl.frontend.unit import translate
+from foundry.msl.build.toolchain import FLAGS, PRELUDE_STANDARD, find_toolchain
+from foundry.msl.frontend.signature import Captured, capture_launch
+from foundry.msl.run.builder import Builder, Text
 from foundry.program import Launch, TensorSpec
 
 EMULATOR = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
@@ -69,13 +69,15 @@ def captured(breaking: int) -> Captured:
 def run(tmp_path: Path, breaking: int) -> list[str]:
     """Lines the kernel's program prints when its code is arm64's."""
     toolchain = find_toolchain(default_directory())
-    unit = translate(parse(captured(breaking), "", SOURCE), toolchain.preprocess)
+    unit = Builder(toolchain).translate(Text(captured(breaking), "", SOURCE))
     define = f"#define ROWS {ROWS}\n#define N {COLS}\n"
     texts = {
         "runtime": toolchain.runtime_unit,
         "kernel": toolchain.kernel_unit + unit.text + define + MAIN,
     }
-    flags = [f for f in FLAGS if f not in {"-fno-gnu-inline-asm", "-nostdinc"}]
+    flags = [
+        f for f in (*FLAGS, *PRELUDE_STANDARD) if f not in {"-fno-gnu-inline-asm", "-nostdinc"}
+    ]
     for name, text in texts.items():
         file = tmp_path / f"{name}.cpp"
         file.write_text(text)
@@ -110,8 +112,8 @@ def test_a_deadlock_is_found_on_arm64(tmp_path: Path) -> None:
 
 def test_the_code_for_a_mac_compiles(tmp_path: Path) -> None:
     toolchain = find_toolchain(default_directory())
-    unit = translate(parse(captured(999), "", SOURCE), toolchain.preprocess)
-    flags = [f for f in FLAGS if f != "-fno-gnu-inline-asm"]
+    unit = Builder(toolchain).translate(Text(captured(999), "", SOURCE))
+    flags = [f for f in (*FLAGS, *PRELUDE_STANDARD) if f != "-fno-gnu-inline-asm"]
     flags += ["--target=arm64-apple-macos14", "-mcpu=apple-m1", "-fgnu-inline-asm"]
     for text in (toolchain.runtime_unit, toolchain.kernel_unit + unit.text):
         made = tmp_path / "made.o"

@@ -107,7 +107,6 @@ def test_what_decides_the_code_is_never_shared(compiled: list[str]) -> None:
         lambda source, size: program(
             source, size, header="#undef device\n#define device volatile\n"
         ),
-        lambda source, size: program(source, size, header="inline int mf_kernel() { return 0; }\n"),
     ],
 )
 def test_a_text_with_its_own_meaning_of_these_words_is_compiled_as_it_stands(

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from foundry.msl.build import llvm_text
 from foundry.msl.build.cache import BuildCache
-from foundry.msl.build.toolchain import BOUNDS, MATH_FLAGS, CompilerFailed, Toolchain
+from foundry.msl.build.toolchain import (
+    BOUNDS,
+    MATH_FLAGS,
+    PRELUDE_STANDARD,
+    TEXT_STANDARD,
+    CompilerFailed,
+    Toolchain,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +49,7 @@ class Flavour:
 
         def build(target: Path) -> None:
             made = target.with_suffix(".o")
-            flags = [*self.plain.flags, *self.runtime_flags, "-fgnu-inline-asm"]
+            flags = [*self.plain.flags, *PRELUDE_STANDARD, *self.runtime_flags, "-fgnu-inline-asm"]
             command = ["clang", "-x", "c++", *flags, "-c", "-", "-o", str(made)]
             self.plain.run(command, self.runtime_unit)
             name = self.plain.target.runtime_name(self.name, self.cache.path(file))
@@ -62,7 +69,7 @@ class Flavour:
             CompilerFailed: when the unit does not compile.
             EnvironmentUnusable: when the compiler does not work here.
         """
-        flags = [*self.plain.flags, *self.flags, *MATH_FLAGS[math_mode], *BOUNDS]
+        flags = [*self.plain.flags, *TEXT_STANDARD, *self.flags, *MATH_FLAGS[math_mode], *BOUNDS]
         command = ["clang", "-x", "c++", *flags, "-Werror=global-constructors"]
         prelude = ["-include-pch", str(self._prelude(math_mode))]
         try:
@@ -73,13 +80,8 @@ class Flavour:
             raise
 
     def _prelude(self, math_mode: str) -> Path:
-        flags = [
-            *self.plain.flags,
-            *self.flags,
-            *MATH_FLAGS[math_mode],
-            "-Xclang",
-            "-fno-pch-timestamp",
-        ]
+        flags = [*self.plain.flags, *PRELUDE_STANDARD, *self.flags, *MATH_FLAGS[math_mode]]
+        flags += ["-Xclang", "-fno-pch-timestamp"]
 
         def build(target: Path) -> None:
             command = ["clang", "-x", "c++-header", *flags, "-", "-o", str(target)]

@@ -46,8 +46,9 @@ MATH_FLAGS = {
     ),
     "fast": ("-ffast-math", "-ffp-contract=fast-honor-pragmas"),
 }
+PRELUDE_STANDARD, TEXT_STANDARD = ("-std=c++20",), ("-std=c++17", "-Xclang", "-fno-validate-pch")
+"""Of the prelude, whose own text needs C++20, and of a kernel's, which reads it precompiled."""
 FLAGS = (
-    "-std=c++20",
     "-O3",
     "-fPIC",
     "-fno-plt",
@@ -91,6 +92,7 @@ BOUNDS = (
     "-fconstexpr-steps=2000000",
     "-fbracket-depth=256",
 )
+_ALL_FLAGS = (PRELUDE_STANDARD, TEXT_STANDARD, FLAGS, MATH_FLAGS, BOUNDS)
 _COMPILE_CPU_S = 30
 _COMPILE_WALL_S = 60
 _COMPILE_MEMORY_KIB = 3 * 1024 * 1024
@@ -136,6 +138,11 @@ class Toolchain:
         """The language's rules, and the target's."""
         return (*FLAGS, *self.target.flags)
 
+    @property
+    def plain(self) -> Toolchain:
+        """The toolchain without hooks: this one."""
+        return self
+
     def runtime(self) -> Path:
         """The runtime's shared object, built when it is not in the cache."""
         return self.once(self._runtime_file, self._build_runtime)
@@ -167,7 +174,17 @@ class Toolchain:
         words = "".join(f"#undef {word}\n" for word in ADDRESS_SPACES)
         with self.cache.scratch() as scratch:
             target = scratch / "expanded"
-            command = ["clang", "-x", "c++", *self.flags, "-E", "-", "-o", str(target)]
+            command = [
+                "clang",
+                "-x",
+                "c++",
+                *self.flags,
+                *PRELUDE_STANDARD,
+                "-E",
+                "-",
+                "-o",
+                str(target),
+            ]
             self.run(command, f"{self.kernel_unit}\n{words}{text}")
             if target.stat().st_size > _EXPANDED_BYTES:
                 raise CompilerFailed("error: the macros of this kernel expand to too much text")
@@ -175,9 +192,10 @@ class Toolchain:
 
     def _compile(self, unit: str, math_mode: str, target: Path) -> None:
         prelude = self._prelude(math_mode)
-        flags = [*self.flags, *MATH_FLAGS[math_mode], *BOUNDS, "-Werror=global-constructors"]
+        flags = [*self.flags, *TEXT_STANDARD, *MATH_FLAGS[math_mode], *BOUNDS]
         made = target.with_suffix(".o")
-        command = ["clang", "-x", "c++", *flags, "-include-pch", str(prelude), "-c", "-"]
+        command = ["clang", "-x", "c++", *flags, "-Werror=global-constructors"]
+        command += ["-include-pch", str(prelude), "-c", "-"]
         self.run([*command, "-o", str(made)], unit)
         self.link(made, target, [str(self.runtime())])
 
@@ -193,7 +211,7 @@ class Toolchain:
 
     def _prelude(self, math_mode: str) -> Path:
         flags = [
-            *self.flags, *MATH_FLAGS[math_mode], "-Xclang", "-fno-pch-timestamp",
+            *self.flags, *PRELUDE_STANDARD, *MATH_FLAGS[math_mode], "-Xclang", "-fno-pch-timestamp",
             "-Xclang", "-fpch-instantiate-templates",
         ]  # fmt: skip
 
@@ -205,7 +223,7 @@ class Toolchain:
 
     def _build_runtime(self, target: Path) -> None:
         made = target.with_suffix(".o")
-        flags = [*self.flags, "-fgnu-inline-asm"]
+        flags = [*self.flags, *PRELUDE_STANDARD, "-fgnu-inline-asm"]
         self.run(["clang", "-x", "c++", *flags, "-c", "-", "-o", str(made)], self.runtime_unit)
         name = self.target.runtime_name("runtime", self.cache.path(self._runtime_file))
         self.link(made, target, name, undefined=True)
@@ -306,7 +324,7 @@ def find_toolchain(cache: Path, target: Target | None = None) -> Toolchain:
         )
     version = importlib.metadata.version("ziglang")
     target = target or this_machine()
-    described = (version, processor(), target, FLAGS, target.flags, MATH_FLAGS, BOUNDS)
+    described = (version, processor(), target, _ALL_FLAGS, target.flags)
     digest = hashlib.sha256(repr(described).encode())
     kernel_unit = one_text(PRELUDE / "runtime" / "kernel_unit.h")
     runtime_unit = one_text(PRELUDE / "runtime" / "runtime.cpp")

@@ -62,7 +62,9 @@ class CountingBuilder(Builder):
     def translate(self, text: Text) -> Unit:
         """The unit of a kernel, run one fibre per thread."""
         parsed = parse(text.captured, text.header, text.source)
-        return translate(parsed, self.toolchain.preprocess, mode=FIBRES)
+        return translate(
+            parsed, self.language, self.toolchain.preprocess, self.resolve, mode=FIBRES
+        )
 
     def load(self, path: Path) -> Library:
         """The kernel's library."""

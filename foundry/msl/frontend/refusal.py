@@ -178,8 +178,9 @@ def _name(tokens: list[Token], at: int, part: str) -> None:
     refusal = Refused(part, token.line, "")
     _check_name(token.text, refusal)
     following = _significant(tokens, at, 3)
-    if token.text == "extern" and following and following[0].kind == STRING:
-        raise replace(refusal, reason="extern with a linkage is not Metal")
+    linkage = following[0] if token.text == "extern" and following else token
+    if linkage.kind == STRING and linkage.text != '"C"':
+        raise replace(refusal, reason='extern with a linkage other than "C" is not Metal')
     if token.text == "import" and _starts_line(tokens, at):
         raise replace(refusal, reason="import is not Metal")
     if token.text == "_Pragma":
@@ -191,8 +192,6 @@ def _name(tokens: list[Token], at: int, part: str) -> None:
         _check_attributes(_attribute_list(tokens, at + 1), refusal)
     if token.text in _VENDORS and _before(tokens, at) in {"[", ","}:
         _check_attributes(_attribute_list(tokens, at), refusal)
-    if token.text == "mf" and following and following[0].text == "::":
-        raise replace(refusal, reason="the namespace mf belongs to the engine")
 
 
 def _check_name(name: str, refusal: Refused) -> None:

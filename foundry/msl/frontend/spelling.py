@@ -25,6 +25,7 @@ from foundry.msl.frontend.tokens import (
 _LITERAL = re.compile(r"(?P<digits>\.?\d[\d.']*(?:[eE][+-]?\d+)?)(?P<suffix>h|H|bf|BF)")
 _HIDDEN_LITERAL = re.compile(r"\d(?:h|H|bf|BF)\b|\.(?:h|H|bf|BF)\b")
 _HIDDEN_INSTANTIATION = re.compile(r"\btemplate\s*(?:\[\[(?:[^]\"]|\"[^\"]*\")*\]\]\s*)+")
+_SCOPES = (["device"], ["threadgroup"], ["system"])
 _QUALIFIERS = {"const", "volatile", "noexcept", "device", "thread", "threadgroup", "constant"}
 
 
@@ -64,7 +65,7 @@ def _coherent_end(tokens: list[Token], at: int) -> int:
     """The token after `coherent` or `coherent(device)` at `at`; 0 for a plain name."""
     code = [n for n in range(at + 1, len(tokens)) if tokens[n].kind not in (SPACE, COMMENT)][:3]
     after = [tokens[n].text for n in code]
-    if after in (["(", "device", ")"], ["(", "threadgroup", ")"]):
+    if after[:1] == ["("] and after[1:2] in _SCOPES and after[2:] == [")"]:
         return code[2] + 1
     return at + 1 if after[:1] in (["device"], ["threadgroup"]) else 0
 
@@ -107,5 +108,5 @@ def _qualifies_object(tokens: list[Token], at: int) -> bool:
     for token in tokens[at + 1 :]:
         if token.kind in {SPACE, COMMENT} or token.text in _QUALIFIERS:
             continue
-        return token.text in {"{", ":", ";", "->"}
+        return token.text in {"{", ":", ";", "->", "="}
     return False

@@ -57,7 +57,7 @@ def rewrite(
         token = tokens[position]
         span = None
         if token.kind == NAME and token.text == "threadgroup":
-            span = _declaration(tokens, position, part)
+            span = declaration(tokens, position, part)
         if span is None:
             result.append(token)
             position += 1
@@ -66,15 +66,15 @@ def rewrite(
         del result[len(result) - (position - start) :]
         definition, declared = _hoisted(tokens[start:end], first_number + len(storages))
         result += definition
-        for declaration in _declarators(declared):
-            number, names = first_number + len(storages), _names(declaration)
+        for one in _declarators(declared):
+            number, names = first_number + len(storages), _names(one)
             storages.append(Storage(number, token.line, names))
-            result.append(Token(SIGN, _replacement(declaration, storages[-1]), token.line))
+            result.append(Token(SIGN, _replacement(one, storages[-1]), token.line))
         position = end + 1
     return result, storages
 
 
-def _declaration(tokens: Sequence[Token], at: int, part: str) -> tuple[int, int] | None:
+def declaration(tokens: Sequence[Token], at: int, part: str) -> tuple[int, int] | None:
     """First token of the declaration around `at` and its semicolon; None for anything else."""
     start = at
     for index in range(at - 1, -1, -1):

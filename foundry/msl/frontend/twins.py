@@ -8,7 +8,7 @@ goes, and leaves its newlines, so that every other token stays on its line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, Token
 
@@ -24,6 +24,111 @@ def remove(tokens: Sequence[Token]) -> list[Token]:
         return list(tokens)
     gone = set(_twins(tokens))
     return [_blank(t) if n in gone else t for n, t in enumerate(tokens)]
+
+
+def different(tokens: Sequence[Token]) -> Iterator[list[tuple[int, int | None]]]:
+    """Groups of functions that differ by address space and do not do the same.
+
+    Each as the tokens that it begins with and that is its name; no name for what cannot have
+    another: a member, a constructor, an operator.
+    """
+    code = _Code(tokens)
+    groups: dict[tuple[str, ...], list[tuple[int, int, int, bool]]] = {}
+    for first, head_end, last, in_type in _functions(code, 0, len(code.text), in_type=False):
+        key = (str(in_type), *_signature(code, first, head_end, _plain))
+        groups.setdefault(key, []).append((first, head_end, last, bool(in_type)))
+    for group in groups.values():
+        heads = {tuple(code.text[first:end]) for first, end, _, _ in group}
+        bodies = {tuple(_body(code, first, end, last)) for first, end, last, _ in group}
+        if len(heads) > 1 and len(bodies) > 1:
+            starts = [code.at[_past_template(code, first)] for first, _, _, _ in group]
+            names = [_name(code, first, end, member) for first, end, _, member in group]
+            yield list(zip(starts, names, strict=True))
+
+
+def specialised(tokens: Sequence[Token]) -> frozenset[str]:
+    """Names of class templates with specialisations that differ by address space and content."""
+    code = _Code(tokens)
+    groups: dict[tuple[str, ...], list[tuple[int, int, int]]] = {}
+    for first, head_end, last, inner in _declarations(code, 0, len(code.text), in_type=False):
+        if inner is not None and any(t in _TYPE_KEYS for t in code.text[first:head_end]):
+            key = _signature(code, first, head_end, _plain)
+            groups.setdefault(key, []).append((first, head_end, last))
+    names = set()
+    for group in groups.values():
+        bodies = {tuple(_plain(code.text[end : last + 1])) for _, end, last in group}
+        if len(group) > 1 and len(bodies) > 1:
+            head = code.text[group[0][0] : group[0][1]]
+            key_at = max(n for n, t in enumerate(head) if t in _TYPE_KEYS and "<" in head[n:])
+            names.add(head[key_at + 1])
+    return frozenset(names)
+
+
+def _functions(
+    code: _Code, start: int, end: int, in_type: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """First token, end of the head, last token of every function with a body; its class."""
+    for first, head_end, last, inner in _declarations(code, start, end, bool(in_type)):
+        if inner is not None:
+            kind = any(code.text[n] in _TYPE_KEYS for n in range(first, head_end))
+            yield from _functions(code, *inner, in_type=first + 1 if kind else 0)
+        elif "(" in code.text[first:head_end] and code.text[last] == "}":
+            yield first, head_end, last, in_type
+
+
+def _past_template(code: _Code, at: int) -> int:
+    """The token that a function's specifiers begin with, after the template's parameters."""
+    while code.text[at] == "template":
+        depth, at = 1, at + 2
+        while depth:
+            depth += (code.text[at] == "<") - (code.text[at] == ">")
+            at += 1
+    return at
+
+
+def _body(code: _Code, first: int, end: int, last: int) -> list[str]:
+    """What a function does, whatever its parameters are called and wherever they point."""
+    opening = next(n for n in range(first, end) if code.text[n] == "(" and n in code.partner)
+    closing = code.partner[opening]
+    after = {",", ")", "=", "["}
+    places = [n for n in range(opening + 2, closing) if code.kind[n] == NAME]
+    names = [code.text[n] for n in places if code.text[n + 1] in after]
+    called = {name: f"parameter {n}" for n, name in enumerate(names)}
+    return [called.get(word, word) for word in _plain(code.text[end : last + 1])]
+
+
+def _name(code: _Code, first: int, end: int, is_member: bool) -> int | None:
+    """The token that names a function, and None where it cannot have another name."""
+    opening = next(n for n in range(first, end) if code.text[n] == "(" and n in code.partner)
+    named = code.kind[opening - 1] == NAME and "operator" not in code.text[first:opening]
+    return code.at[opening - 1] if named and not is_member else None
+
+
+def remove_members(tokens: Sequence[Token]) -> list[Token]:
+    """The tokens without members that repeat an earlier one of their class.
+
+    For a text whose members no longer say in which spaces their object may lie.
+    """
+    code = _Code(tokens)
+    gone = {
+        n
+        for first, last in _again(code, 0, len(code.text), in_type=False)
+        for n in range(code.at[first], code.at[last] + 1)
+    }
+    return [_blank(t) if n in gone else t for n, t in enumerate(tokens)]
+
+
+def _again(code: _Code, start: int, end: int, in_type: bool) -> Iterator[tuple[int, int]]:
+    """First and last token of the members that a class declares twice."""
+    seen: set[tuple[str, ...]] = set()
+    for first, head_end, last, inner in _declarations(code, start, end, in_type):
+        if inner is not None:
+            kind = any(code.text[n] in _TYPE_KEYS for n in range(first, head_end))
+            yield from _again(code, *inner, in_type=kind)
+        signature = _signature(code, first, head_end, list)
+        if in_type and "(" in signature and signature in seen:
+            yield first, last
+        seen.add(signature)
 
 
 def _blank(token: Token) -> Token:
@@ -63,7 +168,7 @@ def _repeated(code: _Code, start: int, end: int, in_type: bool) -> Iterator[tupl
             kind = any(code.text[n] in _TYPE_KEYS for n in range(first, head_end))
             yield from _repeated(code, *inner, in_type=kind)
         raw = tuple(code.text[first:head_end])
-        known = seen.setdefault(_signature(code, first, head_end), set())
+        known = seen.setdefault(_signature(code, first, head_end, _plain), set())
         if known and raw not in known:
             yield first, last
         known.add(raw)
@@ -85,7 +190,7 @@ def _declarations(
         elif text == "{" and at in code.partner:
             close = code.partner[at]
             head = code.text[first:at]
-            if "namespace" in head or head[:1] == ["extern"]:
+            if "namespace" in head or (head[:1] == ["extern"] and at == first + 2):
                 yield first, at, close, (at + 1, close)
                 first = close + 1
             elif not _initialises(code, first, at):
@@ -112,10 +217,12 @@ def _initialises(code: _Code, first: int, at: int) -> bool:
     return named and (":" in head if "(" in head else not any(t in _TYPE_KEYS for t in head))
 
 
-def _signature(code: _Code, first: int, end: int) -> tuple[str, ...]:
-    """A head without address spaces and parameter names."""
+def _signature(
+    code: _Code, first: int, end: int, plain: Callable[[Sequence[str]], list[str]]
+) -> tuple[str, ...]:
+    """A head without parameter names, and without what `plain` leaves out."""
     opening = next((n for n in range(first, end) if code.text[n] == "(" and n in code.partner), end)
-    result = _plain(code.text[first:opening])
+    result = plain(code.text[first:opening])
     if opening == end:
         return tuple(result)
     closing = code.partner[opening]
@@ -125,11 +232,11 @@ def _signature(code: _Code, first: int, end: int) -> tuple[str, ...]:
         text = code.text[n]
         depth += (text in "([{<") - (text in ")]}>")
         if n == closing or (text == "," and depth == 0):
-            result += ["(", *_plain(_without_name(parameter))]
+            result += ["(", *plain(_without_name(parameter))]
             parameter = []
         else:
             parameter.append(text)
-    return (*result, ")", *_plain(code.text[closing + 1 : end]))
+    return (*result, ")", *plain(code.text[closing + 1 : end]))
 
 
 def _without_name(parameter: list[str]) -> list[str]:

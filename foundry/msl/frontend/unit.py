@@ -24,8 +24,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from foundry.msl.frontend import (
+    as_metal,
+    attributes,
     convergence,
     lockstep,
+    overloads,
+    pointers,
+    program_scope,
+    restricted,
     shifts,
     spaces,
     threadgroup,
@@ -34,6 +40,7 @@ from foundry.msl.frontend import (
 )
 from foundry.msl.frontend.convergence import Place, functions_of
 from foundry.msl.frontend.entry import FIBRES, entry, kernel_head, loop_mode
+from foundry.msl.frontend.language import Language
 from foundry.msl.frontend.refusal import Refused, refuse, unsupported
 from foundry.msl.frontend.signature import Signature
 from foundry.msl.frontend.spelling import respell
@@ -61,6 +68,7 @@ _HIDDEN_IN_MACROS = re.compile(
 _TEXT_LENGTH = 1_000_000
 
 Preprocess = Callable[[str], str]
+Resolve = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -77,14 +85,24 @@ class Unit:
     places: tuple[Place, ...]
     parts: dict[str, list[Token]]
     unsupported: str | None
+    as_metal: str
+    """The text for the pass that reads it as Metal's compiler would (`metal_check`)."""
 
 
-def translate(signature: Signature, preprocess: Preprocess, mode: str | None = None) -> Unit:
+def translate(
+    signature: Signature,
+    language: Language,
+    preprocess: Preprocess,
+    resolve: Resolve,
+    mode: str | None = None,
+) -> Unit:
     """The translation unit of a parsed kernel.
 
     Args:
         signature: The kernel, split.
+        language: The version of Metal that the text is in.
         preprocess: Expands macros in a text and keeps line markers, as `clang -E`.
+        resolve: What the pass that knows address spaces says about a text.
         mode: How it runs; None: as the kernel allows.
 
     Raises:
@@ -97,7 +115,9 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
     _check_last_line(signature.header)
     missing = unsupported([*header, *body])
     if any(map(_hides, [*header, *body])):
-        header, body = _expanded(header, body, preprocess)
+        header, body = _expanded(header, body, preprocess, language)
+    metal_text = _as_metal(signature, header, body, language)
+    header, body = _apart(signature, header, body, language, resolve)
     spaces.check(body, {p.name for p in signature.parameters if _CONSTANT.search(p.type)})
     signature = variants.plain(signature, [*header, *body])
     header, body = shifts.rewrite(twins.remove(header)), shifts.rewrite(body)
@@ -110,7 +130,47 @@ def translate(signature: Signature, preprocess: Preprocess, mode: str | None = N
     if mode == FIBRES:
         (header, body), places = _numbered(header, body, storages)
     parts = {"header": header, "source": body}
-    return Unit(_text(signature, parts, mode), mode, storages, tuple(places), parts, missing)
+    return Unit(
+        _text(signature, parts, mode, language),
+        mode,
+        storages,
+        tuple(places),
+        parts,
+        missing,
+        metal_text,
+    )
+
+
+def _as_metal(
+    signature: Signature, header: list[Token], body: list[Token], language: Language
+) -> str:
+    """The text to judge; what it must not hold by its words alone is refused here."""
+    known = pointers.check(header, "header")
+    pointers.check(body, "source", known)
+    program_scope.check(header, "header")
+    program_scope.check_statics(body, "source")
+    attributes.check(signature)
+    masked = shifts.rewrite(header), shifts.rewrite(body)
+    return as_metal.text_of(signature, *masked, language)
+
+
+def _apart(
+    signature: Signature,
+    header: list[Token],
+    body: list[Token],
+    language: Language,
+    resolve: Resolve,
+) -> tuple[list[Token], list[Token]]:
+    """Both parts, what differs by address space alone under names of its own."""
+    found = overloads.twins_of(header)
+    if found:
+        marks = overloads.marks_of(found)
+        told = resolve(as_metal.lines_of(signature, header, body, language, marks))
+        header, body = overloads.renamed(header, body, found, told)
+    if names := twins.specialised(header):
+        header = overloads.tagged(header, names, "header")
+        body = overloads.tagged(body, names, "source")
+    return header, body
 
 
 def _hides(token: Token) -> bool:
@@ -121,7 +181,11 @@ def _hides(token: Token) -> bool:
 
 
 def _accepted(text: str, part: str) -> list[Token]:
-    return respell(refuse(list(tokenize(join_lines(text))), part))
+    """The tokens of the user's text that are allowed; of a text after the preprocessor, too."""
+    tokens = list(tokenize(join_lines(text)))
+    restricted.check_names(tokens, part)
+    restricted.check(tokens, part)
+    return respell(refuse(tokens, part))
 
 
 def _numbered(
@@ -147,13 +211,16 @@ def _joined(tokens: list[Token]) -> str:
     return "".join(token.text for token in tokens)
 
 
-def _text(signature: Signature, parts: dict[str, list[Token]], mode: str) -> str:
+def _text(
+    signature: Signature, parts: dict[str, list[Token]], mode: str, language: Language
+) -> str:
     header = _joined(parts["header"])
     if not header or header.endswith("\n"):
         header += '#line 1 "signature"'  # else its last line goes on into the kernel, as on a Mac
     return "\n".join(
         [
-            '#line 1 "header"',
+            '#line 1 "language"',
+            f'{language.macros()}#line 1 "header"',
             header + kernel_head(signature),
             '#line 1 "source"',
             _joined(parts["source"]),
@@ -165,10 +232,13 @@ def _text(signature: Signature, parts: dict[str, list[Token]], mode: str) -> str
 
 
 def _expanded(
-    header: list[Token], body: list[Token], preprocess: Preprocess
+    header: list[Token], body: list[Token], preprocess: Preprocess, language: Language
 ) -> tuple[list[Token], list[Token]]:
     """Both parts after the preprocessor, checked again: macros can spell what tokens did not."""
-    text = f'#line 1 "header"\n{_joined(header)}\n#line 1 "source"\n{_joined(body)}\n'
+    text = (
+        f'{language.macros()}#line 1 "header"\n{_joined(header)}\n#line 1 "source"\n'
+        f"{_joined(body)}\n"
+    )
     parts = {"header": "", "source": ""}
     part = ""
     for line in preprocess(text).split("\n"):

@@ -1,4 +1,4 @@
-// <metal_atomic>: atomic objects and the operations Metal has on each type.
+// MSL 6.15, <metal_atomic>: atomic objects and the operations Metal has on each type.
 #pragma once
 #pragma clang system_header
 
@@ -33,6 +33,10 @@ inline constexpr bool atomic_adds = atomic_counts<T> || __is_same(T, float);
 template <typename T>
 inline constexpr bool atomic_logical = atomic_counts<T> || __is_same(T, bool);
 }  // namespace mf
+
+#if MF_DECLARED
+#include "metal_atomic_declared.h"
+#else
 
 namespace metal {
 
@@ -108,3 +112,5 @@ MF_FN void atomic_max_explicit(volatile atomic<ulong>* object, ulong v, memory_o
 }
 
 }  // namespace metal
+
+#endif

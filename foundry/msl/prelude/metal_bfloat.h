@@ -113,10 +113,13 @@ struct bfloat {
     return static_cast<float>(a) op float(b);                                 \
   }
   MF_BFLOAT_ORDER(==)
+  MF_BFLOAT_ORDER(!=)
   MF_BFLOAT_ORDER(<)
   MF_BFLOAT_ORDER(<=)
   MF_BFLOAT_ORDER(>)
   MF_BFLOAT_ORDER(>=)
+  MF_BFLOAT_ORDER_REVERSED(==)
+  MF_BFLOAT_ORDER_REVERSED(!=)
   MF_BFLOAT_ORDER_REVERSED(<)
   MF_BFLOAT_ORDER_REVERSED(<=)
   MF_BFLOAT_ORDER_REVERSED(>)

@@ -52,10 +52,12 @@ MF_FN constexpr vec<T, N> absolute(vec<T, N> a) {
   return map<T>([](T x) __attribute__((always_inline)) { return absolute(x); }, a);
 }
 
+// Metal has one overload for each type, so that arguments of two types are ambiguous; the overloads
+// for them are left out where a text is judged. Where it runs it has been judged already.
 template <typename A, typename B>
-concept mixed = arithmetic<A> && arithmetic<B> && !__is_same(A, B);
+concept mixed = !MF_DECLARED && arithmetic<A> && arithmetic<B> && !__is_same(A, B);
 template <typename A, typename B, typename C>
-concept mixed3 = arithmetic<A> && arithmetic<B> && arithmetic<C> &&
+concept mixed3 = !MF_DECLARED && arithmetic<A> && arithmetic<B> && arithmetic<C> &&
                  !(__is_same(A, B) && __is_same(B, C));
 
 }  // namespace mf

@@ -23,6 +23,7 @@ struct mem_flags {
   friend constexpr mem_flags operator|(mem_flags a, mem_flags b) { return a.bits | b.bits; }
   friend constexpr mem_flags operator&(mem_flags a, mem_flags b) { return a.bits & b.bits; }
   friend constexpr bool operator==(mem_flags a, mem_flags b) { return a.bits == b.bits; }
+  friend constexpr bool operator!=(mem_flags a, mem_flags b) { return a.bits != b.bits; }
 };
 
 enum thread_scope : int {

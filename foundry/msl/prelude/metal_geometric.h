@@ -9,6 +9,7 @@ namespace metal {
 
 // Accumulated in float for half and bfloat.
 template <typename T, int N>
+  requires mf::is_float_like<T>
 MF_FN constexpr T dot(vec<T, N> a, vec<T, N> b) {
   using W = conditional_t<mf::is_float_like<T>, float, T>;
   W total = W(mf::at(a, 0)) * W(mf::at(b, 0));

@@ -28,7 +28,7 @@ MF_FN constexpr vec<T, N> lift(F f, vec<T, N> a, vec<T, N> b, vec<T, N> c) {
 
 // Two different arithmetic types, at least one of them floating point: computed in their common type.
 template <typename A, typename B>
-concept mixed_floats = arithmetic<A> && arithmetic<B> && !__is_same(A, B) &&
+concept mixed_floats = !MF_DECLARED && arithmetic<A> && arithmetic<B> && !__is_same(A, B) &&
                        (is_float_like<A> || is_float_like<B>);
 template <typename A, typename B>
 struct common {

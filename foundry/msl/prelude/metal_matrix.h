@@ -65,6 +65,7 @@ struct matrix {
     for (int c = 0; c < C; ++c) same = same && all(a.columns[c] == b.columns[c]);
     return same;
   }
+  friend MF_FN constexpr bool operator!=(const matrix& a, const matrix& b) { return !(a == b); }
   // matrix * column vector, row vector * matrix
   friend MF_FN constexpr vec<T, R> operator*(const matrix& m, vec<T, C> v) {
     vec<T, R> r = m.columns[0] * vec<T, R>(mf::at(v, 0));

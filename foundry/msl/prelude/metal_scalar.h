@@ -12,10 +12,10 @@
 #define METAL_INTERNAL inline __attribute__((always_inline))
 
 #define __METAL__ 1
-#define __METAL_VERSION__ 320
 #define __HAVE_BFLOAT__ 1
 
 #include "metal_bfloat.h"
+#include "metal_spaces.h"
 
 using half = _Float16;
 using uchar = unsigned char;

@@ -84,6 +84,20 @@ MF_FN simdgroup_matrix<T, 8, 8> make_diagonal_simdgroup_matrix(T v) {
   return simdgroup_matrix<T, 8, 8>(v);
 }
 
+#if MF_DECLARED
+#define MF_MATRIX_MEMORY(SPACE)                                                                 \
+  template <typename T>                                                                         \
+  void simdgroup_load(simdgroup_matrix<T, 8, 8>& m, const SPACE T* source,                      \
+                      ulong elements_per_row = 8, ulong2 origin = ulong2(0, 0),                 \
+                      bool transposed = false);                                                 \
+  template <typename T>                                                                         \
+  void simdgroup_store(simdgroup_matrix<T, 8, 8> m, SPACE T* target,                            \
+                       ulong elements_per_row = 8, ulong2 origin = ulong2(0, 0),                \
+                       bool transposed = false);
+MF_MATRIX_MEMORY(MF_DEVICE)
+MF_MATRIX_MEMORY(MF_THREADGROUP)
+#undef MF_MATRIX_MEMORY
+#else
 template <typename T, typename P>
 MF_FN void simdgroup_load(simdgroup_matrix<T, 8, 8>& m, const P* source,
                           ulong elements_per_row = 8, ulong2 origin = ulong2(0, 0),
@@ -112,6 +126,7 @@ MF_FN void simdgroup_store(simdgroup_matrix<T, 8, 8> m, T* target, ulong element
     __builtin_memcpy(at, &m.mf_pair, 2 * sizeof(T));
   }
 }
+#endif
 
 // d = a b + c
 template <typename D, typename A, typename B, typename C>

@@ -257,7 +257,7 @@ namespace metal {
 // Other sizes have no names, but Metal's compiler takes vec<half, 8>.
 template <typename T, int N>
 struct vec {
-  static_assert(N > 0 && N <= 16, "a vector has at most 16 components");
+  static_assert(N > 1 && N <= (MF_DECLARED ? 4 : 16), "Metal has vectors of 2, 3 and 4 components");
   MF_VEC_COMMON(N)
   template <typename... S>
     requires(sizeof...(S) == N && N > 1 && (mf::arithmetic<S> && ...))

@@ -60,6 +60,7 @@ struct complex_t {
   friend constexpr bool operator==(complex_t a, complex_t b) {
     return a.real == b.real && a.imag == b.imag;
   }
+  friend constexpr bool operator!=(complex_t a, complex_t b) { return !(a == b); }
 
   friend constexpr complex_t operator+(complex_t a, complex_t b) {
     return {T(a.real + b.real), T(a.imag + b.imag)};

@@ -5,7 +5,7 @@
 #include "metal_simdgroup.h"
 #include "mlx_complex.h"
 
-#define MTL_CONST const
+#define MTL_CONST MF_CONSTANT
 #define instantiate_kernel(name, func, ...) template decltype(func<__VA_ARGS__>) func<__VA_ARGS__>;
 #define MLX_MTL_PRAGMA_UNROLL _Pragma("clang loop unroll(full)")
 
@@ -68,7 +68,7 @@ struct Limits<complex_t<T>> {
 
 // Offset, in elements, of the element with row-major index `elem`.
 template <typename IdxT = int64_t>
-MF_FN IdxT elem_to_loc(IdxT elem, const int* shape, const int64_t* strides, int ndim) {
+MF_FN IdxT elem_to_loc(IdxT elem, MF_CONSTANT int* shape, MF_CONSTANT int64_t* strides, int ndim) {
   IdxT loc = 0;
   for (int d = ndim - 1; d >= 0 && elem > 0; --d) {
     loc += (elem % shape[d]) * IdxT(strides[d]);
@@ -78,7 +78,7 @@ MF_FN IdxT elem_to_loc(IdxT elem, const int* shape, const int64_t* strides, int 
 }
 // The same for an index whose two innermost axes are apart: x innermost, y next, z the rest.
 template <typename IdxT = int64_t>
-MF_FN IdxT elem_to_loc(uint3 elem, const int* shape, const int64_t* strides, int ndim) {
+MF_FN IdxT elem_to_loc(uint3 elem, MF_CONSTANT int* shape, MF_CONSTANT int64_t* strides, int ndim) {
   IdxT loc = IdxT(elem.x) * IdxT(strides[ndim - 1]) + IdxT(elem.y) * IdxT(strides[ndim - 2]);
   uint rest = elem.z;
   for (int d = ndim - 3; d >= 0; --d) {
@@ -88,27 +88,27 @@ MF_FN IdxT elem_to_loc(uint3 elem, const int* shape, const int64_t* strides, int
   return loc;
 }
 template <typename IdxT = int64_t>
-MF_FN IdxT elem_to_loc_1(uint elem, const int64_t& stride) {
+MF_FN IdxT elem_to_loc_1(uint elem, MF_CONSTANT int64_t& stride) {
   return IdxT(elem) * IdxT(stride);
 }
 template <typename IdxT = int64_t>
-MF_FN IdxT elem_to_loc_2(uint2 elem, const int64_t strides[2]) {
+MF_FN IdxT elem_to_loc_2(uint2 elem, MF_CONSTANT int64_t* strides) {
   return IdxT(elem.x) * IdxT(strides[1]) + IdxT(elem.y) * IdxT(strides[0]);
 }
 template <typename IdxT = int64_t>
-MF_FN IdxT elem_to_loc_3(uint3 elem, const int64_t strides[3]) {
+MF_FN IdxT elem_to_loc_3(uint3 elem, MF_CONSTANT int64_t* strides) {
   return IdxT(elem.x) * IdxT(strides[2]) + IdxT(elem.y) * IdxT(strides[1]) +
          IdxT(elem.z) * IdxT(strides[0]);
 }
 template <typename IdxT = int64_t>
-MF_FN metal::vec<IdxT, 2> elem_to_loc_2_nd(uint3 elem, const int* shape, const int64_t* a_strides,
-                                           const int64_t* b_strides, int ndim) {
+MF_FN metal::vec<IdxT, 2> elem_to_loc_2_nd(uint3 elem, MF_CONSTANT int* shape, MF_CONSTANT int64_t* a_strides,
+                                           MF_CONSTANT int64_t* b_strides, int ndim) {
   return {elem_to_loc<IdxT>(elem, shape, a_strides, ndim),
           elem_to_loc<IdxT>(elem, shape, b_strides, ndim)};
 }
 template <typename IdxT = int64_t>
-MF_FN metal::vec<IdxT, 3> elem_to_loc_3_nd(uint3 elem, const int* shape, const int64_t* a_strides,
-                                           const int64_t* b_strides, const int64_t* c_strides,
+MF_FN metal::vec<IdxT, 3> elem_to_loc_3_nd(uint3 elem, MF_CONSTANT int* shape, MF_CONSTANT int64_t* a_strides,
+                                           MF_CONSTANT int64_t* b_strides, MF_CONSTANT int64_t* c_strides,
                                            int ndim) {
   return {elem_to_loc<IdxT>(elem, shape, a_strides, ndim),
           elem_to_loc<IdxT>(elem, shape, b_strides, ndim),
@@ -125,8 +125,8 @@ struct LoopedElemToLoc {
 
   LoopedElemToLoc(int axes) : dim(axes), inner_looper(axes - 1) {}
 
-  void next(const int* shape, const int64_t* strides) { next(1, shape, strides); }
-  void next(int n, const int* shape, const int64_t* strides) {
+  void next(MF_CONSTANT int* shape, MF_CONSTANT int64_t* strides) { next(1, shape, strides); }
+  void next(int n, MF_CONSTANT int* shape, MF_CONSTANT int64_t* strides) {
     if (dim == 0) return;
     index += n;
     offset += n * OffsetT(strides[dim - 1]);
@@ -146,8 +146,8 @@ struct LoopedElemToLoc<1, OffsetT, true> {
 
   LoopedElemToLoc(int axes) : dim(axes) {}
 
-  void next(const int* shape, const int64_t* strides) { next(1, shape, strides); }
-  void next(int n, const int* shape, const int64_t* strides) {
+  void next(MF_CONSTANT int* shape, MF_CONSTANT int64_t* strides) { next(1, shape, strides); }
+  void next(int n, MF_CONSTANT int* shape, MF_CONSTANT int64_t* strides) {
     index += n;
     offset = dim > 1 ? elem_to_loc<OffsetT>(index, shape, strides, dim)
                      : OffsetT(index) * OffsetT(strides[0]);
@@ -160,8 +160,8 @@ struct LoopedElemToLoc<1, OffsetT, false> {
 
   LoopedElemToLoc(int) {}
 
-  void next(const int*, const int64_t* strides) { offset += OffsetT(strides[0]); }
-  void next(int n, const int*, const int64_t* strides) { offset += n * OffsetT(strides[0]); }
+  void next(MF_CONSTANT int*, MF_CONSTANT int64_t* strides) { offset += OffsetT(strides[0]); }
+  void next(int n, MF_CONSTANT int*, MF_CONSTANT int64_t* strides) { offset += n * OffsetT(strides[0]); }
   OffsetT location() { return offset; }
 };
 

@@ -14,11 +14,15 @@
 //   S& threadgroup_storage<id, S>()      storage of the id-th threadgroup declaration of the kernel
 //
 // Slots stay valid until the lane's next collective. T is trivially copyable, up to 16 bytes.
-// Address spaces (device, constant, thread, threadgroup) are macros: see address_spaces.h.
+// Address spaces (device, constant, thread, threadgroup) are macros: see metal_spaces.h.
 #pragma once
 
-#if defined(__NVPTX__)
-#include "target_nvptx64.h"
+#ifndef MF_DECLARED
+#define MF_DECLARED 0
+#endif
+
+#if MF_DECLARED
+#include "target_declared.h"
 #else
 #include "target_cpu.h"
 #endif

@@ -17,12 +17,14 @@ import ctypes
 import hashlib
 import re
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from foundry.errors import EnvironmentUnusable
-from foundry.msl.build import cache, diagnostics, objects
+from foundry.msl.build import cache, diagnostics, metal_check, objects
 from foundry.msl.build.toolchain import CompilerFailed, Toolchain, find_toolchain
+from foundry.msl.frontend.language import Language, chosen
 from foundry.msl.frontend.refusal import Refused
 from foundry.msl.frontend.signature import Captured, SignatureError, parse
 from foundry.msl.frontend.threadgroup import BadDeclaration
@@ -49,6 +51,7 @@ class Builder:
     """Builds and loads kernels with one toolchain."""
 
     toolchain: Toolchain
+    language: Language = field(default_factory=chosen)
     _loaded_runtime: ctypes.CDLL | None = field(default=None, init=False)
     _loaded: OrderedDict[str, Library | BuildFailure] = field(
         default_factory=OrderedDict, init=False
@@ -66,7 +69,11 @@ class Builder:
     def translate(self, text: Text) -> Unit:
         """The translation unit of a kernel."""
         parsed = parse(text.captured, text.header, text.source)
-        return translate(parsed, self.toolchain.preprocess)
+        return translate(parsed, self.language, self.toolchain.preprocess, self.resolve)
+
+    def resolve(self, text: str) -> str:
+        """What the pass that knows address spaces says about a text."""
+        return metal_check.resolve(self.toolchain.plain, text, self.language)
 
     def load(self, path: Path) -> Library:
         """The library of a compiled kernel."""
@@ -85,8 +92,8 @@ class Builder:
         return result
 
     def _key(self, text: Text) -> str:
-        parts = (self.toolchain.id, text.math_mode, str(len(text.header)), text.captured.source)
-        return _digest(*parts)
+        settings = (self.toolchain.id, self.language.version, text.math_mode)
+        return _digest(*settings, str(len(text.header)), text.captured.source)
 
     def _unit_key(self, text: Text, unit: Unit) -> str:
         """The user's text is part of it for the compiler's words, which quote it."""
@@ -124,9 +131,27 @@ class Builder:
         except (SignatureError, Refused, BadDeclaration) as error:
             return self._failed(key, str(error))
         unit_key = self._unit_key(text, unit)
-        result = self._find(unit_key) or self._compile(unit_key, text, unit)
+        with ThreadPoolExecutor(1) as beside:
+            judged = beside.submit(self._complaint, unit)
+            result = self._find(unit_key) or self._compile(unit_key, text, unit)
+            complaint = judged.result()
+        if complaint and not unit.unsupported:
+            return self._failed(key, self._words(CompilerFailed(complaint), text, unit.parts))
         self.toolchain.cache.put(f"{key}.unit", lambda target: _write(target, unit_key))
         return result
+
+    def _complaint(self, unit: Unit) -> str:
+        """What Metal's compiler has against a unit, judged once for all flavours of a build."""
+        plain = self.toolchain.plain
+        name = f"{_digest(plain.id, unit.as_metal)}.metal"
+
+        def write(target: Path) -> None:
+            said = metal_check.complaint(plain, unit.as_metal, self.language)
+            target.write_text(said or "")
+
+        if (known := self._read(name)) is not None:
+            return known
+        return plain.cache.put(name, write).read_text()
 
     def _compile(self, key: str, text: Text, unit: Unit) -> Library | BuildFailure:
         def write(target: Path) -> None:

@@ -93,10 +93,12 @@ class SanitizedBuilder(Builder):
     def translate(self, text: Text) -> Unit:
         """The unit of a kernel; a loop over its threads goes threadgroup by threadgroup."""
         parsed = parse(text.captured, text.header, text.source)
-        unit = translate(parsed, self.toolchain.preprocess)
+        unit = translate(parsed, self.language, self.toolchain.preprocess, self.resolve)
         if unit.mode != FLAT:
             return unit
-        return translate(parsed, self.toolchain.preprocess, mode=GROUPS)
+        return translate(
+            parsed, self.language, self.toolchain.preprocess, self.resolve, mode=GROUPS
+        )
 
     def load(self, path: Path) -> Library:
         """The kernel's library, its threadgroup storages set apart."""

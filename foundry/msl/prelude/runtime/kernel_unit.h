@@ -3,12 +3,14 @@
 
 #include "../prelude.h"
 
+#if !MF_DECLARED
 #include "attributes.h"
+#endif
 
 #ifndef device
-#define device
+#define device MF_DEVICE
 #define thread
-#define constant const
-#define threadgroup
+#define constant MF_CONSTANT
+#define threadgroup MF_THREADGROUP
 #define kernel
 #endif

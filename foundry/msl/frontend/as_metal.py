@@ -1,0 +1,213 @@
+"""A kernel's text as Metal's compiler reads it, for the pass that judges it and runs nothing.
+
+Address spaces keep their meaning; what only a Metal compiler parses is respelt for clang:
+
+1. Spaces that qualify a member function go, and with them the later of two members that are one.
+2. `threadgroup` variables become static, since clang has no automatic ones outside of `thread`.
+3. A parameter declared as an array in an address space is the pointer that it is.
+4. Casts to pointers go through `mf::cast` (`prelude/metal_spaces.h`), which keeps to the space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from foundry.msl.frontend import threadgroup, twins
+from foundry.msl.frontend.language import Language
+from foundry.msl.frontend.signature import Signature
+from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, NUMBER, SPACE, Token
+
+_SPACES = {"device", "thread", "threadgroup", "constant"}
+_QUALIFIERS = _SPACES | {"const", "volatile", "noexcept"}
+_AFTER_HEAD = {"{", ":", ";", "->", "=", "override", "final"}
+_KEYWORDS = {"return", "else", "case", "do", "and", "or", "not"}
+_STARTS_OPERAND = {"(", "&", "*", "~", "-"}
+
+
+def text_of(
+    signature: Signature, header: Sequence[Token], body: Sequence[Token], language: Language
+) -> str:
+    """The unit to judge: header, signature and body, each on its own lines."""
+    texts = (
+        f'#line 1 "header"\n{_joined(_spelt(header, "header"))}',
+        f'#line 1 "source"\n{_joined(_spelt(body, "source"))}',
+    )
+    return _unit(signature, *texts, language)
+
+
+def lines_of(
+    signature: Signature,
+    header: Sequence[Token],
+    body: Sequence[Token],
+    language: Language,
+    marks: Mapping[int, str],
+) -> str:
+    """The unit with every token on the line that is its index, and marks before some of them."""
+    texts = (
+        _lines(_spelt(header, "header"), "header", marks),
+        _lines(_spelt(body, "source"), "source", {}),
+    )
+    return _unit(signature, *texts, language)
+
+
+def _unit(signature: Signature, header: str, body: str, language: Language) -> str:
+    parameters = ", ".join(f"{p.type} {p.name}" for p in signature.parameters)
+    head = f"{signature.template} static void {signature.kernel}({parameters}) {{"
+    use = ""
+    if signature.arguments:
+        name = f"{signature.kernel}{signature.arguments}"
+        use = f"template decltype({name}) {name};"
+    lines = ['#line 1 "language"', language.macros() + header, '#line 1 "signature"', head, body]
+    return "\n".join([*lines, '#line 1 "launch"', f"}}\n{use}\n"])
+
+
+def _joined(tokens: Sequence[Token]) -> str:
+    return "".join(token.text for token in tokens)
+
+
+def _lines(tokens: Sequence[Token], part: str, marks: Mapping[int, str]) -> str:
+    lines = [f'#line 0 "{part}"']
+    for at, token in enumerate(tokens):
+        if token.kind in (SPACE, COMMENT):
+            lines.append("")
+        elif token.kind == DIRECTIVE:
+            lines.append(" ".join(token.text.split("\n")))
+        else:
+            lines.append(f"{marks.get(at, '')}{token.text}")
+    return "\n".join(lines)
+
+
+def methods_with_spaces(tokens: Sequence[Token]) -> frozenset[str]:
+    """Names of the member functions that say in which spaces their object may lie."""
+    code = _code(tokens)
+    text = [tokens[n].text for n in code]
+    found = set()
+    for at in _member_spaces(text):
+        closing = at
+        while text[closing] != ")":
+            closing -= 1
+        found.add(_name_before(text, closing))
+    return frozenset(found)
+
+
+def _name_before(text: Sequence[str], closing: int) -> str:
+    depth = 0
+    for at in range(closing, -1, -1):
+        depth += (text[at] == ")") - (text[at] == "(")
+        if depth == 0:
+            return text[at - 1]
+    return ""
+
+
+def _spelt(tokens: Sequence[Token], part: str) -> list[Token]:
+    """As many tokens, each where it was."""
+    respelt = twins.remove_members(_without_member_spaces(tokens))
+    return _with_casts(_with_pointers(_with_statics(respelt, part)))
+
+
+def _code(tokens: Sequence[Token]) -> list[int]:
+    return [n for n, t in enumerate(tokens) if t.kind not in (SPACE, COMMENT, DIRECTIVE)]
+
+
+def _member_spaces(text: Sequence[str]) -> Iterator[int]:
+    """Address spaces between the parameters of a function and its body."""
+    at = 0
+    while at < len(text):
+        if text[at] != ")":
+            at += 1
+            continue
+        end = at + 1
+        while end < len(text) and text[end] in _QUALIFIERS:
+            end += 1
+        if end < len(text) and text[end] in _AFTER_HEAD:
+            yield from (n for n in range(at + 1, end) if text[n] in _SPACES)
+        at = max(end, at + 1)
+
+
+def _without_member_spaces(tokens: Sequence[Token]) -> list[Token]:
+    code = _code(tokens)
+    gone = {code[at] for at in _member_spaces([tokens[n].text for n in code])}
+    return [t._replace(kind=SPACE, text=" ") if n in gone else t for n, t in enumerate(tokens)]
+
+
+def _with_statics(tokens: Sequence[Token], part: str) -> list[Token]:
+    result = list(tokens)
+    for at, token in enumerate(tokens):
+        if token.kind == NAME and token.text == "threadgroup":
+            span = threadgroup.declaration(tokens, at, part)
+            words = {t.text for t in tokens[span[0] : at]} if span else {"static"}
+            if not words & {"static", "extern"}:
+                result[at] = token._replace(text="static threadgroup")
+    return result
+
+
+def _with_pointers(tokens: list[Token]) -> list[Token]:
+    """`device float a[4]` of a parameter as `device float (*a)`."""
+    code = _code(tokens)
+    text = [tokens[n].text for n in code]
+    changed: dict[int, str] = {}
+    for at in range(2, len(text) - 2):
+        if text[at] != "[" or tokens[code[at - 1]].kind != NAME:
+            continue
+        end = text.index("]", at) if "]" in text[at:] else at
+        if text[end + 1 : end + 2] not in ([","], [")"], ["["]) or not _is_parameter(text, at - 1):
+            continue
+        changed[code[at - 1]] = f"(*{text[at - 1]})"
+        changed |= dict.fromkeys(range(code[at], code[end] + 1), "")
+    return [t._replace(text=changed[n]) if n in changed else t for n, t in enumerate(tokens)]
+
+
+def _is_parameter(text: list[str], name: int) -> bool:
+    """Whether a declaration with an address space leads from a `(` or `,` to a name."""
+    start = name
+    while start > 0 and (text[start - 1].isidentifier() or text[start - 1] in {"::", "<", ">"}):
+        start -= 1
+    return text[start - 1] in {"(", ","} and bool(_SPACES & set(text[start:name]))
+
+
+def _with_casts(tokens: list[Token]) -> list[Token]:
+    code = _code(tokens)
+    text = [tokens[n].text for n in code]
+    changed: dict[int, str] = {}
+    for at in range(1, len(text) - 1):
+        if text[at] == "(":
+            end = _cast_end(tokens, code, text, at)
+            if end is not None:
+                changed[code[at]] = "mf::cast<"
+                changed[code[end]] = ">() ->* "
+        elif text[at] == "reinterpret_cast" and text[at + 1] == "<":
+            end = _angle_end(text, at + 1)
+            if end is not None and "*" in text[at:end]:
+                changed[code[at]] = "mf::cast"
+                changed[code[end]] = ">() ->* "
+    return [t._replace(text=changed[n]) if n in changed else t for n, t in enumerate(tokens)]
+
+
+def _cast_end(tokens: list[Token], code: list[int], text: list[str], at: int) -> int | None:
+    """The `)` of a cast to a pointer that names its space, which begins at `at`."""
+    before = tokens[code[at - 1]]
+    if (before.kind == NAME and before.text not in _KEYWORDS) or before.text in {">", "]", ")"}:
+        return None
+    end = at + 1
+    while end < len(text) and (tokens[code[end]].kind in (NAME, NUMBER) or text[end] in "<>,::*"):
+        end += 1
+    inside = text[at + 1 : end]
+    if end + 1 >= len(text) or text[end] != ")" or not _SPACES & set(inside):
+        return None
+    if not inside or inside[-1] not in {"*", "const"} or "*" not in inside:
+        return None
+    operand = tokens[code[end + 1]]
+    if operand.kind in (NAME, NUMBER) or operand.text in _STARTS_OPERAND:
+        return end
+    return None
+
+
+def _angle_end(text: list[str], at: int) -> int | None:
+    depth = 0
+    for end in range(at, len(text)):
+        depth += (text[end] == "<") - (text[end] == ">")
+        if depth == 0:
+            return end
+        if text[end] in {";", "{"}:
+            return None
+    return None

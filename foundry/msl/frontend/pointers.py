@@ -1,0 +1,179 @@
+"""Finds pointers and references without an address space, and variables outside of functions.
+
+MSL 4: "the address space attribute is required" for every pointer and reference, and a variable of
+program scope is in the `constant` address space. clang knows neither rule, so both are read off the
+tokens: a type's name in front of `*` or `&` is a declarator, whatever stands around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from foundry.msl.frontend.refusal import Refused
+from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, Token
+
+_SPACES = {"device", "thread", "threadgroup", "constant", "threadgroup_imageblock", "object_data"}
+_SCALARS = (
+    "bool", "char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "half",
+    "bfloat", "float", "void", "unsigned", "signed", "size_t", "int8_t", "uint8_t", "int16_t",
+    "uint16_t", "int32_t", "uint32_t", "int64_t", "uint64_t", "ptrdiff_t", "float16_t",
+    "bfloat16_t", "complex64_t",
+)  # fmt: skip
+_VECTORS = [f"{name}{size}" for name in _SCALARS[:12] for size in "234"]
+_BUILT_IN = frozenset([*_SCALARS, *_VECTORS])
+_TEMPLATES = frozenset({"vec", "atomic", "complex_t", "simdgroup_matrix", "array", "matrix"})
+_OPEN, _CLOSE = {"(": ")", "[": "]", "{": "}"}, {")", "]", "}"}
+
+
+@dataclass(frozen=True)
+class _Code:
+    """The tokens that mean something."""
+
+    tokens: Sequence[Token]
+
+    def text(self, at: int) -> str:
+        return self.tokens[at].text if 0 <= at < len(self.tokens) else ""
+
+
+def check(
+    tokens: Sequence[Token], part: str, known: frozenset[str] = frozenset()
+) -> frozenset[str]:
+    """Refuse the first pointer or reference without an address space.
+
+    Args:
+        tokens: Of a header or body.
+        part: Which of them.
+        known: Names of types that the header declared.
+
+    Returns:
+        Names of types that are known after this text.
+
+    Raises:
+        Refused: at the first such declarator.
+    """
+    code = _Code([t for t in tokens if t.kind not in {SPACE, COMMENT, DIRECTIVE}])
+    types = known | frozenset(_declared(code))
+    spaced = frozenset(_spaced(code))
+    for at in range(1, len(code.tokens)):
+        sign = code.text(at)
+        if sign not in {"*", "&", "&&"}:
+            continue
+        first = _type_before(code, at, types)
+        if first is None or code.text(at - 1) in spaced:
+            continue
+        if not _has_space(code, first, at):
+            kind = "pointer" if sign == "*" else "reference"
+            reason = f"{kind} type must have explicit address space qualifier"
+            raise Refused(part, code.tokens[at].line, reason)
+    return types
+
+
+def _declared(code: _Code) -> Iterator[str]:
+    """Names of classes, enumerations and aliases; those of templates' parameters are left out."""
+    for at in range(len(code.tokens)):
+        word = code.text(at)
+        if code.tokens[at].kind != NAME:
+            continue
+        if word in {"struct", "class", "union"} and code.text(at + 2) in {"{", ":", "final"}:
+            yield code.text(at + 1)
+        if word == "using" and code.text(at + 2) == "=":
+            yield code.text(at + 1)
+
+
+def _spaced(code: _Code) -> Iterator[str]:
+    """Aliases of types that name an address space themselves."""
+    for at in range(len(code.tokens)):
+        if code.text(at) == "using" and code.text(at + 2) == "=":
+            end = at
+            while code.text(end) not in {";", ""}:
+                end += 1
+            if _SPACES & {code.text(n) for n in range(at, end)}:
+                yield code.text(at + 1)
+
+
+def _type_before(code: _Code, at: int, types: frozenset[str]) -> int | None:
+    """First token of the type whose declarator begins at `at`; None where none is in front."""
+    last = at - 1
+    while code.text(last) in {"const", "volatile"}:
+        last -= 1
+    name = last
+    if code.text(last) == ">":
+        opened = _angle_start(code, last)
+        if opened is None:
+            return None
+        name = opened - 1
+        if code.text(name) not in types | {
+            "vec",
+            "atomic",
+            "complex_t",
+            "simdgroup_matrix",
+            "array",
+        }:
+            return None
+    elif not (
+        code.text(last) in _BUILT_IN or code.text(last) in types or _is_parameter(code, last)
+    ):
+        return None
+    if code.tokens[name].kind != NAME:
+        return None
+    while code.text(name - 1) == "::":
+        name -= 2
+    if code.text(name - 1) in {".", "->"}:
+        return None
+    return name
+
+
+def _is_parameter(code: _Code, at: int) -> bool:
+    """Whether a name is a type parameter of the template that the declaration belongs to."""
+    word = code.text(at)
+    for n in range(at - 1, -1, -1):
+        if code.text(n) == word and code.text(n - 1) in {"typename", "class"}:
+            return _scope_reaches(code, n, at)
+    return False
+
+
+def _scope_reaches(code: _Code, parameter: int, at: int) -> bool:
+    """Whether the declaration that a template parameter is for still goes on at `at`."""
+    depth = 0
+    for n in range(parameter, at):
+        text = code.text(n)
+        if text in _OPEN:
+            depth += 1
+        elif text in _CLOSE:
+            depth -= 1
+            if depth == 0 and text == "}" and code.text(n + 1) != ";":
+                return False
+        elif text == ";" and depth == 0:
+            return False
+        if depth < 0:
+            return False
+    return True
+
+
+def _angle_start(code: _Code, at: int) -> int | None:
+    depth = 0
+    while at >= 0 and code.text(at) not in {";", "{", "}"}:
+        depth += (code.text(at) == ">") - (code.text(at) == "<")
+        if depth == 0:
+            return at
+        at -= 1
+    return None
+
+
+def _has_space(code: _Code, first: int, at: int) -> bool:
+    """Whether an address space is among the specifiers from before the type to the declarator."""
+    if any(code.text(n) in _SPACES for n in range(first, at)):
+        return True
+    n = first - 1
+    while n >= 0:
+        text = code.text(n)
+        if text in _SPACES:
+            return True
+        if text == ")" and code.text(n - 2) == "(" and code.text(n - 3) == "coherent":
+            n -= 4
+        elif code.tokens[n].kind == NAME and text not in {"return", "else"}:
+            n -= 1
+        else:
+            return False
+    return False

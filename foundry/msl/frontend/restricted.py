@@ -1,0 +1,140 @@
+"""What C++ has and the Metal Shading Language has not, told by its words (MSL 1.5.4).
+
+clang would take these here without a remark: in its own dialect, in a newer C++ or for a machine
+with other types. What the older language level refuses by itself is left to clang (`metal_check`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from foundry.msl.frontend.refusal import Refused
+from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, NUMBER, SPACE, Token, tokenize
+
+_WORDS = {
+    "goto": "goto is not Metal",
+    "register": "the storage class 'register' is not Metal",
+    "thread_local": "thread_local is not Metal: a variable belongs to its thread already",
+    "__thread": "__thread is not Metal: a variable belongs to its thread already",
+    "_Thread_local": "_Thread_local is not Metal: a variable belongs to its thread already",
+    "new": "new is not Metal: there is no memory to allocate on a GPU",
+    "delete": "delete is not Metal: there is no memory to allocate on a GPU",
+    "virtual": "virtual functions are not Metal",
+    "dynamic_cast": "dynamic_cast is not Metal",
+    "typeid": "typeid is not Metal",
+    "try": "exceptions are not Metal",
+    "catch": "exceptions are not Metal",
+    "throw": "exceptions are not Metal",
+    "__int128": "'__int128' is not supported in Metal",
+    "__int128_t": "'__int128_t' is not supported in Metal",
+    "__uint128_t": "'__uint128_t' is not supported in Metal",
+    "__float128": "'__float128' is not supported in Metal",
+    "_Complex": "'_Complex' is not supported in Metal",
+    "_BitInt": "'_BitInt' is not supported in Metal",
+    "_ExtInt": "'_ExtInt' is not supported in Metal",
+    "_Float16": "'_Float16' is not supported in Metal: write 'half'",
+    "__fp16": "'__fp16' is not supported in Metal: write 'half'",
+    "__bf16": "'__bf16' is not supported in Metal: write 'bfloat'",
+    "_Atomic": "'_Atomic' is not Metal: use metal::atomic",
+    "__auto_type": "'__auto_type' is not Metal",
+    "co_await": "coroutines are not Metal",
+    "co_yield": "coroutines are not Metal",
+    "co_return": "coroutines are not Metal",
+}
+_BEFORE_DELETED = {"="}
+_LONG_LITERAL = re.compile(
+    r"\.?\d[\w.']*(?:[lL]{2}\w*)|(?:\d[\d.']*\.[\d.']*|\.\d+)(?:[eE][+-]?\d+)?[lL]"
+)
+_RESULTS = {
+    "void", "bool", "char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "half",
+    "float", "bfloat", "float2", "float3", "float4", "half2", "half4", "uint2", "T", "U", "auto",
+}  # fmt: skip
+"""Types in front of a declarator such as `(*f)(float)`."""
+_ENGINE = re.compile(r"mf|MF_\w*|mf_\w*")
+
+
+def check(tokens: Sequence[Token], part: str) -> None:
+    """Refuse a text for the first word in it that is not Metal.
+
+    Raises:
+        Refused: with its line.
+    """
+    code = list(_code(tokens))
+    for at, token in enumerate(code):
+        reason = _reason(code, at)
+        if reason:
+            raise Refused(part, token.line, reason)
+
+
+def _code(tokens: Sequence[Token]) -> Iterator[Token]:
+    """The tokens that mean something, those of macros among them."""
+    for token in tokens:
+        if token.kind == DIRECTIVE and re.match(r"(?:#|%:)\s*define\b", token.text):
+            yield from (t._replace(line=token.line) for t in _code(list(tokenize(token.text[1:]))))
+        elif token.kind not in {SPACE, COMMENT, DIRECTIVE}:
+            yield token
+
+
+def check_names(tokens: Sequence[Token], part: str) -> None:
+    """Refuse names that belong to the engine, in directives too.
+
+    Raises:
+        Refused: at the first.
+    """
+    for token in tokens:
+        if token.kind in {NAME, DIRECTIVE}:
+            words = re.findall(r"\w+", token.text) if token.kind == DIRECTIVE else [token.text]
+            for word in words:
+                if _ENGINE.fullmatch(word):
+                    reason = f"'{word}': names that begin with mf_ or MF_ belong to the engine"
+                    raise Refused(part, token.line, reason)
+
+
+def _reason(code: Sequence[Token], at: int) -> str | None:
+    token = code[at]
+    following = code[at + 1].text if at + 1 < len(code) else ""
+    before = code[at - 1].text if at else ""
+    if token.kind == NUMBER and _LONG_LITERAL.fullmatch(token.text):
+        return f"{token.text}: Metal has neither long long nor long double"
+    if token.text == "(" and following == "{" and _holds_statement(code, at + 1):
+        return "a statement in parentheses as an expression is not Metal"
+    if token.kind != NAME:
+        return None
+    if token.text == "long" and following in {"long", "double"}:
+        return f"'long {following}' is not supported in Metal"
+    if token.text == "operator" and following in {"new", "delete"}:
+        return f"operator {following} is not Metal"
+    if token.text == "delete" and before in _BEFORE_DELETED:
+        return None
+    if token.text in _WORDS and before not in {".", "->", "::"}:
+        return _WORDS[token.text]
+    if token.text.startswith(("__sync_", "__atomic_", "__c11_", "__nvvm_", "_mm_", "__cxa_")):
+        return f"{token.text} is not Metal"
+    return _function_pointer(code, at)
+
+
+def _holds_statement(code: Sequence[Token], at: int) -> bool:
+    """Whether braces hold a statement, and are no list of values."""
+    depth = 0
+    for token in code[at:]:
+        depth += (token.text == "{") - (token.text == "}")
+        if token.text == ";":
+            return True
+        if depth == 0:
+            return False
+    return False
+
+
+def _function_pointer(code: Sequence[Token], at: int) -> str | None:
+    """`float (*f)(float)`, `float (&f)(float)`: a name, `(`, `*` or `&`, a name, `)`, `(`."""
+    texts = [t.text for t in code[at + 1 : at + 7]]
+    if len(texts) < 5 or texts[0] != "(" or texts[1] not in {"*", "&"}:
+        return None
+    if texts[3:5] == [")", "("] and code[at + 3].kind == NAME and _is_type(code[at]):
+        return "function pointers are not Metal"
+    return None
+
+
+def _is_type(token: Token) -> bool:
+    return token.kind == NAME and token.text in _RESULTS
