@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from foundry.msl.build import macho, objects
-from foundry.msl.build.target import Target
+from foundry.msl.build.target import BuildTarget
 from foundry.msl.build.toolchain import CompilerFailed, Toolchain, find_toolchain
 from foundry.msl.counters import toolchain as counters
 from foundry.msl.frontend.signature import capture_launch
@@ -34,7 +34,7 @@ KINDS = ("plain", "sanitized", "quick", "counted")
 @pytest.fixture(scope="module", params=["arm64", "x86_64"])
 def mac(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
     """A toolchain for a Mac with an empty cache, the module's own."""
-    target = Target("darwin", request.param, is_native=False)
+    target = BuildTarget("darwin", request.param, is_native=False)
     return find_toolchain(tmp_path_factory.mktemp("cache"), target)
 
 
@@ -187,10 +187,10 @@ def test_the_first_link_meets_the_limits_of_a_worker(tmp_path: Path) -> None:
     script = (
         "import resource, sys; from pathlib import Path\n"
         "from foundry.harness.sandbox import limits\n"
-        "from foundry.msl.build.target import Target\n"
+        "from foundry.msl.build.target import BuildTarget\n"
         "from foundry.msl.build.toolchain import find_toolchain\n"
         "limits.apply(None)\n"
-        "target = Target('darwin', 'arm64', is_native=False)\n"
+        "target = BuildTarget('darwin', 'arm64', is_native=False)\n"
         "print(find_toolchain(Path(sys.argv[1]), target).runtime())\n"
     )
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -104,7 +104,7 @@ def test_a_program_ends_as_under_python(tmp_path: Path) -> None:
 def test_mlx_is_itself_again_afterwards() -> None:
     import mlx.core as mx
 
-    from foundry.msl.stand_in import metal
+    from foundry.msl.stand_in.metal import metal
 
     before = (mx.fast.metal_kernel, mx.metal.is_available, mx.default_device, mx.stream)
     with metal():
@@ -129,7 +129,7 @@ import subprocess
 import sys
 
 truth = sys.platform
-from foundry.msl.stand_in import metal
+from foundry.msl.stand_in.metal import metal
 
 with metal():
     assert platform.system() != "Darwin"

@@ -19,7 +19,7 @@ _PLAIN_MAC = {"arm64": "-mcpu=apple-m1", "x86_64": "-march=x86-64-v3"}
 
 
 @dataclass(frozen=True)
-class Target:
+class BuildTarget:
     """A system (`linux`, `darwin`) with a processor (`arm64`, `x86_64`)."""
 
     system: str
@@ -86,7 +86,7 @@ class Target:
         return ["-Bsymbolic", "--soname", f"metal-foundry-{name}.so"]
 
 
-def this_machine() -> Target:
+def this_machine() -> BuildTarget:
     """The target that runs here."""
     machine = platform.machine()
-    return Target(sys.platform, _MACHINES.get(machine, machine))
+    return BuildTarget(sys.platform, _MACHINES.get(machine, machine))

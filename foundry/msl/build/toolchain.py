@@ -28,7 +28,7 @@ from pathlib import Path
 from foundry import mac
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.build.cache import BuildCache
-from foundry.msl.build.target import Target, this_machine
+from foundry.msl.build.target import BuildTarget, this_machine
 
 ADDRESS_SPACES = ("device", "constant", "thread", "threadgroup", "kernel")
 MSL = Path(__file__).parents[1]
@@ -131,7 +131,7 @@ class Toolchain:
     kernel_unit: str
     """The text every kernel starts with: the prelude."""
     runtime_unit: str
-    target: Target = field(default_factory=this_machine)
+    target: BuildTarget = field(default_factory=this_machine)
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -306,7 +306,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 @functools.cache
-def find_toolchain(cache: Path, target: Target | None = None) -> Toolchain:
+def find_toolchain(cache: Path, target: BuildTarget | None = None) -> Toolchain:
     """The toolchain of this installation, building into the cache in this folder.
 
     Args:

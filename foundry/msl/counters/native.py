@@ -8,7 +8,7 @@ TOO_MUCH = 6
 TALLY_FIELDS = ("instructions", "accesses", "bytes", "units", "ideal", "worst", "caller")
 
 
-class Range(ctypes.Structure):
+class MemoryRange(ctypes.Structure):
     """An array in memory."""
 
     _fields_ = [

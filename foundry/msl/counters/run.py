@@ -206,7 +206,7 @@ class _Run:
         """
         shape = (len(self._places), max(len(self._arrays), 1), len(native.TALLY_FIELDS))
         tally = np.zeros(shape, np.uint64)
-        ranges = (native.Range * len(self._arrays))()
+        ranges = (native.MemoryRange * len(self._arrays))()
         for one, array in zip(ranges, self._arrays, strict=True):
             one.begin, one.end = array.begin, array.begin + array.bytes
             one.is_threadgroup = array.space == THREADGROUP
@@ -226,7 +226,7 @@ class _Run:
         return self._summed(tally, state, total)
 
     def _fill(
-        self, tally: NDArray[np.uint64], ranges: ctypes.Array[native.Range]
+        self, tally: NDArray[np.uint64], ranges: ctypes.Array[native.MemoryRange]
     ) -> native.CounterState:
         runtime = self._library.runtime
         runtime.mf_counters_state.restype = ctypes.POINTER(native.CounterState)
