@@ -70,6 +70,7 @@ T) is wrong there. A formula excuses as much of the largest element of all."""
 _STEPS = 4.0
 """Times the largest error seen in the draws of rounding on every step."""
 _STEP_DRAWS = 4
+_MOST_MULTIPLIED = 2.0**32
 _CAP_STEPS = 16.0
 """A formula that cancels may excuse this many units of float32 of the largest input, too."""
 
@@ -114,7 +115,7 @@ def allowed(
     found: dict[str, Wide] = {}
     for q in quantities:
         value = values[q.index].astype(np.float64)
-        bound = _model(q, value, moved[q.length][q.index])
+        bound = _model(q, value, moved[q.length][q.index]) + _flushed_on_the_way(size)
         steps = np.minimum(_STEPS * stepped[q.index], _cap(value, size, workload.dtype))
         raised = np.maximum(bound, steps)
         found[q.name] = _with_baseline(value, raised, q.baseline, workload.dtype)
@@ -139,6 +140,14 @@ def _model(quantity: Quantity, value: Wide, moved: Wide) -> Wide:
     nearest = 0.0 if quantity.dtype in EPSILON else 0.5
     bound: Wide = forward * np.abs(value) + moved + 2.0 * least + nearest
     return bound
+
+
+def _flushed_on_the_way(largest_input: float) -> float:
+    """What a step below the smallest normal float32 costs that is taken for zero, then multiplied.
+
+    `x * sigmoid(x)` far below zero is such a case: the sigmoid is flushed, the product is not.
+    """
+    return 2.0 * smallest_normal("float32") * min(max(1.0, largest_input), _MOST_MULTIPLIED)
 
 
 def _unit(dtype: str) -> float:
