@@ -74,7 +74,7 @@ _UNSUPPORTED = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Refused(Exception):
     """Text that is refused: why, and on which line of which part."""
 
