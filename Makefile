@@ -12,7 +12,7 @@ USE := $(VENV)/.use-$(if $(BACKEND),$(BACKEND),metal)
 DEV := $(VENV)/.dev-$(if $(BACKEND),$(BACKEND),metal)
 
 .PHONY: help demo test lint types unit bench bench-msl bench-judge bench-sanitizer selftest soak-honest \
-	soak-faults accept docs clean
+	soak-faults test-slow accept docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ soak-honest: $(DEV) ## 2,000 honest kernels: at most 2 refused; goes on where it
 
 soak-faults: $(DEV) ## 2,000 evaluations, 30 % of them faulty: no leak, little slower
 	$(BIN)/pytest -q -s -m slow tests/judge/test_soak.py
+
+test-slow: $(DEV) ## what make test leaves out: far sizes, families, a Mac's whole judge, every fallback
+	$(BIN)/pytest -n 2 --dist worksteal -m slow --ignore tests/judge/test_soak.py
 
 accept: $(DEV) ## rewrite the golden files
 	FOUNDRY_ACCEPT=1 $(BIN)/pytest -q -n 2 -m "not slow"

@@ -44,14 +44,14 @@ def command(
     compared with a float64 oracle. Exit code 4 when it is not proven right.
     """
     from foundry.cli.judging import JudgingRequest, judge_and_show
-    from foundry.judge.options import JudgeOptions
+    from foundry.judge.options import QUICK_REACH_S, JudgeOptions
 
     request = JudgingRequest(
         path=file,
         dtypes=dtypes,
         device=device,
         seed=seed,
-        options=JudgeOptions(timed=False),
+        options=JudgeOptions(timed=False, reach_s=QUICK_REACH_S),
         save=save,
         db=db,
         as_json=as_json,

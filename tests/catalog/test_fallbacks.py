@@ -23,6 +23,8 @@ from ops import Op, Tensor, get
 from ops.baselines import Baseline
 from ops.spec import Workload
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:

@@ -20,6 +20,8 @@ import numpy as np
 from ops import Mask, Tensor, dequantised, elementwise, gradient, masked_attention
 from ops.fills import Segments
 
+pytestmark = pytest.mark.slow
+
 IDS = Tensor("ids", ("batch", "kv_len"), "int32", Segments())
 """
 MEMBERS = {

@@ -17,6 +17,8 @@ import numpy as np
 from ops import Case, Close, Distribution, Op, Set, Tensor, Ties, axes
 from ops.fills import Real
 
+pytestmark = pytest.mark.slow
+
 X = Tensor("x", ("rows", "cols"))
 SIZES = [Case({"rows": r, "cols": c}) for r, c in ((1, 1), (5, 33), (8, 64), (2, 1), (3000, 7))]
 

@@ -26,6 +26,8 @@ from ops import all_ops, get
 from ops.spec import Case, Op, shape_of, widen
 from templates import default, for_op, render
 
+pytestmark = pytest.mark.slow
+
 OPS = sorted(all_ops())
 
 

@@ -18,6 +18,8 @@ from ops import registry as ops
 from templates import registry, space
 from templates.render import render
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 PLAN = TimingPlan(blocks=4, min_blocks=2, budget_s=0.05, warm_up_s=0.005)
 SILU = """/*kernel

@@ -43,6 +43,8 @@ _DOUBT = 8.0
 
 def reach(walk: Walk, budget_s: float) -> Failed | None:
     """Run the kernel where it has not been yet, as far as the budget goes."""
+    if budget_s <= 0.0:
+        return None
     candidate = walk.candidate
     bound = _bound(candidate)
     if isinstance(bound, Failed):
