@@ -206,7 +206,7 @@ def test_a_template_of_ones_own_and_a_held_knob(
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        (("--ops", "sofmax"), 2, "unknown op 'sofmax': did you mean softmax?"),
+        (("--ops", "sofmax"), 2, "unknown op 'sofmax': did you mean softmax"),
         (("--dtype", "float23"), 2, "unknown dtype 'float23': did you mean float32"),
         (("--device", "metl"), 2, "unknown device 'metl': did you mean metal?"),
         (("--ops", "silu", "--template", "silu_elemnts"), 2, "did you mean silu_elements"),
