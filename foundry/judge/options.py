@@ -14,7 +14,7 @@ SANITIZER = "foundry.msl.sanitizer:examine"
 """What stands between a kernel nobody knows and the device."""
 
 WHOLE_REACH_S, QUICK_REACH_S = 60.0, 0.5
-"""Seconds for large workloads: before a kernel is exported or shipped, and while many are tried."""
+"""Seconds for large workloads: before a kernel is faster or shipped, and where one is verified."""
 
 PRECISE = TimingPlan(share=0.0)
 """Times that somebody reads: as narrow far from the baseline as near it."""

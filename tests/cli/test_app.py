@@ -51,7 +51,7 @@ def _raise(error: BaseException) -> Callable[..., int | None]:
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (unknown("op", "sofmax", ["softmax"]), 2, "unknown op 'sofmax': did you mean softmax"),
+        (unknown("op", "sofmax", ["softmax"]), 2, "unknown op 'sofmax': did you mean softmax?"),
         (EnvironmentUnusable("No GPU.", "Use --device cpu."), 3, "No GPU. Use --device cpu."),
         (InvalidKernel("the body is empty", 7), 4, "line 7: the body is empty"),
         (OSError(errno.ENOSPC, "x", "/d/f"), 3, "/d/f: the disk is full; free some space"),

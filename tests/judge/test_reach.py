@@ -136,9 +136,9 @@ def test_what_was_never_written_is_found() -> None:
 @pytest.mark.parametrize("name", ["softmax_rows", "silu_cols", "softmax_elements"])
 def test_a_kernel_that_ends_somewhere_is_wrong(pool: WorkerPool, name: str) -> None:
     (attack,) = (a for a in limits() if a.name == name)
-    judge = Judge(pool, JudgeOptions(timed=False, reach_s=60.0))
+    judge = Judge(pool, JudgeOptions(sanitizer=None, timed=False, reach_s=60.0))
     found = judge.evaluate(attack.text, get(attack.op), attack.dtype)
-    assert found.status in (Status.WRONG_RESULT, Status.SANITIZER_ERROR), found.why
+    assert found.status is Status.WRONG_RESULT, found.why
 
 
 def test_what_was_proven_is_on_record(pool: WorkerPool) -> None:
