@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from msl_lang import build
 
-from foundry.msl.support import AREAS, conformance_tests, render
+from foundry.msl.support import AREAS, conformance_tests, render, snippet_table
 from foundry.program import BuildFailure
 
 ROOT = Path(__file__).parents[2]
@@ -18,12 +18,14 @@ MEMBERS = {"thread_elements"}
 
 def test_the_page_is_generated_from_the_tests() -> None:
     page = ROOT / "docs" / "metal-support.md"
-    assert page.read_text() == render(conformance_tests(ROOT)), "run: python -m foundry.msl.support"
+    assert page.read_text() == render(conformance_tests(ROOT), snippet_table(ROOT)), (
+        "run: python -m foundry.msl.support"
+    )
 
 
 def test_a_name_without_a_test_is_an_error() -> None:
     with pytest.raises(ValueError, match="no conformance test uses 'bool'"):
-        render({"empty.py": ""})
+        render({"empty.py": ""}, {})
 
 
 def test_every_name_is_known_to_the_compiler() -> None:

@@ -10,6 +10,7 @@ another standard in when told not to compare (`-fno-validate-pch`).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from foundry.msl.build.toolchain import BOUNDS, CompilerFailed, Toolchain
@@ -26,6 +27,7 @@ _FLAGS = (
     "-Wno-everything",
     "-DMF_DECLARED=1",
 )
+_STRICT = ("-target", "x86_64-linux-gnu")
 _LENIENT = ("-target", "nvptx64-nvidia-cuda", "-Xclang", "-target-feature", "-Xclang", "+ptx80")
 _VLA = "-Werror=vla-cxx-extension"
 
@@ -35,8 +37,31 @@ def complaint(toolchain: Toolchain, unit: str, language: Language) -> str | None
     try:
         _judge(toolchain, unit, language)
     except CompilerFailed as failure:
-        return _without_false(_as_metal_says(failure.log)) or None
+        if said := _without_false(_as_metal_says(failure.log)):
+            return said
+    return _thread_complaint(toolchain, unit, language) if _THREAD.search(unit) else None
+
+
+def _thread_complaint(toolchain: Toolchain, unit: str, language: Language) -> str | None:
+    """Pointers from another space to `thread`, which the lenient target lets pass.
+
+    On this machine's own target no space converts to another, so that objects cannot be copied from
+    `device` either; of what clang says there, pointers alone count.
+    """
+    try:
+        _judge(toolchain, unit, language, "-ferror-limit=0", target=_STRICT)
+    except CompilerFailed as failure:
+        messages = _MESSAGE.split(_as_metal_says(failure.log))
+        return "".join(m for m in messages if _TO_THREAD.search(m)) or None
     return None
+
+
+_THREAD = re.compile(r"\bthread\b[^;{}()]*[*&]")
+_TO_THREAD = re.compile(
+    r"error: cannot initialize an? .*? of type '(?!device|threadgroup|constant)[^']*\*' .*?with "
+    r"an? [lr]value of type '(?:const )?(?:device|threadgroup|constant) [^']*\*"
+    r"|note: candidate function[^\n]*cannot pass pointer to '\w+' as a pointer to 'thread'"
+)
 
 
 def _without_false(log: str) -> str:
@@ -75,25 +100,31 @@ def resolve(toolchain: Toolchain, unit: str, language: Language) -> str:
     return ""
 
 
-def _judge(toolchain: Toolchain, unit: str, language: Language, *more: str) -> None:
-    flags = [*_flags(language), f"-std={language.standard}", *BOUNDS, _VLA, *more]
+def _judge(
+    toolchain: Toolchain,
+    unit: str,
+    language: Language,
+    *more: str,
+    target: Sequence[str] = _LENIENT,
+) -> None:
+    flags = [*target, *_flags(language), f"-std={language.standard}", *BOUNDS, _VLA, *more]
     command = ["clang", "-x", "c++", *flags, "-Xclang", "-fno-validate-pch"]
-    prelude = ["-include-pch", str(_prelude(toolchain, language))]
+    prelude = ["-include-pch", str(_prelude(toolchain, language, target))]
     toolchain.run([*command, *prelude, "-fsyntax-only", "-"], unit)
 
 
 def _flags(language: Language) -> list[str]:
-    return [*_LENIENT, *_FLAGS, f"-DMF_LANGUAGE={language.number}"]
+    return [*_FLAGS, f"-DMF_LANGUAGE={language.number}"]
 
 
-def _prelude(toolchain: Toolchain, language: Language) -> Path:
-    flags = [*_flags(language), "-std=c++20", "-Xclang", "-fno-pch-timestamp"]
+def _prelude(toolchain: Toolchain, language: Language, target: Sequence[str]) -> Path:
+    flags = [*target, *_flags(language), "-std=c++20", "-Xclang", "-fno-pch-timestamp"]
 
-    def build(target: Path) -> None:
-        command = ["clang", "-x", "c++-header", *flags, "-", "-o", str(target)]
+    def build(made: Path) -> None:
+        command = ["clang", "-x", "c++-header", *flags, "-", "-o", str(made)]
         toolchain.run(command, toolchain.kernel_unit)
 
-    return toolchain.once(f"{toolchain.id}-metal-{language.version}.pch", build)
+    return toolchain.once(f"{toolchain.id}-metal-{language.version}-{target[1]}.pch", build)
 
 
 _SPACE_NAMES = {"1": "device", "3": "threadgroup", "4": "constant"}
@@ -109,7 +140,7 @@ _WORDS = (
         lambda m: "variable length arrays are not supported in Metal",
     ),
     (re.compile(r"static assertion failed due to requirement '.*?': "), lambda m: ""),
-    (re.compile(r"__attribute__\(\(address_space\(\d\)\)\) ?"), lambda m: ""),
+    (re.compile(r"__attribute__\(\(address_space\((\d)\)\)\)"), lambda m: _SPACE_NAMES[m[1]]),
 )
 
 

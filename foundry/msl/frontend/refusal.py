@@ -27,6 +27,7 @@ _HEADERS = re.compile(
 )
 _DIRECTIVE = re.compile(r"(?:#|%:)(?:\s|/\*.*?\*/)*(?P<word>\w*)(?P<rest>.*)", re.DOTALL)
 _COMMENTS = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
+_HAS_INCLUDE = re.compile(r"\b__has_include\s*\(\s*(?P<name><[^>\n]*>|\"[^\"\n]*\")\s*\)")
 _CONDITIONS = {"if": 1, "ifdef": 1, "ifndef": 1, "endif": -1}
 _INCLUDES = {"include", "include_next", "import", "embed", "include_macros"}
 _PLAIN_DIRECTIVES = {
@@ -134,6 +135,9 @@ def _directive(token: Token, part: str, depth: int) -> Token:
         return _pragma(token, rest, part)
     if word not in _PLAIN_DIRECTIVES:
         return _blank(token)
+    asked = _HAS_INCLUDE.sub(_has_header, rest)
+    if asked != rest:
+        token, rest = _replace(token, f"#{word}{asked}"), asked
     inside = [t._replace(line=token.line) for t in tokenize(rest)]
     for at, inner in enumerate(inside):
         if inner.kind == NAME:
@@ -142,6 +146,11 @@ def _directive(token: Token, part: str, depth: int) -> Token:
         reason = f"'{_first_name(inside)}' names an attribute and cannot be a macro"
         raise Refused(part, token.line, reason)
     return token
+
+
+def _has_header(question: re.Match[str]) -> str:
+    """Of Metal's own headers there are all, and no others."""
+    return " 1 " if _HEADERS.fullmatch(question["name"]) else " 0 "
 
 
 def _first_name(tokens: list[Token]) -> str:

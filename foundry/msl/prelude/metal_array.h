@@ -1,4 +1,4 @@
-// <metal_array>: a fixed-size array by value.
+// MSL 2.13, <metal_array>: a fixed-size array by value.
 #pragma once
 #pragma clang system_header
 

@@ -1,4 +1,4 @@
-// bfloat: 16 bits, the upper half of a float.
+// MSL 2.1, scalar types: bfloat: 16 bits, the upper half of a float.
 //
 // A class, not clang's __bf16: Metal converts bfloat to float by itself but neither float nor half
 // to bfloat, and casts between half and bfloat, all of which __bf16 does otherwise; and its

@@ -1,4 +1,4 @@
-// <metal_common> and the min/max/clamp/abs family, for every scalar type and vector.
+// MSL 6.2, <metal_common>: min/max/clamp/abs family, for every scalar type and vector.
 #pragma once
 #pragma clang system_header
 

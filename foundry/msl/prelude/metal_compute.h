@@ -1,4 +1,4 @@
-// <metal_compute>: barriers, fences and their enumerations.
+// MSL 6.9.1, <metal_compute>: barriers, fences and their enumerations.
 #pragma once
 #pragma clang system_header
 

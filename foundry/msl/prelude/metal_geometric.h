@@ -1,4 +1,4 @@
-// <metal_geometric>: products, lengths and directions of vectors.
+// MSL 6.8, <metal_geometric>: products, lengths and directions of vectors.
 #pragma once
 #pragma clang system_header
 
@@ -17,6 +17,7 @@ MF_FN constexpr T dot(vec<T, N> a, vec<T, N> b) {
   return T(total);
 }
 template <typename T>
+  requires mf::is_float_like<T>
 MF_FN constexpr vec<T, 3> cross(vec<T, 3> a, vec<T, 3> b) {
   return a.yzx * b.zxy - a.zxy * b.yzx;
 }

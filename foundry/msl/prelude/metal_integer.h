@@ -1,4 +1,4 @@
-// <metal_integer>: integer functions, for every integer type and its vectors.
+// MSL 6.4, <metal_integer>: integer functions, for every integer type and its vectors.
 #pragma once
 #pragma clang system_header
 

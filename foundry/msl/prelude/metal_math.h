@@ -1,4 +1,4 @@
-// <metal_math>: names over the cores, for float, half, bfloat and their vectors.
+// MSL 6.5, <metal_math>: names over the cores, for float, half, bfloat and their vectors.
 #pragma once
 #pragma clang system_header
 

@@ -1,3 +1,4 @@
+// MSL 6.5:
 // Rounding, roots, powers and other direct functions on float or a clang vector of float; see
 // metal_math_core.h.
 #pragma once

@@ -1,3 +1,4 @@
+// MSL 6.5:
 // Exponential, logarithm and hyperbolic functions, branch-free, on float or a clang vector of
 // float, so that loops vectorise. Errors are measured against float64 by tests/msl.
 //

@@ -1,4 +1,4 @@
-// The digits of 2/pi that the reduction of large angles needs.
+// MSL 6.5: The digits of 2/pi that the reduction of large angles needs.
 #pragma once
 #pragma clang system_header
 

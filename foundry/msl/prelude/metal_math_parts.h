@@ -1,4 +1,4 @@
-// Functions on the parts of a number: frexp, ldexp, ilogb, modf, nextafter, and sincos.
+// MSL 6.5: Functions on the parts of a number: frexp, ldexp, ilogb, modf, nextafter, and sincos.
 #pragma once
 #pragma clang system_header
 

@@ -1,4 +1,4 @@
-// Circular functions on float or a clang vector of float; see metal_math_core.h.
+// MSL 6.5: Circular functions on float or a clang vector of float; see metal_math_core.h.
 #pragma once
 #pragma clang system_header
 

@@ -1,4 +1,4 @@
-// <metal_matrix>: matrices of float, half and bfloat, stored by columns.
+// MSL 2.3 and 6.6, <metal_matrix>: matrices of float, half and bfloat, stored by columns.
 #pragma once
 #pragma clang system_header
 
@@ -9,6 +9,7 @@ namespace metal {
 // C columns of R components.
 template <typename T, int C, int R>
 struct matrix {
+  static_assert(mf::is_float_like<T>, "Metal has matrices of float and half");
   vec<T, R> columns[C];
 
   matrix() = default;

@@ -1,4 +1,4 @@
-// <metal_pack>: vectors to and from packed integers.
+// MSL 6.14, <metal_pack>: vectors to and from packed integers.
 #pragma once
 #pragma clang system_header
 

@@ -1,3 +1,4 @@
+// MSL 2.2.3, packed vector types:
 // packed_float3 and the like: N elements side by side, aligned as one element.
 #pragma once
 #pragma clang system_header

@@ -1,4 +1,4 @@
-// <metal_relational>: classification, any/all, select.
+// MSL 6.3, <metal_relational>: classification, any/all, select.
 #pragma once
 #pragma clang system_header
 

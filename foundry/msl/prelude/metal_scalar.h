@@ -1,3 +1,4 @@
+// MSL 2.1 and 6.5, scalar types and constants:
 // Scalar types, address-space-neutral macros and the constants of <metal_limits> / <metal_math>.
 #pragma once
 #pragma clang system_header

@@ -1,3 +1,4 @@
+// MSL 2.2:
 // <simd/simd.h>: the names that headers shared with C, Objective-C and Swift use for Metal's types.
 #pragma once
 #pragma clang system_header

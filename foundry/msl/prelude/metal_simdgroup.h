@@ -1,4 +1,5 @@
-// <metal_simdgroup>: SIMD-group reductions, prefix sums, shuffles and votes over the seam.
+// MSL 6.9.2, <metal_simdgroup>:
+// SIMD-group reductions, prefix sums, shuffles and votes over the seam.
 #pragma once
 #pragma clang system_header
 
@@ -127,8 +128,11 @@ template <typename T>
 inline constexpr bool is_lane_value = arithmetic<T> || is_vec<T>;
 template <typename T>
 concept lane_data = is_lane_value<T>;
+// Metal combines values of at most 32 bits; it shuffles wider ones in MLX's preamble alone.
 template <typename T>
-concept lane_integer = __is_integral(element_t<T>);
+concept lane_sum = lane_data<T> && (!MF_DECLARED || sizeof(element_t<T>) <= 4);
+template <typename T>
+concept lane_integer = lane_sum<T> && __is_integral(element_t<T>);
 
 }  // namespace mf
 
@@ -153,17 +157,17 @@ class simd_vote {
   MF_FN T simd_##name(T data) {                    \
     return mf::run(data, mf::op{});                \
   }
-MF_SIMD_REDUCTION(sum, accumulate_lanes, add_op, mf::lane_data)
-MF_SIMD_REDUCTION(product, accumulate_lanes, mul_op, mf::lane_data)
-MF_SIMD_REDUCTION(min, reduce_lanes, min_op, mf::lane_data)
-MF_SIMD_REDUCTION(max, reduce_lanes, max_op, mf::lane_data)
+MF_SIMD_REDUCTION(sum, accumulate_lanes, add_op, mf::lane_sum)
+MF_SIMD_REDUCTION(product, accumulate_lanes, mul_op, mf::lane_sum)
+MF_SIMD_REDUCTION(min, reduce_lanes, min_op, mf::lane_sum)
+MF_SIMD_REDUCTION(max, reduce_lanes, max_op, mf::lane_sum)
 MF_SIMD_REDUCTION(and, reduce_lanes, and_op, mf::lane_integer)
 MF_SIMD_REDUCTION(or, reduce_lanes, or_op, mf::lane_integer)
 MF_SIMD_REDUCTION(xor, reduce_lanes, xor_op, mf::lane_integer)
 #undef MF_SIMD_REDUCTION
 
 #define MF_SIMD_SCAN(name, op, identity, inclusive)             \
-  template <mf::lane_data T>                                    \
+  template <mf::lane_sum T>                                     \
   MF_FN T simd_prefix_##name(T data) {                          \
     return mf::scan_by_parts(data, mf::op{}, identity, inclusive); \
   }

@@ -1,4 +1,4 @@
-// <metal_simdgroup_matrix>: 8x8 matrices spread over the lanes of a SIMD-group.
+// MSL 6.7, <metal_simdgroup_matrix>: 8x8 matrices spread over the lanes of a SIMD-group.
 //
 // Every lane holds two neighbours of one row, laid out as on Apple's GPUs: lane bits 4, 2, 1 give
 // the row, bits 3, 0 the pair of columns. Sums are kept in float and rounded to the result once.

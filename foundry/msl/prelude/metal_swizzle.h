@@ -1,3 +1,4 @@
+// MSL 2.2.1, accessing vector components:
 // Component names (x y z w, r g b a) and every swizzle of them, as properties.
 //
 // A property takes no storage: `v.zx` calls g20(), `v.zx = u` calls p20(u). So a swizzle is a real

@@ -1,4 +1,4 @@
-// <metal_type_traits>, <metal_limits>, <metal_utility> in part.
+// MSL 6.1, <metal_type_traits>: , <metal_limits>, <metal_utility> in part.
 #pragma once
 #pragma clang system_header
 
@@ -236,6 +236,8 @@ struct numeric_limits {
 };
 template <typename T>
 struct numeric_limits<const T> : numeric_limits<T> {};
+template <typename T>
+using _numeric_limits_impl = numeric_limits<T>;
 
 #define MF_INT_LIMITS(T, lowest_value, max_value, value_bits)         \
   template <>                                                         \

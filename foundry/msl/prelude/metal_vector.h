@@ -1,3 +1,4 @@
+// MSL 2.2, vector types:
 // vec<T, N>: constructors, conversions, components, operators; the names float4, uint2, ...
 #pragma once
 #pragma clang system_header
@@ -302,6 +303,14 @@ struct vec<T, 4> {
   M(bool) M(char) M(uchar) M(short) M(ushort) M(int) M(uint) M(long) M(ulong) M(half) M(bfloat) M(float)
 MF_EACH_ELEMENT(MF_VECTOR_NAMES)
 #undef MF_VECTOR_NAMES
+
+// Names of Apple's headers that published kernels use; the specification has them not.
+template <typename T>
+struct vec_elements : integral_constant<uint, 1> {};
+template <typename T, int N>
+struct vec_elements<vec<T, N>> : integral_constant<uint, N> {};
+template <typename T>
+inline constexpr bool __is_valid_simdgroup_type = mf::is_float_like<T>;
 
 // Bits of one type read as another of the same size.
 template <typename To, typename From>
