@@ -36,7 +36,7 @@ def _prefixed(prefix: str, names: str) -> tuple[str, ...]:
 AREAS: Mapping[str, tuple[str, ...]] = {
     "Scalar types": tuple(_SCALARS.split()),
     "Vectors of 2, 3, 4 of every scalar; swizzles xyzw and rgba": (
-        *("float4", "half3", "bfloat2", "uchar4", "long3", "bool4", "vec", "as_type"),
+        *("float4", "half3", "bfloat2", "uchar4", "int3", "bool4", "vec", "as_type"),
         *("packed_float3", "packed_half4", "packed_uchar3"),
     ),
     "Matrices": ("float2x2", "float4x4", "half3x3", "transpose", "determinant"),

@@ -18,9 +18,8 @@ MEMBERS = {"thread_elements"}
 
 def test_the_page_is_generated_from_the_tests() -> None:
     page = ROOT / "docs" / "metal-support.md"
-    assert page.read_text() == render(conformance_tests(ROOT), snippet_table(ROOT)), (
-        "run: python -m foundry.msl.support"
-    )
+    written = render(conformance_tests(ROOT), snippet_table(ROOT))
+    assert page.read_text() == written, "run: python -m foundry.msl.support"
 
 
 def test_a_name_without_a_test_is_an_error() -> None:

@@ -74,7 +74,8 @@ def test_what_metal_allows_has_its_value(
         ("out[0] = max(x[1], 0);", "", "call to 'max' is ambiguous"),
         ("out[0] = f(c) + f(x);", "template <typename T> int k(const device T*) { return 1; }\n"
          "template <typename T> int k(constant T*) { return 2; }\n"
-         "template <typename P> int f(P p) { return k(p); }\n", "one overload for one address space"),
+         "template <typename P> int f(P p) { return k(p); }\n",
+         "one overload for one address space"),
     ],
 )  # fmt: skip
 def test_what_metal_refuses_or_cannot_be_kept_apart_raises(
