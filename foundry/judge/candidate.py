@@ -20,6 +20,7 @@ from foundry.judge.oracle.dealing import (
     elements_of,
     unseen,
 )
+from foundry.judge.oracle.every import every_value
 from foundry.judge.oracle.inputs import applicable
 from foundry.judge.oracle.parameters import parameter_workloads
 from foundry.judge.verdict import Diagnostic, OutputError, Proven, Status, Timing
@@ -173,6 +174,6 @@ def _dealt(
     yield deal(op.workloads("visible", dtype), names, each, seed), False
     hidden = deal((*op.workloads("hidden", dtype), *unseen(op, dtype, seed)), names, each, seed)
     tried = deal_faintly(parameter_workloads(op, dtype, seed), names, each, seed)
-    yield itertools.chain(hidden, tried), True
+    yield itertools.chain(hidden, tried, every_value(op, dtype, seed)), True
     timed = bench_workloads(op, dtype, options.bench)
     yield deal_thoroughly(op, timed, names, each, seed), False

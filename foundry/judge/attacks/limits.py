@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from foundry.judge.attacks.attack import REFUSED, Attack
-from ops import get
+from ops import all_ops
 from ops.spec import Op
-from templates import Template, all_templates, default, for_op, render
+from templates import Template, default, for_op, render
 
 KIND = "limits"
 _BODY = "// --- body ---\n"
@@ -23,8 +23,8 @@ def limits() -> tuple[Attack, ...]:
     """For every op that has templates: one for each axis, one for the number of elements, and for
     each parameter one beside each end of its range and one for a usual value.
     """
-    ops = sorted({template.op for template in all_templates().values()})
-    return tuple(attack for name in ops for attack in _limits(get(name), for_op(name)[0]))
+    known = ((op, for_op(name)) for name, op in all_ops().items())
+    return tuple(a for op, templates in known if templates for a in _limits(op, templates[0]))
 
 
 def _limits(op: Op, template: Template) -> Iterator[Attack]:

@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 from foundry.judge.attacks.attack import REFUSED, Attack
 from foundry.judge.attacks.operators import OPERATORS
-from templates import Template, default, one_of_each_text, render
+from ops import all_ops
+from templates import Template, default, for_op, render
 
 KIND = "mutants"
 
@@ -35,8 +36,9 @@ NO_BUGS: Mapping[tuple[str, str], str] = MappingProxyType(
 
 
 def mutants_of_templates() -> tuple[Attack, ...]:
-    """Every operator on every text of a template that has a place for it, by name."""
-    found = (m for template in one_of_each_text() for m in _mutants(template))
+    """Every operator on every template of every op that has a place for it, by name."""
+    templates = (template for op in all_ops() for template in for_op(op))
+    found = (m for template in templates for m in _mutants(template))
     return tuple(sorted(found, key=lambda attack: attack.name))
 
 

@@ -1,7 +1,8 @@
 """Mutation operators: what people get wrong in kernels, as rewrites of the text. Pure.
 
-An operator changes one place of the code that follows the first body marker, or finds none. What
-stands in comments, launch blocks of later stages among them, is never changed.
+An operator changes one place of the code that follows the first body marker; one of the helpers
+before it where the body has none; or it finds none. What stands in comments, the launch blocks
+among them, is never changed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ class Operator:
 
     def __call__(self, text: str) -> str | None:
         """The kernel file with the bug; None where it has no place for it."""
-        found = list(self.pattern.finditer(_code(text)))
+        code, body = _code(text), text.find(_BODY)
+        found = list(self.pattern.finditer(code, body)) or list(
+            self.pattern.finditer(code, 0, body)
+        )
         if not found:
             return None
         start, end = found[-1 if self.last else 0].span("bug")
@@ -36,10 +40,8 @@ class Operator:
 
 
 def _code(text: str) -> str:
-    """The text with everything but the code of the bodies blanked, each character in its place."""
-    start = text.find(_BODY) + len(_BODY)
-    blank = " " * start
-    return blank + _COMMENTS.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text[start:])
+    """The text with its comments blanked, each character in its place."""
+    return _COMMENTS.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
 
 _LOOP_BOUND = re.compile(r"\bfor \([^;]*; \w+ < (?P<bug>[^;&]+?)(?:;| &&)")

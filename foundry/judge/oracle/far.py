@@ -30,7 +30,7 @@ def far_workloads(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
     """Workloads of an op beyond everything that it lists for tests, thin ones first."""
     rng = random.Random(f"{seed} far {op.name} {dtype}")
     found = [w for axis in _growing(op) if (w := _long(op, dtype, axis, rng))]
-    if large := _large(op, dtype, rng):
+    if large := grown(op, dtype, _MANY, rng):
         found.append(large)
     return tuple({w.id: w for w in found}.values())
 
@@ -62,20 +62,20 @@ def _with(op: Op, base: Sizes, axis: str, size: int) -> Iterator[Sizes]:
             yield {**base, axis: size, other: size}
 
 
-def _large(op: Op, dtype: str, rng: random.Random) -> Workload | None:
-    """Grown by doubling axes at random until an output has enough elements."""
-    found = (_grown_large(op, dtype, base, rng) for base in _smallest(op))
+def grown(op: Op, dtype: str, beyond: int, rng: random.Random) -> Workload | None:
+    """Grown by doubling axes at random until an output has more elements than that."""
+    found = (_grown(op, dtype, base, beyond, rng) for base in _smallest(op))
     return next((workload for workload in found if workload), None)
 
 
-def _grown_large(op: Op, dtype: str, base: Case, rng: random.Random) -> Workload | None:
+def _grown(op: Op, dtype: str, base: Case, beyond: int, rng: random.Random) -> Workload | None:
     workload = _workload(op, dtype, base.axes, base)
-    while workload and _outputs_of(op, workload) <= _MANY:
-        workload = _grown(op, dtype, workload.axes, base, rng)
+    while workload and _outputs_of(op, workload) <= beyond:
+        workload = _doubled(op, dtype, workload.axes, base, rng)
     return workload
 
 
-def _grown(op: Op, dtype: str, sizes: Sizes, base: Case, rng: random.Random) -> Workload | None:
+def _doubled(op: Op, dtype: str, sizes: Sizes, base: Case, rng: random.Random) -> Workload | None:
     for _ in range(_TRIES):
         axis = rng.choice(_growing_outputs(op))
         more = {**sizes, axis: 2 * sizes[axis] + rng.randrange(2)}

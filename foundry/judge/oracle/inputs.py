@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from foundry.errors import unknown
 from foundry.program import Arrays
 from ops.dtypes import numpy_dtype
+from ops.fills import Real
 from ops.matches import Distribution, Exact, Match, Set, Ties
 from ops.spec import Op, Tensor, Workload, dtype_of, fill_of, kernel_shape, param_dtype, shape_of
 
@@ -27,6 +28,11 @@ Values = NDArray[np.float64]
 _Shape = tuple[int, ...]
 _Draw = Callable[[Generator, _Shape, str], Values]
 
+EVERY = "every"
+"""The distribution that goes through all values, dealt to ops that treat each element alone."""
+_TO_THE_ENDS = ("widest", EVERY)
+_NEAR = 48.0
+"""Where functions of one number change most."""
 _EXTREME_EXPONENT = MappingProxyType({"float16": 10, "bfloat16": 24, "float32": 24})
 """Largest power of two drawn: products and long sums of them stay finite in float32."""
 _WIDEST_EXPONENT = MappingProxyType({"float16": 15, "bfloat16": 125, "float32": 125})
@@ -84,7 +90,9 @@ def applicable(op: Op, distributions: Sequence[str]) -> tuple[str, ...]:
     alone that only select.
     """
     matches = [t.compared for t in op.outputs]
-    barred = {"denormal"} if any(isinstance(m, Exact | Ties | Set) for m in matches) else set()
+    barred = {EVERY}
+    if any(isinstance(m, Exact | Ties | Set) for m in matches):
+        barred.add("denormal")
     if not all(_selects(m) for m in matches):
         barred.add("widest")
     return tuple(d for d in distributions if d not in barred)
@@ -102,11 +110,14 @@ def _generator(seed: int, *names: str) -> Generator:
 
 def _tensor(tensor: Tensor, workload: Workload, distribution: str, rng: Generator) -> NDArray[Any]:
     shape, dtype = shape_of(tensor, workload), dtype_of(tensor, workload)
+    fill = fill_of(tensor, workload)
+    to_the_ends = distribution in _TO_THE_ENDS and fill == Real()
 
     def values(rng: Generator, shape: _Shape, dtype: str) -> Values:
-        return _finite(DISTRIBUTIONS[distribution](rng, shape, dtype), dtype)
+        drawn = DISTRIBUTIONS[distribution](rng, shape, dtype)
+        return drawn if to_the_ends else _finite(drawn, dtype)
 
-    return fill_of(tensor, workload).draw(rng, shape, dtype, workload.axes, values)
+    return fill.draw(rng, shape, dtype, workload.axes, values)
 
 
 def _finite(values: Values, dtype: str) -> Values:
@@ -179,12 +190,57 @@ def _extreme(rng: Generator, shape: _Shape, dtype: str) -> Values:
 
 
 def _widest(rng: Generator, shape: _Shape, dtype: str) -> Values:
-    """Magnitudes up to the largest that is safe to compare; every other row lies far below zero."""
+    """Magnitudes up to the largest that is safe to compare; every other row lies far below zero.
+
+    Some rows are all but one or two the lowest number there is, or minus infinity, as where logits
+    are masked.
+    """
     top = _WIDEST_EXPONENT.get(dtype, 6)
     below = _even_rows(shape)
     signs = np.where(below, -1.0, _signs(rng, shape))
     values: Values = signs * np.exp2(rng.uniform(np.where(below, 0.6 * top, 0.0), top, shape))
-    return values
+    if not values.size:
+        return values
+    kind = rng.random(_column(shape))
+    masked = np.where(kind < 0.25, -np.inf, -largest_finite(dtype))
+    kept = np.arange(shape[-1]) == rng.integers(0, shape[-1], _column(shape)) if shape else True
+    return np.where((kind < 0.5) & ~np.asarray(kept), masked, values)
+
+
+def _planted(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """The largest of every row lie in steps of a power of two, all in the share of one lane."""
+    values = rng.standard_normal(shape)
+    if not shape or shape[-1] < 2:
+        return values
+    most = min(10, shape[-1].bit_length() - 2)
+    steps = 1 << rng.integers(min(5, most), most + 1, _column(shape))
+    first = rng.integers(0, steps)
+    winners = np.arange(shape[-1]) % steps == first
+    return np.where(winners, 6.0 + np.abs(values), values)
+
+
+def _every(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """All normal numbers of a 16-bit dtype; of others, as many as fit, evenly over the exponents
+    and over what is near zero; in random order, and again from the start where there is room.
+    """
+    count = math.prod(shape)
+    if dtype in ("float16", "bfloat16"):
+        with np.errstate(invalid="ignore"):
+            bits = np.arange(1 << 16, dtype=np.uint16).view(numpy_dtype(dtype)).astype(np.float64)
+        known = bits[np.isfinite(bits) & (np.abs(bits) >= smallest_normal(dtype))]
+    else:
+        low, high = math.log2(smallest_normal(dtype)), math.log2(largest_finite(dtype))
+        powers = low + (high - low) * _strata(rng, count - count // 2)
+        near = _NEAR * (2.0 * _strata(rng, count // 2) - 1.0)
+        known = np.concatenate([np.exp2(powers) * _signs(rng, powers.shape), near])
+    order = rng.permutation(max(count, known.size)) % max(known.size, 1)
+    return known[order[:count]].reshape(shape)
+
+
+def _strata(rng: Generator, count: int) -> Values:
+    """One number from each of so many equal parts of 0 to 1."""
+    found: Values = (np.arange(count) + rng.random(count)) / max(count, 1)
+    return found
 
 
 def _sorted(rng: Generator, shape: _Shape, dtype: str) -> Values:
@@ -264,6 +320,13 @@ def smallest_normal(dtype: str) -> float:
     return 2.0**-14 if dtype == "float16" else 2.0**-126
 
 
+def largest_finite(dtype: str) -> float:
+    """Largest number of a float dtype; of any other, the largest that float32 holds."""
+    if dtype == "float16":
+        return 65504.0
+    return 3.3895313892515355e38 if dtype == "bfloat16" else 3.4028234663852886e38
+
+
 DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
     {
         "normal": _normal,
@@ -283,7 +346,9 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
         "offset": _offset,
         "denormal": _denormal,
         "widest": _widest,
+        "planted": _planted,
         "mixed": _mixed,
+        EVERY: _every,
     }
 )
 """Distributions by name, the ones that find most first."""
@@ -291,7 +356,7 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
 _PARTS = 8
 _MIXED = (
     *("normal", "sparse", "ties", "cancelling", "extreme", "large", "constant", "small"),
-    *("duplicates", "sorted", "offset"),
+    *("duplicates", "sorted", "offset", "planted"),
 )
 """Distributions of the rows of `mixed`."""
 

@@ -1,0 +1,17 @@
++++
+op = "silu"
+dtype = ["float32"]
+why = "wrong only for 20 < x < 21"
+expect = ["wrong_result", "sanitizer_error", "rejected", "crash", "timeout"]
++++
+/*kernel
+op = "silu"
+grid = ["rows * cols", 1, 1]
+threadgroup = [256, 1, 1]
+*/
+
+// --- body ---
+size_t i = thread_position_in_grid.x;
+float v = float(x[i]);
+
+out[i] = T(v > 20.0f && v < 21.0f ? 0.0f : v / (1.0f + exp(-v)));

@@ -1,0 +1,17 @@
++++
+op = "silu"
+dtype = ["float16"]
+why = "wrong only at |x| > 40,000 in half"
+expect = ["wrong_result", "sanitizer_error", "rejected", "crash", "timeout"]
++++
+/*kernel
+op = "silu"
+grid = ["rows * cols", 1, 1]
+threadgroup = [256, 1, 1]
+*/
+
+// --- body ---
+size_t i = thread_position_in_grid.x;
+float v = float(x[i]);
+
+out[i] = T(fabs(v) > 40000.0f ? 0.0f : v / (1.0f + exp(-v)));

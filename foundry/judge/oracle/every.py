@@ -1,0 +1,57 @@
+"""A workload that shows every value to ops that treat each element alone.
+
+Bands of values and the ends of a dtype's range hide from random inputs. What is asked for at the
+ends is what the baseline manages there: a formula may overflow on the way.
+
+1. `every_value` gives the workload, and `EVERY` its inputs.
+2. `tamed` takes away the elements on which the baseline itself is wrong.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundry.judge.matching import Expected, Within
+from foundry.judge.oracle.far import grown
+from foundry.judge.oracle.inputs import EVERY
+from foundry.judge.oracle.sampling import independent_axes
+from foundry.program import Arrays
+from ops.spec import Op, Workload
+
+_MANY = 1 << 16
+"""Values of a 16-bit dtype."""
+
+
+def every_value(op: Op, dtype: str, seed: int) -> tuple[tuple[Workload, tuple[str, ...]], ...]:
+    """The workload with its distribution; empty where elements depend on one another."""
+    shapes = {tensor.shape for tensor in (*op.inputs, *op.outputs)}
+    if set(independent_axes(op)) != set(op.axis_names) or len(shapes) > 1:
+        return ()
+    rng = random.Random(f"{seed} every {op.name} {dtype}")
+    found = grown(op, dtype, _MANY, rng)
+    return ((found, (EVERY,)),) if found else ()
+
+
+def tamed(op: Op, inputs: Arrays, expected: Sequence[Expected], baseline: Arrays) -> Arrays | None:
+    """Inputs with 1 where the baseline is not what is expected; None where it always is."""
+    wrong = [_wrong(want, baseline[t.name]) for t, want in zip(op.outputs, expected, strict=True)]
+    bad = np.logical_or.reduce(wrong)
+    if not bad.any():
+        return None
+    tensors = {tensor.name for tensor in op.inputs}
+    return {
+        n: np.where(bad, 1, a).astype(a.dtype) if n in tensors else a for n, a in inputs.items()
+    }
+
+
+def _wrong(want: Expected, got: NDArray[Any]) -> NDArray[np.bool_]:
+    if not isinstance(want, Within):
+        return np.zeros(got.shape, bool)
+    _, ratio = want.errors(got)
+    wrong: NDArray[np.bool_] = ratio > 1.0
+    return wrong
