@@ -27,7 +27,7 @@ _OPEN, _CLOSE = {"(": ")", "[": "]", "{": "}"}, {")", "]", "}"}
 
 
 @dataclass(frozen=True)
-class _Code:
+class _Words:
     """The tokens that mean something."""
 
     tokens: Sequence[Token]
@@ -52,7 +52,7 @@ def check(
     Raises:
         Refused: at the first such declarator.
     """
-    code = _Code([t for t in tokens if t.kind not in {SPACE, COMMENT, DIRECTIVE}])
+    code = _Words([t for t in tokens if t.kind not in {SPACE, COMMENT, DIRECTIVE}])
     types = known | frozenset(_declared(code))
     spaced = frozenset(_spaced(code))
     for at in range(1, len(code.tokens)):
@@ -69,7 +69,7 @@ def check(
     return types
 
 
-def _declared(code: _Code) -> Iterator[str]:
+def _declared(code: _Words) -> Iterator[str]:
     """Names of classes, enumerations and aliases; those of templates' parameters are left out."""
     for at in range(len(code.tokens)):
         word = code.text(at)
@@ -81,7 +81,7 @@ def _declared(code: _Code) -> Iterator[str]:
             yield code.text(at + 1)
 
 
-def _spaced(code: _Code) -> Iterator[str]:
+def _spaced(code: _Words) -> Iterator[str]:
     """Aliases of types that name an address space themselves."""
     for at in range(len(code.tokens)):
         if code.text(at) == "using" and code.text(at + 2) == "=":
@@ -92,7 +92,7 @@ def _spaced(code: _Code) -> Iterator[str]:
                 yield code.text(at + 1)
 
 
-def _type_before(code: _Code, at: int, types: frozenset[str]) -> int | None:
+def _type_before(code: _Words, at: int, types: frozenset[str]) -> int | None:
     """First token of the type whose declarator begins at `at`; None where none is in front."""
     last = at - 1
     while code.text(last) in {"const", "volatile"}:
@@ -124,7 +124,7 @@ def _type_before(code: _Code, at: int, types: frozenset[str]) -> int | None:
     return name
 
 
-def _is_parameter(code: _Code, at: int) -> bool:
+def _is_parameter(code: _Words, at: int) -> bool:
     """Whether a name is a type parameter of the template that the declaration belongs to."""
     word = code.text(at)
     for n in range(at - 1, -1, -1):
@@ -133,7 +133,7 @@ def _is_parameter(code: _Code, at: int) -> bool:
     return False
 
 
-def _scope_reaches(code: _Code, parameter: int, at: int) -> bool:
+def _scope_reaches(code: _Words, parameter: int, at: int) -> bool:
     """Whether the declaration that a template parameter is for still goes on at `at`."""
     depth = 0
     for n in range(parameter, at):
@@ -151,7 +151,7 @@ def _scope_reaches(code: _Code, parameter: int, at: int) -> bool:
     return True
 
 
-def _angle_start(code: _Code, at: int) -> int | None:
+def _angle_start(code: _Words, at: int) -> int | None:
     depth = 0
     while at >= 0 and code.text(at) not in {";", "{", "}"}:
         depth += (code.text(at) == ">") - (code.text(at) == "<")
@@ -161,7 +161,7 @@ def _angle_start(code: _Code, at: int) -> int | None:
     return None
 
 
-def _has_space(code: _Code, first: int, at: int) -> bool:
+def _has_space(code: _Words, first: int, at: int) -> bool:
     """Whether an address space is among the specifiers from before the type to the declarator."""
     if any(code.text(n) in _SPACES for n in range(first, at)):
         return True
