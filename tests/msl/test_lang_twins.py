@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msl_lang import run
 
+from foundry.msl.frontend.rewriting.twins import remove
 from foundry.msl.frontend.tokens import join_lines, tokenize
-from foundry.msl.frontend.twins import remove
 
 
 def _without_twins(text: str) -> str:

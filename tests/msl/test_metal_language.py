@@ -18,9 +18,9 @@ from foundry.msl.build import metal_check
 from foundry.msl.build.cache import default_directory
 from foundry.msl.build.toolchain import find_toolchain
 from foundry.msl.frontend.language import DEFAULT, of
-from foundry.msl.frontend.refusal import Refused
+from foundry.msl.frontend.refusals.refusal import Refused
+from foundry.msl.frontend.rewriting.threadgroup import BadDeclaration
 from foundry.msl.frontend.signature import Signature
-from foundry.msl.frontend.threadgroup import BadDeclaration
 from foundry.msl.frontend.unit import translate
 
 TABLE = Path(__file__).parent / "metal"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from msl_lang import run
 
-from foundry.msl.frontend.shifts import rewrite
+from foundry.msl.frontend.rewriting.shifts import rewrite
 from foundry.msl.frontend.tokens import tokenize
 
 COUNT = 4096

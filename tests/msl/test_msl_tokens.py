@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry.msl.frontend.spelling import respell
-from foundry.msl.frontend.threadgroup import BadDeclaration, rewrite
+from foundry.msl.frontend.rewriting.spelling import respell
+from foundry.msl.frontend.rewriting.threadgroup import BadDeclaration, rewrite
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, join_lines, tokenize
 
 SNIPPETS = st.lists(

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from foundry.msl.frontend import threadgroup, twins
 from foundry.msl.frontend.language import Language
+from foundry.msl.frontend.rewriting import threadgroup, twins
 from foundry.msl.frontend.signature import Signature
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, NUMBER, SPACE, Token
 

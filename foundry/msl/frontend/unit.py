@@ -23,28 +23,23 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from foundry.msl.frontend import (
-    as_metal,
-    attributes,
+from foundry.msl.frontend import as_metal, variants
+from foundry.msl.frontend.entry import FIBRES, entry, kernel_head, loop_mode
+from foundry.msl.frontend.language import Language
+from foundry.msl.frontend.refusals import attributes, pointers, program_scope, restricted, spaces
+from foundry.msl.frontend.refusals.refusal import Refused, refuse, unsupported
+from foundry.msl.frontend.rewriting import (
     convergence,
     lockstep,
     overloads,
-    pointers,
-    program_scope,
-    restricted,
     shifts,
-    spaces,
     threadgroup,
     twins,
-    variants,
 )
-from foundry.msl.frontend.convergence import Place, functions_of
-from foundry.msl.frontend.entry import FIBRES, entry, kernel_head, loop_mode
-from foundry.msl.frontend.language import Language
-from foundry.msl.frontend.refusal import Refused, refuse, unsupported
+from foundry.msl.frontend.rewriting.convergence import Place, functions_of
+from foundry.msl.frontend.rewriting.spelling import respell
+from foundry.msl.frontend.rewriting.threadgroup import Storage
 from foundry.msl.frontend.signature import Signature
-from foundry.msl.frontend.spelling import respell
-from foundry.msl.frontend.threadgroup import Storage
 from foundry.msl.frontend.tokens import (
     COMMENT,
     DIRECTIVE,

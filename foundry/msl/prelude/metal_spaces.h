@@ -14,7 +14,7 @@
 
 namespace mf {
 // A pointee in an address space, in the arguments of a class that is specialised by space
-// (frontend/overloads.py).
+// (frontend/rewriting/overloads.py).
 template <int space, typename T>
 struct in_space;
 }  // namespace mf

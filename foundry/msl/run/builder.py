@@ -25,9 +25,9 @@ from foundry.errors import EnvironmentUnusable
 from foundry.msl.build import cache, diagnostics, metal_check, objects
 from foundry.msl.build.toolchain import CompilerFailed, Toolchain, find_toolchain
 from foundry.msl.frontend.language import Language, chosen
-from foundry.msl.frontend.refusal import Refused
+from foundry.msl.frontend.refusals.refusal import Refused
+from foundry.msl.frontend.rewriting.threadgroup import BadDeclaration
 from foundry.msl.frontend.signature import Captured, SignatureError, parse
-from foundry.msl.frontend.threadgroup import BadDeclaration
 from foundry.msl.frontend.tokens import Token
 from foundry.msl.frontend.unit import Unit, translate
 from foundry.msl.run.runtime import Library, load_runtime

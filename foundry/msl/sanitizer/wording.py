@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foundry.msl.frontend.rewriting.threadgroup import Storage
 from foundry.msl.frontend.signature import Captured
-from foundry.msl.frontend.threadgroup import Storage
 from foundry.msl.run.runtime import MAX_THREADS
 from foundry.msl.sanitizer import native
 from foundry.msl.sanitizer.findings import Finding, FindingKind

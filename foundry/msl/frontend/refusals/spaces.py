@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from foundry.msl.frontend.refusal import Refused
+from foundry.msl.frontend.refusals.refusal import Refused
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, Token
 
 _TYPE_SIGNS = {"::", "<", ">", ",", "*"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foundry.msl.frontend.refusal import Refused
+from foundry.msl.frontend.refusals.refusal import Refused
 from foundry.msl.frontend.signature import Signature
 
 BUFFERS = 31

@@ -18,8 +18,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from foundry.msl.frontend import twins
-from foundry.msl.frontend.refusal import Refused
+from foundry.msl.frontend.refusals.refusal import Refused
+from foundry.msl.frontend.rewriting import twins
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SIGN, SPACE, Token
 
 _NUMBERS = {"thread": 0, "device": 1, "threadgroup": 3, "constant": 4}

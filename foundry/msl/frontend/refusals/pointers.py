@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from foundry.msl.frontend.refusal import Refused
+from foundry.msl.frontend.refusals.refusal import Refused
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, Token
 
 _SPACES = {"device", "thread", "threadgroup", "constant", "threadgroup_imageblock", "object_data"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from foundry.msl.frontend.refusal import Refused
+from foundry.msl.frontend.refusals.refusal import Refused
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, Token
 
 _DEFINES_CONSTANT = re.compile(r"#\s*define\s+(\w+)\s[^\n]*\bconstant\b")

@@ -17,7 +17,12 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from foundry.msl.frontend.convergence import Function, Source, functions_of, holds_collective
+from foundry.msl.frontend.rewriting.convergence import (
+    Function,
+    Source,
+    functions_of,
+    holds_collective,
+)
 from foundry.msl.frontend.tokens import NAME, SPACE, Token
 
 _LET_PASS = "mf::let_pass(), "
