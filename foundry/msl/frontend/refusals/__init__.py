@@ -1,1 +1,1 @@
-"""What a kernel may not say: each file refuses one kind of text on its line, before the compiler."""
+"""What a kernel may not say: each file refuses one kind of text, on its line."""
