@@ -8,6 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A time limit per example would be a timed assertion.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # A background job of a shell ignores Ctrl-C, and so would every program that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,7 +1,7 @@
 """What of the Metal language is supported here, as a reference page.
 
-`AREAS` names it all. A name counts as supported when a conformance test (tests/msl/test_lang_*.py)
-uses it; `render` says in which. The page is docs/metal-support.md: `python -m foundry.msl.support`
+`AREAS` names it all. A name counts as supported when a conformance test
+(tests/msl/language/test_lang_*.py) uses it; `render` says in which. The page is docs/metal-support.md: `python -m foundry.msl.support`
 writes it from a checkout, and a test holds it to the tests.
 """
 
@@ -208,9 +208,11 @@ _INTRODUCTION = (
 )
 
 
+_TESTS = "tests/msl/language"
 _TABLE = (
-    "A text that Metal's compiler refuses is refused here too, on its line. `tests/msl/metal` holds"
-    " snippets of both kinds; the numbers say how many of each a chapter has."
+    "A text that Metal's compiler refuses is refused here too, on its line."
+    " `tests/msl/language/metal` holds snippets of both kinds; the numbers say how many of each a"
+    " chapter has."
 )
 
 
@@ -229,7 +231,7 @@ def _where(name: str, tests: Mapping[str, str]) -> str:
 
 def conformance_tests(root: Path) -> dict[str, str]:
     """File name and text of the language's tests in a checkout."""
-    return {p.name: p.read_text() for p in sorted((root / "tests" / "msl").glob("test_lang_*.py"))}
+    return {p.name: p.read_text() for p in sorted((root / _TESTS).glob("test_lang_*.py"))}
 
 
 def snippet_table(root: Path) -> dict[str, dict[str, int]]:
@@ -237,7 +239,7 @@ def snippet_table(root: Path) -> dict[str, dict[str, int]]:
     table: dict[str, dict[str, int]] = {}
     for kind in ("accepted", "refused"):
         chapter = ""
-        for line in (root / "tests" / "msl" / "metal" / f"{kind}.txt").read_text().splitlines():
+        for line in (root / _TESTS / "metal" / f"{kind}.txt").read_text().splitlines():
             if line.startswith("## "):
                 chapter = line[3:]
             else:

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "msl"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "msl" / "sanitizer"))
 
 from adversarial_kernels import GUILTY, examine
 from innocent_kernels import INNOCENT

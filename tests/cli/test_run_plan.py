@@ -73,7 +73,7 @@ def test_every_strategy_takes_every_point_once(strategy: str) -> None:
     in_flight=st.integers(1, LAG),
     shuffle=st.integers(0, 1000),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_order_does_not_depend_on_who_finishes_first(
     strategy: str, seed: int, in_flight: int, shuffle: int
 ) -> None:

@@ -107,7 +107,7 @@ def test_a_load_that_the_compiler_merges_is_one() -> None:
     assert counters.array("x").loads.instructions == 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     stride=st.integers(0, 70),
     start=st.integers(0, 40),
@@ -130,7 +130,7 @@ def test_strides_agree_with_numpy(stride: int, start: int, threads: int, group: 
     assert counters.array("out").stores == lines_of(_grid(threads, group, lambda i: i * 4), 4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 500), min_size=96, max_size=96))
 def test_gathers_agree_with_numpy(places: list[int]) -> None:
     """Numbers over 400 are lanes that skip the load."""

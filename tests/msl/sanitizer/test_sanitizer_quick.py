@@ -57,7 +57,7 @@ def faults(kind: str, stride: int, reads: list[int], writes: list[int]) -> set[F
 
 
 @pytest.mark.parametrize(("kind", "stride"), BODIES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(read=rule, write=rule, count=st.integers(0, SIZE))
 def test_a_finding_means_a_fault(
     kind: str,

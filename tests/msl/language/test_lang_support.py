@@ -11,7 +11,7 @@ from msl_lang import build
 from foundry.msl.support import AREAS, conformance_tests, render, snippet_table
 from foundry.program import BuildFailure
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KEYWORDS = {"bool", "char", "short", "int", "long", "float"}
 MEMBERS = {"thread_elements"}
 
