@@ -1,8 +1,9 @@
 """What of the Metal language is supported here, as a reference page.
 
 `AREAS` names it all. A name counts as supported when a conformance test
-(tests/msl/language/test_lang_*.py) uses it; `render` says in which. The page is docs/metal-support.md: `python -m foundry.msl.support`
-writes it from a checkout, and a test holds it to the tests.
+(tests/msl/language/test_lang_*.py) uses it; `render` says in which. The page is
+docs/metal-support.md: `python -m foundry.msl.support` writes it from a checkout, and a test holds
+it to the tests.
 """
 
 from __future__ import annotations
