@@ -17,6 +17,8 @@ from foundry.engines.base import Call
 from foundry.engines.cpu import CpuEngine
 from foundry.errors import LaunchFailed, UsageError
 from foundry.msl.build.cache import default_directory
+from foundry.msl.build.toolchain import find_toolchain
+from foundry.msl.run.runtime import load_runtime
 from foundry.program import BuildFailure, Launch, Program, Size3, TensorSpec
 
 ROW_SUM = """
@@ -273,3 +275,34 @@ def test_threadgroup_variables_of_a_type_defined_with_them_are_shared(declaratio
         out[t] = s[39 - t].value;"""
     x = np.arange(40, dtype=np.float32)
     assert result(bound(source, x, (40, 1, 1), (40, 1, 1))) == x[::-1].tolist()
+
+
+KEPT = """
+    uint t = thread_position_in_threadgroup.x;
+    float kept[512];
+    threadgroup float shared[64];
+    {barrier}
+    if (x[t] != 0) {{
+      for (uint i = 0; i < 512; ++i) kept[i] = x[t];
+      shared[t] = x[t];
+    }}
+    float sum = 0;
+    for (uint i = 0; i < 512; ++i) sum += kept[i] == 7.0f;
+    {barrier}
+    out[t] = sum + float(shared[t] == 7.0f);"""
+
+
+@pytest.mark.parametrize("barrier", ["", "threadgroup_barrier(mem_flags::mem_threadgroup);"])
+def test_locals_and_threadgroup_memory_keep_nothing(barrier: str) -> None:
+    x = np.full(64, 7, np.float32)
+    call = bound(KEPT.format(barrier=barrier), x, (64, 1, 1), (64, 1, 1))
+    assert result(call) == [513.0] * 64
+    call.inputs()["x"][...] = 0
+    assert result(call) == [0.0] * 64
+
+
+def test_a_kernel_runs_after_the_runtime_forgot_what_stacks_held() -> None:
+    call, expected = row_sums(9, 70)
+    for _ in range(3):
+        assert result(call) == expected
+        load_runtime(find_toolchain(default_directory()).runtime()).mf_forget()

@@ -74,6 +74,8 @@ FLAGS = (
     # A vector may lie at any address: 16 bytes are moved by the instructions that allow it.
     "-fmax-type-align=8",
     "-fno-trapping-math",
+    # A variable that nobody set holds no number of an earlier thread or call.
+    "-ftrivial-auto-var-init=pattern",
     # Code placement may copy a call into both arms of a branch; threads would then wait at
     # different return addresses of one barrier.
     "-mllvm",

@@ -63,6 +63,7 @@ def load_runtime(path: Path) -> ctypes.CDLL:
     runtime = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
     runtime.mf_launch.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
     runtime.mf_launch.restype = ctypes.c_uint32
+    runtime.mf_forget.argtypes, runtime.mf_forget.restype = [], None
     return runtime
 
 

@@ -217,7 +217,7 @@ GUILTY = {
         out[i] = x[deep(i + 100000) % 128];
     """,
         header="""uint deep(uint k) {
-        uint a[64];
+        uint a[64];  //! stack_overflow
         for (uint j = 0; j < 64; ++j) a[j] = k * j;  //! stack_overflow
         if (k == 0) return a[5];  //! stack_overflow
         uint r = deep(k - 1);  //! stack_overflow

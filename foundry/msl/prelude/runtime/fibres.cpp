@@ -277,6 +277,21 @@ bool Worker::run_threadgroup(u64 index) {
   return false;
 }
 
+// Leaves nothing of earlier launches on the stacks of fibres, which are parked, nor in threadgroup
+// memory. What lies just below where they wait is filled, the rest is given back.
+void Worker::forget() {
+  constexpr uptr filled = 8192, red_zone = 256;
+  for (u32 i = 0; i < ready; ++i) {
+    const uptr base = reinterpret_cast<uptr>(fibre[i]) & ~(region_size - 1);
+    const uptr top = reinterpret_cast<uptr>(fibre[i]->stack_pointer) - red_zone;
+    memset(reinterpret_cast<void*>(top - filled), 0xff, filled);
+    drop_pages(base + guard_bytes, top - filled);
+  }
+#if !MF_SANITIZE && !MF_COUNT
+  if (head.threadgroup_memory) memset(head.threadgroup_memory, 0xff, threadgroup_bytes);
+#endif
+}
+
 #if MF_SANITIZE
 // The items of a kernel without synchronisation, one after the other on the stack of one fibre: it
 // has a guard page, and can be left.

@@ -59,6 +59,7 @@ struct Worker {
 
   bool prepare(const Launch&);
   bool run_threadgroup(u64 index);
+  void forget();
 #if MF_SANITIZE
   u64 begin, end;  // of a kernel's loop
   bool run_loop(u64 first, u64 last);

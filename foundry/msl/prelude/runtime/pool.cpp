@@ -169,6 +169,13 @@ void work_first(Launch& launch) {
   }
 }
 
+// The caller's own stack, on which kernels without synchronisation run.
+__attribute__((noinline)) void fill_stack_below() {
+  u8 below[1 << 16];
+  memset(below, 0xff, sizeof below);
+  __asm__ volatile("" : : "r"(below) : "memory");
+}
+
 // Before the first launch of a process; helpers do not survive a fork.
 void prepare_pool() {
   pool.process = getpid();
@@ -195,6 +202,15 @@ MF_EXPORT unsigned mf_launch(mf::Launch* launch, unsigned threads) {
   mf::divisions.running = 0;
   mf::pool.call.release();
   return launch->failure.kind;
+}
+
+// Leaves nothing of earlier launches in the memory that threads have, so that no kernel can keep
+// what it computed. No launch may run meanwhile.
+MF_EXPORT void mf_forget() {
+  if (mf::pool.process != getpid()) return;
+  for (mf::u32 i = 0; i < mf::most_threads; ++i)
+    if (mf::pool.worker[i]) mf::pool.worker[i]->forget();
+  mf::fill_stack_below();
 }
 
 }

@@ -6,6 +6,7 @@ extern "C" {
 void* mmap(void*, unsigned long, int, int, int, long);
 int munmap(void*, unsigned long);
 int mprotect(void*, unsigned long, int);
+int madvise(void*, unsigned long, int);
 int pthread_create(void*, const void*, void* (*)(void*), void*);
 int pthread_detach(unsigned long);
 int pthread_mutex_init(void*, const void*);
@@ -34,6 +35,15 @@ constexpr int protect_none = 0, protect_read_write = 3;
 inline u8* map_memory(uptr bytes) {
   void* at = mmap(nullptr, bytes, protect_read_write, map_private_anonymous, -1, 0);
   return at == reinterpret_cast<void*>(-1) ? nullptr : static_cast<u8*>(at);
+}
+
+// Gives pages back, so that they are zeros when they are touched next; what that costs grows with
+// the pages that were touched. On a Mac they may keep what they held.
+inline void drop_pages(uptr begin, uptr end) {
+  constexpr uptr page = 16384;
+  constexpr int not_needed = 4;
+  begin = (begin + page - 1) & ~(page - 1), end &= ~(page - 1);
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, not_needed);
 }
 
 inline u64 now_ns() {
