@@ -14,13 +14,13 @@ from ops import registry
 from ops.spec import Op
 from templates import default, for_op, render
 
+pytestmark = pytest.mark.slow
+
 HEAD = """\
 import numpy as np
 
 from ops import Mask, Tensor, dequantised, elementwise, gradient, masked_attention
 from ops.fills import Segments
-
-pytestmark = pytest.mark.slow
 
 IDS = Tensor("ids", ("batch", "kv_len"), "int32", Segments())
 """
