@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from ops.parameters import Scalar
+from ops.parameters import Range, Scalar
 from ops.spec import Case
 
 
@@ -51,6 +51,13 @@ Values = Scalar | tuple[Scalar, ...]
 def defaults(params: Mapping[str, Values]) -> dict[str, Scalar]:
     """The default of every parameter."""
     return {name: _choices(values)[0] for name, values in params.items()}
+
+
+def ranges_of(params: Mapping[str, Values]) -> dict[str, Range]:
+    """The range of every number: from the least to the largest value that cases take."""
+    found = {name: _choices(values) for name, values in params.items()}
+    numbers = {n: v for n, v in found.items() if not any(isinstance(one, bool) for one in v)}
+    return {name: Range(min(values), max(values), values) for name, values in numbers.items()}
 
 
 def shown(cases: Iterable[Case], params: Mapping[str, Values]) -> tuple[Case, ...]:

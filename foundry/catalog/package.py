@@ -2,9 +2,12 @@
 
 NAME/__init__.py     one plain function per op, `info()`
 NAME/__main__.py     `python -m NAME info|verify`
-NAME/arguments.py    matches arguments to an op (copied from `runtime/`)
-NAME/dispatch.py     picks kernel or fallback (copied)
-NAME/verify.py       checks on the user's machine (copied), against checks.safetensors
+NAME/arguments.py    matches arguments to an op (copied from `runtime/`, as the next are)
+NAME/dispatch.py     picks kernel or fallback
+NAME/launching.py    makes a kernel ready for sizes and dtypes
+NAME/transforms.py   hears of the transformations that cannot pass through a kernel
+NAME/info.py         which path each op takes
+NAME/verify.py       checks on the user's machine, against checks.safetensors
 NAME/fallbacks.py    the first baseline of each op, as its text stands
 NAME/catalog.json    ops, kernels, records
 NAME/kernels/*.metal the kernel files, for people and for `foundry catalog verify`
@@ -27,7 +30,15 @@ from foundry.kernel import KernelLaunch, render
 from ops.empty import over_nothing
 from ops.spec import Op, Tensor
 
-_RUNTIME = ("arguments.py", "dispatch.py", "verify.py", "main.py")
+_RUNTIME = ("arguments", "dispatch", "info", "launching", "main", "transforms", "verify")
+_INFO = (
+    "",
+    "",
+    "def info() -> list[dict[str, Any]]:",
+    '    """Which path each op takes in each dtype on this machine, and why."""',
+    "    return rows(FUNCTIONS)",
+    "",
+)
 _MAIN = """import sys
 
 from . import FUNCTIONS, info
@@ -55,7 +66,7 @@ def package_files(
     records = map(_op_record, ops, by_op, checks)
     arrays = {name: array for found in checks for name, array in found.arrays.items()}
     shipped = {
-        f"{name}/{module}": files("foundry.catalog.runtime").joinpath(module).read_text()
+        f"{name}/{module}.py": files("foundry.catalog.runtime").joinpath(f"{module}.py").read_text()
         for module in _RUNTIME
     }
     return {
@@ -172,18 +183,20 @@ def _init(name: str, version: str, ops: list[Op]) -> str:
             "",
             "import mlx.core as mx",
             "",
-            "from . import fallbacks",
-            "from .dispatch import CatalogFunction, catalog, chip, unfit",
+            "from . import fallbacks, transforms",
+            "from .dispatch import CatalogFunction, catalog",
+            "from .info import rows",
             "",
             f'__version__ = "{version}"',
             f'__all__ = [{names}, "info"]',
             "",
+            "transforms.install()",
             '_ops = {op["name"]: op for op in catalog()["ops"]}',
             "FUNCTIONS = {",
             *table,
             "}",
             *[line for op in ops for line in _function(op)],
-            _INFO,
+            *_INFO,
         ]
     )
 
@@ -209,45 +222,3 @@ def _function(op: Op) -> list[str]:
         '    """',
         f'    return FUNCTIONS["{op.name}"](({", ".join(arrays)},), {{{given}}})',
     ]
-
-
-_INFO = '''
-
-def info() -> list[dict[str, Any]]:
-    """Which path each op takes in each dtype on this machine, and why."""
-    rows = []
-    for name, function in FUNCTIONS.items():
-        for dtype in function.op["dtypes"]:
-            kernels = [k for k in function.op["kernels"] if k["dtype"] == dtype]
-            rows.append({"op": name, "dtype": dtype, **_path(kernels, dtype)})
-    return rows
-
-
-def _path(kernels: list[Any], dtype: str) -> dict[str, Any]:
-    if not kernels:
-        return {"path": "baseline", "why": f"no kernel for {dtype}", "kernels": []}
-    rows = [
-        {
-            "hash": k["hash"],
-            "device": k["record"]["device_name"],
-            "status": k["record"]["status"],
-            "timings": k["record"]["timings"],
-        }
-        for k in kernels
-    ]
-    if chip() is None:
-        why = "Metal is not available on this machine"
-        return {"path": "baseline", "why": why, "kernels": rows}
-    reasons = []
-    for kernel in kernels:
-        sizes = [
-            {axis: low for axis, (low, _) in region.items()}
-            for region in kernel["record"]["regions"]
-        ]
-        reason = unfit(kernel, sizes[0]) if sizes else unfit(kernel, {})
-        if not reason:
-            why = f"kernel {kernel['hash'][:12]} at {sizes}; baseline elsewhere"
-            return {"path": "kernel", "why": why, "kernels": rows}
-        reasons.append(reason)
-    return {"path": "baseline", "why": reasons[0], "kernels": rows}
-'''

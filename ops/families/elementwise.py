@@ -13,7 +13,16 @@ import numpy as np
 
 from ops.axis import axes
 from ops.baselines import Baseline
-from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, Values, defaults, labelled, shown, unshown
+from ops.cases import (
+    ROWS_HIDDEN,
+    ROWS_VISIBLE,
+    Values,
+    defaults,
+    labelled,
+    ranges_of,
+    shown,
+    unshown,
+)
 from ops.fills import Fill, Real
 from ops.formulas import (
     gelu_erf_by_the_book,
@@ -74,7 +83,7 @@ def pointwise(
         flops: FLOPs of one element.
         helpers: Metal functions that the expressions call.
         params: Parameters: the default, or all values that cases take.
-        ranges: Which values those that are numbers take.
+        ranges: Which values those that are numbers take, where cases do not show it.
         formula: The mathematics for a proposer; empty: the Metal expressions.
         gradient_of: Name of the forward op.
         steps: The formula as textbooks have it, where that cancels and `np` does not.
@@ -88,7 +97,7 @@ def pointwise(
         inputs=inputs,
         outputs=tuple(map(elements, outputs)),
         params=defaults(params),
-        ranges=ranges,
+        ranges={**ranges_of(params), **ranges},
         oracle=oracle(np, [tensor.name for tensor in inputs]),
         steps=stepwise(steps, [tensor.name for tensor in inputs]) if steps else None,
         baselines={"plain": mlx, "compiled": Baseline(mlx, compiled=True)},
@@ -126,7 +135,7 @@ def elementwise(
         fill: What `x` holds; None: every value.
         helpers: Metal functions that `metal` calls.
         params: Parameters: the default, or all values that cases take.
-        ranges: Which values those that are numbers take.
+        ranges: Which values those that are numbers take, where cases do not show it.
         formula: The mathematics for a proposer; empty: the Metal expression.
         steps: The formula as textbooks have it, where that cancels and `np` does not.
     """

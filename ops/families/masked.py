@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.baselines import Baseline
-from ops.cases import defaults, labelled, shown, unshown
+from ops.cases import defaults, labelled, ranges_of, shown, unshown
 from ops.families.attention import AXES, attention
 from ops.fills import Segments
 from ops.masking import (
@@ -83,6 +83,7 @@ def masked_attention(
         formula=formula or _formula(mask, score),
         inputs=(*attention.inputs, *further),
         params={"scale": 0.125, **defaults(params)},
+        ranges={**attention.ranges, **ranges_of(params)},
         oracle=_oracle(mask, score, found),
         steps=found,
         baselines=_baselines(mask, score),

@@ -3,83 +3,33 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from softmax_package import CPU, MAC, ROWS, entry, install, run, softmax_kernel
 
 from foundry.catalog.build import check_name, check_version, write_wheel
-from foundry.catalog.entry import CatalogEntry, winners
+from foundry.catalog.entry import winners
 from foundry.catalog.fallbacks import batch_axis
 from foundry.catalog.package import free_axes
 from foundry.catalog.reader import read_wheel
 from foundry.errors import FoundryError, UsageError
-from foundry.judge.verdict import Evaluation, Status, Timing
+from foundry.judge.verdict import Status
 from foundry.kernel import Kernel, KernelLaunch
-from foundry.program import Device
 from ops import get
 
-MAC = Device("metal", "Apple M4 Max", {"cores": 40})
-CPU = Device("cpu", "a CPU", {"cores": 2})
 
-ROWS = """uint i = thread_position_in_grid.x;
-uint begin = i * N;
-float top = -INFINITY;
-for (uint j = 0; j < N; j++) top = max(top, float(x[begin + j]));
-float total = 0;
-for (uint j = 0; j < N; j++) total += exp(float(x[begin + j]) - top);
-for (uint j = 0; j < N; j++) out[begin + j] = T(exp(float(x[begin + j]) - top) / total);"""
-
-
-def softmax_kernel() -> Kernel:
-    return Kernel("softmax", (KernelLaunch(ROWS, ("rows", 1, 1), (32, 1, 1), (("N", "cols"),)),))
-
-
-def entry(
-    kernel: Kernel, device: Device, low: float = 1.2, status: Status = Status.FASTER
-) -> CatalogEntry:
-    op = get(kernel.op)
-    bench = op.workloads("bench", "float32")[0]
-    timing = Timing(
-        workload=bench.id,
-        baseline=next(iter(op.baselines)),
-        baseline_us=10.0,
-        kernel_us=8.0,
-        speedup=1.25,
-        speedup_low=low,
-        speedup_high=1.3,
-    )
-    evaluation = Evaluation(
-        kernel_hash=kernel.hash,
-        op=op.name,
-        dtype="float32",
-        device_id=device.id,
-        status=status,
-        timings=(timing,),
-    )
-    return CatalogEntry(op, kernel, evaluation, device)
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install(tmp_path_factory.mktemp("softmax"))
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Path:
-    wheel = write_wheel(tmp_path / "dist", "fast_ops", "0.1.0", [entry(softmax_kernel(), MAC)])
-    target = tmp_path / "site"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
-    subprocess.run([*pip, "--target", str(target), str(wheel)], check=True, timeout=120)
-    return target
-
-
-def run(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=site,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def installed(once: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(once, tmp_path / "site"))
 
 
 def test_the_installed_function_equals_mlx_and_imports_nothing_else(installed: Path) -> None:

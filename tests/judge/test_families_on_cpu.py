@@ -25,14 +25,14 @@ from ops.fills import Segments
 IDS = Tensor("ids", ("batch", "kv_len"), "int32", Segments())
 """
 MEMBERS = {
-    "softsign": """\
-softsign = elementwise(
-    "softsign", np=lambda x: x / (1 + np.abs(x)), mlx="x / (1 + mx.abs(x))",
+    "my_softsign": """\
+my_softsign = elementwise(
+    "my_softsign", np=lambda x: x / (1 + np.abs(x)), mlx="x / (1 + mx.abs(x))",
     metal="x / (1.0f + abs(x))", flops=3)
 """,
-    "softsign_vjp": """\
-softsign_vjp = gradient(
-    softsign, np=lambda x, dout: dout / (1 + np.abs(x)) ** 2, flops=5,
+    "my_softsign_vjp": """\
+my_softsign_vjp = gradient(
+    my_softsign, np=lambda x, dout: dout / (1 + np.abs(x)) ** 2, flops=5,
     mlx="dout / mx.square(1 + mx.abs(x))", metal="dout / pow(1.0f + abs(x), 2.0f)")
 """,
     "recent": """\
@@ -95,8 +95,8 @@ def test_the_kernel_of_the_family_is_right(
 @pytest.mark.parametrize(
     ("name", "right", "wrong"),
     [
-        ("softsign", "1.0f + abs(x)", "1.0f + x"),
-        ("softsign_vjp", "2.0f", "1.0f"),
+        ("my_softsign", "1.0f + abs(x)", "1.0f + x"),
+        ("my_softsign_vjp", "2.0f", "1.0f"),
         ("recent", "k > q - w;", "k > q - w + 1;"),
         ("recent", "k <= q &&", "k < q &&"),
         ("recent", "return q - w + 1;", "return q - w + 2;"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -20,40 +20,46 @@ Array = mx.array | None
 
 
 @dataclass(frozen=True)
-class FoldedCall:
-    """Arguments matched to an op."""
+class Sizes:
+    """All that a call decides by the shapes, dtypes and numbers of its arguments."""
 
-    arrays: tuple[Array, ...]
-    """In the op's order, with leading dimensions folded into the first axis."""
-    given: tuple[Array, ...]
-    """The same arrays as the caller gave them."""
     axes: dict[str, int]
     params: dict[str, Any]
-    lead: tuple[int, ...] | None
-    """Leading dimensions that were folded, to be unfolded in the outputs."""
     types: dict[str, str]
     """Dtype of every type variable: `{"T": "float32"}`."""
+    lead: tuple[int, ...] | None
+    """Leading dimensions that are folded into the first axis; None where the op has none."""
+    folds: tuple[tuple[int, ...] | None, ...]
+    """For every input the shape that it is folded to, None where it stays as it is."""
 
     @property
     def dtype(self) -> str:
         """What `T` stands for."""
         return self.types["T"]
 
-    @property
-    def present(self) -> tuple[mx.array, ...]:
-        """The arrays that are given, folded."""
-        return tuple(array for array in self.arrays if array is not None)
+    def fold(self, arrays: Sequence[Array]) -> list[Array]:
+        """Inputs with leading dimensions folded into the first axis."""
+        pairs = zip(arrays, self.folds, strict=True)
+        return [a if a is None or shape is None else a.reshape(shape) for a, shape in pairs]
 
-    def over(self, present: Sequence[mx.array]) -> FoldedCall:
-        """The same call on other arrays of the same sizes, folded; absent ones stay absent."""
-        others = iter(present)
-        arrays = tuple(None if array is None else next(others) for array in self.arrays)
-        lead = None if self.lead is None else (math.prod(self.lead),)
-        return replace(self, arrays=arrays, given=arrays, lead=lead)
+    def unfold(self, results: Sequence[mx.array]) -> tuple[mx.array, ...]:
+        """Outputs with the leading dimensions that the inputs had."""
+        if self.lead is None or len(self.lead) == 1:
+            return tuple(results)
+        return tuple(result.reshape(*self.lead, *result.shape[1:]) for result in results)
 
 
-def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> FoldedCall:
-    """Find the size of every axis, and fold leading dimensions.
+@dataclass(frozen=True)
+class MatchedCall:
+    """Arguments matched to an op."""
+
+    arrays: tuple[Array, ...]
+    """In the op's order, as the caller gave them."""
+    sizes: Sizes
+
+
+def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> MatchedCall:
+    """Find the size of every axis, and how leading dimensions fold.
 
     Args:
         op: The op.
@@ -65,16 +71,17 @@ def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Fold
     """
     given = tuple(a if a is None or isinstance(a, mx.array) else mx.array(a) for a in arrays)
     types = _types(op, given)
-    folded, lead = _fold(op, given)
+    lead, folds = _folds(op, given)
     axes = {k: int(v) for k, v in numbers.items() if k in op["axes"]}
-    present = [(t, a) for t, a in zip(op["inputs"], folded, strict=True) if a is not None]
-    for tensor, array in present:
-        _set_sizes(op, tensor, array, axes)
-    for tensor, array in present:
-        _check_sizes(op, tensor, array, axes)
+    rows = zip(op["inputs"], given, folds, strict=True)
+    shapes = [(t, fold or a.shape) for t, a, fold in rows if a is not None]
+    for tensor, shape in shapes:
+        _set_sizes(op, tensor, shape, axes)
+    for tensor, shape in shapes:
+        _check_sizes(op, tensor, shape, axes)
     _check_rules(op, axes)
     params = {k: numbers.get(k, v) for k, v in op["params"].items()}
-    return FoldedCall(tuple(folded), given, axes, params, lead, types)
+    return MatchedCall(given, Sizes(axes, params, types, lead, folds))
 
 
 def _types(op: Record, arrays: Sequence[Array]) -> dict[str, str]:
@@ -95,52 +102,49 @@ def _either(names: Sequence[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def _fold(op: Record, arrays: Sequence[Array]) -> tuple[list[Array], tuple[int, ...] | None]:
+def _folds(
+    op: Record, arrays: Sequence[Array]
+) -> tuple[tuple[int, ...] | None, tuple[tuple[int, ...] | None, ...]]:
+    """The leading dimensions, and the shape that every input is folded to."""
     batch = op["batch_axis"]
     if batch is None:
-        return list(arrays), None
+        return None, (None,) * len(arrays)
     lead: tuple[int, ...] | None = None
-    folded: list[Array] = []
+    folds: list[tuple[int, ...] | None] = []
     for tensor, array in zip(op["inputs"], arrays, strict=True):
         if array is None or tensor["shape"][:1] != [batch]:
-            folded.append(array)
+            folds.append(None)
             continue
-        rest = len(tensor["shape"]) - 1
-        if array.ndim < rest:
+        split = array.ndim - len(tensor["shape"]) + 1
+        if split < 0:
+            rest = len(tensor["shape"]) - 1
             raise ValueError(f"{op['name']}: {tensor['name']} needs {rest} dimensions")
-        split = array.ndim - rest
         lead = array.shape[:split] if lead is None else lead
         if array.shape[:split] != lead:
             raise ValueError(
                 f"{op['name']}: {tensor['name']} has leading dimensions {array.shape[:split]}, "
                 f"others have {lead}"
             )
-        shape = (math.prod(lead), *array.shape[split:])
-        folded.append(array if split == 1 else array.reshape(shape))
-    return folded, lead
+        folds.append(None if split == 1 else (math.prod(lead), *array.shape[split:]))
+    return lead, tuple(folds)
 
 
-def unfold(result: mx.array, lead: tuple[int, ...] | None) -> mx.array:
-    """An output with the leading dimensions that its inputs had."""
-    if lead is None or len(lead) == 1:
-        return result
-    return result.reshape(*lead, *result.shape[1:])
-
-
-def _set_sizes(op: Record, tensor: Record, array: mx.array, axes: dict[str, int]) -> None:
+def _set_sizes(op: Record, tensor: Record, shape: tuple[int, ...], axes: dict[str, int]) -> None:
     expected = tensor["shape"]
-    if array.ndim != len(expected):
+    if len(shape) != len(expected):
         raise ValueError(
-            f"{op['name']}: {tensor['name']} has {array.ndim} dimensions, "
+            f"{op['name']}: {tensor['name']} has {len(shape)} dimensions, "
             f"expected [{', '.join(map(str, expected))}]"
         )
-    for expression, size in zip(expected, array.shape, strict=True):
+    for expression, size in zip(expected, shape, strict=True):
         if expression in op["axes"]:
             axes.setdefault(expression, size)
 
 
-def _check_sizes(op: Record, tensor: Record, array: mx.array, axes: Mapping[str, int]) -> None:
-    for expression, size in zip(tensor["shape"], array.shape, strict=True):
+def _check_sizes(
+    op: Record, tensor: Record, shape: tuple[int, ...], axes: Mapping[str, int]
+) -> None:
+    for expression, size in zip(tensor["shape"], shape, strict=True):
         if value(expression, axes) != size:
             raise ValueError(
                 f"{op['name']}: {tensor['name']} has size {size} where "
@@ -171,15 +175,15 @@ def value(expression: int | bool | str, names: Mapping[str, int]) -> int:
     return int(eval(_code(expression), {"__builtins__": {}}, {**known, **names}))
 
 
-def shape_of(tensor: Record, call: FoldedCall) -> list[int]:
+def shape_of(tensor: Record, sizes: Sizes) -> list[int]:
     """Shape of a tensor in folded form."""
-    return [value(d, call.axes) for d in tensor["shape"]]
+    return [value(d, sizes.axes) for d in tensor["shape"]]
 
 
-def dtype_in(tensor: Record, call: FoldedCall) -> mx.Dtype:
-    """Dtype of a tensor in a call."""
+def dtype_in(tensor: Record, sizes: Sizes) -> mx.Dtype:
+    """Dtype of a tensor at these sizes."""
     name: str = tensor["dtype"]
-    return dtype_of(call.types.get(name, name))
+    return dtype_of(sizes.types.get(name, name))
 
 
 def dtype_name(dtype: mx.Dtype) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .arguments import FoldedCall, dtype_in, match, shape_of
+from .arguments import MatchedCall, Sizes, dtype_in, match, shape_of
 from .dispatch import HERE, CatalogFunction, chip
 
 Arrays = Mapping[str, mx.array]
@@ -42,7 +42,7 @@ def checks(functions: Mapping[str, CatalogFunction]) -> Iterator[KernelCheck]:
             call = _call(function, record, loaded)
             for path, run in _paths(function, call, record is function.op["checks"][0]):
                 detail = _outcome(function, record, loaded, call, run)
-                yield KernelCheck(name, path, call.dtype, call.axes, not detail, detail)
+                yield KernelCheck(name, path, call.sizes.dtype, call.sizes.axes, not detail, detail)
 
 
 def summary(done: list[KernelCheck], functions: Mapping[str, CatalogFunction]) -> dict[str, Any]:
@@ -65,31 +65,37 @@ def summary(done: list[KernelCheck], functions: Mapping[str, CatalogFunction]) -
     }
 
 
-def _call(function: CatalogFunction, record: Mapping[str, Any], loaded: Arrays) -> FoldedCall:
+def _call(function: CatalogFunction, record: Mapping[str, Any], loaded: Arrays) -> MatchedCall:
     prefix = record["arrays"]
     arrays = [loaded.get(f"{prefix}/in/{t['name']}") for t in function.op["inputs"]]
     return match(function.op, arrays, {**record["axes"], **record["params"]})
 
 
 def _paths(
-    function: CatalogFunction, call: FoldedCall, is_first: bool
+    function: CatalogFunction, call: MatchedCall, is_first: bool
 ) -> Iterator[tuple[str, Callable[[], Sequence[mx.array]]]]:
     if any(a is not None and not a.size for a in call.arrays):
-        yield "empty", partial(function.without_kernels, call)
+        yield "empty", partial(function.without_kernels(call), call.arrays)
         return
-    yield "fallback", partial(function.without_kernels, call)
+    yield "fallback", partial(function.without_kernels(call), call.arrays)
     if is_first:  # On a CPU, MLX starts a compiler for each.
         yield "fallback, compiled", partial(_compiled, function, call)
     if chip() is None:
         return
     for kernel in function.op["kernels"]:
-        if kernel["dtype"] == call.dtype:
-            yield kernel["hash"][:12], partial(function.run, kernel, call)
+        if kernel["dtype"] == call.sizes.dtype:
+            yield kernel["hash"][:12], partial(function.with_kernel(kernel, call), call.arrays)
 
 
-def _compiled(function: CatalogFunction, call: FoldedCall) -> Sequence[mx.array]:
-    run = mx.compile(lambda *arrays: function.without_kernels(call.over(arrays)))
-    results: Sequence[mx.array] = run(*call.present)
+def _compiled(function: CatalogFunction, call: MatchedCall) -> Sequence[mx.array]:
+    given = [at for at, array in enumerate(call.arrays) if array is not None]
+    run = function.without_kernels(call)
+
+    def traced(*present: mx.array) -> Sequence[mx.array]:
+        found = dict(zip(given, present, strict=True))
+        return run([found.get(at) for at in range(len(call.arrays))])
+
+    results: Sequence[mx.array] = mx.compile(traced)(*(a for a in call.arrays if a is not None))
     return results
 
 
@@ -97,7 +103,7 @@ def _outcome(
     function: CatalogFunction,
     record: Mapping[str, Any],
     loaded: Arrays,
-    call: FoldedCall,
+    call: MatchedCall,
     run: Callable[[], Sequence[mx.array]],
 ) -> str:
     """Empty when every output is as it should be."""
@@ -107,17 +113,17 @@ def _outcome(
     except Exception as error:  # whatever it is, the other checks go on
         return f"{type(error).__name__}: {error}"
     faults = (
-        _difference(tensor, got, loaded, record["arrays"], call)
+        _difference(tensor, got, loaded, record["arrays"], call.sizes)
         for tensor, got in zip(function.op["outputs"], outputs, strict=True)
     )
     return next((fault for fault in faults if fault), "")
 
 
 def _difference(
-    tensor: Mapping[str, Any], got: mx.array, loaded: Arrays, prefix: str, call: FoldedCall
+    tensor: Mapping[str, Any], got: mx.array, loaded: Arrays, prefix: str, sizes: Sizes
 ) -> str:
     name = tensor["name"]
-    if list(got.shape) != shape_of(tensor, call) or got.dtype != dtype_in(tensor, call):
+    if list(got.shape) != shape_of(tensor, sizes) or got.dtype != dtype_in(tensor, sizes):
         return f"{name}: shape {list(got.shape)} or dtype {got.dtype} is wrong"
     want, bound = (loaded.get(f"{prefix}/{kind}/{name}") for kind in ("want", "bound"))
     if want is None:  # It may come out in more than one way.

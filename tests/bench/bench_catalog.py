@@ -1,0 +1,72 @@
+"""What a catalog function costs over the direct call, in microseconds of this processor.
+
+`python tests/bench/bench_catalog.py`: the fallback path beside MLX's own function, and the kernel
+path beside a launch written by hand, `mx.custom_function` with a rule for its gradient around
+`mx.fast.metal_kernel`, which does nothing here. Calls alternate in rounds; the median of their
+differences is shown with its quartiles.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "catalog"))
+
+from softmax_package import install
+
+ROUNDS, CALLS = 200, 200
+
+
+def cost_us(call: Callable[[], object]) -> float:
+    begin = time.process_time()
+    for _ in range(CALLS):
+        call()
+    return (time.process_time() - begin) / CALLS * 1e6
+
+
+def compared(name: str, direct: Callable[[], object], ours: Callable[[], object]) -> None:
+    pairs = [(cost_us(direct), cost_us(ours)) for _ in range(ROUNDS)]
+    low, median, high = statistics.quantiles([b - a for a, b in pairs])
+    alone = statistics.median(a for a, _ in pairs)
+    print(f"{name}: {median:.2f} us [{low:.2f}, {high:.2f}] over a direct call of {alone:.2f} us")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        sys.path.insert(0, str(install(Path(folder))))
+        import fast_ops
+        import mlx.core as mx
+
+        x = mx.zeros((4, 64))
+        compared(
+            "fallback",
+            lambda: mx.softmax(x, axis=-1, precise=True),
+            lambda: fast_ops.softmax(x),
+        )
+        compared("kernel", *kernel_calls(fast_ops, mx, x))
+
+
+def kernel_calls(fast_ops: Any, mx: Any, x: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """The same launch with the same rule for its gradient, written by hand and by the catalog."""
+    result = mx.zeros((4, 64))
+    mx.fast.metal_kernel = lambda **_: lambda **_: [result]
+    function = fast_ops.FUNCTIONS["softmax"]
+    (kernel,) = function.op["kernels"]
+    call = fast_ops.dispatch.match(function.op, (x,), {})
+    function.kept.update(dict.fromkeys(function.kept, function.with_kernel(kernel, call)))
+    ready = fast_ops.launching.ready(function.op, kernel, call.sizes, frozenset())
+    direct = mx.custom_function(
+        lambda v: ready.launches[0].run(inputs=[v], **ready.launches[0].settings)[0]
+    )
+    direct.vjp(lambda primals, cotangents, _: cotangents)
+    return lambda: direct(x), lambda: fast_ops.softmax(x)
+
+
+if __name__ == "__main__":
+    main()
