@@ -293,7 +293,8 @@ def test_the_source_is_mlxs_and_comes_apart_where_mlx_put_it_together(
         theirs.append, lambda *a: generator(**{**arguments, "inputs": list(a)}), *inputs
     )
     expected = next(e["arguments"] for e in theirs if e["type"] == "primitive")
-    ours = _Kernel(generator, source, header, True, "safe")._capture(arguments)
+    given = (tuple(names), tuple(out_names), source, header, True, "safe")
+    ours = _Kernel(generator, "k", *given)._capture(arguments)
     assert [ours.kernel, ours.source, *ours.grid, *ours.threadgroup] == expected[:8]
     shape_args = any(f"{n}_{s}" in source for n in names for s in ("shape", "strides", "ndim"))
     if outputs == 1 or not shape_args or "[[thread" in ours.source or "[[grid" in ours.source:

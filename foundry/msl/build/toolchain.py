@@ -331,7 +331,7 @@ def find_toolchain(cache: Path, target: BuildTarget | None = None) -> Toolchain:
     kernel_unit = one_text(PRELUDE / "runtime" / "kernel_unit.h")
     runtime_unit = one_text(PRELUDE / "runtime" / "runtime.cpp")
     digest.update(f"{kernel_unit}\0{runtime_unit}".encode())
-    for path in (file for wing in _WINGS for file in sorted((MSL / wing).glob("*.py"))):
+    for path in (file for wing in _WINGS for file in sorted((MSL / wing).rglob("*.py"))):
         digest.update(path.read_bytes())
     zig = Path(spec.origin).parent / "zig"
     made = digest.hexdigest()[:32]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _ctypes
 import ctypes
+import enum
 import functools
 import math
 import os
@@ -23,6 +24,8 @@ MAX_STORAGE_BYTES = 32 * 1024
 _FLAT, _GROUPS, _FIBRES = 0, 1, 2
 _STORAGES = 256
 _SPAN = 4096
+_LAUNCH_LIMIT_S = 3.0
+"""Of processor time."""
 _Three = ctypes.c_uint32 * 3
 
 
@@ -44,6 +47,7 @@ class _Launch(ctypes.Structure):
         ("groups", _Three),
         ("strict", ctypes.c_uint32),
         ("items", ctypes.c_uint64),
+        ("limit_ns", ctypes.c_uint64),
         ("span", ctypes.c_uint32),
         ("storage_bytes", ctypes.c_uint32),
         ("storage_offset", ctypes.c_void_p),
@@ -81,6 +85,26 @@ def worker_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def launch_limit_s() -> float:
+    """How long a launch may go on without a finished threadgroup: `FOUNDRY_LAUNCH_LIMIT_S`.
+
+    A Mac ends a command buffer after some seconds; a threadgroup takes longer here than there.
+
+    Raises:
+        UsageError: when the setting is no number above 0.
+    """
+    chosen = os.environ.get("FOUNDRY_LAUNCH_LIMIT_S")
+    if not chosen:
+        return _LAUNCH_LIMIT_S
+    try:
+        limit_s = float(chosen)
+    except ValueError:
+        limit_s = 0.0
+    if not 0 < limit_s < math.inf:
+        raise UsageError(f"FOUNDRY_LAUNCH_LIMIT_S is a number of seconds, not '{chosen}'")
+    return limit_s
 
 
 class Library:
@@ -197,14 +221,53 @@ class Launcher:
         """Units of work: threadgroups, where threads are fibres."""
         return int(self._launch.items)
 
-    def run(self, threads: int) -> None:
+    def run(self, threads: int, limit_s: float = 0.0) -> None:
         """Run all threads of the grid on up to `threads` cores and wait for them.
+
+        Args:
+            threads: How many cores.
+            limit_s: How long it may go on without a finished threadgroup; 0: for ever.
 
         Raises:
             LaunchFailed: when a barrier is not reached by all threads of a threadgroup.
+            LaunchEnded: when it touched an address that is nobody's, ran out of stack, or came to
+                the limit.
         """
-        if not self._empty and self._run(self._address, threads):
-            raise LaunchFailed(_sentence(self._launch.failure))
+        if self._empty:
+            return
+        self._launch.limit_ns = int(limit_s * 1e9)
+        if not self._run(self._address, threads):
+            return
+        failure = self._launch.failure
+        if failure.kind in _ENDINGS:
+            raise LaunchEnded(Ending(failure.kind), limit_s)
+        raise LaunchFailed(_sentence(failure))
+
+
+class Ending(enum.IntEnum):
+    """Why a launch was ended; numbers as in `prelude/runtime/guard.h`."""
+
+    WILD_ADDRESS = 6
+    OUT_OF_STACK = 7
+    ENDLESS = 8
+    TRAPPED = 9
+
+
+_ENDINGS = {
+    Ending.WILD_ADDRESS: "it touches memory that belongs to no array",
+    Ending.OUT_OF_STACK: "a thread uses more stack than there is",
+    Ending.ENDLESS: "it has run for {limit_s:g} s without finishing a threadgroup",
+    Ending.TRAPPED: "it reaches code that must not be reached, as the end of a function that owes"
+    " a value",
+}
+
+
+class LaunchEnded(LaunchFailed):
+    """A launch that was ended from outside, wherever its threads were."""
+
+    def __init__(self, ending: Ending, limit_s: float) -> None:
+        super().__init__(_ENDINGS[ending].format(limit_s=limit_s))
+        self.ending = ending
 
 
 def _sentence(failure: _Failure) -> str:

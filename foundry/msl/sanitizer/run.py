@@ -15,14 +15,14 @@ from __future__ import annotations
 import importlib.util
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.msl.frontend.signature import capture_launch
+from foundry.msl.frontend.signature import Captured, capture_launch
 from foundry.msl.run.builder import Text
 from foundry.msl.run.memory import filling
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES, MAX_THREADS, Library
@@ -47,6 +47,7 @@ TIME_LIMIT_S = 10.0
 _EXAMINE_START_S = 1.0
 _EXAMINE_PER_ELEMENT_S = 2e-5
 """Of processor time. The templates need up to 13 ms for visible workloads."""
+Capture = Callable[[Launch, Sequence[TensorSpec]], Captured]
 _ONE_AT_A_TIME = threading.Lock()
 """The hooks know one launch."""
 _kept: list[Arena] = []
@@ -58,6 +59,7 @@ def sanitize(
     inputs: Mapping[str, NDArray[Any]],
     *,
     time_limit_s: float = TIME_LIMIT_S,
+    capture: Capture = capture_launch,
 ) -> Report:
     """Run a program once, every access checked.
 
@@ -65,6 +67,7 @@ def sanitize(
         program: Launches in order.
         inputs: Arrays of `program.inputs`, exact shapes and dtypes.
         time_limit_s: A launch that runs longer is a runaway loop.
+        capture: What MLX generates for a launch over inputs of these shapes and dtypes.
 
     Returns:
         The findings in the order in which they were met, first the first launch's.
@@ -75,7 +78,7 @@ def sanitize(
     with _ONE_AT_A_TIME:
         arena = _arena(program)
         try:
-            report = _run(program, inputs, arena, time_limit_s)
+            report = _run(program, inputs, arena, time_limit_s, capture)
         except BaseException:
             arena.close()
             raise
@@ -100,14 +103,18 @@ def _arena(program: Program) -> Arena:
 
 
 def _run(
-    program: Program, inputs: Mapping[str, NDArray[Any]], arena: Arena, time_limit_s: float
+    program: Program,
+    inputs: Mapping[str, NDArray[Any]],
+    arena: Arena,
+    time_limit_s: float,
+    capture: Capture,
 ) -> Report:
     slots = {spec.name: _input(arena, spec, inputs[spec.name]) for spec in program.inputs}
     findings: list[Finding] = []
     run_s = 0.0
     for number, launch in enumerate(program.launches):
         specs = [slots[name].spec for name in launch.inputs]
-        captured = capture_launch(launch, specs)
+        captured = capture(launch, specs)
         if too_many := _too_many_threads(launch, number):
             return Report((*findings, too_many))
         text = Text(captured, launch.header, launch.source, launch.math_mode)

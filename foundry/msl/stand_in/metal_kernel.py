@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -20,9 +21,18 @@ from numpy.typing import NDArray
 from foundry.errors import LaunchFailed
 from foundry.msl.frontend.signature import Captured, capture
 from foundry.msl.run.builder import Builder, Text, default_builder
-from foundry.msl.run.memory import allocate, argument_buffers, filling, refuse_sizes
-from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, Library, worker_threads
+from foundry.msl.run.memory import argument_buffers, filling, refuse_sizes
+from foundry.msl.run.runtime import (
+    MAX_STORAGE_BYTES,
+    LaunchEnded,
+    Launcher,
+    Library,
+    launch_limit_s,
+    worker_threads,
+)
+from foundry.msl.run.walled import walled
 from foundry.msl.stand_in import untransformed
+from foundry.msl.stand_in.ending import EndedLaunch
 from foundry.program import BuildFailure, TensorSpec
 from ops.dtypes import numpy_dtype
 
@@ -62,7 +72,8 @@ def metal_kernel(
     if has_metal:
         return generator
     math_mode = (compile_options or {}).get("math_mode", "safe")
-    return _Kernel(generator, source, header, ensure_row_contiguous, math_mode)
+    names = tuple(input_names), tuple(output_names)
+    return _Kernel(generator, name, *names, source, header, ensure_row_contiguous, math_mode)
 
 
 @functools.cache
@@ -78,42 +89,57 @@ on_first_library: list[Callable[[Any], None]] = []
 """Called once with the runtime when a kernel has been loaded; filled by who stands in for Metal."""
 
 
+@dataclass(frozen=True)
 class _Kernel:
     """What `metal_kernel` returns where there is no Metal."""
 
-    def __init__(
-        self,
-        generator: Callable[..., Any],
-        source: str,
-        header: str,
-        ensure_row_contiguous: bool,
-        math_mode: str,
-    ) -> None:
-        self._generator = generator
-        self._source = source
-        self._header = header
-        self._ensure_row_contiguous = ensure_row_contiguous
-        self._math_mode = math_mode
+    generator: Callable[..., Any]
+    """MLX's own."""
+    name: str
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    source: str
+    header: str
+    ensure_row_contiguous: bool
+    math_mode: str
 
     def __call__(self, **arguments: Any) -> list[Any]:
         import mlx.core as mx
 
         captured = self._capture(arguments)
         inputs = [
-            _row_contiguous(array) if self._ensure_row_contiguous else array
+            _row_contiguous(array) if self.ensure_row_contiguous else array
             for array in map(_values, arguments["inputs"])
         ]
-        library = self._library(captured)
-        outputs = _make_outputs(arguments)
-        addresses, kept = argument_buffers(inputs, outputs, captured)
-        launcher = Launcher(library, captured.grid, captured.threadgroup, addresses, strict=False)
-        try:
-            launcher.run(worker_threads())
-        except LaunchFailed as error:
-            raise RuntimeError(f"[metal_kernel] {error}") from error
-        del kept  # until here the kernel may use what it holds
-        results = [mx.array(array) for array in outputs]
+        text = Text(captured, self.header, self.source, self.math_mode)
+        library = self._library(text)
+        specs = self._output_specs(arguments)
+        with walled(specs) as outputs:
+            _fill(outputs, arguments.get("init_value"))
+            addresses, kept = argument_buffers(inputs, outputs, captured)
+            sizes = captured.grid, captured.threadgroup
+            launcher = Launcher(library, *sizes, addresses, strict=False)
+            try:
+                launcher.run(worker_threads(), launch_limit_s())
+            except LaunchEnded as error:
+                named = dict(zip(self.input_names, inputs, strict=True))
+                init_value = arguments.get("init_value")
+                ended = EndedLaunch(self.name, text, named, tuple(specs), init_value, error)
+                raise RuntimeError(f"[metal_kernel] {ended.sentence}") from error
+            except LaunchFailed as error:
+                raise RuntimeError(f"[metal_kernel] {error}") from error
+            del kept  # until here the kernel may use what it holds
+            results = [mx.array(array) for array in outputs]
         return untransformed.tied([v for v in arguments["inputs"] if _is_array(v)], results)
+
+    def _output_specs(self, arguments: Mapping[str, Any]) -> list[TensorSpec]:
+        given = zip(
+            self.output_names,
+            arguments["output_shapes"],
+            arguments["output_dtypes"],
+            strict=True,
+        )
+        return [TensorSpec(n, tuple(s), str(d).rpartition(".")[2]) for n, s, d in given]
 
     def _capture(self, arguments: dict[str, Any]) -> Captured:
         """MLX's checks and text for these arguments; arrays are traced, scalars are not."""
@@ -129,17 +155,17 @@ class _Kernel:
             for at, array in zip(traced, arrays, strict=True):
                 stand_ins[at] = array
             given = {"inputs": stand_ins} if "inputs" in arguments else {}
-            return self._generator(**given, **rest)
+            return self.generator(**given, **rest)
 
         with mx.stream(mx.cpu):
             blanks = [mx.zeros(stand_ins[at].shape, stand_ins[at].dtype) for at in traced]
         return capture(call, blanks)
 
-    def _library(self, captured: Captured) -> Library:
+    def _library(self, text: Text) -> Library:
+        captured = text.captured
         refusal = refuse_sizes(captured)
         if refusal:
             raise ValueError(refusal)
-        text = Text(captured, self._header, self._source, self._math_mode)
         result = _builder().build(text)
         if isinstance(result, BuildFailure):
             raise RuntimeError(
@@ -191,15 +217,12 @@ def _row_contiguous(array: NDArray[Any]) -> NDArray[Any]:
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
-def _make_outputs(arguments: Mapping[str, Any]) -> list[NDArray[Any]]:
-    value = arguments.get("init_value")
-    outputs = []
-    for shape, dtype in zip(arguments["output_shapes"], arguments["output_dtypes"], strict=True):
-        array = allocate(TensorSpec("", tuple(shape), str(dtype).rpartition(".")[2]))
-        if value is not None:
-            array[...] = filling(value, array.dtype)
-        outputs.append(array)
-    return outputs
+def _fill(outputs: Sequence[NDArray[Any]], value: float | None) -> None:
+    """What outputs hold before the launch, when the caller says so."""
+    if value is None:
+        return
+    for array in outputs:
+        array[...] = filling(value, array.dtype)
 
 
 def _is_array(value: Any) -> bool:

@@ -60,6 +60,8 @@ struct Worker {
   bool prepare(const Launch&);
   bool run_threadgroup(u64 index);
   void forget();
+  // After a threadgroup was left half-way: no stack of a fibre is of use any more.
+  void abandon() { ready = placed[0] = 0; }
 #if MF_SANITIZE
   u64 begin, end;  // of a kernel's loop
   bool run_loop(u64 first, u64 last);

@@ -8,7 +8,8 @@
 namespace mf {
 
 struct Failure {
-  u32 kind;  // 0 none, 1 barrier missed by returned threads, 2 barriers at several places, 3 no memory
+  u32 kind;  // 0 none, 1 barrier missed by returned threads, 2 barriers at several places, 3 no memory;
+             // 5 stopped by the sanitizer (state.h); from 6 on: guard.h
   u32 group[3];
   u32 arrived, threads, returned;
 };
@@ -28,6 +29,7 @@ struct Launch {
   u32 groups[3];  // threadgroups per grid
   u32 strict;     // 1: a barrier that returned threads miss is a failure
   u64 items;      // units of work: spans of x, or threadgroups
+  u64 limit_ns;   // without a finished item, after which the launch is ended; 0: none
   u32 span;       // threads of x in an item of a flat kernel
   u32 storage_bytes;
   const u32* storage_offset;

@@ -7,11 +7,11 @@
 // 3. Workers look out for the next launch for a short while before they sleep.
 #include "divisions.h"
 #include "fibres.h"
+#include "watcher.h"
 
 namespace mf {
 namespace {
 
-constexpr u32 most_threads = 256;
 constexpr u64 worth_sharing_ns = 15000;
 constexpr u64 look_out_ns = 40000;
 constexpr u32 no_memory = 3;
@@ -61,17 +61,35 @@ void report(Launch& launch, const Failure& failure) {
 // Whether the launch needs stacks for its threads.
 bool needs_worker(const Launch& launch) { return loops_on_stacks || !launch.run_items; }
 
-void run_items(Launch& launch, Worker* worker, u64 begin, u64 end) {
-#if MF_SANITIZE
-  if (launch.run_items) {
-    if (!worker->run_loop(begin, end)) report(launch, worker->failure);
-    return;
+void run_threadgroups(Launch& launch, Guard& guard, Worker& worker, u64 begin, u64 end) {
+  for (u64 index = begin; index < end && !read(pool.stopped); ++index) {
+    if (!worker.run_threadgroup(index)) report(launch, worker.failure);
+    __atomic_store_n(&guard.finished, guard.finished + 1, __ATOMIC_RELAXED);
   }
-#endif
-  if (launch.run_items) return launch.run_items(&launch, begin, end);
-  for (u64 index = begin; index < end && !read(pool.stopped); ++index)
-    if (!worker->run_threadgroup(index)) report(launch, worker->failure);
 }
+
+#if MF_SANITIZE
+// The sanitizer has handlers of its own (signals.cpp).
+void run_items(Launch& launch, Guard& guard, Worker* worker, u64 begin, u64 end) {
+  if (!launch.run_items)
+    run_threadgroups(launch, guard, *worker, begin, end);
+  else if (!worker->run_loop(begin, end))
+    report(launch, worker->failure);
+}
+#else
+void run_items(Launch& launch, Guard& guard, Worker* worker, u64 begin, u64 end) {
+  const u32 failure = guarded(guard, [&] {
+    if (launch.run_items)
+      launch.run_items(&launch, begin, end);
+    else
+      run_threadgroups(launch, guard, *worker, begin, end);
+  });
+  __atomic_store_n(&guard.finished, guard.finished + 1, __ATOMIC_RELAXED);
+  if (!failure) return;
+  if (worker) worker->abandon();
+  report(launch, {failure, {0, 0, 0}, 0, 0, 0});
+}
+#endif
 
 // Takes the next items; fewer and fewer as the end comes near, so that all finish together.
 bool take(const Launch& launch, u64& begin, u64& end) {
@@ -82,12 +100,26 @@ bool take(const Launch& launch, u64& begin, u64& end) {
   return begin < launch.items;
 }
 
+// What a thread needs to run items; false, and a failure, when there is no memory for it.
+struct Tools {
+  Guard* guard;
+  Worker* worker;
+  bool take(Launch& launch, u32 number) {
+    guard = guard_of(number);
+    worker = needs_worker(launch) ? worker_of(number) : nullptr;
+    const bool lacks = needs_worker(launch) && (!worker || !worker->prepare(launch));
+    if (guard && !lacks) return true;
+    report(launch, {no_memory, {0, 0, 0}, 0, 0, 0});
+    return false;
+  }
+};
+
 void work(Launch& launch, u32 number) {
-  Worker* worker = needs_worker(launch) ? worker_of(number) : nullptr;
-  if (needs_worker(launch) && (!worker || !worker->prepare(launch)))
-    return report(launch, {no_memory, {0, 0, 0}, 0, 0, 0});
+  Tools tools;
+  if (!tools.take(launch, number)) return;
   u64 begin, end;
-  while (!read(pool.stopped) && take(launch, begin, end)) run_items(launch, worker, begin, end);
+  while (!read(pool.stopped) && take(launch, begin, end))
+    run_items(launch, *tools.guard, tools.worker, begin, end);
 }
 
 // Waits for another round than `seen`; sleeps when none comes soon.
@@ -107,6 +139,8 @@ void await_round(u32 seen) {
 void* helper(void* argument) {
   const u32 number = u32(reinterpret_cast<uptr>(argument));
   u32 seen = pool.born[number];
+  AlternateStack former;
+  if (Guard* guard = guard_of(number)) begin_guard(*guard, former);
   for (;;) {
     await_round(seen);
     seen = read(pool.round);
@@ -151,9 +185,8 @@ void close_round() {
 
 // Works alone until it is clear that the rest is worth sharing.
 void work_first(Launch& launch) {
-  Worker* worker = needs_worker(launch) ? worker_of(0) : nullptr;
-  if (needs_worker(launch) && (!worker || !worker->prepare(launch)))
-    return report(launch, {no_memory, {0, 0, 0}, 0, 0, 0});
+  Tools tools;
+  if (!tools.take(launch, 0)) return;
   const u64 started = now_ns();
   for (u64 begin = 0, end = 1; begin < launch.items && !read(pool.stopped); begin = end) {
     const u64 left = launch.items - begin;
@@ -165,7 +198,7 @@ void work_first(Launch& launch) {
       return close_round();
     }
     end = begin + (begin ? left / 16 + 1 : 1);
-    run_items(launch, worker, begin, end);
+    run_items(launch, *tools.guard, tools.worker, begin, end);
   }
 }
 
@@ -176,12 +209,28 @@ __attribute__((noinline)) void fill_stack_below() {
   __asm__ volatile("" : : "r"(below) : "memory");
 }
 
+#if MF_SANITIZE
+void run_whole(Launch& launch) { work_first(launch); }
+#else
+void run_whole(Launch& launch) {
+  AlternateStack former = {};
+  Guard* guard = guard_of(0);
+  if (guard) begin_guard(*guard, former);
+  take_signals();
+  begin_watch(launch.limit_ns);
+  work_first(launch);
+  end_watch();
+  if (guard) end_guard(former);
+}
+#endif
+
 // Before the first launch of a process; helpers do not survive a fork.
 void prepare_pool() {
   pool.process = getpid();
   pool.call.prepare();
   pool.sleep.prepare();
   pool.started = pool.sleepers = pool.working = pool.open = 0;
+  prepare_watcher();
   survive_divisions();
 }
 
@@ -198,7 +247,7 @@ MF_EXPORT unsigned mf_launch(mf::Launch* launch, unsigned threads) {
   mf::pool.stopped = 0;
   launch->failure.kind = 0;
   mf::divisions.running = 1;
-  mf::work_first(*launch);
+  mf::run_whole(*launch);
   mf::divisions.running = 0;
   mf::pool.call.release();
   return launch->failure.kind;

@@ -46,9 +46,9 @@ inline void drop_pages(uptr begin, uptr end) {
   if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, not_needed);
 }
 
-inline u64 now_ns() {
+inline u64 now_ns(int clock = clock_monotonic) {
   struct { long seconds, nanoseconds; } time;
-  clock_gettime(clock_monotonic, &time);
+  clock_gettime(clock, &time);
   return u64(time.seconds) * 1000000000ull + u64(time.nanoseconds);
 }
 

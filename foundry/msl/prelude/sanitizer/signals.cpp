@@ -1,60 +1,10 @@
 // Faults and time-outs inside a kernel become findings, and the launch ends.
+#include "../runtime/signals.h"
+
 namespace mf::sanitizer {
 namespace {
 
 constexpr u32 stack_bytes = 1 << 16;
-
-#if defined(__APPLE__)
-constexpr int signal_bus = 10, signal_fault = 11, signal_time = 26;
-constexpr int on_stack = 0x1, with_info = 0x40, no_defer = 0x10;
-struct Action {
-  void (*handler)(int, void*, void*);
-  u32 mask;
-  int flags;
-};
-struct AlternateStack {
-  void* pointer;
-  unsigned long size;
-  int flags;
-};
-constexpr uptr address_at = 24;
-#else
-constexpr int signal_bus = 7, signal_fault = 11, signal_time = 26;
-constexpr int on_stack = 0x08000000, with_info = 0x4, no_defer = 0x40000000;
-struct Action {
-  void (*handler)(int, void*, void*);
-  u8 mask[128];
-  int flags;
-  void (*restorer)();
-};
-struct AlternateStack {
-  void* pointer;
-  int flags;
-  unsigned long size;
-};
-constexpr uptr address_at = 16;
-#endif
-
-struct Context {
-  uptr pc, sp;
-};
-
-Context context_of(void* raw) {
-  auto word = [](void* base, uptr offset) {
-    return *reinterpret_cast<uptr*>(static_cast<u8*>(base) + offset);
-  };
-#if defined(__APPLE__) && defined(__aarch64__)
-  void* machine = reinterpret_cast<void*>(word(raw, 48));
-  return {word(machine, 272), word(machine, 264)};
-#elif defined(__APPLE__)
-  void* machine = reinterpret_cast<void*>(word(raw, 48));
-  return {word(machine, 144), word(machine, 72)};
-#elif defined(__aarch64__)
-  return {word(raw, 440), word(raw, 432)};
-#else
-  return {word(raw, 168), word(raw, 160)};
-#endif
-}
 
 Action former[3];
 AlternateStack former_stack;
@@ -63,13 +13,9 @@ u8 handler_stack[stack_bytes];
 }  // namespace
 }  // namespace mf::sanitizer
 
-extern "C" {
-int sigaction(int, const void*, void*);
-int sigaltstack(const void*, void*);
 #if defined(__APPLE__)
-int __sigreturn(void*, int, unsigned long);
+extern "C" int __sigreturn(void*, int, unsigned long);
 #endif
-}
 
 namespace mf::sanitizer {
 namespace {
@@ -92,7 +38,7 @@ void handle(int number, void* information, void* raw) {
   const Context at = context_of(raw);
   const bool in_kernel = at.sp - state.stacks < max_threads * region_size;
   if (!in_kernel && number == signal_time) return;  // between two threadgroups: it comes again
-  const uptr fault = *reinterpret_cast<uptr*>(static_cast<u8*>(information) + address_at);
+  const uptr fault = fault_address(information);
   Kind kind = runaway;
   if (number != signal_time)
     kind = (fault & ~(region_size - 1)) == (at.sp & ~(region_size - 1)) ? stack_overflow : wild_access;
@@ -118,6 +64,7 @@ extern "C" {
 
 // Around a launch, on the thread that launches.
 MF_EXPORT void mf_sanitizer_begin() {
+  using namespace mf;
   using namespace mf::sanitizer;
   AlternateStack stack = {};
   stack.pointer = handler_stack;
@@ -139,6 +86,7 @@ MF_EXPORT void mf_sanitizer_begin() {
 }
 
 MF_EXPORT void mf_sanitizer_end() {
+  using namespace mf;
   using namespace mf::sanitizer;
   if (state.active) settle();
   state.active = 0;
