@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from hypothesis import settings
 # A time limit per example would be a timed assertion.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# Commands wait for one another while one of them times; tests assert no time and need not wait.
+# A folder for each process of pytest keeps their locks apart.
+_OWN = f"foundry-{Path(__file__).parents[1].name}-{os.environ.get('PYTEST_XDIST_WORKER', 'tests')}"
+os.environ["TMPDIR"] = tempfile.tempdir = str(Path(tempfile.gettempdir(), _OWN))
+Path(tempfile.tempdir).mkdir(exist_ok=True)
 
 # A background job of a shell ignores Ctrl-C, and so would every program that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
