@@ -38,8 +38,8 @@ struct matrix {
     for (int c = 0; c < C; ++c) columns[c] = vec<T, R>(m.columns[c]);
   }
 
-  MF_FN constexpr vec<T, R>& operator[](int c) { return columns[c]; }
-  MF_FN constexpr const vec<T, R>& operator[](int c) const { return columns[c]; }
+  MF_FN constexpr vec<T, R>& operator[](int c) { return columns[mf::component<C>(c)]; }
+  MF_FN constexpr const vec<T, R>& operator[](int c) const { return columns[mf::component<C>(c)]; }
 
   friend MF_FN constexpr matrix operator+(matrix a, const matrix& b) { return a += b; }
   friend MF_FN constexpr matrix operator-(matrix a, const matrix& b) { return a -= b; }

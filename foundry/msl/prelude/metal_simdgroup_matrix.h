@@ -41,6 +41,15 @@ inline __attribute__((noinline)) metal::float4 multiply_lanes(metal::float4 pair
   return simd_transform(pairs, [](metal::float4* slots, unsigned) { multiply_pairs(slots); });
 }
 
+// Every lane must take part in an operation on matrices: a sanitised kernel makes sure of it.
+MF_FN void meet_whole_group() {
+#if MF_SANITIZE
+  unsigned active;
+  simd_exchange(0, active);
+  mf_note_whole(active);
+#endif
+}
+
 }  // namespace mf
 
 namespace metal {
@@ -103,6 +112,7 @@ MF_FN void simdgroup_load(simdgroup_matrix<T, 8, 8>& m, const P* source,
                           ulong elements_per_row = 8, ulong2 origin = ulong2(0, 0),
                           bool transposed = false) {
   static_assert(__is_same(remove_cv_t<P>, T), "matrix and memory hold the same type");
+  mf::meet_whole_group();
   const ulong row = mf::matrix_row(mf::lane()), column = mf::matrix_column(mf::lane());
   const P* at = source + origin.y * elements_per_row + origin.x;
   const ulong down = transposed ? 1 : elements_per_row, right = transposed ? elements_per_row : 1;
@@ -115,6 +125,7 @@ MF_FN void simdgroup_load(simdgroup_matrix<T, 8, 8>& m, const P* source,
 template <typename T>
 MF_FN void simdgroup_store(simdgroup_matrix<T, 8, 8> m, T* target, ulong elements_per_row = 8,
                            ulong2 origin = ulong2(0, 0), bool transposed = false) {
+  mf::meet_whole_group();
   const ulong row = mf::matrix_row(mf::lane()), column = mf::matrix_column(mf::lane());
   T* at = target + origin.y * elements_per_row + origin.x;
   const ulong down = transposed ? 1 : elements_per_row, right = transposed ? elements_per_row : 1;
@@ -134,6 +145,7 @@ MF_FN void simdgroup_multiply_accumulate(simdgroup_matrix<D, 8, 8>& d,
                                          simdgroup_matrix<A, 8, 8> a,
                                          simdgroup_matrix<B, 8, 8> b,
                                          simdgroup_matrix<C, 8, 8> c) {
+  mf::meet_whole_group();
   const float4 pairs(float2(a.mf_pair), float2(b.mf_pair));
   const float4 product = mf::multiply_lanes(pairs);
   d.mf_pair = vec<D, 2>(product.xy + float2(c.mf_pair));

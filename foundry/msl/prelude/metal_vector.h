@@ -5,6 +5,7 @@
 
 #include "metal_swizzle.h"
 #include "metal_traits.h"
+#include "sanitizer/hooks.h"
 
 namespace metal {
 template <typename T, int N>
@@ -158,8 +159,8 @@ namespace metal {
     int k = 0;                                                                              \
     ((d[I] = v.d[k++]), ...);                                                               \
   }                                                                                         \
-  MF_FN constexpr T operator[](int i) const { return mf::from_lane<T>(d[i]); }              \
-  MF_FN T& operator[](int i) { return reinterpret_cast<T*>(&d)[i]; }                        \
+  MF_FN constexpr T operator[](int i) const { return mf::from_lane<T>(d[mf::component<N>(i)]); }  \
+  MF_FN T& operator[](int i) { return reinterpret_cast<T*>(&d)[mf::component<N>(i)]; }      \
   MF_VEC_OPERATORS(N)
 
 #define MF_VEC_ARITH(N, op)                                                                 \

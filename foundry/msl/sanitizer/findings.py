@@ -27,6 +27,8 @@ class FindingKind(StrEnum):
     """A threadgroup barrier that not all threads reach."""
     SIMD_DIVERGENCE = "simd_divergence"
     """A SIMD-group operation that not all lanes reach."""
+    INPUT_WRITE = "input_write"
+    """A write to an input, whose memory other arrays may share."""
     MISALIGNED = "misaligned_access"
     """A vector read or written at an address its type may not have."""
     UNWRITTEN_OUTPUT = "unwritten_output"

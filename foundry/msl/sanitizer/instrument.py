@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from foundry.msl.build.llvm_text import COPY, LENGTH, LOAD, REGISTER, STORE, bytes_of
+from foundry.msl.sanitizer.places import Places
 
 _POINTERS = re.compile(rf"ptr ([^,%@]*)({REGISTER}|@\S+?)(?=,)")
 _ALIGN = re.compile(r"align (\d+)")
@@ -21,7 +22,6 @@ _OWN = re.compile(
     r"(?:, !dbg !\d+)?$)"
 )
 """A variable of the thread, or a fixed place in one: nothing can go wrong there."""
-_DEBUG = re.compile(r", !dbg !\d+")
 _SHORT_WAYS = tuple(
     f"{size}_{align}" for size in (1, 2, 4, 8, 12, 16) for align in (1, 2, 4, 8, 16, 32, 64)
 )
@@ -47,9 +47,10 @@ def checked(text: str) -> str:
     Atomic accesses are left alone (the prelude reports them), and so are pointers: a kernel's
     arrays hold none.
     """
+    source, places = text.split("\n"), Places(text)
     lines: list[str] = []
     own: set[str] = set()
-    for line in text.split("\n"):
+    for number, line in enumerate(source):
         if line.startswith("@"):
             line = _PLACE.sub(r"\1 constant", line, 1)
         elif line.startswith("define "):
@@ -58,8 +59,8 @@ def checked(text: str) -> str:
             own.add(found[1])
         calls = _calls(line, own)
         if calls:
-            debug = _DEBUG.search(line)
-            lines += [f"{call}{debug[0] if debug else ''}" for call in calls]
+            debug = places.near(source, number)
+            lines += [f"{call}{debug}" for call in calls]
             line = _ALIGN.sub("align 1", line)
         lines.append(line)
     return "\n".join(lines) + _DECLARATIONS

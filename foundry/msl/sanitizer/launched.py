@@ -221,6 +221,7 @@ class Launched:
         region.begin = region.window = self._arena.address(entry.slot)
         region.size = region.window_bytes = entry.array.nbytes
         is_output = entry.spec in self._launch.outputs
+        region.is_input = not is_output
         if not is_output and entry.unset is None:
             return
         stamps = self._arena.stamps(entry.slot, entry.array.nbytes)

@@ -34,6 +34,8 @@ class Region(ctypes.Structure):
         ("has_reads", ctypes.c_uint32),
         ("is_threadgroup", ctypes.c_uint32),
         ("is_new", ctypes.c_uint32),
+        ("is_input", ctypes.c_uint32),
+        ("unused", ctypes.c_uint32),
     ]
 
 

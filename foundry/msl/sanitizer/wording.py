@@ -31,8 +31,11 @@ _KINDS = {
     9: FindingKind.STACK_OVERFLOW,
     10: FindingKind.RUNAWAY_LOOP,
     11: FindingKind.SIMD_DIVERGENCE,
+    12: FindingKind.SIMD_DIVERGENCE,
+    13: FindingKind.INPUT_WRITE,
+    14: FindingKind.OUT_OF_BOUNDS,
 }
-_ARRAY_BOUNDS, _WILD, _ABSENT_LANE = 7, 8, 11
+_ARRAY_BOUNDS, _WILD, _ABSENT_LANE, _PARTIAL_GROUP, _COMPONENT = 7, 8, 11, 12, 14
 _INTERRUPTED = (9, 10)
 """A thread was stopped wherever it was, perhaps in the runtime."""
 _SUBSCRIPTED = re.compile(r"\b([A-Za-z_]\w*)\s*\[")
@@ -195,31 +198,18 @@ def _sentence(
     what = f"{element.name}[{element.index}]" if element else "memory"
     verb = "writes" if raw.is_write else "reads"
     match _KINDS[raw.kind]:
-        case FindingKind.OUT_OF_BOUNDS if raw.kind == _ARRAY_BOUNDS:
-            array = (
-                f"{element.name}, which has {_elements(element.size)}" if element else "an array"
-            )
-            return f"out-of-bounds index: {who} uses index {raw.detail} of {array}"
-        case FindingKind.OUT_OF_BOUNDS if raw.kind == _WILD:
-            return f"out-of-bounds access: {who} uses an address that belongs to no array"
         case FindingKind.OUT_OF_BOUNDS:
-            return f"out-of-bounds {verb[:-1]}: {who} {verb} {what}, {_extent(element)}"
+            return _beyond(raw, element, who, verb)
         case FindingKind.UNINITIALISED_READ:
             return f"uninitialised read: {who} reads {what}, which no thread has written"
         case FindingKind.DATA_RACE:
             return _race(raw, context, who, verb, what, other)
         case FindingKind.BARRIER_DIVERGENCE:
             return _barrier(raw, context, who)
-        case FindingKind.SIMD_DIVERGENCE if raw.kind == _ABSENT_LANE:
-            return (
-                f"SIMD-group operation not reached by all lanes: {who} takes the value of lane"
-                f" {raw.detail}, which is not here, so that any value may come"
-            )
         case FindingKind.SIMD_DIVERGENCE:
-            return (
-                f"SIMD-group operation not reached by all lanes: {raw.detail} lanes, among them"
-                f" {who}, are here while others are at {_at(context, raw.other_place)}"
-            )
+            return _diverged(raw, context, who)
+        case FindingKind.INPUT_WRITE:
+            return f"write to an input: {who} writes {what}, which other arrays may share"
         case FindingKind.MISALIGNED:
             return (
                 f"misaligned access: {who} {verb} {raw.bytes} bytes at byte {raw.offset} of"
@@ -230,6 +220,39 @@ def _sentence(
             return f"stack overflow: {who} uses more stack than a thread has"
         case _:
             return f"runaway loop: {who} is still running at the time limit"
+
+
+def _beyond(raw: native.FindingRecord, element: _Element | None, who: str, verb: str) -> str:
+    if raw.kind == _ARRAY_BOUNDS:
+        array = f"{element.name}, which has {_elements(element.size)}" if element else "an array"
+        return f"out-of-bounds index: {who} uses index {raw.detail} of {array}"
+    if raw.kind == _COMPONENT:
+        return (
+            f"out-of-bounds index: {who} uses index {raw.detail} of a vector or matrix, which has"
+            f" {raw.bytes} components or columns"
+        )
+    if raw.kind == _WILD:
+        return f"out-of-bounds access: {who} uses an address that belongs to no array"
+    what = f"{element.name}[{element.index}]" if element else "memory"
+    return f"out-of-bounds {verb[:-1]}: {who} {verb} {what}, {_extent(element)}"
+
+
+def _diverged(raw: native.FindingRecord, context: LaunchContext, who: str) -> str:
+    start = "SIMD-group operation not reached by all lanes:"
+    if raw.kind == _ABSENT_LANE:
+        return (
+            f"{start} {who} takes the value of lane {raw.detail}, which is not here, so that any"
+            " value may come"
+        )
+    if raw.kind == _PARTIAL_GROUP:
+        return (
+            f"{start} {raw.detail} lanes, among them {who}, are here; an operation on matrices"
+            " needs all 32"
+        )
+    return (
+        f"{start} {raw.detail} lanes, among them {who}, are here while others are at"
+        f" {_at(context, raw.other_place)}"
+    )
 
 
 def _race(

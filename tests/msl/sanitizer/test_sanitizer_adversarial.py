@@ -6,6 +6,7 @@ import re
 
 import pytest
 from adversarial_kernels import GUILTY, HEAD, Case, examine
+from further_kernels import FURTHER
 from innocent_kernels import INNOCENT
 
 _MARKER = re.compile(r"//! (\w+)")
@@ -21,9 +22,9 @@ def places(case: Case) -> set[tuple[str, str, int]]:
     }
 
 
-@pytest.mark.parametrize("name", GUILTY)
+@pytest.mark.parametrize("name", [*GUILTY, *FURTHER])
 def test_a_fault_is_named_with_its_line(name: str) -> None:
-    case = GUILTY[name]
+    case = (GUILTY | FURTHER)[name]
     report = examine(case)
     assert report.build_log is None
     assert report.findings, "no finding"

@@ -12,9 +12,27 @@ void mf_note_atomic_load(const volatile void* address, unsigned bytes);
 void mf_note_atomic_store(const volatile void* address, unsigned bytes);
 void mf_note_tolerant(unsigned yes);
 void mf_note_lane(unsigned from, unsigned active);
+void mf_note_whole(unsigned active);
+void mf_note_component(int index, unsigned components);
 }
 #define MF_NOTE(call) call
 
 #else
 #define MF_NOTE(call) ((void)0)
 #endif
+
+namespace mf {
+
+// The index of a component or a column. One that does not exist is told, and harms nothing.
+template <unsigned components>
+inline __attribute__((nodebug, always_inline)) constexpr int component(int index) {
+#if MF_SANITIZE
+  if (!__builtin_is_constant_evaluated() && unsigned(index) >= components) {
+    mf_note_component(index, components);
+    return 0;
+  }
+#endif
+  return index;
+}
+
+}  // namespace mf

@@ -159,6 +159,8 @@ void check(uptr address, u64 length, u32 align, u32 sort, uptr place) {
   if (!inside(region, offset, bytes)) return beyond(slot, offset, bytes, writes, place);
   if (address & (align - 1))
     keep_detail(describe_access(misaligned, slot, offset, bytes, writes, place), align);
+  if (writes && region.is_input)
+    keep(describe_access(input_write, slot, offset, bytes, true, place));
   if (!region.writes) return;
   fit(region, u64(offset), bytes);
   if ((sort & read) && !is_initialised(region, u64(offset), bytes))
@@ -280,10 +282,30 @@ MF_EXPORT void mf_note_tolerant(mf::u32 yes) {
 // A lane takes the value of another, which may not be there.
 MF_EXPORT void mf_note_lane(mf::u32 from, mf::u32 active) {
   using namespace mf::sanitizer;
-  if (from >= mf::self().group->lanes || (active >> from & 1)) return;
+  if (from >= mf::simd_width || (active >> from & 1)) return;
   Finding finding = describe(absent_lane, MF_PLACE);
   finding.detail = from;
   keep(finding);
+}
+
+// An operation that needs all lanes. Lanes that are somewhere else have been told of.
+MF_EXPORT void mf_note_whole(mf::u32 active) {
+  using namespace mf::sanitizer;
+  const mf::Fibre& fibre = mf::self();
+  if (active == ~0u || mf::u32(__builtin_ctz(active)) != fibre.lane) return;
+  if ((fibre.group->waiting | fibre.group->barrier) & ~active) return;
+  Finding finding = describe(partial_group, reinterpret_cast<mf::uptr>(fibre.site));
+  finding.detail = __builtin_popcount(active);
+  keep(finding);
+}
+
+MF_EXPORT void mf_note_component(int index, mf::u32 components) {
+  using namespace mf::sanitizer;
+  Finding finding = describe(component, MF_PLACE);
+  finding.detail = index;
+  finding.bytes = components;
+  keep(finding);
+  if (++state.beyond > most_out_of_bounds) leave(mf::self());
 }
 
 #define MF_ATOMIC_HOOK(name, sort)                                                        \

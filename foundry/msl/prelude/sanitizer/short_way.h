@@ -82,7 +82,7 @@ MF_INLINE void short_write(uptr address, uptr place) {
   mf_hot.latest = place;
   if (__builtin_expect(address - mf_hot.arena < mf_hot.fast_bytes, 1)) {
     Region* region = region_of<bytes, align>(address);
-    if (region && (!region->writes || write_at_once<bytes>(*region, address, place))) return;
+    if (region && write_at_once<bytes>(*region, address, place)) return;
   }
   check_write(address, bytes, align, place);
 }

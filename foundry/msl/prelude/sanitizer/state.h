@@ -23,6 +23,9 @@ enum Kind : u32 {
   stack_overflow,
   runaway,
   absent_lane,
+  partial_group,
+  input_write,
+  component,
 };
 
 // Why the sanitizer stopped a launch, beside the kinds in launch.h.
@@ -57,6 +60,8 @@ struct Region {
   u32 has_reads;
   u32 is_threadgroup;
   u32 is_new;          // nothing of it is set when the launch starts
+  u32 is_input;        // not to be written
+  u32 unused;
 };
 
 struct Finding {
