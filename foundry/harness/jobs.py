@@ -148,6 +148,8 @@ class ReportedFinding:
 
     message: str
     line: int | None
+    kind: str = ""
+    """Such as `out_of_bounds`; empty where the sanitizer names no kinds."""
 
 
 @dataclass(frozen=True)
@@ -174,8 +176,8 @@ class Examine:
     def decode(self, frame: frames.Frame) -> tuple[ReportedFinding, ...]:
         """The result in a reply."""
         return tuple(
-            ReportedFinding(str(message), None if line is None else int(line))
-            for message, line in frame.header["findings"]
+            ReportedFinding(str(message), None if line is None else int(line), str(kind))
+            for message, line, kind in frame.header["findings"]
         )
 
 

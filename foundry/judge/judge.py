@@ -4,7 +4,8 @@
 2. sanitize   the sanitizer on the largest visible workload               sanitizer_error
 3. build      the visible programs                                        build_error
 4. verify     visible workloads under several distributions, proof of     wrong_result, crash,
-              execution; then hidden and bench programs, built now        timeout, rejected
+              execution; the sanitizer on all other sources and sizes;    timeout, rejected
+              then hidden and bench programs, built now
 5. benchmark  paired timing on the bench workloads, alone on the device   rejected, correct, faster
 6. reach      every bench shape and sizes far beyond the lists, once      wrong_result, timeout
 
@@ -12,7 +13,7 @@ Cheap stages come first and a kernel stops at its first failure. The worker gets
 gives output bytes and raw timings; oracle, bounds and verdict never leave this process.
 
 Ownership: `candidate` is the kernel on its way; `oracle/` draws inputs and knows what is right;
-`stages` sanitizes and builds; `proof/` runs the kernel and compares; `time/` makes speedups;
+`stages` builds; `proof/` screens the kernel, runs it and compares; `time/` makes speedups;
 `wording` makes sentences; `foundry.harness` owns processes and locks.
 """
 
@@ -27,8 +28,9 @@ from foundry.judge.disturbed import Disturbed, await_recovery
 from foundry.judge.options import WHOLE_REACH_S, JudgeOptions, bench_workloads
 from foundry.judge.oracle.references import References, op_file
 from foundry.judge.proof.reach import reach
+from foundry.judge.proof.screen import screen, screen_rest
 from foundry.judge.proof.verify import prove, verify
-from foundry.judge.stages import Walk, build_rest, build_visible, sanitize
+from foundry.judge.stages import Walk, build_rest, build_visible
 from foundry.judge.time.benchmark import Benchmark
 from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster, widened
 from foundry.judge.verdict import Evaluation, Status, score_of
@@ -148,12 +150,13 @@ class Judge:
         walk.worker.prepare(op.name, op_file(op), (module,) if module else ())
 
     def _prove(self, walk: Walk) -> Failed | None:
-        candidate, path = walk.candidate, self._options.sanitizer
+        candidate = walk.candidate
         return (
-            (sanitize(walk, path) if path else None)
+            screen(walk)
             or build_visible(walk)
             or verify(walk, candidate.visible, first=0)
             or prove(walk)
+            or screen_rest(walk)
             or build_rest(walk)
             or verify(walk, candidate.rest, first=walk.first_of_rest)
         )

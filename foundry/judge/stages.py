@@ -1,4 +1,4 @@
-"""The stages before results count: sanitize and build, and what they share with the rest."""
+"""Building, and what all stages share: the walk of a candidate, limits, how it stopped."""
 
 from __future__ import annotations
 
@@ -7,24 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from foundry.errors import EnvironmentUnusable
-from foundry.harness.jobs import Build, Crash, Examine, Timeout
+from foundry.harness.jobs import Build, Crash, Timeout
 from foundry.harness.processes.pool import Lease
 from foundry.harness.processes.turns import Turn
 from foundry.judge import execution, wording
 from foundry.judge.candidate import Candidate, Failed, Target
 from foundry.judge.disturbed import Disturbed
 from foundry.judge.options import JudgeOptions
-from foundry.judge.oracle.dealing import elements_of
 from foundry.judge.oracle.references import References
 from foundry.judge.verdict import Status
 from foundry.program import Launch, Program
 
-_SANITIZE_LIMIT_S = 60.0
 _START_S = 2.0
 _PER_ELEMENT_S = 1e-5
 """And per thread: many threads may share an element."""
-_SANITIZED = 1 << 16
-"""Elements of a timed workload up to which it is sanitized too."""
 
 
 @dataclass(frozen=True)
@@ -58,44 +54,6 @@ class Walk:
     def first_of_rest(self) -> int:
         """Number of the first hidden program."""
         return self.ghost + (1 + len(execution.FILLS) if self.candidate.probe else 0)
-
-
-def sanitize(walk: Walk, path: str) -> Failed | None:
-    """Let the sanitizer examine the kernel on its largest visible workload.
-
-    And on those that compile from the same source, smaller ones first: they cost no build. And
-    where it is timed, unless that is large.
-    """
-    candidate = walk.candidate
-    small = [t for t in candidate.bench if elements_of(candidate.op, t.workload) <= _SANITIZED]
-    targets = [t for t in (*candidate.visible, *small) if has_work(t.program)]
-    if not targets:
-        return None
-    numbers = groups_of([t.program for t in targets])
-    visible = range(len(targets) - sum(t in small for t in targets))
-    largest = max(visible or [0], key=lambda i: elements(targets[i].program))
-    # Where a core is free, the kernel is built for the next stage at the same time.
-    ahead = targets[largest].program if walk.worker.has_room else None
-    with candidate.stage("sanitize"):
-        for target, number in zip(targets, numbers, strict=True):
-            wanted = number == numbers[largest] or target in small
-            if wanted and (failed := _sanitize(walk, path, target, ahead)):
-                return failed
-            ahead = None if wanted else ahead
-    return None
-
-
-def _sanitize(walk: Walk, path: str, target: Target, ahead: Program | None) -> Failed | None:
-    candidate, workload = walk.candidate, target.workload
-    reference = walk.references.get(candidate.op, workload, target.distributions[0], candidate.seed)
-    job = Examine(path, target.program, reference.inputs, ahead)
-    found = walk.worker.ask(job, _SANITIZE_LIMIT_S)
-    if isinstance(found, Timeout | Crash):
-        return stopped(found, "sanitize", target)
-    if not found:
-        return None
-    said = wording.sanitized(found[0], candidate.kernel, workload)
-    return Failed(Status.SANITIZER_ERROR, said)
 
 
 def build_visible(walk: Walk) -> Failed | None:

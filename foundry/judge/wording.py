@@ -32,13 +32,20 @@ def wrong_result(
     return Diagnostic(stage="verify", message=message, workload=workload.id, hidden=hidden)
 
 
-def sanitized(finding: ReportedFinding, kernel: Kernel | None, workload: Workload) -> Diagnostic:
-    """What the sanitizer found, on the line of the kernel file."""
-    line = finding.line
-    place = _PLACE.search(finding.message)
+def sanitized(
+    finding: ReportedFinding, kernel: Kernel | None, workload: Workload, *, hidden: bool
+) -> Diagnostic:
+    """What the sanitizer found, on the line of the kernel file; of a hidden workload, no sizes."""
+    line, place = finding.line, _PLACE.search(finding.message)
     if place is not None and kernel is not None:
         line = line_in_file(kernel, int(place[1] or 1) - 1, place[2], int(place[3]))
-    return Diagnostic(stage="sanitize", message=finding.message, line=line, workload=workload.id)
+    message = finding.message
+    if hidden:
+        where = f" {place[0]}" if place else ""
+        message = f"{finding.kind.replace('_', ' ') or 'a fault'}{where} {_HIDDEN}."
+    return Diagnostic(
+        stage="sanitize", message=message, line=line, workload=workload.id, hidden=hidden
+    )
 
 
 def build_failure(

@@ -108,7 +108,8 @@ class Worker:
             self._ahead = threading.Thread(target=self._build_ahead, args=(decode_program(ahead),))
             self._ahead.start()
         report = examine(decode_program(request.header["program"]), read_sets(request)[0])
-        return {"findings": [(f.message, f.line) for f in report.findings]}, ()
+        found = [(f.message, f.line, getattr(f, "kind", "")) for f in report.findings]
+        return {"findings": found}, ()
 
     def _build_ahead(self, program: Program) -> None:
         # What goes wrong is found again, and told, by the build that follows.

@@ -28,6 +28,8 @@ Values = NDArray[np.float64]
 _Shape = tuple[int, ...]
 _Draw = Callable[[Generator, _Shape, str], Values]
 
+MIXED = "mixed"
+"""The distribution whose rows are drawn from all the others."""
 EVERY = "every"
 """The distribution that goes through all values, dealt to ops that treat each element alone."""
 _TO_THE_ENDS = ("widest", EVERY)
@@ -347,7 +349,7 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
         "denormal": _denormal,
         "widest": _widest,
         "planted": _planted,
-        "mixed": _mixed,
+        MIXED: _mixed,
         EVERY: _every,
     }
 )

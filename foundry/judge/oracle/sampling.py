@@ -34,6 +34,8 @@ _PLACES, _FEWEST = 64, 2
 """Most and fewest places of an axis that are asked for."""
 _MOST_ELEMENTS = 1 << 16
 _MOST_FLOPS = 1 << 23
+_THIN = 3
+"""Places that are left of an axis at least: the second begins where no vector need be aligned."""
 
 Places = Mapping[str, NDArray[np.int64]]
 
@@ -77,6 +79,25 @@ def sample(op: Op, workload: Workload, rng: Generator) -> Sample | None:
             return Sample(workload, part, places)
         wanted[largest] //= 2
     return None
+
+
+def thin(op: Op, workload: Workload, most: int) -> Workload | None:
+    """The workload with so few places of its independent axes that little work is left.
+
+    Other axes, and with them the strides, stay as they are. None where that is still too much.
+    """
+    sizes = dict(workload.axes)
+    for axis in independent_axes(op):
+        part = _part(op, workload, sizes)
+        if part is not None and _work(op, part) > most:
+            sizes[axis] = min(sizes[axis], max(_THIN, sizes[axis] * most // _work(op, part)))
+    part = _part(op, workload, sizes)
+    return part if part is not None and _work(op, part) <= most else None
+
+
+def _work(op: Op, workload: Workload) -> int:
+    elements = sum(math.prod(shape_of(t, workload)) for t in (*op.inputs, *op.outputs))
+    return elements + plain_flops(op, workload)
 
 
 def _drawn(size: int, count: int, rng: Generator) -> NDArray[np.int64]:

@@ -27,8 +27,10 @@ from foundry.judge import execution
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle.dealing import elements_of
 from foundry.judge.oracle.far import far_workloads
+from foundry.judge.oracle.inputs import MIXED
 from foundry.judge.oracle.references import output_specs
 from foundry.judge.oracle.sampling import independent_axes
+from foundry.judge.proof.screen import screen_large
 from foundry.judge.proof.verify import hold, told
 from foundry.judge.stages import Walk, build_more, stopped, threads
 from foundry.judge.verdict import Diagnostic, Status
@@ -36,7 +38,6 @@ from foundry.kernel import bind
 from foundry.program import Arrays, TensorSpec
 from ops.spec import Op, Workload, plain_flops
 
-DISTRIBUTION = "mixed"
 _DOUBT = 8.0
 """A run may take as many times its forecast, and the limit of small ones."""
 
@@ -59,6 +60,10 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
         if budget_s < 0.0:
             return None
         target = left.pop(nearest)
+        start_s = candidate.clock()
+        if failed := screen_large(walk, target):
+            return failed
+        budget_s -= candidate.clock() - start_s
         found = _run(walk, target, nearest, forecasts[nearest])
         if isinstance(found, Failed):
             return found
@@ -122,7 +127,7 @@ def _bound(candidate: Candidate) -> Failed | tuple[Target, ...]:
                 Status.INVALID,
                 Diagnostic(stage="parse", message=said, workload=where, hidden=hidden),
             )
-        found.append(Target(workload, program, (DISTRIBUTION,), hidden))
+        found.append(Target(workload, program, (MIXED,), hidden))
     return tuple(found)
 
 
@@ -137,9 +142,7 @@ def _run(walk: Walk, target: Target, index: int, expected: Forecast) -> Failed |
     """The pace of a right run; None where the kernel is honestly too slow."""
     candidate, workload = walk.candidate, target.workload
     with candidate.stage("oracle"):
-        reference = walk.references.get(
-            candidate.op, workload, DISTRIBUTION, candidate.seed, sampled=True
-        )
+        reference = walk.references.get(candidate.op, workload, MIXED, candidate.seed, sampled=True)
     with candidate.stage("reach"):
         specs = output_specs(candidate.op, workload)
         limit_s = walk.options.run_limit_s + _DOUBT * expected.seconds
