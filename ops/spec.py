@@ -379,6 +379,11 @@ def bytes_moved(op: Op, workload: Workload) -> int:
     )
 
 
+def elements_of(op: Op, workload: Workload) -> int:
+    """Elements of all tensors of a workload."""
+    return sum(math.prod(shape_of(t, workload)) for t in (*op.inputs, *op.outputs))
+
+
 def flops(op: Op, workload: Workload) -> int:
     """FLOPs of one call."""
     return evaluate(op.flops, _sizes(op, workload))

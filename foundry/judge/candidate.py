@@ -17,7 +17,6 @@ from foundry.judge.oracle.dealing import (
     deal,
     deal_faintly,
     deal_thoroughly,
-    elements_of,
     unseen,
 )
 from foundry.judge.oracle.every import every_value
@@ -26,7 +25,7 @@ from foundry.judge.oracle.parameters import parameter_workloads
 from foundry.judge.verdict import Diagnostic, OutputError, Proven, Status, Timing
 from foundry.kernel import Kernel, bind, parse, text_hash
 from foundry.program import Program
-from ops.spec import Op, Workload, shape_of
+from ops.spec import Op, Workload, elements_of, shape_of
 
 
 @dataclass(frozen=True)

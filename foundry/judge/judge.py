@@ -27,7 +27,7 @@ from foundry.judge.candidate import Candidate, Failed, prepare
 from foundry.judge.disturbed import Disturbed, await_recovery
 from foundry.judge.options import WHOLE_REACH_S, JudgeOptions, bench_workloads
 from foundry.judge.oracle.references import References, op_file
-from foundry.judge.proof.reach import reach
+from foundry.judge.proof.reach import reach, verify_large
 from foundry.judge.proof.screen import screen, screen_rest
 from foundry.judge.proof.verify import prove, verify
 from foundry.judge.stages import Walk, build_rest, build_visible
@@ -159,6 +159,7 @@ class Judge:
             or screen_rest(walk)
             or build_rest(walk)
             or verify(walk, candidate.rest, first=walk.first_of_rest)
+            or verify_large(walk)
         )
 
     def _benchmark(self, walk: Walk) -> Failed | None:

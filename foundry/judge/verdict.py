@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-JUDGE_VERSION = 4
+JUDGE_VERSION = 5
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""
 
 

@@ -47,6 +47,7 @@ class Lease:
         self.builder = builder
         self.has_room = False
         """Whether a core is free to build something that may turn out not to be needed."""
+        self._latest = runner
         self.turn: Turn | None = None
         """Its use of the machine, where it takes turns with others."""
 
@@ -93,12 +94,19 @@ class Lease:
             found = self.builder.ask(replace(job, keep=False), limit_s)
             if isinstance(found, Timeout | Crash) or any(found):
                 return found
+        self._latest = self.runner
         if isinstance(job, Examine) and self.builder is not None:
+            self._latest = self.builder
             return self.builder.ask(job, limit_s)
         answer = self.runner.ask(job, limit_s)
         if isinstance(answer, Timeout) and not isinstance(job, Examine):
             return replace(answer, on_gpu=self.on_gpu)
         return answer
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds since the latest job began, by the clock that limits count."""
+        return self._latest.spent_s
 
     def prepare(self, op: str, op_file: str, modules: tuple[str, ...] = ()) -> None:
         """Load an op and some modules, whose files are out of reach later.

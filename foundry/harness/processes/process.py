@@ -64,6 +64,11 @@ class WorkerProcess:
         except EnvironmentUnusable:
             return False
 
+    @property
+    def spent_s(self) -> float:
+        """Seconds since the latest job began, by the clock that limits count."""
+        return self._clock()
+
     def ask(self, job: Job[R], limit_s: float) -> R | Unanswered:
         """Send a job and wait for its result, at most `limit_s` seconds.
 

@@ -122,6 +122,28 @@ def allowed(
     return found
 
 
+@dataclass(frozen=True)
+class Usual:
+    """How far two right results usually are from each other, at most."""
+
+    of_element: float
+    """Share of the element."""
+    of_row: float
+    """Share of the root mean square of its row."""
+    least: float
+
+
+def usual(dtype: str, length: int) -> Usual:
+    """The parts of the bound that need no oracle, for a sum of `length` terms rounded to a dtype.
+
+    Elements beyond it need not be wrong.
+    """
+    units = _FORWARD_32 + drift(length)
+    of_element = _FORWARD_T * _unit(dtype) + units * _EPSILON_32
+    step = _unit(dtype) + walk(length) * _EPSILON_32
+    return Usual(2.0 * of_element, _BACKWARD * step, 4.0 * _least(dtype))
+
+
 def around(quantity: Quantity, value: Wide) -> Wide:
     """A looser bound around the baseline itself, where the oracle would take too long.
 
@@ -136,10 +158,14 @@ def around(quantity: Quantity, value: Wide) -> Wide:
 def _model(quantity: Quantity, value: Wide, moved: Wide) -> Wide:
     units = _FORWARD_32 + drift(quantity.length)
     forward = _FORWARD_T * _unit(quantity.dtype) + units * _EPSILON_32
-    least = smallest_normal("float32") if quantity.dtype != "float16" else 2.0**-24
     nearest = 0.0 if quantity.dtype in EPSILON else 0.5
-    bound: Wide = forward * np.abs(value) + moved + 2.0 * least + nearest
+    bound: Wide = forward * np.abs(value) + moved + 2.0 * _least(quantity.dtype) + nearest
     return bound
+
+
+def _least(dtype: str) -> float:
+    """What is lost below the smallest normal number."""
+    return smallest_normal("float32") if dtype != "float16" else 2.0**-24
 
 
 def _flushed_on_the_way(largest_input: float) -> float:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from foundry.judge.oracle.inputs import DISTRIBUTIONS
 from foundry.judge.oracle.sizes import Listed, largest_compiled, listed, new_compiled, redrawn
 from ops.errors import UsageError
-from ops.spec import Case, CaseSet, Op, Workload, plain_flops, present, shape_of
+from ops.spec import Case, CaseSet, Op, Workload, elements_of, plain_flops, present, shape_of
 
 UNSEEN = 3
 """Workloads drawn for every kernel of a judge."""
@@ -69,7 +69,8 @@ def deal_thoroughly(
     others = [name for name in others if name != _LAST]
     for workload in workloads:
         size = elements_of(op, workload)
-        count = len(others) if size <= _SMALL else max(0, each - 2) if size <= _LARGE else 0
+        some = max(0, each - 2) if not is_large(op, workload) else 0
+        count = len(others) if size <= _SMALL else some
         yield workload, (first, *others[:count], *last)
 
 
@@ -104,9 +105,9 @@ def _sometimes(
         yield dict(sizes) if rng.random() < _NEW_COMPILED else {}
 
 
-def elements_of(op: Op, workload: Workload) -> int:
-    """Elements of all tensors of a workload."""
-    return sum(math.prod(shape_of(t, workload)) for t in (*op.inputs, *op.outputs))
+def is_large(op: Op, workload: Workload) -> bool:
+    """Whether a workload is dealt hardly any distribution."""
+    return elements_of(op, workload) > _LARGE
 
 
 def _drawn(

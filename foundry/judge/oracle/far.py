@@ -11,9 +11,8 @@ import random
 from collections.abc import Iterator, Mapping
 
 from foundry.errors import UsageError
-from foundry.judge.oracle.dealing import elements_of
 from ops.expressions import names_in
-from ops.spec import Case, Op, Workload, plain_flops, shape_of
+from ops.spec import Case, Op, Workload, elements_of, plain_flops, shape_of
 
 _LONG = 1 << 16
 """An axis longer than this does not fit 16 bits."""

@@ -10,10 +10,9 @@ import itertools
 import random
 from dataclasses import replace
 
-from foundry.judge.oracle.dealing import elements_of
 from ops.errors import UsageError
 from ops.parameters import Scalar
-from ops.spec import Case, Op, Workload
+from ops.spec import Case, Op, Workload, elements_of
 
 _MOST_ELEMENTS = 1 << 13
 

@@ -12,9 +12,12 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.random import Generator
 
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import BaselineRun, Crash, Timeout
@@ -33,6 +36,8 @@ _ORACLE_FLOPS = 4e8
 """Beyond this, a workload is compared with the baseline: the oracle would take seconds."""
 _SAMPLED_FLOPS = 3e7
 """The same where many large workloads are run once each."""
+_WHOLE_FLOPS = 1e9
+"""Beyond this, a baseline is not asked for all of a sampled workload."""
 _CACHE_BYTES = 1 << 30
 _BYTES_PER_ELEMENT = 64
 """Of an input or output, while its oracle and bounds are computed: eight float64 arrays."""
@@ -54,6 +59,8 @@ class Reference:
     """Outputs of the op's first baseline that runs, on the same inputs or their sample."""
     sample: Sample | None = None
     """The part of a large workload that is held to the oracle; None: all of it is."""
+    whole: Arrays = field(default_factory=dict)
+    """What the baseline gives for all of a sampled workload; empty where that costs too much."""
 
     @property
     def specs(self) -> tuple[TensorSpec, ...]:
@@ -74,7 +81,7 @@ class Reference:
     @property
     def nbytes(self) -> int:
         """Memory it holds."""
-        arrays = (*self.inputs.values(), *self.baseline.values())
+        arrays = (*self.inputs.values(), *self.baseline.values(), *self.whole.values())
         return sum(a.nbytes for a in arrays) + sum(e.nbytes for e in self.expected)
 
 
@@ -125,6 +132,11 @@ class References:
             total -= oldest.nbytes
             self._making.pop(key, None)
 
+    def closer(self, reference: Reference, places: Sample) -> Reference:
+        """The reference at other places of the same inputs, computed now."""
+        rng = np.random.default_rng([places.part.axes[name] for name in places.part.axes])
+        return self._at(reference, places, rng)
+
     def _make(
         self, op: Op, workload: Workload, distribution: str, seed: int, sampled: bool
     ) -> Reference:
@@ -136,24 +148,43 @@ class References:
         if sampled and not affordable:
             # The baseline is no oracle for what is drawn to be hard.
             distribution = "normal"
-        whole = make_inputs(op, workload, distribution, seed)
-        inputs = part.inputs(op, whole) if part else whole
+        inputs = make_inputs(op, workload, distribution, seed)
+        fresh = Reference(op, workload, distribution, inputs, (), {})
+        if part and affordable:
+            whole = plain_flops(op, workload) <= _WHOLE_FLOPS
+            known = first_baseline(self._pool, op, workload, inputs) if whole else {}
+            return replace(self._at(fresh, part, rng), whole=known)
         baseline = first_baseline(self._pool, op, asked, inputs)
-        try:
-            if affordable:
-                found = expected(op, asked, inputs, baseline, rng)
-                if distribution == EVERY and (tame := tamed(op, inputs, found, baseline)):
-                    whole = inputs = tame
-                    baseline = first_baseline(self._pool, op, asked, inputs)
-                    found = expected(op, asked, inputs, baseline, rng)
-            else:
+        with _blaming(op, workload):
+            if not affordable:
                 found = expected_of_baseline(op, asked, inputs, baseline, rng)
-        except Exception as error:  # an op may come from a user's file
-            raise EnvironmentUnusable(
-                f"the oracle of {op.name} fails on {workload.id}: {type(error).__name__}: {error}.",
-                "Correct the op.",
-            ) from error
-        return Reference(op, workload, distribution, whole, found, baseline, part)
+                return replace(fresh, expected=found, baseline=baseline)
+            found = expected(op, asked, inputs, baseline, rng)
+            if distribution == EVERY and (tame := tamed(op, inputs, found, baseline)):
+                fresh = replace(fresh, inputs=tame)
+                baseline = first_baseline(self._pool, op, asked, tame)
+                found = expected(op, asked, tame, baseline, rng)
+        return replace(fresh, expected=found, baseline=baseline)
+
+    def _at(self, reference: Reference, part: Sample, rng: Generator) -> Reference:
+        """Ask the oracle for a part of the inputs."""
+        op, inputs = reference.op, part.inputs(reference.op, reference.inputs)
+        baseline = first_baseline(self._pool, op, part.part, inputs)
+        with _blaming(op, part.part):
+            found = expected(op, part.part, inputs, baseline, rng)
+        return replace(reference, expected=found, baseline=baseline, sample=part)
+
+
+@contextmanager
+def _blaming(op: Op, workload: Workload) -> Iterator[None]:
+    """Say which oracle failed: an op may come from a user's file."""
+    try:
+        yield
+    except Exception as error:
+        raise EnvironmentUnusable(
+            f"the oracle of {op.name} fails on {workload.id}: {type(error).__name__}: {error}.",
+            "Correct the op.",
+        ) from error
 
 
 def _check_size(op: Op, workload: Workload) -> None:

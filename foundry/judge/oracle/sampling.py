@@ -23,7 +23,7 @@ from foundry.errors import UsageError
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.program import Arrays
 from ops.expressions import names_in
-from ops.spec import Case, Op, Tensor, Workload, plain_flops, shape_of, widen
+from ops.spec import Case, Op, Tensor, Workload, elements_of, plain_flops, shape_of, widen
 
 _TRIED_ELEMENTS = 1 << 14
 _TRIED = 3
@@ -81,6 +81,12 @@ def sample(op: Op, workload: Workload, rng: Generator) -> Sample | None:
     return None
 
 
+def sample_at(op: Op, workload: Workload, places: Places) -> Sample | None:
+    """The sample of these places of all independent axes; None where it is too much."""
+    part = _part(op, workload, {name: len(found) for name, found in places.items()})
+    return Sample(workload, part, places) if part is not None and _is_small(op, part) else None
+
+
 def thin(op: Op, workload: Workload, most: int) -> Workload | None:
     """The workload with so few places of its independent axes that little work is left.
 
@@ -96,8 +102,7 @@ def thin(op: Op, workload: Workload, most: int) -> Workload | None:
 
 
 def _work(op: Op, workload: Workload) -> int:
-    elements = sum(math.prod(shape_of(t, workload)) for t in (*op.inputs, *op.outputs))
-    return elements + plain_flops(op, workload)
+    return elements_of(op, workload) + plain_flops(op, workload)
 
 
 def _drawn(size: int, count: int, rng: Generator) -> NDArray[np.int64]:
@@ -112,9 +117,7 @@ def _drawn(size: int, count: int, rng: Generator) -> NDArray[np.int64]:
 
 
 def _is_small(op: Op, part: Workload) -> bool:
-    tensors = (*op.inputs, *op.outputs)
-    elements = sum(math.prod(shape_of(t, part)) for t in tensors)
-    return elements <= _MOST_ELEMENTS and plain_flops(op, part) <= _MOST_FLOPS
+    return elements_of(op, part) <= _MOST_ELEMENTS and plain_flops(op, part) <= _MOST_FLOPS
 
 
 def _part(op: Op, workload: Workload, sizes: Mapping[str, int]) -> Workload | None:

@@ -25,21 +25,34 @@ from foundry.errors import InvalidKernel
 from foundry.harness.jobs import Crash, Results, Run, Timeout
 from foundry.judge import execution
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
-from foundry.judge.oracle.dealing import elements_of
+from foundry.judge.oracle.dealing import is_large
 from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.inputs import MIXED
-from foundry.judge.oracle.references import output_specs
+from foundry.judge.oracle.references import Reference, output_specs
 from foundry.judge.oracle.sampling import independent_axes
+from foundry.judge.oracle.suspects import suspects
 from foundry.judge.proof.screen import screen_large
 from foundry.judge.proof.verify import hold, told
 from foundry.judge.stages import Walk, build_more, stopped, threads
 from foundry.judge.verdict import Diagnostic, Status
 from foundry.kernel import bind
 from foundry.program import Arrays, TensorSpec
-from ops.spec import Op, Workload, plain_flops
+from ops.spec import Op, Workload, elements_of, plain_flops
 
 _DOUBT = 8.0
 """A run may take as many times its forecast, and the limit of small ones."""
+
+
+def verify_large(walk: Walk) -> Failed | None:
+    """Run the timed workloads that are too large for many runs on rows of all distributions."""
+    candidate = walk.candidate
+    first = walk.first_of_rest + len(candidate.hidden)
+    for index, target in enumerate(candidate.bench, first):
+        if is_large(candidate.op, target.workload):
+            found = _run(walk, target, index, forecast(candidate, target))
+            if isinstance(found, Failed):
+                return found
+    return None
 
 
 def reach(walk: Walk, budget_s: float) -> Failed | None:
@@ -60,10 +73,8 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
         if budget_s < 0.0:
             return None
         target = left.pop(nearest)
-        start_s = candidate.clock()
         if failed := screen_large(walk, target):
             return failed
-        budget_s -= candidate.clock() - start_s
         found = _run(walk, target, nearest, forecasts[nearest])
         if isinstance(found, Failed):
             return found
@@ -146,19 +157,35 @@ def _run(walk: Walk, target: Target, index: int, expected: Forecast) -> Failed |
     with candidate.stage("reach"):
         specs = output_specs(candidate.op, workload)
         limit_s = walk.options.run_limit_s + _DOUBT * expected.seconds
-        start_s = candidate.clock()
         found = walk.worker.ask(Run(index, (reference.inputs,), specs), limit_s)
-        seconds = candidate.clock() - start_s
+        seconds = walk.worker.spent_s
         if isinstance(found, Timeout) and _DOUBT * expected.most_s > limit_s:
             return None
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
-        failed = hold(candidate, target, reference, found.outputs[0])
-        return (
-            failed
-            or _doubt(target, found, specs)
-            or Pace(workload, threads(target.program), seconds)
-        )
+    return (
+        hold(candidate, target, reference, found.outputs[0])
+        or _look_closer(walk, target, reference, found.outputs[0])
+        or _doubt(target, found, specs)
+        or Pace(workload, threads(target.program), seconds)
+    )
+
+
+def _look_closer(
+    walk: Walk, target: Target, reference: Reference, outputs: Arrays
+) -> Failed | None:
+    """Hold to the oracle what is far from the baseline, wherever it lies."""
+    if reference.sample is None or not reference.whole:
+        return None
+    candidate = walk.candidate
+    with candidate.stage("verify"):
+        rng = np.random.default_rng([candidate.seed, 2])
+        places = suspects(candidate.op, target.workload, outputs, reference.whole, rng)
+    if places is None:
+        return None
+    with candidate.stage("oracle"):
+        closer = walk.references.closer(reference, places)
+    return hold(candidate, target, closer, outputs)
 
 
 def _doubt(target: Target, found: Results, specs: Sequence[TensorSpec]) -> Failed | None:

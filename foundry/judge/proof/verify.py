@@ -58,9 +58,8 @@ def _verify_one(
         job = Run(index, tuple(r.inputs for r in expected), specs, repeats, echo, stale)
         runs = len(expected) + repeats
         limit_s = run_limit_s(target.program, runs, walk.options.run_limit_s)
-        start_s = candidate.clock()
         found = walk.worker.ask(job, limit_s)
-        seconds = (candidate.clock() - start_s) / runs
+        seconds = walk.worker.spent_s / runs
         candidate.paces.append(Pace(target.workload, threads(target.program), seconds))
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
