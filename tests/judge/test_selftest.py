@@ -30,7 +30,7 @@ def judges() -> Iterator[Judges]:
 def of(kind: str) -> list[Attack]:
     found = [attack for attack in CORPUS if attack.kind == kind]
     # `make selftest` runs them all; here is a share of every kind.
-    return found[:: {"controls": 1, "mutants": 6}.get(kind, 2)]
+    return found[:: {"controls": 4, "mutants": 20}.get(kind, 6)]
 
 
 def batches() -> Iterator[tuple[str, int, list[Attack]]]:

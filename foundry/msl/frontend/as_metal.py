@@ -24,15 +24,16 @@ _KEYWORDS = {"return", "else", "case", "do", "and", "or", "not"}
 _STARTS_OPERAND = {"(", "&", "*", "~", "-"}
 
 
-def text_of(
-    signature: Signature, header: Sequence[Token], body: Sequence[Token], language: Language
-) -> str:
+def parts_of(header: Sequence[Token], body: Sequence[Token]) -> dict[str, list[Token]]:
+    """The tokens to judge, each of which knows where the user wrote it."""
+    return {"header": _spelt(header, "header"), "source": _spelt(body, "source")}
+
+
+def text_of(signature: Signature, parts: Mapping[str, Sequence[Token]], language: Language) -> str:
     """The unit to judge: header, signature and body, each on its own lines."""
-    texts = (
-        f'#line 1 "header"\n{_joined(_spelt(header, "header"))}',
-        f'#line 1 "source"\n{_joined(_spelt(body, "source"))}',
-    )
-    return _unit(signature, *texts, language)
+    texts = (f'#line 1 "{part}"\n{_joined(tokens)}' for part, tokens in parts.items())
+    header, body = texts
+    return _unit(signature, header, body, language)
 
 
 def lines_of(

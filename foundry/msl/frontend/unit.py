@@ -71,7 +71,8 @@ class Unit:
     """A translation unit, and what is known of it.
 
     `parts` are the final tokens of header and body, from which the compiler's columns are traced
-    back; `unsupported` is a sentence about a part of Metal that is left out here, if one is named.
+    back, and `metal_parts` those of the other text; `unsupported` is a sentence about a part of
+    Metal that is left out here, if one is named.
     """
 
     text: str
@@ -82,6 +83,8 @@ class Unit:
     unsupported: str | None
     as_metal: str
     """The text for the pass that reads it as Metal's compiler would (`metal_check`)."""
+    metal_parts: dict[str, list[Token]]
+    """The tokens of header and body in that text."""
 
 
 def translate(
@@ -111,7 +114,8 @@ def translate(
     missing = unsupported([*header, *body])
     if any(map(_hides, [*header, *body])):
         header, body = _expanded(header, body, preprocess, language)
-    metal_text = _as_metal(signature, header, body, language)
+    metal_parts = _as_metal(signature, header, body)
+    metal_text = as_metal.text_of(signature, metal_parts, language)
     header, body = _apart(signature, header, body, language, resolve)
     spaces.check(body, {p.name for p in signature.parameters if _CONSTANT.search(p.type)})
     signature = variants.plain(signature, [*header, *body])
@@ -133,20 +137,20 @@ def translate(
         parts,
         missing,
         metal_text,
+        metal_parts,
     )
 
 
 def _as_metal(
-    signature: Signature, header: list[Token], body: list[Token], language: Language
-) -> str:
-    """The text to judge; what it must not hold by its words alone is refused here."""
+    signature: Signature, header: list[Token], body: list[Token]
+) -> dict[str, list[Token]]:
+    """The tokens to judge; what it must not hold by its words alone is refused here."""
     known = pointers.check(header, "header")
     pointers.check(body, "source", known)
     program_scope.check(header, "header")
     program_scope.check_statics(body, "source")
     attributes.check(signature)
-    masked = shifts.rewrite(header), shifts.rewrite(body)
-    return as_metal.text_of(signature, *masked, language)
+    return as_metal.parts_of(shifts.rewrite(header), shifts.rewrite(body))
 
 
 def _apart(

@@ -136,7 +136,7 @@ class Builder:
             result = self._find(unit_key) or self._compile(unit_key, text, unit)
             complaint = judged.result()
         if complaint and not unit.unsupported:
-            return self._failed(key, self._words(CompilerFailed(complaint), text, unit.parts))
+            return self._failed(key, self._words(CompilerFailed(complaint), text, unit.metal_parts))
         self.toolchain.cache.put(f"{key}.unit", lambda target: _write(target, unit_key))
         return result
 
