@@ -1,0 +1,129 @@
+"""The sanitizer, on everything that a kernel will meet: it sees what no comparison shows.
+
+1. `screen`: the largest visible workload, and those that compile from the same source, which cost
+   no build. What is found here is found before anything else of the kernel runs.
+2. `screen_rest`, once the visible workloads came out right: every other source and size, hidden and
+   drawn in secret ones among them, and the timed ones; each on rows of many distributions.
+3. `screen_large`: a few rows of a large workload, with its strides and compiled sizes.
+
+A kernel that is slow by brute force cannot be watched on all of these, so the smallest come first:
+where the time of the sanitizer ends, nothing is held against the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from foundry.errors import InvalidKernel
+from foundry.harness.jobs import Crash, Examine, ReportedFinding, Timeout
+from foundry.judge import wording
+from foundry.judge.candidate import Failed, Target
+from foundry.judge.oracle.inputs import EVERY, MIXED, make_inputs
+from foundry.judge.oracle.sampling import thin
+from foundry.judge.stages import Walk, elements, groups_of, has_work, stopped, threads
+from foundry.judge.verdict import Status
+from foundry.kernel import bind
+from foundry.program import Program
+from ops.spec import elements_of, plain_flops
+
+_LIMIT_S = 60.0
+_MOST_WORK = 1 << 20
+"""Elements and FLOPs of what is watched as a whole."""
+_BUDGET_S = 8.0
+_ENDLESS = "runaway_loop"
+
+
+def screen(walk: Walk) -> Failed | None:
+    """Examine the kernel on its largest visible workload, and smaller ones of the same source."""
+    targets = _first(walk)
+    if not targets:
+        return None
+    largest = max(targets, key=lambda t: elements(t.program))
+    # Where a core is free, the kernel is built for the next stage at the same time.
+    ahead = largest.program if walk.worker.has_room else None
+    for target in targets:
+        if failed := _told(walk, target, _examine(walk, target, target.distributions[0], ahead)):
+            return failed
+        ahead = None
+    return None
+
+
+def screen_rest(walk: Walk) -> Failed | None:
+    """Examine the kernel on all other workloads that it is about to be verified on."""
+    candidate = walk.candidate
+    known = {id(target) for target in _first(walk)}
+    largest = max(candidate.visible, key=lambda t: elements(t.program), default=None)
+    fresh = [t for t in candidate.visible if id(t) not in known or t is largest]
+    timed = [t for b in candidate.bench for t in _watched(walk, b)]
+    left_s = _BUDGET_S
+    for target in sorted((*fresh, *candidate.hidden, *timed), key=_size):
+        found = _examine(walk, target, _distribution(target))
+        if isinstance(found, Timeout | Crash) or any(f.kind != _ENDLESS for f in found):
+            return _told(walk, target, found)
+        left_s -= walk.worker.spent_s
+        if found or left_s < 0.0:
+            return None
+    return None
+
+
+def screen_large(walk: Walk, target: Target) -> Failed | None:
+    """Examine the kernel on a few rows of a workload."""
+    for part in _watched(walk, target):
+        found = _examine(walk, part, _distribution(part))
+        if isinstance(found, Timeout | Crash) or any(f.kind != _ENDLESS for f in found):
+            return _told(walk, part, found)
+    return None
+
+
+def _first(walk: Walk) -> Sequence[Target]:
+    """The visible targets of the source that the largest of them compiles from."""
+    targets = [t for t in walk.candidate.visible if has_work(t.program)]
+    if not targets:
+        return ()
+    numbers = groups_of([t.program for t in targets])
+    largest = max(range(len(targets)), key=lambda i: elements(targets[i].program))
+    return [t for t, n in zip(targets, numbers, strict=True) if n == numbers[largest]]
+
+
+def _watched(walk: Walk, target: Target) -> Iterator[Target]:
+    """The target, or one with the same strides and little work; none where neither is possible."""
+    candidate = walk.candidate
+    op, workload = candidate.op, target.workload
+    if elements_of(op, workload) + plain_flops(op, workload) <= _MOST_WORK:
+        yield target
+    elif (part := thin(op, workload, _MOST_WORK)) and candidate.kernel is not None:
+        try:
+            yield Target(part, bind(candidate.kernel, op, part), (MIXED,), target.hidden)
+        except InvalidKernel:  # the kernel may be for large sizes alone
+            return
+
+
+def _size(target: Target) -> int:
+    return elements(target.program) + threads(target.program)
+
+
+def _distribution(target: Target) -> str:
+    return EVERY if target.distributions == (EVERY,) else MIXED
+
+
+def _examine(
+    walk: Walk, target: Target, distribution: str, ahead: Program | None = None
+) -> tuple[ReportedFinding, ...] | Timeout | Crash:
+    candidate, path = walk.candidate, walk.options.sanitizer
+    if path is None or not has_work(target.program):
+        return ()
+    inputs = make_inputs(candidate.op, target.workload, distribution, candidate.seed)
+    with candidate.stage("sanitize"):
+        return walk.worker.ask(Examine(path, target.program, inputs, ahead), _LIMIT_S)
+
+
+def _told(
+    walk: Walk, target: Target, found: tuple[ReportedFinding, ...] | Timeout | Crash
+) -> Failed | None:
+    if isinstance(found, Timeout | Crash):
+        return stopped(found, "sanitize", target)
+    if not found:
+        return None
+    kernel, workload = walk.candidate.kernel, target.workload
+    said = wording.sanitized(found[0], kernel, workload, hidden=target.hidden)
+    return Failed(Status.SANITIZER_ERROR, said)
