@@ -27,6 +27,17 @@ class Call(Protocol):
         """Results of the latest call, as arrays that later calls do not change."""
 
 
+@runtime_checkable
+class Reorderable(Protocol):
+    """A call whose engine decides in which order threadgroups begin."""
+
+    def run_in(self, order: int) -> None:
+        """Run every launch once, threadgroups in another order.
+
+        1 is from the last to the first; every other number shuffles in its own way.
+        """
+
+
 class Executable(Protocol):
     """A built program."""
 

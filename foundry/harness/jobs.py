@@ -197,12 +197,14 @@ class Run:
     """Run the first set once more at the end in buffers of its own: new pointers, equal data."""
     stale: bool = False
     """Run the last set once more over what the first left in the outputs, which nobody poisons."""
+    orders: int = 0
+    """Run the first set so many times more, threadgroups begun in another order each time."""
     kind: ClassVar[str] = "run"
 
     @property
     def sets(self) -> int:
         """How many sets of outputs come back."""
-        return len(self.inputs) + int(self.echo) + int(self.stale)
+        return len(self.inputs) + int(self.echo) + int(self.stale) + self.orders
 
     @property
     def reply_bytes(self) -> int:
@@ -217,6 +219,7 @@ class Run:
             "repeats": self.repeats,
             "echo": self.echo,
             "stale": self.stale,
+            "orders": self.orders,
         }
         return header | more, buffers
 

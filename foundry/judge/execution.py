@@ -5,8 +5,10 @@
 2. The normal inputs, then the same with one element changed, through the same buffers; then the
    first again in other buffers. Whoever remembers by pointer or by fingerprint fails one of them.
 3. Five calls on the same inputs give the same bytes, unless the kernel declares atomic outputs.
-4. The results of other inputs, left in the outputs, do not show in these.
-5. Inputs, and the guard zones around them, are afterwards as they were.
+4. Threadgroups begun from the last to the first, and shuffled, give the same bytes; what is right
+   within a bound where outputs are atomic.
+5. The results of other inputs, left in the outputs, do not show in these.
+6. Inputs, and the guard zones around them, are afterwards as they were.
 """
 
 from __future__ import annotations
@@ -18,6 +20,12 @@ from foundry.program import Arrays, Launch, Program
 
 SEQUENCE = ("normal", "touched")
 REPEATS = 5
+ORDERS = 3
+"""Orders of threadgroups beside the natural one."""
+ORDERED = (
+    "threadgroups begun in another order give different results, and no GPU promises an order: "
+    "each must write what is its own, or add by atomics"
+)
 FILLS = (1.0, 0.0)
 """What ghosts find in their outputs."""
 
@@ -59,6 +67,13 @@ def tampering(results: Results) -> str | None:
                 "and every index must lie inside its buffer"
             )
     return None
+
+
+def is_ordered(results: Results, orders: int) -> bool:
+    """Whether any of the last `orders` sets of outputs differs from the first in a byte."""
+    first = results.outputs[0]
+    others = results.outputs[len(results.outputs) - orders :]
+    return any(first[n].tobytes() != other[n].tobytes() for other in others for n in first)
 
 
 def flicker(results: Results) -> str | None:

@@ -301,3 +301,36 @@ def test_a_kernel_runs_after_the_runtime_forgot_what_stacks_held() -> None:
     for _ in range(3):
         assert result(call) == expected
         load_runtime(find_toolchain(default_directory()).runtime()).mf_forget()
+
+
+TICKETS = """
+    uint i = thread_position_in_grid.x;
+    uint ticket = atomic_fetch_add_explicit((device atomic_uint*)&out[n], 1u, memory_order_relaxed);
+    out[i] = ticket;"""
+
+
+@pytest.mark.parametrize("source", ["", "threadgroup_barrier(mem_flags::mem_none);"])
+@pytest.mark.parametrize("groups", [1, 2, 7, 96])
+def test_threadgroups_begin_in_every_order_asked_for(source: str, groups: int) -> None:
+    count = 32 * groups
+    out = TensorSpec("out", (count + 1,), "uint32")
+    body = source + TICKETS.replace("out[n]", f"out[{count}]")
+    size, group = (count, 1, 1), (32, 1, 1)
+    launch = Launch("k", (), (out,), body, size, group, init_value=0.0)
+    built = CpuEngine().build(Program((), ("out",), (launch,)))
+    assert not isinstance(built, BuildFailure), built.log
+    call = built.bind({})
+    seen = set()
+    for order in (1, 2, 3):
+        call._threads = 1
+        call.run_in(order)
+        tickets = call.outputs()["out"][:-1]
+        assert sorted(tickets.tolist()) == list(range(count))
+        firsts = tickets.reshape(groups, 32).min(axis=1)
+        seen.add(tuple(firsts.tolist()))
+        if order == 1:
+            assert firsts.tolist() == list(range(count - 32, -1, -32))
+    call()
+    firsts = call.outputs()["out"][:-1].reshape(groups, 32).min(axis=1)
+    assert firsts.tolist() == list(range(0, count, 32))
+    assert len(seen) == (3 if groups > 7 else len(seen))

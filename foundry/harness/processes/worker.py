@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from foundry import engines
 from foundry.engines import gpu_faults
-from foundry.engines.base import Call, Engine, Executable
+from foundry.engines.base import Call, Engine, Executable, Reorderable
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames, sanitizing
 from foundry.harness.jobs import decode_program, decode_workload, encode_sets, read_sets
@@ -126,6 +126,8 @@ class Worker:
             runs.append(_run_set(executable, Buffers(sets[0]), sets[0], 1))
         if request.header["stale"]:
             runs.append(_run_over(executable, pinned, sets[0], sets[-1]))
+        for order in range(1, request.header["orders"] + 1):
+            runs.append(_run_in(executable, pinned, sets[0], order))
         header, data = encode_sets(tuple(outputs for outputs, _, _ in runs))
         checks = {"changed": [c for _, c, _ in runs], "distinct": [d for _, _, d in runs]}
         return header | checks, data
@@ -232,6 +234,18 @@ def _run_over(
     call = executable.bind(buffers.fill(last), over=before)
     call()
     return call.outputs(), buffers.changed(call, last), 1
+
+
+def _run_in(
+    executable: Executable, buffers: Buffers, inputs: Arrays, order: int
+) -> tuple[Arrays, str | None, int]:
+    """As `_run_set`, threadgroups in another order where the engine decides that."""
+    call = executable.bind(buffers.fill(inputs), poison=True)
+    if isinstance(call, Reorderable):
+        call.run_in(order)
+    else:
+        call()
+    return call.outputs(), buffers.changed(call, inputs), 1
 
 
 def _build_all(

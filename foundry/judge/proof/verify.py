@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from foundry.harness.jobs import Crash, Results, Run, Timeout
 from foundry.judge import execution, wording
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
+from foundry.judge.oracle.dealing import is_large
 from foundry.judge.oracle.references import Reference, output_specs
 from foundry.judge.proof.compare import compare
 from foundry.judge.stages import Walk, run_limit_s, stopped, threads
@@ -16,9 +17,11 @@ from foundry.program import Arrays
 
 def verify(walk: Walk, targets: Sequence[Target], *, first: int) -> Failed | None:
     """Run programs `first`, `first` + 1, ... and hold every output against the oracle."""
-    timed = walk.candidate.bench
+    timed, op = walk.candidate.bench, walk.candidate.op
     for index, target in enumerate(targets, first):
-        failed = _verify_one(walk, index, target, target.distributions, stale=target in timed)
+        orders = 0 if is_large(op, target.workload) else 1
+        stale = target in timed
+        failed = _verify_one(walk, index, target, target.distributions, stale=stale, orders=orders)
         if failed:
             return failed
     return None
@@ -32,7 +35,14 @@ def prove(walk: Walk) -> Failed | None:
     index = walk.candidate.visible.index(probe)
     repeats = execution.REPEATS if execution.is_deterministic(probe.program) else 1
     failed = _verify_one(
-        walk, index, probe, execution.SEQUENCE, repeats=repeats, echo=True, stale=True
+        walk,
+        index,
+        probe,
+        execution.SEQUENCE,
+        repeats=repeats,
+        echo=True,
+        stale=True,
+        orders=execution.ORDERS,
     )
     return failed or _replay_ghost(walk, probe)
 
@@ -46,6 +56,7 @@ def _verify_one(
     repeats: int = 1,
     echo: bool = False,
     stale: bool = False,
+    orders: int = 0,
 ) -> Failed | None:
     candidate = walk.candidate
     with candidate.stage("oracle"):
@@ -55,8 +66,8 @@ def _verify_one(
         ]
     with candidate.stage("verify"):
         specs = output_specs(candidate.op, target.workload)
-        job = Run(index, tuple(r.inputs for r in expected), specs, repeats, echo, stale)
-        runs = len(expected) + repeats
+        job = Run(index, tuple(r.inputs for r in expected), specs, repeats, echo, stale, orders)
+        runs = len(expected) + repeats + orders
         limit_s = run_limit_s(target.program, runs, walk.options.run_limit_s)
         found = walk.worker.ask(job, limit_s)
         seconds = walk.worker.spent_s / runs
@@ -64,15 +75,22 @@ def _verify_one(
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
         again = (expected[:1] if echo else []) + (expected[-1:] if stale else [])
-        return _judge(candidate, target, [*expected, *again], found)
+        again += expected[:1] * orders
+        return _judge(candidate, target, [*expected, *again], found, orders)
 
 
 def _judge(
-    candidate: Candidate, target: Target, expected: Sequence[Reference], results: Results
+    candidate: Candidate,
+    target: Target,
+    expected: Sequence[Reference],
+    results: Results,
+    orders: int,
 ) -> Failed | None:
     for reference, outputs in zip(expected, results.outputs, strict=True):
         if failed := hold(candidate, target, reference, outputs):
             return failed
+    if execution.is_deterministic(target.program) and execution.is_ordered(results, orders):
+        return Failed(Status.WRONG_RESULT, told(execution.ORDERED, target))
     if said := execution.flicker(results):
         return Failed(Status.WRONG_RESULT, told(said, target))
     if said := execution.tampering(results):

@@ -157,6 +157,13 @@ class BoundProgram:
                 fill()
             launcher.run(self._threads)
 
+    def run_in(self, order: int) -> None:
+        """See `foundry.engines.base.Reorderable`."""
+        for launcher, fill, _ in self._steps:
+            if fill is not None:
+                fill()
+            launcher.run_in(order, self._threads)
+
     def inputs(self) -> Arrays:
         """The inputs as they lie in memory."""
         return self._inputs

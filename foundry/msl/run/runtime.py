@@ -23,7 +23,9 @@ MAX_THREADS = 1024
 MAX_STORAGE_BYTES = 32 * 1024
 _FLAT, _GROUPS, _FIBRES = 0, 1, 2
 _STORAGES = 256
-_SPAN = 4096
+_SPAN, _SHORT_SPAN = 4096, 32
+_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+"""Multiples of it, less their whole part, lie far from each other."""
 _LAUNCH_LIMIT_S = 3.0
 """Of processor time."""
 _Three = ctypes.c_uint32 * 3
@@ -47,6 +49,8 @@ class _Launch(ctypes.Structure):
         ("groups", _Three),
         ("strict", ctypes.c_uint32),
         ("items", ctypes.c_uint64),
+        ("first", ctypes.c_uint64),
+        ("stride", ctypes.c_uint64),
         ("limit_ns", ctypes.c_uint64),
         ("span", ctypes.c_uint32),
         ("storage_bytes", ctypes.c_uint32),
@@ -195,7 +199,7 @@ class Launcher:
         launch.storage_offset = ctypes.addressof(library.offsets)
         launch.storage_bytes = library.storage_bytes
         launch.strict = int(strict)
-        launch.span = min(_SPAN, grid[0])
+        launch.span, launch.stride = min(_SPAN, grid[0]), 1
         self._empty = min(grid) <= 0
         if self._empty:
             return
@@ -203,7 +207,7 @@ class Launcher:
         launch.grid, launch.group, launch.groups = _Three(*grid), _Three(*group), _Three(*groups)
         launch.items = math.prod(groups)
         if library.mode == _FLAT:
-            launch.items = -(-grid[0] // launch.span) * grid[1] * grid[2]
+            launch.items = self._spans()
         if library.mode == _FIBRES:
             launch.run_thread = library.entry("mf_run_thread")
         else:
@@ -242,6 +246,47 @@ class Launcher:
         if failure.kind in _ENDINGS:
             raise LaunchEnded(Ending(failure.kind), limit_s)
         raise LaunchFailed(_sentence(failure))
+
+    def run_in(self, order: int, threads: int) -> None:
+        """As `run`, with the threadgroups begun in another order.
+
+        A GPU promises none, and a kernel must not ask for one.
+
+        Args:
+            order: 1 is from the last to the first; every other number shuffles in its own way.
+            threads: How many cores.
+
+        Raises:
+            LaunchFailed: As `run`.
+        """
+        if self._empty:
+            return
+        launch = self._launch
+        usual = launch.span, launch.items
+        if self._library.mode == _FLAT:
+            launch.span = min(_SHORT_SPAN, launch.span)
+            launch.items = self._spans()
+        launch.first, launch.stride = _steps(order, launch.items)
+        try:
+            self.run(threads)
+        finally:
+            launch.first, launch.stride = 0, 1
+            launch.span, launch.items = usual
+
+    def _spans(self) -> int:
+        """Items of a kernel without synchronisation."""
+        width, height, depth = self._launch.grid
+        return -(-int(width) // int(self._launch.span)) * int(height) * int(depth)
+
+
+def _steps(order: int, items: int) -> tuple[int, int]:
+    """The first of so many items, and the step to the next, which meets every item once."""
+    if order == 1:
+        return items - 1, max(1, items - 1)
+    stride = max(1, int(items * math.modf(order * _GOLDEN)[0]))
+    while math.gcd(stride, items) != 1:
+        stride += 1
+    return stride // 2, stride
 
 
 class Ending(enum.IntEnum):

@@ -29,6 +29,7 @@ struct Launch {
   u32 groups[3];  // threadgroups per grid
   u32 strict;     // 1: a barrier that returned threads miss is a failure
   u64 items;      // units of work: spans of x, or threadgroups
+  u64 first, stride;  // the order of the items: first, first + stride, ... modulo their number
   u64 limit_ns;   // without a finished item, after which the launch is ended; 0: none
   u32 span;       // threads of x in an item of a flat kernel
   u32 storage_bytes;

@@ -2,8 +2,8 @@
 //
 // 1. The caller starts on the items itself. Only when the rest would take long enough to pay for
 //    it does it call the other workers, so a small launch costs no hand-over.
-// 2. Items are taken in order from one counter, so a threadgroup that waits for an earlier one
-//    always finds it running or done.
+// 2. Items are taken in the launch's order from one counter; in the natural one, a threadgroup that
+//    waits for an earlier one always finds it running or done.
 // 3. Workers look out for the next launch for a short while before they sleep.
 #include "divisions.h"
 #include "fibres.h"
@@ -114,12 +114,22 @@ struct Tools {
   }
 };
 
+// Runs the next items of the launch's order, one by one where that is not the natural one.
+void run_next(Launch& launch, const Tools& tools, u64 begin, u64 end) {
+  if (launch.stride == 1 && !launch.first)
+    return run_items(launch, *tools.guard, tools.worker, begin, end);
+  for (; begin < end && !read(pool.stopped); ++begin) {
+    const u64 index = (launch.first + begin * launch.stride) % launch.items;
+    run_items(launch, *tools.guard, tools.worker, index, index + 1);
+  }
+}
+
 void work(Launch& launch, u32 number) {
   Tools tools;
   if (!tools.take(launch, number)) return;
   u64 begin, end;
   while (!read(pool.stopped) && take(launch, begin, end))
-    run_items(launch, *tools.guard, tools.worker, begin, end);
+    run_next(launch, tools, begin, end);
 }
 
 // Waits for another round than `seen`; sleeps when none comes soon.
@@ -198,7 +208,7 @@ void work_first(Launch& launch) {
       return close_round();
     }
     end = begin + (begin ? left / 16 + 1 : 1);
-    run_items(launch, *tools.guard, tools.worker, begin, end);
+    run_next(launch, tools, begin, end);
   }
 }
 
