@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 REGISTER = r"(%(?:[-\w.$]+|\"[^\"]*\"))"
-_TYPE = r"(<\d+ x \w+>|half|bfloat|float|double|i\d+)"
-LOAD = re.compile(rf"\s+%\S+ = load (?:volatile )?{_TYPE}, ptr {REGISTER}, align (\d+)")
+TYPE = r"(?:<\d+ x \w+>|half|bfloat|float|double|i\d+)"
+LOAD = re.compile(rf"\s+%\S+ = load (?:volatile )?({TYPE}), ptr {REGISTER}, align (\d+)")
 """Type, pointer, alignment."""
-STORE = re.compile(rf"\s+store (?:volatile )?{_TYPE} .*, ptr {REGISTER}, align (\d+)")
+STORE = re.compile(rf"\s+store (?:volatile )?({TYPE}) .*, ptr {REGISTER}, align (\d+)")
 """Type, pointer, alignment."""
 COPY = re.compile(r"\s+(?:tail )?call void @llvm\.mem(cpy|move|set)\.[^(]*\((.*)\)")
 """Which of the three, arguments."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 
 from foundry.msl.build.llvm_text import COPY, LENGTH, LOAD, REGISTER, STORE, bytes_of
+from foundry.msl.sanitizer.local_hooks import DECLARATIONS as LOCAL_DECLARATIONS
+from foundry.msl.sanitizer.local_hooks import LocalHooks, copied, is_watched
 from foundry.msl.sanitizer.places import Places
 
 _POINTERS = re.compile(rf"ptr ([^,%@]*)({REGISTER}|@\S+?)(?=,)")
@@ -48,6 +50,8 @@ def checked(text: str) -> str:
     arrays hold none.
     """
     source, places = text.split("\n"), Places(text)
+    watched = is_watched(text)
+    local: LocalHooks | None = None
     lines: list[str] = []
     own: set[str] = set()
     for number, line in enumerate(source):
@@ -55,36 +59,40 @@ def checked(text: str) -> str:
             line = _PLACE.sub(r"\1 constant", line, 1)
         elif line.startswith("define "):
             own = set()
+            local = LocalHooks(source[number : source.index("}", number)]) if watched else None
         elif (found := _OWN.match(line)) and (found[2] is None or found[2] in own):
             own.add(found[1])
-        calls = _calls(line, own)
+        calls = _calls(line, own, local)
         if calls:
             debug = places.near(source, number)
             lines += [f"{call}{debug}" for call in calls]
             line = _ALIGN.sub("align 1", line)
         lines.append(line)
-    return "\n".join(lines) + _DECLARATIONS
+    return "\n".join(lines) + _DECLARATIONS + (LOCAL_DECLARATIONS if watched else "")
 
 
-def _calls(line: str, own: set[str]) -> list[str]:
+def _calls(line: str, own: set[str], local: LocalHooks | None) -> list[str]:
     for access, pattern in (("load", LOAD), ("store", STORE)):
         if f" {access} " in line and (found := pattern.match(line)):
             if found[2] in own:
                 return []
-            return [_call(access, found[2], str(bytes_of(found[1])), found[3])]
+            checks = [_call(access, found[2], str(bytes_of(found[1])), found[3])]
+            return checks if local is None else [*checks, *local.of(line)]
     if "@llvm.mem" in line and (found := COPY.match(line)):
-        return _copy(found[1], found[2])
+        return _copy(found[1], found[2], local is not None)
     return []
 
 
-def _copy(kind: str, arguments: str) -> list[str]:
+def _copy(kind: str, arguments: str, watched: bool) -> list[str]:
     length = LENGTH.search(arguments)
     pointers = list(_POINTERS.finditer(arguments))
     if length is None or not pointers:
         return []
-    calls = [_part("store", pointers[0], length[1])]
-    if kind != "set" and len(pointers) > 1:
-        calls.insert(0, _part("load", pointers[1], length[1]))
+    source = pointers[1] if kind != "set" and len(pointers) > 1 else None
+    calls = [_part("load", source, length[1])] if source else []
+    calls.append(_part("store", pointers[0], length[1]))
+    if watched:
+        calls += copied(kind, pointers[0][2], source[2] if source else None, arguments)
     return [call for call in calls if call]
 
 

@@ -1,6 +1,7 @@
 """Sanitised builds: the same units, with a check before every access and a line for every address.
 
-1. The kernel is compiled to LLVM text with bounds checks of arrays.
+1. The kernel is compiled to LLVM text with bounds checks of arrays, and optimised lightly, with the
+   variables that may be read before they are set in sight (`locals`).
 2. `instrument.checked` puts a call of a hook before each access.
 3. `lines.annotate` makes the library tell where its instructions came from.
 4. It is linked against the sanitizer's runtime, which answers the hooks.
@@ -15,12 +16,20 @@ from pathlib import Path
 
 from foundry.msl.build.cache import default_directory
 from foundry.msl.build.flavour import Flavour, identity
-from foundry.msl.build.toolchain import FLAGS, PRELUDE, Toolchain, find_toolchain, one_text
+from foundry.msl.build.toolchain import (
+    FLAGS,
+    MATH_FLAGS,
+    PRELUDE,
+    Toolchain,
+    find_toolchain,
+    one_text,
+)
 from foundry.msl.frontend.entry import FLAT, GROUPS
 from foundry.msl.frontend.signature import parse
 from foundry.msl.frontend.unit import Unit, translate
 from foundry.msl.run.builder import Builder, Text
 from foundry.msl.run.runtime import Library, load_runtime
+from foundry.msl.sanitizer import locals
 from foundry.msl.sanitizer.instrument import checked
 from foundry.msl.sanitizer.lines import annotate
 from foundry.msl.sanitizer.quick import quick
@@ -42,6 +51,17 @@ _CHECKS = (
 )
 # The optimiser must not take a loop's end for granted, or two barriers for one.
 _ONE_PLACE = tuple(flag for flag in FLAGS if flag == "-mllvm" or "tail" in flag)
+_AS_WRITTEN = ("-Xclang", "-disable-llvm-passes")
+_LIGHT_PASSES = (
+    "-O1",
+    "-fPIC",
+    "-Wno-everything",
+    "-fno-omit-frame-pointer",
+    "-fno-finite-loops",
+    "-mllvm",
+    "-disable-loop-idiom-all",
+    *_ONE_PLACE,
+)
 _ALL_PASSES = ("-O3", "-fPIC", "-Wno-everything")
 _NO_PASSES = (
     "-O1",
@@ -70,7 +90,7 @@ class SanitizerToolchain(Flavour):
             EnvironmentUnusable: when the compiler does not work here.
         """
         assembly, made = target.with_suffix(".s"), target.with_suffix(".o")
-        text = self.llvm_text(unit, math_mode, target)
+        text = self._optimised(self.llvm_text(unit, math_mode, target), math_mode)
         clang = ["clang", *self.plain.target.machine_flags]
         if self.is_quick and (simple := quick(text)) is not None:
             self.plain.run([*clang, "-x", "ir", *_ALL_PASSES, "-c", "-", "-o", str(made)], simple)
@@ -82,6 +102,17 @@ class SanitizerToolchain(Flavour):
         self.plain.run([*clang, "-c", str(assembly), "-o", str(made)])
         assembly.unlink()
         return self.plain.link(made, target, [str(self.runtime)])
+
+    def _optimised(self, text: str, math_mode: str) -> str:
+        """The text after light optimisation, variables that may be read unset in sight."""
+        command = ["clang", *self.plain.target.machine_flags, "-x", "ir", *_LIGHT_PASSES]
+        command += [*MATH_FLAGS[math_mode], "-emit-llvm", "-S", "-", "-o", "-"]
+        guessing = locals.probed(text)
+        if guessing is None:
+            return self.plain.run(command, text)
+        optimised = self.plain.run(command, guessing)
+        kept = locals.survivors(optimised, text)
+        return self.plain.run(command, locals.watched(text, kept)) if kept else optimised
 
 
 @dataclass
@@ -118,7 +149,7 @@ def sanitized_builder() -> SanitizedBuilder:
 def builder_on(plain: Toolchain) -> SanitizedBuilder:
     """A builder with checks that shares a toolchain."""
     unit = one_text(PRELUDE / "sanitizer" / "runtime.cpp")
-    flags = (*_SANITIZE, *_CHECKS)
+    flags = (*_SANITIZE, *_CHECKS, *_AS_WRITTEN)
     digest = identity(plain, Path(__file__).parent, unit, repr(flags))
     return SanitizedBuilder(
         SanitizerToolchain(plain, digest, digest, "sanitizer", flags, unit, _SANITIZE)

@@ -34,8 +34,9 @@ _KINDS = {
     12: FindingKind.SIMD_DIVERGENCE,
     13: FindingKind.INPUT_WRITE,
     14: FindingKind.OUT_OF_BOUNDS,
+    15: FindingKind.UNINITIALISED_READ,
 }
-_ARRAY_BOUNDS, _WILD, _ABSENT_LANE, _PARTIAL_GROUP, _COMPONENT = 7, 8, 11, 12, 14
+_ARRAY_BOUNDS, _WILD, _ABSENT_LANE, _PARTIAL_GROUP, _COMPONENT, _UNSET_LOCAL = 7, 8, 11, 12, 14, 15
 _INTERRUPTED = (9, 10)
 """A thread was stopped wherever it was, perhaps in the runtime."""
 _SUBSCRIPTED = re.compile(r"\b([A-Za-z_]\w*)\s*\[")
@@ -183,7 +184,7 @@ def _explained(
 ) -> bool:
     where = (found.part, found.part_line)
     if found.kind is FindingKind.UNINITIALISED_READ:
-        return (found.buffer, *where) in raced
+        return found.buffer is not None and (found.buffer, *where) in raced
     return found.kind is FindingKind.OUT_OF_BOUNDS and not found.access and where in beyond
 
 
@@ -200,6 +201,8 @@ def _sentence(
     match _KINDS[raw.kind]:
         case FindingKind.OUT_OF_BOUNDS:
             return _beyond(raw, element, who, verb)
+        case FindingKind.UNINITIALISED_READ if raw.kind == _UNSET_LOCAL:
+            return f"uninitialised read: {who} uses a variable of its own that it has not set"
         case FindingKind.UNINITIALISED_READ:
             return f"uninitialised read: {who} reads {what}, which no thread has written"
         case FindingKind.DATA_RACE:

@@ -108,7 +108,90 @@ HOISTED = {
         "for (uint k = 0; k < n[5]; ++k)\n  out[i + 128] += x[k];  //! out_of_bounds\nout[i] = 1;"
     ),
 }
+LOCALS = {
+    "a sum without a start": Case(
+        "float acc;\nfor (uint k = 0; k < 4; ++k)\n  acc += x[k];  //! uninitialised_read\n"
+        "out[i] = acc;"
+    ),
+    "an integer": Case("uint count;\ncount += i;  //! uninitialised_read\nout[i] = count;"),
+    "a flag": Case(
+        "bool found;\nif (i > 100) found = true;\n"
+        "if (found)  //! uninitialised_read\n  out[i] = 1;\nelse\n  out[i] = 2;"
+    ),
+    "an array of one": Case("float parts[1];\nout[i] = x[i] + parts[0];  //! uninitialised_read"),
+    "the last of an array": Case(
+        "float a[4];\nfor (uint k = 0; k < 3; ++k) a[k] = x[k];\n"
+        "out[i] = a[0] + a[1] + a[2] + a[3];  //! uninitialised_read"
+    ),
+    "a large array": Case(
+        "float a[500];\nfor (uint k = 0; k < 100; ++k) a[k] = x[k];\n"
+        "out[i] = a[i];  //! uninitialised_read"
+    ),
+    "an array set by another index": Case(
+        "half a[8];\na[n[2]] = h[i];\nout[i] = a[n[3]];  //! uninitialised_read"
+    ),
+    "a member": Case("pair p;\np.a = x[i];\nout[i] = p.a + p.b;  //! uninitialised_read", _PAIR),
+    "a member of an array of structs": Case(
+        "pair p[2];\np[0].a = p[0].b = p[1].a = x[i];\nout[i] = p[n[1]].b;  //! uninitialised_read",
+        _PAIR,
+    ),
+    "a copy of a struct": Case(
+        "pair p;\np.a = x[i];\npair q = p;\nout[i] = q.b;  //! uninitialised_read", _PAIR
+    ),
+    "set under a condition": Case(
+        "float v;\nif (i < 30) v = x[i];\nout[i] = simd_sum(v);  //! uninitialised_read"
+    ),
+    "set in one case of a switch": Case(
+        "float v;\nswitch (i % 3) { case 0: v = 1; break; case 1: v = 2; break; }\n"
+        "out[i] = v * x[i];  //! uninitialised_read"
+    ),
+    "set in a loop that may not run": Case(
+        "float v;\nfor (uint k = 0; k < n[i % 16]; ++k) v = x[k];\n"
+        "out[i] = v + 1;  //! uninitialised_read"
+    ),
+    "a component": Case(
+        "float4 v;\nv.x = x[i];\nv.yz = float2(1);\nout[i] = v.x + v.w;  //! uninitialised_read"
+    ),
+    "a vector that is used whole": Case(
+        "float3 v;\nv.xy = float2(x[i]);\nout[i] = length(v);  //! uninitialised_read"
+    ),
+    "a vector that is stored whole": Case(
+        "float4 v;\nv.xyz = float3(x[i]);\nif (i < 32)\n"
+        "  ((device float4*)out)[i] = v;  //! uninitialised_read"
+    ),
+    "a column of a matrix": Case(
+        "float2x2 m;\nm[0] = float2(x[i]);\nout[i] = m[0].x + m[1].y;  //! uninitialised_read"
+    ),
+    "a sum of SIMD-group matrices": Case(
+        "simdgroup_float8x8 a, c;\nsimdgroup_load(a, x, 8);\n"
+        "simdgroup_multiply_accumulate(c, a, a, c);  //! uninitialised_read\n"
+        "out[i] = c.thread_elements()[0];"
+    ),
+    "in a helper": Case(
+        "out[i] = clipped(x[i]);",
+        "float clipped(float v) {\n  float r;\n  if (v > 5) r = 5;\n"
+        "  return r + v;  //! uninitialised_read\n}\n",
+    ),
+    "through a reference": Case(
+        "float acc;\nadd(acc, x[i]);\nout[i] = acc;",
+        "void add(thread float& sum, float v) {\n  sum += v;  //! uninitialised_read\n}\n",
+    ),
+    "through a pointer": Case(
+        "float a[2];\na[0] = x[i];\nout[i] = total(a);",
+        "float total(thread const float* p) {\n  return p[0] + p[1];  //! uninitialised_read\n}\n",
+    ),
+    "handed to another lane": Case(
+        "float v;\nif (lane > 0) v = x[i];\n"
+        "out[i] = simd_shuffle_xor(v, ushort(1));  //! uninitialised_read"
+    ),
+    "an index": Case("uint k;\nif (i > 3) k = 0;\nout[i] = x[k];  //! uninitialised_read"),
+    "again in every turn": Case(
+        "float s = 0;\nfor (uint k = 0; k < 4; ++k) {\n  float v;\n  if (k == 0) v = x[i];\n"
+        "  s += v;  //! uninitialised_read\n}\nout[i] = s;"
+    ),
+}
 KINDS = {
+    "local": LOCALS,
     "input": INPUT_WRITES,
     "component": COMPONENTS,
     "absent lane": ABSENT_LANES,

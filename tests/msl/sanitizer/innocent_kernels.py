@@ -306,4 +306,95 @@ INNOCENT = {
     """,
         dtype="uint32",
     ),
+    "a variable set and used under one condition": Case("""
+        float v;
+        if (i < 30) v = x[i];
+        out[i] = i < 30 ? v : 0.0f;
+    """),
+    "a list that fills as it is used": Case("""
+        float best[4];
+        uint count = 0;
+        for (uint k = 0; k < 16; ++k) {
+          if (x[k] < float(i % 9)) continue;
+          uint at = min(count, 3u);
+          if (count < 4) ++count;
+          while (at > 0 && best[at - 1] < x[k]) { best[at] = best[at - 1]; --at; }
+          if (at < 4) best[at] = x[k];
+        }
+        float s = 0;
+        for (uint k = 0; k < count; ++k) s += best[k];
+        out[i] = s;
+    """),
+    "components set one by one": Case("""
+        float4 v;
+        for (int k = 0; k < 4; ++k) v[k] = x[i] + k;
+        float3 p;
+        p.x = v.w;
+        p.yz = v.xy;
+        half4 q;
+        q.xy = half2(1);
+        q.zw = half2(v.zw);
+        out[i] = dot(p, float3(1)) + float(q.w);
+    """),
+    "a struct with room between its members": Case(
+        """
+        item a = make(x[i]), b = a, c[2];
+        c[n[1]] = b;
+        c[n[0]] = a;
+        out[i] = c[i % 2].value + float(c[1].tag);
+    """,
+        "struct item { char tag; float value; bool last; };\n"
+        "item make(float v) { item r; r.tag = 1; r.value = v; r.last = false; return r; }\n",
+    ),
+    "half of a struct handed on and never used": Case(
+        """
+        pair p = first(x[i]);
+        pair q;
+        if (i > 3) q = p; else q.a = 1;
+        out[i] = q.a;
+    """,
+        "struct pair { float a, b; };\npair first(float v) { pair r; r.a = v; return r; }\n",
+    ),
+    "values set by a helper": Case(
+        """
+        float low, high;
+        split(x[i], low, high);
+        float parts[8];
+        fill(parts, low);
+        out[i] = high + parts[i % 8];
+    """,
+        "void split(float v, thread float& a, thread float& b) { a = v / 2; b = v - a; }\n"
+        "void fill(thread float* p, float v) { for (int k = 0; k < 8; ++k) p[k] = v + k; }\n",
+    ),
+    "the same stack used again": Case(
+        """
+        float s = 0;
+        for (uint k = 0; k < 5; ++k) {
+          float a[20];
+          for (uint j = 0; j < n[3 + k]; ++j) a[j] = x[j];
+          s += a[k] + tail(x[i], n[k + 4]);
+        }
+        out[i] = s;
+    """,
+        "float tail(float v, uint m) {\n  float b[24];\n"
+        "  for (uint j = 0; j < 24; ++j) b[j] = v + j;\n  return b[m];\n}\n",
+    ),
+    "matrices of a SIMD-group set in a loop": Case("""
+        simdgroup_float8x8 a[2], c[2];
+        for (int k = 0; k < 2; ++k) {
+          c[k] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
+          simdgroup_load(a[k], x + 8 * k, 8);
+        }
+        for (int k = 0; k < 2; ++k) simdgroup_multiply_accumulate(c[k], a[k], a[1 - k], c[k]);
+        out[i] = c[0].thread_elements()[0] + c[1].thread_elements()[1];
+    """),
+    "a switch that sets in every case": Case("""
+        float v;
+        switch (i % 3) {
+          case 0: v = 1; break;
+          case 1: v = x[i]; break;
+          default: v = -1;
+        }
+        out[i] = v;
+    """),
 }

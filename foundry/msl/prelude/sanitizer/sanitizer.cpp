@@ -402,4 +402,5 @@ MF_EXPORT void __ubsan_handle_out_of_bounds(MfOutOfBounds* data, void* index) {
 
 }
 
+#include "locals.cpp"
 #include "signals.cpp"

@@ -74,6 +74,7 @@ MF_EXPORT void mf_sanitizer_begin() {
   install(signal_bus, former[1]);
   install(signal_time, former[2]);
   state.pending.bytes = 0;
+  forget_locals();
   set_fast(true);
   mf_hot.latest = 0;
   ++mf_hot.when;

@@ -26,6 +26,7 @@ enum Kind : u32 {
   partial_group,
   input_write,
   component,
+  unset_local,
 };
 
 // Why the sanitizer stopped a launch, beside the kinds in launch.h.
@@ -95,6 +96,7 @@ struct State {
   // From here on the runtime's own.
   u32 active, group, flags, fenced;
   uptr stacks;      // of the fibres
+  u8* unset;        // 1 for each of their bytes that holds no value yet; null: none ever was
   u32 barrier;      // time of the latest barrier for device memory
   Pending pending;
   u32 collective[max_groups];    // time of each SIMD-group's latest one
