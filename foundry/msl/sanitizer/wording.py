@@ -250,7 +250,7 @@ def _diverged(raw: native.FindingRecord, context: LaunchContext, who: str) -> st
     if raw.kind == _PARTIAL_GROUP:
         return (
             f"{start} {raw.detail} lanes, among them {who}, are here; an operation on matrices"
-            " needs all 32"
+            " needs all that there are"
         )
     return (
         f"{start} {raw.detail} lanes, among them {who}, are here while others are at"

@@ -46,6 +46,7 @@ MF_EXPORT void* mf_local(void* variable) { return variable; }
 
 MF_EXPORT void mf_unset(void* variable, mf::u64 bytes) {
   using namespace mf::sanitizer;
+  mf_hot.latest = MF_PLACE;  // the stack may end here
   if (!state.unset) state.unset = mf::map_memory(stacks_bytes);
   memset(variable, 0xff, bytes);
   if (mf::u8* marks = marks_of(reinterpret_cast<mf::uptr>(variable), bytes)) memset(marks, 1, bytes);

@@ -288,11 +288,12 @@ MF_EXPORT void mf_note_lane(mf::u32 from, mf::u32 active) {
   keep(finding);
 }
 
-// An operation that needs all lanes. Lanes that are somewhere else have been told of.
+// An operation that needs all lanes that there are. Lanes elsewhere have been told of.
 MF_EXPORT void mf_note_whole(mf::u32 active) {
   using namespace mf::sanitizer;
   const mf::Fibre& fibre = mf::self();
-  if (active == ~0u || mf::u32(__builtin_ctz(active)) != fibre.lane) return;
+  const mf::u32 all = ~0u >> (mf::simd_width - fibre.group->lanes);
+  if (active == all || mf::u32(__builtin_ctz(active)) != fibre.lane) return;
   if ((fibre.group->waiting | fibre.group->barrier) & ~active) return;
   Finding finding = describe(partial_group, reinterpret_cast<mf::uptr>(fibre.site));
   finding.detail = __builtin_popcount(active);
