@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ops.errors import (
+    DoesNotBuild,
     EnvironmentUnusable,
     FoundryError,
     InvalidKernel,
@@ -12,6 +13,7 @@ from ops.errors import (
 )
 
 __all__ = [
+    "DoesNotBuild",
     "EnvironmentUnusable",
     "FoundryError",
     "InvalidKernel",

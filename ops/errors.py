@@ -4,6 +4,7 @@
   x UsageError                  exit 2   unknown name or wrong option; carries the nearest names
   x EnvironmentUnusable         exit 3   something is missing here; carries the fix
   x InvalidKernel               exit 4   a kernel file that does not parse; carries the line
+    x DoesNotBuild              exit 4   a `.metal` file that is not Metal, or cannot run here
   x LaunchFailed                exit 4   a kernel whose run ended in an error, such as a deadlock
 """
 
@@ -45,6 +46,14 @@ class InvalidKernel(FoundryError):
         super().__init__(f"line {line}: {reason}")
         self.reason = reason
         self.line = line
+
+
+class DoesNotBuild(InvalidKernel):
+    """A `.metal` file that does not compile; the message is the compiler's, on the file's lines."""
+
+    def __init__(self, log: str, line: int = 1) -> None:
+        super().__init__(log, line)
+        self.args = (log,)
 
 
 class LaunchFailed(FoundryError):

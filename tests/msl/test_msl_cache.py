@@ -19,7 +19,7 @@ from foundry.msl.build import toolchain as toolchains
 from foundry.msl.build.cache import BuildCache, default_directory
 from foundry.msl.build.toolchain import CompilerFailed, Toolchain, find_toolchain, one_text
 from foundry.msl.run.builder import Builder
-from foundry.msl.run.runtime import Library
+from foundry.msl.run.runtime import LoadedKernel
 from foundry.msl.sanitizer.arena import Arena
 from foundry.program import BuildFailure, Launch, Program, TensorSpec
 
@@ -197,10 +197,10 @@ def test_a_compiler_that_breaks_later_is_not_the_kernels_fault(tmp_path: Path) -
 
 
 def test_a_disk_that_programs_cannot_run_from_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(self: Library, path: Path, *_: object) -> None:
+    def load(self: LoadedKernel, path: Path, *_: object) -> None:
         raise OSError(f"{path.name}: failed to map segment from shared object")
 
-    monkeypatch.setattr(Library, "__init__", load)
+    monkeypatch.setattr(LoadedKernel, "__init__", load)
     with pytest.raises(EnvironmentUnusable, match="on a disk that programs may run from"):
         CpuEngine().build(program(fresh()))
 

@@ -87,7 +87,7 @@ class Flavour:
             command = ["clang", "-x", "c++-header", *flags, "-", "-o", str(target)]
             self.plain.run(command, self.plain.kernel_unit)
 
-        return self.plain.once(f"{self.shared_id}-{math_mode}.pch", build)
+        return self.plain.once(f"{self.shared_id}{self.plain.dialect}-{math_mode}.pch", build)
 
 
 def identity(plain: Toolchain, folder: Path, *parts: str) -> str:

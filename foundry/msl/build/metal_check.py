@@ -124,7 +124,8 @@ def _prelude(toolchain: Toolchain, language: Language, target: Sequence[str]) ->
         command = ["clang", "-x", "c++-header", *flags, "-", "-o", str(made)]
         toolchain.run(command, toolchain.kernel_unit)
 
-    return toolchain.once(f"{toolchain.id}-metal-{language.version}-{target[1]}.pch", build)
+    name = f"{toolchain.id}{toolchain.dialect}-metal-{language.version}-{target[1]}.pch"
+    return toolchain.once(name, build)
 
 
 _SPACE_NAMES = {"1": "device", "3": "threadgroup", "4": "constant"}

@@ -22,7 +22,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from foundry import mac
@@ -36,6 +36,8 @@ PRELUDE = MSL / "prelude"
 _WINGS = ("frontend", "build", "run")
 """Folders whose code decides what a build is."""
 _INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
+MLX, WHOLE_FILES = "", "-whole"
+_DIALECTS = {WHOLE_FILES: "#define MF_WHOLE_FILE 1\n"}
 MATH_FLAGS = {
     "safe": ("-ffp-contract=fast-honor-pragmas",),
     "relaxed": (
@@ -134,6 +136,14 @@ class Toolchain:
     """The text every kernel starts with: the prelude."""
     runtime_unit: str
     target: BuildTarget = field(default_factory=this_machine)
+    dialect: str = MLX
+    """Which names the prelude holds: all that MLX puts before a kernel, or Metal's own alone."""
+
+    def in_dialect(self, dialect: str) -> Toolchain:
+        """The same with the names of a dialect."""
+        if dialect == self.dialect:
+            return self
+        return replace(self, kernel_unit=f"{_DIALECTS[dialect]}{self.kernel_unit}", dialect=dialect)
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -221,7 +231,7 @@ class Toolchain:
             command = ["clang", "-x", "c++-header", *flags, "-", "-o", str(target)]
             self.run(command, self.kernel_unit)
 
-        return self.once(f"{self.id}-{math_mode}.pch", build)
+        return self.once(f"{self.id}{self.dialect}-{math_mode}.pch", build)
 
     def _build_runtime(self, target: Path) -> None:
         made = target.with_suffix(".o")

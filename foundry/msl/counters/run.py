@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,11 +38,11 @@ from foundry.msl.counters.model import (
 from foundry.msl.counters.places import PARTS
 from foundry.msl.counters.sample import sample
 from foundry.msl.counters.toolchain import counting_builder
-from foundry.msl.frontend.signature import capture_launch, parse
+from foundry.msl.frontend.signature import Captured, capture_launch, parse
 from foundry.msl.run.builder import Text, default_builder
 from foundry.msl.run.memory import argument_buffers, filling, refuse_sizes
 from foundry.msl.run.program import build
-from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, Library
+from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, LoadedKernel
 from foundry.program import BuildFailure, Launch, Program, TensorSpec
 from ops.dtypes import numpy_dtype
 
@@ -66,6 +66,7 @@ _ACCESS = {
 _ONE_AT_A_TIME = threading.Lock()
 """The hooks know one launch."""
 Arrays = dict[str, NDArray[Any]]
+Capture = Callable[[Launch, Sequence[TensorSpec]], Captured]
 
 
 def count(
@@ -73,6 +74,7 @@ def count(
     inputs: Mapping[str, NDArray[Any]],
     *,
     threadgroups: int = THREADGROUPS,
+    capture: Capture = capture_launch,
 ) -> Counters:
     """Count what a program does on these inputs.
 
@@ -84,6 +86,7 @@ def count(
         inputs: Arrays of `program.inputs`, exact shapes and dtypes.
         threadgroups: Most that are counted of each launch. Where there are more, those counted are
             spread over the grid, and every total is scaled to all threads.
+        capture: What is generated for a launch over inputs of these shapes and dtypes.
 
     Raises:
         LaunchFailed: It does not build, a barrier is not reached by all threads, or it does too
@@ -95,7 +98,8 @@ def count(
     counted = []
     for number, launch in enumerate(program.launches):
         taken = [specs[name] for name in launch.inputs]
-        count, written = _count(launch, number, taken, arrays, threadgroups)
+        captured = capture(launch, taken)
+        count, written = _count(launch, number, captured, taken, arrays, threadgroups)
         counted.append(count)
         specs |= {spec.name: spec for spec in launch.outputs}
         if number + 1 < len(program.launches):
@@ -104,19 +108,23 @@ def count(
 
 
 def _count(
-    launch: Launch, number: int, taken: list[TensorSpec], arrays: Arrays, most: int
+    launch: Launch,
+    number: int,
+    captured: Captured,
+    taken: list[TensorSpec],
+    arrays: Arrays,
+    most: int,
 ) -> tuple[LaunchCount, Arrays]:
-    captured = capture_launch(launch, taken)
     if refused := refuse_sizes(captured):
         raise LaunchFailed(refused)
     text = Text(captured, launch.header, launch.source, launch.math_mode)
-    library = counting_builder().build(text)
+    library = counting_builder(text.dialect).build(text)
     if isinstance(library, BuildFailure):
         raise LaunchFailed(f"the kernel does not build: {library.log}")
     size = sum(len(place) for place in library.storages.values())
     if size > MAX_STORAGE_BYTES:
         raise LaunchFailed(f"{size} bytes of threadgroup memory; at most {MAX_STORAGE_BYTES}")
-    outputs = [_output(spec, launch) for spec in launch.outputs]
+    outputs = [_output(spec, launch, arrays) for spec in launch.outputs]
     written = {spec.name: array for spec, array in zip(launch.outputs, outputs, strict=True)}
     if 0 in captured.grid:
         return LaunchCount(number, 0, 0, 0, 0, 0, 0, 0), written
@@ -129,7 +137,9 @@ def _count(
     return count, written
 
 
-def _output(spec: TensorSpec, launch: Launch) -> NDArray[Any]:
+def _output(spec: TensorSpec, launch: Launch, arrays: Arrays) -> NDArray[Any]:
+    if spec.name in arrays:
+        return arrays[spec.name].copy()
     fill = 0 if launch.init_value is None else launch.init_value
     dtype = numpy_dtype(spec.dtype)
     return np.full(spec.shape, filling(fill, dtype), dtype)
@@ -171,7 +181,7 @@ class _Run:
         text: Text,
         launch: Launch,
         number: int,
-        library: Library,
+        library: LoadedKernel,
         kept: Sequence[NDArray[Any]],
     ) -> None:
         self._launch, self._number, self._library = launch, number, library
@@ -192,7 +202,7 @@ class _Run:
         self._launcher = Launcher(library, captured.grid, captured.threadgroup, addresses)
         self._threads = math.prod(captured.grid)
         self._places = _places(library)
-        unit = counting_builder().translate(text) if library.storages else None
+        unit = counting_builder(text.dialect).translate(text) if library.storages else None
         for storage in unit.storages if unit else ():
             if place := library.storages.get(storage.number):
                 name, at = ", ".join(storage.names), self._shared + place.start
@@ -334,7 +344,7 @@ def _aligned(size: int) -> NDArray[np.uint8]:
     return raw[start : start + size]
 
 
-def _places(library: Library) -> list[_Place]:
+def _places(library: LoadedKernel) -> list[_Place]:
     handle = library.handle
     count = ctypes.c_uint32.in_dll(handle, "mf_place_count").value
     table = (ctypes.c_uint32 * (3 * count)).in_dll(handle, "mf_places")

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from foundry.msl.build.cache import default_directory
 from foundry.msl.build.flavour import Flavour, identity
-from foundry.msl.build.toolchain import PRELUDE, Toolchain, find_toolchain, one_text
+from foundry.msl.build.toolchain import MLX, PRELUDE, Toolchain, find_toolchain, one_text
 from foundry.msl.counters.instrument import counted
 from foundry.msl.frontend.entry import FIBRES
 from foundry.msl.frontend.signature import parse
 from foundry.msl.frontend.unit import Unit, translate
 from foundry.msl.run.builder import Builder, Text
-from foundry.msl.run.runtime import Library, load_runtime
+from foundry.msl.run.runtime import LoadedKernel, load_runtime
 
 _COUNT = (
     "-DMF_SANITIZE=1",
@@ -66,19 +66,19 @@ class CountingBuilder(Builder):
             parsed, self.language, self.toolchain.preprocess, self.resolve, mode=FIBRES
         )
 
-    def load(self, path: Path) -> Library:
+    def load(self, path: Path) -> LoadedKernel:
         """The kernel's library."""
-        return Library(path, load_runtime(self.toolchain.runtime))
+        return LoadedKernel(path, load_runtime(self.toolchain.runtime))
 
 
 @functools.cache
-def counting_builder() -> CountingBuilder:
+def counting_builder(dialect: str = MLX) -> CountingBuilder:
     """A builder with hooks in this installation's cache.
 
     Raises:
         EnvironmentUnusable: as `find_toolchain`.
     """
-    return builder_on(find_toolchain(default_directory()))
+    return builder_on(find_toolchain(default_directory()).in_dialect(dialect))
 
 
 def builder_on(plain: Toolchain) -> CountingBuilder:

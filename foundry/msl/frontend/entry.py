@@ -57,7 +57,7 @@ def entry(signature: Signature, mode: str) -> str:
 
 
 def _fibre_entry(signature: Signature) -> str:
-    arguments = ", ".join([*map(_buffer, _buffers(signature)), *_attributes(signature, FIBRES)])
+    arguments = ", ".join([*map(_buffer, _buffers(signature)), *_values(signature, FIBRES)])
     return f"""\
 extern "C" MF_EXPORT void mf_run_thread(const mf::Launch* launch_pointer,
                                         const mf::Position* position) {{
@@ -81,7 +81,7 @@ def _loop_entry(signature: Signature, mode: str) -> str:
 static __attribute__((noinline)) void mf_items(const mf::Launch& launch, mf::u64 begin,
                                                mf::u64 end{parameters}) {{
   {_FLAT_LOOP if mode == FLAT else _GROUP_LOOP}
-    {signature.kernel}{signature.arguments}({", ".join([*names, *_attributes(signature, mode)])});
+    {signature.kernel}{signature.arguments}({", ".join([*names, *_values(signature, mode)])});
   }});
 }}
 extern "C" MF_EXPORT void mf_run_items(const mf::Launch* launch_pointer, mf::u64 begin,
@@ -104,14 +104,26 @@ def _buffer(parameter: Parameter) -> str:
     return f"static_cast<{parameter.type}>({at})"
 
 
-def _attributes(signature: Signature, mode: str) -> list[str]:
+def _values(signature: Signature, mode: str) -> list[str]:
+    """What the kernel takes beside buffers: thread attributes, and memory that the host sizes."""
+    taken = [p for p in signature.parameters if p.buffer is None]
     return [
-        "mf::attribute::uint3(x, y, z)"
-        if mode == FLAT and p.name == "thread_position_in_grid"
-        else f"mf::attribute::{p.name}(launch, at)"
-        for p in signature.parameters
-        if p.buffer is None
+        _attribute(p, mode) if p.storage is None else _argument(p.type, p.storage) for p in taken
     ]
+
+
+def _attribute(parameter: Parameter, mode: str) -> str:
+    if mode == FLAT and parameter.attribute == "thread_position_in_grid":
+        value = "mf::attribute::uint3(x, y, z)"
+    else:
+        value = f"mf::attribute::{parameter.attribute}(launch, at)"
+    return f"mf::attribute::as<{parameter.type}>({value})"
+
+
+def _argument(type_name: str, number: int) -> str:
+    if type_name.endswith("&"):
+        return f"*{_argument(f'{type_name[:-1]}*', number)}"
+    return f"mf::threadgroup_argument<{type_name}, {number}>()"
 
 
 def _restricted(parameter: Parameter) -> str:

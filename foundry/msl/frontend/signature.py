@@ -19,6 +19,8 @@ from foundry.program import Launch, Size3, TensorSpec
 _PARAMETER = re.compile(
     r"  (?P<declaration>.*?)(?P<separator>[*&]? )(?P<name>\S+) \[\[(?P<slot>[^\]]*)\]\],?"
 )
+STORAGES = 256
+"""In threadgroup memory, at most, declared and handed in (`prelude/target_cpu.h`)."""
 _END_OF_PARAMETERS = ") {\n"
 
 
@@ -32,19 +34,33 @@ class Captured:
     threadgroup: Size3
     shape_info: tuple[tuple[bool, bool, bool], ...]
     """Per input: whether its shape, strides and ndim are arguments."""
+    facts: str = ""
+    """What a whole function's unit says of it to the host, as C++."""
+    threadgroup_bytes: tuple[int, ...] = ()
+    """Of each argument in threadgroup memory."""
+
+    @property
+    def argument_bytes(self) -> dict[int, int]:
+        """The same by number of the storage."""
+        return {storage_of(n): size for n, size in enumerate(self.threadgroup_bytes)}
 
 
 @dataclass(frozen=True)
 class Parameter:
     """One parameter of the generated kernel function.
 
-    `type` is the C++ type with its pointer or reference sign, `buffer` its index among the
-    buffers, or None for a thread attribute, whose name is then its meaning.
+    `type` is the C++ type with its pointer or reference sign. One of the others says where its
+    value comes from.
     """
 
     type: str
     name: str
-    buffer: int | None
+    buffer: int | None = None
+    """Index among the buffers."""
+    attribute: str = ""
+    """Name of a thread attribute."""
+    storage: int | None = None
+    """Number of its memory among the kernel's threadgroup storages."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +74,13 @@ class Signature:
     body: str
     arguments: str
     """Template arguments in angle brackets, or an empty string."""
+    facts: str = ""
+    """As in `Captured`."""
 
     @property
     def attributes(self) -> frozenset[str]:
         """Names of the thread attributes the kernel takes."""
-        return frozenset(p.name for p in self.parameters if p.buffer is None)
+        return frozenset(p.attribute for p in self.parameters if p.attribute)
 
 
 class SignatureError(FoundryError):
@@ -148,6 +166,7 @@ def parse(captured: Captured, header: str, source: str) -> Signature:
         parameters=tuple(map(_parameter, parameters.split("\n"))),
         body=source,
         arguments=_arguments(instantiation, captured.kernel),
+        facts=captured.facts,
     )
 
 
@@ -155,9 +174,18 @@ def _parameter(line: str) -> Parameter:
     match = _PARAMETER.fullmatch(line)
     if match is None:
         raise SignatureError(f"MLX generated a parameter of an unknown form: '{line.strip()}'")
-    slot = match["slot"]
-    buffer = int(slot[len("buffer(") : -1]) if slot.startswith("buffer(") else None
-    return Parameter(match["declaration"] + match["separator"].strip(), match["name"], buffer)
+    kind, _, number = match["slot"].rstrip(")").partition("(")
+    type_name = match["declaration"] + match["separator"].strip()
+    if kind == "buffer":
+        return Parameter(type_name, match["name"], buffer=int(number))
+    if kind == "threadgroup":
+        return Parameter(type_name, match["name"], storage=storage_of(int(number)))
+    return Parameter(type_name, match["name"], attribute=kind)
+
+
+def storage_of(argument: int) -> int:
+    """The number of the storage that an argument in threadgroup memory is; from the end."""
+    return STORAGES - 1 - argument
 
 
 def _arguments(instantiation: str, kernel: str) -> str:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 from foundry.msl.frontend import as_metal, variants
 from foundry.msl.frontend.entry import FIBRES, entry, kernel_head, loop_mode
+from foundry.msl.frontend.expansion import Preprocess, expand
 from foundry.msl.frontend.language import Language
 from foundry.msl.frontend.refusals import attributes, pointers, program_scope, restricted, spaces
 from foundry.msl.frontend.refusals.refusal import Refused, refuse, unsupported
@@ -62,7 +63,6 @@ _HIDDEN_IN_MACROS = re.compile(
 
 _TEXT_LENGTH = 1_000_000
 
-Preprocess = Callable[[str], str]
 Resolve = Callable[[str], str]
 
 
@@ -125,9 +125,13 @@ def translate(
     storages = (*first, *second)
     places: list[Place] = []
     if mode is None:
-        mode = FIBRES if storages or _synchronises(header, body) else loop_mode(signature)
+        shares = bool(storages) or any(p.storage is not None for p in signature.parameters)
+        mode = FIBRES if shares or _synchronises(header, body) else loop_mode(signature)
     if mode == FIBRES:
         (header, body), places = _numbered(header, body, storages)
+    storages += tuple(
+        Storage(p.storage, 1, (p.name,)) for p in signature.parameters if p.storage is not None
+    )
     parts = {"header": header, "source": body}
     return Unit(
         _text(signature, parts, mode, language),
@@ -139,6 +143,17 @@ def translate(
         metal_text,
         metal_parts,
     )
+
+
+def whole_as_metal(text: str, language: Language) -> tuple[str, list[Token]]:
+    """A file as the pass reads it that judges it, without any call of its functions; its tokens.
+
+    Raises:
+        Refused: for what the text must not hold by its words alone.
+    """
+    signature = Signature("mf_kernel", text, "", (), "", "")
+    parts = _as_metal(signature, _accepted(text, "header"), [])
+    return as_metal.text_of(signature, parts, language), parts["header"]
 
 
 def _as_metal(
@@ -226,6 +241,7 @@ def _text(
             '#line 1 "launch"',
             "}",
             entry(signature, mode),
+            signature.facts,
         ]
     )
 
@@ -234,21 +250,8 @@ def _expanded(
     header: list[Token], body: list[Token], preprocess: Preprocess, language: Language
 ) -> tuple[list[Token], list[Token]]:
     """Both parts after the preprocessor, checked again: macros can spell what tokens did not."""
-    text = (
-        f'{language.macros()}#line 1 "header"\n{_joined(header)}\n#line 1 "source"\n'
-        f"{_joined(body)}\n"
-    )
-    parts = {"header": "", "source": ""}
-    part = ""
-    for line in preprocess(text).split("\n"):
-        marker = re.match(r'# (\d+) "([^"]*)"', line)
-        if marker:
-            part = marker[2]
-            if part in parts:
-                missing = int(marker[1]) - 1 - parts[part].count("\n")
-                parts[part] += "\n" * max(0, missing)
-        elif part in parts:
-            parts[part] += line + "\n"
+    texts = {"header": _joined(header), "source": _joined(body)}
+    parts = expand(texts, preprocess, language)
     return _accepted(parts["header"], "header"), _accepted(parts["source"], "source")
 
 

@@ -230,18 +230,19 @@ enum float_round_style {
   round_to_nearest = 1,
 };
 
+// Under this name Apple's headers hold them, and published kernels add types of their own.
 template <typename T>
-struct numeric_limits {
+struct _numeric_limits_impl {
   static constexpr bool is_specialized = false;
 };
 template <typename T>
-struct numeric_limits<const T> : numeric_limits<T> {};
+struct numeric_limits : _numeric_limits_impl<T> {};
 template <typename T>
-using _numeric_limits_impl = numeric_limits<T>;
+struct numeric_limits<const T> : numeric_limits<T> {};
 
 #define MF_INT_LIMITS(T, lowest_value, max_value, value_bits)         \
   template <>                                                         \
-  struct numeric_limits<T> {                                          \
+  struct _numeric_limits_impl<T> {                                    \
     static constexpr bool is_specialized = true;                      \
     static constexpr bool is_signed = __is_signed(T);                 \
     static constexpr bool is_integer = true, is_exact = true;         \
@@ -283,7 +284,7 @@ MF_INT_LIMITS(unsigned long long, 0, ULONG_MAX, 64)
 
 #define MF_FLOAT_LIMITS(T, P)                                                  \
   template <>                                                                  \
-  struct numeric_limits<T> {                                                   \
+  struct _numeric_limits_impl<T> {                                             \
     static constexpr bool is_specialized = true;                               \
     static constexpr bool is_signed = true;                                    \
     static constexpr bool is_integer = false, is_exact = false;                \

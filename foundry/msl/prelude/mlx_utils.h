@@ -2,6 +2,7 @@
 #pragma once
 #pragma clang system_header
 
+#include "metal_logging.h"
 #include "metal_simdgroup.h"
 #include "mlx_complex.h"
 
@@ -20,22 +21,6 @@ inline constexpr int CROSS_ENTROPY_N_READS = 4;
 MF_FN uint16_t bfloat16_to_uint16(const bfloat16_t x) { return metal::as_type<uint16_t>(x); }
 MF_FN bfloat16_t uint16_to_bfloat16(const uint16_t x) { return metal::as_type<bfloat16_t>(x); }
 
-namespace metal {
-struct os_log {
-  constexpr os_log(const char*, const char*) {}
-  template <typename... A>
-  void log(const char*, A...) const {}
-  template <typename... A>
-  void log_debug(const char*, A...) const {}
-  template <typename... A>
-  void log_info(const char*, A...) const {}
-  template <typename... A>
-  void log_error(const char*, A...) const {}
-  template <typename... A>
-  void log_fault(const char*, A...) const {}
-};
-inline constexpr os_log os_log_default{"", ""};
-}  // namespace metal
 namespace mlx {
 using os_log = metal::os_log;
 }

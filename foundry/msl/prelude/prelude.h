@@ -39,6 +39,14 @@
 #include "metal_simdgroup_matrix.h"
 #include "metal_simd_names.h"
 
+#include "metal_global_names.h"
+#include "metal_logging.h"
+
+// A .metal file starts with Metal's own names alone, and without `using namespace metal`.
+#if !MF_WHOLE_FILE
 using namespace metal;
 
 #include "mlx_utils.h"
+#endif
+
+#include "functions.h"

@@ -293,4 +293,23 @@ MF_INLINE S& threadgroup_storage() {
   return *reinterpret_cast<S*>(head->threadgroup_memory + head->storage_offset[id]);
 }
 
+// Threadgroup memory that the host sizes: an argument of a kernel function.
+template <typename T>
+constexpr u32 bytes_of = sizeof(T);
+template <>
+inline constexpr u32 bytes_of<void> = 1;
+
+template <u32 id, typename T>
+struct ArgumentInfo {
+  __attribute__((section(MF_STORAGE_SECTION), used, retain)) static inline const StorageEntry entry = {
+      id, 0, 16, bytes_of<T>};
+};
+
+template <typename P, u32 id>
+MF_INLINE P threadgroup_argument() {
+  (void)&ArgumentInfo<id, __remove_pointer(P)>::entry;
+  const WorkerHead* head = reinterpret_cast<const WorkerHead*>(self().worker);
+  return reinterpret_cast<P>(head->threadgroup_memory + head->storage_offset[id]);
+}
+
 }  // namespace mf

@@ -23,14 +23,20 @@ from pathlib import Path
 
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.build import cache, diagnostics, metal_check, objects
-from foundry.msl.build.toolchain import CompilerFailed, Toolchain, find_toolchain
+from foundry.msl.build.toolchain import (
+    MLX,
+    WHOLE_FILES,
+    CompilerFailed,
+    Toolchain,
+    find_toolchain,
+)
 from foundry.msl.frontend.language import Language, chosen
 from foundry.msl.frontend.refusals.refusal import Refused
 from foundry.msl.frontend.rewriting.threadgroup import BadDeclaration
 from foundry.msl.frontend.signature import Captured, SignatureError, parse
 from foundry.msl.frontend.tokens import Token
 from foundry.msl.frontend.unit import Unit, translate
-from foundry.msl.run.runtime import Library, load_runtime
+from foundry.msl.run.runtime import LoadedKernel, load_runtime
 from foundry.program import BuildFailure
 
 _LOADED_LIBRARIES = 512
@@ -45,6 +51,11 @@ class Text:
     source: str
     math_mode: str = "safe"
 
+    @property
+    def dialect(self) -> str:
+        """Of the prelude that it is written against."""
+        return WHOLE_FILES if self.captured.facts else MLX
+
 
 @dataclass
 class Builder:
@@ -53,18 +64,21 @@ class Builder:
     toolchain: Toolchain
     language: Language = field(default_factory=chosen)
     _loaded_runtime: ctypes.CDLL | None = field(default=None, init=False)
-    _loaded: OrderedDict[str, Library | BuildFailure] = field(
+    _loaded: OrderedDict[str, LoadedKernel | BuildFailure] = field(
         default_factory=OrderedDict, init=False
     )
 
-    def build(self, text: Text) -> Library | BuildFailure:
+    def build(self, text: Text) -> LoadedKernel | BuildFailure:
         """The loaded kernel, or why there is none.
 
         Raises:
             EnvironmentUnusable: when the compiler or the cache does not work here.
         """
         key = self._key(text)
-        return self._known(key) or self._keep(key, self._find_text(key) or self._make(key, text))
+        built = self._known(key) or self._keep(key, self._find_text(key) or self._make(key, text))
+        if isinstance(built, BuildFailure):
+            return built
+        return built.with_arguments(text.captured.argument_bytes)
 
     def translate(self, text: Text) -> Unit:
         """The translation unit of a kernel."""
@@ -75,17 +89,17 @@ class Builder:
         """What the pass that knows address spaces says about a text."""
         return metal_check.resolve(self.toolchain.plain, text, self.language)
 
-    def load(self, path: Path) -> Library:
+    def load(self, path: Path) -> LoadedKernel:
         """The library of a compiled kernel."""
-        return Library(path, self._runtime())
+        return LoadedKernel(path, self._runtime())
 
-    def _known(self, key: str) -> Library | BuildFailure | None:
+    def _known(self, key: str) -> LoadedKernel | BuildFailure | None:
         known = self._loaded.get(key)
         if known is not None:
             self._loaded.move_to_end(key)
         return known
 
-    def _keep(self, key: str, result: Library | BuildFailure) -> Library | BuildFailure:
+    def _keep(self, key: str, result: LoadedKernel | BuildFailure) -> LoadedKernel | BuildFailure:
         self._loaded[key] = result
         if len(self._loaded) > _LOADED_LIBRARIES:
             self._loaded.popitem(last=False)
@@ -93,17 +107,18 @@ class Builder:
 
     def _key(self, text: Text) -> str:
         settings = (self.toolchain.id, self.language.version, text.math_mode)
-        return _digest(*settings, str(len(text.header)), text.captured.source)
+        captured = text.captured
+        return _digest(*settings, str(len(text.header)), captured.source, captured.facts)
 
     def _unit_key(self, text: Text, unit: Unit) -> str:
         """The user's text is part of it for the compiler's words, which quote it."""
         return _digest(self.toolchain.id, text.math_mode, text.header, text.source, unit.text)
 
-    def _find_text(self, key: str) -> Library | BuildFailure | None:
+    def _find_text(self, key: str) -> LoadedKernel | BuildFailure | None:
         unit_key = self._read(f"{key}.unit")
         return self._find(key if unit_key is None else unit_key)
 
-    def _find(self, key: str) -> Library | BuildFailure | None:
+    def _find(self, key: str) -> LoadedKernel | BuildFailure | None:
         """What was built under a key, loaded now or before."""
         if known := self._known(key):
             return known
@@ -123,7 +138,7 @@ class Builder:
         except FileNotFoundError:
             return None
 
-    def _make(self, key: str, text: Text) -> Library | BuildFailure:
+    def _make(self, key: str, text: Text) -> LoadedKernel | BuildFailure:
         try:
             unit = self.translate(text)
         except CompilerFailed as failure:
@@ -132,7 +147,7 @@ class Builder:
             return self._failed(key, str(error))
         unit_key = self._unit_key(text, unit)
         with ThreadPoolExecutor(1) as beside:
-            judged = beside.submit(self._complaint, unit)
+            judged = beside.submit(self.complaint, unit.as_metal)
             result = self._find(unit_key) or self._compile(unit_key, text, unit)
             complaint = judged.result()
         if complaint and not unit.unsupported:
@@ -140,20 +155,20 @@ class Builder:
         self.toolchain.cache.put(f"{key}.unit", lambda target: _write(target, unit_key))
         return result
 
-    def _complaint(self, unit: Unit) -> str:
-        """What Metal's compiler has against a unit, judged once for all flavours of a build."""
+    def complaint(self, as_metal: str) -> str:
+        """What Metal's compiler has against a text, judged once for all flavours of a build."""
         plain = self.toolchain.plain
-        name = f"{_digest(plain.id, unit.as_metal)}.metal"
+        name = f"{_digest(plain.id, plain.dialect, as_metal)}.metal"
 
         def write(target: Path) -> None:
-            said = metal_check.complaint(plain, unit.as_metal, self.language)
+            said = metal_check.complaint(plain, as_metal, self.language)
             target.write_text(said or "")
 
         if (known := self._read(name)) is not None:
             return known
         return plain.cache.put(name, write).read_text()
 
-    def _compile(self, key: str, text: Text, unit: Unit) -> Library | BuildFailure:
+    def _compile(self, key: str, text: Text, unit: Unit) -> LoadedKernel | BuildFailure:
         def write(target: Path) -> None:
             self.toolchain.compile(unit.text, text.math_mode, target)
             if fault := objects.fault_of(target):
@@ -205,6 +220,6 @@ def _write(target: Path, text: str) -> None:
     target.write_text(text)
 
 
-def default_builder() -> Builder:
+def default_builder(dialect: str = MLX) -> Builder:
     """A builder with this installation's toolchain and cache folder."""
-    return Builder(find_toolchain(cache.default_directory()))
+    return Builder(find_toolchain(cache.default_directory()).in_dialect(dialect))

@@ -26,7 +26,7 @@ from foundry.msl.run.memory import (
     filling,
     refuse_sizes,
 )
-from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, Library, worker_threads
+from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, LoadedKernel, worker_threads
 from foundry.program import Arrays, BuildFailure, Launch, Program, TensorSpec, check_input
 from ops.dtypes import numpy_dtype
 
@@ -35,7 +35,7 @@ from ops.dtypes import numpy_dtype
 class _Built:
     launch: Launch
     captured: Captured
-    library: Library
+    library: LoadedKernel
 
 
 def build(program: Program, builder: Builder) -> BuiltProgram | BuildFailure:

@@ -1,28 +1,29 @@
 """Loads compiled kernels and runs them: the Python side of `prelude/runtime/launch.h`.
 
-`load_runtime` loads the runtime once per process. `Library` is a loaded kernel. `Launcher` is a
-kernel with its sizes and buffers resolved; running it calls one C function.
+`load_runtime` loads the runtime once per process. `LoadedKernel` is a kernel in memory. `Launcher`
+is one with its sizes and buffers resolved; running it calls one C function.
 """
 
 from __future__ import annotations
 
 import _ctypes
+import copy
 import ctypes
 import enum
 import functools
 import math
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from foundry.errors import LaunchFailed, UsageError
+from foundry.msl.frontend.signature import STORAGES
 from foundry.program import Size3
 
 MAX_THREADS = 1024
 MAX_STORAGE_BYTES = 32 * 1024
 _FLAT, _GROUPS, _FIBRES = 0, 1, 2
-_STORAGES = 256
 _SPAN, _SHORT_SPAN = 4096, 32
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 """Multiples of it, less their whole part, lie far from each other."""
@@ -111,7 +112,7 @@ def launch_limit_s() -> float:
     return limit_s
 
 
-class Library:
+class LoadedKernel:
     """A compiled kernel in memory.
 
     Args:
@@ -126,15 +127,18 @@ class Library:
         # A search loads more kernels than a process may map, so they leave with their last user.
         weakref.finalize(self, _ctypes.dlclose, self._handle._handle).atexit = False
         self.mode: int = ctypes.c_uint32.in_dll(self._handle, "mf_mode").value
-        self.offsets = (ctypes.c_uint32 * _STORAGES)()
+        self.offsets = (ctypes.c_uint32 * STORAGES)()
         self.storages: dict[int, range] = {}
         """Bytes of threadgroup memory by number of the declaration."""
         self.item_bytes: dict[int, int] = {}
         """Bytes of an element of a threadgroup array, by number of the declaration."""
         self.smallest_alignment = 16
         """Of a declaration in threadgroup memory, in bytes."""
+        self._red_zone_bytes = red_zone_bytes
+        self._owner: LoadedKernel | None = None
+        """Who closes the shared object when nobody uses it any more."""
         if self.mode == _FIBRES:
-            self._lay_out(red_zone_bytes)
+            self._lay_out({})
 
     def entry(self, name: str) -> int | None:
         """Address of an entry function."""
@@ -150,7 +154,18 @@ class Library:
         """The loaded shared object."""
         return self._handle
 
-    def _lay_out(self, red_zone_bytes: int) -> None:
+    def with_arguments(self, sizes: Mapping[int, int]) -> LoadedKernel:
+        """The same kernel with memory for its threadgroup arguments: bytes by number."""
+        if not sizes:
+            return self
+        other = copy.copy(self)
+        other.offsets = (ctypes.c_uint32 * STORAGES)()
+        other.storages = {}
+        other._lay_out(sizes)
+        other._owner = self
+        return other
+
+    def _lay_out(self, arguments: Mapping[int, int]) -> None:
         """Place the kernel's threadgroup storages one behind the other."""
         count = ctypes.c_uint32()
         table = self._handle.mf_storages
@@ -158,13 +173,13 @@ class Library:
         entries = table(ctypes.byref(count))[: count.value]
         sizes: dict[int, tuple[int, int]] = {}
         for entry in entries:
-            size, alignment = sizes.get(entry.id, (0, 16))
+            size, alignment = sizes.get(entry.id, (arguments.get(entry.id, 0), 16))
             self.item_bytes[entry.id] = entry.item
             self.smallest_alignment = min(self.smallest_alignment, entry.alignment)
             sizes[entry.id] = max(size, entry.size), max(alignment, entry.alignment)
         end = 0
         for number, (size, alignment) in sorted(sizes.items()):
-            start = -(-(end + red_zone_bytes) // alignment) * alignment
+            start = -(-(end + self._red_zone_bytes) // alignment) * alignment
             self.offsets[number] = start
             self.storages[number] = range(start, start + size)
             end = start + size
@@ -185,7 +200,7 @@ class Launcher:
 
     def __init__(
         self,
-        library: Library,
+        library: LoadedKernel,
         grid: Size3,
         threadgroup: Size3,
         buffers: Sequence[int],

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from foundry.errors import LaunchFailed
 from foundry.msl.run.builder import Text
 from foundry.msl.run.memory import argument_buffers
-from foundry.msl.run.runtime import Launcher, Library
+from foundry.msl.run.runtime import Launcher, LoadedKernel
 from foundry.msl.sanitizer import native, wording
 from foundry.msl.sanitizer.arena import Arena
 from foundry.msl.sanitizer.findings import Finding
@@ -81,7 +81,7 @@ class Launched:
         launch: Launch,
         number: int,
         text: Text,
-        library: Library,
+        library: LoadedKernel,
         arena: Arena,
         slots: Mapping[str, ArraySlot],
     ) -> None:
@@ -195,7 +195,7 @@ class Launched:
             slot: wording.Named(label, entry.array.itemsize, entry.array.size)
             for slot, (label, entry) in self._places.items()
         }
-        unit = sanitized_builder().translate(self._text)
+        unit = sanitized_builder(self._text.dialect).translate(self._text)
         names = {storage.number: ", ".join(storage.names) for storage in unit.storages}
         places = {names[number]: place for number, place in self._library.storages.items()}
         items = {names[number]: size for number, size in self._library.item_bytes.items()}
@@ -242,7 +242,7 @@ class Launched:
         region.granule = _granule(self._library.smallest_alignment)
 
 
-def has_quick_checks(library: Library) -> bool:
+def has_quick_checks(library: LoadedKernel) -> bool:
     """Whether a library was built with the quick checks."""
     return hasattr(library.handle, "mf_quick_items")
 
@@ -259,11 +259,11 @@ def _argument(arena: Arena, label: str, array: NDArray[Any]) -> ArraySlot:
     return ArraySlot(TensorSpec(label, array.shape, str(array.dtype)), view, slot)
 
 
-def _table_address(library: Library) -> int:
+def _table_address(library: LoadedKernel) -> int:
     return ctypes.addressof(ctypes.c_uint32.in_dll(library.handle, "mf_lines"))
 
 
-def _lines(library: Library) -> LineTable:
+def _lines(library: LoadedKernel) -> LineTable:
     start = _table_address(library)
     count = ctypes.c_uint32.from_address(start).value
     rows = (ctypes.c_int32 * (3 * count)).from_address(start + 4)

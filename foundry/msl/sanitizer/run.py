@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from foundry.msl.frontend.signature import Captured, capture_launch
 from foundry.msl.run.builder import Text
 from foundry.msl.run.memory import filling
-from foundry.msl.run.runtime import MAX_STORAGE_BYTES, MAX_THREADS, Library
+from foundry.msl.run.runtime import MAX_STORAGE_BYTES, MAX_THREADS, LoadedKernel
 from foundry.msl.sanitizer import native, wording
 from foundry.msl.sanitizer.arena import Arena
 from foundry.msl.sanitizer.findings import Finding, FindingKind, Report
@@ -65,7 +65,8 @@ def sanitize(
 
     Args:
         program: Launches in order.
-        inputs: Arrays of `program.inputs`, exact shapes and dtypes.
+        inputs: Arrays of `program.inputs`, exact shapes and dtypes. A launch's output of the same
+            name is such an array, written in place.
         time_limit_s: A launch that runs longer is a runaway loop.
         capture: What MLX generates for a launch over inputs of these shapes and dtypes.
 
@@ -118,13 +119,14 @@ def _run(
         if too_many := _too_many_threads(launch, number):
             return Report((*findings, too_many))
         text = Text(captured, launch.header, launch.source, launch.math_mode)
-        built = quick_builder().build(text)
+        built = quick_builder(text.dialect).build(text)
         if isinstance(built, BuildFailure):
             return Report(tuple(findings), build_log=built.log)
         if too_large := _too_large(built, launch, text, number):
             return Report((*findings, too_large))
         for spec in launch.outputs:
-            slots[spec.name] = _output(arena, spec, launch)
+            if spec.name not in inputs:  # else it is written in place
+                slots[spec.name] = _output(arena, spec, launch)
         if not number:
             _set_clock(built, arena)
         if has_quick_checks(built):
@@ -134,8 +136,8 @@ def _run(
             ):
                 run_s += done.run_s
                 continue
-            _refill(slots, launch)
-            built = sanitized_builder().build(text)
+            _refill(slots, launch, inputs)
+            built = sanitized_builder(text.dialect).build(text)
             if isinstance(built, BuildFailure):
                 return Report(tuple(findings), build_log=built.log)
         done = Launched(launch, number, text, built, arena, slots)
@@ -145,16 +147,18 @@ def _run(
         if stopped:
             break
         findings += done.unwritten(program.outputs)
-    return Report(tuple(findings), run_s=run_s, count=partial(_count, program, dict(inputs)))
+    return Report(
+        tuple(findings), run_s=run_s, count=partial(_count, program, dict(inputs), capture)
+    )
 
 
-def _count(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Counters:
+def _count(program: Program, inputs: Mapping[str, NDArray[Any]], capture: Capture) -> Counters:
     from foundry.msl.counters import count
 
-    return count(program, inputs)
+    return count(program, inputs, capture=capture)
 
 
-def _set_clock(library: Library, arena: Arena) -> None:
+def _set_clock(library: LoadedKernel, arena: Arena) -> None:
     """Start time anew before it overflows."""
     hot = state_of(library.runtime).hot
     if hot.when > native.LATEST_TIME:
@@ -199,9 +203,14 @@ def _set(array: NDArray[Any], launch: Launch) -> None:
         array[...] = filling(launch.init_value, array.dtype)
 
 
-def _refill(slots: Mapping[str, ArraySlot], launch: Launch) -> None:
+def _refill(
+    slots: Mapping[str, ArraySlot], launch: Launch, inputs: Mapping[str, NDArray[Any]]
+) -> None:
     for spec in launch.outputs:
-        _set(slots[spec.name].array, launch)
+        if spec.name in inputs:
+            slots[spec.name].array[...] = inputs[spec.name]
+        else:
+            _set(slots[spec.name].array, launch)
 
 
 def _too_many_threads(launch: Launch, number: int) -> Finding | None:
@@ -214,12 +223,12 @@ def _too_many_threads(launch: Launch, number: int) -> Finding | None:
     return Finding(FindingKind.TOO_MANY_THREADS, sentence, launch=number)
 
 
-def _too_large(library: Library, launch: Launch, text: Text, number: int) -> Finding | None:
+def _too_large(library: LoadedKernel, launch: Launch, text: Text, number: int) -> Finding | None:
     size = sum(len(place) for place in library.storages.values())
     if size <= MAX_STORAGE_BYTES:
         return None
     largest = max(library.storages, key=lambda n: len(library.storages[n]))
-    storage = sanitized_builder().translate(text).storages[largest]
+    storage = sanitized_builder(text.dialect).translate(text).storages[largest]
     part, line = wording.declaration(launch, storage)
     return Finding(
         FindingKind.THREADGROUP_MEMORY,

@@ -19,6 +19,7 @@ from foundry.msl.build.flavour import Flavour, identity
 from foundry.msl.build.toolchain import (
     FLAGS,
     MATH_FLAGS,
+    MLX,
     PRELUDE,
     Toolchain,
     find_toolchain,
@@ -28,7 +29,7 @@ from foundry.msl.frontend.entry import FLAT, GROUPS
 from foundry.msl.frontend.signature import parse
 from foundry.msl.frontend.unit import Unit, translate
 from foundry.msl.run.builder import Builder, Text
-from foundry.msl.run.runtime import Library, load_runtime
+from foundry.msl.run.runtime import LoadedKernel, load_runtime
 from foundry.msl.sanitizer import locals
 from foundry.msl.sanitizer.instrument import checked
 from foundry.msl.sanitizer.lines import annotate
@@ -131,19 +132,21 @@ class SanitizedBuilder(Builder):
             parsed, self.language, self.toolchain.preprocess, self.resolve, mode=GROUPS
         )
 
-    def load(self, path: Path) -> Library:
+    def load(self, path: Path) -> LoadedKernel:
         """The kernel's library, its threadgroup storages set apart."""
-        return Library(path, load_runtime(self.toolchain.runtime), red_zone_bytes=RED_ZONE_BYTES)
+        return LoadedKernel(
+            path, load_runtime(self.toolchain.runtime), red_zone_bytes=RED_ZONE_BYTES
+        )
 
 
 @functools.cache
-def sanitized_builder() -> SanitizedBuilder:
+def sanitized_builder(dialect: str = MLX) -> SanitizedBuilder:
     """A builder with checks in this installation's cache.
 
     Raises:
         EnvironmentUnusable: as `find_toolchain`.
     """
-    return builder_on(find_toolchain(default_directory()))
+    return builder_on(find_toolchain(default_directory()).in_dialect(dialect))
 
 
 def builder_on(plain: Toolchain) -> SanitizedBuilder:
@@ -157,13 +160,13 @@ def builder_on(plain: Toolchain) -> SanitizedBuilder:
 
 
 @functools.cache
-def quick_builder() -> SanitizedBuilder:
+def quick_builder(dialect: str = MLX) -> SanitizedBuilder:
     """A builder that gives simple kernels the quick checks, and others those of the first.
 
     Raises:
         EnvironmentUnusable: as `find_toolchain`.
     """
-    return quick_on(sanitized_builder())
+    return quick_on(sanitized_builder(dialect))
 
 
 def quick_on(builder: SanitizedBuilder) -> SanitizedBuilder:

@@ -26,7 +26,7 @@ from foundry.msl.run.runtime import (
     MAX_STORAGE_BYTES,
     LaunchEnded,
     Launcher,
-    Library,
+    LoadedKernel,
     launch_limit_s,
     worker_threads,
 )
@@ -161,7 +161,7 @@ class _Kernel:
             blanks = [mx.zeros(stand_ins[at].shape, stand_ins[at].dtype) for at in traced]
         return capture(call, blanks)
 
-    def _library(self, text: Text) -> Library:
+    def _library(self, text: Text) -> LoadedKernel:
         captured = text.captured
         refusal = refuse_sizes(captured)
         if refusal:

@@ -131,9 +131,23 @@ def _function_pointer(code: Sequence[Token], at: int) -> str | None:
     texts = [t.text for t in code[at + 1 : at + 7]]
     if len(texts) < 5 or texts[0] != "(" or texts[1] not in {"*", "&"}:
         return None
-    if texts[3:5] == [")", "("] and code[at + 3].kind == NAME and _is_type(code[at]):
+    named = texts[3:5] == [")", "("] and code[at + 3].kind == NAME and _is_type(code[at])
+    if named and not _is_of_template(code, at):
         return "function pointers are not Metal"
     return None
+
+
+def _is_of_template(code: Sequence[Token], at: int) -> bool:
+    """Whether a token stands among the parameters of a template, where functions may be named."""
+    depth = 0
+    for n in range(at - 1, -1, -1):
+        text = code[n].text
+        depth += (text in {">", ")", "]"}) - (text in {"<", "(", "["})
+        if depth < 0:
+            return text == "<" and n > 0 and code[n - 1].text == "template"
+        if text in {";", "{", "}"}:
+            return False
+    return False
 
 
 def _is_type(token: Token) -> bool:

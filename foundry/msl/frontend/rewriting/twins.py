@@ -56,8 +56,9 @@ def specialised(tokens: Sequence[Token]) -> frozenset[str]:
             groups.setdefault(key, []).append((first, head_end, last))
     names = set()
     for group in groups.values():
+        heads = {tuple(code.text[first:end]) for first, end, _ in group}
         bodies = {tuple(_plain(code.text[end : last + 1])) for _, end, last in group}
-        if len(group) > 1 and len(bodies) > 1:
+        if len(heads) > 1 and len(bodies) > 1:  # several `typedef struct {` have one head
             head = code.text[group[0][0] : group[0][1]]
             key_at = max(n for n, t in enumerate(head) if t in _TYPE_KEYS and "<" in head[n:])
             names.add(head[key_at + 1])
@@ -126,9 +127,18 @@ def _again(code: _Code, start: int, end: int, in_type: bool) -> Iterator[tuple[i
             kind = any(code.text[n] in _TYPE_KEYS for n in range(first, head_end))
             yield from _again(code, *inner, in_type=kind)
         signature = _signature(code, first, head_end, list)
-        if in_type and "(" in signature and signature in seen:
-            yield first, last
+        if in_type and "(" in signature:
+            signature = _without_result(signature)
+            if signature in seen:
+                yield first, last
         seen.add(signature)
+
+
+def _without_result(signature: tuple[str, ...]) -> tuple[str, ...]:
+    """A signature from the name on: members that differ in what they return alone are one."""
+    opening = signature.index("(")
+    name = signature.index("operator") if "operator" in signature[:opening] else opening - 1
+    return signature[max(name, 0) :]
 
 
 def _blank(token: Token) -> Token:

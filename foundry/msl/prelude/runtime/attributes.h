@@ -43,4 +43,28 @@ MF_ATTRIBUTE(uint3, threads_per_threadgroup, triple(at.size))
 
 #undef MF_ATTRIBUTE
 
+// An attribute as the parameter has it: of fewer components, or of 16 bits each.
+template <typename T>
+struct As {
+  static_assert(__is_same(T, u32) || __is_same(T, u16), "the type is not valid for the attribute");
+  static MF_INLINE T of(u32 value) { return T(value); }
+  static MF_INLINE T of(uint3 value) { return T(value.x); }
+};
+template <typename T>
+struct As<metal::vec<T, 2>> {
+  static MF_INLINE metal::vec<T, 2> of(uint3 value) { return {T(value.x), T(value.y)}; }
+};
+template <typename T>
+struct As<metal::vec<T, 3>> {
+  static MF_INLINE metal::vec<T, 3> of(uint3 value) { return {T(value.x), T(value.y), T(value.z)}; }
+};
+template <typename T>
+MF_INLINE T as(u32 value) {
+  return As<__remove_cv(T)>::of(value);
+}
+template <typename T>
+MF_INLINE T as(uint3 value) {
+  return As<__remove_cv(T)>::of(value);
+}
+
 }  // namespace mf::attribute

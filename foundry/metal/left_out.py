@@ -1,0 +1,104 @@
+"""What of a file cannot run here, and what a function needs of the rest.
+
+Textures and the like are parts of Metal that the cpu engine leaves out. A declaration that names
+one is left out with all that depends on it, so that a file's other kernels run; who asks for a
+kernel that is left out is told the line and the reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from foundry.metal.declarations import Declaration
+from foundry.metal.functions import KernelFunction
+from foundry.msl.frontend.refusals.refusal import unsupported
+from foundry.msl.frontend.tokens import NAME
+
+FUNCTION_CONSTANTS = ("function_constant", "is_function_constant_defined")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a declaration cannot run here, and the line that shows it."""
+
+    line: int
+    sentence: str
+
+
+def unusable(found: Sequence[Declaration]) -> dict[int, Reason]:
+    """Declarations that cannot run here, by their place in the list."""
+    reasons = {n: reason for n, one in enumerate(found) if (reason := _named(one))}
+    total = Counter(one.name for one in found)
+    while True:
+        gone = Counter(found[n].name for n in reasons)
+        names = {
+            found[n].name: (reason, found[n].is_function)
+            for n, reason in reasons.items()
+            if found[n].name and gone[found[n].name] == total[found[n].name]
+        }
+        more = {
+            n: reason
+            for n, one in enumerate(found)
+            if n not in reasons and (reason := _depends(one, names))
+        }
+        if not more:
+            return reasons
+        reasons |= more
+
+
+def _named(one: Declaration) -> Reason | None:
+    for at in range(one.first, one.last + 1):
+        token = one.code.tokens[one.code.at[at]]
+        if token.text in FUNCTION_CONSTANTS or token.kind != NAME:
+            continue
+        if sentence := unsupported([token]):
+            return Reason(token.line, sentence)
+    return None
+
+
+def repeats_library(one: Declaration) -> bool:
+    """Whether a function adds to Metal's library what is there already.
+
+    Published files write functions of bfloat, which Apple's library lacks and this one has, over
+    builtins of Apple's compiler.
+    """
+    own = one.scope[:1] == ("metal",) and one.is_function
+    return own and any(word.startswith("__metal_") for word in one.words)
+
+
+def _depends(one: Declaration, names: Mapping[str, tuple[Reason, bool]]) -> Reason | None:
+    """Of types and variables every mention counts, of functions a call."""
+    for name in one.words & names.keys():
+        reason, is_function = names[name]
+        for at in range(one.first, one.last + 1):
+            called = one.code.text[at + 1 : at + 2] in (["("], ["<"])
+            if one.code.text[at] == name and (called or not is_function) and name != one.name:
+                return reason
+    return None
+
+
+def needed(found: Sequence[Declaration], kernel: KernelFunction) -> list[Declaration]:
+    """What a kernel needs: everything that is no function, and the functions that it reaches."""
+    return list(_reached(found, kernel))
+
+
+def _reached(found: Sequence[Declaration], kernel: KernelFunction) -> Iterator[Declaration]:
+    left = [one for one in found if one.is_function and one.name]
+    others = [one for one in found if not (one.is_function and one.name)]
+    words = set(kernel.definition.words) | _words(kernel.arguments + kernel.signature)
+    for one in others:
+        words |= one.words
+    left = [one for one in left if one is not kernel.definition]
+    yield kernel.definition
+    yield from others
+    while reached := [one for one in left if one.name in words]:
+        yield from reached
+        left = [one for one in left if one.name not in words]
+        for one in reached:
+            words |= one.words
+
+
+def _words(text: str) -> set[str]:
+    return set("".join(c if c.isalnum() or c == "_" else " " for c in text).split())

@@ -1,0 +1,230 @@
+"""The parameters of a kernel function, as MSL 5.2 has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from foundry.metal.declarations import Code, Declaration
+from foundry.msl.frontend.refusals.refusal import Refused
+
+SIZE_ATTRIBUTES = frozenset(
+    {
+        "dispatch_threads_per_threadgroup", "grid_origin", "grid_size", "thread_position_in_grid",
+        "thread_position_in_threadgroup", "threadgroup_position_in_grid", "threadgroups_per_grid",
+        "threads_per_grid", "threads_per_threadgroup",
+    }
+)  # fmt: skip
+"""Of up to three components."""
+INDEX_ATTRIBUTES = frozenset(
+    {
+        "dispatch_quadgroups_per_threadgroup", "dispatch_simdgroups_per_threadgroup",
+        "quadgroup_index_in_threadgroup", "quadgroups_per_threadgroup",
+        "simdgroup_index_in_threadgroup", "simdgroups_per_threadgroup", "thread_execution_width",
+        "thread_index_in_quadgroup", "thread_index_in_simdgroup", "thread_index_in_threadgroup",
+        "threads_per_simdgroup",
+    }
+)  # fmt: skip
+_SPACES = ("device", "constant", "threadgroup")
+_QUALIFIERS = {"const", "volatile", "restrict", "__restrict", "struct", *_SPACES}
+_INDEX_TYPES = frozenset({"uint", "ushort", "uint32_t", "uint16_t", "unsigned", "unsigned int"})
+_SIZE_TYPES = _INDEX_TYPES | {f"{t}{n}" for t in ("uint", "ushort") for n in (2, 3)}
+_KNOWN_TYPES = frozenset(
+    f"{sign}{name}{count}"
+    for name in ("char", "short", "int", "long")
+    for sign in ("", "u")
+    for count in ("", 2, 3, 4)
+) | {"float", "half", "bool", "size_t", "int32_t", "int64_t", "uint64_t", "float2", "float3"}
+"""Types that are known to be what they are called."""
+_NO_MEANING = {"unused", "maybe_unused", "restrict", "noalias"}
+BUFFER, THREADGROUP, ATTRIBUTE = "buffer", "threadgroup", "attribute"
+_NOT_HERE = {
+    "stage_in": "[[stage_in]] is not supported: only what a kernel takes in buffers runs here",
+    "texture": "textures are not supported by the cpu engine",
+    "sampler": "samplers are not supported by the cpu engine",
+    "payload": "[[payload]] is not supported: only compute kernels run here",
+    "imageblock_data": "imageblocks are not supported by the cpu engine",
+}
+
+
+@dataclass(frozen=True)
+class FunctionParameter:
+    """One parameter: `kind` is where its value comes from, `slot` which buffer or attribute."""
+
+    name: str
+    kind: str
+    slot: str
+    """An index as an expression, or the name of an attribute."""
+    type: str
+    space: str
+    """Address space, or an empty string."""
+    sign: str
+    """`*`, `&` or an empty string."""
+    is_const: bool
+    condition: str
+    """A function constant that decides whether it is there, or an empty string."""
+    line: int
+
+
+@dataclass
+class _Read:
+    """What is known of a parameter's tokens while they are walked."""
+
+    words: list[str] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+def parameters_of(function: Declaration) -> list[FunctionParameter]:
+    """The parameters of a kernel function.
+
+    Raises:
+        Refused: One without a meaning that is known here, with its line.
+    """
+    opening = function.parentheses
+    assert opening is not None
+    closing = function.code.partner[opening]
+    found = [
+        _parameter(function.code, first, last)
+        for first, last in split(function.code, opening + 1, closing)
+    ]
+    _check_sizes(found)
+    return _numbered(found)
+
+
+def split(code: Code, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Runs of tokens between commas outside of brackets; an empty list has none."""
+    if start == end or code.text[start:end] == ["void"]:
+        return
+    first = at = start
+    while at < end:
+        text = code.text[at]
+        if text in "([{" and at in code.partner:
+            at = code.partner[at]
+        elif text == "<":
+            at = code.angle_end(at) or at
+        elif text == ",":
+            yield first, at
+            first = at + 1
+        at += 1
+    yield first, end
+
+
+def _parameter(code: Code, first: int, last: int) -> FunctionParameter:
+    read = _walk(code, first, last)
+    line = code.line(first)
+    words = read.words
+    names = [n for n, word in enumerate(words) if word.isidentifier() and word not in _QUALIFIERS]
+    name = words.pop(names[-1]) if len(names) > 1 else f"unnamed_{first}"
+    sign = "&" if "&" in words else "*" if {"*", "["} & set(words) else ""
+    pointee = words[: _last(words, sign)] if sign else words
+    space = next((w for w in words if w in _SPACES), "")
+    kind, slot = _meaning(name, read.attributes, space, sign, line)
+    typed = " ".join(w for w in words if w not in {"*", "&", "[", *_QUALIFIERS})
+    if kind == ATTRIBUTE:
+        _check_attribute(slot, typed, sign, line)
+    return FunctionParameter(
+        name, kind, slot, typed, space, sign,
+        is_const=space == "constant" or "const" in pointee,
+        condition=read.attributes.get("function_constant", ""), line=line,
+    )  # fmt: skip
+
+
+def _last(words: Sequence[str], sign: str) -> int:
+    places = [n for n, word in enumerate(words) if word == sign]
+    return places[-1] if places else len(words)
+
+
+def _walk(code: Code, first: int, last: int) -> _Read:
+    """Words of the declaration, and what its attributes say."""
+    read = _Read()
+    at = first
+    while at < last:
+        text = code.text[at]
+        if text == "=":
+            break
+        if text == "[" and code.text[at + 1] == "[":
+            close = code.partner[at]
+            read.attributes |= attributes_in(code, at + 2, close - 1)
+            at = close
+        elif text == "[":
+            read.words.append("[")
+            at = code.partner[at]
+        elif text == "<" and (end := code.angle_end(at)) is not None:
+            read.words.append("".join(code.text[at : end + 1]))
+            at = end
+        elif text not in "()":
+            read.words.append(text)
+        at += 1
+    return read
+
+
+def attributes_in(code: Code, start: int, end: int) -> dict[str, str]:
+    """Names of attributes with their arguments, as text."""
+    found = {}
+    for first, last in split(code, start, end):
+        name = code.text[last - 1] if "(" not in code.text[first:last] else ""
+        if not name:
+            opening = code.text.index("(", first)
+            name = code.text[opening - 1]
+            arguments = code.text[opening + 1 : code.partner[opening]]
+            found[name] = " ".join(arguments)
+        else:
+            found[name] = ""
+    return found
+
+
+def _meaning(
+    name: str, attributes: dict[str, str], space: str, sign: str, line: int
+) -> tuple[str, str]:
+    for word, argument in attributes.items():
+        if reason := _NOT_HERE.get(word):
+            raise Refused("header", line, f"{reason} (parameter '{name}')")
+        if word in {BUFFER, THREADGROUP, "threadgroup_index"}:
+            return (BUFFER if word == BUFFER else THREADGROUP), argument
+        if word in SIZE_ATTRIBUTES | INDEX_ATTRIBUTES:
+            return ATTRIBUTE, word
+        if word not in _NO_MEANING | {"function_constant"}:
+            reason = f"the attribute '{word}' of parameter '{name}' means nothing to a kernel here"
+            raise Refused("header", line, reason)
+    if sign and space in {"device", "constant", ""}:
+        return BUFFER, ""
+    if sign:
+        return THREADGROUP, ""
+    reason = f"parameter '{name}' has no attribute that says where its value comes from"
+    raise Refused("header", line, reason)
+
+
+def _check_attribute(attribute: str, type_name: str, sign: str, line: int) -> None:
+    """Refuse a type that is known to be wrong; of other names the compiler knows what they are."""
+    allowed = _SIZE_TYPES if attribute in SIZE_ATTRIBUTES else _INDEX_TYPES
+    plain = type_name.removeprefix("metal :: ")
+    if sign or (plain in _KNOWN_TYPES and plain not in allowed):
+        kinds = "ushort or uint, or a vector of 2 or 3 of them"
+        wanted = kinds if attribute in SIZE_ATTRIBUTES else "ushort or uint"
+        reason = f"type '{plain}{sign}' is not valid for attribute '{attribute}': it is {wanted}"
+        raise Refused("header", line, reason)
+
+
+def _check_sizes(found: Sequence[FunctionParameter]) -> None:
+    """Refuse vectors of sizes and positions that differ in their number of components."""
+    vectors = [p for p in found if p.slot in SIZE_ATTRIBUTES and p.type[-1:] in {"2", "3"}]
+    for one in vectors[1:]:
+        if one.type[-1] != vectors[0].type[-1]:
+            reason = (
+                f"'{one.name}' has {one.type[-1]} components and '{vectors[0].name}'"
+                f" {vectors[0].type[-1]}: vectors of positions and sizes must have as many"
+            )
+            raise Refused("header", one.line, reason)
+
+
+def _numbered(found: Sequence[FunctionParameter]) -> list[FunctionParameter]:
+    """With the first index that is free for each buffer that has none."""
+    result = list(found)
+    for kind in (BUFFER, THREADGROUP):
+        taken = {p.slot for p in found if p.kind == kind}
+        for at, one in enumerate(result):
+            if one.kind == kind and not one.slot:
+                slot = next(str(n) for n in range(len(found) + 1) if str(n) not in taken)
+                taken.add(slot)
+                result[at] = FunctionParameter(**(vars(one) | {"slot": slot}))
+    return result
