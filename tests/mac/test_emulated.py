@@ -154,7 +154,7 @@ def kernels() -> Iterator[Any]:
             yield pytest.param(template, id=template.name, marks=[pytest.mark.slow] if at else [])
 
 
-@pytest.mark.parametrize("template", kernels())
+@pytest.mark.parametrize("template", list(kernels()))
 def test_every_op_comes_out_right_on_an_emulated_mac(template: Template, process: Process) -> None:
     for array, right in outcomes(process, template, "float32"):
         np.testing.assert_allclose(array, right, rtol=2e-4, atol=2e-5)
