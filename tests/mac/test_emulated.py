@@ -103,7 +103,7 @@ class Process:
         record = _Launch()
         record.buffers = self._placed(struct.pack(f"<{len(places)}Q", *places))
         record.grid, record.group, record.groups = _Three(*grid), _Three(*group), _Three(*groups)
-        record.strict, record.span = 1, min(SPAN, grid[0])
+        record.strict, record.stride, record.span = 1, 1, min(SPAN, grid[0])
         flat = -(-grid[0] // record.span) * grid[1] * grid[2]
         record.items = flat if mode == FLAT else math.prod(groups)
         record.storage_bytes, offsets = self._storages(kernel) if mode == FIBRES else (0, b"")
