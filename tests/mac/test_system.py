@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from foundry.harness.processes.clock import mach_processor_s
 from foundry.msl.sanitizer import arena
 from foundry.msl.sanitizer.thread_clock import mach_clock
 
@@ -72,3 +73,32 @@ def test_a_limit_on_a_mac_counts_the_threads_own_time() -> None:
     assert clock() == pytest.approx(3.75)
     system.gone = True
     assert clock() == pytest.approx(3.75)
+
+
+class _Processes:
+    """`proc_pid_rusage` and `mach_timebase_info` where a second has 24 million ticks."""
+
+    def __init__(self) -> None:
+        usage = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
+        self.proc_pid_rusage = usage(self._usage)
+        self.mach_timebase_info = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(self._timebase)
+
+    @staticmethod
+    def _usage(pid: int, flavour: int, found: int) -> int:
+        if (pid, flavour) != (77, 0):
+            return -1
+        for at, ticks in ((16, 36_000_000), (24, 12_000_000)):
+            ctypes.c_uint64.from_address(found + at).value = ticks
+        return 0
+
+    @staticmethod
+    def _timebase(found: int) -> int:
+        for at, number in ((0, 125), (4, 3)):
+            ctypes.c_uint32.from_address(found + at).value = number
+        return 0
+
+
+def test_a_worker_on_a_mac_is_timed_by_its_processor_time() -> None:
+    system: Any = _Processes()
+    assert mach_processor_s(77, system) == pytest.approx(2.0)
+    assert mach_processor_s(78, system) is None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 _PATIENCE = 4.0
 """A worker that uses no processor (it waits for a GPU, or sleeps) gets as many times its limit."""
@@ -16,12 +18,39 @@ def processor_s(pid: int) -> float | None:
 
     Linux numbers the clock of another process as `clock_getcpuclockid(3)` does.
     """
+    if sys.platform == "darwin":
+        return mach_processor_s(pid, ctypes.CDLL(None))
     if sys.platform != "linux":
         return None
     try:
         return time.clock_gettime((~pid << 3) | _SCHED_CLOCK)
     except OSError:
         return None
+
+
+def mach_processor_s(pid: int, system: Any) -> float | None:
+    """The same on macOS, whose C library `system` is.
+
+    `proc_pid_rusage` counts in ticks of `mach_absolute_time`: 125 / 3 ns each on Apple silicon.
+    """
+    usage, timebase = _Usage(), (ctypes.c_uint32 * 2)()
+    if system.proc_pid_rusage(pid, 0, ctypes.byref(usage)):
+        return None
+    if system.mach_timebase_info(ctypes.byref(timebase)):
+        return None
+    ticks: int = usage.user + usage.system
+    return ticks * timebase[0] / timebase[1] / 1e9
+
+
+class _Usage(ctypes.Structure):
+    """`rusage_info_v0`."""
+
+    _fields_ = [
+        ("uuid", ctypes.c_uint8 * 16),
+        ("user", ctypes.c_uint64),
+        ("system", ctypes.c_uint64),
+        ("rest", ctypes.c_uint64 * 8),
+    ]
 
 
 class Clock:
