@@ -78,7 +78,7 @@ def _document(judged: Judged) -> dict[str, Any]:
     from foundry.cli.rooflines import rooflines
 
     return judged.document() | {
-        "peaks": vars(judged.peaks) if judged.peaks else None,
+        "peaks": judged.peaks.document() if judged.peaks else None,
         "rooflines": [{"dtype": dtype} | one.document() for dtype, one in rooflines(judged)],
     }
 

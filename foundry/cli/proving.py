@@ -16,7 +16,7 @@ import numpy as np
 from foundry.cli.checks import DoctorCheck
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import Crash, Examine, Timeout
-from foundry.harness.measuring.jobs import Time, TimingPlan
+from foundry.harness.measuring.jobs import TimingPlan
 from foundry.harness.processes.pool import WorkerPool
 from foundry.program import BuildFailure, Device, Launch, Program, TensorSpec
 
@@ -130,23 +130,17 @@ def try_kernel(pool: WorkerPool) -> DoctorCheck:
 
 def try_clock(pool: WorkerPool) -> DoctorCheck:
     """A baseline against itself, which reads 1 where times mean something."""
-    from foundry.judge.oracle.references import op_file, output_specs
+    from foundry.judge.options import worth_timing
+    from foundry.judge.time.itself import against_itself
     from ops import registry as ops
 
     op = ops.get("softmax")
-    workload = op.workloads("bench", "float32")[0]
-    name = next(iter(op.baselines))
-    x = np.ones(tuple(workload.axes.values()), np.float32)
-    job = Time(
-        None, op.name, op_file(op), workload, name, ({"x": x},), output_specs(op, workload), _PLAN,
-        rival=name,
-    )  # fmt: skip
-    with pool.trusted() as worker:
-        found = worker.ask(job, _LIMIT_S)
-    if isinstance(found, Timeout | Crash):
-        return DoctorCheck("clock", "broken", f"a baseline cannot be timed: {found}", _REPORT)
-    ratios = [a / b for a, b in zip(found.baseline_us, found.kernel_us, strict=True)]
-    ratio = statistics.median(ratios)
+    try:
+        found = against_itself(pool, op, worth_timing(op, "float32"), _PLAN)
+    except EnvironmentUnusable as error:
+        return DoctorCheck("clock", "broken", error.what, _REPORT)
+    pairs = zip(found.baseline_us, found.kernel_us, strict=True)
+    ratio = statistics.median(a / b for a, b in pairs)
     said = f"a baseline against itself reads {ratio:.3f}"
     if abs(ratio - 1) > _DOUBT:
         return DoctorCheck("clock", "warning", said, "Close what else runs, and try again.")

@@ -112,7 +112,7 @@ def _heading(title: str, more: str = "") -> None:
 
 
 def _peaks(peaks: Peaks) -> str:
-    return (
-        f": {peaks.cached_gb_s:.3g} GB/s in cache, {peaks.memory_gb_s:.3g} beyond,"
-        f" {peaks.gflops:.3g} GFLOP/s"
-    )
+    from foundry.report.format import size
+
+    caches = "".join(f"{c.gb_s:.3g} GB/s in {size(c.size)}, " for c in peaks.caches)
+    return f": {caches}{peaks.memory_gb_s:.3g} beyond, {peaks.gflops:.3g} GFLOP/s"

@@ -65,6 +65,10 @@ SCHEMA: Mapping[str, Any] = {
             "bytes_moved": INTEGER,
             "flops": INTEGER,
             "floor_us": NUMBER,
+            "baseline_dispatch_us": NUMBER,
+            "kernel_dispatch_us": NUMBER,
+            "fixed_us": NUMBER,
+            "method": INTEGER,
         }
     ],
     "stage_ms": [{"stage": TEXT, "ms": NUMBER}],

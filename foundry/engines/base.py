@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
@@ -38,6 +38,27 @@ class Reorderable(Protocol):
         """
 
 
+@runtime_checkable
+class LazyCall(Protocol):
+    """A call that MLX runs: a part of its graph, evaluated when somebody waits for it."""
+
+    def start(self, after: Any) -> dict[str, Any]:
+        """MLX arrays of the results, not evaluated yet.
+
+        Args:
+            after: An MLX array that must be there first; None: nothing.
+        """
+
+    def link(self, after: Any) -> dict[str, Any]:
+        """The input through which `start` waits, alone."""
+
+    def renew(self, inputs: Mapping[str, NDArray[Any]]) -> None:
+        """Take other inputs of the same shapes and dtypes."""
+
+    def changed(self) -> str | None:
+        """Name of an input that is no longer what it was given."""
+
+
 class Executable(Protocol):
     """A built program."""
 
@@ -55,6 +76,12 @@ class Executable(Protocol):
 
         With `over`, an earlier call of this executable, the two share the memory they write to
         where the engine decides that; what one leaves is what the other finds.
+        """
+
+    def forget(self, calls: Sequence[object]) -> None:
+        """Leave no result of earlier calls anywhere that these calls could find it.
+
+        What they write to, outputs and temporaries, then holds what `poison` would put there.
         """
 
 

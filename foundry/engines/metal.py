@@ -10,7 +10,7 @@ import functools
 import importlib.metadata
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from foundry import mac
 from foundry.engines import gpu_faults
 from foundry.engines.base import Call
+from foundry.engines.links import linked, smallest
 from foundry.errors import EnvironmentUnusable
 from foundry.program import Arrays, BuildFailure, Device, Launch, Program, TensorSpec, check_input
 from ops.arrays import from_mlx, to_mlx
@@ -128,37 +129,75 @@ class MetalExecutable:
 
         MLX decides what memory a result takes: that of results nobody holds any more.
         """
+        return MetalCall(self, inputs, poison)
+
+    def forget(self, calls: Sequence[object]) -> None:
+        """Fill as much memory as the calls take, and give it back: MLX hands it out again."""
         import mlx.core as mx
 
-        for spec in self.program.inputs:
-            check_input(inputs[spec.name], spec)
-        arrays = {spec.name: to_mlx(inputs[spec.name]) for spec in self.program.inputs}
-        mx.eval(arrays)
-        return MetalCall(self, arrays, poison)
+        filled = [
+            _full(spec, _poison(launch))
+            for _ in calls
+            for launch in self.program.launches
+            for spec in launch.outputs
+        ]
+        mx.eval(filled)
 
 
 class MetalCall:
     """A program bound to its input arrays."""
 
-    def __init__(self, executable: MetalExecutable, arrays: dict[str, Any], poison: bool) -> None:
+    def __init__(
+        self, executable: MetalExecutable, inputs: Mapping[str, NDArray[Any]], poison: bool
+    ) -> None:
         self._executable = executable
-        self._inputs = arrays
+        self.renew(inputs)
         self._fills = [
             _poison(launch) if poison else None for launch in executable.program.launches
         ]
         self._results: dict[str, Any] = {}
 
+    def renew(self, inputs: Mapping[str, NDArray[Any]]) -> None:
+        """Copy other inputs to the GPU's memory."""
+        import mlx.core as mx
+
+        specs = self._executable.program.inputs
+        for spec in specs:
+            check_input(inputs[spec.name], spec)
+        self._given = inputs
+        self._inputs = {spec.name: to_mlx(inputs[spec.name]) for spec in specs}
+        self._smallest = smallest(self._inputs)
+        mx.eval(self._inputs)
+
     def __call__(self) -> None:
         """Run every launch once and wait."""
         import mlx.core as mx
 
+        self._results = self.start(None)
+        mx.eval(self._results)
+
+    def link(self, after: Any) -> dict[str, Any]:
+        """The input that waits for `after`."""
+        if self._smallest is None:
+            return {}
+        return {self._smallest: linked(self._inputs[self._smallest], after)}
+
+    def start(self, after: Any) -> dict[str, Any]:
+        """The results of one call, not evaluated yet; it waits for `after`, if there is any."""
         program = self._executable.program
-        arrays = dict(self._inputs)
+        arrays = self._inputs if after is None else self._inputs | self.link(after)
+        arrays = dict(arrays)
         for number, launch in enumerate(program.launches):
             results = self._executable.launch(number, arrays, self._fills[number])
             arrays.update(zip((spec.name for spec in launch.outputs), results, strict=True))
-        self._results = {name: arrays[name] for name in program.outputs}
-        mx.eval(self._results)
+        return {name: arrays[name] for name in program.outputs}
+
+    def changed(self) -> str | None:
+        """Name of an input that is no longer what it was given."""
+        for name, array in self._inputs.items():
+            if from_mlx(array).tobytes() != self._given[name].tobytes():
+                return name
+        return None
 
     def inputs(self) -> Arrays:
         """The inputs, from MLX's own memory."""

@@ -11,8 +11,8 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ from ops.dtypes import numpy_dtype
 
 _PREFIX = struct.Struct("<IIQ")
 _MAGIC = 0x314D464D
-_MOST_EVENTS = 8
 MAX_HEADER_BYTES = 64 << 20
 
 
@@ -45,8 +44,6 @@ class Frame:
 
     header: dict[str, Any]
     payload: memoryview
-    moments: Mapping[str, float] = field(default_factory=dict)
-    """When each event that came before it was received, in seconds of `time.monotonic()`."""
 
 
 class Channel:
@@ -105,21 +102,6 @@ class Channel:
         if not isinstance(header, dict):
             raise FrameError("the header of the reply is not an object")
         return Frame(header, self._read(size, deadline))
-
-    def receive_reply(self, max_payload_bytes: int, deadline: float | None = None) -> Frame:
-        """Read events until the frame that is none, and give it with their moments.
-
-        Raises:
-            FrameTimeout: As `receive`.
-            FrameError: As `receive`, or more events than any job has.
-        """
-        moments: dict[str, float] = {}
-        for _ in range(_MOST_EVENTS):
-            frame = self.receive(max_payload_bytes, deadline)
-            if "event" not in frame.header:
-                return replace(frame, moments=moments)
-            moments[str(frame.header["event"])] = time.monotonic()
-        raise FrameError("the worker sends events without end")
 
     def _write(self, data: memoryview, deadline: float | None) -> None:
         while data:

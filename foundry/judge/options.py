@@ -8,7 +8,7 @@ from foundry.errors import unknown
 from foundry.harness.measuring.jobs import TimingPlan
 from foundry.judge.oracle.inputs import DISTRIBUTIONS
 from foundry.judge.verdict import Evaluation
-from ops.spec import Op, Workload
+from ops.spec import Op, Workload, bytes_moved, plain_flops
 
 SANITIZER = "foundry.msl.sanitizer:examine"
 """What stands between a kernel nobody knows and the device."""
@@ -16,16 +16,18 @@ SANITIZER = "foundry.msl.sanitizer:examine"
 WHOLE_REACH_S, QUICK_REACH_S = 60.0, 2.0
 """Seconds for large workloads: before a kernel is faster or shipped, and where one is verified."""
 
+_WORTH_US, _PLAIN_GB_S, _PLAIN_GFLOP_S = 80.0, 8.0, 4.0
+
 PRECISE = TimingPlan(share=0.0)
 """Times that somebody reads: as narrow far from the baseline as near it."""
 
 
 @dataclass(frozen=True)
 class JudgeOptions:
-    """Options of a judge; the defaults judge fully and time the smallest bench workload."""
+    """Options of a judge; the defaults judge fully and time one bench workload."""
 
     bench: str | tuple[str, ...] = "quick"
-    """`quick` (the first case), `full` (all), or labels of bench cases."""
+    """`quick` (the first case that is worth timing), `full` (all), or labels of bench cases."""
     timed: bool = True
     """False: stop once the kernel is proven."""
     distributions: tuple[str, ...] = tuple(DISTRIBUTIONS)
@@ -55,13 +57,28 @@ def bench_workloads(op: Op, dtype: str, choice: str | tuple[str, ...]) -> tuple[
     if choice == "full":
         return everything
     if choice == "quick":
-        return everything[:1]
+        return (worth_timing(op, dtype),)
     labels = dict.fromkeys(w.label for w in everything)
     wanted = (choice,) if isinstance(choice, str) else choice
     for label in wanted:
         if label not in labels:
             raise unknown(f"bench case of {op.name}", label, ("quick", "full", *labels))
     return tuple(w for label in wanted for w in everything if w.label == label)
+
+
+def worth_timing(op: Op, dtype: str) -> Workload:
+    """The first bench workload with so much work that its time is not mostly dispatch.
+
+    On a processor MLX takes tens of microseconds for whatever it is asked; on a GPU two or three.
+    """
+    everything = op.workloads("bench", dtype)
+    return next((w for w in everything if _work_us(op, w) >= _WORTH_US), everything[-1])
+
+
+def _work_us(op: Op, workload: Workload) -> float:
+    """About what MLX needs for the work on one core."""
+    by_traffic = bytes_moved(op, workload) / _PLAIN_GB_S
+    return max(by_traffic, plain_flops(op, workload) / _PLAIN_GFLOP_S) / 1e3
 
 
 def is_settled(evaluation: Evaluation, op: Op, bench: str | tuple[str, ...]) -> bool:

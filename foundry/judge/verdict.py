@@ -12,7 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-JUDGE_VERSION = 5
+TIMING_METHOD = 2
+"""2: slopes between batches of two lengths by the judge's clocks, dispatch taken off both sides."""
+
+JUDGE_VERSION = 6
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""
 
 
@@ -98,6 +101,15 @@ class Timing(Record):
     flops: int = 0
     floor_us: float | None = None
     """Physical floor on this device, where measured."""
+    baseline_dispatch_us: float = 0.0
+    """What was taken off every sample of the baseline, for it is no work of its own: dispatch, and
+    what it takes longer beside the kernel than alone."""
+    kernel_dispatch_us: float = 0.0
+    """The same for the kernel."""
+    fixed_us: float = 0.0
+    """What a wait costs once, however many calls it is for; no sample holds any of it."""
+    method: int = 1
+    """Version of the way in which times are taken. 1: dispatch is in every sample."""
 
 
 class Proven(Record):

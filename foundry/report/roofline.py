@@ -36,8 +36,8 @@ class Roofline:
 
 def roofline(timing: Timing, peaks: Peaks) -> Roofline | None:
     """None where time, traffic or peaks are unknown."""
-    cached = timing.bytes_moved <= peaks.cache_bytes
-    bandwidth = peaks.cached_gb_s if cached else peaks.memory_gb_s
+    cached = any(timing.bytes_moved <= cache.size for cache in peaks.caches)
+    bandwidth = peaks.gb_s(timing.bytes_moved)
     known = (bandwidth, peaks.gflops, timing.kernel_us, timing.bytes_moved)
     if not all(value > 0 and math.isfinite(value) for value in known):
         return None

@@ -88,6 +88,11 @@ def _required(name: str, kind: Any, *constraints: ForeignKey) -> Column[Any]:
     return Column(name, kind, *constraints, nullable=False)
 
 
+def _added(name: str, kind: Any, before: str) -> Column[Any]:
+    """A column that older rows lack, and what it says of them."""
+    return Column(name, kind, nullable=False, server_default=before)
+
+
 def _part_of(parent: str) -> Column[Any]:
     key = ForeignKey(f"{parent}.id", ondelete="CASCADE")
     return Column(f"{parent[:-1]}_id", Integer, key, primary_key=True, autoincrement=False)
@@ -202,6 +207,10 @@ timings = Table(
     _required("bytes_moved", BigInteger),
     _required("flops", BigInteger),
     Column("floor_us", Float(53)),
+    _added("baseline_dispatch_us", Float(53), "0"),
+    _added("kernel_dispatch_us", Float(53), "0"),
+    _added("fixed_us", Float(53), "0"),
+    _added("method", Integer, "1"),
 )
 
 llm_calls = Table(

@@ -29,15 +29,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from foundry.harness.measuring.jobs import Samples, Time, TimingPlan
+from foundry.harness.measuring.jobs import TimingPlan
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Evaluation, Judge, JudgeOptions
 from foundry.judge.attacks import corpus
-from foundry.judge.options import SANITIZER
-from foundry.judge.oracle.inputs import make_inputs
-from foundry.judge.oracle.references import op_file, output_specs
+from foundry.judge.options import SANITIZER, worth_timing
+from foundry.judge.oracle.references import op_file
+from foundry.judge.time.itself import against_itself
+from foundry.judge.time.pairs import Latencies
 from foundry.judge.time.statistics import speedup
-from foundry.program import Arrays
 from ops import registry
 from ops.spec import Op
 from templates import registry as templates
@@ -178,8 +178,8 @@ def aa(pool: WorkerPool, fresh: Kernels, count: int) -> None:
     widths: list[float] = []
     with _proving(pool, fresh) as proven:
         for trial in range(count):
-            samples = _timed_alone(pool, ops[trial % len(ops)], trial)
-            found = speedup(samples.baseline_us, samples.kernel_us, trial)
+            times = _timed_alone(pool, ops[trial % len(ops)], trial)
+            found = speedup(times.baseline_us, times.kernel_us, trial)
             held += found.low <= 1.0 <= found.high
             ratios.append(found.median)
             widths.append(found.high / found.low - 1.0)
@@ -191,20 +191,11 @@ def aa(pool: WorkerPool, fresh: Kernels, count: int) -> None:
     )
 
 
-def _timed_alone(pool: WorkerPool, op: Op, trial: int) -> Samples:
-    workload = op.workload(op.bench[0], "float32")
-    sets: tuple[Arrays, ...] = tuple(
-        make_inputs(op, workload, d, trial) for d in ("normal", "negated")
-    )
-    name = next(iter(op.baselines))
-    specs = output_specs(op, workload)
-    job = Time(None, op.name, op_file(op), workload, name, sets, specs, TimingPlan(), name)
+def _timed_alone(pool: WorkerPool, op: Op, trial: int) -> Latencies:
     with pool.lease() as worker, pool.turn(worker) as turn:
         worker.prepare(op.name, op_file(op))
         with turn.alone():
-            samples = worker.ask(job, 60.0)
-    assert isinstance(samples, Samples), samples
-    return samples
+            return against_itself(pool, op, worth_timing(op, "float32"), TimingPlan(), trial)
 
 
 @contextmanager

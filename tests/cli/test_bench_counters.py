@@ -14,7 +14,8 @@ from click.testing import CliRunner, Result
 from foundry.cli.commands import application
 from foundry.cli.judging import Judged, KernelText
 from foundry.cli.rooflines import show_counters, show_rooflines
-from foundry.harness.measuring.jobs import Peaks
+from foundry.harness.frames import Frame
+from foundry.harness.measuring.jobs import Calibrate, Peaks, Reach
 from foundry.judge.verdict import Evaluation, Timing
 from foundry.kernel import parse
 from foundry.msl.counters import count, summarise
@@ -37,7 +38,7 @@ for (uint c = 0; c < cols; ++c) peak = max(peak, float(x[row * cols + c]));
 for (uint c = 0; c < cols; ++c) total += exp(float(x[row * cols + c]) - peak);
 for (uint c = 0; c < cols; ++c) out[row * cols + c] = exp(float(x[row * cols + c]) - peak) / total;
 """
-PEAKS = Peaks(100.0, 10.0, 1 << 20, 50.0, 1.0)
+PEAKS = Peaks((Reach(1 << 20, 100.0),), 10.0, 50.0)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +71,7 @@ def test_bench_counts_what_the_kernel_does(
     assert roof["dtype"] == "float32"
     assert roof["share_of_roof"] > 0
     printed = _printed(document, capsys)
-    assert re.search(r"^Roofline of this device \(cpu\): .* GB/s in cache", printed, re.M)
+    assert re.search(r"^Roofline of this device \(cpu\): .* GB/s in", printed, re.M)
     assert "Counters (a GPU modelled, not timed): lines of 128 bytes" in printed
     assert "    9 | for (uint c = 0; c < cols; ++c) peak = max(peak" in printed
     assert "= 9 transactions per SIMD-group load of x where 1 would do" in printed
@@ -83,7 +84,7 @@ def _printed(document: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> st
         registry.get("softmax"),
         Device("cpu", "a processor"),
         tuple(Evaluation.model_validate(e) for e in document["evaluations"]),
-        Peaks(**document["peaks"]),
+        Calibrate().decode(Frame(document["peaks"], memoryview(b""))),
     )
     show_rooflines(judged)
     show_counters(judged)
@@ -143,7 +144,7 @@ def test_the_roof_is_the_slower_of_traffic_and_arithmetic() -> None:
 
 
 def test_no_roof_without_figures() -> None:
-    assert roofline(timing(), Peaks(np.inf, np.inf, 0, np.inf, 0.0)) is None
+    assert roofline(timing(), Peaks((), np.inf, np.inf)) is None
     assert roofline(timing(bytes_moved=0), PEAKS) is None
 
 

@@ -1,34 +1,42 @@
 from __future__ import annotations
 
-import statistics
+import os
+import sys
+import time
 
 import numpy as np
 import pytest
 
 from foundry.harness.frames import Frame
-from foundry.harness.jobs import Build, Crash, ReplyError
-from foundry.harness.measuring.calibration import cache_bytes
+from foundry.harness.jobs import Build, Crash, Timeout
+from foundry.harness.measuring.baseline import ProductProgram, product_of, tuned_blas
+from foundry.harness.measuring.calibration import cache_sizes
 from foundry.harness.measuring.jobs import (
+    BindSide,
+    BoundSide,
     Calibrate,
-    Clocked,
+    Go,
+    Left,
+    Leftovers,
     Peaks,
-    Samples,
-    Solo,
-    Time,
-    TimingPlan,
+    Reach,
+    Ready,
+    Renew,
 )
-from foundry.harness.measuring.loop import Rotation, Side, measure
 from foundry.harness.measuring.timed import Bench
-from foundry.harness.processes.pool import WorkerPool
+from foundry.harness.processes.affinity import on_one_processor
+from foundry.harness.processes.pool import Lease, WorkerPool
+from foundry.harness.processes.process import WorkerProcess
+from foundry.harness.processes.stopwatch import Lap, Stopwatch
 from foundry.program import Launch, Program, TensorSpec
 from ops import registry
 from ops.spec import Case
 
-SOFTMAX = registry.get("softmax")
+SOFTMAX, RMS, MATMUL = (registry.get(name) for name in ("softmax", "rms_norm", "matmul"))
 WORKLOAD = SOFTMAX.workload(Case({"rows": 2, "cols": 32}), "float32")
 OUT = TensorSpec("out", (2, 32), "float32")
 X = np.random.default_rng(0).standard_normal((2, 32)).astype(np.float32)
-PLAN = TimingPlan(blocks=6, min_blocks=3, budget_s=0.02, warm_up_s=0.005)
+SETS = ({"x": X}, {"x": X + 1}, {"x": -X})
 
 
 def program(source: str) -> Program:
@@ -36,126 +44,193 @@ def program(source: str) -> Program:
     return Program((TensorSpec("x", (2, 32), "float32"),), ("out",), (launch,))
 
 
-def job(plan: TimingPlan = PLAN) -> Time:
-    inputs = ({"x": X}, {"x": -X})
-    return Time(0, "softmax", "", WORKLOAD, "mx.softmax", inputs, (OUT,), plan, ghost=1)
+def bound(worker: Lease, word: str) -> None:
+    worker.ask(Build((program(f"//{word}"), program(";")), (0, 1)), 20)
+    assert worker.ask(BindSide("kernel", SETS, 8, 0), 20) == BoundSide(0)
 
 
-def timed(pool: WorkerPool, word: str, plan: TimingPlan = PLAN) -> Samples | Crash:
-    with pool.lease() as worker:
-        worker.ask(Build((program(f"//{word}"), program(";")), (0, 1)), 20)
-        found = worker.ask(job(plan), 60)
-    assert isinstance(found, Samples | Crash)
+def batch(worker: Lease | WorkerProcess, side: str, calls: int) -> Lap:
+    assert worker.ask(Ready(side, calls), 20) is None
+    found, lap = worker.clocked(Go(), 20)
+    assert found is None
+    return lap
+
+
+def left(worker: Lease | WorkerProcess, side: str, *calls: int) -> Leftovers:
+    found = worker.ask(Left(side, calls, (OUT,)), 20)
+    assert isinstance(found, Leftovers)
     return found
 
 
-def test_pairs_outputs_dispatch_and_untouched_inputs_come_back(pool: WorkerPool) -> None:
-    found = timed(pool, "right")
-    assert isinstance(found, Samples)
-    assert 6 <= len(found.baseline_us) == len(found.kernel_us) <= 12
-    assert min(*found.baseline_us, *found.kernel_us, found.dispatch_us) > 0
-    np.testing.assert_allclose(found.outputs[0]["out"].sum(), 2, rtol=1e-5)
-    assert found.changed == (None, None, None, None)
-    assert found.cold_kernel_us == ()
+def test_calls_take_turns_with_the_sets_and_write_to_memory_of_their_own(pool: WorkerPool) -> None:
+    with pool.lease() as worker:
+        bound(worker, "right")
+        batch(worker, "kernel", 8)
+        first, fourth, fifth = left(worker, "kernel", 0, 3, 4).outputs
+        assert left(worker, "kernel", 7).changed is None
+    np.testing.assert_array_equal(first["out"], fourth["out"])
+    np.testing.assert_allclose(fifth["out"], first["out"], rtol=1e-5)  # shifted: equal in softmax
+    assert not np.array_equal(fifth["out"], first["out"])
+
+
+def test_nothing_of_an_earlier_batch_is_found_in_the_outputs(pool: WorkerPool) -> None:
+    with pool.lease() as worker:
+        bound(worker, "unlessdone")
+        batch(worker, "kernel", 8)
+        worker.ask(Renew("kernel", tuple({"x": s["x"] * 3} for s in SETS)), 20)
+        batch(worker, "kernel", 8)
+        (again,) = left(worker, "kernel", 0).outputs
+    e = np.exp(3 * X)
+    np.testing.assert_allclose(again["out"], e / e.sum(axis=1, keepdims=True), rtol=1e-4)
 
 
 def test_a_changed_input_is_reported(pool: WorkerPool) -> None:
-    found = timed(pool, "zeroinput")
-    assert isinstance(found, Samples)
-    assert found.changed == ("x", "x", None, None)
-
-
-def test_cold_pairs_are_measured_when_asked_for(pool: WorkerPool) -> None:
-    plan = TimingPlan(blocks=4, min_blocks=2, budget_s=0.02, warm_up_s=0.005, cold=True)
-    found = timed(pool, "right", plan)
-    assert isinstance(found, Samples)
-    assert len(found.cold_baseline_us) == len(found.cold_kernel_us) >= 4
-
-
-def test_the_judge_clocks_calls_of_its_own(pool: WorkerPool) -> None:
     with pool.lease() as worker:
-        worker.ask(Build((program("//late 0.002"), program(";")), (0, 1)), 20)
-        worker.ask(job(), 60)
-        clocked = worker.ask(Solo(10), 20)
-    assert isinstance(clocked, Clocked)
-    assert clocked.claimed_s >= 0.02
-    # The judge's own watch starts when it reads that the calls began, which may be late.
-    assert clocked.wall_s >= 0.01
+        bound(worker, "zeroinput")
+        batch(worker, "kernel", 1)
+        assert left(worker, "kernel", 0).changed == "x"
 
 
-def test_nothing_timed_is_nothing_to_repeat(pool: WorkerPool) -> None:
-    found = pool.run(Solo(1), 20)
+def test_a_baseline_is_a_side_with_as_many_operations_as_its_graph(pool: WorkerPool) -> None:
+    workload = RMS.workload(Case({"rows": 2, "cols": 32}), "float32")
+    inputs = {"x": X, "weight": X[0]}
+    nodes = {}
+    with pool.trusted() as worker:
+        for name in ("mx.fast.rms_norm", "compiled"):
+            job = BindSide(name, (inputs,), 4, op="rms_norm", workload=workload, baseline=name)
+            found = worker.ask(job, 60)
+            assert isinstance(found, BoundSide)
+            nodes[name] = found.nodes
+            batch(worker, name, 4)
+            (outputs,) = left(worker, name, 3).outputs
+            root = np.sqrt((X**2).mean(axis=1, keepdims=True))
+            np.testing.assert_allclose(outputs["out"], X / root * X[0], rtol=1e-3)
+    assert 0 < nodes["compiled"] < nodes["mx.fast.rms_norm"]  # the parts that can be are fused
+
+
+def test_no_batch_that_is_not_ready_is_run(pool: WorkerPool) -> None:
+    found = pool.run(Go(), 20)
     assert isinstance(found, Crash)
-    assert "nothing was timed" in found.reason
+    assert "no batch is ready" in found.reason
+    with pytest.raises(ValueError, match="no batch"):
+        Bench("cpu", lambda number: pytest.fail("nothing to build")).go(Frame({}, memoryview(b"")))
+
+
+def test_a_batch_that_does_not_end_is_ended(pool: WorkerPool) -> None:
+    with pool.lease() as worker:
+        bound(worker, "hang")
+        worker.ask(Ready("kernel", 1), 20)
+        found, _ = worker.clocked(Go(), 0.3)
+    assert isinstance(found, Timeout)
 
 
 def test_a_device_has_peaks(pool: WorkerPool) -> None:
     found = pool.run(Calibrate(), 60)
     assert isinstance(found, Peaks)
-    assert min(found.cached_gb_s, found.memory_gb_s, found.gflops, found.mlx_dispatch_us) > 0
-    assert found.cache_bytes == cache_bytes("cpu") >= 1 << 20
+    assert [c.size for c in found.caches] == list(cache_sizes())
+    rates = [*(c.gb_s for c in found.caches), found.memory_gb_s]
+    assert min(*rates, found.gflops) > 0
+    assert rates[:-1] == sorted(rates[:-1], reverse=True)
 
 
-class Clock:
-    """Stands for the machine: calls take the time they are told, and the clock shows it."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.ns = 0
-        monkeypatch.setattr("time.perf_counter_ns", lambda: self.ns)
-        monkeypatch.setattr("time.perf_counter", lambda: self.ns / 1e9)
-
-    def call(self, microseconds: float) -> Rotation:
-        def work() -> None:
-            self.ns += int(microseconds * 1e3)
-
-        return Rotation([work])
+def test_the_level_that_holds_the_bytes_gives_the_bandwidth() -> None:
+    peaks = Peaks((Reach(100, 9.0), Reach(1000, 4.0)), 1.0, 1.0)
+    assert [peaks.gb_s(held) for held in (0, 100, 101, 1000, 1001)] == [9.0, 9.0, 4.0, 4.0, 1.0]
 
 
-def test_swapped_sides_swap_the_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    there = measure(Side(clock.call(50.0), 200.0), Side(clock.call(2.0), 200.0), TimingPlan())
-    back = measure(Side(clock.call(2.0), 200.0), Side(clock.call(50.0), 200.0), TimingPlan())
-    assert back == [(b, a) for a, b in there]
+def test_a_product_of_matrices_is_numpys_too() -> None:
+    rng = np.random.default_rng(1)
+    workload = MATMUL.workload(Case({"m": 3, "n": 5, "k": 7}), "float32")
+    a, b = (rng.standard_normal(s).astype(np.float32) for s in ((3, 7), (5, 7)))
+    call = ProductProgram(MATMUL, workload).bind({"a": a, "b": b})
+    call()
+    np.testing.assert_allclose(call.outputs()["out"], a @ b.T, rtol=1e-6)
+    assert product_of(MATMUL) == ("a", "b", True)
+    assert product_of(SOFTMAX) is None
+    assert tuned_blas() is None or "blas" in tuned_blas().lower() or "accelerate" in tuned_blas()
+    with pytest.raises(ValueError, match="no product"):
+        ProductProgram(SOFTMAX, WORKLOAD)
 
 
-def test_the_loop_measures_latency_of_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    slow, fast = Side(clock.call(50.0), 1000.0), Side(clock.call(2.0), 200.0)
-    pairs = measure(slow, fast, TimingPlan())
-    assert all(pair == (50.0, 2.0) for pair in pairs)
-    assert len(pairs) == 2 * TimingPlan().min_blocks
-    assert slow.repeats == 20
-    assert fast.repeats == 100
+def test_a_narrow_product_is_rounded_once() -> None:
+    workload = MATMUL.workload(Case({"m": 2, "n": 2, "k": 64}), "float16")
+    a = np.full((2, 64), 0.1, np.float16)
+    call = ProductProgram(MATMUL, workload).bind({"a": a, "b": a})
+    call()
+    wide = (a.astype(np.float32) @ a.T.astype(np.float32)).astype(np.float16)
+    np.testing.assert_array_equal(call.outputs()["out"], wide)
 
 
-def test_sides_of_like_speed_get_equal_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    a, b = Side(clock.call(50.0), 1000.0), Side(clock.call(60.0), 1000.0)
-    measure(a, b, TimingPlan())
-    assert a.repeats == b.repeats == 20
+class Machine:
+    """A worker as its clocks show it: busy, waiting for a processor, idle."""
+
+    def __init__(self) -> None:
+        self.wall_s, self.busy_s, self.waited_s = 5.0, 1.0, 0.5
+        self.late_s: list[float] = []
+
+    def watch(self) -> Stopwatch:
+        return Stopwatch(
+            7,
+            lambda pid: self.busy_s,
+            lambda pid: self.waited_s,
+            lambda: self.wall_s,
+            lambda seconds: self.settle(),
+        )
+
+    def settle(self) -> None:
+        if self.late_s:
+            self.busy_s += self.late_s.pop()
+
+    def run(self, busy_s: float, waited_s: float = 0.0, idle_s: float = 0.0) -> None:
+        self.busy_s += busy_s
+        self.waited_s += waited_s
+        self.wall_s += busy_s + waited_s + idle_s
 
 
-def test_a_slow_kernel_is_measured_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    pairs = measure(Side(clock.call(50.0), 1000.0), Side(clock.call(3e6), 200.0), TimingPlan())
-    assert 2 <= len(pairs) <= 4
-    assert statistics.median(k for _, k in pairs) == 3e6
+@pytest.mark.parametrize(
+    ("waited_s", "idle_s", "own_s"),
+    [(0.0, 0.0, 0.01), (3.0, 0.0, 0.01), (3.0, 0.001, 0.01), (0.0, 0.5, 0.51), (3.0, 0.5, 0.51)],
+)
+def test_others_do_not_count_and_idling_does(waited_s: float, idle_s: float, own_s: float) -> None:
+    machine = Machine()
+    watch = machine.watch()
+    machine.run(0.01, waited_s, idle_s)
+    assert watch.stop().own_s == pytest.approx(own_s)
 
 
-def test_a_clock_that_stands_still_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.perf_counter_ns", lambda: 0)
-    ticks = iter(range(10**9))
-    monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))
-    side = Side(Rotation([lambda: None]), 200.0)
-    assert side.batch_us() == 0.0
+def test_processor_time_that_is_booked_late_counts() -> None:
+    machine = Machine()
+    watch = machine.watch()
+    machine.run(0.01)
+    machine.late_s = [0.002, 0.004]
+    assert watch.stop().own_s == pytest.approx(0.016)
 
 
-def test_more_samples_than_asked_for_are_no_result() -> None:
-    reply = {"pairs": [[1.0, 1.0]] * 13, "cold": [], "repeats": [1, 1], "dispatch_us": 0}
-    with pytest.raises(ReplyError):
-        job().decode(Frame(reply, memoryview(b"")))
+def test_where_no_processor_time_is_known_the_wall_counts() -> None:
+    wall = iter((1.0, 3.5))
+    lap = Stopwatch(7, lambda pid: None, lambda pid: 0.0, lambda: next(wall), lambda s: None).stop()
+    assert lap == Lap(2.5)
+    assert lap.own_s == 2.5
 
 
-def test_a_bench_that_was_never_used_knows_nothing() -> None:
-    with pytest.raises(ValueError, match="nothing was timed"):
-        Bench("cpu", lambda event: None).solo(1)
+@pytest.mark.skipif(sys.platform != "linux", reason="processor time of another process: Linux")
+def test_work_is_clocked_and_sleep_is_no_way_out(pool: WorkerPool) -> None:
+    with pool.lease() as worker:
+        bound(worker, "right")
+        start_s = time.perf_counter()
+        worked = batch(worker, "kernel", 8)
+        assert 0 < worked.own_s < time.perf_counter() - start_s
+        bound(worker, "late 0.01")
+        assert batch(worker, "kernel", 4).own_s > 0.03
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processors of another process: Linux")
+def test_a_process_is_kept_on_one_processor_for_a_while(pool: WorkerPool) -> None:
+    with pool.trusted() as worker:
+        worker.ask(Calibrate(), 60)
+        before = os.sched_getaffinity(worker.pid)
+        with on_one_processor([worker.pid, 1 << 30]):
+            assert len(os.sched_getaffinity(worker.pid)) == 1
+            assert os.sched_getscheduler(worker.pid) == os.SCHED_BATCH
+        assert os.sched_getaffinity(worker.pid) == before
+        assert os.sched_getscheduler(worker.pid) == os.SCHED_OTHER

@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from foundry.harness.measuring.jobs import Samples
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
 from foundry.judge.candidate import Candidate, Target, prepare
 from foundry.judge.stages import Walk
+from foundry.judge.time.baselines import Bar
 from foundry.judge.time.benchmark import Measured
 from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster, widened
+from foundry.judge.time.pairs import Latencies
 from foundry.judge.time.statistics import speedup
+from foundry.judge.time.trial import Tried
+from foundry.judge.time.work import Taken
 from foundry.judge.verdict import Timing, score_of
 from ops import registry
 
@@ -80,8 +83,8 @@ class NoisyDevice:
 
     def run(self, walk: Walk, target: Target, program: int, seed: int) -> Measured:
         found = measured(self._rng, self._gain)
-        samples = Samples(found.samples_baseline_us, found.samples_kernel_us, (1, 1))
-        return Measured(found, samples, 1, 0.0)
+        latencies = Latencies(found.samples_baseline_us, found.samples_kernel_us, 0.0)
+        return Measured(found, Tried(latencies, Taken(), 1.0, 0), Bar("b", 10.0, 0.0, 1), 1)
 
 
 def winners(pool: WorkerPool, rng: np.random.Generator, copies: int, gain: float = 1.0) -> int:

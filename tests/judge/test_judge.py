@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -10,17 +11,19 @@ from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.harness.measuring.jobs import TimingPlan
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions, Status
+from foundry.judge.options import worth_timing
 from foundry.judge.oracle.dealing import UNSEEN
 from foundry.judge.stages import run_limit_s
 from foundry.judge.time import plausible
 from foundry.judge.time.statistics import speedup
+from foundry.judge.verdict import TIMING_METHOD
 from foundry.kernel import parse
 from foundry.program import Program, TensorSpec
 from ops import registry
 from ops.spec import Case, Op
 
 SOFTMAX = registry.get("softmax")
-PLAN = TimingPlan(blocks=6, min_blocks=3, budget_s=0.05, warm_up_s=0.005)
+PLAN = TimingPlan(blocks=6, min_blocks=3, budget_s=0.05)
 
 
 def kernel(word: str, **keys: str) -> str:
@@ -32,7 +35,7 @@ def kernel(word: str, **keys: str) -> str:
 @pytest.fixture(autouse=True)
 def calm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests run on the same cores, so slowness of the machine is no finding here."""
-    monkeypatch.setattr(plausible, "is_slowed", lambda beside_us, alone_us: False)
+    monkeypatch.setattr(plausible, "disagrees", lambda alone_us, beside_us: False)
 
 
 @pytest.fixture
@@ -110,10 +113,14 @@ def test_a_right_kernel_is_timed_and_carries_its_samples(judge: Judge) -> None:
     found = judge.evaluate(kernel("right"), SOFTMAX, "float32", 3)
     assert found.status.passed
     (timing,) = found.timings
-    assert timing.label == SOFTMAX.bench[0].label
+    timed = worth_timing(SOFTMAX, "float32")
+    assert timing.label == timed.label
     assert len(timing.samples_baseline_us) == len(timing.samples_kernel_us) >= 6
     assert timing.speedup_low <= timing.speedup <= timing.speedup_high
-    assert timing.bytes_moved == 2 * 9 * 512 * 4
+    assert timing.bytes_moved == 2 * 4 * math.prod(timed.axes.values())
+    assert timing.method == TIMING_METHOD
+    assert timing.baseline_dispatch_us > 0
+    assert timing.kernel_dispatch_us > 0
     assert {"parse", "build", "verify", "benchmark"} <= set(found.stage_ms)
     assert max(e.bound_ratio for e in found.errors) <= 1
     tested = len(SOFTMAX.visible) + len(SOFTMAX.hidden) + UNSEEN + len(SOFTMAX.bench)
@@ -235,7 +242,7 @@ mine = Op(
     inputs=(Tensor("x", ("rows", "cols")),), outputs=(Tensor("out", ("rows", "cols")),),
     oracle=oracle, baselines={baselines}, flops="rows * cols",
     visible=(Case({{"rows": 2, "cols": 3}}),), hidden=(Case({{"rows": 1, "cols": 1}}),),
-    bench=(Case({{"rows": 4, "cols": 8}}, label="mine"),),
+    bench=(Case({{"rows": 64, "cols": 2048}}, label="mine"),),
 )
 """
 RIGHT = "from ops.families.softmax import softmax_rows; return (softmax_rows(inputs['x']),)"

@@ -1,25 +1,31 @@
-"""MLX baselines inside a worker: the same call border as an executable of an engine."""
+"""Baselines inside a worker: the same call border as an executable of an engine.
+
+They are MLX expressions, built lazily. Where NumPy comes with a tuned BLAS, a product of matrices
+has one more, since MLX's own on a processor is a plain loop.
+"""
 
 from __future__ import annotations
 
-import itertools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from foundry.engines.base import Call
+from foundry.engines.links import linked, smallest
 from foundry.errors import UsageError
 from foundry.program import Arrays
 from ops import empty, registry
 from ops.arrays import from_mlx, to_mlx
 from ops.baselines import Bound
 from ops.dtypes import numpy_dtype
-from ops.spec import Op, Workload, dtype_of, present
+from ops.spec import Op, Workload, dtype_of, present, shape_of
 
-_MOST_TOGETHER = 64
-_BYTES_TOGETHER = 64 << 20
-"""Results that wait for one evaluation stay below this, so that they do not fill the memory."""
+_PRODUCT = re.compile(r"(\w+) @ (\w+)(\.T)?")
+_TUNED = ("openblas", "mkl", "accelerate", "blis")
 
 
 class BaselineCall:
@@ -28,36 +34,52 @@ class BaselineCall:
     def __init__(
         self, op: Op, workload: Workload, name: str, inputs: Mapping[str, NDArray[Any]]
     ) -> None:
+        self._op = op
+        self._names = [t.name for t in present(op, workload)]
+        self._function = _answered(op, workload, inputs) or op.bound_baseline(name, workload)
+        self._results: dict[str, Any] = {}
+        self.renew(inputs)
+
+    def renew(self, inputs: Mapping[str, NDArray[Any]]) -> None:
+        """Take other inputs."""
         import mlx.core as mx
 
-        self._op = op
-        self._inputs = {t.name: to_mlx(inputs[t.name]) for t in present(op, workload)}
-        self._arrays = tuple(self._inputs.values())
-        self._function = _answered(op, workload, inputs) or op.bound_baseline(name, workload)
-        self._results: tuple[Any, ...] = ()
+        self._given = inputs
+        self._inputs = {name: to_mlx(inputs[name]) for name in self._names}
+        self._smallest = smallest(self._inputs)
         mx.eval(list(self._inputs.values()))
-        self._evaluate = mx.eval
 
     def __call__(self) -> None:
         """Run once and wait."""
-        self._evaluate(self.start())
+        import mlx.core as mx
 
-    def start(self) -> tuple[Any, ...]:
-        """The results of one call, not evaluated yet."""
-        self._results = self._function(*self._arrays)
-        return self._results
+        self._results = self.start(None)
+        mx.eval(self._results)
 
-    def changed(self, inputs: Mapping[str, NDArray[Any]]) -> str | None:
+    def start(self, after: Any) -> dict[str, Any]:
+        """The results of one call, not evaluated yet; it waits for `after`, if there is any."""
+        arrays = self._inputs
+        if after is not None and self._smallest is not None:
+            arrays = arrays | self.link(after)
+        found = self._function(*arrays.values())
+        return {t.name: r for t, r in zip(self._op.outputs, found, strict=True)}
+
+    def link(self, after: Any) -> dict[str, Any]:
+        """The input that waits for `after`."""
+        if self._smallest is None:
+            return {}
+        return {self._smallest: linked(self._inputs[self._smallest], after)}
+
+    def changed(self) -> str | None:
         """The first of its inputs that is no longer as it was, in words."""
         for name, array in self._inputs.items():
-            if from_mlx(array).tobytes() != inputs[name].tobytes():
+            if from_mlx(array).tobytes() != self._given[name].tobytes():
                 return f"{name} (the baseline's)"
         return None
 
     def outputs(self) -> Arrays:
         """Results of the latest call by output name."""
-        names = [tensor.name for tensor in self._op.outputs]
-        return {n: from_mlx(r) for n, r in zip(names, self._results, strict=True)}
+        return {name: from_mlx(array) for name, array in self._results.items()}
 
 
 def _answered(op: Op, workload: Workload, inputs: Mapping[str, NDArray[Any]]) -> Bound | None:
@@ -70,42 +92,80 @@ def _answered(op: Op, workload: Workload, inputs: Mapping[str, NDArray[Any]]) ->
     return lambda *_: arrays
 
 
-class BaselineRotation:
-    """Baseline calls over several sets of inputs, many to one evaluation of MLX's graph.
+class ProductProgram:
+    """A product of two matrices by NumPy's BLAS, as an executable."""
 
-    A wait for MLX costs far more than a small op, and code that uses MLX does not wait after each.
-    """
+    def __init__(self, op: Op, workload: Workload) -> None:
+        found = product_of(op)
+        if found is None:
+            raise ValueError(f"{op.name} is no product of matrices")
+        self._names = found[:2]
+        self._is_transposed = found[2]
+        (tensor,) = op.outputs
+        self._name = tensor.name
+        self._shape = shape_of(tensor, workload)
+        self._dtype = numpy_dtype(dtype_of(tensor, workload))
 
-    def __init__(self, calls: Sequence[BaselineCall]) -> None:
-        import mlx.core as mx
+    def bind(
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        *,
+        poison: bool = False,
+        over: Call | None = None,
+    ) -> ProductCall:
+        """Attach inputs."""
+        first, second = (inputs[name] for name in self._names)
+        second = second.swapaxes(-1, -2) if self._is_transposed else second
+        return ProductCall(self._name, first, second, np.empty(self._shape, self._dtype))
 
-        self._evaluate = mx.eval
-        self._next = itertools.cycle(calls)
-        calls[0]()
-        size = sum(a.nbytes for a in calls[0].outputs().values())
-        self._together = max(1, min(_MOST_TOGETHER, _BYTES_TOGETHER // max(size, 1)))
-
-    def run(self, count: int) -> None:
-        """Make `count` calls and wait for all of them."""
-        for start in range(0, count, self._together):
-            together = min(self._together, count - start)
-            self._evaluate([next(self._next).start() for _ in range(together)])
+    def forget(self, calls: Sequence[object]) -> None:
+        """It keeps nothing."""
 
 
-class EmptyRotation:
-    """The smallest MLX operations, whose latency is what MLX itself costs."""
+class ProductCall:
+    """One product of matrices; narrow types are multiplied as float32, which BLAS has."""
 
-    def __init__(self) -> None:
-        import mlx.core as mx
+    def __init__(
+        self, name: str, first: NDArray[Any], second: NDArray[Any], out: NDArray[Any]
+    ) -> None:
+        self._name, self._first, self._second, self._out = name, first, second, out
+        self._is_plain = out.dtype == np.float32
 
-        self._evaluate = mx.eval
-        self._scalar = mx.array(1.0)
+    def __call__(self) -> None:
+        """Run once and wait."""
+        if self._is_plain:
+            np.matmul(self._first, self._second, out=self._out)
+            return
+        wide = self._first.astype(np.float32) @ self._second.astype(np.float32)
+        self._out[...] = wide.astype(self._out.dtype)
 
-    def run(self, count: int) -> None:
-        """Make `count` operations and wait for all of them."""
-        for start in range(0, count, _MOST_TOGETHER):
-            together = min(_MOST_TOGETHER, count - start)
-            self._evaluate([self._scalar + 1.0 for _ in range(together)])
+    def inputs(self) -> Arrays:
+        """None that a kernel could have changed."""
+        return {}
+
+    def outputs(self) -> Arrays:
+        """Results of the latest call by output name."""
+        return {self._name: self._out.copy()}
+
+
+def product_of(op: Op) -> tuple[str, str, bool] | None:
+    """The factors, and whether the second is transposed, where an op is a product of matrices."""
+    names = {t.name for t in op.inputs}
+    for name in op.baselines:
+        found = _PRODUCT.fullmatch(op.baseline(name).text.strip())
+        if found and {found[1], found[2]} <= names and len(op.outputs) == 1:
+            return found[1], found[2], bool(found[3])
+    return None
+
+
+def tuned_blas() -> str | None:
+    """Name of the BLAS that NumPy comes with, where it is a tuned one."""
+    try:
+        built = np.show_config(mode="dicts")
+        name = str(built["Build Dependencies"]["blas"]["name"])
+    except (KeyError, TypeError):
+        return None
+    return name if any(known in name.lower() for known in _TUNED) else None
 
 
 def find_op(name: str, file: str) -> Op:

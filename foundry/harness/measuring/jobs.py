@@ -1,4 +1,8 @@
-"""Jobs that measure: paired timing, the parent's own clock, and what the device can do at most."""
+"""Jobs that measure. A worker puts sides together and runs batches of them; it tells no times.
+
+A side is a kernel or a baseline bound to several sets of inputs. `Ready` prepares a batch of its
+calls, outside of the clock; `Go` runs it, and the judge takes the time with clocks of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,153 +16,190 @@ from foundry.harness.jobs import ReplyError, decode_sets, encode_op, encode_sets
 from foundry.program import Arrays, TensorSpec
 from ops.spec import Workload
 
-STARTED, STOPPED = "started", "stopped"
-"""Events a worker sends around what it measures, so that the judge's clock sees it too."""
+Encoded = tuple[dict[str, Any], list[NDArray[Any]]]
 
 
 @dataclass(frozen=True)
 class TimingPlan:
     """How long to measure."""
 
-    blocks: int = 30
+    blocks: int = 24
     """A/B/B/A blocks, at most; each gives two pairs."""
-    min_blocks: int = 10
+    min_blocks: int = 8
     """Blocks measured even when the budget is spent."""
     precision: float = 0.005
     """Standard error of the log-ratio below which no more blocks are measured."""
     share: float = 0.03
     """The same as a share of the log-ratio: what is far from 1 need not be known as well."""
-    budget_s: float = 0.5
+    budget_s: float = 0.6
     """Time for all blocks together."""
-    batch_us: float = 200.0
-    """Shortest stretch between two readings of the clock; calls are repeated to fill it."""
-    baseline_batch_us: float = 500.0
-    """The same for MLX, where each wait costs tens of microseconds more."""
-    warm_up_s: float = 0.05
-    """Longest warm-up of one side; it ends once three batches in a row agree."""
-    cold: bool = False
-    """Also measure over a working set larger than the last cache."""
+    batch_us: float = 800.0
+    """What the longer of two batches fills, if that takes no more calls than one may have."""
+    gpu_batch_us: float = 8000.0
+    """The same on a GPU, where a wait alone takes a hundred microseconds, and varies."""
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Raw timing: latency of one call, pair by pair, as the worker claims them."""
+class BoundSide:
+    """What the worker tells of a side that it put together."""
 
-    baseline_us: tuple[float, ...]
-    kernel_us: tuple[float, ...]
-    repeats: tuple[int, int]
-    """Calls between two readings of the clock: of the baseline, of the kernel."""
-    outputs: tuple[Arrays, ...] = ()
-    """What a call like the timed ones left in the outputs, for each set of inputs."""
-    dispatch_us: float = 0.0
-    """Latency of a call of the engine that does nothing."""
-    cold_baseline_us: tuple[float, ...] = ()
-    cold_kernel_us: tuple[float, ...] = ()
-    changed: tuple[str | None, ...] = ()
-    """Name of an input that the timed calls wrote to or around, set by set; then the same for the
-    inputs of the baseline."""
+    nodes: int
+    """Operations of one call in MLX's graph; 0 for what is no part of a graph."""
 
 
 @dataclass(frozen=True)
-class Time:
-    """Time a built program against a baseline, interleaved. Result: `Samples`.
+class BindSide:
+    """Bind a program, or a baseline where there is none, to sets of inputs. Result: `BoundSide`.
 
-    Without a program the baseline is timed against the baseline `rival`.
+    Calls rotate over the sets. With `links` alone what chains calls of that side on a GPU is bound.
     """
 
-    program: int | None
-    op: str
-    op_file: str
-    workload: Workload
-    baseline: str
+    side: str
     inputs: tuple[Arrays, ...]
+    """None at all: zeros, for a program that does nothing."""
+    slots: int
+    """Calls of a batch, at most: each has memory of its own to write to."""
+    program: int | None = None
+    op: str = ""
+    op_file: str = ""
+    workload: Workload | None = None
+    baseline: str = ""
+    links: bool = False
+    kind: ClassVar[str] = "bind_side"
+    reply_bytes: int = field(default=0, init=False)
+
+    def encode(self) -> Encoded:
+        """Header and buffers of the request."""
+        header, buffers = encode_sets(self.inputs)
+        more: dict[str, Any] = {
+            "side": self.side,
+            "slots": self.slots,
+            "program": self.program,
+            "baseline": self.baseline,
+            "links": self.links,
+        }
+        if self.workload is not None:
+            more |= encode_op(self.op, self.op_file, self.workload)
+        return header | more, buffers
+
+    def decode(self, frame: frames.Frame) -> BoundSide:
+        """The result in a reply."""
+        return BoundSide(int(frame.header["nodes"]))
+
+
+@dataclass(frozen=True)
+class Renew:
+    """Put other inputs where those of a side lie: equal pointers, new data. Result: None."""
+
+    side: str
+    inputs: tuple[Arrays, ...]
+    kind: ClassVar[str] = "renew"
+    reply_bytes: int = field(default=0, init=False)
+
+    def encode(self) -> Encoded:
+        """Header and buffers of the request."""
+        header, buffers = encode_sets(self.inputs)
+        return header | {"side": self.side}, buffers
+
+    def decode(self, frame: frames.Frame) -> None:
+        """The result in a reply."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Prepare a batch: nothing of earlier calls is left in any memory. Result: None."""
+
+    side: str
+    calls: int
+    kind: ClassVar[str] = "ready"
+    reply_bytes: int = field(default=0, init=False)
+
+    def encode(self) -> Encoded:
+        """Header and buffers of the request."""
+        return {"side": self.side, "calls": self.calls}, []
+
+    def decode(self, frame: frames.Frame) -> None:
+        """The result in a reply."""
+
+
+@dataclass(frozen=True)
+class Go:
+    """Run the batch that is ready, and wait for all of it. Result: None."""
+
+    kind: ClassVar[str] = "go"
+    reply_bytes: int = field(default=0, init=False)
+
+    def encode(self) -> Encoded:
+        """Header and buffers of the request."""
+        return {}, []
+
+    def decode(self, frame: frames.Frame) -> None:
+        """The result in a reply."""
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What calls of the latest batch left behind."""
+
+    outputs: tuple[Arrays, ...]
+    changed: str | None
+    """Name of an input that is no longer as it was, or whose surroundings are not."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """Ask for the outputs of some calls of the latest batch of a side. Result: `Leftovers`."""
+
+    side: str
+    calls: tuple[int, ...]
     outputs: tuple[TensorSpec, ...]
-    plan: TimingPlan = field(default_factory=TimingPlan)
-    rival: str | None = None
-    audits: int = 0
-    """So many of the last sets are not timed: the program meets them once, after the others, over
-    what the timed calls left in its outputs."""
-    ghost: int | None = None
-    """A program that does nothing, from which the engine's dispatch cost is read."""
-    kind: ClassVar[str] = "time"
+    kind: ClassVar[str] = "left"
 
     @property
     def reply_bytes(self) -> int:
         """Largest payload this job may come back with."""
-        return sum(size_of(t) for t in self.outputs) * len(self.inputs)
+        return sum(size_of(t) for t in self.outputs) * len(self.calls)
 
-    def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+    def encode(self) -> Encoded:
         """Header and buffers of the request."""
-        header, buffers = encode_sets(self.inputs)
-        more = {
-            "program": self.program,
-            "baseline": self.baseline,
-            "rival": self.rival,
-            "ghost": self.ghost,
-            "audits": self.audits,
-            "plan": asdict(self.plan),
-        }
-        return header | encode_op(self.op, self.op_file, self.workload) | more, buffers
+        return {"side": self.side, "calls": self.calls}, []
 
-    def decode(self, frame: frames.Frame) -> Samples:
+    def decode(self, frame: frames.Frame) -> Leftovers:
         """The result in a reply."""
-        h = frame.header
-        baseline, kernel = _pairs(h["pairs"], 2, 2 * self.plan.blocks)
-        cold_baseline, cold_kernel = _pairs(h["cold"], 0, 2 * self.plan.blocks)
-        repeats = h["repeats"]
-        return Samples(
-            baseline,
-            kernel,
-            (int(repeats[0]), int(repeats[1])),
-            decode_sets(frame, len(self.inputs)) if self.program is not None else (),
-            float(h["dispatch_us"]),
-            cold_baseline,
-            cold_kernel,
-            tuple(None if name is None else str(name) for name in h["changed"]),
-        )
+        changed = frame.header["changed"]
+        outputs = decode_sets(frame, len(self.calls))
+        return Leftovers(outputs, None if changed is None else str(changed))
 
 
 @dataclass(frozen=True)
-class Clocked:
-    """The same stretch of calls by two clocks."""
+class Reach:
+    """A level of memory."""
 
-    claimed_s: float
-    """By the worker's."""
-    wall_s: float
-    """By the judge's."""
-
-
-@dataclass(frozen=True)
-class Solo:
-    """Call what was timed last `calls` more times. Result: `Clocked`."""
-
-    calls: int
-    kind: ClassVar[str] = "solo"
-    reply_bytes: int = field(default=0, init=False)
-
-    def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
-        """Header and buffers of the request."""
-        return {"calls": self.calls}, []
-
-    def decode(self, frame: frames.Frame) -> Clocked:
-        """The result in a reply."""
-        wall_s = frame.moments[STOPPED] - frame.moments[STARTED]
-        return Clocked(float(frame.header["claimed_s"]), wall_s)
+    size: int
+    """Bytes that it holds."""
+    gb_s: float
+    """Bytes that one processor, or the GPU, was seen to read and write in it per nanosecond."""
 
 
 @dataclass(frozen=True)
 class Peaks:
-    """The most that a device was seen to do."""
+    """The most that a device was seen to do; of a processor, by one of its cores."""
 
-    cached_gb_s: float
-    """Bytes read and written per nanosecond within the caches."""
+    caches: tuple[Reach, ...]
+    """Smallest first."""
     memory_gb_s: float
-    """The same for a working set larger than they are."""
-    cache_bytes: int
+    """Bytes read and written per nanosecond for a working set larger than they are."""
     gflops: float
     """float32 operations per nanosecond in a matrix product."""
-    mlx_dispatch_us: float
-    """Latency of one of many MLX operations that do nothing."""
+
+    def gb_s(self, held: int) -> float:
+        """Bandwidth of the level that holds so many bytes."""
+        found = (cache.gb_s for cache in self.caches if held <= cache.size)
+        return next(found, self.memory_gb_s)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -168,23 +209,17 @@ class Calibrate:
     kind: ClassVar[str] = "calibrate"
     reply_bytes: int = field(default=0, init=False)
 
-    def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+    def encode(self) -> Encoded:
         """Header and buffers of the request."""
         return {}, []
 
     def decode(self, frame: frames.Frame) -> Peaks:
         """The result in a reply."""
         h = frame.header
-        return Peaks(
-            float(h["cached_gb_s"]),
-            float(h["memory_gb_s"]),
-            int(h["cache_bytes"]),
-            float(h["gflops"]),
-            float(h["mlx_dispatch_us"]),
-        )
+        if len(h["caches"]) > _MOST_CACHES:
+            raise ReplyError("more caches than any device has")
+        caches = tuple(Reach(int(c["size"]), float(c["gb_s"])) for c in h["caches"])
+        return Peaks(caches, float(h["memory_gb_s"]), float(h["gflops"]))
 
 
-def _pairs(found: object, least: int, most: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    if not isinstance(found, list) or not least <= len(found) <= most:
-        raise ReplyError("wrong number of timing samples")
-    return tuple(float(b) for b, _ in found), tuple(float(k) for _, k in found)
+_MOST_CACHES = 8

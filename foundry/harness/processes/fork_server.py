@@ -97,7 +97,7 @@ def _become_worker(engine: Engine, descriptors: list[int]) -> None:
     os.close(errors)
     channel = frames.Channel(socket.socket(fileno=channel_descriptor))
     announce(channel)
-    serve(Worker(engine, channel), channel)
+    serve(Worker(engine), channel)
 
 
 def main(engine_name: str, descriptor: int, level: Level) -> None:

@@ -23,6 +23,7 @@ from foundry.harness.processes.environment import jit_folder
 from foundry.harness.processes.lock import DeviceLock
 from foundry.harness.processes.process import WorkerProcess
 from foundry.harness.processes.start import ForkServer, starter
+from foundry.harness.processes.stopwatch import Lap
 from foundry.harness.processes.turns import Turn, Turns
 from foundry.harness.sandbox import Level, absence, in_force, refusal, seatbelt
 from foundry.program import Device
@@ -107,6 +108,15 @@ class Lease:
     def spent_s(self) -> float:
         """Seconds since the latest job began, by the clock that limits count."""
         return self._latest.spent_s
+
+    def clocked(self, job: Job[R], limit_s: float) -> tuple[R | Unanswered, Lap]:
+        """Do a job in the runner, and take its time by the judge's clocks.
+
+        Raises:
+            EnvironmentUnusable: The engine cannot work on this machine.
+        """
+        with self.turn.asking() if self.turn else nullcontext():
+            return self.runner.clocked(job, limit_s)
 
     def prepare(self, op: str, op_file: str, modules: tuple[str, ...] = ()) -> None:
         """Load an op and some modules, whose files are out of reach later.

@@ -16,6 +16,7 @@ from foundry.harness import frames
 from foundry.harness.jobs import Confine, Crash, Job, ReplyError, Timeout, Unanswered
 from foundry.harness.processes.clock import Clock, processor_s
 from foundry.harness.processes.start import START_LIMIT_S, Starter, last_words
+from foundry.harness.processes.stopwatch import Lap, Stopwatch
 
 R = TypeVar("R")
 
@@ -81,6 +82,16 @@ class WorkerProcess:
         self.jobs += 1
         return self._exchange(job, limit_s)
 
+    def clocked(self, job: Job[R], limit_s: float) -> tuple[R | Unanswered, Lap]:
+        """As `ask`, and what it took by the judge's clocks.
+
+        Raises:
+            EnvironmentUnusable: As `ask`.
+        """
+        watch = Stopwatch(self.pid)
+        found = self.ask(job, limit_s)
+        return found, watch.stop()
+
     def prepare(self, op: str, op_file: str, modules: tuple[str, ...] = ()) -> None:
         """Load code before the process is confined, for afterwards it may not read its files.
 
@@ -119,7 +130,7 @@ class WorkerProcess:
         header, buffers = job.encode()
         try:
             self._channel.send({"job": job.kind} | header, buffers, deadline)
-            reply = self._channel.receive_reply(job.reply_bytes, deadline)
+            reply = self._channel.receive(job.reply_bytes, deadline)
             _raise_unusable(reply)
             if "raised" in reply.header:
                 return self._raised(reply.header)

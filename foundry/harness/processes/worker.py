@@ -19,16 +19,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from foundry import engines
 from foundry.engines import gpu_faults
-from foundry.engines.base import Call, Engine, Executable, Reorderable
+from foundry.engines.base import Engine, Executable, Reorderable
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames, sanitizing
 from foundry.harness.jobs import decode_program, decode_workload, encode_sets, read_sets
@@ -40,7 +38,6 @@ from foundry.harness.measuring.timed import Bench
 from foundry.harness.processes.environment import cache_folder
 from foundry.harness.sandbox import Level, Profile, confine
 from foundry.program import Arrays, BuildFailure, Program
-from ops.dtypes import numpy_dtype
 
 Reply = tuple[dict[str, Any], Sequence[NDArray[Any]]]
 _MAX_REQUEST_BYTES = 1 << 40
@@ -49,10 +46,10 @@ _MAX_REQUEST_BYTES = 1 << 40
 class Worker:
     """What one worker process holds between requests: an engine and the programs it built."""
 
-    def __init__(self, engine: Engine, channel: frames.Channel) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._device = engine.device()
-        self._bench = Bench(self._device.kind, lambda event: channel.send({"event": event}))
+        self._bench = Bench(self._device.kind, lambda n: (self._executable(n), self._programs[n]))
         self._ahead: threading.Thread | None = None
         self._built: list[Executable | BuildFailure] = []
         self._programs: list[Program] = []
@@ -65,8 +62,11 @@ class Worker:
             "sanitize": sanitizing.answer,
             "run": self._run,
             "baseline": self._baseline,
-            "time": self._time,
-            "solo": self._solo,
+            "bind_side": self._bind_side,
+            "renew": self._bench.renew,
+            "ready": self._bench.ready,
+            "go": self._bench.go,
+            "left": self._bench.left,
             "calibrate": self._calibrate,
         }
 
@@ -140,27 +140,13 @@ class Worker:
         call()
         return encode_sets((call.outputs(),))
 
-    def _time(self, request: frames.Frame) -> Reply:
+    def _bind_side(self, request: frames.Frame) -> Reply:
         select_device(self._device.kind)
-        program, ghost = request.header["program"], request.header["ghost"]
-        return self._bench.time(
-            request,
-            None if program is None else self._executable(program),
-            None if ghost is None else self._idle_call(ghost),
-        )
-
-    def _idle_call(self, index: int) -> Call:
-        """A program bound to zeros, whatever sizes it was built for."""
-        specs = self._programs[index].inputs
-        zeros = {s.name: np.zeros(s.shape, numpy_dtype(s.dtype)) for s in specs}
-        return self._executable(index).bind(zeros)
-
-    def _solo(self, request: frames.Frame) -> Reply:
-        return self._bench.solo(request.header["calls"])
+        return self._bench.bind(request)
 
     def _calibrate(self, request: frames.Frame) -> Reply:
         select_device(self._device.kind)
-        return asdict(calibrate(self._device.kind)), ()
+        return calibrate(self._device.kind), ()
 
     def _executable(self, index: int) -> Executable:
         built = self._built[index]
@@ -202,7 +188,7 @@ def main(engine_name: str, descriptor: int) -> None:
         channel.send({"unusable": [error.what, error.fix]})
         return
     announce(channel)
-    serve(Worker(engine, channel), channel)
+    serve(Worker(engine), channel)
 
 
 def announce(channel: frames.Channel) -> None:

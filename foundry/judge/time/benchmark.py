@@ -1,42 +1,38 @@
-"""Timing one proven kernel on one workload: measured, measured again where it drifted, doubted.
+"""Timing one proven kernel on one workload: tried, tried again where it drifted, doubted.
 
-1. The fastest right baseline is timed in the same pairs, alone on the device.
-2. The timed calls' own outputs must be right, and their inputs unchanged.
-3. A measurement during which a side drifted, or the baseline was far slower than it is alone, is
-   made again. What stays slowed is refused; what stays adrift must win by more than the drift.
-4. Claimed times must agree with the judge's clock and with physics, or the kernel is `rejected`.
+1. Kernel and baseline run in processes of their own, in turn, alone on the device, a processor's
+   both on the same core. The judge's clocks take the time of whole batches; a worker tells none.
+2. The bar is the least of the baseline alone and beside the kernel. Where these disagree, or the
+   baseline is mostly dispatch, nothing is timed. Dispatch is taken off both sides (`work`).
+3. What stays adrift must win by more than the drift. A time below the physical floor, in the level
+   of memory that holds what the calls go through, is `rejected`.
 """
 
 from __future__ import annotations
 
-import math
 import statistics
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from foundry.harness.jobs import Crash, Timeout
-from foundry.harness.measuring.jobs import Calibrate, Clocked, Peaks, Samples, Solo
+from foundry.harness.measuring.jobs import Calibrate, Peaks
+from foundry.harness.processes.affinity import on_one_processor
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.candidate import Failed, Target
-from foundry.judge.oracle.references import Reference
-from foundry.judge.proof.verify import hold
-from foundry.judge.stages import Walk, stopped
-from foundry.judge.time import plausible
-from foundry.judge.time.baselines import Bar, Baselines, timing_job
+from foundry.judge.stages import Walk
+from foundry.judge.time import plausible, trial
+from foundry.judge.time.baselines import Bar, Baselines
+from foundry.judge.time.meter import undisturbed_us
 from foundry.judge.time.statistics import speedup
-from foundry.judge.verdict import Diagnostic, Status, Timing
+from foundry.judge.time.trial import TimedTask, Trial, Tried, rejected, untimed
+from foundry.judge.time.work import is_mostly_dispatch, of_baseline, of_kernel
+from foundry.judge.verdict import TIMING_METHOD, Timing
 from ops.spec import bytes_moved, flops
 
-TIMED_SETS = ("normal", "negated")
-"""Distributions that timed calls rotate over."""
-AUDITED_SETS = ("touched",)
-"""Distributions on which a kernel is called once more when it has been timed: nearly the same as
-what it was timed on, for whoever only glances at the inputs."""
 _ATTEMPTS = 3
-_CLOCK_ATTEMPTS = 5
 _CALIBRATION_LIMIT_S = 120.0
 
 
@@ -45,45 +41,28 @@ class Measured:
     """A timing, and the facts about it that are no part of its record."""
 
     timing: Timing
-    samples: Samples
+    tried: Tried
+    bar: Bar
     attempts: int
-    mlx_dispatch_us: float
 
     @property
     def drift(self) -> float:
         """1 where the measurement was stable; otherwise how far a side drifted."""
-        return 1.0 if plausible.is_stable(self.samples) else plausible.drift_of(self.samples)
+        latencies = self.tried.latencies
+        return 1.0 if plausible.is_stable(latencies) else plausible.drift_of(latencies)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What `Evaluation.extra` keeps: dispatch costs, stability, the cold measurement."""
-        facts: dict[str, Any] = {
-            "baseline_dispatch_us": self.mlx_dispatch_us,
-            "kernel_dispatch_us": self.samples.dispatch_us,
+        """What `Evaluation.extra` keeps: whole times, the graph, stability."""
+        return {
+            "baseline_whole_us": statistics.median(self.tried.latencies.baseline_us),
+            "baseline_alone_us": self.bar.latency_us,
+            "baseline_nodes": self.bar.nodes,
+            "kernel_whole_us": statistics.median(self.tried.latencies.kernel_us),
+            "unseen_factor": self.tried.unseen_factor,
             "attempts": self.attempts,
             "drift": self.drift,
         }
-        if self.samples.cold_kernel_us:
-            cold = speedup(self.samples.cold_baseline_us, self.samples.cold_kernel_us)
-            facts["cold"] = {
-                "baseline_us": statistics.median(self.samples.cold_baseline_us),
-                "kernel_us": statistics.median(self.samples.cold_kernel_us),
-                "speedup": cold.median,
-                "speedup_low": cold.low,
-                "speedup_high": cold.high,
-            }
-        return facts
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What one program is timed on, and against."""
-
-    walk: Walk
-    target: Target
-    program: int
-    sets: tuple[Reference, ...]
-    bar: Bar
 
 
 class Benchmark:
@@ -101,101 +80,101 @@ class Benchmark:
 
     def run(self, walk: Walk, target: Target, program: int, seed: int) -> Measured | Failed:
         """Time one program on inputs of one seed."""
-        candidate = walk.candidate
+        candidate, plan = walk.candidate, walk.options.plan
         with candidate.stage("oracle"):
             sets = tuple(
-                walk.references.get(candidate.op, target.workload, d, seed)
-                for d in (*TIMED_SETS, *AUDITED_SETS)
+                walk.references.get(candidate.op, target.workload, trial.DISTRIBUTION, s)
+                for s in trial.seeds(seed, "timed")
             )
+            # Drawn now, so that nobody waits for it while the device is held.
+            walk.references.get(
+                candidate.op, target.workload, trial.DISTRIBUTION, trial.seeds(seed, "unseen 0")[0]
+            )
+        task = TimedTask(walk, target, program, sets, seed)
         with _alone(walk), candidate.stage("benchmark"):
-            trial = Trial(walk, target, program, sets, self._baselines.fastest(sets[0]))
-            found = self._measure(trial)
-            if isinstance(found, Failed):
-                return found
-            return self._doubt(trial, found) or found
+            bar = self._baselines.fastest(sets, plan)
+            if self._kind == "cpu" and is_mostly_dispatch(bar.latency_us, bar.dispatch_us):
+                return untimed(target, _too_small(bar))
+            attempts = 0
+            while True:
+                attempts += 1
+                found = self._try(task, bar)
+                if isinstance(found, Failed):
+                    return found
+                beside_us = undisturbed_us(found.latencies.baseline_us)
+                agrees = not plausible.disagrees(bar.latency_us, beside_us)
+                is_calm = agrees and plausible.is_stable(found.latencies)
+                if is_calm or attempts == _ATTEMPTS:
+                    break
+                bar = self._baselines.lower(sets, bar.name, plan)
+            if not agrees:
+                return untimed(target, _disagreement(bar, beside_us))
+            return self._doubted(walk, target, found, bar, attempts)
 
-    def _measure(self, trial: Trial) -> Measured | Failed:
-        walk = trial.walk
-        ghost = walk.ghost if walk.candidate.probe else None
-        plan, audits = walk.options.plan, len(AUDITED_SETS)
-        job = timing_job(
-            trial.sets, trial.program, trial.bar.name, plan, ghost=ghost, audits=audits
-        )
-        slowed = False
-        for attempt in range(1, _ATTEMPTS + 1):
-            samples = walk.worker.ask(job, walk.options.time_limit_s)
-            if isinstance(samples, Timeout | Crash):
-                return stopped(samples, "benchmark", trial.target)
-            if failed := _doubt_results(trial, samples):
-                return failed
-            try:
-                timing = self._timing(trial, samples)
-            except ValueError as error:
-                return rejected(f"its times are impossible: {error}.", trial.target)
-            mlx_dispatch_us = self._peaks_of_device().mlx_dispatch_us
-            measured = Measured(timing, samples, attempt, mlx_dispatch_us)
-            slowed = self._is_slowed(trial, samples)
-            if not slowed and plausible.is_stable(samples):
-                break
-        return _refused(trial) if slowed else measured
+    @property
+    def _kind(self) -> str:
+        return self._pool.device().kind
 
-    def _is_slowed(self, trial: Trial, samples: Samples) -> bool:
-        beside_us = plausible.undisturbed_us(samples.baseline_us)
-        if not plausible.is_slowed(beside_us, trial.bar.latency_us):
-            return False
-        # The device itself may be slower now than when the baseline was chosen.
-        return plausible.is_slowed(beside_us, self._baselines.again(trial.sets[0], trial.bar.name))
+    def _try(self, task: TimedTask, bar: Bar) -> Tried | Failed:
+        pids = [task.walk.worker.pid]
+        with self._pool.trusted() as trusted, on_one_processor([trusted.pid, *pids]):
+            return trial.attempt(Trial(**vars(task), bar=bar, kind=self._kind, trusted=trusted))
 
-    def _doubt(self, trial: Trial, measured: Measured) -> Failed | None:
-        timing = measured.timing
+    def _doubted(
+        self, walk: Walk, target: Target, found: Tried, bar: Bar, attempts: int
+    ) -> Measured | Failed:
+        try:
+            timing = self._timing(walk, target, found, bar)
+        except ValueError as error:
+            return rejected(target, f"its times are impossible: {error}.")
         if timing.floor_us is not None and timing.kernel_us < timing.floor_us:
             return rejected(
+                target,
                 f"{timing.kernel_us:.3g} us is less than this device needs to move the bytes or do "
                 f"the arithmetic ({timing.floor_us:.3g} us): it does not do all of the work.",
-                trial.target,
             )
-        solo = Solo(plausible.solo_calls(timing.kernel_us))
-        clocked = Clocked(0.0, 0.0)
-        for _ in range(_CLOCK_ATTEMPTS):
-            found = trial.walk.worker.ask(solo, trial.walk.options.time_limit_s)
-            if isinstance(found, Timeout | Crash):
-                return stopped(found, "benchmark", trial.target)
-            clocked = found
-            if not plausible.contradicts(clocked):
-                return None
-        return rejected(
-            f"its worker's clock says {clocked.claimed_s * 1e3:.3g} ms for {solo.calls} calls, the "
-            f"judge's clock {clocked.wall_s * 1e3:.3g} ms: somebody tampered with the time.",
-            trial.target,
-        )
+        return Measured(timing, found, bar, attempts)
 
-    def _timing(self, trial: Trial, samples: Samples) -> Timing:
-        op, workload = trial.walk.candidate.op, trial.target.workload
-        ratio = speedup(samples.baseline_us, samples.kernel_us)
+    def _timing(self, walk: Walk, target: Target, found: Tried, bar: Bar) -> Timing:
+        op, workload, latencies = walk.candidate.op, target.workload, found.latencies
+        # The least counts of what the baseline takes alone and beside the kernel.
+        excess_us = max(0.0, undisturbed_us(latencies.baseline_us) - bar.latency_us)
+        taken = replace(found.taken, baseline_us=found.taken.baseline_us + excess_us)
+        kernel_us = tuple(found.unseen_factor * t for t in latencies.kernel_us)
+        works = of_baseline(latencies.baseline_us, taken), of_kernel(kernel_us, taken)
+        ratio = speedup(*works)
         return Timing(
             workload=workload.id,
             label=workload.label,
-            baseline=trial.bar.name,
-            baseline_us=statistics.median(samples.baseline_us),
-            kernel_us=statistics.median(samples.kernel_us),
+            baseline=bar.name,
+            baseline_us=statistics.median(works[0]),
+            kernel_us=statistics.median(works[1]),
             speedup=ratio.median,
             speedup_low=ratio.low,
             speedup_high=ratio.high,
-            samples_baseline_us=samples.baseline_us,
-            samples_kernel_us=samples.kernel_us,
+            samples_baseline_us=works[0],
+            samples_kernel_us=works[1],
             bytes_moved=bytes_moved(op, workload),
             flops=flops(op, workload),
-            floor_us=plausible.floor_us(op, workload, self._peaks_of_device()),
+            floor_us=self._floor_us(walk, target, found),
+            baseline_dispatch_us=taken.baseline_us,
+            kernel_dispatch_us=statistics.median(kernel_us) - statistics.median(works[1]),
+            fixed_us=latencies.fixed_us,
+            method=TIMING_METHOD,
         )
 
-    def _peaks_of_device(self) -> Peaks:
+    def _floor_us(self, walk: Walk, target: Target, found: Tried) -> float | None:
+        peaks = self._peaks_of_device()
+        if peaks is None:  # every other doubt remains
+            return None
+        return plausible.floor_us(walk.candidate.op, target.workload, peaks, found.held)
+
+    def _peaks_of_device(self) -> Peaks | None:
         with self._guard:
             if self._peaks is None:
-                with self._pool.trusted() as worker:
+                with self._pool.trusted() as worker, on_one_processor([worker.pid]):
                     found = worker.ask(Calibrate(), _CALIBRATION_LIMIT_S)
-                # Without figures there is no floor; every other doubt remains.
-                unknown = Peaks(math.inf, math.inf, 0, math.inf, 0.0)
-                self._peaks = unknown if isinstance(found, Timeout | Crash) else found
+                self._peaks = None if isinstance(found, Timeout | Crash) else found
             return self._peaks
 
 
@@ -207,29 +186,16 @@ def _alone(walk: Walk) -> Iterator[None]:
         yield
 
 
-def rejected(message: str, target: Target) -> Failed:
-    """A kernel that is right, but whose times cannot be believed."""
-    said = Diagnostic(stage="benchmark", message=message, workload=target.workload.id)
-    return Failed(Status.REJECTED, said)
-
-
-def _refused(trial: Trial) -> Failed:
-    """A kernel that stays proven and untimed, because the device is no place to time on now."""
-    bar = trial.bar
-    message = (
-        f"proven, but not timed: the baseline '{bar.name}' takes {bar.latency_us:.3g} us alone and "
-        f"several times as long beside the kernel, {_ATTEMPTS} times over. Try on an idle device."
+def _too_small(bar: Bar) -> str:
+    return (
+        f"proven, but too small to time on this device: of the {bar.latency_us:.3g} us that the "
+        f"baseline '{bar.name}' takes, {bar.dispatch_us:.3g} us are dispatch. Choose a larger "
+        "bench case."
     )
-    workload = trial.target.workload.id
-    return Failed(Status.CORRECT, Diagnostic(stage="benchmark", message=message, workload=workload))
 
 
-def _doubt_results(trial: Trial, samples: Samples) -> Failed | None:
-    for reference, outputs in zip(trial.sets, samples.outputs, strict=True):
-        if failed := hold(trial.walk.candidate, trial.target, reference, outputs):
-            said = f"its timed calls went wrong: {failed.diagnostic.message}"
-            return rejected(said, trial.target)
-    for name in samples.changed:
-        if name is not None:
-            return rejected(f"its timed calls wrote to their input '{name}'.", trial.target)
-    return None
+def _disagreement(bar: Bar, beside_us: float) -> str:
+    return (
+        f"proven, but not timed: the baseline '{bar.name}' takes {bar.latency_us:.3g} us alone and "
+        f"{beside_us:.3g} us beside the kernel, {_ATTEMPTS} times over. Try on an idle device."
+    )

@@ -41,7 +41,12 @@ class Looks:
 
 def fresh_seed(seed: int) -> int:
     """The seed of the inputs on which a pick is confirmed."""
-    digest = hashlib.sha256(f"confirm {seed}".encode()).digest()
+    return derived_seed(seed, "confirm")
+
+
+def derived_seed(seed: int, what: str) -> int:
+    """A seed for something else, which nobody can tell who does not know the first."""
+    digest = hashlib.sha256(f"{what} {seed}".encode()).digest()
     return int.from_bytes(digest[:6], "big")
 
 

@@ -104,6 +104,14 @@ class BuiltProgram:
             steps.append((launcher, fill if fill.needed else None, keep))
         return BoundProgram(steps, taken, written, self._program.outputs)
 
+    def forget(self, calls: Sequence[object]) -> None:
+        """Leave no result of earlier calls where these could find it."""
+        for call in calls:
+            if isinstance(call, BoundProgram):
+                call.clear()
+        if self._built:
+            self._built[0].library.runtime.mf_forget()
+
     def _allocate(self) -> dict[str, Guarded]:
         """Memory for everything that a launch writes."""
         made = (spec for built in self._built for spec in built.launch.outputs)
@@ -163,6 +171,11 @@ class BoundProgram:
             if fill is not None:
                 fill()
             launcher.run_in(order, self._threads)
+
+    def clear(self) -> None:
+        """Fill all that it writes to with what is no result."""
+        for guarded in self.written.values():
+            guarded.array.reshape(-1).view(np.uint8).fill(0xFF)
 
     def inputs(self) -> Arrays:
         """The inputs as they lie in memory."""
