@@ -44,6 +44,9 @@ PEAKS = Peaks((Reach(1 << 20, 100.0),), 10.0, 50.0)
 @pytest.fixture(autouse=True)
 def private_device_lock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    # Other tests run on the same cores, so a machine that is busy is no finding here.
+    monkeypatch.setattr("foundry.judge.time.plausible.disagrees", lambda alone_us, beside_us: False)
+    monkeypatch.setattr("foundry.judge.time.benchmark.is_mostly_dispatch", lambda *us: False)
 
 
 def bench(text: str, *args: str) -> Result:
@@ -55,16 +58,17 @@ def test_bench_counts_what_the_kernel_does(
 ) -> None:
     path = tmp_path / "k.metal"
     path.write_text(COLUMN_SUMS)
-    result = CliRunner().invoke(application, ["bench", str(path), "--json"])
+    chosen = ["--bench", "smollm2-135m prefill scores, 128 tokens", "--json"]
+    result = CliRunner().invoke(application, ["bench", str(path), *chosen])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     (one,) = document["evaluations"][0]["extra"]["counters"].values()
-    # 9 rows of 512: one SIMD-group of 9 lanes, each on a line of its own.
-    assert one["loads"]["instructions"] == 3 * 512
-    assert one["loads"]["transactions"] == 3 * 512 * 9
-    assert one["loads"]["coalescing"] == pytest.approx(1 / 9)
-    assert one["ideal_bytes"] == 2 * 9 * 512 * 4
-    assert one["moved_bytes"] == 4 * 9 * 512 * 4
+    # 1,152 rows of 128: 36 SIMD-groups of 32 lanes, each on a line of its own.
+    assert one["loads"]["instructions"] == 36 * 3 * 128
+    assert one["loads"]["transactions"] == 36 * 3 * 128 * 32
+    assert one["loads"]["coalescing"] == pytest.approx(1 / 32)
+    assert one["ideal_bytes"] == 2 * 1152 * 128 * 4
+    assert one["moved_bytes"] == 4 * 1152 * 128 * 4
     assert {line["line"] for line in one["lines"]} == {9, 10, 11}
     assert document["peaks"]["memory_gb_s"] > 0
     (roof,) = document["rooflines"]
@@ -74,7 +78,7 @@ def test_bench_counts_what_the_kernel_does(
     assert re.search(r"^Roofline of this device \(cpu\): .* GB/s in", printed, re.M)
     assert "Counters (a GPU modelled, not timed): lines of 128 bytes" in printed
     assert "    9 | for (uint c = 0; c < cols; ++c) peak = max(peak" in printed
-    assert "= 9 transactions per SIMD-group load of x where 1 would do" in printed
+    assert "= 32 transactions per SIMD-group load of x where 1 would do" in printed
 
 
 def _printed(document: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:

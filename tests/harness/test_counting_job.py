@@ -11,6 +11,7 @@ from foundry.harness.frames import Frame
 from foundry.harness.jobs import Crash, ReplyError, Timeout, Unanswered
 from foundry.harness.measuring.counting import Count, Uncounted
 from foundry.harness.processes.pool import WorkerPool
+from foundry.judge.options import worth_timing
 from foundry.judge.time.counting import with_counters
 from foundry.judge.verdict import Diagnostic, Evaluation, Status
 from foundry.msl.counters import Counters
@@ -88,7 +89,7 @@ def test_an_evaluation_that_passed_gets_counters(pool: WorkerPool) -> None:
     failed = evaluation(Status.WRONG_RESULT)
     assert with_counters(pool, failed, SILU, op) is failed
     found = with_counters(pool, evaluation(Status.CORRECT), SILU, op)
-    workload = op.workloads("bench", "float16")[0]
+    workload = worth_timing(op, "float16")
     (summary,) = counters_of(found).values()
     assert list(found.extra[KEY]) == [workload.id]
     assert summary["moved_bytes"] == summary["ideal_bytes"]

@@ -22,7 +22,6 @@ from foundry.harness.jobs import (
     decode_program,
     encode_program,
 )
-from foundry.harness.measuring.jobs import Time
 from foundry.harness.processes.environment import clean_environment
 from foundry.harness.processes.pool import WorkerPool
 from foundry.harness.processes.start import Spawner
@@ -240,18 +239,6 @@ with pool.lease() as worker:
     while not gone(pid) and time.monotonic() < until:
         time.sleep(0.02)
     assert gone(pid)
-
-
-def test_timing_gives_pairs_and_the_outputs_of_timed_calls(pool: WorkerPool) -> None:
-    inputs = ({"x": X}, {"x": -X})
-    with pool.lease() as worker:
-        worker.ask(Build((program("right"),), (0,)), 20)
-        samples = worker.ask(Time(0, "softmax", "", WORKLOAD, "mx.softmax", inputs, (OUT,)), 20)
-    assert len(samples.baseline_us) == len(samples.kernel_us) >= 10
-    assert min(samples.baseline_us + samples.kernel_us) > 0
-    first, second = samples.outputs
-    np.testing.assert_allclose(first["out"].sum(), 3, rtol=1e-5)
-    assert not np.array_equal(first["out"], second["out"])
 
 
 def test_an_engine_that_cannot_work_here_says_so(

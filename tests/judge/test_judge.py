@@ -115,7 +115,7 @@ def test_a_right_kernel_is_timed_and_carries_its_samples(judge: Judge) -> None:
     (timing,) = found.timings
     timed = worth_timing(SOFTMAX, "float32")
     assert timing.label == timed.label
-    assert len(timing.samples_baseline_us) == len(timing.samples_kernel_us) >= 6
+    assert len(timing.samples_baseline_us) == len(timing.samples_kernel_us) >= 2
     assert timing.speedup_low <= timing.speedup <= timing.speedup_high
     assert timing.bytes_moved == 2 * 4 * math.prod(timed.axes.values())
     assert timing.method == TIMING_METHOD
@@ -128,7 +128,7 @@ def test_a_right_kernel_is_timed_and_carries_its_samples(judge: Judge) -> None:
 
 
 def test_a_slow_kernel_is_correct_and_not_faster(judge: Judge) -> None:
-    found = judge.evaluate(kernel("late 0.002"), SOFTMAX, "float32", 3)
+    found = judge.evaluate(kernel("late 0.02"), SOFTMAX, "float32", 3)
     assert found.status is Status.CORRECT
     assert found.score is not None
     assert found.score < 1

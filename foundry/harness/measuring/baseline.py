@@ -148,10 +148,15 @@ class ProductCall:
         return {self._name: self._out.copy()}
 
 
-def product_of(op: Op) -> tuple[str, str, bool] | None:
-    """The factors, and whether the second is transposed, where an op is a product of matrices."""
+def product_of(op: Op, among: Sequence[str] | None = None) -> tuple[str, str, bool] | None:
+    """The factors, and whether the second is transposed, where an op is a product of matrices.
+
+    Args:
+        op: The op.
+        among: Baselines that may say so; None: all of them.
+    """
     names = {t.name for t in op.inputs}
-    for name in op.baselines:
+    for name in op.baselines if among is None else among:
         found = _PRODUCT.fullmatch(op.baseline(name).text.strip())
         if found and {found[1], found[2]} <= names and len(op.outputs) == 1:
             return found[1], found[2], bool(found[3])

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -19,8 +18,6 @@ from foundry.engines.base import Call, Executable, LazyCall
 from foundry.harness.measuring.buffers import Buffers
 from foundry.program import Arrays
 
-_REST_S = 1e-3
-"""A main thread that was busy before a batch is preempted at every hand-over to MLX's own."""
 _THREADS = "FOUNDRY_CPU_THREADS"
 
 
@@ -69,7 +66,6 @@ class WaitingSide:
         """Prepare a batch."""
         self._batch = self._calls[:calls]
         self._executable.forget(self._batch)
-        time.sleep(_REST_S)
 
     def run(self) -> None:
         """Run it."""
@@ -128,7 +124,6 @@ class LazySide:
         self._results, self._count = [], calls
         if self._executable is not None:
             self._executable.forget([self._call(number) for number in range(calls)])
-        time.sleep(_REST_S)
 
     def run(self) -> None:
         """Build it, and wait for all of it."""

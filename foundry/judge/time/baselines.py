@@ -120,7 +120,7 @@ class Baselines:
             if all(compare(s, outputs.get(s.name), e).bound_ratio <= _LOOSE for s, e in pairs):
                 right.append(name)
         yield from right or ran[:1]
-        if product_name() and product_of(op) and self._pool.device().kind == "cpu":
+        if product_name() and product_of(op, right) and self._pool.device().kind == "cpu":
             yield product_name()
 
 
