@@ -17,13 +17,12 @@ from foundry.harness.measuring.timed import product_name
 from foundry.harness.processes.affinity import on_one_processor
 from foundry.harness.processes.pool import WorkerPool
 from foundry.harness.processes.process import WorkerProcess
-from foundry.judge.oracle.dealing import elements_of
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.references import Reference, op_file, output_specs, run_baseline
 from foundry.judge.proof.compare import compare
 from foundry.judge.time.meter import Halted, Meter, latency_us, slots_for
 from foundry.program import Arrays
-from ops.spec import Op, Workload
+from ops.spec import Op, Workload, elements_of
 
 BASELINE = "baseline"
 """Name of its side."""

@@ -17,7 +17,6 @@ from foundry.harness.jobs import size_of
 from foundry.harness.measuring.jobs import BindSide, Left, Renew
 from foundry.harness.processes.process import WorkerProcess
 from foundry.judge.candidate import Failed, Target
-from foundry.judge.oracle.dealing import elements_of
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.references import Reference, output_specs
 from foundry.judge.proof.verify import hold
@@ -39,6 +38,7 @@ from foundry.judge.time.slopes import Batch
 from foundry.judge.time.work import Taken
 from foundry.judge.verdict import Diagnostic, Status
 from foundry.program import Arrays
+from ops.spec import elements_of
 
 DISTRIBUTION = "normal"
 _KERNEL, _GHOST, _LINKS = "kernel", "ghost", "links"
