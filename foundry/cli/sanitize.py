@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from foundry.cli import options
+from foundry.cli.sanitize_file import (
+    Asked,
+    function_options,
+    refuse_whole_files,
+    sanitize_function,
+)
 
 if TYPE_CHECKING:
     from foundry.cli.judging import KernelText
@@ -32,23 +38,34 @@ _PLACE = re.compile(r"\b(header|source):(\d+)")
     type=options.DTYPE_LIST,
     help="Element types, comma-separated.  [default: every dtype of the op]",
 )
+@function_options
 @options.user_code_options
 @options.seed_option
 @options.json_option
 @options.debug_option
-def command(file: str, dtypes: tuple[str, ...] | None, seed: int, as_json: bool) -> int:
+def command(
+    file: str, dtypes: tuple[str, ...] | None, seed: int, as_json: bool, **asked: Any
+) -> int:
     """Run a kernel file with every access, barrier and SIMD-group operation checked.
 
     FILE is a kernel file, or - for standard input. It runs on the visible workloads of its op, on
     the cpu, in a confined worker process. Each fault is printed once, as a compiler would: file,
     line, what happened, the line of the kernel. Exit code 4 when there is any.
+
+    With --function, FILE is a whole .metal file, and one dispatch of that function is run over
+    buffers that are made as --buffer says: NAME=f32[1024] holds random numbers (integers: 0),
+    :range, :0 or another number fill it, :new leaves it unset, to be written wholly; NAME=7 is a
+    number of the type that the function takes; NAME=@FILE is a .npy file or plain bytes.
     """
     from foundry.cli.failures import REJECTED
     from foundry.cli.judging import dtypes_of_op, kernel_and_op, read_kernel_text, show_invalid
     from foundry.cli.output import print_json
     from foundry.errors import InvalidKernel
 
+    if (function := Asked(**asked)).is_wanted:
+        return sanitize_function(file, function, seed, as_json)
     text = read_kernel_text(file)
+    refuse_whole_files(text)
     try:
         kernel, op = kernel_and_op(text)
         found = examine(text, kernel, op, dtypes_of_op(op, dtypes), seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
@@ -43,33 +44,13 @@ class Sanitize:
             ReplyError: The reply holds no report of this program.
         """
         try:
-            findings = tuple(self._finding(value) for value in frame.header["findings"])
+            launches = len(self.program.launches)
+            found = frame.header["findings"]
+            findings = tuple(finding_of(value, _PARTS, launches) for value in found)
             log = frame.header["build_log"]
             return Report(findings, build_log=None if log is None else str(log))
         except (KeyError, TypeError, ValueError) as error:
             raise ReplyError("what was found does not read as findings") from error
-
-    def _finding(self, value: dict[str, Any]) -> Finding:
-        launch = int(value["launch"])
-        if not 0 <= launch < len(self.program.launches) or value["part"] not in _PARTS:
-            raise ValueError("no such place")
-        other = value["other_line"]
-        return Finding(
-            kind=FindingKind(value["kind"]),
-            sentence=str(value["sentence"]),
-            buffer=_text(value["buffer"]),
-            index=_whole(value["index"]),
-            size=_whole(value["size"]),
-            access=_text(value["access"]),
-            thread=_position(value["thread"]),
-            other_thread=_position(value["other_thread"]),
-            other_line=None if other is None else (str(other[0]), int(other[1])),
-            part=value["part"],
-            part_line=_whole(value["part_line"]),
-            text=str(value["text"]),
-            launch=launch,
-            count=int(value["count"]),
-        )
 
 
 _PARTS = (None, "header", "source")
@@ -80,6 +61,34 @@ def answer(request: frames.Frame) -> tuple[dict[str, Any], tuple[()]]:
     report = sanitize(decode_program(request.header["program"]), read_sets(request)[0])
     findings = [asdict(finding) for finding in report.findings]
     return {"findings": findings, "build_log": report.build_log}, ()
+
+
+def finding_of(value: dict[str, Any], parts: Sequence[str | None], launches: int) -> Finding:
+    """A finding in a reply.
+
+    Raises:
+        ValueError: It is in none of these parts or launches, or reads as no finding.
+    """
+    launch = int(value["launch"])
+    if not 0 <= launch < launches or value["part"] not in parts:
+        raise ValueError("no such place")
+    other = value["other_line"]
+    return Finding(
+        kind=FindingKind(value["kind"]),
+        sentence=str(value["sentence"]),
+        buffer=_text(value["buffer"]),
+        index=_whole(value["index"]),
+        size=_whole(value["size"]),
+        access=_text(value["access"]),
+        thread=_position(value["thread"]),
+        other_thread=_position(value["other_thread"]),
+        other_line=None if other is None else (str(other[0]), int(other[1])),
+        part=value["part"],
+        part_line=_whole(value["part_line"]),
+        text=str(value["text"]),
+        launch=launch,
+        count=int(value["count"]),
+    )
 
 
 def _text(value: object) -> str | None:

@@ -16,6 +16,14 @@ from foundry.metal.functions import KernelFunction
 from foundry.msl.frontend.refusals.refusal import unsupported
 from foundry.msl.frontend.tokens import NAME
 
+_BFLOAT = frozenset({"bfloat", "bfloat16_t"})
+_OF_THE_LIBRARY = frozenset(
+    {
+        "abs", "clamp", "copysign", "fdim", "isfinite", "isinf", "isnan", "max", "min", "mix",
+        "saturate", "sign", "smoothstep", "step",
+    }
+)  # fmt: skip
+"""What is written without a builtin."""
 FUNCTION_CONSTANTS = ("function_constant", "is_function_constant_defined")
 
 
@@ -64,8 +72,10 @@ def repeats_library(one: Declaration) -> bool:
     Published files write functions of bfloat, which Apple's library lacks and this one has, over
     builtins of Apple's compiler.
     """
-    own = one.scope[:1] == ("metal",) and one.is_function
-    return own and any(word.startswith("__metal_") for word in one.words)
+    if one.scope[:1] != ("metal",) or not one.is_function:
+        return False
+    over_bfloat = bool(_BFLOAT & one.words) and one.name in _OF_THE_LIBRARY
+    return over_bfloat or any(word.startswith("__metal_") for word in one.words)
 
 
 def _depends(one: Declaration, names: Mapping[str, tuple[Reason, bool]]) -> Reason | None:

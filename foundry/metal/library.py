@@ -21,7 +21,7 @@ from foundry.metal.building import BuiltKernel
 from foundry.metal.constants import Value, given
 from foundry.metal.dispatch import DispatchSizes, Size, sizes
 from foundry.metal.facts import Fact
-from foundry.metal.includes import splice
+from foundry.metal.includes import Spliced, splice
 from foundry.metal.places import FilePlaces
 from foundry.msl.build.toolchain import MATH_FLAGS
 from foundry.msl.frontend.language import of
@@ -37,7 +37,8 @@ class Library:
     """The kernels of a `.metal` file.
 
     Args:
-        source: The path of a file, or the text itself (a string of several lines).
+        source: The path of a file, or the text itself (a string of several lines), or one whose
+            includes are in their places.
         function_constants: Values by name or index, as Metal's `MTLFunctionConstantValues`.
         include_root: Folder that the files it includes lie in; None: the file's own folder. A file
             outside of it is never read.
@@ -53,18 +54,14 @@ class Library:
 
     def __init__(
         self,
-        source: str | Path,
+        source: str | Path | Spliced,
         *,
         function_constants: Mapping[str | int, Value] | None = None,
         include_root: str | Path | None = None,
         math_mode: str = "safe",
         language_version: str | None = None,
     ) -> None:
-        path = _path(source)
-        root = Path(include_root) if include_root is not None else path.parent if path else None
-        text = str(source) if path is None else _contents(path)
-        name = _TEXT if path is None else path.name
-        spliced = splice(text, name, path.parent if path else root, root)
+        spliced = source if isinstance(source, Spliced) else spliced_file(source, include_root)
         self._builder = _builder(language_version)
         self._math_mode = _checked_mode(math_mode)
         self._source = building.read_file(spliced, self._builder)
@@ -204,6 +201,20 @@ class LibraryFunction:
             threadgroup=threadgroup,
             threadgroup_memory=threadgroup_memory,
         )
+
+
+def spliced_file(source: str | Path, include_root: str | Path | None = None) -> Spliced:
+    """A file or text with its includes in their places; see `Library`.
+
+    Raises:
+        DoesNotBuild: It includes what is not there.
+        UsageError: There is no such file.
+    """
+    path = _path(source)
+    root = Path(include_root) if include_root is not None else path.parent if path else None
+    text = str(source) if path is None else _contents(path)
+    name = _TEXT if path is None else path.name
+    return splice(text, name, path.parent if path else root, root)
 
 
 def _path(source: str | Path) -> Path | None:

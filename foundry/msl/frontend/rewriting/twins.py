@@ -135,9 +135,16 @@ def _again(code: _Code, start: int, end: int, in_type: bool) -> Iterator[tuple[i
 
 
 def _without_result(signature: tuple[str, ...]) -> tuple[str, ...]:
-    """A signature from the name on: members that differ in what they return alone are one."""
+    """A signature from the name on: members that differ in what they return alone are one.
+
+    Templates may: which of them exists for a type is said there (`enable_if_t`).
+    """
     opening = signature.index("(")
-    name = signature.index("operator") if "operator" in signature[:opening] else opening - 1
+    is_operator = "operator" in signature[:opening]
+    is_variable = "=" in signature[:opening] and not is_operator
+    if is_variable or signature[0] == "template":
+        return signature
+    name = signature.index("operator") if is_operator else opening - 1
     return signature[max(name, 0) :]
 
 
