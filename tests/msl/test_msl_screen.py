@@ -75,7 +75,6 @@ FOREIGN = [
     "#pragma weak f = system\n",
     '_Pragma("clang section text=\\"x\\"")\n',
     "#define S(x) #x\n#define T(x) _Pragma(S(x))\nT(clang section text=\"x\")\n",
-    "#if __has_include(<stdio.h>)\n#endif\n",
     "#if __has_embed(\"/etc/passwd\")\n#endif\n",
     "inline void f() { __builtin_printf(\"x\"); }\n",
     "inline void* f() { return __builtin_malloc(8); }\n",

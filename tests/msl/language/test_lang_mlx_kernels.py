@@ -182,7 +182,14 @@ def test_tiled_matrix_product(dtype: str) -> None:
     _close(got, a.astype(np.float64) @ b.astype(np.float64).T, dtype, 10)
 
 
-@pytest.mark.parametrize(("dtype", "bits"), [("float32", 4), ("float16", 8), ("bfloat16", 2)])
+@pytest.mark.parametrize(
+    ("dtype", "bits"),
+    [
+        ("float32", 4),
+        pytest.param("float16", 8, marks=pytest.mark.slow),
+        pytest.param("bfloat16", 2, marks=pytest.mark.slow),
+    ],
+)
 def test_quantised_products(dtype: str, bits: int) -> None:
     n, k, m = 64, 512, 32
     weight = mx.array(_random(n, k))
