@@ -28,7 +28,7 @@ _CONDITIONS = {"if": 1, "ifdef": 1, "ifndef": 1, "endif": -1}
 _OWN = re.compile(
     r"<(?:metal_?\w*(?:\.h)?|simd/\w+\.h|simd\.h|Metal\w+/.*)>|\"(?:metal_[a-z]\w*|simd/\w+\.h)\""
 )
-_MOST_LINES, _MOST_FILES = 200_000, 500
+_MOST_LINES, _MOST_FILES, _DEEPEST = 200_000, 500, 60
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class _File:
     folder: Path | None
     conditions: int = 0
     """Around everything in it."""
+    depth: int = 0
+    """Of files around it."""
 
 
 def splice(text: str, name: str, folder: Path | None, root: Path | None) -> Spliced:
@@ -110,6 +112,8 @@ def _include(state: _Splice, found: re.Match[str], file: _File, line: int, condi
         return state.lines.append(f"#error {found['name'][1:-1]}: {path}".replace('"', "'"))
     if path in state.surely_read:
         return None
+    if file.depth > _DEEPEST:
+        raise DoesNotBuild(f"{file.name}:{line}: error: the files include each other", line)
     text = path.read_text(errors="replace")
     outline = _outline(text)
     says_once = any(_ONCE.match(token.text) for token, _ in outline.directives)
@@ -119,7 +123,7 @@ def _include(state: _Splice, found: re.Match[str], file: _File, line: int, condi
     name = str(path.relative_to(state.root)) if state.root else path.name
     if is_once:
         state.lines += [f"#ifndef {_guard(name)}", f"#define {_guard(name)}"]
-    _add(state, _File(name, text, path.parent, conditions))
+    _add(state, _File(name, text, path.parent, conditions, file.depth + 1))
     if is_once:
         state.lines.append("#endif")
     return None
