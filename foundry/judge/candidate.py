@@ -80,6 +80,8 @@ class Candidate:
     built_more: int = 0
     """Programs built after those of the hidden and bench workloads."""
     is_faster: bool = False
+    also_right_in: list[str] = field(default_factory=list)
+    """Dtypes beside its own."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What timing found beside the times, by workload."""
     stage_ms: dict[str, float] = field(default_factory=dict)
@@ -94,7 +96,8 @@ class Candidate:
     def proven(self) -> Proven:
         """The sizes it was right on, once every target has passed."""
         targets = (*self.visible, *self.rest)
-        return _proven(self.op, [*(t.workload for t in targets), *self.reached])
+        found = _proven(self.op, [*(t.workload for t in targets), *self.reached])
+        return found.model_copy(update={"dtypes": (self.dtype, *self.also_right_in)})
 
     @property
     def kernel_hash(self) -> str:

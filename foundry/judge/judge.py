@@ -7,7 +7,8 @@
               execution; the sanitizer on all other sources and sizes;    timeout, rejected
               then hidden and bench programs, built now
 5. benchmark  paired timing on the bench workloads, alone on the device   rejected, correct, faster
-6. reach      every bench shape and sizes far beyond the lists, once      wrong_result, timeout
+6. reach      every bench shape and sizes far beyond the lists, once;     wrong_result, timeout
+              before it is faster, also the op's other dtypes: the record says in which it is right
 
 Cheap stages come first and a kernel stops at its first failure. The worker gets input bytes and
 gives output bytes and raw timings; oracle, bounds and verdict never leave this process.
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack
+from dataclasses import replace
 
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.candidate import Candidate, Failed, prepare
@@ -142,8 +144,12 @@ class Judge:
             found = self._benchmark(walk) if self._options.timed else None
             if found and not found.status.passed:
                 return found
-            wanted_s = WHOLE_REACH_S if candidate.is_faster else self._options.reach_s
-            return reach(walk, wanted_s) or found
+            if not candidate.is_faster:
+                return reach(walk, self._options.reach_s) or found
+            if failed := reach(walk, WHOLE_REACH_S):
+                return failed
+            self._prove_in_others(walk)
+            return None
 
     def _prepare(self, walk: Walk) -> None:
         op, module = walk.candidate.op, (self._options.sanitizer or "").partition(":")[0]
@@ -161,6 +167,22 @@ class Judge:
             or verify(walk, candidate.rest, first=walk.first_of_rest)
             or verify_large(walk)
         )
+
+    def _prove_in_others(self, walk: Walk) -> None:
+        """Prove a kernel in the other dtypes of its op, and keep those in which it is right."""
+        candidate = walk.candidate
+        for dtype in candidate.op.dtypes:
+            other = Candidate(candidate.text, candidate.op, dtype, candidate.seed)
+            if dtype == candidate.dtype or prepare(other, self._options):
+                continue
+            other.stage_ms, other.clock = candidate.stage_ms, candidate.clock
+            failed = self._prove(replace(walk, candidate=other))
+            if failed is None:
+                candidate.also_right_in.append(dtype)
+            else:
+                candidate.facts[f"not right in {dtype}"] = failed.diagnostic.message
+            if failed and failed.status in (Status.CRASH, Status.TIMEOUT):
+                return  # the worker is gone
 
     def _benchmark(self, walk: Walk) -> Failed | None:
         """Time every bench workload; where that looks faster, again on inputs never seen."""
