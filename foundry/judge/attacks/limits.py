@@ -51,6 +51,9 @@ def _conditions(op: Op) -> Iterator[tuple[str, str]]:
     if all(dim in sizes for dim in shape):
         product = " * ".join(f"size_t({sizes[str(dim)]})" for dim in shape)
         yield "elements", f"{product} > {_BEYOND_ELEMENTS}"
+    if op.bench and all(name in sizes for name in op.axis_names):
+        last = op.bench[-1].axes
+        yield "bench", " && ".join(f"{sizes[name]} == {size}" for name, size in last.items())
 
 
 def _values(op: Op) -> Iterator[tuple[str, str]]:

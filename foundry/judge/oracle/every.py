@@ -29,12 +29,17 @@ _MANY = 1 << 16
 
 def every_value(op: Op, dtype: str, seed: int) -> tuple[tuple[Workload, tuple[str, ...]], ...]:
     """The workload with its distribution; empty where elements depend on one another."""
-    shapes = {tensor.shape for tensor in (*op.inputs, *op.outputs)}
-    if set(independent_axes(op)) != set(op.axis_names) or len(shapes) > 1:
+    if not is_elementwise(op):
         return ()
     rng = random.Random(f"{seed} every {op.name} {dtype}")
     found = grown(op, dtype, _MANY, rng)
     return ((found, (EVERY,)),) if found else ()
+
+
+def is_elementwise(op: Op) -> bool:
+    """Whether every element of the result depends on the elements in its place alone."""
+    shapes = {tensor.shape for tensor in (*op.inputs, *op.outputs)}
+    return set(independent_axes(op)) == set(op.axis_names) and len(shapes) == 1
 
 
 def tamed(op: Op, inputs: Arrays, expected: Sequence[Expected], baseline: Arrays) -> Arrays | None:

@@ -1,0 +1,84 @@
+"""Kernels that read some values wrongly: few of many, or none that random inputs hold.
+
+Made from the first template of every op: each element that the kernel reads as a float goes through
+a function of its own, which is right but for some values. What no kernel computes in the dtype,
+such as squares beyond its range, is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from foundry.judge.attacks.attack import REFUSED, Attack
+from foundry.judge.oracle.every import is_elementwise
+from ops import all_ops
+from ops.spec import Op
+from templates import Template, default, for_op, render
+
+KIND = "faults"
+_BODY = "// --- body ---\n"
+_READ = re.compile(r"(?P<read>\bfloat\(\w+\[[^\[\]]*\]\))")
+_SEEN = "inline float seen(float v) {{ return {wrong} ? {instead} : v; }}\n"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What becomes of some values."""
+
+    name: str
+    wrong: str
+    """Which, as Metal."""
+    instead: str
+    dtypes: tuple[str, ...] = ("float32", "float16", "bfloat16")
+    """Those in which the values occur, and the difference shows."""
+    elementwise: bool = False
+    """Only for ops that treat each element alone: others do not compute with such values."""
+
+    def suits(self, op: Op) -> bool:
+        """Whether it makes a wrong kernel for the op."""
+        return is_elementwise(op) or not self.elementwise
+
+    def __call__(self, text: str) -> str | None:
+        """The kernel file with the fault; None where it reads no floats."""
+        at = text.find(_BODY)
+        head, body = text[:at], text[at:]
+        changed, count = _READ.subn(r"seen(\g<read>)", body)
+        seen = _SEEN.format(wrong=self.wrong, instead=self.instead)
+        return f"{head}{seen}{changed}" if count else None
+
+
+FAULTS = (
+    Fault("band", "v > 20.0f && v < 21.0f", "0.0f"),
+    Fault("narrow_band", "v > -3.0625f && v < -3.0f", "0.0f"),
+    Fault("beyond_8", "fabs(v) > 8.0f", "copysign(8.0f, v)"),
+    Fault("rare", "(as_type<uint>(v) * 2654435761u) >> 16 == 77u", "v + 1.0f", ("float32",)),
+    Fault("faint", "fabs(v) < 0.001953125f", "0.0f", ("float32",)),
+    Fault("half_top", "fabs(v) > 40000.0f", "0.0f", ("float16",), elementwise=True),
+    Fault("top", "fabs(v) > 1e30f", "0.0f", ("float32", "bfloat16"), elementwise=True),
+    Fault("bottom", "v < -3e38f", "v * 0.5f", ("float32",), elementwise=True),
+)
+
+
+def faults() -> tuple[Attack, ...]:
+    """For every op whose first template reads floats, one attack for each fault that suits it."""
+    known = ((op, for_op(name)) for name, op in all_ops().items())
+    return tuple(a for op, templates in known if templates for a in _faults(op, templates[0]))
+
+
+def _faults(op: Op, template: Template) -> Iterator[Attack]:
+    text = render(template, default(template))
+    for number, fault in enumerate(f for f in FAULTS if f.suits(op)):
+        dtypes = [dtype for dtype in op.dtypes if dtype in fault.dtypes]
+        changed = fault(text)
+        if dtypes and changed is not None:
+            yield Attack(
+                kind=KIND,
+                name=f"{op.name}_{fault.name}",
+                op=op.name,
+                dtype=dtypes[number % len(dtypes)],
+                why=f"reads {fault.instead} where {fault.wrong}",
+                expect=REFUSED,
+                text=changed,
+            )
