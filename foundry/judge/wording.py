@@ -80,5 +80,7 @@ def _ending(failure: Timeout | Crash, stage: str) -> str:
         return f"the kernel was killed after {failure.limit_s:g} s{likely}"
     if failure.signal is None:
         return f"the kernel failed to run ({failure.reason})"
-    likely = "" if stage == "build" else ", likely an access outside a buffer"
+    likely = (
+        "" if stage == "build" else ", likely an access outside a buffer or a write to an input"
+    )
     return f"the kernel ended its process ({failure.reason}{likely})"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
@@ -84,11 +85,13 @@ def test_nothing_of_an_earlier_batch_is_found_in_the_outputs(pool: WorkerPool) -
     np.testing.assert_allclose(again["out"], e / e.sum(axis=1, keepdims=True), rtol=1e-4)
 
 
-def test_a_changed_input_is_reported(pool: WorkerPool) -> None:
+def test_a_write_to_an_input_ends_the_worker(pool: WorkerPool) -> None:
     with pool.lease() as worker:
         bound(worker, "zeroinput")
-        batch(worker, "kernel", 1)
-        assert left(worker, "kernel", 0).changed == "x"
+        assert worker.ask(Ready("kernel", 1), 20) is None
+        found, _ = worker.clocked(Go(), 20)
+    assert isinstance(found, Crash)
+    assert found.signal in (signal.SIGSEGV, signal.SIGBUS)
 
 
 def test_a_baseline_is_a_side_with_as_many_operations_as_its_graph(pool: WorkerPool) -> None:

@@ -51,8 +51,8 @@ class Fault:
 
 FAULTS = (
     Fault("band", "v > 20.0f && v < 21.0f", "0.0f"),
-    Fault("narrow_band", "v > -3.0625f && v < -3.0f", "0.0f"),
-    Fault("beyond_8", "fabs(v) > 8.0f", "copysign(8.0f, v)"),
+    Fault("narrow_band", "v > 2.0625f && v < 2.125f", "0.0f"),
+    Fault("beyond_8", "fabs(v) > 8.0f", "0.0f"),
     Fault("rare", "(as_type<uint>(v) * 2654435761u) >> 16 == 77u", "v + 1.0f", ("float32",)),
     Fault("faint", "fabs(v) < 0.001953125f", "0.0f", ("float32",)),
     Fault("half_top", "fabs(v) > 40000.0f", "0.0f", ("float16",), elementwise=True),
