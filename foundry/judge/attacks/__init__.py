@@ -3,7 +3,7 @@
 `cheats` are kernels that do an easier job, `hostile` ones reach for the machine, `controls` are
 honest. Each is a file: TOML between `+++` lines, with the statuses that are right for it, then the
 text as an attacker would hand it in. `sizes`, `parameters`, `values` and `memory` are files too:
-wrong where few look. `mutants`, `limits` and `faults` are made when they are asked for, from
+wrong where few look. `mutants`, `limits` and `misreadings` are made when they are asked for, from
 templates: each with one planted bug, with an end to what it does, or blind to some values, so a new
 op with templates has attacks of its own.
 """
@@ -13,8 +13,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from foundry.judge.attacks.attack import Attack, load
-from foundry.judge.attacks.faults import faults
 from foundry.judge.attacks.limits import limits
+from foundry.judge.attacks.misreadings import misreadings
 from foundry.judge.attacks.mutants import mutants_of_templates
 
 __all__ = ["Attack", "corpus", "load"]
@@ -24,4 +24,4 @@ _FOLDER = Path(__file__).parent
 
 def corpus() -> tuple[Attack, ...]:
     """Every built-in attack and control."""
-    return (*load(_FOLDER), *mutants_of_templates(), *limits(), *faults())
+    return (*load(_FOLDER), *mutants_of_templates(), *limits(), *misreadings())

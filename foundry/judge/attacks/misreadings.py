@@ -17,14 +17,14 @@ from ops import all_ops
 from ops.spec import Op
 from templates import Template, default, for_op, render
 
-KIND = "faults"
+KIND = "misreadings"
 _BODY = "// --- body ---\n"
 _READ = re.compile(r"(?P<read>\bfloat\(\w+\[[^\[\]]*\]\))")
 _MISREAD = "inline float misread(float v) {{ return {wrong} ? {instead} : v; }}\n"
 
 
 @dataclass(frozen=True)
-class Fault:
+class Misreading:
     """What becomes of some values."""
 
     name: str
@@ -41,7 +41,7 @@ class Fault:
         return is_elementwise(op) or not self.elementwise
 
     def __call__(self, text: str) -> str | None:
-        """The kernel file with the fault; None where it reads no floats."""
+        """The kernel file with the misreading; None where it reads no floats."""
         at = text.find(_BODY)
         head, body = text[:at], text[at:]
         changed, count = _READ.subn(r"misread(\g<read>)", body)
@@ -49,35 +49,35 @@ class Fault:
         return f"{head}{misread}{changed}" if count else None
 
 
-FAULTS = (
-    Fault("band", "v > 20.0f && v < 21.0f", "0.0f"),
-    Fault("narrow_band", "v > 2.0625f && v < 2.125f", "0.0f"),
-    Fault("beyond_8", "fabs(v) > 8.0f", "0.0f"),
-    Fault("rare", "(as_type<uint>(v) * 2654435761u) >> 16 == 77u", "v + 1.0f", ("float32",)),
-    Fault("faint", "fabs(v) < 0.001953125f", "0.0f", ("float32",)),
-    Fault("half_top", "fabs(v) > 40000.0f", "0.0f", ("float16",), elementwise=True),
-    Fault("top", "fabs(v) > 1e30f", "0.0f", ("float32", "bfloat16"), elementwise=True),
+MISREADINGS = (
+    Misreading("band", "v > 20.0f && v < 21.0f", "0.0f"),
+    Misreading("narrow_band", "v > 2.0625f && v < 2.125f", "0.0f"),
+    Misreading("beyond_8", "fabs(v) > 8.0f", "0.0f"),
+    Misreading("rare", "(as_type<uint>(v) * 2654435761u) >> 16 == 77u", "v + 1.0f", ("float32",)),
+    Misreading("faint", "fabs(v) < 0.001953125f", "0.0f", ("float32",)),
+    Misreading("half_top", "fabs(v) > 40000.0f", "0.0f", ("float16",), elementwise=True),
+    Misreading("top", "fabs(v) > 1e30f", "0.0f", ("float32", "bfloat16"), elementwise=True),
 )
 
 
-def faults() -> tuple[Attack, ...]:
-    """For every op whose first template reads floats, one attack for each fault that suits it."""
+def misreadings() -> tuple[Attack, ...]:
+    """For every op whose first template reads floats, one attack for each of them that suits it."""
     known = ((op, for_op(name)) for name, op in all_ops().items())
-    return tuple(a for op, templates in known if templates for a in _faults(op, templates[0]))
+    return tuple(a for op, templates in known if templates for a in _misreadings(op, templates[0]))
 
 
-def _faults(op: Op, template: Template) -> Iterator[Attack]:
+def _misreadings(op: Op, template: Template) -> Iterator[Attack]:
     text = render(template, default(template))
-    for number, fault in enumerate(f for f in FAULTS if f.suits(op)):
-        dtypes = [dtype for dtype in op.dtypes if dtype in fault.dtypes]
-        changed = fault(text)
+    for number, misreading in enumerate(f for f in MISREADINGS if f.suits(op)):
+        dtypes = [dtype for dtype in op.dtypes if dtype in misreading.dtypes]
+        changed = misreading(text)
         if dtypes and changed is not None:
             yield Attack(
                 kind=KIND,
-                name=f"{op.name}_{fault.name}",
+                name=f"{op.name}_{misreading.name}",
                 op=op.name,
                 dtype=dtypes[number % len(dtypes)],
-                why=f"reads {fault.instead} where {fault.wrong}",
+                why=f"reads {misreading.instead} where {misreading.wrong}",
                 expect=REFUSED,
                 text=changed,
             )
