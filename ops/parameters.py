@@ -27,8 +27,11 @@ class Range:
 
     def __post_init__(self) -> None:
         """Check the values against each other."""
-        for value in (self.high, *self.usual):
-            if not self.low <= value <= max(self.low, self.high):
+        if not self.low <= self.high:
+            ends = f"low {self.low} and high {self.high}"
+            raise UsageError(f"a Range has {ends}; give numbers, low no more than high")
+        for value in self.usual:
+            if not self.low <= value <= self.high:
                 raise UsageError(f"{value} is outside of the range {self.low} to {self.high}")
 
     def values(self, default: Scalar, rng: random.Random) -> Iterator[Scalar]:

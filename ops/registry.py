@@ -164,13 +164,13 @@ def _run_file(file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UsageError(f"cannot load ops from {file}: {_said(error, file)}") from error
     return module
 
 
-def _said(error: Exception, file: Path | None = None) -> str:
+def _said(error: BaseException, file: Path | None = None) -> str:
     """The error in words, with the line of the user's file it came from."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
     where = f"line {lines[-1]}: " if lines else ""

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -270,7 +271,10 @@ class Op:
         if axis.name not in case.axes:
             named = ", ".join(self.axis_names)
             raise UsageError(f"{self.name}: axis '{axis.name}' has no size; give {named}")
-        size = int(case.axes[axis.name])
+        given = case.axes[axis.name]
+        if not isinstance(given, Integral):
+            raise UsageError(f"{self.name}: {axis.name} is {given!r}; give a whole number")
+        size = int(given)
         if said := axis.refusal(size):
             raise UsageError(f"{self.name}: {said}")
         return size

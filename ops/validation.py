@@ -11,11 +11,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from ops.axis import Axis
 from ops.baselines import RESERVED, Baseline
 from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
 from ops.errors import UsageError
 from ops.expressions import ExpressionError, names_in
+from ops.fields import mistyped
 from ops.fills import Fill
 from ops.matches import Close, Distribution, Exact, Set, Ties
 from ops.spec import ELEMENT, Case, Op, Tensor, bytes_moved, flops, shape_of
@@ -51,8 +51,8 @@ def check(op: Op) -> None:
 
 def problems(op: Op) -> Iterator[str]:
     """Every broken rule, in words; later ones may follow from earlier ones."""
-    if unnamed := [axis for axis in op.axes if not isinstance(axis, Axis)]:
-        yield f"axis {unnamed[0]!r} is no Axis; write axes=axes('rows cols')"
+    if slips := list(mistyped(op)):
+        yield from slips
         return
     yield from _names(op)
     yield from _axes(op)
@@ -132,7 +132,7 @@ def _tensor(tensor: Tensor, op: Op, *, is_output: bool) -> Iterator[str]:
 
 
 def _fill(tensor: Tensor, fill: Fill, op: Op, *, is_output: bool) -> Iterator[str]:
-    if not isinstance(fill, Fill):
+    if isinstance(fill, type) or not isinstance(fill, Fill):
         yield f"{tensor.name} has fill {fill!r}; give one of ops.fills, such as Index('rows')"
         return
     if is_output:

@@ -26,6 +26,9 @@ class _Around:
 
     def unfit(self, dtype: str) -> str:
         """As the inner one."""
+        if isinstance(self.inner, type) or not isinstance(self.inner, Fill):
+            kind = type(self).__name__
+            return f"{kind} holds {self.inner!r}; give it another fill, such as {kind}(Int(0, 9))"
         return self.inner.unfit(dtype)
 
     def expressions(self) -> tuple[Expression, ...]:

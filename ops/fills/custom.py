@@ -23,15 +23,23 @@ class Custom(Plain):
 
     fn: Draw
 
+    def unfit(self, dtype: str) -> str:
+        """Only a function draws."""
+        return "" if callable(self.fn) else f"Custom holds {self.fn!r}; give it a function"
+
     def draw(
         self, rng: Generator, shape: Shape, dtype: str, sizes: Sizes, values: Values
     ) -> NDArray[Any]:
         """The function's array in the tensor's dtype.
 
         Raises:
-            UsageError: It has another shape.
+            UsageError: The function fails, or its array has another shape.
         """
-        found = np.asarray(self.fn(rng, shape, dtype, sizes, values))
+        try:
+            found = np.asarray(self.fn(rng, shape, dtype, sizes, values))
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            raise UsageError(f"the function of a Custom fill fails: {said}; correct it") from error
         if found.shape != shape:
             raise UsageError(
                 f"a Custom fill drew shape {list(found.shape)} for {list(shape)}; correct the op"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,9 @@ class Real(Plain):
 
     def unfit(self, dtype: str) -> str:
         """Only floats are real."""
+        for end in (self.low, self.high):
+            if end is not None and (not isinstance(end, int | float) or not math.isfinite(end)):
+                return f"Real has an end {end!r}; give a finite number, or leave the end out"
         if self.low is not None and self.high is not None and not self.low < self.high:
             return f"Real has low {self.low} and high {self.high}; low must be less"
         return "" if dtype in FLOAT_DTYPES else "Real fills floats"

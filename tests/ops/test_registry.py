@@ -126,6 +126,7 @@ def test_two_files_cannot_share_a_name(tmp_path: Path) -> None:
         (None, "no file .*take paths of .py files"),
         ("x = 1\n", "defines no Op at module level; see docs/add-an-op.md"),
         ("x = 1\ny = x / 0\n", "line 2: ZeroDivisionError"),
+        ("raise SystemExit(3)\n", "line 1: SystemExit: 3"),
         ("import no_such_module_here\n", "line 1: ModuleNotFoundError"),
         ("def f(:\n", r"SyntaxError: .*line 1"),
     ],

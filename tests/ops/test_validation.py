@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import ops
 from ops import Axis, Case, Close, Distribution, Op, Set, Tensor, Ties, axes
 from ops.errors import UsageError
-from ops.fills import Bits, Index, Int, Real, Segments
+from ops.fills import Bits, Custom, Index, Int, Real, Segments, Sorted
 from ops.spec import bytes_moved, flops, reduction_length, shape_of
 from ops.validation import check, problems
 
@@ -18,6 +19,7 @@ ALL = list(ops.all_ops().values())
 OUT = Tensor("out", ("rows", "cols"))
 INDEX = Tensor("index", ("rows",), "uint32", match=Ties(by="x"))
 NEAR: Any = "near"
+KIND: Any = Real
 
 
 @pytest.mark.parametrize("op", ALL, ids=lambda op: op.name)
@@ -43,6 +45,24 @@ def test_built_in_ops_keep_the_rules(op: Op) -> None:
         ({"inputs": (Tensor("x", ("rows - 1",)),)}, r"shape of x is \(-1,\)"),
         ({"inputs": (Tensor("x", ("rows",), dtype="fp8"),)}, "dtype 'fp8'"),
         ({"axes": ("rows", "cols")}, "'rows' is no Axis; write axes="),
+        (
+            {"axes": axes("rows", Axis("cols", multiple_of=NEAR))},
+            "multiple_of 'near'; give a",
+        ),
+        ({"axes": axes("rows", Axis("cols", values=NEAR))}, "values 'near'; give whole numbers"),
+        ({"inputs": OUT}, r"inputs is Tensor.*no tuple; write inputs=\(Tensor"),
+        ({"inputs": (Tensor("x", NEAR),)}, "shape of x is 'near', no tuple"),
+        ({"inputs": (Tensor("x", ("rows",), fill=KIND),)}, "give one of ops.fills"),
+        ({"inputs": (Tensor("x", ("rows",), fill=Real(NEAR)),)}, "an end 'near'; give a finite"),
+        ({"inputs": (Tensor("x", ("rows",), fill=Real(low=math.nan)),)}, "an end nan; give a"),
+        ({"inputs": (Tensor("x", ("rows",), fill=Sorted(NEAR)),)}, "Sorted holds 'near'; give it"),
+        ({"inputs": (Tensor("x", ("rows",), fill=Custom(NEAR)),)}, "Custom holds 'near'; give it"),
+        ({"visible": Case({"rows": 1, "cols": 1})}, "visible is Case.*no tuple"),
+        ({"visible": ({"rows": 1},)}, "{'rows': 1} is no Case; write visible="),
+        ({"visible": (Case({"rows": NEAR, "cols": 1}),)}, "rows is 'near'; give a whole number"),
+        ({"constraints": "rows <= 2"}, "constraints is 'rows <= 2', no tuple"),
+        ({"baselines": "x"}, "baselines is 'x', no dictionary; write baselines="),
+        ({"params": {"eps": 0.5}, "ranges": {"eps": (0, 1)}}, r"ranges: \(0, 1\) is no Range"),
         ({"axes": axes("rows", Axis("cols", multiple_of=0))}, "'cols' has multiple_of 0"),
         ({"axes": axes("rows", Axis("cols", values=(3,), least=4))}, "breaks its own rule: .* 3"),
         ({"axes": axes("rows", Axis("cols", multiple_of=32))}, "cols is 1; cols is a multiple of"),
