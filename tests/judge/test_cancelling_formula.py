@@ -133,6 +133,19 @@ def test_rounding_is_followed_through_every_oracle(op: Op) -> None:
             assert isinstance(value, Noisy), "use np.asanyarray, not np.asarray"
 
 
+def one_number_at_a_time(i: Arrays, w: Any) -> tuple[Array, ...]:
+    spans = (i["x"][0, begin : begin + 3] for begin in (0, 3, 99))
+    return (np.array([span.sum() * np.exp(span.max(initial=0.0)) for span in spans]),)
+
+
+@pytest.mark.parametrize("on_sums", [False, True])
+def test_an_oracle_may_compute_single_numbers(on_sums: bool) -> None:
+    noise = Noise(np.random.default_rng(0), on_steps=True, on_sums=on_sums)
+    x = Noisy.of(np.ones((1, 6)), noise)
+    (found,) = one_number_at_a_time({"x": x}, None)
+    assert found == pytest.approx([3 * np.e, 3 * np.e, 0.0], rel=1e-5)
+
+
 def test_a_formula_that_cancels_wholly_excuses_little() -> None:
     def one_pass(i: Arrays, w: Any, *stored: Any) -> tuple[Array, ...]:
         x = np.asanyarray(i["x"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
@@ -21,9 +23,10 @@ from foundry.judge.proof.reach import forecast, unwritten
 from foundry.judge.stages import threads
 from foundry.judge.verdict import Status
 from foundry.kernel import bind, parse
-from foundry.program import TensorSpec
-from ops import all_ops, get
-from ops.spec import Case, Op, shape_of, widen
+from foundry.program import Arrays, TensorSpec
+from ops import all_ops, axes, get
+from ops.fills import Distinct
+from ops.spec import Case, Op, Tensor, Workload, shape_of, widen
 from templates import default, for_op, render
 
 pytestmark = pytest.mark.slow
@@ -51,6 +54,23 @@ def pool() -> Iterator[WorkerPool]:
 )
 def test_the_oracle_itself_shows_which_axes_are_independent(op: str, axes: tuple[str, ...]) -> None:
     assert independent_axes(get(op)) == axes
+
+
+def test_indices_that_point_out_of_a_part_tie_its_axis() -> None:
+    def oracle(inputs: Arrays, workload: Workload) -> tuple[NDArray[Any], ...]:
+        return (inputs["x"][inputs["places"]],)
+
+    op = replace(
+        get("silu"),
+        name="picked",
+        axes=axes("n"),
+        inputs=(Tensor("x", ("n",)), Tensor("places", ("n",), "uint32", fill=Distinct("n"))),
+        outputs=(Tensor("out", ("n",)),),
+        oracle=oracle,
+        visible=tuple(Case({"n": n}) for n in (2, 64, 100)),
+        hidden=(Case({"n": 33}), Case({"n": 1025})),
+    )
+    assert independent_axes(op) == ()
 
 
 @pytest.mark.parametrize("name", OPS)

@@ -77,8 +77,8 @@ class Noise:
         errors = self.pool[start : start + min(count, _POOL)]
         if count > _POOL:
             errors = np.resize(errors, count)
-        found: NDArray[Any] = value * (1.0 + size * errors.reshape(value.shape))
-        return found
+        # A single number times a single number is no array in NumPy; the noise needs one.
+        return np.asarray(value * (1.0 + size * errors.reshape(value.shape)))
 
     def terms(self, value: Any, length: int) -> Any:
         """The terms of a sum, each moved as if it carried the rounding of the additions."""
