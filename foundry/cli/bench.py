@@ -107,7 +107,7 @@ def _show(judged: Judged, bench: str) -> None:
     show_rooflines(judged)
     show_counters(judged)
     if judged.passed and bench == "quick" and len(judged.op.bench) > 1:
-        note(f"the first of {len(judged.op.bench)} bench workloads; --bench full times them all")
+        note(f"one of {len(judged.op.bench)} bench workloads; --bench full times them all")
 
 
 def _rows(evaluation: Evaluation) -> list[list[str]]:

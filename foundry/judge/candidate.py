@@ -44,6 +44,8 @@ class Target:
     program: Program
     distributions: tuple[str, ...]
     hidden: bool = False
+    timed: bool = True
+    """Of a bench workload: whether it was chosen to be timed, or is only verified as such."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Candidate:
     """Large workloads that it was right on."""
     errors: dict[str, OutputError] = field(default_factory=dict)
     timings: list[Timing] = field(default_factory=list)
+    untimed: dict[str, Failed] = field(default_factory=dict)
+    """Why a workload has no time, though the kernel is right on it."""
     built_more: int = 0
     """Programs built after those of the hidden and bench workloads."""
     is_faster: bool = False
@@ -137,6 +141,7 @@ def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:
     op, dtype = candidate.op, candidate.dtype
     hidden = False
     name: str | None = None
+    chosen = bench_workloads(op, dtype, options.bench)
     try:
         kernel = parse(candidate.text)
         if kernel.op != op.name:
@@ -147,7 +152,8 @@ def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:
             targets: list[Target] = []
             for workload, dealt in dealt_to:
                 name = workload.id
-                targets.append(Target(workload, bind(kernel, op, workload), dealt, hidden))
+                timed = workload in chosen
+                targets.append(Target(workload, bind(kernel, op, workload), dealt, hidden, timed))
             groups.append(tuple(targets))
     except InvalidKernel as error:
         message = f"{error.reason}" + (" (on a hidden workload)" if hidden else "")
@@ -177,5 +183,6 @@ def _dealt(
     hidden = deal((*op.workloads("hidden", dtype), *unseen(op, dtype, seed)), names, each, seed)
     tried = deal_faintly(parameter_workloads(op, dtype, seed), names, each, seed)
     yield itertools.chain(hidden, tried, every_value(op, dtype, seed)), True
-    timed = bench_workloads(op, dtype, options.bench)
-    yield deal_thoroughly(op, timed, names, each, seed), False
+    # The smallest comes first, and is what most kernels are written for: it is verified always.
+    chosen = (*bench_workloads(op, dtype, options.bench), *op.workloads("bench", dtype)[:1])
+    yield deal_thoroughly(op, tuple(dict.fromkeys(chosen)), names, each, seed), False

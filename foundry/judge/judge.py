@@ -91,13 +91,14 @@ class Judge:
         device_id = self._pool.device().id
         candidate, failed = self._judged(fresh)
         passed = Status.FASTER if candidate.is_faster else Status.CORRECT
+        failures = [failed] if failed else candidate.untimed.values()
         return Evaluation(
             kernel_hash=candidate.kernel_hash,
             op=op.name,
             dtype=dtype,
             device_id=device_id,
             status=failed.status if failed else passed,
-            diagnostics=(failed.diagnostic,) if failed else (),
+            diagnostics=tuple(f.diagnostic for f in failures),
             errors=tuple(candidate.errors.values()),
             timings=() if failed else tuple(candidate.timings),
             stage_ms=candidate.stage_ms,
@@ -205,15 +206,23 @@ class Judge:
         return None
 
     def _time_all(self, walk: Walk, seed: int) -> Failed | float:
-        """Set the candidate's timings; gives the largest drift while they were measured."""
+        """Set the candidate's timings; gives the largest drift while they were measured.
+
+        What cannot be timed is named and left out; nothing is left where that is all.
+        """
         candidate = walk.candidate
-        candidate.timings = []
+        candidate.timings, candidate.untimed = [], {}
         drift = 1.0
         for index, target in enumerate(candidate.bench, len(candidate.hidden)):
+            if not target.timed:
+                continue
             found = self._bench.run(walk, target, walk.first_of_rest + index, seed)
-            if isinstance(found, Failed):
+            if isinstance(found, Failed) and not found.status.passed:
                 return found
+            if isinstance(found, Failed):
+                candidate.untimed[target.workload.id] = found
+                continue
             candidate.timings.append(found.timing)
             candidate.facts[target.workload.id] = found.facts
             drift = max(drift, found.drift)
-        return drift
+        return drift if candidate.timings else next(iter(candidate.untimed.values()))

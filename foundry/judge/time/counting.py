@@ -28,7 +28,7 @@ def with_counters(pool: WorkerPool, evaluation: Evaluation, text: str, op: Op) -
     """The evaluation with the counters of every workload it was timed on.
 
     One that did not pass is given back as it is. A kernel that was proven and not timed is counted
-    on the first bench workload.
+    on the one that `quick` chooses.
     """
     if not evaluation.status.passed:
         return evaluation
