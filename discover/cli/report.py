@@ -46,12 +46,16 @@ def command(run: int | None, show_tree: bool, why: bool, db: str | None, as_json
 def _show(summaries: list[Summary]) -> None:
     from discover.history.summary import Spending, origin_label
     from discover.history.tables import COLUMNS, rows, short, spending_line
+    from foundry.report.format import meaning
 
     print_table(COLUMNS, rows(summaries))
     for summary in summaries:
         if summary.best is not None:
             made_by = origin_label(summary.best.node)
             click.echo(f"{summary.op} {short(summary.best)} is from {made_by}")
+    for said in dict.fromkeys(meaning(s.run.device.kind) for s in summaries if s.best):
+        if said:
+            click.echo(said)
     if line := spending_line(sum((s.spending for s in summaries), Spending())):
         click.echo(line)
 

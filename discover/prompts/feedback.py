@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from foundry.judge.verdict import Diagnostic, Evaluation, Timing
 from foundry.program import Device
 from foundry.report import counters
-from foundry.report.format import interval
+from foundry.report.format import interval, taken_off
 
 _HIDDEN = "wrong on a hidden workload: the kernel must hold for every size, also 0, 1 and primes"
 _RIDGE_FLOPS_PER_BYTE = {"cpu": 8.0, "metal": 25.0}
@@ -28,6 +28,8 @@ class TimingRow:
     kernel_us: float
     baseline_us: float
     speedup: str
+    taken_off: str
+    """What the times do not hold."""
     rate: str
     bound: str
 
@@ -41,6 +43,7 @@ def timing_rows(evaluation: Evaluation, device: Device) -> list[TimingRow]:
             kernel_us=t.kernel_us,
             baseline_us=t.baseline_us,
             speedup=interval(t.speedup, t.speedup_low, t.speedup_high),
+            taken_off=taken_off(t.baseline_dispatch_us, t.kernel_dispatch_us),
             rate=rate(t),
             bound=bound(t, device),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,7 +53,8 @@ def command(
     """Prove a kernel file right, then time it against the baseline.
 
     FILE is a kernel file, or - for standard input. Times are taken in interleaved pairs with the
-    fastest MLX expression of the op; the speedup comes with its 95 % interval. Beside them: how
+    fastest MLX expression of the op; dispatch is taken off both and stated, and the speedup comes
+    with its 95 % interval. Beside them: how
     near the kernel is to what this device can do, and what the SIMD-groups of a GPU would do to
     memory. A kernel that is not proven right gets no time, and exit code 4.
     """
@@ -101,7 +103,7 @@ def _show(judged: Judged, bench: str) -> None:
     ]
     rows = [row for evaluation in judged.evaluations for row in _rows(evaluation)]
     print_table(columns, rows)
-    for line in _verdicts(judged):
+    for line in (*_verdicts(judged), *_taken_off(judged)):
         click.echo(line)
     print_failures(judged)
     show_rooflines(judged)
@@ -136,6 +138,18 @@ def _against(timing: Timing) -> str:
     if timing.speedup_low > 1:
         return "faster"
     return "slower" if timing.speedup_high < 1 else "no difference"
+
+
+def _taken_off(judged: Judged) -> Iterator[str]:
+    """What the times do not hold, and what they are good for."""
+    from foundry.report.format import latency, meaning, taken_off
+
+    timings = [timing for evaluation in judged.evaluations for timing in evaluation.timings]
+    for timing in timings:
+        off = taken_off(timing.baseline_dispatch_us, timing.kernel_dispatch_us)
+        yield f"{timing.workload}: {off}; a wait costs {latency(timing.fixed_us)} us once"
+    if timings and (said := meaning(judged.device.kind)):
+        yield said
 
 
 def _verdicts(judged: Judged) -> list[str]:

@@ -39,6 +39,25 @@ def interval(speedup: float | None, low: float | None, high: float | None) -> st
     return f"{ratio(speedup)} [{low:.2f}, {high:.2f}]"
 
 
+def taken_off(baseline_us: float, kernel_us: float) -> str:
+    """What no time of a timing holds: `net of 9.41 us of dispatch a call, the kernel's of 2.10`."""
+    if not baseline_us and not kernel_us:
+        return "dispatch included"
+    return (
+        f"net of {latency(baseline_us)} us of dispatch a call, the kernel's of {latency(kernel_us)}"
+    )
+
+
+def meaning(kind: str) -> str:
+    """What times of a kind of device are good for, in one sentence; empty where they need none."""
+    if kind != "cpu":
+        return ""
+    return (
+        "A CPU's times are those of the work on one core, without dispatch: they rank kernels by "
+        "instructions and memory traffic there, and say nothing about a GPU."
+    )
+
+
 def duration(seconds: float) -> str:
     """A time span: `8s`, `2m05s`, `1h04m`."""
     whole = int(seconds)

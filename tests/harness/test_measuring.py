@@ -8,9 +8,15 @@ import time
 import numpy as np
 import pytest
 
+from foundry.engines.links import linked
 from foundry.harness.frames import Frame
 from foundry.harness.jobs import Build, Crash, Timeout
-from foundry.harness.measuring.baseline import ProductProgram, product_of, tuned_blas
+from foundry.harness.measuring.baseline import (
+    BaselineCall,
+    ProductProgram,
+    product_of,
+    tuned_blas,
+)
 from foundry.harness.measuring.calibration import cache_sizes
 from foundry.harness.measuring.jobs import (
     BindSide,
@@ -24,6 +30,7 @@ from foundry.harness.measuring.jobs import (
     Ready,
     Renew,
 )
+from foundry.harness.measuring.sides import LazySide, count_nodes
 from foundry.harness.measuring.timed import Bench
 from foundry.harness.processes.affinity import on_one_processor
 from foundry.harness.processes.pool import Lease, WorkerPool
@@ -237,3 +244,45 @@ def test_a_process_is_kept_on_one_processor_for_a_while(pool: WorkerPool) -> Non
             assert os.sched_getscheduler(worker.pid) == os.SCHED_BATCH
         assert os.sched_getaffinity(worker.pid) == before
         assert os.sched_getscheduler(worker.pid) == os.SCHED_OTHER
+
+
+def test_a_confined_worker_fuses_as_the_trusted_one_does(pool: WorkerPool) -> None:
+    workload = RMS.workload(Case({"rows": 2, "cols": 32}), "float32")
+    inputs = {"x": X, "weight": X[0]}
+    job = BindSide("fused", (inputs,), 4, op="rms_norm", workload=workload, baseline="compiled")
+    with pool.lease() as runner, pool.trusted() as trusted:
+        confined = runner.ask(job, 60)
+        assert confined == trusted.ask(job, 60)
+
+
+def test_calls_that_are_chained_give_what_they_give_alone() -> None:
+    workload = RMS.workload(Case({"rows": 2, "cols": 32}), "float32")
+    calls = [
+        BaselineCall(RMS, workload, "mx.fast.rms_norm", {"x": s["x"], "weight": X[0] + 1})
+        for s in SETS
+    ]
+    plain, chained = (LazySide(calls, chained=chained) for chained in (False, True))
+    for side in (plain, chained):
+        side.ready(7)
+        side.run()
+    for one, other in zip(plain.left(range(7)), chained.left(range(7)), strict=True):
+        np.testing.assert_array_equal(one["out"], other["out"])
+    links = LazySide(calls, chained=True, links=True)
+    links.ready(3)
+    links.run()
+    (weight,) = links.left([2])
+    np.testing.assert_array_equal(weight["weight"], X[0] + 1)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.5, float("nan"), float("inf")])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int32"])
+def test_a_link_changes_no_value_whatever_it_waits_for(value: float, dtype: str) -> None:
+    import mlx.core as mx
+
+    whole = 0 if dtype == "int32" and value != value or abs(value) == float("inf") else value
+    after = mx.full((3, 2), whole).astype(getattr(mx, dtype))
+    for array in (mx.array(2.5), mx.arange(6).reshape(2, 3)):
+        found = linked(array, after)
+        assert found.shape == array.shape
+        assert count_nodes([found]) > 0
+        assert found.tolist() == array.tolist()

@@ -122,8 +122,20 @@ def _loaded(engine_name: str) -> Engine:
     from ops import registry
 
     registry.all_ops()
+    _fuse()
     profiles.rules(profiles.Profile(builds=True))
     return engines.get(engine_name)
+
+
+def _fuse() -> None:
+    """Let MLX look for its compiler now: a confined child cannot, and would fuse nothing.
+
+    Tracing starts no thread, and evaluates nothing.
+    """
+    import mlx.core as mx
+
+    with mx.stream(mx.cpu):
+        mx.compile(lambda x: mx.exp(x) + 1)(mx.array(0.0))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """The attacks on the judge: what it must refuse, and honest controls that it must accept.
 
 `cheats` are kernels that do an easier job, `hostile` ones reach for the machine, `controls` are
-honest. Each is a file: TOML between `+++` lines, with the statuses that are right for it, then the
-text as an attacker would hand it in. `sizes`, `parameters`, `values` and `memory` are files too:
-wrong where few look. `mutants`, `limits` and `misreadings` are made when they are asked for, from
-templates: each with one planted bug, with an end to what it does, or blind to some values, so a new
-op with templates has attacks of its own.
+honest, `state` keeps from call to call what it should compute. Each is a file: TOML between `+++`
+lines, with the statuses that are right for it, then the text as an attacker would hand it in.
+`sizes`, `parameters`, `values` and `memory` are files too: wrong where few look. `mutants`,
+`limits` and `misreadings` are made when they are asked for, from templates: each with one planted
+bug, with an end to what it does, or blind to some values, so a new op with templates has attacks of
+its own.
 """
 
 from __future__ import annotations
