@@ -271,6 +271,14 @@ def _offset(rng: Generator, shape: _Shape, dtype: str) -> Values:
     return np.where(third, np.exp2(np.rint(np.log2(np.abs(mean)))) * (1.5 + step * jumps), values)
 
 
+def _band(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    """Every row near a value of its own, of any size that functions of one number care about."""
+    rows = _column(shape)
+    centre = _signs(rng, rows) * np.exp2(rng.uniform(-3.0, 7.0, rows))
+    values: Values = centre + np.minimum(1.0, np.abs(centre) / 16) * rng.standard_normal(shape)
+    return values
+
+
 def _sparse(rng: Generator, shape: _Shape, dtype: str) -> Values:
     """Zeros, and in each row a few values, of which the last is one in every other row and more."""
     if not shape or 0 in shape:
@@ -349,6 +357,7 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
         "denormal": _denormal,
         "widest": _widest,
         "planted": _planted,
+        "band": _band,
         MIXED: _mixed,
         EVERY: _every,
     }
@@ -358,7 +367,7 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
 _PARTS = 8
 _MIXED = (
     *("normal", "sparse", "ties", "cancelling", "extreme", "large", "constant", "small"),
-    *("duplicates", "sorted", "offset", "planted"),
+    *("duplicates", "sorted", "offset", "planted", "band"),
 )
 """Distributions of the rows of `mixed`."""
 
