@@ -210,3 +210,17 @@ def test_the_whole_file_is_judged_as_metal_would() -> None:
         Library("none.metal")
     with pytest.raises(UsageError, match="unknown math mode 'slow'"):
         Library(text, math_mode="slow")
+
+
+def test_casts_in_front_of_what_a_cast_pointer_points_to() -> None:
+    text = """
+kernel void f(device const char* bytes, device float* y, constant int& at) {
+  y[0] = (float)*(device const int*)(bytes + at);
+  y[1] = !*(device const int*)(bytes + at) ? 1 : 2;
+}
+"""
+    y = np.zeros(2, np.float32)
+    Library(text)["f"](
+        {"bytes": np.array([3, 5], np.int32), "y": y, "at": 4}, grid=1, threadgroup=1
+    )
+    assert y.tolist() == [5, 2]

@@ -21,6 +21,8 @@ _SPACES = {"device", "thread", "threadgroup", "constant"}
 _QUALIFIERS = _SPACES | {"const", "volatile", "noexcept"}
 _AFTER_HEAD = {"{", ":", ";", "->", "=", "override", "final"}
 _KEYWORDS = {"return", "else", "case", "do", "and", "or", "not"}
+_BINDS_TIGHTER = {")", "!", "~"}
+"""Before `*(device T*)p`: `(float)*(device T*)p` would cast what `->*` is to take."""
 _STARTS_OPERAND = {"(", "&", "*", "~", "-"}
 
 
@@ -188,6 +190,8 @@ def _cast_end(tokens: list[Token], code: list[int], text: list[str], at: int) ->
     """The `)` of a cast to a pointer that names its space, which begins at `at`."""
     before = tokens[code[at - 1]]
     if (before.kind == NAME and before.text not in _KEYWORDS) or before.text in {">", "]", ")"}:
+        return None
+    if before.text == "*" and text[at - 2] in _BINDS_TIGHTER:
         return None
     end = at + 1
     while end < len(text) and (tokens[code[end]].kind in (NAME, NUMBER) or text[end] in "<>,::*"):
