@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @own.proposer_options
 @own.worker_options
 @options.user_code_options
+@options.language_option
 @options.db_option
 @click.option(
     "--device",

@@ -50,6 +50,7 @@ DEFAULT_EVALUATIONS = 40
 )
 @own.worker_options
 @options.user_code_options
+@options.language_option
 @options.db_option
 @options.device_option
 @options.seed_option

@@ -16,6 +16,7 @@ from foundry.cli.options import (
     debug_option,
     device_option,
     json_option,
+    language_option,
     user_code_options,
 )
 from foundry.cli.output import note, print_json, print_table
@@ -50,6 +51,7 @@ def command() -> None:
 @db_option
 @device_option
 @user_code_options
+@language_option
 @json_option
 @debug_option
 def build(
@@ -103,6 +105,7 @@ def build(
 @_WHEEL
 @device_option
 @user_code_options
+@language_option
 @json_option
 @debug_option
 def verify(wheel: Path, device: str, as_json: bool) -> int:

@@ -125,6 +125,13 @@ def known_devices() -> Iterable[str]:
     return engines.names()
 
 
+def known_languages() -> Iterable[str]:
+    """Versions of the Metal Shading Language."""
+    from foundry.msl.frontend.language import VERSIONS
+
+    return VERSIONS
+
+
 def known_dtypes() -> Iterable[str]:
     """Every dtype some op supports."""
     from ops import registry, spec
@@ -138,6 +145,8 @@ DTYPE = Name("dtype", known_dtypes)
 DTYPE_LIST = Names("dtype", known_dtypes)
 TEMPLATES = Names("template", known_templates)
 DURATION = Duration()
+LANGUAGE_VERSION = Name("language version", known_languages)
+LANGUAGE_SETTING = "FOUNDRY_LANGUAGE_VERSION"
 DEVICE = DeviceName("device", known_devices)
 DEVICE_METAVAR = "auto|metal|cpu|MODULE:CLASS"
 
@@ -272,6 +281,30 @@ def user_code_options(function: F) -> F:
         callback=_publish("FOUNDRY_OPS"),
         help="Python file with ops of your own (repeatable).  [env var: FOUNDRY_OPS]",
     )(function)
+
+
+def language_option(function: F) -> F:
+    """`--language-version`, published so that worker processes see it."""
+    return click.option(
+        "--language-version",
+        type=LANGUAGE_VERSION,
+        envvar=LANGUAGE_SETTING,
+        show_envvar=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_publish_language,
+        help="Metal Shading Language that kernels are read as.  [default: 4.0, of macOS 26]",
+    )(function)
+
+
+def _publish_language(
+    ctx: click.Context, param: click.Parameter, version: str | None
+) -> str | None:
+    if version is not None and not ctx.resilient_parsing:
+        before = os.environ.get(LANGUAGE_SETTING)
+        os.environ[LANGUAGE_SETTING] = version
+        ctx.call_on_close(lambda: _restore(LANGUAGE_SETTING, before))
+    return version
 
 
 def _publish(

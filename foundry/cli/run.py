@@ -74,6 +74,7 @@ _MOST_WORKERS = 8
     help="Kernels in flight; timing runs alone all the same.  [default: one per core, 2 to 8]",
 )
 @options.user_code_options
+@options.language_option
 @options.db_option
 @options.device_option
 @options.seed_option

@@ -40,6 +40,7 @@ _PLACE = re.compile(r"\b(header|source):(\d+)")
 )
 @function_options
 @options.user_code_options
+@options.language_option
 @options.seed_option
 @options.json_option
 @options.debug_option

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 )
 @options.save_option
 @options.user_code_options
+@options.language_option
 @options.db_option
 @options.device_option
 @options.inputs_seed_option

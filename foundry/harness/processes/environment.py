@@ -26,6 +26,7 @@ _PASSED = (
     "XDG_CACHE_HOME",
     "FOUNDRY_CACHE_DIR",
     "FOUNDRY_OPS",
+    "FOUNDRY_LANGUAGE_VERSION",
 )
 _PATHS = ("PYTHONPATH", "XDG_CACHE_HOME", "FOUNDRY_CACHE_DIR", "FOUNDRY_OPS")
 """Of these, variables that may hold paths relative to a folder in which a worker does not run."""

@@ -197,6 +197,7 @@ def _hides(token: Token) -> bool:
 def _accepted(text: str, part: str) -> list[Token]:
     """The tokens of the user's text that are allowed; of a text after the preprocessor, too."""
     tokens = list(tokenize(join_lines(text)))
+    restricted.check_characters(tokens, part)
     restricted.check_names(tokens, part)
     restricted.check(tokens, part)
     return respell(refuse(tokens, part))

@@ -9,6 +9,11 @@ namespace metal {
 // Read and written through the atomic_..._explicit functions alone.
 template <typename T>
 struct atomic {
+#if MF_DECLARED
+  static_assert(__is_same(T, int) || __is_same(T, uint) || __is_same(T, bool) ||
+                    __is_same(T, ulong) || __is_same(T, float),
+                "Metal has atomics of int, uint, bool, ulong and float");
+#endif
   atomic() = default;
   atomic(const atomic&) = delete;
   atomic& operator=(const atomic&) = delete;

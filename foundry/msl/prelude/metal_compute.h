@@ -19,9 +19,15 @@ struct mem_flags {
     mem_device_and_threadgroup = 3,
   };
   uint bits;
-  constexpr mem_flags(uint set) : bits(set) {}
-  friend constexpr mem_flags operator|(mem_flags a, mem_flags b) { return a.bits | b.bits; }
-  friend constexpr mem_flags operator&(mem_flags a, mem_flags b) { return a.bits & b.bits; }
+  constexpr mem_flags(flag set) : bits(set) {}
+  explicit constexpr mem_flags(uint set) : bits(set) {}
+  friend constexpr mem_flags operator|(flag a, flag b) { return mem_flags(uint(a) | uint(b)); }
+  friend constexpr mem_flags operator|(mem_flags a, mem_flags b) {
+    return mem_flags(a.bits | b.bits);
+  }
+  friend constexpr mem_flags operator&(mem_flags a, mem_flags b) {
+    return mem_flags(a.bits & b.bits);
+  }
   friend constexpr bool operator==(mem_flags a, mem_flags b) { return a.bits == b.bits; }
   friend constexpr bool operator!=(mem_flags a, mem_flags b) { return a.bits != b.bits; }
 };

@@ -65,3 +65,22 @@ def test_a_kernel_that_ends_its_process_does_not_end_the_command(tmp_path: Path)
     document = json.loads(done.stdout)
     assert (done.returncode, document["status"]) == (4, "crash")
     assert "SIGILL" in document["stopped"] or "SIGTRAP" in document["stopped"]
+
+
+def test_a_language_version_is_chosen_and_one_that_does_not_exist_is_wrong_usage(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "silu.metal"
+    path.write_text(
+        '/*kernel\nop = "silu"\ngrid = ["rows * cols", 1, 1]\nthreadgroup = [64, 1, 1]\n*/\n'
+        "// --- body ---\nuint i = thread_position_in_grid.x;\n"
+        "if constexpr (__METAL_VERSION__ >= 400) out[i] = x[i] / T(1 + exp(-float(x[i])));\n"
+    )
+    assert sanitize("--language-version", "4.0", str(path)).returncode == 0
+    older = sanitize("--language-version", "3.2", str(path))
+    assert older.returncode == 4
+    assert "constexpr if" in older.stdout
+    done = sanitize("--language-version", "3.9", str(path))
+    assert done.returncode == 2
+    assert "3.9" in done.stderr
+    assert "did you mean" in done.stderr.lower()

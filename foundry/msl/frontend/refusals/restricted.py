@@ -51,6 +51,7 @@ _RESULTS = {
     "float", "bfloat", "float2", "float3", "float4", "half2", "half4", "uint2", "T", "U", "auto",
 }  # fmt: skip
 """Types in front of a declarator such as `(*f)(float)`."""
+_SPACES = {"device", "thread", "threadgroup", "constant"}
 _ENGINE = re.compile(r"mf|MF_\w*|mf_\w*")
 
 
@@ -74,6 +75,20 @@ def _code(tokens: Sequence[Token]) -> Iterator[Token]:
             yield from (t._replace(line=token.line) for t in _code(list(tokenize(token.text[1:]))))
         elif token.kind not in {SPACE, COMMENT, DIRECTIVE}:
             yield token
+
+
+def check_characters(tokens: Sequence[Token], part: str) -> None:
+    """Refuse what is not ASCII outside of comments: MLX hands Metal's compiler ASCII alone.
+
+    Raises:
+        Refused: at the first.
+    """
+    for token in tokens:
+        if token.kind == COMMENT or token.text.isascii():
+            continue
+        at = next(n for n, sign in enumerate(token.text) if not sign.isascii())
+        reason = f"'{token.text[at]}' (U+{ord(token.text[at]):04X}) is not ASCII"
+        raise Refused(part, token.line + token.text.count("\n", 0, at), reason)
 
 
 def check_names(tokens: Sequence[Token], part: str) -> None:
@@ -103,6 +118,8 @@ def _reason(code: Sequence[Token], at: int) -> str | None:
         return None
     if token.text == "long" and following in {"long", "double"}:
         return f"'long {following}' is not supported in Metal"
+    if token.text in _SPACES and _is_another_space(code, at):
+        return "multiple address spaces specified for type"
     if token.text == "operator" and following in {"new", "delete"}:
         return f"operator {following} is not Metal"
     if token.text == "delete" and before in _BEFORE_DELETED:
@@ -112,6 +129,13 @@ def _reason(code: Sequence[Token], at: int) -> str | None:
     if token.text.startswith(("__sync_", "__atomic_", "__c11_", "__nvvm_", "_mm_", "__cxa_")):
         return f"{token.text} is not Metal"
     return _function_pointer(code, at)
+
+
+def _is_another_space(code: Sequence[Token], at: int) -> bool:
+    """Whether a second, different address space follows among the specifiers of one type."""
+    rest = (token.text for token in code[at + 1 : at + 4])
+    following = next((text for text in rest if text not in {"const", "volatile"}), "")
+    return following in _SPACES and following != code[at].text
 
 
 def _holds_statement(code: Sequence[Token], at: int) -> bool:
