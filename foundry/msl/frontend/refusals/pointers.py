@@ -55,35 +55,18 @@ def check(
     code = _Words([t for t in tokens if t.kind not in {SPACE, COMMENT, DIRECTIVE}])
     types = known | frozenset(_declared(code))
     spaced = frozenset(_spaced(code))
-    arrays = frozenset(_array_parameters(code))
     for at in range(1, len(code.tokens)):
         sign = code.text(at)
-        if sign not in {"*", "&", "&&"} and at not in arrays:
+        if sign not in {"*", "&", "&&"}:
             continue
         first = _type_before(code, at, types)
         if first is None or code.text(at - 1) in spaced:
             continue
         if not _has_space(code, first, at):
-            kind = "reference" if sign in {"&", "&&"} else "pointer"
+            kind = "pointer" if sign == "*" else "reference"
             reason = f"{kind} type must have explicit address space qualifier"
             raise Refused(part, code.tokens[at].line, reason)
     return types
-
-
-def _array_parameters(code: _Words) -> Iterator[int]:
-    """Names of parameters that are declared as arrays, which makes pointers of them."""
-    opened: list[int] = []
-    for at in range(len(code.tokens)):
-        text = code.text(at)
-        if text in _OPEN:
-            opened.append(at)
-        elif text in _CLOSE and opened:
-            opened.pop()
-        if not opened or code.text(opened[-1]) != "(" or code.text(opened[-1] - 1) == "for":
-            continue
-        is_array = code.text(at + 1) == "[" and code.text(at + 2) != "["  # else an attribute
-        if is_array and code.tokens[at].kind == NAME:
-            yield at
 
 
 def _declared(code: _Words) -> Iterator[str]:
