@@ -79,7 +79,7 @@ def test_a_language_version_is_chosen_and_one_that_does_not_exist_is_wrong_usage
     assert sanitize("--language-version", "4.0", str(path)).returncode == 0
     older = sanitize("--language-version", "3.2", str(path))
     assert older.returncode == 4
-    assert "constexpr if" in older.stdout
+    assert "unwritten output" in older.stdout  # the branch of a later version
     done = sanitize("--language-version", "3.9", str(path))
     assert done.returncode == 2
     assert "3.9" in done.stderr
