@@ -88,6 +88,10 @@ def test_nothing_of_an_earlier_batch_is_found_in_the_outputs(pool: WorkerPool) -
         worker.ask(Renew("kernel", tuple({"x": s["x"] * 3} for s in SETS)), 20)
         batch(worker, "kernel", 8)
         (again,) = left(worker, "kernel", 0).outputs
+        worker.ask(Ready("kernel", 8, keep=True), 20)
+        worker.ask(Go(), 20)
+        (kept,) = left(worker, "kernel", 0).outputs
+    np.testing.assert_array_equal(kept["out"], again["out"])
     e = np.exp(3 * X)
     np.testing.assert_allclose(again["out"], e / e.sum(axis=1, keepdims=True), rtol=1e-4)
 

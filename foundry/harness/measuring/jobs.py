@@ -111,12 +111,14 @@ class Ready:
 
     side: str
     calls: int
+    keep: bool = False
+    """Leave everything as the batch before left it: who wants to remember may."""
     kind: ClassVar[str] = "ready"
     reply_bytes: int = field(default=0, init=False)
 
     def encode(self) -> Encoded:
         """Header and buffers of the request."""
-        return {"side": self.side, "calls": self.calls}, []
+        return {"side": self.side, "calls": self.calls, "keep": self.keep}, []
 
     def decode(self, frame: frames.Frame) -> None:
         """The result in a reply."""

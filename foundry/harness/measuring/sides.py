@@ -26,8 +26,8 @@ class Side(Protocol):
 
     nodes: int
 
-    def ready(self, calls: int) -> None:
-        """Prepare a batch."""
+    def ready(self, calls: int, *, keep: bool = False) -> None:
+        """Prepare a batch, and leave nothing of earlier ones unless it is to be kept."""
 
     def run(self) -> None:
         """Run it and wait."""
@@ -62,10 +62,11 @@ class WaitingSide:
             self._calls = [executable.bind(filled[i % len(filled)]) for i in range(slots)]
         self._batch: Sequence[Call] = ()
 
-    def ready(self, calls: int) -> None:
+    def ready(self, calls: int, *, keep: bool = False) -> None:
         """Prepare a batch."""
         self._batch = self._calls[:calls]
-        self._executable.forget(self._batch)
+        if not keep:
+            self._executable.forget(self._batch)
 
     def run(self) -> None:
         """Run it."""
@@ -119,10 +120,10 @@ class LazySide:
         self._results: list[dict[str, Any]] = []
         self.nodes = count_nodes(list(calls[0].start(None).values()))
 
-    def ready(self, calls: int) -> None:
+    def ready(self, calls: int, *, keep: bool = False) -> None:
         """Prepare a batch."""
         self._results, self._count = [], calls
-        if self._executable is not None:
+        if self._executable is not None and not keep:
             self._executable.forget([self._call(number) for number in range(calls)])
 
     def run(self) -> None:

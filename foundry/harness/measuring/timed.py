@@ -58,7 +58,7 @@ class Bench:
     def ready(self, request: frames.Frame) -> Reply:
         """Prepare a batch."""
         self._latest = self._side(request)
-        self._latest.ready(request.header["calls"])
+        self._latest.ready(request.header["calls"], keep=request.header["keep"])
         return {}, ()
 
     def go(self, request: frames.Frame) -> Reply:

@@ -62,13 +62,13 @@ class Meter:
         """
         return answered(self.worker.ask(job, self.limit_s))
 
-    def batch(self, calls: int) -> float:
-        """Seconds that a batch took.
+    def batch(self, calls: int, *, keep: bool = False) -> float:
+        """Seconds that a batch took, over what the one before left if that is to be kept.
 
         Raises:
             Halted: The worker did not survive it.
         """
-        answered(self.worker.ask(Ready(self.side, calls), self.limit_s))
+        answered(self.worker.ask(Ready(self.side, calls, keep), self.limit_s))
         found, lap = self.worker.clocked(Go(), self.limit_s)
         answered(found)
         return lap.own_s if self.kind == "cpu" else lap.wall_s
