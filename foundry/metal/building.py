@@ -17,6 +17,7 @@ from foundry.metal.source import PART, MetalSource, read
 from foundry.msl.build import diagnostics
 from foundry.msl.build.toolchain import WHOLE_FILES, CompilerFailed
 from foundry.msl.frontend.refusals.refusal import Refused
+from foundry.msl.frontend.rewriting.threadgroup import BadDeclaration
 from foundry.msl.frontend.tokens import Token
 from foundry.msl.frontend.unit import whole_as_metal
 from foundry.msl.run.builder import Builder, Text, default_builder
@@ -55,7 +56,7 @@ def read_file(spliced: Spliced, builder: Builder) -> MetalSource:
     try:
         source = read(spliced.text, spliced.places, builder.language, builder.toolchain.preprocess)
         judged, tokens = whole_as_metal(source.text_to_judge, builder.language)
-    except Refused as refused:
+    except (Refused, BadDeclaration) as refused:
         raise _at(spliced.places, str(refused), refused.line) from refused
     except CompilerFailed as failed:
         raise _failed(spliced, failed.log, []) from failed

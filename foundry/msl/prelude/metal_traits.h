@@ -187,6 +187,7 @@ template <typename T>
 constexpr remove_reference_t<T>&& move(T&& v) {
   return static_cast<remove_reference_t<T>&&>(v);
 }
+#if !MF_WHOLE_FILE  // there a name of the file's own (MLX's rope.metal)
 template <typename T>
 constexpr T&& forward(remove_reference_t<T>& v) {
   return static_cast<T&&>(v);
@@ -195,6 +196,7 @@ template <typename T>
 constexpr T&& forward(remove_reference_t<T>&& v) {
   return static_cast<T&&>(v);
 }
+#endif
 template <typename T>
 MF_FN constexpr void swap(T& a, T& b) {
   T kept = a;

@@ -311,7 +311,8 @@ struct vec_elements : integral_constant<uint, 1> {};
 template <typename T, int N>
 struct vec_elements<vec<T, N>> : integral_constant<uint, N> {};
 template <typename T>
-struct __is_valid_simdgroup_type : bool_constant<mf::is_float_like<T>> {};
+struct __is_valid_simdgroup_type
+    : bool_constant<mf::is_float_like<T> || (__is_integral(T) && sizeof(T) <= 4 && !__is_same(T, bool))> {};
 
 // Bits of one type read as another of the same size.
 template <typename To, typename From>
