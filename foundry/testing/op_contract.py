@@ -21,15 +21,13 @@ from numpy.typing import NDArray
 from foundry.errors import FoundryError
 from foundry.harness.measuring.baseline import BaselineCall
 from foundry.judge.oracle.expecting import expected
+from foundry.judge.oracle.form import form_of
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.references import output_specs
 from foundry.judge.proof.compare import compare
 from foundry.program import Arrays
 from ops import registry, validation
-from ops.dtypes import FLOAT_DTYPES
-from ops.expressions import evaluate
-from ops.matches import Close, Distribution
-from ops.spec import Op, Tensor, Workload, dtype_of, match_of, shape_of, widen
+from ops.spec import Op, Workload, widen
 
 DISTRIBUTIONS = ("normal", "ties", "sparse", "large", "small")
 
@@ -85,28 +83,17 @@ def _faults(op: Op, workload: Workload, inputs: Arrays) -> Iterator[str]:
 
 
 def _oracle_faults(op: Op, workload: Workload, values: tuple[NDArray[Any], ...]) -> Iterator[str]:
-    if len(values) != len(op.outputs):
-        yield f"the oracle gives {len(values)} outputs; the op has {len(op.outputs)}"
+    if not isinstance(values, tuple | list) or len(values) != len(op.outputs):
+        yield f"the oracle gives no tuple of {len(op.outputs)} arrays, one for each output"
         return
     for tensor, value in zip(op.outputs, values, strict=True):
-        shape, wanted = _of_oracle(tensor, workload)
+        shape, wanted = form_of(tensor, workload)
         if value.shape != shape:
             yield f"the oracle gives {tensor.name} of shape {list(value.shape)}, not {list(shape)}"
         elif value.dtype != np.dtype(wanted):
             yield f"the oracle gives {tensor.name} as {value.dtype}, not {wanted}"
         elif not np.isfinite(value).all():
             yield f"the oracle gives {tensor.name} with a value that is not finite"
-
-
-def _of_oracle(tensor: Tensor, workload: Workload) -> tuple[tuple[int, ...], str]:
-    """Shape and dtype that the oracle must give an output."""
-    shape, dtype = shape_of(tensor, workload), dtype_of(tensor, workload)
-    match match_of(tensor, workload):
-        case Distribution(outcomes=count):
-            return (*shape, evaluate(count, workload.axes)), "float64"
-        case Close():  # of integers, too: the value before it is rounded
-            return shape, "float64"
-    return shape, "float64" if dtype in FLOAT_DTYPES else dtype.rstrip("_")
 
 
 def _baseline(op: Op, workload: Workload, name: str, inputs: Arrays) -> Arrays:

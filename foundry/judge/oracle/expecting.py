@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from foundry.judge.matching import Equal, Expected, Sampled, Tied, Unordered, Within
 from foundry.judge.oracle import bounds
 from foundry.judge.oracle.bounds import Quantity, Wide
+from foundry.judge.oracle.form import check_form
 from foundry.program import Arrays
 from ops import empty
 from ops.dtypes import FLOAT_DTYPES
@@ -100,6 +101,7 @@ class _Formula:
         with np.errstate(all="ignore"):
             known = empty.answer(self.op, workload, inputs)
             outputs = outputs_of(inputs, workload) if known is None else known
+            check_form(self.op, workload, outputs)
             keys = (np.asanyarray(by(inputs, workload)) for _, by in self._computed_keys())
             return (*map(np.asanyarray, outputs), *keys)
 

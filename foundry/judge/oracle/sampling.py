@@ -20,6 +20,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from foundry.errors import UsageError
+from foundry.judge.oracle.form import check_form
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.program import Arrays
 from ops.expressions import names_in
@@ -186,12 +187,14 @@ def _agrees(op: Op, axis: str, workload: Workload, seed: int) -> bool:
         return False
     found = Sample(workload, part, {axis: places})
     inputs = make_inputs(op, workload, "normal", seed)
-    whole = op.oracle(widen(op, workload, inputs), workload)
     try:
+        whole = op.oracle(widen(op, workload, inputs), workload)
         alone = op.oracle(widen(op, part, found.inputs(op, inputs)), part)
+        check_form(op, workload, whole)
+        check_form(op, part, alone)
     except Exception:
         # An index that points out of the part: its axis is not independent. An oracle that is
-        # wrong for other reasons fails on the whole inputs too.
+        # wrong for other reasons is told of when it says what is right.
         return False
     pairs = zip(op.outputs, whole, alone, strict=True)
     return all(bool(np.allclose(found.of(t, w), a, rtol=1e-9, equal_nan=True)) for t, w, a in pairs)
