@@ -105,6 +105,11 @@ def _sometimes(
         yield dict(sizes) if rng.random() < _NEW_COMPILED else {}
 
 
+def is_small(op: Op, workload: Workload) -> bool:
+    """Whether every distribution is affordable on a workload."""
+    return elements_of(op, workload) <= _SMALL
+
+
 def is_large(op: Op, workload: Workload) -> bool:
     """Whether a workload is dealt hardly any distribution."""
     return elements_of(op, workload) > _LARGE

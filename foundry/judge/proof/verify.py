@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from foundry.harness.jobs import Crash, Results, Run, Timeout
 from foundry.judge import execution, wording
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
-from foundry.judge.oracle.dealing import is_large
+from foundry.judge.oracle.dealing import is_small
 from foundry.judge.oracle.references import Reference, output_specs
 from foundry.judge.proof.compare import compare
 from foundry.judge.stages import Walk, run_limit_s, stopped, threads
@@ -19,7 +19,7 @@ def verify(walk: Walk, targets: Sequence[Target], *, first: int) -> Failed | Non
     """Run programs `first`, `first` + 1, ... and hold every output against the oracle."""
     timed, op = walk.candidate.bench, walk.candidate.op
     for index, target in enumerate(targets, first):
-        orders = 0 if is_large(op, target.workload) else 1
+        orders = 1 if is_small(op, target.workload) else 0
         stale = target in timed
         failed = _verify_one(walk, index, target, target.distributions, stale=stale, orders=orders)
         if failed:
