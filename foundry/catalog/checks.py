@@ -18,7 +18,7 @@ from foundry.harness.measuring.baseline import BaselineCall
 from foundry.judge.matching import Equal, Expected, Within
 from foundry.judge.oracle.dealing import deal, unseen
 from foundry.judge.oracle.expecting import expected
-from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable, make_inputs
+from foundry.judge.oracle.inputs import DISTRIBUTIONS, TO_THE_ENDS, applicable, make_inputs
 from foundry.program import Arrays
 from ops.dtypes import numpy_dtype
 from ops.empty import has_nothing_to_compute, is_over_nothing
@@ -40,12 +40,17 @@ class Checks:
     arrays: Mapping[str, NDArray[Any]]
 
 
+_LEFT_OUT = frozenset({*TO_THE_ENDS, "band", "mixed"})
+"""Inputs whose values lie anywhere in a dtype's range, where MLX's own functions in 16 bits
+overflow on the way: its silu of -11.2 in float16 is 0."""
+
+
 def checks_of(op: Op) -> Checks:
     """Small workloads of an op in every dtype, with inputs, results and bounds."""
     records: list[dict[str, Any]] = []
     arrays: dict[str, NDArray[Any]] = {}
     for dtype in op.dtypes:
-        names = applicable(op, tuple(DISTRIBUTIONS))
+        names = applicable(op, tuple(d for d in DISTRIBUTIONS if d not in _LEFT_OUT))
         for index, (workload, dealt) in enumerate(deal(_workloads(op, dtype), names, 2, _SEED)):
             prefix = f"{op.name}/{len(records)}"
             distribution = dealt[0] if index == 0 else dealt[-1]

@@ -173,7 +173,9 @@ def judge_file(file: KernelText, request: JudgingRequest) -> Judged:
             return Judged(file, kernel, op, pool.device(), found)
         from foundry.judge.time.counting import with_counters
 
-        found = tuple(with_counters(pool, one, file.text, op) for one in found)
+        found = tuple(
+            with_counters(pool, one, file.text, op, request.options.bench) for one in found
+        )
         peaks = _peaks(pool) if any(one.timings for one in found) else None
         return Judged(file, kernel, op, pool.device(), found, peaks)
 

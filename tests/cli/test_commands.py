@@ -248,6 +248,7 @@ def test_an_op_of_ones_own_is_listed_and_judged(tmp_path: Path) -> None:
     assert "unknown op" in foundry("verify", "-", stdin=text).stdout
 
 
+@pytest.mark.slow
 def test_the_kernels_of_the_documentation_are_right(tmp_path: Path) -> None:
     pages = [ROOT / "docs" / name for name in ("kernel-file.md", "first-search.md", "index.md")]
     blocks = [b for p in pages for b in re.findall(r"```metal\n(.*?)```", p.read_text(), re.DOTALL)]

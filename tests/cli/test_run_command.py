@@ -107,6 +107,7 @@ def test_the_same_command_again_has_nothing_left_to_do(environment: dict[str, st
     assert saved(environment) == 8
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(environment: dict[str, str]) -> None:
     command = (*RUN, "--budget", "8")
     for least in (1, 3):
@@ -127,11 +128,13 @@ def test_a_killed_run_goes_on_where_it_stopped(environment: dict[str, str]) -> N
     assert rows(environment, "SELECT outcome, resumed FROM runs") == [("done", 2)]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupt_keeps_what_is_saved_and_says_how_to_go_on(
     environment: dict[str, str], sent: signal.Signals
 ) -> None:
-    command = (*RUN, "--budget", "8")
+    command = (*RUN, "--budget", "4")
     process = start(environment, *command)
     wait_for(environment, process, 1)
     workers = children(process.pid)
@@ -142,7 +145,7 @@ def test_an_interrupt_keeps_what_is_saved_and_says_how_to_go_on(
     assert "Traceback" not in said
     assert said.splitlines()[-1] == f"resume: python -m foundry {' '.join(command)}"
     kept = saved(environment)
-    assert 1 <= kept < 8
+    assert 1 <= kept < 4
     assert rows(environment, "SELECT outcome FROM runs") == [("interrupted",)]
     done = foundry(environment, *command, "--json")
     assert json.loads(done.stdout)["known"] == kept
@@ -163,6 +166,7 @@ def test_an_interrupt_at_any_moment_is_a_clear_line(
     assert twice_judged(environment) == []
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_do_not_do_the_same_work(environment: dict[str, str]) -> None:
     first = start(environment, *RUN, "--budget", "12")
     wait_for(environment, first, 1)

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from fake_llm import Answer, FakeLLM
 
 from foundry.store import CallState, Store
@@ -83,6 +84,7 @@ def stored(db: Path) -> int:
         return sum(1 for _ in store.evaluations())
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_judged_twice_or_bought_twice(tmp_path: Path) -> None:
     db = tmp_path / "killed.db"
     with Store.open(f"sqlite:///{db}"):

@@ -58,7 +58,10 @@ def search(server: FakeLLM, name: str, *more: object, code: int = 0) -> dict[str
     return dict(json.loads(result.stdout))
 
 
-@pytest.mark.parametrize("name", ["anthropic", "openai", "openai-chat"])
+@pytest.mark.parametrize(
+    "name",
+    ["anthropic", *(pytest.param(n, marks=pytest.mark.slow) for n in ("openai", "openai-chat"))],
+)
 def test_the_good_kernel_wins_and_the_others_keep_their_reasons(name: str) -> None:
     with FakeLLM(REPLIES) as server:
         found = search(server, name)
@@ -110,6 +113,7 @@ def test_faults_on_the_way_are_rows_and_end_nothing() -> None:
     assert kinds == ["rate_limit", "overloaded", "connection", "bad_reply", "done"]
 
 
+@pytest.mark.slow
 def test_a_spent_account_ends_with_exit_3_and_goes_on_later() -> None:
     with FakeLLM([error(429, "enforced_spend_limit_reached")]) as server:
         arguments = (
@@ -134,6 +138,7 @@ def test_money_is_never_spent_without_a_known_price() -> None:
         assert server.requests == []
 
 
+@pytest.mark.slow
 def test_a_replay_of_a_search_makes_the_same_kernels(tmp_path: Path) -> None:
     with FakeLLM(REPLIES) as server:
         found = search(server, "openai")

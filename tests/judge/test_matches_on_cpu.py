@@ -11,13 +11,13 @@ from foundry.judge import Judge, JudgeOptions, Status
 from ops import registry
 from ops.spec import Op
 
+pytestmark = pytest.mark.slow
+
 OPS = """
 import numpy as np
 
 from ops import Case, Close, Distribution, Op, Set, Tensor, Ties, axes
 from ops.fills import Real
-
-pytestmark = pytest.mark.slow
 
 X = Tensor("x", ("rows", "cols"))
 SIZES = [Case({"rows": r, "cols": c}) for r, c in ((1, 1), (5, 33), (8, 64), (2, 1), (3000, 7))]

@@ -106,8 +106,8 @@ def softmax(before: str = "", after: str = "", count: str = "cols", head: str = 
         ),
         (
             softmax(head=SPOILS, after="spoil(x + row * cols);"),
-            Status.REJECTED,
-            "its input 'x'",
+            Status.CRASH,
+            "belongs to no array",
         ),
         (softmax(after="out[row * cols] += 1e-3f;"), Status.WRONG_RESULT, "expected"),
     ],

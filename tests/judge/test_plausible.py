@@ -56,10 +56,15 @@ def test_a_kernel_that_keeps_results_is_below_the_floor() -> None:
 
 
 def test_a_baseline_must_agree_with_itself() -> None:
-    assert not plausible.disagrees(100.0, 119.0)
-    assert not plausible.disagrees(119.0, 100.0)
-    assert plausible.disagrees(100.0, 121.0)
-    assert plausible.disagrees(121.0, 100.0)
+    assert not plausible.disagrees(50.0, 59.0)
+    assert not plausible.disagrees(59.0, 50.0)
+    assert plausible.disagrees(50.0, 61.0)
+    assert plausible.disagrees(61.0, 50.0)
+
+
+def test_a_long_baseline_may_find_its_caches_empty() -> None:
+    assert not plausible.disagrees(874.0, 1350.0)
+    assert plausible.disagrees(874.0, 2700.0)
 
 
 @pytest.mark.parametrize(

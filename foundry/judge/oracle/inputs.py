@@ -32,7 +32,7 @@ MIXED = "mixed"
 """The distribution whose rows are drawn from all the others."""
 EVERY = "every"
 """The distribution that goes through all values, dealt to ops that treat each element alone."""
-_TO_THE_ENDS = ("widest", EVERY)
+TO_THE_ENDS = ("widest", EVERY)
 _NEAR = 48.0
 """Where functions of one number change most."""
 _EXTREME_EXPONENT = MappingProxyType({"float16": 10, "bfloat16": 24, "float32": 24})
@@ -113,7 +113,7 @@ def _generator(seed: int, *names: str) -> Generator:
 def _tensor(tensor: Tensor, workload: Workload, distribution: str, rng: Generator) -> NDArray[Any]:
     shape, dtype = shape_of(tensor, workload), dtype_of(tensor, workload)
     fill = fill_of(tensor, workload)
-    to_the_ends = distribution in _TO_THE_ENDS and fill == Real()
+    to_the_ends = distribution in TO_THE_ENDS and fill == Real()
 
     def values(rng: Generator, shape: _Shape, dtype: str) -> Values:
         drawn = DISTRIBUTIONS[distribution](rng, shape, dtype)

@@ -24,17 +24,23 @@ _LIMIT_S = 60.0
 _DISTRIBUTION = "normal"
 
 
-def with_counters(pool: WorkerPool, evaluation: Evaluation, text: str, op: Op) -> Evaluation:
+def with_counters(
+    pool: WorkerPool,
+    evaluation: Evaluation,
+    text: str,
+    op: Op,
+    bench: str | tuple[str, ...] = "quick",
+) -> Evaluation:
     """The evaluation with the counters of every workload it was timed on.
 
     One that did not pass is given back as it is. A kernel that was proven and not timed is counted
-    on the one that `quick` chooses.
+    on the workloads that were chosen for it.
     """
     if not evaluation.status.passed:
         return evaluation
     timed = {timing.workload for timing in evaluation.timings}
     workloads = [w for w in bench_workloads(op, evaluation.dtype, "full") if w.id in timed]
-    workloads = workloads or list(bench_workloads(op, evaluation.dtype, "quick"))
+    workloads = workloads or list(bench_workloads(op, evaluation.dtype, bench))
     kernel = parse(text)
     found = {w.id: _count(pool, kernel, op, w, evaluation.seed) for w in workloads}
     return evaluation.model_copy(update={"extra": {**evaluation.extra, KEY: found}})
