@@ -50,6 +50,7 @@ def test_an_autorun_leaves_dataset_wheel_and_report(tmp_path: Path) -> None:
     assert list(products["sft"].glob("*.jsonl"))
 
 
+@pytest.mark.slow
 def test_the_table_and_the_next_commands_are_printed(tmp_path: Path) -> None:
     result = autorun(tmp_path)
     assert "base us" in result.stdout
@@ -74,6 +75,7 @@ def test_a_search_that_is_done_is_not_done_again(tmp_path: Path) -> None:
         assert [r.kind for r in store.runs()] == ["autorun", "search"]
 
 
+@pytest.mark.slow
 def test_the_total_ends_an_autorun(tmp_path: Path) -> None:
     recipe = RECIPE.replace('["silu"]', '["silu", "rms_norm"]') + "[total]\nevaluations = 4\n"
     found = json.loads(autorun(tmp_path, "--json", recipe=recipe).stdout)

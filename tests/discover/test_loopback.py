@@ -97,6 +97,7 @@ def _passing() -> list[str]:
         return [s.evaluation.kernel_hash for s in store.evaluations() if s.evaluation.status.passed]
 
 
+@pytest.mark.slow
 def test_faults_on_the_way_are_rows_and_end_nothing() -> None:
     script: list[Answer | str] = [
         error(429, retry_after="0.01"),

@@ -20,6 +20,8 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ("add-an-op.md", "write-a-template.md", "counters.md", "extend.md", "metal-files.md")
+LONG = {"write-a-template.md", "extend.md"}
+"""Run by `make test-slow`."""
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 KEEP = "\nexport -p > .exported\n"
 
@@ -74,7 +76,10 @@ def test_patterns_can_fail() -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=[pytest.mark.slow] if p in LONG else []) for p in PAGES],
+)
 def test_the_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FOUNDRY_DB")
     printed = ""

@@ -30,7 +30,7 @@ def judges() -> Iterator[Judges]:
 def of(kind: str) -> list[Attack]:
     found = [attack for attack in CORPUS if attack.kind == kind]
     # `make selftest` runs them all; here is a share of every kind.
-    return found[:: {"controls": 8, "mutants": 40}.get(kind, 12)]
+    return found[:: {"controls": 16, "mutants": 40}.get(kind, 12)]
 
 
 def batches() -> Iterator[tuple[str, int, list[Attack]]]:
@@ -61,7 +61,13 @@ def test_the_corpus_is_as_large_as_promised() -> None:
         assert bool(good & set(attack.expect)) == attack.is_control, attack.name
 
 
-@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize(
+    "level",
+    [
+        Level.FILTERED,
+        *(pytest.param(o, marks=pytest.mark.slow) for o in Level if o != Level.FILTERED),
+    ],
+)
 def test_honest_controls_pass_at_every_level_of_the_sandbox(level: Level) -> None:
     if absence(level):
         pytest.skip(f"this machine has no level '{level}'")
