@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from foundry.metal.declarations import Code, Declaration
+from foundry.metal.declarations import Declaration
 from foundry.metal.parameters import attributes_in, split
+from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.refusals.refusal import Refused
 
 _STAGES = ("vertex", "fragment", "mesh", "object", "intersection")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from foundry.metal.declarations import Code, Declaration
+from foundry.metal.declarations import Declaration
+from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.refusals.refusal import Refused
 
 SIZE_ATTRIBUTES = frozenset(

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, Token
+from foundry.msl.frontend.code import Code
+from foundry.msl.frontend.tokens import DIRECTIVE, NAME, SPACE, Token
 
 _SPACES = frozenset({"device", "thread", "threadgroup", "constant"})
 _QUALIFIERS = _SPACES | {"const", "volatile", "noexcept", "override", "final"}
-_CLOSING = {"(": ")", "[": "]", "{": "}"}
 _TYPE_KEYS = frozenset({"struct", "class", "union"})
 
 
@@ -32,7 +32,7 @@ def different(tokens: Sequence[Token]) -> Iterator[list[tuple[int, int | None]]]
     Each as the tokens that it begins with and that is its name; no name for what cannot have
     another: a member, a constructor, an operator.
     """
-    code = _Code(tokens)
+    code = Code(tokens)
     groups: dict[tuple[str, ...], list[tuple[int, int, int, bool]]] = {}
     for first, head_end, last, in_type in _functions(code, 0, len(code.text), in_type=False):
         key = (str(in_type), *_signature(code, first, head_end, _plain))
@@ -48,7 +48,7 @@ def different(tokens: Sequence[Token]) -> Iterator[list[tuple[int, int | None]]]
 
 def specialised(tokens: Sequence[Token]) -> frozenset[str]:
     """Names of class templates with specialisations that differ by address space and content."""
-    code = _Code(tokens)
+    code = Code(tokens)
     groups: dict[tuple[str, ...], list[tuple[int, int, int]]] = {}
     for first, head_end, last, inner in _declarations(code, 0, len(code.text), in_type=False):
         if inner is not None and any(t in _TYPE_KEYS for t in code.text[first:head_end]):
@@ -66,7 +66,7 @@ def specialised(tokens: Sequence[Token]) -> frozenset[str]:
 
 
 def _functions(
-    code: _Code, start: int, end: int, in_type: int
+    code: Code, start: int, end: int, in_type: int
 ) -> Iterator[tuple[int, int, int, int]]:
     """First token, end of the head, last token of every function with a body; its class."""
     for first, head_end, last, inner in _declarations(code, start, end, bool(in_type)):
@@ -77,7 +77,7 @@ def _functions(
             yield first, head_end, last, in_type
 
 
-def _past_template(code: _Code, at: int) -> int:
+def _past_template(code: Code, at: int) -> int:
     """The token that a function's specifiers begin with, after the template's parameters."""
     while code.text[at] == "template":
         depth, at = 1, at + 2
@@ -87,7 +87,7 @@ def _past_template(code: _Code, at: int) -> int:
     return at
 
 
-def _body(code: _Code, first: int, end: int, last: int) -> list[str]:
+def _body(code: Code, first: int, end: int, last: int) -> list[str]:
     """What a function does, whatever its parameters are called and wherever they point."""
     opening = next(n for n in range(first, end) if code.text[n] == "(" and n in code.partner)
     closing = code.partner[opening]
@@ -98,7 +98,7 @@ def _body(code: _Code, first: int, end: int, last: int) -> list[str]:
     return [called.get(word, word) for word in _plain(code.text[end : last + 1])]
 
 
-def _name(code: _Code, first: int, end: int, is_member: bool) -> int | None:
+def _name(code: Code, first: int, end: int, is_member: bool) -> int | None:
     """The token that names a function, and None where it cannot have another name."""
     opening = next(n for n in range(first, end) if code.text[n] == "(" and n in code.partner)
     named = code.kind[opening - 1] == NAME and "operator" not in code.text[first:opening]
@@ -110,7 +110,7 @@ def remove_members(tokens: Sequence[Token]) -> list[Token]:
 
     For a text whose members no longer say in which spaces their object may lie.
     """
-    code = _Code(tokens)
+    code = Code(tokens)
     gone = {
         n
         for first, last in _again(code, 0, len(code.text), in_type=False)
@@ -119,7 +119,7 @@ def remove_members(tokens: Sequence[Token]) -> list[Token]:
     return [_blank(t) if n in gone else t for n, t in enumerate(tokens)]
 
 
-def _again(code: _Code, start: int, end: int, in_type: bool) -> Iterator[tuple[int, int]]:
+def _again(code: Code, start: int, end: int, in_type: bool) -> Iterator[tuple[int, int]]:
     """First and last token of the members that a class declares twice."""
     seen: set[tuple[str, ...]] = set()
     for first, head_end, last, inner in _declarations(code, start, end, in_type):
@@ -152,32 +152,16 @@ def _blank(token: Token) -> Token:
     return token._replace(kind=SPACE, text="\n" * token.text.count("\n"))
 
 
-class _Code:
-    """The tokens that mean something, and where each bracket closes."""
-
-    def __init__(self, tokens: Sequence[Token]) -> None:
-        self.at = [n for n, t in enumerate(tokens) if t.kind not in (SPACE, COMMENT, DIRECTIVE)]
-        self.text = [tokens[n].text for n in self.at]
-        self.kind = [tokens[n].kind for n in self.at]
-        self.partner: dict[int, int] = {}
-        open_at: list[int] = []
-        for n, text in enumerate(self.text):
-            if text in _CLOSING:
-                open_at.append(n)
-            elif open_at and text == _CLOSING[self.text[open_at[-1]]]:
-                self.partner[open_at.pop()] = n
-
-
 def _twins(tokens: Sequence[Token]) -> Iterator[int]:
     """Tokens of definitions that repeat an earlier one but for address spaces."""
-    code = _Code(tokens)
+    code = Code(tokens)
     for first, last in _repeated(code, 0, len(code.text), in_type=False):
         for n in range(code.at[first], code.at[last] + 1):
             if tokens[n].kind != DIRECTIVE or tokens[n].text.lstrip("# ").startswith("pragma"):
                 yield n
 
 
-def _repeated(code: _Code, start: int, end: int, in_type: bool) -> Iterator[tuple[int, int]]:
+def _repeated(code: Code, start: int, end: int, in_type: bool) -> Iterator[tuple[int, int]]:
     """First and last token of the later twins in a scope and the scopes inside it."""
     seen: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
     for first, head_end, last, inner in _declarations(code, start, end, in_type):
@@ -192,7 +176,7 @@ def _repeated(code: _Code, start: int, end: int, in_type: bool) -> Iterator[tupl
 
 
 def _declarations(
-    code: _Code, start: int, end: int, in_type: bool
+    code: Code, start: int, end: int, in_type: bool
 ) -> Iterator[tuple[int, int, int, tuple[int, int] | None]]:
     """Definitions of a scope: first token, end of the head, last token, a scope inside."""
     first = at = start
@@ -224,7 +208,7 @@ def _declarations(
         at += 1
 
 
-def _initialises(code: _Code, first: int, at: int) -> bool:
+def _initialises(code: Code, first: int, at: int) -> bool:
     """Whether the brace opens an initialiser and not a body: `= {`, `: member{`, `x{`."""
     before = code.text[at - 1] if at > first else ""
     head = code.text[first:at]
@@ -235,7 +219,7 @@ def _initialises(code: _Code, first: int, at: int) -> bool:
 
 
 def _signature(
-    code: _Code, first: int, end: int, plain: Callable[[Sequence[str]], list[str]]
+    code: Code, first: int, end: int, plain: Callable[[Sequence[str]], list[str]]
 ) -> tuple[str, ...]:
     """A head without parameter names, and without what `plain` leaves out."""
     opening = next((n for n in range(first, end) if code.text[n] == "(" and n in code.partner), end)

@@ -1,0 +1,49 @@
+"""The tokens of a text that mean something, and which bracket closes which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, Token
+
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+
+
+class Code:
+    """The tokens that mean something, and where each bracket closes."""
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self.tokens = tokens
+        self.at = [n for n, t in enumerate(tokens) if t.kind not in (SPACE, COMMENT, DIRECTIVE)]
+        self.text = [tokens[n].text for n in self.at]
+        self.kind = [tokens[n].kind for n in self.at]
+        self.partner: dict[int, int] = {}
+        open_at: list[int] = []
+        for n, text in enumerate(self.text):
+            if text in _CLOSING:
+                open_at.append(n)
+            elif open_at and text == _CLOSING[self.text[open_at[-1]]]:
+                self.partner[open_at.pop()] = n
+
+    def line(self, at: int) -> int:
+        """Line of a token."""
+        return self.tokens[self.at[at]].line
+
+    def is_name(self, at: int) -> bool:
+        """Whether a token is a name."""
+        return self.tokens[self.at[at]].kind == NAME
+
+    def angle_end(self, at: int) -> int | None:
+        """Where a `<` closes; None where it is no bracket."""
+        depth = 0
+        while at < len(self.text):
+            text = self.text[at]
+            if text in "([" and at in self.partner:
+                at = self.partner[at]
+            elif text in {";", "{", "}"}:
+                return None
+            depth += (text == "<") - (text == ">")
+            if depth == 0:
+                return at
+            at += 1
+        return None
