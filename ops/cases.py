@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from ops.errors import UsageError
 from ops.parameters import Range, Scalar
 from ops.spec import Case
 
@@ -49,14 +50,19 @@ Values = Scalar | tuple[Scalar, ...]
 
 
 def defaults(params: Mapping[str, Values]) -> dict[str, Scalar]:
-    """The default of every parameter."""
-    return {name: _choices(values)[0] for name, values in params.items()}
+    """The default of every parameter.
+
+    Raises:
+        UsageError: One has no value, or a value that is no number and no boolean.
+    """
+    return {name: found[0] for name, found in _choices(params).items()}
 
 
 def ranges_of(params: Mapping[str, Values]) -> dict[str, Range]:
     """The range of every number: from the least to the largest value that cases take."""
-    found = {name: _choices(values) for name, values in params.items()}
-    numbers = {n: v for n, v in found.items() if not any(isinstance(one, bool) for one in v)}
+    numbers = {
+        n: v for n, v in _choices(params).items() if not any(isinstance(one, bool) for one in v)
+    }
     return {name: Range(min(values), max(values), values) for name, values in numbers.items()}
 
 
@@ -66,12 +72,12 @@ def shown(cases: Iterable[Case], params: Mapping[str, Values]) -> tuple[Case, ..
     A parameter given by its default alone takes values around it as well, so that no kernel passes
     that has the default written into it.
     """
-    return _dealt(cases, {name: _choices(found)[:-1] for name, found in params.items()})
+    return _dealt(cases, {name: found[:-1] for name, found in _choices(params).items()})
 
 
 def unshown(cases: Iterable[Case], params: Mapping[str, Values]) -> tuple[Case, ...]:
     """Hidden cases, with every value of each parameter dealt out to them in turn."""
-    return _dealt(cases, {name: _choices(found) for name, found in params.items()})
+    return _dealt(cases, _choices(params))
 
 
 def _dealt(cases: Iterable[Case], choices: Mapping[str, tuple[Scalar, ...]]) -> tuple[Case, ...]:
@@ -81,7 +87,20 @@ def _dealt(cases: Iterable[Case], choices: Mapping[str, tuple[Scalar, ...]]) -> 
     )
 
 
-def _choices(values: Values) -> tuple[Scalar, ...]:
+def _choices(params: Mapping[str, Values]) -> dict[str, tuple[Scalar, ...]]:
+    if not isinstance(params, Mapping):
+        raise UsageError(f"params is {params!r}, no dictionary; write params={{'alpha': 0.5}}")
+    for name, values in params.items():
+        every = values if isinstance(values, tuple) else (values,)
+        if not every or not all(isinstance(value, Scalar) for value in every):
+            raise UsageError(
+                f"parameter '{name}' is {values!r}; give its default, or a tuple of the default "
+                "and the other values of cases, all of them numbers"
+            )
+    return {name: _values(values) for name, values in params.items()}
+
+
+def _values(values: Values) -> tuple[Scalar, ...]:
     match values:
         case tuple():
             return values

@@ -72,5 +72,6 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names[:40])}"
+    all_names = f"known: {', '.join(names[:40])}" if names else "there are none"
+    hint = f"did you mean {' or '.join(near)}?" if near else all_names
     return UsageError(f"unknown {kind} '{name}': {hint}")

@@ -95,8 +95,12 @@ def further_inputs(mask: Mask, score: Score) -> tuple[Tensor, ...]:
     """Inputs beside `q`, `k` and `v`.
 
     Raises:
-        UsageError: One is no row, nor a row for every batch.
+        UsageError: Mask or score is of another kind; an input is no row, nor one for every batch.
     """
+    for given, kind in ((mask, Mask), (score, Score)):
+        if not isinstance(given, kind):
+            what = kind.__name__
+            raise UsageError(f"{given!r} is no {what}; write {what}(np=..., metal=...)")
     found = (*mask.inputs, *(t for t in score.inputs if t not in mask.inputs))
     for tensor in found:
         if len(tensor.shape) > 2 or (len(tensor.shape) == 2 and tensor.shape[0] != "batch"):

@@ -259,12 +259,14 @@ class Op:
     def _value(self, case: Case, name: str) -> Scalar:
         default = self.params[name]
         value = case.params.get(name, default)
-        if (
-            isinstance(value, bool) is not isinstance(default, bool)
-            or type(default)(value) != value
-        ):
+        is_like = isinstance(value, bool) is isinstance(default, bool)
+        if not isinstance(value, Scalar) or not is_like or type(default)(value) != value:
             kind = type(default).__name__
             raise UsageError(f"{self.name}: parameter '{name}' is {value!r}; give a {kind}")
+        if isinstance(default, int) and abs(value) >= 2**31:
+            raise UsageError(
+                f"{self.name}: parameter '{name}' is {value}; kernels take whole numbers below 2^31"
+            )
         return type(default)(value)
 
     def _size(self, case: Case, axis: Axis) -> int:

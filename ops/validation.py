@@ -206,6 +206,8 @@ def _models(op: Op) -> Iterator[str]:
     for name, value in op.params.items():
         if not isinstance(value, bool | int | float):
             yield f"parameter '{name}' is {value!r}; give a number or a boolean"
+        elif isinstance(value, int) and abs(value) >= 2**31:
+            yield f"parameter '{name}' is {value}; kernels take whole numbers below 2^31"
     for name, known in op.ranges.items():
         default = op.params.get(name)
         if default is None or isinstance(default, bool):

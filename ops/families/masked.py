@@ -75,7 +75,8 @@ def masked_attention(
     Raises:
         UsageError: No MLX text follows from the Metal of mask or score, and none is given.
     """
-    params, further = {**mask.params, **score.params}, further_inputs(mask, score)
+    further = further_inputs(mask, score)
+    params = {**mask.params, **score.params}
     found = _steps(mask, score, further)
     return replace(
         attention,

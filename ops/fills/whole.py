@@ -41,6 +41,9 @@ class Int(Whole):
         """The range must lie within the dtype's."""
         if said := super().unfit(dtype):
             return said
+        for end in (self.low, self.high):
+            if not isinstance(end, int | None) or isinstance(end, bool):
+                return f"Int has an end {end!r}; give a whole number"
         low, high = self._range(dtype)
         info = np.iinfo(numpy_dtype(dtype))
         if low > high:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,20 @@ from foundry.kernel import bind, parse
 from foundry.program import Arrays, TensorSpec
 from ops import all_ops, axes, get
 from ops.fills import Distinct
+from ops.registry import load_file
 from ops.spec import Case, Op, Tensor, Workload, shape_of, widen
 from templates import default, for_op, render
 
 pytestmark = pytest.mark.slow
 
 OPS = sorted(all_ops())
+NEAR = """\
+import numpy as np
+from ops.families.elementwise import elementwise
+
+near = elementwise("near", np=np.abs, flops=1, metal="abs(x)",
+    mlx="mx.abs(x) if x.shape[-1] < 50000 else mx.abs(x)[0, 0, 0, 0]")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +168,18 @@ def test_a_kernel_that_ends_somewhere_is_wrong(pool: WorkerPool, name: str) -> N
     judge = Judge(pool, JudgeOptions(sanitizer=None, timed=False, reach_s=60.0))
     found = judge.evaluate(attack.text, get(attack.op), attack.dtype)
     assert found.status is Status.WRONG_RESULT, found.why
+
+
+def test_a_baseline_that_goes_less_far_leaves_less_proven(pool: WorkerPool, tmp_path: Path) -> None:
+    (tmp_path / "near.py").write_text(NEAR)
+    (op,) = load_file(tmp_path / "near.py")
+    (template, *_) = for_op(op.name)
+    judge = Judge(pool, JudgeOptions(sanitizer=None, timed=False, reach_s=60.0))
+    found = judge.evaluate(render(template, default(template)), op, "float32")
+    assert found.status is Status.CORRECT, found.why
+    assert found.proven is not None
+    assert found.proven.axes["cols"][1] < 1 << 14
+    assert found.proven.axes["rows"][1] > 1 << 16
 
 
 def test_what_was_proven_is_on_record(pool: WorkerPool) -> None:

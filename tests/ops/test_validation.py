@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 import ops
 from ops import Axis, Case, Close, Distribution, Op, Set, Tensor, Ties, axes
 from ops.errors import UsageError
+from ops.families.elementwise import elementwise
+from ops.families.masked import masked_attention
 from ops.fills import Bits, Custom, Index, Int, Real, Segments, Sorted
 from ops.spec import bytes_moved, flops, reduction_length, shape_of
 from ops.validation import check, problems
@@ -20,6 +24,7 @@ OUT = Tensor("out", ("rows", "cols"))
 INDEX = Tensor("index", ("rows",), "uint32", match=Ties(by="x"))
 NEAR: Any = "near"
 KIND: Any = Real
+HALF: Any = 0.5
 
 
 @pytest.mark.parametrize("op", ALL, ids=lambda op: op.name)
@@ -61,6 +66,17 @@ def test_built_in_ops_keep_the_rules(op: Op) -> None:
         ({"visible": ({"rows": 1},)}, "{'rows': 1} is no Case; write visible="),
         ({"visible": (Case({"rows": NEAR, "cols": 1}),)}, "rows is 'near'; give a whole number"),
         ({"constraints": "rows <= 2"}, "constraints is 'rows <= 2', no tuple"),
+        ({"params": {"eps": 2**40}}, "'eps' is 1099511627776; kernels take whole numbers below"),
+        (
+            {"visible": (Case({"rows": 1, "cols": 1}, {"eps": 2}),)},
+            "unknown parameter of softmax 'eps': there are none",
+        ),
+        (
+            {"params": {"k": 1}, "visible": (Case({"rows": 1, "cols": 1}, {"k": NEAR}),)},
+            "'k' is 'near'; give a int",
+        ),
+        ({"params": {"k": 1}, "visible": (Case({"rows": 1, "cols": 1}, {"k": 2**31}),)}, "below 2"),
+        ({"inputs": (Tensor("x", ("rows",), "int32", Int(0, HALF)),)}, "an end 0.5; give a whole"),
         ({"baselines": "x"}, "baselines is 'x', no dictionary; write baselines="),
         ({"params": {"eps": 0.5}, "ranges": {"eps": (0, 1)}}, r"ranges: \(0, 1\) is no Range"),
         ({"axes": axes("rows", Axis("cols", multiple_of=0))}, "'cols' has multiple_of 0"),
@@ -120,6 +136,30 @@ def test_a_broken_rule_is_named(change: dict[str, Any], said: str) -> None:
     broken = replace(ops.get("softmax"), **change)
     with pytest.raises(UsageError, match=f"op '.*': .*{said}"):
         check(broken)
+
+
+def member(params: Any) -> Op:
+    return elementwise("f", np=NEAR, mlx="x", metal="x", flops=1, params=params)
+
+
+@pytest.mark.parametrize(
+    ("declare", "said"),
+    [
+        (
+            lambda: elementwise("f", np=NEAR, mlx="x", metal="x", flops=1, params={"k": ()}),
+            "'k' is (); give its",
+        ),
+        (
+            lambda: elementwise("f", np=NEAR, mlx="x", metal="x", flops=1, params={"k": "1"}),
+            "'k' is '1'; give",
+        ),
+        (lambda: masked_attention("f", NEAR), "'near' is no Mask; write Mask(np=..."),
+        (lambda: masked_attention("f", score=NEAR), "'near' is no Score; write Score(np=..."),
+    ],
+)
+def test_a_member_of_a_family_says_what_it_takes(declare: Callable[[], Op], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        declare()
 
 
 def values(op: Op, cases: tuple[Case, ...], param: str) -> set[Any]:

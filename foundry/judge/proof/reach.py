@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foundry.errors import InvalidKernel
+from foundry.errors import EnvironmentUnusable, InvalidKernel
 from foundry.harness.jobs import Crash, Results, Run, Timeout
 from foundry.judge import execution
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
@@ -73,6 +73,8 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
         if budget_s < 0.0:
             return None
         target = left.pop(nearest)
+        if not _has_answer(walk, target):
+            continue
         if failed := screen_large(walk, target):
             return failed
         found = _run(walk, target, nearest, forecasts[nearest])
@@ -85,6 +87,23 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
         candidate.paces.append(found)
         candidate.reached.append(target.workload)
     return None
+
+
+def _has_answer(walk: Walk, target: Target) -> bool:
+    """Whether the op says what is right there; where it does not, nothing is proven.
+
+    The op lists no hidden workload of this size: a baseline of its own that keeps whole squares
+    need not go as far as a kernel.
+    """
+    candidate, workload = walk.candidate, target.workload
+    with candidate.stage("oracle"):
+        try:
+            walk.references.get(candidate.op, workload, MIXED, candidate.seed, sampled=True)
+        except EnvironmentUnusable:
+            if not target.hidden:
+                raise
+            return False
+    return True
 
 
 @dataclass(frozen=True)
