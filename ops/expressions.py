@@ -54,6 +54,8 @@ def evaluate(text: Expression, names: Mapping[str, int]) -> int:
     """
     if isinstance(text, int):
         return text
+    if text in names:  # most dimensions are an axis, and nothing need be read
+        return int(names[text])
     try:
         return _value(_parse(text), names)
     except ZeroDivisionError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -91,7 +92,7 @@ class Workload:
     absent: tuple[str, ...] = ()
     """Optional inputs that are not given, in the op's order."""
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """Unique text form, such as `softmax[rows=8,cols=2048]float32`.
 

@@ -37,6 +37,11 @@ class Within:
         """Error of every element, absolute and over its bound; infinite where nothing would do."""
         want, bound, limit = self.value, self.bound, _largest(got.dtype)
         wide = got.astype(np.float64)
+        with np.errstate(all="ignore"):
+            error = np.abs(wide - want)
+            ratio = error / bound
+        if np.isfinite(ratio).all() and (np.abs(want) <= limit).all():
+            return error, ratio
         finite = np.isfinite(want) & (np.abs(want) <= limit)
         with np.errstate(all="ignore"):
             # A right result this close to the end of the range may round beyond it.

@@ -193,7 +193,7 @@ def _movements(
     noise = Noise(rng, on_steps=False, on_sums=True, length=length)
     largest, step = [np.zeros(v.shape) for v in values], _EPSILON_32
     for _ in range(_DRAWS if sum(v.size for v in values) < _MANY else 2):
-        moved = {name: Noisy.of(_moved(a, step, rng), noise) for name, a in wide.items()}
+        moved = {name: Noisy.of(_moved(a, step, noise), noise) for name, a in wide.items()}
         found = formula(moved, _moved_workload(workload, rng))
         _note(largest, values, found)
         if any(v.dtype == np.float64 and not isinstance(v, Noisy) for v in found):
@@ -216,10 +216,8 @@ def _note(
         np.maximum(seen, _distance(np.asarray(other), value), out=seen)
 
 
-def _moved(array: NDArray[Any], step: float, rng: Generator) -> NDArray[Any]:
-    if array.dtype != np.float64:
-        return array
-    return array * (1.0 + step * rng.standard_normal(array.shape))
+def _moved(array: NDArray[Any], step: float, noise: Noise) -> NDArray[Any]:
+    return noise.moved_normally(array, step) if array.dtype == np.float64 else array
 
 
 def _moved_workload(workload: Workload, rng: Generator) -> Workload:

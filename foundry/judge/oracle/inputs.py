@@ -301,10 +301,9 @@ def _mixed(rng: Generator, shape: _Shape, dtype: str) -> Values:
     for start in range(0, shape[-1], max(width, 1)):
         part = values[:, start : start + width]
         chosen = rng.integers(0, len(_MIXED), rows)
-        for number, name in enumerate(_MIXED):
+        for number in np.unique(chosen):
             at = np.flatnonzero(chosen == number)
-            if at.size:
-                part[at] = DISTRIBUTIONS[name](rng, (at.size, part.shape[1]), dtype)
+            part[at] = DISTRIBUTIONS[_MIXED[number]](rng, (at.size, part.shape[1]), dtype)
     return values.reshape(shape)
 
 

@@ -10,8 +10,9 @@ computation, 1993.)
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ _FUNCTION_UNITS = 4.0
 _FLOATS = (np.dtype(np.float64), np.dtype(object))
 _POOL = 16_381
 """Random numbers drawn once and used again from other places; prime, so that rows do not align."""
+_LAID_OUT = 1 << 18
+"""Values up to which the pool lies ready in memory, again and again."""
 _TO_DEVIATION = math.sqrt(12.0 / 7.0)
 """Makes the deviation of the pool 1."""
 
@@ -54,7 +57,7 @@ def walk(length: int) -> float:
 
 @dataclass
 class Noise:
-    """Where rounding errors are put, and the random numbers they are made of: 1/2 to 1, signed."""
+    """Where rounding errors are put, and the chance that says where their pool begins."""
 
     rng: Generator
     on_steps: bool
@@ -63,28 +66,53 @@ class Noise:
     """Whether the terms of sums are moved as far as their number asks for."""
     length: int = 1
     """Number of terms where it cannot be seen, as in `einsum`."""
-    pool: NDArray[np.float64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        # Twice over, so that a run of them can start anywhere.
-        # None is small: a whole row may hang on a single one.
-        sizes = self.rng.uniform(0.5, 1.0, _POOL)
-        self.pool = np.tile(np.where(self.rng.random(_POOL) < 0.5, -sizes, sizes), 2)
 
     def moved(self, value: NDArray[Any], size: float) -> NDArray[Any]:
         """The values, each moved by a relative error up to `size`."""
-        start, count = int(self.rng.integers(_POOL)), value.size
-        errors = self.pool[start : start + min(count, _POOL)]
-        if count > _POOL:
-            errors = np.resize(errors, count)
-        # A single number times a single number is no array in NumPy; the noise needs one.
-        return np.asarray(value * (1.0 + size * errors.reshape(value.shape)))
+        return _moved_by(_errors(), value, size, self.rng)
+
+    def moved_normally(self, value: NDArray[Any], size: float) -> NDArray[Any]:
+        """The values, each moved by a relative error whose standard deviation is `size`."""
+        return _moved_by(_normal(), value, size, self.rng)
 
     def terms(self, value: Any, length: int) -> Any:
         """The terms of a sum, each moved as if it carried the rounding of the additions."""
         if not isinstance(value, np.ndarray) or value.dtype != np.float64:
             return value
         return self.moved(value, _TO_DEVIATION * walk(length) * UNIT)
+
+
+def _moved_by(
+    pool: NDArray[np.float64], value: NDArray[Any], size: float, rng: Generator
+) -> NDArray[Any]:
+    start, count = int(rng.integers(_POOL)), value.size
+    part = pool[start : start + count]
+    if part.size < count:
+        part = np.resize(pool[start : start + _POOL], count)
+    factors = np.multiply(part.reshape(value.shape), size)
+    # A single number times a single number is no array in NumPy; the noise needs one.
+    factors = np.asarray(factors)
+    factors += 1.0
+    return np.asarray(value * factors)
+
+
+@functools.cache
+def _errors() -> NDArray[np.float64]:
+    """1/2 to 1, signed. None is small: a whole row may hang on a single one."""
+    rng = np.random.default_rng(0)
+    sizes = rng.uniform(0.5, 1.0, _POOL)
+    return _laid_out(np.where(rng.random(_POOL) < 0.5, -sizes, sizes))
+
+
+@functools.cache
+def _normal() -> NDArray[np.float64]:
+    """Normally distributed numbers."""
+    return _laid_out(np.random.default_rng(1).standard_normal(_POOL))
+
+
+def _laid_out(pool: NDArray[np.float64]) -> NDArray[np.float64]:
+    """So often that a run of usual length can start anywhere."""
+    return np.resize(pool, _LAID_OUT + _POOL)
 
 
 class Noisy(np.ndarray[Any, Any]):

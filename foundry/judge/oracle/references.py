@@ -7,6 +7,7 @@ together grow beyond the limit.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import os
@@ -78,7 +79,7 @@ class Reference:
                 found[tensor.name] = self.sample.of(tensor, array)
         return found
 
-    @property
+    @functools.cached_property
     def nbytes(self) -> int:
         """Memory it holds."""
         arrays = (*self.inputs.values(), *self.baseline.values(), *self.whole.values())
@@ -93,6 +94,8 @@ class References:
         self._limit = limit_bytes
         self._guard = threading.Lock()
         self._found: OrderedDict[Key, Reference] = OrderedDict()
+        self._held = 0
+        """Bytes of all that was found."""
         self._making: dict[Key, threading.Lock] = {}
 
     def get(
@@ -122,14 +125,14 @@ class References:
             reference = self._make(op, workload, distribution, seed, sampled)
             with self._guard:
                 self._found[key] = reference
+                self._held += reference.nbytes
                 self._drop_oldest()
         return reference
 
     def _drop_oldest(self) -> None:
-        total = sum(r.nbytes for r in self._found.values())
-        while total > self._limit and len(self._found) > 1:
+        while self._held > self._limit and len(self._found) > 1:
             key, oldest = self._found.popitem(last=False)
-            total -= oldest.nbytes
+            self._held -= oldest.nbytes
             self._making.pop(key, None)
 
     def closer(self, reference: Reference, places: Sample) -> Reference:
