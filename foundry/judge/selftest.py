@@ -69,7 +69,10 @@ def run(
     workers: int,
     progress: Callable[[AttackOutcome], None] = lambda _: None,
 ) -> Iterator[AttackOutcome]:
-    """Judge every attack, several at once; outcomes in the order of the attacks."""
+    """Judge every attack, several at once; those of one op and dtype follow one another.
+
+    They share the oracle's answers, of which not all fit into memory.
+    """
 
     def judged(attack: Attack) -> AttackOutcome:
         judge = judges.timing if attack.timed else judges.proving
@@ -78,12 +81,16 @@ def run(
 
     threads = ThreadPoolExecutor(workers)
     try:
-        for outcome in threads.map(judged, attacks):
+        for outcome in threads.map(judged, sorted(attacks, key=_shared)):
             progress(outcome)
             yield outcome
     finally:
         # Whoever interrupts does not wait for the rest: closing the pool ends what is under way.
         threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _shared(attack: Attack) -> tuple[str, str]:
+    return attack.op, attack.dtype
 
 
 def summary(outcomes: Iterable[AttackOutcome]) -> dict[str, Any]:
