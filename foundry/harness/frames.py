@@ -24,6 +24,8 @@ from ops.dtypes import numpy_dtype
 _PREFIX = struct.Struct("<IIQ")
 _MAGIC = 0x314D464D
 MAX_HEADER_BYTES = 64 << 20
+_AT_ONCE_BYTES = 1 << 16
+"""Frames up to this size go out in one piece, so that the other side wakes up once."""
 
 
 class FrameError(Exception):
@@ -79,7 +81,10 @@ class Channel:
         text = json.dumps(header).encode()
         views = [_bytes_of(array) for array in buffers]
         size = sum(len(view) for view in views)
-        self._write(memoryview(_PREFIX.pack(_MAGIC, len(text), size) + text), deadline)
+        start = _PREFIX.pack(_MAGIC, len(text), size) + text
+        if len(start) + size <= _AT_ONCE_BYTES:
+            start, views = b"".join((start, *views)), []
+        self._write(memoryview(start), deadline)
         for view in views:
             self._write(view, deadline)
 
