@@ -81,7 +81,9 @@ class Flavour:
 
     def _prelude(self, math_mode: str) -> Path:
         flags = [*self.plain.flags, *PRELUDE_STANDARD, *self.flags, *MATH_FLAGS[math_mode]]
-        flags += ["-Xclang", "-fno-pch-timestamp"]
+        flags += [
+            "-Xclang", "-fno-pch-timestamp", "-Xclang", "-fpch-instantiate-templates",
+        ]  # fmt: skip
 
         def build(target: Path) -> None:
             command = ["clang", "-x", "c++-header", *flags, "-", "-o", str(target)]

@@ -12,11 +12,11 @@ in: what comes from strangers belongs into a worker (`foundry sanitize` and the 
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -148,7 +148,9 @@ def _run(
             break
         findings += done.unwritten(program.outputs)
     return Report(
-        tuple(findings), run_s=run_s, count=partial(_count, program, dict(inputs), capture)
+        tuple(findings),
+        run_s=run_s,
+        count=functools.partial(_count, program, dict(inputs), capture),
     )
 
 
@@ -173,11 +175,16 @@ def examine(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Report:
     next stages say so. The time limit follows the number of elements: what hangs on a small
     workload is known to hang after a second.
     """
-    if importlib.util.find_spec("ziglang") is None:
+    if not _has_compiler():
         return Report()
     elements = sum(array.size for array in inputs.values())
     limit_s = min(TIME_LIMIT_S, _EXAMINE_START_S + _EXAMINE_PER_ELEMENT_S * elements)
     return sanitize(program, inputs, time_limit_s=limit_s)
+
+
+@functools.cache
+def _has_compiler() -> bool:
+    return importlib.util.find_spec("ziglang") is not None
 
 
 def _input(arena: Arena, spec: TensorSpec, array: NDArray[Any]) -> ArraySlot:
