@@ -104,6 +104,8 @@ def _print(report: dict[str, Any]) -> None:
     killed = report["attacks"] - len(report["accepted"])
     if report["attacks"]:
         click.echo(f"kill rate: {killed} of {report['attacks']} ({report['kill_rate']:.1%})")
+    if report["contained"]:
+        click.echo(f"passed where they are right, and proven no further: {report['contained']}")
     if report["controls"]:
         click.echo(
             f"false alarms: {len(report['refused'])} of {report['controls']}"

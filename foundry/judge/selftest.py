@@ -2,7 +2,8 @@
 
 1. `attacks.corpus` gives the built-in attacks, `attacks.load` those of a folder of your own.
 2. `run` lets the judges evaluate each; an attack is killed when its verdict is not `correct` or
-   `faster`, a control passes when it is. Timing costs most, so attacks that aim at it say so.
+   `faster`, or when the range that was proven ends before it is wrong; a control passes when it is.
+   Timing costs most, so attacks that aim at it say so.
 3. `summary` counts, and `strays` finds what the kernels left running.
 """
 
@@ -39,13 +40,21 @@ class AttackOutcome:
 
     @property
     def held(self) -> bool:
-        """An attack was not accepted; a control was."""
-        return self.evaluation.status.passed == self.attack.is_control
+        """An attack was not accepted where it does harm; a control was accepted."""
+        if self.attack.is_control:
+            return self.evaluation.status.passed
+        return not self.evaluation.status.passed or self.is_contained
+
+    @property
+    def is_contained(self) -> bool:
+        """Whether an attack passed, and what was proven ends where its harm begins."""
+        found = self.evaluation
+        return found.status.passed and self.attack.is_right_within(found.proven)
 
     @property
     def expected(self) -> bool:
         """Whether the status is one that the file names."""
-        return self.evaluation.status in self.attack.expect
+        return self.evaluation.status in self.attack.expect or self.is_contained
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,7 @@ def summary(outcomes: Iterable[AttackOutcome]) -> dict[str, Any]:
     return {
         "attacks": len(attacks),
         "accepted": [_row(o) for o in attacks if not o.held],
+        "contained": sum(o.is_contained for o in attacks),
         "controls": len(controls),
         "refused": [_row(o) for o in controls if not o.held],
         "unexpected": [_row(o) for o in done if o.held and not o.expected],

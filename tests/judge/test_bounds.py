@@ -153,6 +153,19 @@ def test_the_naive_variance_fails_where_the_mean_is_large() -> None:
     assert any(f.fault for f in found)
 
 
+def test_a_sigmoid_that_is_flushed_may_be_multiplied_by_every_input() -> None:
+    """-88.9 * sigmoid(-88.9) is a normal float32; exp(88.9) and what is divided by it are not."""
+    workload = registry.get("swiglu").workload(Case({"rows": 1, "cols": 2}), "float32")
+    inputs = {
+        "gate": np.array([[-88.9, 1.0]], np.float32),
+        "up": np.array([[1622.0, 2.0]], np.float32),
+    }
+    (want,) = expected(registry.get("swiglu"), workload, inputs, {}, np.random.default_rng(5))
+    assert isinstance(want, Within)
+    assert abs(want.value[0, 0]) > 1e-34
+    assert abs(want.value[0, 0]) < want.bound[0, 0] < 1e-30
+
+
 def test_softmax_without_the_maximum_fails_on_extremes() -> None:
     def unshifted(i: Arrays, w: Workload, kind: Any) -> NDArray[Any]:
         e = np.exp(i["x"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from foundry.errors import UsageError
-from foundry.judge.verdict import Status
+from foundry.judge.verdict import Proven, Status
 
 CONTROLS = "controls"
 REFUSED = (
@@ -36,11 +37,21 @@ class Attack:
     text: str
     timed: bool = False
     """Aims at the measurement: it is judged up to the end."""
+    beyond: Mapping[str, int] = field(default_factory=dict)
+    """Sizes of axes, or `elements`, from which on it is wrong, all of them met; empty: anywhere."""
 
     @property
     def is_control(self) -> bool:
         """Whether it is honest."""
         return self.kind == CONTROLS
+
+    def is_right_within(self, proven: Proven | None) -> bool:
+        """Whether it does no harm where it was proven, outside of which nobody uses a kernel."""
+        if proven is None:
+            return False
+        largest = {name: most for name, (_, most) in proven.axes.items()}
+        known = {**largest, "elements": proven.elements}
+        return any(known.get(name, size) < size for name, size in self.beyond.items())
 
 
 def load(folder: Path) -> tuple[Attack, ...]:

@@ -5,14 +5,16 @@ Made from the first template of every op.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from foundry.judge.attacks.attack import REFUSED, Attack
 from ops import all_ops
-from ops.spec import Op
+from ops.spec import Op, elements_of
 from templates import Template, default, for_op, render
 
 KIND = "limits"
+_Limit = tuple[str, str, Mapping[str, int]]
+"""Its name, the condition in Metal, and the sizes from which on the kernel is wrong."""
 _BODY = "// --- body ---\n"
 _BEYOND = 3000
 """Larger than what most ops list for tests, and smaller than what they are used with."""
@@ -29,7 +31,7 @@ def limits() -> tuple[Attack, ...]:
 
 def _limits(op: Op, template: Template) -> Iterator[Attack]:
     text = render(template, default(template))
-    for number, (name, condition) in enumerate([*_conditions(op), *_values(op)]):
+    for number, (name, condition, beyond) in enumerate([*_conditions(op), *_values(op)]):
         yield Attack(
             kind=KIND,
             name=f"{op.name}_{name}",
@@ -37,31 +39,35 @@ def _limits(op: Op, template: Template) -> Iterator[Attack]:
             dtype=op.dtypes[number % len(op.dtypes)],
             why=f"returns at once where {condition}",
             expect=REFUSED,
+            beyond=beyond,
             text=text.replace(_BODY, f"{_BODY}if ({condition}) return;\n", 1),
         )
 
 
-def _conditions(op: Op) -> Iterator[tuple[str, str]]:
+def _conditions(op: Op) -> Iterator[_Limit]:
     sizes = _sizes(op)
     for axis in op.axes:
         if axis.name in sizes and (not axis.compiled or axis.tried_to):
             beyond = axis.tried_to - 1 if axis.compiled else _BEYOND
-            yield axis.name, f"{sizes[axis.name]} > {beyond}"
+            yield axis.name, f"{sizes[axis.name]} > {beyond}", {axis.name: beyond + 1}
     shape = op.outputs[0].shape
     if all(dim in sizes for dim in shape):
         product = " * ".join(f"size_t({sizes[str(dim)]})" for dim in shape)
-        yield "elements", f"{product} > {_BEYOND_ELEMENTS}"
+        beyond = _BEYOND_ELEMENTS
+        yield "elements", f"{product} > {beyond}", {"elements": beyond + 1}
     if op.bench and all(name in sizes for name in op.axis_names):
         last = op.bench[-1].axes
-        yield "bench", " && ".join(f"{sizes[name]} == {size}" for name, size in last.items())
+        met = (f"{sizes[name]} == {size}" for name, size in last.items())
+        beyond_all = elements_of(op, op.workloads("bench", op.dtypes[0])[-1])
+        yield "bench", " && ".join(met), {**last, "elements": beyond_all}
 
 
-def _values(op: Op) -> Iterator[tuple[str, str]]:
+def _values(op: Op) -> Iterator[_Limit]:
     for name, known in op.ranges.items():
-        yield f"{name}_low", f"float({name}) <= {float(known.low)!r}f"
-        yield f"{name}_high", f"float({name}) >= {float(known.high)!r}f"
+        yield f"{name}_low", f"float({name}) <= {float(known.low)!r}f", {}
+        yield f"{name}_high", f"float({name}) >= {float(known.high)!r}f", {}
         for value in known.usual[:1]:
-            yield f"{name}_usual", f"float({name}) == {float(value)!r}f"
+            yield f"{name}_usual", f"float({name}) == {float(value)!r}f", {}
 
 
 def _sizes(op: Op) -> dict[str, str]:

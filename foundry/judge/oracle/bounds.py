@@ -21,6 +21,7 @@ Higham, Accuracy and Stability of Numerical Algorithms, chapters 3 and 4, for 1 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -111,11 +112,12 @@ def allowed(
     lengths = {q.length for q in quantities}
     moved = {n: _movements(formula, workload, wide, values, n, rng) for n in lengths}
     stepped = _roundings(formula, workload, wide, values, rng) if quantities else []
-    size = max((_largest(a) for a in wide.values()), default=0.0)
+    sizes = [_largest(a) for a in wide.values()]
+    size = max(sizes, default=0.0)
     found: dict[str, Wide] = {}
     for q in quantities:
         value = values[q.index].astype(np.float64)
-        bound = _model(q, value, moved[q.length][q.index]) + _flushed_on_the_way(size)
+        bound = _model(q, value, moved[q.length][q.index]) + _flushed_on_the_way(sizes)
         steps = np.minimum(_STEPS * stepped[q.index], _cap(value, size, workload.dtype))
         raised = np.maximum(bound, steps)
         found[q.name] = _with_baseline(value, raised, q.baseline, workload.dtype)
@@ -168,12 +170,17 @@ def _least(dtype: str) -> float:
     return smallest_normal("float32") if dtype != "float16" else 2.0**-24
 
 
-def _flushed_on_the_way(largest_input: float) -> float:
+def _flushed_on_the_way(largest: Sequence[float]) -> float:
     """What a step below the smallest normal float32 costs that is taken for zero, then multiplied.
 
-    `x * sigmoid(x)` far below zero is such a case: the sigmoid is flushed, the product is not.
+    `gate * sigmoid(gate) * up` far below zero is such a case: the sigmoid is flushed, the product
+    with both inputs is not.
+
+    Args:
+        largest: The largest finite value of each input.
     """
-    return 2.0 * smallest_normal("float32") * min(max(1.0, largest_input), _MOST_MULTIPLIED)
+    factors = (min(max(1.0, size), _MOST_MULTIPLIED) for size in largest)
+    return 2.0 * smallest_normal("float32") * math.prod(factors)
 
 
 def _unit(dtype: str) -> float:
