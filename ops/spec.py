@@ -27,6 +27,8 @@ Oracle = Callable[[Mapping[str, NDArray[Any]], "Workload"], tuple[NDArray[Any], 
 Stored = Callable[[NDArray[Any]], NDArray[Any]]
 Steps = Callable[[Mapping[str, NDArray[Any]], "Workload", Stored], tuple[NDArray[Any], ...]]
 CaseSet = Literal["visible", "hidden", "bench"]
+Nonfinite = Literal["undefined", "nan", "propagate"]
+"""What an op says of inputs that hold NaN or infinities; see `Op.nonfinite`."""
 
 ELEMENT = "T"
 """Name of the type variable that stands for a workload's element type."""
@@ -152,6 +154,10 @@ class Op:
     """The formula as kernels evaluate it, where that is less exact than the oracle: NumPy like the
     oracle, `(inputs, workload, stored) -> one array per output`. `stored(x)` marks what a kernel
     may round to `T` on the way. The error model runs it with the rounding errors of float32."""
+    nonfinite: Nonfinite = "undefined"
+    """What comes of NaN and infinities in inputs, wherever oracle and first baseline agree on it.
+    `nan`: a NaN leaves the op as NaN. `propagate`: so does an infinity, as the formula has it.
+    `undefined`: anything may come, as where kernels skip, select or compare."""
     metal: Mapping[str, Any] = field(default_factory=dict)
     """What makes it a member of its family, for templates to render: Metal expressions by name, as
     the function of the family lays them down. Empty: templates of its own alone."""
@@ -174,6 +180,15 @@ class Op:
     def conditions(self) -> tuple[str, ...]:
         """What holds for the sizes, as text to be read: rules of axes, then constraints."""
         return (*(c for axis in self.axes for c in axis.conditions), *self.constraints)
+
+    @property
+    def on_nonfinite(self) -> str:
+        """What is stated of NaN and infinities, as a sentence for a proposer; empty: nothing."""
+        return {
+            "undefined": "",
+            "nan": "A NaN in an input must reach every output element that depends on it.",
+            "propagate": "NaN and infinities in inputs must come out as the formula gives them.",
+        }[self.nonfinite]
 
     @property
     def optional(self) -> tuple[str, ...]:

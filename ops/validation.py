@@ -10,6 +10,7 @@ import keyword
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import get_args
 
 from ops.baselines import RESERVED, Baseline
 from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
@@ -18,7 +19,7 @@ from ops.expressions import ExpressionError, names_in
 from ops.fields import mistyped
 from ops.fills import Fill
 from ops.matches import Close, Distribution, Exact, Set, Ties
-from ops.spec import ELEMENT, Case, Op, Tensor, bytes_moved, flops, shape_of
+from ops.spec import ELEMENT, Case, Nonfinite, Op, Tensor, bytes_moved, flops, shape_of
 
 # Words of C++ and of the Metal Shading Language that a body cannot use as a variable.
 _METAL_WORDS = frozenset(
@@ -235,6 +236,8 @@ def _functions(op: Op) -> Iterator[str]:
         yield "baselines is empty; give at least one MLX expression a user would write today"
     for name in op.baselines:
         yield from _baseline(op, name)
+    if op.nonfinite not in (known := get_args(Nonfinite)):
+        yield f"nonfinite is {op.nonfinite!r}; give one of {', '.join(known)}"
     if not op.formula.strip():
         yield "formula is empty; it is what a proposer reads"
 

@@ -39,6 +39,8 @@ def _lines(op: Op, dtypes: Sequence[str]) -> Iterator[str]:
     yield f"Write a fast Metal kernel for MLX: {op.name}."
     yield ""
     yield op.formula.strip()
+    if op.on_nonfinite:
+        yield op.on_nonfinite
     yield ""
     yield f"Axes: {', '.join(op.axis_names)}. Every size must work, 0 and 1 included."
     if op.conditions:

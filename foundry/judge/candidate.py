@@ -18,6 +18,7 @@ from foundry.judge.oracle.dealing import (
     deal_faintly,
     deal_thoroughly,
     unseen,
+    with_nonfinite,
 )
 from foundry.judge.oracle.every import every_value
 from foundry.judge.oracle.inputs import applicable
@@ -26,6 +27,9 @@ from foundry.judge.verdict import Diagnostic, OutputError, Proven, Status, Timin
 from foundry.kernel import Kernel, bind, parse, text_hash
 from foundry.program import Program
 from ops.spec import Op, Workload, elements_of, shape_of
+
+_NONFINITE_SHOWN, _NONFINITE_HIDDEN = 1, 2
+"""Workloads that are dealt NaN and infinities."""
 
 
 @dataclass(frozen=True)
@@ -179,10 +183,12 @@ def _dealt(
 ) -> Iterator[tuple[Iterator[Dealt], bool]]:
     """Visible, hidden and bench workloads with their distributions, and whether they are hidden."""
     names, each = applicable(op, options.distributions), options.per_workload
-    yield deal(op.workloads("visible", dtype), names, each, seed), False
+    visible = deal(op.workloads("visible", dtype), names, each, seed)
+    yield with_nonfinite(op, visible, _NONFINITE_SHOWN, seed), False
     hidden = deal((*op.workloads("hidden", dtype), *unseen(op, dtype, seed)), names, each, seed)
     tried = deal_faintly(parameter_workloads(op, dtype, seed), names, each, seed)
-    yield itertools.chain(hidden, tried, every_value(op, dtype, seed)), True
+    unlisted = with_nonfinite(op, hidden, _NONFINITE_HIDDEN, seed)
+    yield itertools.chain(unlisted, tried, every_value(op, dtype, seed)), True
     # The smallest comes first, and is what most kernels are written for: it is verified always.
     # One that is chosen for its time may be too much for a kernel that is right by brute force.
     is_timed = options.timed or options.bench != "quick"

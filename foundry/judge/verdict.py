@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 TIMING_METHOD = 2
 """2: slopes between batches of two lengths by the judge's clocks, dispatch taken off both sides."""
 
-JUDGE_VERSION = 6
+JUDGE_VERSION = 7
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""
 
 

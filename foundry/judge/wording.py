@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from foundry.harness.jobs import Crash, ReportedFinding, Timeout
+from foundry.judge.oracle.nonfinite import DRAWS
 from foundry.judge.verdict import Diagnostic
 from foundry.kernel import Kernel, build_log, line_in_file
 from foundry.program import BuildFailure
@@ -15,6 +16,7 @@ _HIDDEN = (
     "divides, and sizes larger than the visible ones"
 )
 
+_HELD = "a NaN or an infinity"
 _FILE = "kernel"
 """Stands for the kernel file's name, which the judge does not know."""
 
@@ -25,7 +27,11 @@ def wrong_result(
     output: str, fault: str, distribution: str, workload: Workload, *, hidden: bool
 ) -> Diagnostic:
     """An output that differs from the oracle."""
-    if hidden:
+    if hidden and distribution in DRAWS:
+        message = (
+            f"output '{output}' is wrong on a hidden workload of which an input holds {_HELD}."
+        )
+    elif hidden:
         message = f"output '{output}' is wrong {_HIDDEN}."
     else:
         message = f"output '{output}' is wrong: {fault}. Workload {workload.id}, {distribution}."

@@ -34,7 +34,7 @@ from ops.formulas import (
 from ops.formulas import gelu_tanh as gelu_of
 from ops.members import Formula, oracle, stepwise
 from ops.parameters import Range
-from ops.spec import Op, Tensor
+from ops.spec import Nonfinite, Op, Tensor
 
 BENCH = (
     labelled("rows cols", "smollm2-135m decode", 1, 1536),
@@ -70,6 +70,7 @@ def pointwise(
     formula: str = "",
     gradient_of: str = "",
     steps: Formula | None = None,
+    nonfinite: Nonfinite = "undefined",
 ) -> Op:
     """An op whose outputs each come from the elements of the inputs at the same place.
 
@@ -87,6 +88,7 @@ def pointwise(
         formula: The mathematics for a proposer; empty: the Metal expressions.
         gradient_of: Name of the forward op.
         steps: The formula as textbooks have it, where that cancels and `np` does not.
+        nonfinite: What comes of NaN and infinities; see `Op`.
     """
     said = " and ".join(f"{output} = {value}" for output, value in outputs.items())
     return Op(
@@ -107,6 +109,7 @@ def pointwise(
         bench=BENCH,
         metal={"outputs": dict(outputs), "helpers": helpers},
         gradient_of=gradient_of,
+        nonfinite=nonfinite,
     )
 
 
@@ -123,6 +126,7 @@ def elementwise(
     ranges: Mapping[str, Range] = NO_RANGES,
     formula: str = "",
     steps: Formula | None = None,
+    nonfinite: Nonfinite = "undefined",
 ) -> Op:
     """An op of one input `x` and one output `out`: `out = f(x)`.
 
@@ -138,6 +142,7 @@ def elementwise(
         ranges: Which values those that are numbers take, where cases do not show it.
         formula: The mathematics for a proposer; empty: the Metal expression.
         steps: The formula as textbooks have it, where that cancels and `np` does not.
+        nonfinite: What comes of NaN and infinities; see `Op`.
     """
     return pointwise(
         name,
@@ -152,6 +157,7 @@ def elementwise(
         ranges=ranges,
         formula=formula,
         steps=steps,
+        nonfinite=nonfinite,
     )
 
 
@@ -166,6 +172,7 @@ def binary(
     params: Mapping[str, Values] = NONE,
     ranges: Mapping[str, Range] = NO_RANGES,
     formula: str = "",
+    nonfinite: Nonfinite = "undefined",
 ) -> Op:
     """An op of two inputs `x` and `y` and one output `out`: `out = f(x, y)`; see `elementwise`."""
     return pointwise(
@@ -180,6 +187,7 @@ def binary(
         params=params,
         ranges=ranges,
         formula=formula,
+        nonfinite=nonfinite,
     )
 
 
@@ -284,14 +292,22 @@ silu = elementwise(
     flops=6,
     formula="out[r, c] = x[r, c] * sigmoid(x[r, c]), where sigmoid(v) = 1 / (1 + exp(-v)). "
     "Finite for every finite x: large negative x gives 0, large positive x gives x.",
+    nonfinite="propagate",
 )
-exp = elementwise("exp", np=np.exp, mlx="mx.exp(x)", metal="exp(x)", flops=4)
+exp = elementwise("exp", np=np.exp, mlx="mx.exp(x)", metal="exp(x)", flops=4, nonfinite="propagate")
 log = elementwise(
     "log", np=np.log, mlx="mx.log(x)", metal="log(x)", flops=4, fill=Real(low=2.0**-10)
 )
-tanh = elementwise("tanh", np=np.tanh, mlx="mx.tanh(x)", metal="tanh(x)", flops=4)
+tanh = elementwise(
+    "tanh", np=np.tanh, mlx="mx.tanh(x)", metal="tanh(x)", flops=4, nonfinite="propagate"
+)
 sigmoid = elementwise(
-    "sigmoid", np=logistic, mlx="mx.sigmoid(x)", metal="1.0f / (1.0f + exp(-x))", flops=6
+    "sigmoid",
+    np=logistic,
+    mlx="mx.sigmoid(x)",
+    metal="1.0f / (1.0f + exp(-x))",
+    flops=6,
+    nonfinite="propagate",
 )
 relu = elementwise(
     "relu",
@@ -316,6 +332,7 @@ gelu_tanh = elementwise(
     flops=12,
     formula="out = 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), the approximate GELU. "
     "Where 1 + tanh cancels, x / (1 + exp(-2 u)) does not.",
+    nonfinite="propagate",
 )
 gelu_erf = elementwise(
     "gelu_erf",
@@ -326,6 +343,7 @@ gelu_erf = elementwise(
     helpers=NORMAL_SHARE,
     flops=30,
     formula="out = 0.5 x (1 + erf(x / sqrt(2))), the exact GELU. Metal has no erf.",
+    nonfinite="propagate",
 )
 quick_gelu = elementwise(
     "quick_gelu",
@@ -333,6 +351,7 @@ quick_gelu = elementwise(
     mlx="x * mx.sigmoid(1.702 * x)",
     metal="x / (1.0f + exp(-1.702f * x))",
     flops=7,
+    nonfinite="propagate",
 )
 softplus = elementwise(
     "softplus",
@@ -377,8 +396,8 @@ hard_swish = elementwise(
     metal="x * clamp((x + 3.0f) / 6.0f, 0.0f, 1.0f)",
     flops=5,
 )
-add = binary("add", np=np.add, mlx="x + y", metal="x + y", flops=1)
-mul = binary("mul", np=np.multiply, mlx="x * y", metal="x * y", flops=1)
+add = binary("add", np=np.add, mlx="x + y", metal="x + y", flops=1, nonfinite="propagate")
+mul = binary("mul", np=np.multiply, mlx="x * y", metal="x * y", flops=1, nonfinite="propagate")
 add_scale = binary(
     "add_scale",
     np=lambda x, y, alpha: x + alpha * y,
@@ -387,6 +406,7 @@ add_scale = binary(
     params={"alpha": 0.5},
     ranges={"alpha": Range(-4.0, 4.0, usual=(0.0, 1.0))},
     flops=2,
+    nonfinite="propagate",
 )
 relu2_vjp = gradient(
     relu2,

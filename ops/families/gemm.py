@@ -35,6 +35,7 @@ matmul = Op(
         "in float32": "(a.astype(mx.float32) @ b.astype(mx.float32).T).astype(dtype)",
     },
     flops="2 * m * n * k",
+    nonfinite="propagate",
     visible=cases(
         AXES,
         *((1, 1, 1), (4, 8, 16), (16, 16, 16), (5, 33, 20), (32, 48, 64), (1, 128, 96)),

@@ -16,7 +16,7 @@ from ops.formulas import (
     normal_share,
 )
 from ops.members import Formula
-from ops.spec import Op
+from ops.spec import Nonfinite, Op
 
 
 def glu(
@@ -30,6 +30,7 @@ def glu(
     params: Mapping[str, Values] = NONE,
     formula: str = "",
     steps: Formula | None = None,
+    nonfinite: Nonfinite = "undefined",
 ) -> Op:
     """An op of two inputs, `gate` and `up`: `out = activation(gate) * up`; see `elementwise`."""
     return pointwise(
@@ -44,6 +45,7 @@ def glu(
         params=params,
         formula=formula,
         steps=steps,
+        nonfinite=nonfinite,
     )
 
 
@@ -55,6 +57,7 @@ swiglu = glu(
     flops=7,
     formula="out[r, c] = gate[r, c] * sigmoid(gate[r, c]) * up[r, c], "
     "where sigmoid(v) = 1 / (1 + exp(-v)).",
+    nonfinite="propagate",
 )
 geglu = glu(
     "geglu",
@@ -65,6 +68,7 @@ geglu = glu(
     flops=13,
     formula="out = gelu(gate) * up, where gelu(v) = 0.5 v (1 + tanh(sqrt(2 / pi) (v + 0.044715 "
     "v^3))). Where 1 + tanh cancels, v / (1 + exp(-2 u)) does not.",
+    nonfinite="propagate",
 )
 geglu_erf = glu(
     "geglu_erf",
@@ -89,6 +93,7 @@ sigmoid_glu = glu(
     mlx="mx.sigmoid(gate) * up",
     metal="up / (1.0f + exp(-gate))",
     flops=7,
+    nonfinite="propagate",
 )
 swiglu_vjp = gradient(
     swiglu,

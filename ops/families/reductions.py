@@ -11,7 +11,7 @@ from ops.axis import Axis, axes
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
 from ops.matches import Close, Exact, Match
 from ops.members import Formula, oracle
-from ops.spec import Op, Tensor
+from ops.spec import Nonfinite, Op, Tensor
 
 KINDS = ("sum", "max", "min")
 _PASS = re.compile(rf"({'|'.join(KINDS)}) of (.+)", re.DOTALL)
@@ -27,6 +27,7 @@ def reduction(
     flops: int,
     match: Match | None = None,
     formula: str = "",
+    nonfinite: Nonfinite = "undefined",
 ) -> Op:
     """An op that gives one value `out[r]` of each row of `x`, which has one column at least.
 
@@ -40,6 +41,7 @@ def reduction(
         flops: FLOPs of one element of `x`.
         match: How the output is compared; None: as a sum over the columns.
         formula: The mathematics for a proposer; empty: passes and Metal expression.
+        nonfinite: What comes of NaN and infinities; see `Op`.
 
     Raises:
         ValueError: A pass that does not say what is reduced, and how.
@@ -64,6 +66,7 @@ def reduction(
             labelled("rows cols", "llama-3.2-1b prefill 512", 512, 2048),
         ),
         metal={"passes": [_pass(each, text) for each, text in passes.items()], "value": metal},
+        nonfinite=nonfinite,
     )
 
 
@@ -81,6 +84,7 @@ row_sum = reduction(
     passes={"total": "sum of x"},
     metal="total",
     flops=1,
+    nonfinite="propagate",
 )
 row_max = reduction(
     "row_max",
@@ -98,6 +102,7 @@ row_mean = reduction(
     passes={"total": "sum of x"},
     metal="total / float(cols)",
     flops=1,
+    nonfinite="propagate",
 )
 row_logsumexp = reduction(
     "row_logsumexp",
@@ -106,6 +111,7 @@ row_logsumexp = reduction(
     passes={"peak": "max of x", "total": "sum of exp(x - peak)"},
     metal="peak + log(total)",
     flops=6,
+    nonfinite="propagate",
 )
 row_l2 = reduction(
     "row_l2",
@@ -114,4 +120,5 @@ row_l2 = reduction(
     passes={"total": "sum of x * x"},
     metal="sqrt(total)",
     flops=2,
+    nonfinite="propagate",
 )

@@ -13,7 +13,7 @@ from ops.axis import axes
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
 from ops.matches import Close, Exact, Match
 from ops.members import Formula, oracle
-from ops.spec import Op, Tensor, Workload
+from ops.spec import Nonfinite, Op, Tensor, Workload
 
 
 def _cumsum(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:
@@ -34,6 +34,7 @@ cumsum = Op(
         "mx.cumsum": "mx.cumsum(x, axis=-1)",
     },
     flops="rows * cols",
+    nonfinite="propagate",
     visible=ROWS_VISIBLE,
     hidden=ROWS_HIDDEN,
     bench=(
@@ -59,6 +60,7 @@ def scan(
     backwards: bool = False,
     match: Match | None = None,
     formula: str = "",
+    nonfinite: Nonfinite = "undefined",
 ) -> Op:
     """An inclusive scan of each row by an associative function of `a` and `b`.
 
@@ -72,6 +74,7 @@ def scan(
         backwards: Whether rows are run through from the end.
         match: How the output is compared; None: as a sum over the columns.
         formula: The mathematics for a proposer; empty: the Metal expression.
+        nonfinite: What comes of NaN and infinities; see `Op`.
     """
     way = "from the end of its row" if backwards else "from the beginning of its row"
     return replace(
@@ -83,6 +86,7 @@ def scan(
         baselines={"plain": mlx},
         flops=f"rows * cols * {flops}",
         metal={"value": metal, "start": start, "backwards": backwards},
+        nonfinite=nonfinite,
     )
 
 
@@ -93,6 +97,7 @@ cumsum_reverse = scan(
     metal="a + b",
     start="0.0f",
     backwards=True,
+    nonfinite="propagate",
 )
 cummax = scan(
     "cummax",

@@ -32,6 +32,7 @@ softmax = Op(
         "mx.softmax": "mx.softmax(x, axis=-1)",
     },
     flops="rows * cols * 8",
+    nonfinite="propagate",
     visible=ROWS_VISIBLE,
     hidden=ROWS_HIDDEN,
     bench=(

@@ -47,7 +47,7 @@ def describe(
         claim: What is said of it, such as `expected 2 within 1e-06`.
         faulty: Which elements are wrong.
     """
-    unwritten = faulty & _poisoned(got)
+    unwritten = faulty & poisoned(got)
     if unwritten.any():
         return (
             f"{int(unwritten.sum())} of {faulty.size} elements were never written, "
@@ -72,7 +72,7 @@ def is_nan(array: NDArray[Any]) -> NDArray[np.bool_]:
     return nan
 
 
-def _poisoned(got: NDArray[Any]) -> NDArray[np.bool_]:
+def poisoned(got: NDArray[Any]) -> NDArray[np.bool_]:
     """Elements that still hold the 0xFF bytes that were there before the launch."""
     raw = np.ascontiguousarray(got).view(np.uint8).reshape(*got.shape, got.dtype.itemsize)
     poisoned: NDArray[np.bool_] = (raw == 0xFF).all(axis=-1)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.judge.matching.difference import Difference, describe, first
+from foundry.judge.matching.difference import Difference, describe, first, poisoned
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,8 @@ class Within:
 
     value: NDArray[Any]
     bound: NDArray[np.float64]
+    free: NDArray[np.bool_] | None = None
+    """Elements of which nothing is asked; None: there are none."""
 
     @property
     def nbytes(self) -> int:
@@ -30,7 +32,9 @@ class Within:
         if worst <= 1.0:
             return Difference(float(error.max()), worst)
         where = first(ratio == worst)
-        claim = f"expected {self.value[where]:.9g} within {self.bound[where]:.2g}"
+        claim = f"expected {self.value[where]:.9g}"
+        if np.isfinite(self.value[where]):
+            claim += f" within {self.bound[where]:.2g}"
         return Difference(float(error.max()), worst, describe(got, where, claim, ratio > 1.0))
 
     def errors(self, got: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -50,10 +54,12 @@ class Within:
             error = np.where(finite, np.abs(wide - want), 0.0)
             # Where the oracle leaves the range of the dtype, infinity or the last number will do.
             beyond = ~finite & ~np.isnan(want)
-            same = np.where(np.isnan(want), np.isnan(wide), True)
+            same = np.where(np.isnan(want), np.isnan(wide) & ~poisoned(got), True)
             same &= np.where(beyond, (wide * np.sign(want)) >= 0.99 * limit, True)
-            ratio = np.where(same, error / bound, np.inf)
+            ratio = np.where(same, np.where(finite, error / bound, 0.0), np.inf)
         ratio = np.where(np.isnan(ratio), np.inf, ratio)
+        if self.free is not None:
+            error, ratio = np.where(self.free, 0.0, error), np.where(self.free, 0.0, ratio)
         return np.where(np.isfinite(error), error, np.inf), ratio
 
 

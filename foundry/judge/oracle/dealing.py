@@ -10,9 +10,10 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from foundry.judge.oracle import nonfinite
 from foundry.judge.oracle.inputs import DISTRIBUTIONS
 from foundry.judge.oracle.sizes import Listed, largest_compiled, listed, new_compiled, redrawn
 from ops.errors import UsageError
@@ -72,6 +73,16 @@ def deal_thoroughly(
         some = max(0, each - 2) if not is_large(op, workload) else 0
         count = len(others) if size <= _SMALL else some
         yield workload, (first, *others[:count], *last)
+
+
+def with_nonfinite(op: Op, dealt: Iterable[Dealt], count: int, seed: int) -> Iterator[Dealt]:
+    """Deal NaN and infinities to so many of the small workloads, where the op states their rule."""
+    asked, known = nonfinite.ASKED[op.nonfinite], list(dealt)
+    small = [i for i, (w, _) in enumerate(known) if is_small(op, w) and all(w.axes.values())]
+    rng = random.Random(f"{seed} nonfinite {op.name}")
+    chosen = rng.sample(small, min(count, len(small))) if asked else ()
+    for index, (workload, names) in enumerate(known):
+        yield workload, (*names, *asked) if index in chosen else names
 
 
 def unseen(op: Op, dtype: str, seed: int, count: int = UNSEEN) -> tuple[Workload, ...]:

@@ -18,6 +18,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from foundry.errors import unknown
+from foundry.judge.oracle import nonfinite
 from foundry.program import Arrays
 from ops.dtypes import numpy_dtype
 from ops.fills import Real
@@ -52,14 +53,14 @@ def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arr
     Args:
         op: The op.
         workload: One of its workloads.
-        distribution: One of `DISTRIBUTIONS`.
+        distribution: One of `DISTRIBUTIONS` or of `nonfinite.DRAWS`.
         seed: Equal seeds give equal bytes on every machine.
 
     Raises:
         UsageError: Unknown distribution.
     """
-    if distribution not in DISTRIBUTIONS:
-        raise unknown("distribution", distribution, DISTRIBUTIONS)
+    if distribution not in _DRAWS:
+        raise unknown("distribution", distribution, _DRAWS)
     arrays: Arrays = {}
     sources = {t.match.source for t in op.outputs if isinstance(t.match, Distribution)}
     for tensor in op.inputs:
@@ -113,10 +114,13 @@ def _generator(seed: int, *names: str) -> Generator:
 def _tensor(tensor: Tensor, workload: Workload, distribution: str, rng: Generator) -> NDArray[Any]:
     shape, dtype = shape_of(tensor, workload), dtype_of(tensor, workload)
     fill = fill_of(tensor, workload)
-    to_the_ends = distribution in TO_THE_ENDS and fill == Real()
+    is_free = fill == Real()
+    if distribution in nonfinite.DRAWS and not is_free:
+        distribution = "normal"  # a range has neither NaN nor infinities
+    to_the_ends = is_free and distribution in (*TO_THE_ENDS, *nonfinite.DRAWS)
 
     def values(rng: Generator, shape: _Shape, dtype: str) -> Values:
-        drawn = DISTRIBUTIONS[distribution](rng, shape, dtype)
+        drawn = _DRAWS[distribution](rng, shape, dtype)
         return drawn if to_the_ends else _finite(drawn, dtype)
 
     return fill.draw(rng, shape, dtype, workload.axes, values)
@@ -362,6 +366,7 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
     }
 )
 """Distributions by name, the ones that find most first."""
+_DRAWS: Mapping[str, _Draw] = MappingProxyType({**DISTRIBUTIONS, **nonfinite.DRAWS})
 
 _PARTS = 8
 _MIXED = (

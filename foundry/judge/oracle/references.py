@@ -24,6 +24,7 @@ from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import BaselineRun, Crash, Timeout
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.matching import Expected
+from foundry.judge.oracle import nonfinite
 from foundry.judge.oracle.every import tamed
 from foundry.judge.oracle.expecting import expected, expected_of_baseline
 from foundry.judge.oracle.inputs import EVERY, make_inputs
@@ -167,6 +168,8 @@ class References:
                 fresh = replace(fresh, inputs=tame)
                 baseline = first_baseline(self._pool, op, asked, tame)
                 found = expected(op, asked, tame, baseline, rng)
+            if distribution in nonfinite.DRAWS:
+                found = nonfinite.stated(op, distribution, found, baseline)
         return replace(fresh, expected=found, baseline=baseline)
 
     def _at(self, reference: Reference, part: Sample, rng: Generator) -> Reference:

@@ -1,0 +1,95 @@
+"""NaN and infinities: inputs that hold a few, and what an op then states of its outputs.
+
+An op says by its field `nonfinite` whether it is asked at all. What it states is what its oracle
+and its baseline agree on: where one of them gives a number and the other none, a kernel is free.
+NaN that comes of infinities alone, as in 0 * infinity, is free as well: a kernel that takes another
+way to the same mathematics may well have a number there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from foundry.judge.matching import Expected, Within
+from foundry.program import Arrays
+from ops.spec import Nonfinite, Op
+
+NAN, INFINITE = "nan", "infinite"
+"""Distributions: normal values with a few in their places that are no numbers, or infinite."""
+ASKED: Mapping[Nonfinite, tuple[str, ...]] = MappingProxyType(
+    {"undefined": (), "nan": (NAN,), "propagate": (NAN, INFINITE)}
+)
+"""The distributions that an op is asked for, by its field."""
+_SHARE = 1 / 3
+"""Of the rows that hold any."""
+_MOST = 3
+"""In one row."""
+
+Values = NDArray[np.float64]
+_Shape = tuple[int, ...]
+
+
+def _nan(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    return np.where(_planted(rng, shape), np.nan, rng.standard_normal(shape))
+
+
+def _infinite(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    signs = np.where(rng.integers(0, 2, (*shape[:-1], 1) if shape else ()) == 0, -1.0, 1.0)
+    return np.where(_planted(rng, shape), signs * np.inf, rng.standard_normal(shape))
+
+
+def _planted(rng: Generator, shape: _Shape) -> NDArray[np.bool_]:
+    """Where there are any: in some rows, never in all of several; in a single row by chance.
+
+    They lie anywhere, the ends of a row among the places: one lane may be the one to lose them.
+    """
+    planted = np.zeros(shape, bool)
+    if not shape or not planted.size:
+        return planted
+    rows, columns = math.prod(shape[:-1]), shape[-1]
+    some = int(rng.integers(0, 2)) if rows == 1 else max(1, int(rows * _SHARE))
+    flat = planted.reshape(rows, columns)
+    for row in rng.choice(rows, some, replace=False):
+        flat[row, rng.integers(0, columns, rng.integers(1, _MOST + 1))] = True
+        flat[row, -1 if rng.random() < 1 / 4 else rng.integers(0, columns)] = True
+    return planted
+
+
+DRAWS: Mapping[str, Callable[[Generator, _Shape, str], Values]] = MappingProxyType(
+    {NAN: _nan, INFINITE: _infinite}
+)
+"""The distributions by name."""
+
+
+def stated(
+    op: Op, distribution: str, expected: Sequence[Expected], baseline: Arrays
+) -> tuple[Expected, ...]:
+    """What the op states under one of these distributions; all else is free.
+
+    Args:
+        op: The op.
+        distribution: One of `DRAWS`.
+        expected: What the oracle gives, by output.
+        baseline: What a baseline gives on the same inputs.
+    """
+    outputs = zip(op.outputs, expected, strict=True)
+    return tuple(_freed(want, baseline[tensor.name], distribution) for tensor, want in outputs)
+
+
+def _freed(want: Expected, baseline: NDArray[np.generic], distribution: str) -> Expected:
+    if not isinstance(want, Within):
+        return want
+    value, other = want.value.astype(np.float64), baseline.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        both = (np.isnan(value) & np.isnan(other)) | (np.isinf(value) & (value == other))
+    both |= np.isfinite(value) & np.isfinite(other)
+    if distribution == INFINITE:
+        both &= ~np.isnan(value)
+    return replace(want, free=~both)
