@@ -20,14 +20,15 @@ from ops import Case, Close, Distribution, Op, Set, Tensor, Ties, axes
 from ops.fills import Real
 
 X = Tensor("x", ("rows", "cols"))
-SIZES = [Case({"rows": r, "cols": c}) for r, c in ((1, 1), (5, 33), (8, 64), (2, 1), (3000, 7))]
+PAIRS = ((1, 1), (5, 33), (8, 64), (2, 1), (0, 5), (3000, 7))
+SIZES = [Case({"rows": r, "cols": c}) for r, c in PAIRS]
 
 
 def op(name, outputs, oracle, baseline, inputs=(X,)):
     return Op(
         name=name, family="user", formula=name, axes=axes("rows cols"), inputs=inputs,
         outputs=outputs, oracle=oracle, baselines={"plain": baseline}, flops="rows * cols",
-        visible=SIZES[:3], hidden=SIZES[3:], bench=SIZES[4:],
+        visible=SIZES[:3], hidden=SIZES[3:], bench=SIZES[5:],
     )
 
 

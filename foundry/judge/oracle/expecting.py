@@ -101,7 +101,8 @@ class _Formula:
         with np.errstate(all="ignore"):
             known = empty.answer(self.op, workload, inputs)
             outputs = outputs_of(inputs, workload) if known is None else known
-            check_form(self.op, workload, outputs)
+            if not empty.has_nothing_to_compute(self.op, workload):
+                check_form(self.op, workload, outputs)
             keys = (np.asanyarray(by(inputs, workload)) for _, by in self._computed_keys())
             return (*map(np.asanyarray, outputs), *keys)
 
@@ -154,7 +155,7 @@ def _kind(tensor: Tensor, workload: Workload, value: NDArray[Any], known: _Compu
         case Ties(axis=axis):
             keys = known.values[known.formula.key_of(tensor.name)]
             return Tied(value, keys, bound, axis)
-        case Distribution():
+        case Distribution() if value.size:
             return Sampled(value, known.seed)
     return Equal(value)
 
