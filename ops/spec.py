@@ -160,7 +160,8 @@ class Op:
     `undefined`: anything may come, as where kernels skip, select or compare."""
     metal: Mapping[str, Any] = field(default_factory=dict)
     """What makes it a member of its family, for templates to render: Metal expressions by name, as
-    the function of the family lays them down. Empty: templates of its own alone."""
+    the function of the family lays them down. Empty: templates of its own alone. `form` names the
+    family of templates where ops of several families share one."""
     gradient_of: str = ""
     """Name of the op whose gradient this is. Its inputs are inputs and outputs of that op and, as
     `dout`, the gradient of its output `out`; its outputs are, as `dx`, those of its inputs."""

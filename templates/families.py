@@ -35,8 +35,8 @@ class FamilyTemplate:
     start: bool = False
 
     def renders(self, op: Op) -> bool:
-        """Whether an op is a member of the family."""
-        return op.family == self.family and bool(op.metal)
+        """Whether an op is a member of the family, or of another one and of this form."""
+        return bool(op.metal) and op.metal.get("form", op.family) == self.family
 
     def bind(self, op: Op) -> Template:
         """The template of one member."""

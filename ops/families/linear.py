@@ -1,0 +1,181 @@
+"""Linear layers: dot products of rows with the rows of weight matrices, and what is made of them.
+
+The weights may be stored as they are, as codes of 4 or 8 bits with a scale and a bias a group (the
+layout of MLX), or as one integer each; there may be one matrix an expert, picked by index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+from ops.axis import Axis, axes
+from ops.baselines import Baseline
+from ops.cases import Values, defaults
+from ops.families.elementwise import NO_RANGES, NONE
+from ops.families.quantised import codes
+from ops.fills import Bits, Index, Int, Real, Sorted
+from ops.matches import Close
+from ops.members import values
+from ops.parameters import Range
+from ops.spec import Case, Op, Stored, Tensor, Workload, unrounded
+
+GROUP = Axis("group", values=(32, 64, 128), compiled=True)
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A weight matrix of `n` rows and `k` columns, or one of each expert."""
+
+    name: str
+    bits: int = 0
+    """0: elements of `T`; 4 or 8: packed codes with scale and bias of each group; -8: an int8
+    each, with a scale and a zero point of each row."""
+
+    def tensors(self, experts: tuple[str, ...]) -> tuple[Tensor, ...]:
+        """The inputs that hold it."""
+        name, lead = self.name, (*experts, "n")
+        if self.bits == 0:
+            return (Tensor(name, (*lead, "k")),)
+        if self.bits < 0:
+            return (
+                Tensor(name, (*lead, "k"), "int8", Int(-128, 127)),
+                Tensor(f"{name}_scale", lead, fill=Real(low=-4.0, high=4.0)),
+                Tensor(f"{name}_zero", lead, fill=Real(low=-16.0, high=16.0)),
+            )
+        grouped = (*lead, "k // group")
+        return (
+            Tensor(name, (*lead, f"k // {32 // self.bits}"), "uint32", Bits()),
+            Tensor(f"{name}_scales", grouped),
+            Tensor(f"{name}_biases", grouped),
+        )
+
+    def read(self, inputs: Mapping[str, NDArray[Any]], group: int) -> NDArray[Any]:
+        """The matrix in float64."""
+        held = inputs[self.name]
+        if self.bits == 0:
+            return held
+        if self.bits < 0:
+            scale, zero = (inputs[f"{self.name}_{n}"][..., None] for n in ("scale", "zero"))
+            return (held.astype(numpy.float64) - zero) * scale
+        scale, bias = (
+            numpy.repeat(inputs[f"{self.name}_{n}"], group, axis=-1) for n in ("scales", "biases")
+        )
+        return codes(held, self.bits).astype(numpy.float64) * scale + bias
+
+    @property
+    def bytes(self) -> str:
+        """Bytes of one matrix, over axes and `itemsize`."""
+        if self.bits == 0:
+            return "n * k * itemsize"
+        if self.bits < 0:
+            return "n * (k + 2 * itemsize)"
+        return f"n * k // {8 // self.bits} + 2 * n * (k // group) * itemsize"
+
+
+def linear(
+    name: str,
+    weights: Sequence[Weight],
+    *,
+    np: Callable[..., Any],
+    mlx: Mapping[str, Baseline | str],
+    metal: str,
+    cases: tuple[tuple[Case, ...], tuple[Case, ...], tuple[Case, ...]],
+    formula: str,
+    family: str = "gemm",
+    also: tuple[Tensor, ...] = (),
+    helpers: str = "",
+    prologue: str = "",
+    picked: str = "",
+    extra_flops: int = 0,
+    params: Mapping[str, Values] = NONE,
+    ranges: Mapping[str, Range] = NO_RANGES,
+) -> Op:
+    """An op of `x`, `m` rows of `k`: `out[i, j] = f(x[i] . first[j], x[i] . second[j], ...)`.
+
+    Args:
+        name: Name of the op.
+        weights: The matrices; their dot products with a row of `x` are `first` and `second`.
+        np: float64 formula of the dot products, then of `also`, and parameters by name.
+        mlx: Baselines by name.
+        metal: Metal expression of `first`, `second`, the elements of `also` and parameters.
+        cases: Visible, hidden and bench cases.
+        formula: The mathematics for a proposer.
+        family: Its family.
+        also: Further inputs: of shape `(n,)`, one element an output column.
+        helpers: Metal functions that `metal` calls.
+        prologue: What becomes of a row of `x` first: empty, or `rms`, its norm with `gain`.
+        picked: `rows`: there is a matrix of each expert, and `index[i]` picks that of a row, in
+            ascending order; `slots`: `index[i, s]` picks one for each slot of a row, and the output
+            has a row for each slot.
+        extra_flops: FLOPs of one output element beside the dot products.
+        params: Parameters: the default, or all values that cases take.
+        ranges: Which values those that are numbers take.
+    """
+    experts = ("experts",) if picked else ()
+    packed = any(weight.bits > 0 for weight in weights)
+    slots = ("slots",) if picked == "slots" else ()
+    fill = Index("experts") if slots else Sorted(Index("experts"))
+    index = (Tensor("index", ("m", *slots), "uint32", fill),) if picked else ()
+    rows = "m * slots" if slots else "m"
+    gain = (Tensor("gain", ("k",)),) if prologue else ()
+    held = tuple(t for weight in weights for t in weight.tensors(experts))
+
+    def steps(inputs: Any, workload: Workload, stored: Stored) -> tuple[NDArray[Any], ...]:
+        found, given = values(workload), inputs["x"]
+        if prologue:
+            found_eps = found.pop("eps")
+            mean = numpy.square(given).sum(axis=-1, keepdims=True) / max(given.shape[-1], 1)
+            given = stored(given / numpy.sqrt(mean + found_eps) * inputs["gain"])
+        matrices = [w.read(inputs, workload.axes.get("group", 1)) for w in weights]
+        dots = [stored(_dots(given, one, inputs.get("index"))) for one in matrices]
+        return (np(*dots, *(inputs[t.name] for t in also), **found),)
+
+    return Op(
+        name=name,
+        family=family,
+        formula=formula,
+        axes=(
+            *axes("m n"),
+            Axis("k", 32) if packed else Axis("k"),
+            *((Axis("experts", least=1),) if picked else ()),
+            *map(Axis, slots),
+            *((GROUP,) if packed else ()),
+        ),
+        inputs=(Tensor("x", ("m", "k")), *gain, *held, *index, *also),
+        outputs=(Tensor("out", ("m", *slots, "n"), match=Close("k")),),
+        constraints=("k % group == 0",) if packed else (),
+        params=defaults(params),
+        ranges=ranges,
+        oracle=lambda inputs, workload: steps(inputs, workload, unrounded),
+        steps=steps,
+        baselines=mlx,
+        flops=f"{rows} * n * (2 * k * {len(weights)} + {extra_flops})",
+        bytes=f"(m * k + {rows} * n) * itemsize + "
+        + (f"min({rows}, experts) * " if picked else "")
+        + f"({' + '.join(weight.bytes for weight in weights)})",
+        visible=cases[0],
+        hidden=cases[1],
+        bench=cases[2],
+        metal={
+            "form": "linear",
+            "value": metal,
+            "helpers": helpers,
+            "prologue": prologue,
+            "picked": picked,
+            "rows": rows,
+            "also": [tensor.name for tensor in also],
+            "weights": [{"name": weight.name, "bits": weight.bits} for weight in weights],
+        },
+    )
+
+
+def _dots(x: Any, weight: Any, index: Any) -> Any:
+    if index is None:
+        return x @ weight.T
+    given = x[:, None] if index.ndim == 2 else x
+    return numpy.matmul(weight[index], given[..., None])[..., 0]

@@ -1,0 +1,449 @@
+"""Norms fused with what stands around them in a model: a residual, dropout, a modulation, a gate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ops.axis import Axis, axes
+from ops.baselines import Baseline
+from ops.cases import cases, labelled
+from ops.families.elementwise import elements
+from ops.families.norms import BENCH, EPS, HIDDEN, VISIBLE
+from ops.families.rowwise import Layout, rowwise
+from ops.fills import Real
+from ops.formulas import logistic
+from ops.matches import Close
+from ops.parameters import Range
+from ops.spec import Tensor
+
+ROW = Close("cols")
+LEARNT = Tensor("weight", ("cols",))
+X, OUT = elements("x"), Tensor("out", ("rows", "cols"), match=ROW)
+EPS_OF = {"eps": 1e-5}
+RANGES = {"eps": EPS}
+TOKENS = dict(visible=VISIBLE, hidden=HIDDEN, bench=BENCH)
+"""Hidden states, a row a token, as `rms_norm` and `layer_norm` take them."""
+
+MOMENTS = {
+    "total": "sum of x",
+    "about": "total / float(cols)",
+    # What rounding left in the mean matters where the mean is far larger than the deviation.
+    "drift": "sum of x - about",
+    "squares": "sum of (x - about) * (x - about)",
+    "shift": "drift / float(cols)",
+    "scale": "rsqrt(max(squares / float(cols) - shift * shift, 0.0f) + eps)",
+}
+NORMAL = "((x - about) - shift) * scale"
+
+
+def rms(x: Any, eps: float) -> Any:
+    """X over the root of its mean square along the last axis."""
+    mean_square = np.square(x).sum(axis=-1, keepdims=True) / max(x.shape[-1], 1)
+    return x / np.sqrt(mean_square + eps)
+
+
+def normal(x: Any, eps: float) -> Any:
+    """X less its mean along the last axis, over its deviation."""
+    count = max(x.shape[-1], 1)
+    centred = x - x.sum(axis=-1, keepdims=True) / count
+    return centred / np.sqrt(np.square(centred).sum(axis=-1, keepdims=True) / count + eps)
+
+
+def _of_sum(text: dict[str, str]) -> dict[str, str]:
+    """Passes over `x` as passes over the sum of `x` and `residual`."""
+    return {k: v.replace("x - about", "(x + residual) - about") for k, v in text.items()}
+
+
+add_rms_norm = rowwise(
+    "add_rms_norm",
+    "norms",
+    (X, elements("residual"), LEARNT),
+    (OUT, elements("total")),
+    np=lambda x, residual, weight, eps: (rms(x + residual, eps) * weight, x + residual),
+    steps=lambda stored, x, residual, weight, eps: (
+        stored(rms(stored(x + residual), eps)) * weight,
+        x + residual,
+    ),
+    mlx={
+        "mx.fast.rms_norm": "h = x + residual\nreturn mx.fast.rms_norm(h, weight, eps), h",
+        "compiled": Baseline("h = x + residual\nreturn mx.fast.rms_norm(h, weight, eps), h", True),
+    },
+    passes={
+        "squares": "sum of (x + residual) * (x + residual)",
+        "scale": "rsqrt(squares / float(cols) + eps)",
+    },
+    metal={"out": "(x + residual) * scale * weight", "total": "x + residual"},
+    flops=5,
+    params=EPS_OF,
+    ranges=RANGES,
+    formula="total = x + residual; out[r, c] = total[r, c] / sqrt(sum_j total[r, j]^2 / cols + eps)"
+    " * weight[c]. The sum may be rounded to T before its norm is taken.",
+    **TOKENS,
+)
+"""The residual stream and the norm of it: twice a layer of every Llama-like model."""
+
+add_layer_norm = rowwise(
+    "add_layer_norm",
+    "norms",
+    (X, elements("residual"), LEARNT, Tensor("bias", ("cols",))),
+    (OUT, elements("sums")),
+    np=lambda x, residual, weight, bias, eps: (
+        normal(x + residual, eps) * weight + bias,
+        x + residual,
+    ),
+    steps=lambda stored, x, residual, weight, bias, eps: (
+        stored(stored(normal(stored(x + residual), eps)) * weight) + bias,
+        x + residual,
+    ),
+    mlx="h = x + residual\nreturn mx.fast.layer_norm(h, weight, bias, eps), h",
+    passes=_of_sum({**MOMENTS, "total": "sum of x + residual"}),
+    metal={
+        "out": "(((x + residual) - about) - shift) * scale * weight + bias",
+        "sums": "x + residual",
+    },
+    flops=9,
+    params=EPS_OF,
+    ranges=RANGES,
+    formula="sums = x + residual; out = (sums - mean) / sqrt(variance + eps) * weight + bias, "
+    "mean and variance of each row of sums. The sum may be rounded to T before its norm is taken.",
+    **TOKENS,
+)
+rms_norm_vjp = rowwise(
+    "rms_norm_vjp",
+    "norms",
+    (X, LEARNT, elements("dout")),
+    (Tensor("dx", ("rows", "cols"), match=ROW), Tensor("dweight", ("cols",), match=Close("rows"))),
+    np=lambda x, weight, dout, eps: _rms_norm_vjp(x, weight, dout, eps),
+    mlx="_, grads = mx.vjp(lambda a, b: mx.fast.rms_norm(a, b, eps), [x, weight], [dout])\n"
+    "return grads[0], grads[1]",
+    passes={
+        "squares": "sum of x * x",
+        "dots": "sum of dout * weight * x",
+        "scale": "rsqrt(squares / float(cols) + eps)",
+        "pull": "dots / float(cols) * scale * scale",
+    },
+    metal={
+        "dx": "scale * (dout * weight - x * pull)",
+        "dweight": "sum of dout * x * scale",
+    },
+    flops=11,
+    params=EPS_OF,
+    ranges=RANGES,
+    formula="With s = 1 / sqrt(mean(x^2) + eps) of each row: dx = s (dout weight - x s^2 "
+    "mean(dout weight x)); dweight[c] = sum over rows of dout x s, carried in float32.",
+    gradient_of="rms_norm",
+    **TOKENS,
+)
+layer_norm_vjp = rowwise(
+    "layer_norm_vjp",
+    "norms",
+    (X, LEARNT, Tensor("bias", ("cols",)), elements("dout")),
+    (
+        Tensor("dx", ("rows", "cols"), match=ROW),
+        Tensor("dweight", ("cols",), match=Close("rows")),
+        Tensor("dbias", ("cols",), match=Close("rows")),
+    ),
+    np=lambda x, weight, bias, dout, eps: _layer_norm_vjp(x, weight, dout, eps),
+    steps=lambda stored, x, weight, bias, dout, eps: _layer_norm_vjp(x, weight, dout, eps),
+    mlx={
+        "mx.vjp in float32": """
+wide = [v.astype(mx.float32) for v in (x, weight, bias, dout)]
+_, grads = mx.vjp(lambda a, b, c: mx.fast.layer_norm(a, b, c, eps), wide[:3], wide[3:])
+return grads[0].astype(dtype), grads[1].astype(dtype), grads[2].astype(dtype)
+""",
+        "mx.vjp": "_, grads = mx.vjp(lambda a, b, c: mx.fast.layer_norm(a, b, c, eps), "
+        "[x, weight, bias], [dout])\nreturn grads[0], grads[1], grads[2]",
+    },
+    passes={
+        **MOMENTS,
+        "pushes": "sum of dout * weight",
+        "dots": f"sum of dout * weight * {NORMAL}",
+        "push": "pushes / float(cols)",
+        "pull": "dots / float(cols)",
+    },
+    metal={
+        "dx": f"scale * (dout * weight - push - {NORMAL} * pull)",
+        "dweight": f"sum of dout * {NORMAL}",
+        "dbias": "sum of dout",
+    },
+    flops=14,
+    params=EPS_OF,
+    ranges=RANGES,
+    formula="With n the normalised row, s = 1 / sqrt(variance + eps), g = dout weight: "
+    "dx = s (g - mean(g) - n mean(g n)); dweight = sum over rows of dout n; dbias that of dout.",
+    gradient_of="layer_norm",
+    **TOKENS,
+)
+add_rms_norm_vjp = rowwise(
+    "add_rms_norm_vjp",
+    "norms",
+    (X, elements("residual"), LEARNT, elements("dout"), elements("dtotal")),
+    (
+        Tensor("dx", ("rows", "cols"), match=ROW),
+        Tensor("dresidual", ("rows", "cols"), match=ROW),
+        Tensor("dweight", ("cols",), match=Close("rows")),
+    ),
+    np=lambda x, residual, weight, dout, dtotal, eps: _add_rms_norm_vjp(
+        x + residual, weight, dout, dtotal, eps
+    ),
+    steps=lambda stored, x, residual, weight, dout, dtotal, eps: _add_rms_norm_vjp(
+        stored(x + residual), weight, dout, dtotal, eps, stored
+    ),
+    mlx="""
+def forward(a, b, c):
+    h = a + b
+    return mx.fast.rms_norm(h, c, eps), h
+_, grads = mx.vjp(forward, [x, residual, weight], [dout, dtotal])
+return grads[0], grads[1], grads[2]
+""",
+    passes={
+        "squares": "sum of (x + residual) * (x + residual)",
+        "dots": "sum of dout * weight * (x + residual)",
+        "scale": "rsqrt(squares / float(cols) + eps)",
+        "pull": "dots / float(cols) * scale * scale",
+    },
+    metal={
+        "dx": "scale * (dout * weight - (x + residual) * pull) + dtotal",
+        "dresidual": "scale * (dout * weight - (x + residual) * pull) + dtotal",
+        "dweight": "sum of dout * (x + residual) * scale",
+    },
+    flops=13,
+    params=EPS_OF,
+    ranges=RANGES,
+    formula="With h = x + residual and s = 1 / sqrt(mean(h^2) + eps): dx = dresidual = s (dout "
+    "weight - h s^2 mean(dout weight h)) + dtotal; dweight = sum over rows of dout h s.",
+    gradient_of="add_rms_norm",
+    **TOKENS,
+)
+KEPT = Tensor("chance", ("rows", "cols"), fill=Real(0.0, 0.99))
+DROPOUT = {
+    "params": {"eps": 1e-5, "drop": 0.1},
+    "ranges": {"eps": EPS, "drop": Range(0.0, 0.9, usual=(0.1, 0.5))},
+}
+
+
+def _kept(x: Any, chance: Any, drop: float) -> Any:
+    return np.where(chance >= drop, x / (1.0 - drop), 0.0)
+
+
+rms_norm_dropout = rowwise(
+    "rms_norm_dropout",
+    "norms",
+    (X, LEARNT, KEPT),
+    (OUT,),
+    np=lambda x, weight, chance, eps, drop: _kept(rms(x, eps) * weight, chance, drop),
+    mlx="kept = chance.astype(mx.float32) >= mx.array(drop, dtype=mx.float32)\n"
+    "wide = mx.fast.rms_norm(x.astype(mx.float32), weight.astype(mx.float32), eps)\n"
+    "return mx.where(kept, wide / (1 - drop), 0).astype(dtype)",
+    passes={"squares": "sum of x * x", "scale": "rsqrt(squares / float(cols) + eps)"},
+    metal={"out": "chance >= drop ? x * scale * weight / (1.0f - drop) : 0.0f"},
+    flops=9,
+    formula="out = rms_norm(x, weight, eps) / (1 - drop) where chance >= drop, and 0 elsewhere.",
+    **DROPOUT,
+    **TOKENS,
+)
+ada_layer_norm = rowwise(
+    "ada_layer_norm",
+    "norms",
+    (
+        Tensor("x", ("batch", "seq", "cols")),
+        Tensor("gain", ("batch", "cols")),
+        Tensor("offset", ("batch", "cols")),
+    ),
+    (Tensor("out", ("batch", "seq", "cols"), match=ROW),),
+    np=lambda x, gain, offset, eps: normal(x, eps) * (1 + gain[:, None]) + offset[:, None],
+    steps=lambda stored, x, gain, offset, eps: (
+        stored(stored(normal(x, eps)) * stored(1 + gain[:, None])) + offset[:, None]
+    ),
+    mlx="mx.fast.layer_norm(x, None, None, eps) * (1 + gain[:, None]) + offset[:, None]",
+    passes=MOMENTS,
+    metal={"out": f"{NORMAL} * (1.0f + gain) + offset"},
+    flops=10,
+    params={"eps": 1e-6},
+    ranges=RANGES,
+    op_axes=axes("batch seq cols"),
+    layout=Layout(
+        ("batch", "seq"),
+        "cols",
+        "x_shape[2]",
+        dict.fromkeys(("gain", "offset"), "size_t(row / x_shape[1]) * cols + c"),
+    ),
+    formula="out[b, s, c] = n (1 + gain[b, c]) + offset[b, c], n the row x[b, s] less its mean over"
+    " its deviation, sqrt(variance + eps): the modulated norm of diffusion transformers.",
+    visible=(
+        *cases("batch seq cols", (1, 1, 4), (2, 3, 64), (3, 5, 100), (2, 2, 1024)),
+        *cases("batch seq cols", (2, 4, 33), eps=0.1),
+    ),
+    hidden=cases(
+        "batch seq cols",
+        *((0, 3, 8), (2, 0, 8), (1, 2, 1), (5, 7, 31), (2, 67, 3), (3, 3, 257), (1, 5, 1025)),
+        *((7, 1, 129), (2, 33, 65)),
+    ),
+    bench=(
+        labelled("batch seq cols", "dit-xl/2 256px", 2, 256, 1152),
+        labelled("batch seq cols", "dit-xl/2 512px", 2, 1024, 1152),
+        labelled("batch seq cols", "sd3-medium 1024px", 2, 4096, 1536),
+    ),
+)
+GROUPS = "batch groups width size"
+group_norm = rowwise(
+    "group_norm",
+    "norms",
+    (
+        Tensor("x", ("batch", "groups", "width", "size")),
+        Tensor("weight", ("groups", "width")),
+        Tensor("bias", ("groups", "width")),
+    ),
+    (Tensor("out", ("batch", "groups", "width", "size"), match=Close("width * size")),),
+    np=lambda x, weight, bias, eps: (
+        normal(x.reshape(*x.shape[:2], x.shape[2] * x.shape[3]), eps).reshape(x.shape)
+        * weight[..., None]
+        + bias[..., None]
+    ),
+    steps=lambda stored, x, weight, bias, eps: (
+        stored(
+            stored(normal(x.reshape(*x.shape[:2], x.shape[2] * x.shape[3]), eps).reshape(x.shape))
+            * weight[..., None]
+        )
+        + bias[..., None]
+    ),
+    mlx="rows = x.reshape(batch, groups, width * size)\n"
+    "normal = mx.fast.layer_norm(rows, None, None, eps).reshape(batch, groups, width, size)\n"
+    "return normal * weight[..., None] + bias[..., None]",
+    passes=MOMENTS,
+    metal={"out": f"{NORMAL} * weight + bias"},
+    flops=8,
+    params=EPS_OF,
+    ranges=RANGES,
+    op_axes=axes(GROUPS),
+    layout=Layout(
+        ("batch", "groups"),
+        "width * size",
+        "x_shape[2] * x_shape[3]",
+        dict.fromkeys(("weight", "bias"), "row % x_shape[1] * x_shape[2] + c / x_shape[3]"),
+    ),
+    formula="Channels first: channel k of group g is x[b, g, k]. Mean and variance are those of all "
+    "width * size elements of a group; out = (x - mean) / sqrt(variance + eps) * weight[g, k] + "
+    "bias[g, k]. width = 1 is the instance norm.",
+    visible=(
+        *cases(GROUPS, (1, 1, 1, 4), (2, 4, 3, 16), (1, 2, 8, 64), (2, 5, 1, 100)),
+        *cases(GROUPS, (1, 2, 4, 9), eps=0.1),
+    ),
+    hidden=cases(
+        GROUPS,
+        *((0, 2, 3, 4), (2, 3, 4, 0), (1, 2, 1, 1), (3, 2, 5, 31), (2, 7, 1, 257), (1, 3, 67, 3)),
+        *((2, 2, 3, 341), (1, 1, 16, 65)),
+    ),
+    bench=(
+        labelled(GROUPS, "sd-1.5 unet 16x16", 2, 32, 40, 256),
+        labelled(GROUPS, "sd-1.5 unet 32x32", 2, 32, 20, 1024),
+        labelled(GROUPS, "sd-1.5 unet 64x64", 2, 32, 10, 4096),
+    ),
+)
+l2_norm = rowwise(
+    "l2_norm",
+    "norms",
+    (X,),
+    (OUT,),
+    np=lambda x, eps: x / np.sqrt(np.square(x).sum(axis=-1, keepdims=True) + eps),
+    mlx="wide = x.astype(mx.float32)\n"
+    "return (wide * mx.rsqrt(mx.sum(mx.square(wide), -1, keepdims=True) + eps)).astype(dtype)",
+    passes={"squares": "sum of x * x", "scale": "rsqrt(squares + eps)"},
+    metal={"out": "x * scale"},
+    flops=3,
+    params={"eps": 1e-6},
+    ranges=RANGES,
+    formula="out = x / sqrt(sum of x^2 over the row + eps).",
+    visible=VISIBLE,
+    hidden=HIDDEN,
+    bench=(
+        labelled("rows cols", "qwen3-next decode, keys of gated delta", 16, 128),
+        labelled("rows cols", "qwen3-next prefill 512, keys of gated delta", 8192, 128),
+    ),
+)
+recurrent_step = rowwise(
+    "recurrent_step",
+    "norms",
+    (X, LEARNT, elements("gate")),
+    (OUT,),
+    np=lambda x, weight, gate, eps, rate: (
+        x + rate * (lambda n: n * logistic(n))(rms(x, eps) * weight) * gate
+    ),
+    mlx="""
+wide = x.astype(mx.float32)
+n = mx.fast.rms_norm(wide, weight.astype(mx.float32), eps)
+return (wide + rate * n * mx.sigmoid(n) * gate.astype(mx.float32)).astype(dtype)
+""",
+    passes={"squares": "sum of x * x", "scale": "rsqrt(squares / float(cols) + eps)"},
+    metal={"out": "x + rate * gate * silu(x * scale * weight)"},
+    helpers="inline float silu(float v) { return v / (1.0f + exp(-v)); }",
+    flops=13,
+    params={"eps": 1e-5, "rate": 0.5},
+    ranges={"eps": EPS, "rate": Range(-2.0, 2.0, usual=(0.1, 1.0))},
+    formula="out = x + rate silu(rms_norm(x, weight, eps)) gate, silu(v) = v / (1 + exp(-v)).",
+    **TOKENS,
+)
+QK = "rows heads kv_heads head_dim"
+grpo_advantage = rowwise(
+    "grpo_advantage",
+    "norms",
+    (X,),
+    (OUT,),
+    np=lambda x, eps: (
+        lambda c: c / (np.sqrt(np.square(c).sum(axis=-1, keepdims=True) / x.shape[-1]) + eps)
+    )(x - x.sum(axis=-1, keepdims=True) / x.shape[-1]),
+    steps=lambda stored, x, eps: (
+        lambda c: c / (np.sqrt(np.square(c).sum(axis=-1, keepdims=True) / x.shape[-1]) + eps)
+    )(x - x.sum(axis=-1, keepdims=True) / x.shape[-1]),
+    mlx="""
+wide = x.astype(mx.float32)
+centred = wide - mx.mean(wide, -1, keepdims=True)
+return (centred / (mx.sqrt(mx.mean(mx.square(centred), -1, keepdims=True)) + eps)).astype(dtype)
+""",
+    passes={
+        **{name: MOMENTS[name] for name in ("total", "about", "drift", "squares", "shift")},
+        "deviation": "sqrt(max(squares / float(cols) - shift * shift, 0.0f)) + eps",
+    },
+    metal={"out": "((x - about) - shift) / deviation"},
+    flops=7,
+    params={"eps": 1e-4},
+    ranges={"eps": Range(1e-4, 0.5, usual=(1e-4,))},
+    op_axes=axes("rows", Axis("cols", least=1)),
+    formula="Rewards of one prompt's answers a row: out = (x - mean) / (deviation + eps), the "
+    "deviation that of the row itself, its squares divided by cols.",
+    visible=cases("rows cols", (1, 1), (4, 8), (3, 16), (8, 64), (2, 100)),
+    hidden=cases(
+        "rows cols", (0, 8), (1, 2), (67, 3), (5, 7), (33, 31), (129, 16), (3, 257), (2, 1025)
+    ),
+    bench=(
+        labelled("rows cols", "grpo, 512 prompts of 8 answers", 512, 8),
+        labelled("rows cols", "grpo, 4096 prompts of 16 answers", 4096, 16),
+    ),
+)
+
+
+def _rms_norm_vjp(x: Any, weight: Any, dout: Any, eps: float) -> tuple[Any, Any]:
+    count = max(x.shape[-1], 1)
+    scale = 1.0 / np.sqrt(np.square(x).sum(axis=-1, keepdims=True) / count + eps)
+    pull = (dout * weight * x).sum(axis=-1, keepdims=True) / count * scale**2
+    return scale * (dout * weight - x * pull), (dout * x * scale).sum(axis=0)
+
+
+def _layer_norm_vjp(x: Any, weight: Any, dout: Any, eps: float) -> tuple[Any, Any, Any]:
+    count = max(x.shape[-1], 1)
+    centred = x - x.sum(axis=-1, keepdims=True) / count
+    scale = 1.0 / np.sqrt(np.square(centred).sum(axis=-1, keepdims=True) / count + eps)
+    n, pull = centred * scale, dout * weight
+    push = pull.sum(axis=-1, keepdims=True) / count
+    along = (pull * n).sum(axis=-1, keepdims=True) / count
+    return scale * (pull - push - n * along), (dout * n).sum(axis=0), dout.sum(axis=0)
+
+
+def _add_rms_norm_vjp(
+    total: Any, weight: Any, dout: Any, dtotal: Any, eps: float, stored: Any = lambda v: v
+) -> tuple[Any, Any, Any]:
+    through, dweight = _rms_norm_vjp(total, weight, dout, eps)
+    dx = stored(through) + dtotal
+    return dx, dx, dweight

@@ -1,0 +1,2 @@
+{% set wide = false %}
+{% include "rowwise.jinja" %}

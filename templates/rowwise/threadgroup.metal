@@ -1,0 +1,2 @@
+{% set wide = true %}
+{% include "rowwise.jinja" %}
