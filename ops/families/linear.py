@@ -24,6 +24,13 @@ from ops.members import values
 from ops.parameters import Range
 from ops.spec import Case, Op, Stored, Tensor, Workload, unrounded
 
+SILU = """
+// exp(-|v|) never overflows, so that what is far below 0 keeps its size.
+inline float silu(float v) {
+  const float decay = exp(-abs(v));
+  return v * (v < 0.0f ? decay : 1.0f) / (1.0f + decay);
+}
+"""
 GROUP = Axis("group", values=(32, 64, 128), compiled=True)
 
 
@@ -66,6 +73,45 @@ class Weight:
             numpy.repeat(inputs[f"{self.name}_{n}"], group, axis=-1) for n in ("scales", "biases")
         )
         return codes(held, self.bits).astype(numpy.float64) * scale + bias
+
+    def dots(
+        self, x: NDArray[Any], inputs: Mapping[str, NDArray[Any]], group: int, by_steps: bool
+    ) -> NDArray[Any]:
+        """Dot products of rows of `x` with its rows, in float64.
+
+        By steps, codes and scales meet after the codes of a group were summed: what is code times
+        scale and what is bias may cancel.
+        """
+        held = {n: v for n, v in inputs.items() if n.startswith(self.name)}
+        if "index" in inputs:
+            return self._of_experts(x, held, inputs["index"], group, by_steps)
+        return self._of_one(x, held, group, by_steps)
+
+    def _of_one(self, x: Any, held: Mapping[str, Any], group: int, by_steps: bool) -> Any:
+        if self.bits <= 0 or not by_steps:
+            return x @ self.read(held, group).T
+        code = codes(held[self.name], self.bits).astype(numpy.float64)
+        scale, bias = (held[f"{self.name}_{n}"] for n in ("scales", "biases"))
+        left = x.reshape(x.shape[0], -1, group) if x.size else x.reshape(x.shape[0], 0, group)
+        right = code.reshape(code.shape[0], left.shape[1], group)
+        dots = left.swapaxes(0, 1) @ right.swapaxes(0, 1).swapaxes(1, 2) * scale.T[:, None]
+        totals = left.sum(axis=-1, keepdims=True).swapaxes(0, 1)
+        return (dots + totals * bias.T[:, None]).sum(axis=0)
+
+    def _of_experts(
+        self, x: Any, held: Mapping[str, Any], index: Any, group: int, by_steps: bool
+    ) -> Any:
+        """Expert by expert, since few of them are picked; then back in the order of the rows."""
+        order = numpy.argsort(index, axis=None, kind="stable")
+        rows = order // (index.shape[1] if index.ndim == 2 else 1)
+        picked = index.ravel()[order]
+        found = [
+            self._of_one(x[rows[picked == e]], {n: v[e] for n, v in held.items()}, group, by_steps)
+            for e in numpy.unique(picked)
+        ]
+        width = held[self.name].shape[1]
+        whole = numpy.concatenate(found) if found else numpy.zeros((0, width))
+        return whole[numpy.argsort(order)].reshape(*index.shape, width)
 
     @property
     def bytes(self) -> str:
@@ -131,8 +177,8 @@ def linear(
             found_eps = found.pop("eps")
             mean = numpy.square(given).sum(axis=-1, keepdims=True) / max(given.shape[-1], 1)
             given = stored(given / numpy.sqrt(mean + found_eps) * inputs["gain"])
-        matrices = [w.read(inputs, workload.axes.get("group", 1)) for w in weights]
-        dots = [stored(_dots(given, one, inputs.get("index"))) for one in matrices]
+        group = workload.axes.get("group", 1)
+        dots = [stored(w.dots(given, inputs, group, stored is not unrounded)) for w in weights]
         return (np(*dots, *(inputs[t.name] for t in also), **found),)
 
     return Op(
@@ -172,10 +218,3 @@ def linear(
             "weights": [{"name": weight.name, "bits": weight.bits} for weight in weights],
         },
     )
-
-
-def _dots(x: Any, weight: Any, index: Any) -> Any:
-    if index is None:
-        return x @ weight.T
-    given = x[:, None] if index.ndim == 2 else x
-    return numpy.matmul(weight[index], given[..., None])[..., 0]

@@ -1,4 +1,4 @@
-"""Norms fused with what stands around them in a model: a residual, dropout, a modulation, a gate."""
+"""Norms fused with what stands around them (residual, dropout, modulation, gate); gradients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEARNT = Tensor("weight", ("cols",))
 X, OUT = elements("x"), Tensor("out", ("rows", "cols"), match=ROW)
 EPS_OF = {"eps": 1e-5}
 RANGES = {"eps": EPS}
-TOKENS = dict(visible=VISIBLE, hidden=HIDDEN, bench=BENCH)
+TOKENS = {"visible": VISIBLE, "hidden": HIDDEN, "bench": BENCH}
 """Hidden states, a row a token, as `rms_norm` and `layer_norm` take them."""
 
 MOMENTS = {
@@ -297,18 +297,8 @@ group_norm = rowwise(
         Tensor("bias", ("groups", "width")),
     ),
     (Tensor("out", ("batch", "groups", "width", "size"), match=Close("width * size")),),
-    np=lambda x, weight, bias, eps: (
-        normal(x.reshape(*x.shape[:2], x.shape[2] * x.shape[3]), eps).reshape(x.shape)
-        * weight[..., None]
-        + bias[..., None]
-    ),
-    steps=lambda stored, x, weight, bias, eps: (
-        stored(
-            stored(normal(x.reshape(*x.shape[:2], x.shape[2] * x.shape[3]), eps).reshape(x.shape))
-            * weight[..., None]
-        )
-        + bias[..., None]
-    ),
+    np=lambda x, weight, bias, eps: _group_norm(x, weight, bias, eps),
+    steps=lambda stored, x, weight, bias, eps: _group_norm(x, weight, bias, eps, stored),
     mlx="rows = x.reshape(batch, groups, width * size)\n"
     "normal = mx.fast.layer_norm(rows, None, None, eps).reshape(batch, groups, width, size)\n"
     "return normal * weight[..., None] + bias[..., None]",
@@ -324,9 +314,9 @@ group_norm = rowwise(
         "x_shape[2] * x_shape[3]",
         dict.fromkeys(("weight", "bias"), "row % x_shape[1] * x_shape[2] + c / x_shape[3]"),
     ),
-    formula="Channels first: channel k of group g is x[b, g, k]. Mean and variance are those of all "
-    "width * size elements of a group; out = (x - mean) / sqrt(variance + eps) * weight[g, k] + "
-    "bias[g, k]. width = 1 is the instance norm.",
+    formula="Channels first: channel k of group g is x[b, g, k]. Mean and variance are those of "
+    "all width * size elements of a group; out = (x - mean) / sqrt(variance + eps) * weight[g, k] "
+    "+ bias[g, k]. width = 1 is the instance norm.",
     visible=(
         *cases(GROUPS, (1, 1, 1, 4), (2, 4, 3, 16), (1, 2, 8, 64), (2, 5, 1, 100)),
         *cases(GROUPS, (1, 2, 4, 9), eps=0.1),
@@ -422,6 +412,11 @@ return (centred / (mx.sqrt(mx.mean(mx.square(centred), -1, keepdims=True)) + eps
         labelled("rows cols", "grpo, 4096 prompts of 16 answers", 4096, 16),
     ),
 )
+
+
+def _group_norm(x: Any, weight: Any, bias: Any, eps: float, stored: Any = lambda v: v) -> Any:
+    rows = normal(x.reshape(*x.shape[:2], x.shape[2] * x.shape[3]), eps)
+    return stored(stored(rows.reshape(x.shape)) * weight[..., None]) + bias[..., None]
 
 
 def _rms_norm_vjp(x: Any, weight: Any, dout: Any, eps: float) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ fewer bytes a weight has, and the fewer launches share them, the faster.
 from __future__ import annotations
 
 from ops.cases import cases, labelled
-from ops.families.linear import Weight, linear
+from ops.families.linear import SILU, Weight, linear
 from ops.formulas import logistic
 from ops.spec import Op
 
@@ -74,7 +74,7 @@ def qmm(bits: int) -> Op:
 
 qmm_4bit = qmm(4)
 qmm_8bit = qmm(8)
-SWIGLU = "first / (1.0f + exp(-first)) * second"
+SWIGLU = "silu(first) * second"
 _WIDE = """
 def dense(w, s, b):
     held = mx.dequantize(w, s.astype(mx.float32), b.astype(mx.float32), group_size=group, bits=4)
@@ -92,6 +92,7 @@ qmv_swiglu = linear(
         f"return g * mx.sigmoid(g) * {_matmul('up', 4)}",
     },
     metal=SWIGLU,
+    helpers=SILU,
     cases=QUANTISED,
     formula="g = x gate^T, u = x up^T, out = g sigmoid(g) u: the first half of a feed-forward "
     f"layer in one launch. {CODES.format(bits=4)} g and u may be rounded to T.",
@@ -110,12 +111,15 @@ return (x.astype(mx.float32) @ held.T).astype(dtype)
 """,
     },
     metal="first",
-    cases=tuple(
-        tuple(
-            type(c)({a: s for a, s in c.axes.items() if a != "group"}, c.params, c.label)
-            for c in one
-        )
-        for one in QUANTISED
+    cases=(
+        cases("m n k", (1, 1, 1), (1, 16, 128), (4, 33, 100), (2, 8, 512)),
+        cases(
+            "m n k", *((0, 4, 8), (3, 0, 8), (1, 31, 7), (7, 13, 257), (33, 3, 65), (1, 67, 1153))
+        ),
+        (
+            labelled("m n k", "smollm2-135m decode, up projection", 1, 1536, 576),
+            labelled("m n k", "llama-3.2-1b decode, up projection", 1, 8192, 2048),
+        ),
     ),
     formula="out[i, j] = sum over p of x[i, p] * (w[j, p] - zero[j]) * scale[j], w of 8 bits.",
     family="quantised",
@@ -141,6 +145,7 @@ gather_qmm_swiglu = linear(
         "return g * mx.sigmoid(g) * gathered(up, up_scales, up_biases)",
     },
     metal=SWIGLU,
+    helpers=SILU,
     cases=EXPERTS,
     formula="For token i and slot s, with the matrices of expert index[i, s]: g = gate x[i], "
     "u = up x[i], out[i, s] = g sigmoid(g) u: the first half of the experts of a token in one "

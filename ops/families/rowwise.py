@@ -116,9 +116,8 @@ def rowwise(
         gradient_of: Name of the forward op.
         bytes: As in `Op`.
     """
-    texts = (
-        {"plain": mlx, "compiled": Baseline(mlx, compiled=True)} if isinstance(mlx, str) else mlx
-    )
+    if isinstance(mlx, str):
+        mlx = {"plain": mlx, "compiled": Baseline(mlx, compiled=True)}
     names = [tensor.name for tensor in inputs]
     return Op(
         name=name,
@@ -131,7 +130,7 @@ def rowwise(
         ranges=ranges,
         oracle=oracle(np, names),
         steps=_stepwise(steps, names) if steps else None,
-        baselines=texts,
+        baselines=mlx,
         flops=f"{layout.rows} * {layout.cols} * {flops}",
         bytes=bytes,
         visible=visible,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sampling import op_params
 
 import ops
 from foundry.testing.op_contract import OpContract, disagreements, main
@@ -30,12 +31,12 @@ def keep(op: Op) -> None:
     contract.test_the_oracle_and_the_baselines_agree()
 
 
-@pytest.mark.parametrize("op", [op for op in ALL if not op.metal], ids=lambda op: op.name)
+@pytest.mark.parametrize("op", op_params(op for op in ALL if not op.metal))
 def test_every_op_keeps_the_contract(op: Op) -> None:
     keep(op)
 
 
-@pytest.mark.parametrize("op", MEMBERS, ids=lambda op: op.name)
+@pytest.mark.parametrize("op", op_params(MEMBERS))
 def test_every_member_of_a_family_keeps_it_on_a_share_of_its_workloads(op: Op) -> None:
     at = MEMBERS.index(op)
     first = next(iter(op.baselines))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from sampling import template_params
 
 import ops
 from foundry import kernel
@@ -81,7 +82,7 @@ def test_covering_points_agree_with_the_oracle(template: Template) -> None:
 MEMBERS = [t for t in all_templates().values() if t not in one_of_each_text()]
 
 
-@pytest.mark.parametrize("template", MEMBERS, ids=lambda t: t.name)
+@pytest.mark.parametrize("template", template_params(MEMBERS))
 def test_every_member_of_a_family_agrees_with_the_oracle(template: Template) -> None:
     op, at = ops.get(template.op), MEMBERS.index(template)
     workloads = op.workloads("hidden", op.dtypes[at % len(op.dtypes)])

@@ -1,0 +1,133 @@
+"""Ops whose outputs are found element by element from anywhere in the inputs: a place at a time.
+
+Copies, packings, caches, stencils and unpacked codes: what differs is where an element looks, a few
+lines of Metal over its place `i` and the sizes of axes by name. All of them share one template.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ops.axis import Axis
+from ops.baselines import Baseline
+from ops.cases import Values, defaults
+from ops.dtypes import FLOAT_DTYPES
+from ops.families.elementwise import NO_RANGES, NONE
+from ops.members import Formula, values
+from ops.parameters import Range
+from ops.spec import Case, Op, Steps, Tensor, Workload
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+def indexed(
+    name: str,
+    family: str,
+    op_axes: tuple[Axis, ...],
+    inputs: tuple[Tensor, ...],
+    outputs: tuple[Tensor, ...],
+    *,
+    np: Formula,
+    mlx: str | Mapping[str, Baseline | str],
+    metal: str,
+    flops: str,
+    cases: tuple[tuple[Case, ...], tuple[Case, ...], tuple[Case, ...]],
+    formula: str,
+    count: str = "",
+    helpers: str = "",
+    params: Mapping[str, Values] = NONE,
+    ranges: Mapping[str, Range] = NO_RANGES,
+    steps: Formula | None = None,
+    bytes: str | None = None,
+    constraints: tuple[str, ...] = (),
+    dtypes: tuple[str, ...] = FLOAT_DTYPES,
+    gradient_of: str = "",
+) -> Op:
+    """An op that a thread an element computes.
+
+    Args:
+        name: Name of the op.
+        family: Its family.
+        op_axes: Its axes.
+        inputs: Its inputs.
+        outputs: Its outputs.
+        np: float64 formula of inputs, and by name of those axes and parameters it asks for.
+        mlx: Baselines by name, or the text of one.
+        metal: Statements that write the outputs at `i`, over inputs, axes and parameters.
+        flops: FLOPs, over the axes.
+        cases: Visible, hidden and bench cases.
+        formula: The mathematics for a proposer.
+        count: How many elements there are; empty: those of the first output.
+        helpers: Metal functions that `metal` calls.
+        params: Parameters: the default, or all values that cases take.
+        ranges: Which values those that are numbers take.
+        steps: The formula as kernels evaluate it, where that is less exact.
+        bytes: As in `Op`.
+        constraints: As in `Op`.
+        dtypes: Element types.
+        gradient_of: Name of the forward op.
+    """
+    names = [tensor.name for tensor in inputs]
+    counted = count or " * ".join(f"({size})" for size in outputs[0].shape)
+    used = [a.name for a in op_axes if a.name in _WORD.findall(f"{metal} {counted}")]
+    return Op(
+        name=name,
+        family=family,
+        formula=formula,
+        axes=op_axes,
+        inputs=inputs,
+        outputs=outputs,
+        params=defaults(params),
+        ranges=ranges,
+        constraints=constraints,
+        oracle=_oracle(np, names),
+        steps=_steps(steps, names) if steps else None,
+        baselines={"plain": mlx} if isinstance(mlx, str) else mlx,
+        flops=flops,
+        bytes=bytes,
+        visible=cases[0],
+        hidden=cases[1],
+        bench=cases[2],
+        dtypes=dtypes,
+        gradient_of=gradient_of,
+        metal={
+            "form": "indexed",
+            "body": metal,
+            "helpers": helpers,
+            "count": counted,
+            "counted": counted.replace("//", "/"),
+            "sizes": {axis: _size(axis, inputs) for axis in used},
+        },
+    )
+
+
+def _size(axis: str, inputs: Iterable[Tensor]) -> str:
+    """Where a kernel finds the size of an axis; empty: nowhere, it takes a constant."""
+    for tensor in inputs:
+        for at, size in enumerate(tensor.shape):
+            if size == axis and not tensor.optional:
+                return f"{tensor.name}_shape[{at}]"
+    return ""
+
+
+def _oracle(formula: Formula, names: list[str]) -> Callable[..., Any]:
+    def found(inputs: Mapping[str, Any], workload: Workload) -> tuple[Any, ...]:
+        known = {**workload.axes, **values(workload)}
+        given = [name for name in names if name in inputs]
+        wanted = {n: v for n, v in _asked(formula, known).items() if n not in given}
+        result = formula(*(inputs[name] for name in given), **wanted)
+        return result if isinstance(result, tuple) else (result,)
+
+    return found
+
+
+def _steps(formula: Formula, names: list[str]) -> Steps:
+    called = _oracle(formula, names)
+    return lambda inputs, workload, stored: called(inputs, workload)
+
+
+def _asked(formula: Formula, known: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: known[n] for n in inspect.signature(formula).parameters if n in known}
