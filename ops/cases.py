@@ -45,6 +45,8 @@ ROWS_HIDDEN: tuple[Case, ...] = cases(
 )
 """Shapes it is not: empty, one, primes, powers of two give or take one, beyond every visible."""
 
+CaseSets = tuple[tuple[Case, ...], tuple[Case, ...], tuple[Case, ...]]
+"""Visible, hidden and bench cases."""
 Values = Scalar | tuple[Scalar, ...]
 """A parameter of a family's member: its default, or the default and the other values of cases."""
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from ops.axis import Axis
 from ops.baselines import Baseline
-from ops.cases import Values, defaults
+from ops.cases import CaseSets, Values, defaults
 from ops.dtypes import FLOAT_DTYPES
 from ops.families.elementwise import NO_RANGES, NONE
 from ops.members import Formula, values
 from ops.parameters import Range
-from ops.spec import Case, Op, Steps, Tensor, Workload
+from ops.spec import Op, Steps, Tensor, Workload
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
@@ -34,7 +34,7 @@ def indexed(
     mlx: str | Mapping[str, Baseline | str],
     metal: str,
     flops: str,
-    cases: tuple[tuple[Case, ...], tuple[Case, ...], tuple[Case, ...]],
+    cases: CaseSets,
     formula: str,
     count: str = "",
     helpers: str = "",

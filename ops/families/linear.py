@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from ops.axis import Axis, axes
 from ops.baselines import Baseline
-from ops.cases import Values, defaults
+from ops.cases import CaseSets, Values, defaults
 from ops.families.elementwise import NO_RANGES, NONE
 from ops.families.quantised import codes
 from ops.fills import Bits, Index, Int, Real, Sorted
 from ops.matches import Close
 from ops.members import values
 from ops.parameters import Range
-from ops.spec import Case, Op, Stored, Tensor, Workload, unrounded
+from ops.spec import Op, Stored, Tensor, Workload, unrounded
 
 SILU = """
 // exp(-|v|) never overflows, so that what is far below 0 keeps its size.
@@ -61,7 +61,7 @@ class Weight:
             Tensor(f"{name}_biases", grouped),
         )
 
-    def read(self, inputs: Mapping[str, NDArray[Any]], group: int) -> NDArray[Any]:
+    def read(self, inputs: Mapping[str, NDArray[Any]], group: int) -> Any:
         """The matrix in float64."""
         held = inputs[self.name]
         if self.bits == 0:
@@ -76,7 +76,7 @@ class Weight:
 
     def dots(
         self, x: NDArray[Any], inputs: Mapping[str, NDArray[Any]], group: int, by_steps: bool
-    ) -> NDArray[Any]:
+    ) -> Any:
         """Dot products of rows of `x` with its rows, in float64.
 
         By steps, codes and scales meet after the codes of a group were summed: what is code times
@@ -130,7 +130,7 @@ def linear(
     np: Callable[..., Any],
     mlx: Mapping[str, Baseline | str],
     metal: str,
-    cases: tuple[tuple[Case, ...], tuple[Case, ...], tuple[Case, ...]],
+    cases: CaseSets,
     formula: str,
     family: str = "gemm",
     also: tuple[Tensor, ...] = (),

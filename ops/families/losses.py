@@ -21,21 +21,20 @@ LOGITS = axes("rows", Axis("cols", least=1))
 TARGET = Tensor("target", ("rows",), "uint32", Index("cols"))
 PER_ROW = Tensor("out", ("rows",), match=ROW)
 SOFT = {"peak": "max of x", "total": "sum of exp(x - peak)"}
-SHAPES = {
-    "op_axes": LOGITS,
-    "visible": cases("rows cols", (1, 1), (4, 64), (8, 128), (3, 100), (2, 1024), (1, 4096)),
-    "hidden": cases(
+SHAPES = (
+    cases("rows cols", (1, 1), (4, 64), (8, 128), (3, 100), (2, 1024), (1, 4096)),
+    cases(
         "rows cols",
         *((0, 64), (1, 2), (67, 1), (1, 31), (7, 33), (5, 127), (3, 257), (521, 3), (2, 1025)),
         *((3, 2047), (129, 65), (1, 8209)),
     ),
-    "bench": (
+    (
         labelled("rows cols", "smollm2-135m, 16 tokens", 16, 49152),
         labelled("rows cols", "llama-3.2-1b, 16 tokens", 16, 128256),
         labelled("rows cols", "smollm2-135m, 128 tokens", 128, 49152),
         labelled("rows cols", "qwen3-0.6b, 128 tokens", 128, 151936),
     ),
-}
+)
 """Logits: one row a token, a column an entry of the vocabulary."""
 
 
@@ -75,7 +74,8 @@ cross_entropy = rowwise(
     metal={"out": "log(total) - picked"},
     flops=6,
     formula="out[r] = log(sum_j exp(x[r, j])) - x[r, target[r]], finite for every finite x.",
-    **SHAPES,
+    op_axes=LOGITS,
+    cases=SHAPES,
 )
 cross_entropy_vjp = rowwise(
     "cross_entropy_vjp",
@@ -94,7 +94,8 @@ return ((soft - hot) * dout.astype(mx.float32)[:, None]).astype(dtype)
     flops=8,
     formula="dx[r, c] = (softmax(x[r])[c] - (c == target[r])) dout[r].",
     gradient_of="cross_entropy",
-    **SHAPES,
+    op_axes=LOGITS,
+    cases=SHAPES,
 )
 kl_divergence = rowwise(
     "kl_divergence",
@@ -120,7 +121,8 @@ return mx.sum(mx.exp(p) * (p - q), axis=-1).astype(dtype)
     flops=18,
     formula="out[r] = sum_c p (log p - log q), p = softmax(x[r]) of the teacher and q = "
     "softmax(y[r]) of the student: the divergence that distillation makes small.",
-    **SHAPES,
+    op_axes=LOGITS,
+    cases=SHAPES,
 )
 z_loss = rowwise(
     "z_loss",
@@ -136,7 +138,8 @@ z_loss = rowwise(
     metal={"out": "(peak + log(total)) * (peak + log(total))"},
     flops=6,
     formula="out[r] = log(sum_j exp(x[r, j]))^2: keeps the logits of a router or a head small.",
-    **SHAPES,
+    op_axes=LOGITS,
+    cases=SHAPES,
 )
 speculative_residual = rowwise(
     "speculative_residual",
@@ -166,7 +169,8 @@ return (left / mx.maximum(mx.sum(left, axis=-1, keepdims=True), floor)).astype(d
     formula="After a draft token was refused, the next is drawn from out = max(target - draft, 0) "
     "over the larger of its row sum and floor.",
     layout=Layout(cols_metal="target_shape[1]"),
-    **SHAPES,
+    op_axes=LOGITS,
+    cases=SHAPES,
 )
 
 

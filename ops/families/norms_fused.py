@@ -23,7 +23,7 @@ LEARNT = Tensor("weight", ("cols",))
 X, OUT = elements("x"), Tensor("out", ("rows", "cols"), match=ROW)
 EPS_OF = {"eps": 1e-5}
 RANGES = {"eps": EPS}
-TOKENS = {"visible": VISIBLE, "hidden": HIDDEN, "bench": BENCH}
+TOKENS = (VISIBLE, HIDDEN, BENCH)
 """Hidden states, a row a token, as `rms_norm` and `layer_norm` take them."""
 
 MOMENTS = {
@@ -80,7 +80,7 @@ add_rms_norm = rowwise(
     ranges=RANGES,
     formula="total = x + residual; out[r, c] = total[r, c] / sqrt(sum_j total[r, j]^2 / cols + eps)"
     " * weight[c]. The sum may be rounded to T before its norm is taken.",
-    **TOKENS,
+    cases=TOKENS,
 )
 """The residual stream and the norm of it: twice a layer of every Llama-like model."""
 
@@ -108,7 +108,7 @@ add_layer_norm = rowwise(
     ranges=RANGES,
     formula="sums = x + residual; out = (sums - mean) / sqrt(variance + eps) * weight + bias, "
     "mean and variance of each row of sums. The sum may be rounded to T before its norm is taken.",
-    **TOKENS,
+    cases=TOKENS,
 )
 rms_norm_vjp = rowwise(
     "rms_norm_vjp",
@@ -134,7 +134,7 @@ rms_norm_vjp = rowwise(
     formula="With s = 1 / sqrt(mean(x^2) + eps) of each row: dx = s (dout weight - x s^2 "
     "mean(dout weight x)); dweight[c] = sum over rows of dout x s, carried in float32.",
     gradient_of="rms_norm",
-    **TOKENS,
+    cases=TOKENS,
 )
 layer_norm_vjp = rowwise(
     "layer_norm_vjp",
@@ -174,7 +174,7 @@ return grads[0].astype(dtype), grads[1].astype(dtype), grads[2].astype(dtype)
     formula="With n the normalised row, s = 1 / sqrt(variance + eps), g = dout weight: "
     "dx = s (g - mean(g) - n mean(g n)); dweight = sum over rows of dout n; dbias that of dout.",
     gradient_of="layer_norm",
-    **TOKENS,
+    cases=TOKENS,
 )
 add_rms_norm_vjp = rowwise(
     "add_rms_norm_vjp",
@@ -215,13 +215,9 @@ return grads[0], grads[1], grads[2]
     formula="With h = x + residual and s = 1 / sqrt(mean(h^2) + eps): dx = dresidual = s (dout "
     "weight - h s^2 mean(dout weight h)) + dtotal; dweight = sum over rows of dout h s.",
     gradient_of="add_rms_norm",
-    **TOKENS,
+    cases=TOKENS,
 )
 KEPT = Tensor("chance", ("rows", "cols"), fill=Real(0.0, 0.99))
-DROPOUT = {
-    "params": {"eps": 1e-5, "drop": 0.1},
-    "ranges": {"eps": EPS, "drop": Range(0.0, 0.9, usual=(0.1, 0.5))},
-}
 
 
 def _kept(x: Any, chance: Any, drop: float) -> Any:
@@ -241,8 +237,9 @@ rms_norm_dropout = rowwise(
     metal={"out": "chance >= drop ? x * scale * weight / (1.0f - drop) : 0.0f"},
     flops=9,
     formula="out = rms_norm(x, weight, eps) / (1 - drop) where chance >= drop, and 0 elsewhere.",
-    **DROPOUT,
-    **TOKENS,
+    params={"eps": 1e-5, "drop": 0.1},
+    ranges={"eps": EPS, "drop": Range(0.0, 0.9, usual=(0.1, 0.5))},
+    cases=TOKENS,
 )
 ada_layer_norm = rowwise(
     "ada_layer_norm",
@@ -272,19 +269,21 @@ ada_layer_norm = rowwise(
     ),
     formula="out[b, s, c] = n (1 + gain[b, c]) + offset[b, c], n the row x[b, s] less its mean over"
     " its deviation, sqrt(variance + eps): the modulated norm of diffusion transformers.",
-    visible=(
-        *cases("batch seq cols", (1, 1, 4), (2, 3, 64), (3, 5, 100), (2, 2, 1024)),
-        *cases("batch seq cols", (2, 4, 33), eps=0.1),
-    ),
-    hidden=cases(
-        "batch seq cols",
-        *((0, 3, 8), (2, 0, 8), (1, 2, 1), (5, 7, 31), (2, 67, 3), (3, 3, 257), (1, 5, 1025)),
-        *((7, 1, 129), (2, 33, 65)),
-    ),
-    bench=(
-        labelled("batch seq cols", "dit-xl/2 256px", 2, 256, 1152),
-        labelled("batch seq cols", "dit-xl/2 512px", 2, 1024, 1152),
-        labelled("batch seq cols", "sd3-medium 1024px", 2, 4096, 1536),
+    cases=(
+        (
+            *cases("batch seq cols", (1, 1, 4), (2, 3, 64), (3, 5, 100), (2, 2, 1024)),
+            *cases("batch seq cols", (2, 4, 33), eps=0.1),
+        ),
+        cases(
+            "batch seq cols",
+            *((0, 3, 8), (2, 0, 8), (1, 2, 1), (5, 7, 31), (2, 67, 3), (3, 3, 257), (1, 5, 1025)),
+            *((7, 1, 129), (2, 33, 65)),
+        ),
+        (
+            labelled("batch seq cols", "dit-xl/2 256px", 2, 256, 1152),
+            labelled("batch seq cols", "dit-xl/2 512px", 2, 1024, 1152),
+            labelled("batch seq cols", "sd3-medium 1024px", 2, 4096, 1536),
+        ),
     ),
 )
 GROUPS = "batch groups width size"
@@ -317,19 +316,28 @@ group_norm = rowwise(
     formula="Channels first: channel k of group g is x[b, g, k]. Mean and variance are those of "
     "all width * size elements of a group; out = (x - mean) / sqrt(variance + eps) * weight[g, k] "
     "+ bias[g, k]. width = 1 is the instance norm.",
-    visible=(
-        *cases(GROUPS, (1, 1, 1, 4), (2, 4, 3, 16), (1, 2, 8, 64), (2, 5, 1, 100)),
-        *cases(GROUPS, (1, 2, 4, 9), eps=0.1),
-    ),
-    hidden=cases(
-        GROUPS,
-        *((0, 2, 3, 4), (2, 3, 4, 0), (1, 2, 1, 1), (3, 2, 5, 31), (2, 7, 1, 257), (1, 3, 67, 3)),
-        *((2, 2, 3, 341), (1, 1, 16, 65)),
-    ),
-    bench=(
-        labelled(GROUPS, "sd-1.5 unet 16x16", 2, 32, 40, 256),
-        labelled(GROUPS, "sd-1.5 unet 32x32", 2, 32, 20, 1024),
-        labelled(GROUPS, "sd-1.5 unet 64x64", 2, 32, 10, 4096),
+    cases=(
+        (
+            *cases(GROUPS, (1, 1, 1, 4), (2, 4, 3, 16), (1, 2, 8, 64), (2, 5, 1, 100)),
+            *cases(GROUPS, (1, 2, 4, 9), eps=0.1),
+        ),
+        cases(
+            GROUPS,
+            *(
+                (0, 2, 3, 4),
+                (2, 3, 4, 0),
+                (1, 2, 1, 1),
+                (3, 2, 5, 31),
+                (2, 7, 1, 257),
+                (1, 3, 67, 3),
+            ),
+            *((2, 2, 3, 341), (1, 1, 16, 65)),
+        ),
+        (
+            labelled(GROUPS, "sd-1.5 unet 16x16", 2, 32, 40, 256),
+            labelled(GROUPS, "sd-1.5 unet 32x32", 2, 32, 20, 1024),
+            labelled(GROUPS, "sd-1.5 unet 64x64", 2, 32, 10, 4096),
+        ),
     ),
 )
 l2_norm = rowwise(
@@ -346,11 +354,13 @@ l2_norm = rowwise(
     params={"eps": 1e-6},
     ranges=RANGES,
     formula="out = x / sqrt(sum of x^2 over the row + eps).",
-    visible=VISIBLE,
-    hidden=HIDDEN,
-    bench=(
-        labelled("rows cols", "qwen3-next decode, keys of gated delta", 16, 128),
-        labelled("rows cols", "qwen3-next prefill 512, keys of gated delta", 8192, 128),
+    cases=(
+        VISIBLE,
+        HIDDEN,
+        (
+            labelled("rows cols", "qwen3-next decode, keys of gated delta", 16, 128),
+            labelled("rows cols", "qwen3-next prefill 512, keys of gated delta", 8192, 128),
+        ),
     ),
 )
 recurrent_step = rowwise(
@@ -373,7 +383,7 @@ return (wide + rate * n * mx.sigmoid(n) * gate.astype(mx.float32)).astype(dtype)
     params={"eps": 1e-5, "rate": 0.5},
     ranges={"eps": EPS, "rate": Range(-2.0, 2.0, usual=(0.1, 1.0))},
     formula="out = x + rate silu(rms_norm(x, weight, eps)) gate, silu(v) = v / (1 + exp(-v)).",
-    **TOKENS,
+    cases=TOKENS,
 )
 QK = "rows heads kv_heads head_dim"
 grpo_advantage = rowwise(
@@ -403,13 +413,15 @@ return (centred / (mx.sqrt(mx.mean(mx.square(centred), -1, keepdims=True)) + eps
     op_axes=axes("rows", Axis("cols", least=1)),
     formula="Rewards of one prompt's answers a row: out = (x - mean) / (deviation + eps), the "
     "deviation that of the row itself, its squares divided by cols.",
-    visible=cases("rows cols", (1, 1), (4, 8), (3, 16), (8, 64), (2, 100)),
-    hidden=cases(
-        "rows cols", (0, 8), (1, 2), (67, 3), (5, 7), (33, 31), (129, 16), (3, 257), (2, 1025)
-    ),
-    bench=(
-        labelled("rows cols", "grpo, 512 prompts of 8 answers", 512, 8),
-        labelled("rows cols", "grpo, 4096 prompts of 16 answers", 4096, 16),
+    cases=(
+        cases("rows cols", (1, 1), (4, 8), (3, 16), (8, 64), (2, 100)),
+        cases(
+            "rows cols", (0, 8), (1, 2), (67, 3), (5, 7), (33, 31), (129, 16), (3, 257), (2, 1025)
+        ),
+        (
+            labelled("rows cols", "grpo, 512 prompts of 8 answers", 512, 8),
+            labelled("rows cols", "grpo, 4096 prompts of 16 answers", 4096, 16),
+        ),
     ),
 )
 

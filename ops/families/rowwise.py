@@ -13,11 +13,11 @@ from typing import Any
 
 from ops.axis import Axis, axes
 from ops.baselines import Baseline
-from ops.cases import Values, defaults
+from ops.cases import CaseSets, Values, defaults
 from ops.families.elementwise import NO_RANGES, NONE
 from ops.members import Formula, oracle
 from ops.parameters import Range
-from ops.spec import Case, Op, Steps, Stored, Tensor, Workload
+from ops.spec import Op, Steps, Stored, Tensor, Workload
 
 KINDS = ("sum", "max", "min", "product")
 _PASS = re.compile(rf"({'|'.join(KINDS)}) of (.+)", re.DOTALL)
@@ -75,9 +75,7 @@ def rowwise(
     passes: Mapping[str, str],
     metal: Mapping[str, str],
     flops: int,
-    visible: tuple[Case, ...],
-    hidden: tuple[Case, ...],
-    bench: tuple[Case, ...],
+    cases: CaseSets,
     formula: str,
     op_axes: tuple[Axis, ...] = axes("rows cols"),
     layout: Layout = PLAIN,
@@ -102,9 +100,7 @@ def rowwise(
             was found before, or an expression of a whole row, such as `total / cols`.
         metal: Metal expression of each output.
         flops: FLOPs of one element.
-        visible: Cases that are shown.
-        hidden: Cases that are not.
-        bench: Shapes of models.
+        cases: Visible, hidden and bench cases.
         formula: The mathematics for a proposer.
         op_axes: Axes of the op.
         layout: Which axes are rows.
@@ -133,9 +129,9 @@ def rowwise(
         baselines=mlx,
         flops=f"{layout.rows} * {layout.cols} * {flops}",
         bytes=bytes,
-        visible=visible,
-        hidden=hidden,
-        bench=bench,
+        visible=cases[0],
+        hidden=cases[1],
+        bench=cases[2],
         dtypes=dtypes,
         gradient_of=gradient_of,
         metal={
