@@ -105,11 +105,11 @@ out[i] = found;
     bytes="2 * batch * heads * head_dim * itemsize + 8 * batch",
     constraints=("batch <= pages", "1 <= page_size"),
     cases=(
-        cases(PAGED, (2, 4, 1, 1, 2), (8, 4, 3, 2, 8), (5, 16, 2, 1, 32)),
+        cases(PAGED, (2, 4, 1, 1, 2), (8, 4, 3, 2, 8), (5, 8, 2, 1, 32)),
         cases(
             PAGED,
             *((1, 1, 1, 1, 1), (3, 2, 0, 2, 4), (7, 16, 7, 3, 5), (17, 16, 5, 2, 33)),
-            (33, 8, 9, 1, 3),
+            (33, 8, 9, 1, 31),
         ),
         (
             labelled(PAGED, "llama-3.2-1b decode, batch 8", 128, 16, 8, 8, 64),
@@ -149,9 +149,20 @@ out[i] = from < 0 ? T(0) : pool[uint(from) * page + i % page];
         ),
         cases(
             "pages page_size blocks batch heads head_dim",
-            *((1, 1, 1, 1, 1, 1), (3, 2, 0, 2, 1, 4), (7, 16, 5, 3, 2, 5), (17, 8, 3, 2, 3, 33)),
+            *(
+                (1, 1, 1, 1, 1, 1),
+                (3, 2, 0, 2, 1, 4),
+                (7, 16, 5, 3, 2, 5),
+                (17, 8, 3, 2, 3, 33),
+                (9, 3, 2, 1, 1, 31),
+            ),
         ),
         (
+            labelled(
+                "pages page_size blocks batch heads head_dim",
+                "smollm2-135m, 1 sequence of 512 keys",
+                *(64, 16, 32, 1, 3, 64),
+            ),
             labelled(
                 "pages page_size blocks batch heads head_dim",
                 "llama-3.2-1b, 8 sequences of 512 keys",
@@ -175,6 +186,7 @@ ZIGZAG_CASES = (
     cases(ZIGZAG, (1, 2, 1, 2), (2, 4, 3, 8), (1, 8, 4, 32)),
     cases(ZIGZAG, (0, 2, 1, 2), (3, 2, 0, 2), (1, 6, 5, 31), (2, 16, 7, 33), (3, 10, 1, 1)),
     (
+        labelled(ZIGZAG, "smollm2-135m, 256 tokens over 4 ranks", 1, 8, 32, 576),
         labelled(ZIGZAG, "llama-3.2-1b, 4096 tokens over 4 ranks", 1, 8, 512, 2048),
         labelled(ZIGZAG, "llama-3.2-1b, 8192 tokens over 8 ranks", 1, 16, 512, 2048),
     ),

@@ -19,9 +19,13 @@ from ops.spec import Tensor
 
 PLAIN = "rows cols"
 PLAIN_CASES = (
-    cases(PLAIN, (1, 1), (4, 64), (3, 100), (2, 1024)),
-    cases(PLAIN, (0, 4), (3, 0), (67, 1), (7, 33), (3, 257), (129, 65), (1, 4099)),
+    (*cases(PLAIN, (1, 1), (4, 64), (3, 100)), *cases(PLAIN, (2, 1024), scale=0.02)),
     (
+        *cases(PLAIN, (0, 4), (3, 0), (67, 1), (7, 31), (3, 257)),
+        *cases(PLAIN, (129, 65), (1, 4099), scale=-0.125),
+    ),
+    (
+        labelled(PLAIN, "smollm2-135m key projection", 192, 576),
         labelled(PLAIN, "smollm2-135m up projection", 1536, 576),
         labelled(PLAIN, "llama-3.2-1b up projection", 8192, 2048),
     ),
@@ -29,9 +33,10 @@ PLAIN_CASES = (
 BLOCKED = "rows blocks block"
 BLOCK = Axis("block", values=(32, 64, 128))
 BLOCK_CASES = (
-    cases(BLOCKED, (1, 1, 32), (4, 2, 64), (3, 5, 128)),
-    cases(BLOCKED, (0, 2, 32), (3, 0, 32), (7, 3, 64), (31, 9, 32), (2, 17, 128)),
+    cases(BLOCKED, (1, 1, 32), (4, 2, 64), (3, 5, 64)),
+    cases(BLOCKED, (0, 2, 32), (3, 0, 32), (7, 1, 64), (31, 9, 32), (2, 17, 128), (33, 3, 32)),
     (
+        labelled(BLOCKED, "smollm2-135m key projection", 192, 9, 64),
         labelled(BLOCKED, "smollm2-135m up projection", 1536, 9, 64),
         labelled(BLOCKED, "llama-3.2-1b up projection", 8192, 16, 128),
     ),
@@ -256,15 +261,14 @@ out[i] = uchar(word);
 """,
     flops="words * 8",
     cases=(
-        cases("words", (1,), (64,), (100,)),
-        cases("words", (0,), (2,), (31,), (257,), (4099,)),
+        cases("words", (2,), (64,), (100,)),
+        cases("words", (0,), (1,), (31,), (257,), (4099,)),
         (
-            labelled("words", "a mask of 4096 x 4096", 2097152),
             labelled("words", "a mask of 1024 x 1024", 131072),
+            labelled("words", "a mask of 4096 x 4096", 2097152),
         ),
     ),
     formula="Bit b of out[i] is flags[i, b], the first in the lowest bit.",
-    dtypes=("float32",),
 )
 unpack_bits = indexed(
     "unpack_bits",
@@ -277,12 +281,11 @@ unpack_bits = indexed(
     metal="out[i] = uchar(packed[i / 8] >> (i % 8) & 1);",
     flops="words * 16",
     cases=(
-        cases("words", (1,), (64,), (100,)),
-        cases("words", (0,), (2,), (31,), (257,), (4099,)),
+        cases("words", (2,), (64,), (100,)),
+        cases("words", (0,), (1,), (31,), (257,), (4099,)),
         (labelled("words", "a mask of 1024 x 1024", 131072),),
     ),
     formula="out[i, b] is bit b of packed[i], the lowest first.",
-    dtypes=("float32",),
 )
 
 

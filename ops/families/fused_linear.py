@@ -18,6 +18,7 @@ SHAPES = (
         *((65, 3, 129), (17, 1, 576), (2, 31, 1025)),
     ),
     (
+        labelled(AXES, "smollm2-135m decode, key projection", 1, 192, 576),
         labelled(AXES, "smollm2-135m decode, up projection", 1, 1536, 576),
         labelled(AXES, "qwen3-0.6b decode, up projection", 1, 3072, 1024),
         labelled(AXES, "llama-3.2-1b decode, up projection", 1, 8192, 2048),
@@ -122,6 +123,7 @@ grouped_gemm = linear(
             *((13, 65, 129, 4), (67, 3, 17, 16)),
         ),
         (
+            labelled(EXPERT_AXES, "granite-4-tiny decode, a slice of 32 columns", 6, 32, 1536, 6),
             labelled(EXPERT_AXES, "granite-4-tiny decode, 8 tokens", 48, 512, 1536, 16),
             labelled(EXPERT_AXES, "olmoe decode, 8 tokens", 64, 1024, 2048, 16),
         ),

@@ -48,27 +48,10 @@ def indexed(
 ) -> Op:
     """An op that a thread an element computes.
 
-    Args:
-        name: Name of the op.
-        family: Its family.
-        op_axes: Its axes.
-        inputs: Its inputs.
-        outputs: Its outputs.
-        np: float64 formula of inputs, and by name of those axes and parameters it asks for.
-        mlx: Baselines by name, or the text of one.
-        metal: Statements that write the outputs at `i`, over inputs, axes and parameters.
-        flops: FLOPs, over the axes.
-        cases: Visible, hidden and bench cases.
-        formula: The mathematics for a proposer.
-        count: How many elements there are; empty: those of the first output.
-        helpers: Metal functions that `metal` calls.
-        params: Parameters: the default, or all values that cases take.
-        ranges: Which values those that are numbers take.
-        steps: The formula as kernels evaluate it, where that is less exact.
-        bytes: As in `Op`.
-        constraints: As in `Op`.
-        dtypes: Element types.
-        gradient_of: Name of the forward op.
+    `np` is the float64 formula of inputs, and by name of those axes and parameters it asks for.
+    `metal` is statements that write the outputs at `i`, over inputs, axes and parameters; there are
+    as many places as `count` says, or as the first output has elements. All else is as in
+    `elementwise` and `Op`.
     """
     names = [tensor.name for tensor in inputs]
     counted = count or " * ".join(f"({size})" for size in outputs[0].shape)

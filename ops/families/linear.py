@@ -22,7 +22,7 @@ from ops.fills import Bits, Index, Int, Real, Sorted
 from ops.matches import Close
 from ops.members import values
 from ops.parameters import Range
-from ops.spec import Op, Stored, Tensor, Workload, unrounded
+from ops.spec import Op, Steps, Stored, Tensor, Workload, unrounded
 
 SILU = """
 // exp(-|v|) never overflows, so that what is far below 0 keeps its size.
@@ -143,24 +143,12 @@ def linear(
 ) -> Op:
     """An op of `x`, `m` rows of `k`: `out[i, j] = f(x[i] . first[j], x[i] . second[j], ...)`.
 
-    Args:
-        name: Name of the op.
-        weights: The matrices; their dot products with a row of `x` are `first` and `second`.
-        np: float64 formula of the dot products, then of `also`, and parameters by name.
-        mlx: Baselines by name.
-        metal: Metal expression of `first`, `second`, the elements of `also` and parameters.
-        cases: Visible, hidden and bench cases.
-        formula: The mathematics for a proposer.
-        family: Its family.
-        also: Further inputs: of shape `(n,)`, one element an output column.
-        helpers: Metal functions that `metal` calls.
-        prologue: What becomes of a row of `x` first: empty, or `rms`, its norm with `gain`.
-        picked: `rows`: there is a matrix of each expert, and `index[i]` picks that of a row, in
-            ascending order; `slots`: `index[i, s]` picks one for each slot of a row, and the output
-            has a row for each slot.
-        extra_flops: FLOPs of one output element beside the dot products.
-        params: Parameters: the default, or all values that cases take.
-        ranges: Which values those that are numbers take.
+    `np` is the float64 formula of the dot products, then of `also`, one element an output column,
+    and parameters by name; `metal` is the same over `first`, `second` and the names of `also`.
+    `prologue="rms"`: a row of `x` is its norm with `gain` first. `picked="rows"`: there is a matrix
+    of each expert, and `index[i]` picks that of a row, in ascending order; `"slots"`: `index[i, s]`
+    picks one for each slot of a row, and the output has a row for each slot. `extra_flops` are
+    those of an output element beside the dot products. All else is as in `elementwise` and `Op`.
     """
     experts = ("experts",) if picked else ()
     packed = any(weight.bits > 0 for weight in weights)
@@ -171,16 +159,7 @@ def linear(
     gain = (Tensor("gain", ("k",)),) if prologue else ()
     held = tuple(t for weight in weights for t in weight.tensors(experts))
 
-    def steps(inputs: Any, workload: Workload, stored: Stored) -> tuple[NDArray[Any], ...]:
-        found, given = values(workload), inputs["x"]
-        if prologue:
-            found_eps = found.pop("eps")
-            mean = numpy.square(given).sum(axis=-1, keepdims=True) / max(given.shape[-1], 1)
-            given = stored(given / numpy.sqrt(mean + found_eps) * inputs["gain"])
-        group = workload.axes.get("group", 1)
-        dots = [stored(w.dots(given, inputs, group, stored is not unrounded)) for w in weights]
-        return (np(*dots, *(inputs[t.name] for t in also), **found),)
-
+    steps = _stepwise(np, weights, also, prologue)
     return Op(
         name=name,
         family=family,
@@ -218,3 +197,19 @@ def linear(
             "weights": [{"name": weight.name, "bits": weight.bits} for weight in weights],
         },
     )
+
+
+def _stepwise(
+    formula: Callable[..., Any], weights: Sequence[Weight], also: Sequence[Tensor], prologue: str
+) -> Steps:
+    def steps(inputs: Any, workload: Workload, stored: Stored) -> tuple[NDArray[Any], ...]:
+        found, given = values(workload), inputs["x"]
+        if prologue:
+            eps = found.pop("eps")
+            mean = numpy.square(given).sum(axis=-1, keepdims=True) / max(given.shape[-1], 1)
+            given = stored(given / numpy.sqrt(mean + eps) * inputs["gain"])
+        group = workload.axes.get("group", 1)
+        dots = [stored(w.dots(given, inputs, group, stored is not unrounded)) for w in weights]
+        return (formula(*dots, *(inputs[t.name] for t in also), **found),)
+
+    return steps

@@ -29,6 +29,7 @@ SHAPES = (
         *((3, 2047), (129, 65), (1, 8209)),
     ),
     (
+        labelled("rows cols", "smollm2-135m, 2 tokens", 2, 49152),
         labelled("rows cols", "smollm2-135m, 16 tokens", 16, 49152),
         labelled("rows cols", "llama-3.2-1b, 16 tokens", 16, 128256),
         labelled("rows cols", "smollm2-135m, 128 tokens", 128, 49152),
@@ -170,7 +171,11 @@ return (left / mx.maximum(mx.sum(left, axis=-1, keepdims=True), floor)).astype(d
     "over the larger of its row sum and floor.",
     layout=Layout(cols_metal="target_shape[1]"),
     op_axes=LOGITS,
-    cases=SHAPES,
+    cases=(
+        (*SHAPES[0], *cases("rows cols", (2, 96), floor=1e-3)),
+        (*SHAPES[1], *cases("rows cols", (5, 63), floor=1e-2)),
+        (labelled("rows cols", "smollm2-135m, a draft token", 1, 49152), *SHAPES[2][1:]),
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""Norms fused with what stands around them (residual, dropout, modulation, gate); gradients."""
+"""Norms fused with what stands around them: a residual, dropout, a modulation, a gate."""
 
 from __future__ import annotations
 
@@ -110,113 +110,6 @@ add_layer_norm = rowwise(
     "mean and variance of each row of sums. The sum may be rounded to T before its norm is taken.",
     cases=TOKENS,
 )
-rms_norm_vjp = rowwise(
-    "rms_norm_vjp",
-    "norms",
-    (X, LEARNT, elements("dout")),
-    (Tensor("dx", ("rows", "cols"), match=ROW), Tensor("dweight", ("cols",), match=Close("rows"))),
-    np=lambda x, weight, dout, eps: _rms_norm_vjp(x, weight, dout, eps),
-    mlx="_, grads = mx.vjp(lambda a, b: mx.fast.rms_norm(a, b, eps), [x, weight], [dout])\n"
-    "return grads[0], grads[1]",
-    passes={
-        "squares": "sum of x * x",
-        "dots": "sum of dout * weight * x",
-        "scale": "rsqrt(squares / float(cols) + eps)",
-        "pull": "dots / float(cols) * scale * scale",
-    },
-    metal={
-        "dx": "scale * (dout * weight - x * pull)",
-        "dweight": "sum of dout * x * scale",
-    },
-    flops=11,
-    params=EPS_OF,
-    ranges=RANGES,
-    formula="With s = 1 / sqrt(mean(x^2) + eps) of each row: dx = s (dout weight - x s^2 "
-    "mean(dout weight x)); dweight[c] = sum over rows of dout x s, carried in float32.",
-    gradient_of="rms_norm",
-    cases=TOKENS,
-)
-layer_norm_vjp = rowwise(
-    "layer_norm_vjp",
-    "norms",
-    (X, LEARNT, Tensor("bias", ("cols",)), elements("dout")),
-    (
-        Tensor("dx", ("rows", "cols"), match=ROW),
-        Tensor("dweight", ("cols",), match=Close("rows")),
-        Tensor("dbias", ("cols",), match=Close("rows")),
-    ),
-    np=lambda x, weight, bias, dout, eps: _layer_norm_vjp(x, weight, dout, eps),
-    steps=lambda stored, x, weight, bias, dout, eps: _layer_norm_vjp(x, weight, dout, eps),
-    mlx={
-        "mx.vjp in float32": """
-wide = [v.astype(mx.float32) for v in (x, weight, bias, dout)]
-_, grads = mx.vjp(lambda a, b, c: mx.fast.layer_norm(a, b, c, eps), wide[:3], wide[3:])
-return grads[0].astype(dtype), grads[1].astype(dtype), grads[2].astype(dtype)
-""",
-        "mx.vjp": "_, grads = mx.vjp(lambda a, b, c: mx.fast.layer_norm(a, b, c, eps), "
-        "[x, weight, bias], [dout])\nreturn grads[0], grads[1], grads[2]",
-    },
-    passes={
-        **MOMENTS,
-        "pushes": "sum of dout * weight",
-        "dots": f"sum of dout * weight * {NORMAL}",
-        "push": "pushes / float(cols)",
-        "pull": "dots / float(cols)",
-    },
-    metal={
-        "dx": f"scale * (dout * weight - push - {NORMAL} * pull)",
-        "dweight": f"sum of dout * {NORMAL}",
-        "dbias": "sum of dout",
-    },
-    flops=14,
-    params=EPS_OF,
-    ranges=RANGES,
-    formula="With n the normalised row, s = 1 / sqrt(variance + eps), g = dout weight: "
-    "dx = s (g - mean(g) - n mean(g n)); dweight = sum over rows of dout n; dbias that of dout.",
-    gradient_of="layer_norm",
-    cases=TOKENS,
-)
-add_rms_norm_vjp = rowwise(
-    "add_rms_norm_vjp",
-    "norms",
-    (X, elements("residual"), LEARNT, elements("dout"), elements("dtotal")),
-    (
-        Tensor("dx", ("rows", "cols"), match=ROW),
-        Tensor("dresidual", ("rows", "cols"), match=ROW),
-        Tensor("dweight", ("cols",), match=Close("rows")),
-    ),
-    np=lambda x, residual, weight, dout, dtotal, eps: _add_rms_norm_vjp(
-        x + residual, weight, dout, dtotal, eps
-    ),
-    steps=lambda stored, x, residual, weight, dout, dtotal, eps: _add_rms_norm_vjp(
-        stored(x + residual), weight, dout, dtotal, eps, stored
-    ),
-    mlx="""
-def forward(a, b, c):
-    h = a + b
-    return mx.fast.rms_norm(h, c, eps), h
-_, grads = mx.vjp(forward, [x, residual, weight], [dout, dtotal])
-return grads[0], grads[1], grads[2]
-""",
-    passes={
-        "squares": "sum of (x + residual) * (x + residual)",
-        "dots": "sum of dout * weight * (x + residual)",
-        "scale": "rsqrt(squares / float(cols) + eps)",
-        "pull": "dots / float(cols) * scale * scale",
-    },
-    metal={
-        "dx": "scale * (dout * weight - (x + residual) * pull) + dtotal",
-        "dresidual": "scale * (dout * weight - (x + residual) * pull) + dtotal",
-        "dweight": "sum of dout * (x + residual) * scale",
-    },
-    flops=13,
-    params=EPS_OF,
-    ranges=RANGES,
-    formula="With h = x + residual and s = 1 / sqrt(mean(h^2) + eps): dx = dresidual = s (dout "
-    "weight - h s^2 mean(dout weight h)) + dtotal; dweight = sum over rows of dout h s.",
-    gradient_of="add_rms_norm",
-    cases=TOKENS,
-)
 KEPT = Tensor("chance", ("rows", "cols"), fill=Real(0.0, 0.99))
 
 
@@ -239,7 +132,11 @@ rms_norm_dropout = rowwise(
     formula="out = rms_norm(x, weight, eps) / (1 - drop) where chance >= drop, and 0 elsewhere.",
     params={"eps": 1e-5, "drop": 0.1},
     ranges={"eps": EPS, "drop": Range(0.0, 0.9, usual=(0.1, 0.5))},
-    cases=TOKENS,
+    cases=(
+        (*VISIBLE, *cases("rows cols", (5, 48), drop=0.5)),
+        (*HIDDEN, *cases("rows cols", (6, 70), drop=0.25)),
+        BENCH,
+    ),
 )
 ada_layer_norm = rowwise(
     "ada_layer_norm",
@@ -274,12 +171,24 @@ ada_layer_norm = rowwise(
             *cases("batch seq cols", (1, 1, 4), (2, 3, 64), (3, 5, 100), (2, 2, 1024)),
             *cases("batch seq cols", (2, 4, 33), eps=0.1),
         ),
-        cases(
-            "batch seq cols",
-            *((0, 3, 8), (2, 0, 8), (1, 2, 1), (5, 7, 31), (2, 67, 3), (3, 3, 257), (1, 5, 1025)),
-            *((7, 1, 129), (2, 33, 65)),
+        (
+            *cases(
+                "batch seq cols",
+                *(
+                    (0, 3, 8),
+                    (2, 0, 8),
+                    (1, 2, 1),
+                    (5, 7, 31),
+                    (2, 67, 3),
+                    (3, 3, 257),
+                    (1, 5, 1025),
+                ),
+                *((7, 1, 129), (2, 33, 65)),
+            ),
+            *cases("batch seq cols", (3, 2, 63), eps=0.5),
         ),
         (
+            labelled("batch seq cols", "dit-b/2 256px, one image", 1, 256, 768),
             labelled("batch seq cols", "dit-xl/2 256px", 2, 256, 1152),
             labelled("batch seq cols", "dit-xl/2 512px", 2, 1024, 1152),
             labelled("batch seq cols", "sd3-medium 1024px", 2, 4096, 1536),
@@ -321,19 +230,23 @@ group_norm = rowwise(
             *cases(GROUPS, (1, 1, 1, 4), (2, 4, 3, 16), (1, 2, 8, 64), (2, 5, 1, 100)),
             *cases(GROUPS, (1, 2, 4, 9), eps=0.1),
         ),
-        cases(
-            GROUPS,
-            *(
-                (0, 2, 3, 4),
-                (2, 3, 4, 0),
-                (1, 2, 1, 1),
-                (3, 2, 5, 31),
-                (2, 7, 1, 257),
-                (1, 3, 67, 3),
+        (
+            *cases(
+                GROUPS,
+                *(
+                    (0, 2, 3, 4),
+                    (2, 3, 4, 0),
+                    (1, 2, 1, 1),
+                    (3, 2, 5, 31),
+                    (2, 7, 1, 257),
+                    (1, 3, 67, 3),
+                ),
+                *((2, 2, 3, 341), (1, 1, 16, 65)),
             ),
-            *((2, 2, 3, 341), (1, 1, 16, 65)),
+            *cases(GROUPS, (2, 1, 3, 33), eps=0.5),
         ),
         (
+            labelled(GROUPS, "sd-1.5 unet 8x8", 2, 32, 40, 64),
             labelled(GROUPS, "sd-1.5 unet 16x16", 2, 32, 40, 256),
             labelled(GROUPS, "sd-1.5 unet 32x32", 2, 32, 20, 1024),
             labelled(GROUPS, "sd-1.5 unet 64x64", 2, 32, 10, 4096),
@@ -383,7 +296,11 @@ return (wide + rate * n * mx.sigmoid(n) * gate.astype(mx.float32)).astype(dtype)
     params={"eps": 1e-5, "rate": 0.5},
     ranges={"eps": EPS, "rate": Range(-2.0, 2.0, usual=(0.1, 1.0))},
     formula="out = x + rate silu(rms_norm(x, weight, eps)) gate, silu(v) = v / (1 + exp(-v)).",
-    cases=TOKENS,
+    cases=(
+        (*VISIBLE, *cases("rows cols", (5, 48), rate=-1.0)),
+        (*HIDDEN, *cases("rows cols", (6, 70), rate=0.1)),
+        BENCH,
+    ),
 )
 QK = "rows heads kv_heads head_dim"
 grpo_advantage = rowwise(
@@ -414,9 +331,13 @@ return (centred / (mx.sqrt(mx.mean(mx.square(centred), -1, keepdims=True)) + eps
     formula="Rewards of one prompt's answers a row: out = (x - mean) / (deviation + eps), the "
     "deviation that of the row itself, its squares divided by cols.",
     cases=(
-        cases("rows cols", (1, 1), (4, 8), (3, 16), (8, 64), (2, 100)),
-        cases(
-            "rows cols", (0, 8), (1, 2), (67, 3), (5, 7), (33, 31), (129, 16), (3, 257), (2, 1025)
+        (
+            *cases("rows cols", (1, 1), (4, 8), (3, 16), (8, 64)),
+            *cases("rows cols", (2, 100), eps=0.01),
+        ),
+        (
+            *cases("rows cols", (0, 8), (1, 2), (67, 3), (5, 7), (33, 31), (129, 16), (3, 257)),
+            *cases("rows cols", (2, 1025), eps=0.1),
         ),
         (
             labelled("rows cols", "grpo, 512 prompts of 8 answers", 512, 8),
@@ -429,28 +350,3 @@ return (centred / (mx.sqrt(mx.mean(mx.square(centred), -1, keepdims=True)) + eps
 def _group_norm(x: Any, weight: Any, bias: Any, eps: float, stored: Any = lambda v: v) -> Any:
     rows = normal(x.reshape(*x.shape[:2], x.shape[2] * x.shape[3]), eps)
     return stored(stored(rows.reshape(x.shape)) * weight[..., None]) + bias[..., None]
-
-
-def _rms_norm_vjp(x: Any, weight: Any, dout: Any, eps: float) -> tuple[Any, Any]:
-    count = max(x.shape[-1], 1)
-    scale = 1.0 / np.sqrt(np.square(x).sum(axis=-1, keepdims=True) / count + eps)
-    pull = (dout * weight * x).sum(axis=-1, keepdims=True) / count * scale**2
-    return scale * (dout * weight - x * pull), (dout * x * scale).sum(axis=0)
-
-
-def _layer_norm_vjp(x: Any, weight: Any, dout: Any, eps: float) -> tuple[Any, Any, Any]:
-    count = max(x.shape[-1], 1)
-    centred = x - x.sum(axis=-1, keepdims=True) / count
-    scale = 1.0 / np.sqrt(np.square(centred).sum(axis=-1, keepdims=True) / count + eps)
-    n, pull = centred * scale, dout * weight
-    push = pull.sum(axis=-1, keepdims=True) / count
-    along = (pull * n).sum(axis=-1, keepdims=True) / count
-    return scale * (pull - push - n * along), (dout * n).sum(axis=0), dout.sum(axis=0)
-
-
-def _add_rms_norm_vjp(
-    total: Any, weight: Any, dout: Any, dtotal: Any, eps: float, stored: Any = lambda v: v
-) -> tuple[Any, Any, Any]:
-    through, dweight = _rms_norm_vjp(total, weight, dout, eps)
-    dx = stored(through) + dtotal
-    return dx, dx, dweight

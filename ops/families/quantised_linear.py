@@ -14,7 +14,7 @@ from ops.spec import Op
 AXES = "m n k group"
 PICKED = "m n k experts slots group"
 QUANTISED = (
-    cases(AXES, (1, 1, 32, 32), (1, 16, 128, 64), (4, 33, 256, 64), (2, 8, 512, 128)),
+    cases(AXES, (1, 1, 32, 32), (1, 16, 128, 64), (4, 33, 256, 64), (2, 8, 512, 64)),
     cases(
         AXES,
         *((0, 4, 64, 64), (3, 0, 64, 32), (2, 5, 0, 64), (1, 31, 96, 32), (7, 13, 320, 64)),
@@ -24,8 +24,8 @@ QUANTISED = (
         labelled(AXES, "smollm2-135m decode, up projection", 1, 1536, 576, 64),
         labelled(AXES, "qwen3-0.6b decode, up projection", 1, 3072, 1024, 64),
         labelled(AXES, "llama-3.2-1b decode, up projection", 1, 8192, 2048, 64),
-        labelled(AXES, "llama-3.2-1b decode, batch 4, up projection", 4, 8192, 2048, 64),
         labelled(AXES, "llama-3.1-8b decode, up projection", 1, 14336, 4096, 64),
+        labelled(AXES, "llama-3.2-1b decode, batch 4, up projection", 4, 8192, 2048, 64),
     ),
 )
 EXPERTS = (
@@ -33,11 +33,12 @@ EXPERTS = (
     cases(
         PICKED,
         *((0, 4, 64, 2, 2, 64), (3, 0, 64, 2, 2, 32), (1, 4, 64, 3, 0, 64), (1, 31, 96, 1, 1, 32)),
-        *((5, 7, 320, 3, 2, 64), (3, 17, 128, 16, 4, 128), (2, 67, 64, 5, 3, 64)),
+        *((5, 7, 320, 3, 2, 64), (3, 17, 128, 16, 9, 128), (2, 65, 64, 5, 3, 64)),
     ),
     (
-        labelled(PICKED, "qwen3-30b-a3b decode, 16 of 128 experts", 1, 768, 2048, 16, 8, 64),
+        labelled(PICKED, "qwen3-30b-a3b decode, a shard of 8", 1, 96, 2048, 16, 8, 64),
         labelled(PICKED, "granite-4-tiny decode", 1, 512, 1536, 62, 6, 64),
+        labelled(PICKED, "qwen3-30b-a3b decode, 16 of 128 experts", 1, 768, 2048, 16, 8, 64),
         labelled(PICKED, "qwen3-30b-a3b decode, batch 4", 4, 768, 2048, 32, 8, 64),
     ),
 )

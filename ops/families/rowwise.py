@@ -89,28 +89,11 @@ def rowwise(
 ) -> Op:
     """An op of rows: `passes` reduce a row, `metal` makes outputs of what they found.
 
-    Args:
-        name: Name of the op.
-        family: Its family.
-        inputs: Tensors with one element each, a row or a column; `layout` says what else.
-        outputs: The same. One of a column is a `sum of ...` over the rows.
-        np: float64 formula of inputs and parameters; a tuple where there are several outputs.
-        mlx: The same as MLX text, or baselines by name.
-        passes: What is found of a row, in order: `sum of x * x` over inputs, `c`, `cols` and what
-            was found before, or an expression of a whole row, such as `total / cols`.
-        metal: Metal expression of each output.
-        flops: FLOPs of one element.
-        cases: Visible, hidden and bench cases.
-        formula: The mathematics for a proposer.
-        op_axes: Axes of the op.
-        layout: Which axes are rows.
-        helpers: Metal functions that the expressions call.
-        params: Parameters: the default, or all values that cases take.
-        ranges: Which values those that are numbers take.
-        steps: As `np` with `stored` as the first argument, where kernels round on the way.
-        dtypes: Element types.
-        gradient_of: Name of the forward op.
-        bytes: As in `Op`.
+    Tensors have one element each, a row or a column; `layout` says what else. `np` is the float64
+    formula of inputs and parameters, `steps` the same with `stored` first. `passes` are
+    found in order: `sum of x * x` over inputs, `c`, `cols` and what was found before, or an
+    expression of a whole row, such as `total / cols`. `metal` has an expression of each output; one
+    of a column is a `sum of ...` over the rows. All else is as in `elementwise` and `Op`.
     """
     if isinstance(mlx, str):
         mlx = {"plain": mlx, "compiled": Baseline(mlx, compiled=True)}
