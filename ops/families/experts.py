@@ -247,7 +247,15 @@ return mx.sum(each * share[..., None], axis=1)
     flops="2 * m * slots * n * k + 2 * m * slots * n",
     bytes="(m * slots * k + m * n) * itemsize + min(m * slots, experts) * (n * k // 2 + "
     "2 * n * (k // group) * itemsize)",
-    visible=cases(DOWN_AXES, (1, 4, 32, 2, 1, 32), (2, 16, 128, 4, 2, 64), (1, 33, 256, 8, 8, 64)),
+    visible=cases(
+        DOWN_AXES,
+        *(
+            (1, 4, 32, 2, 1, 32),
+            (2, 16, 128, 4, 2, 64),
+            (1, 33, 256, 8, 8, 64),
+            (2, 5, 64, 3, 2, 32),
+        ),
+    ),
     hidden=cases(
         DOWN_AXES,
         *((0, 4, 64, 2, 2, 64), (3, 0, 64, 2, 2, 32), (1, 31, 96, 1, 1, 32), (5, 7, 320, 3, 2, 64)),

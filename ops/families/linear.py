@@ -6,7 +6,7 @@ layout of MLX), or as one integer each; there may be one matrix an expert, picke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,28 +150,16 @@ def linear(
     picks one for each slot of a row, and the output has a row for each slot. `extra_flops` are
     those of an output element beside the dot products. All else is as in `elementwise` and `Op`.
     """
-    experts = ("experts",) if picked else ()
     packed = any(weight.bits > 0 for weight in weights)
     slots = ("slots",) if picked == "slots" else ()
-    fill = Index("experts") if slots else Sorted(Index("experts"))
-    index = (Tensor("index", ("m", *slots), "uint32", fill),) if picked else ()
     rows = "m * slots" if slots else "m"
-    gain = (Tensor("gain", ("k",)),) if prologue else ()
-    held = tuple(t for weight in weights for t in weight.tensors(experts))
-
     steps = _stepwise(np, weights, also, prologue)
     return Op(
         name=name,
         family=family,
         formula=formula,
-        axes=(
-            *axes("m n"),
-            Axis("k", 32) if packed else Axis("k"),
-            *((Axis("experts", least=1),) if picked else ()),
-            *map(Axis, slots),
-            *((GROUP,) if packed else ()),
-        ),
-        inputs=(Tensor("x", ("m", "k")), *gain, *held, *index, *also),
+        axes=_axes(packed, picked, slots),
+        inputs=(*_given(weights, prologue, picked, slots), *also),
         outputs=(Tensor("out", ("m", *slots, "n"), match=Close("k")),),
         constraints=("k % group == 0",) if packed else (),
         params=defaults(params),
@@ -213,3 +201,26 @@ def _stepwise(
         return (formula(*dots, *(inputs[t.name] for t in also), **found),)
 
     return steps
+
+
+def _axes(packed: bool, picked: str, slots: tuple[str, ...]) -> tuple[Axis, ...]:
+    return (
+        *axes("m n"),
+        Axis("k", 32) if packed else Axis("k"),
+        *((Axis("experts", least=1),) if picked else ()),
+        *map(Axis, slots),
+        *((GROUP,) if packed else ()),
+    )
+
+
+def _given(
+    weights: Sequence[Weight], prologue: str, picked: str, slots: tuple[str, ...]
+) -> Iterator[Tensor]:
+    yield Tensor("x", ("m", "k"))
+    if prologue:
+        yield Tensor("gain", ("k",))
+    for weight in weights:
+        yield from weight.tensors(("experts",) if picked else ())
+    if picked:
+        fill = Index("experts") if slots else Sorted(Index("experts"))
+        yield Tensor("index", ("m", *slots), "uint32", fill)
