@@ -127,7 +127,10 @@ def test_rounding_is_followed_through_every_oracle(op: Op) -> None:
     workload = op.workloads("visible", op.dtypes[0])[1]
     noise = Noise(np.random.default_rng(0), on_steps=True, on_sums=True)
     wide = widen(op, workload, make_inputs(op, workload, "normal", 1))
-    outputs = op.oracle({n: Noisy.of(a, noise) for n, a in wide.items()}, workload)
+    noisy = {n: Noisy.of(a, noise) for n, a in wide.items()}
+    if not any(isinstance(a, Noisy) for a in noisy.values()):
+        return  # codes alone come in, and nothing of them was rounded
+    outputs = op.oracle(noisy, workload)
     for tensor, value in zip(op.outputs, outputs, strict=True):
         if isinstance(match_of(tensor, workload), Close):
             assert isinstance(value, Noisy), "use np.asanyarray, not np.asarray"
