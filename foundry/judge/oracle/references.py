@@ -36,7 +36,7 @@ from ops.spec import Op, Workload, dtype_of, plain_flops, shape_of
 BASELINE_LIMIT_S = 60.0
 _ORACLE_FLOPS = 4e8
 """Beyond this, a workload is compared with the baseline: the oracle would take seconds."""
-_SAMPLED_FLOPS = 3e7
+SAMPLED_FLOPS = 3e7
 """The same where many large workloads are run once each."""
 _WHOLE_FLOPS = 1e9
 """Beyond this, a baseline is not asked for all of a sampled workload."""
@@ -148,7 +148,7 @@ class References:
         rng = np.random.default_rng([seed, 1])
         part = sample(op, workload, rng) if sampled else None
         asked = part.part if part else workload
-        affordable = plain_flops(op, asked) <= (_SAMPLED_FLOPS if sampled else _ORACLE_FLOPS)
+        affordable = plain_flops(op, asked) <= (SAMPLED_FLOPS if sampled else _ORACLE_FLOPS)
         if sampled and not affordable:
             # The baseline is no oracle for what is drawn to be hard.
             distribution = "normal"

@@ -184,15 +184,13 @@ def _run(walk: Walk, target: Target, index: int, expected: Forecast) -> Failed |
             return stopped(found, "verify", target)
     return (
         hold(candidate, target, reference, found.outputs[0])
-        or _look_closer(walk, target, reference, found.outputs[0])
+        or look_closer(walk, target, reference, found.outputs[0])
         or _doubt(target, found, specs)
         or Pace(workload, threads(target.program), seconds)
     )
 
 
-def _look_closer(
-    walk: Walk, target: Target, reference: Reference, outputs: Arrays
-) -> Failed | None:
+def look_closer(walk: Walk, target: Target, reference: Reference, outputs: Arrays) -> Failed | None:
     """Hold to the oracle what is far from the baseline, wherever it lies."""
     if reference.sample is None or not reference.whole:
         return None

@@ -83,13 +83,10 @@ class Benchmark:
         candidate, plan = walk.candidate, walk.options.plan
         with candidate.stage("oracle"):
             sets = tuple(
-                walk.references.get(candidate.op, target.workload, trial.DISTRIBUTION, s)
-                for s in trial.seeds(seed, "timed")
+                trial.reference(walk, target.workload, s) for s in trial.seeds(seed, "timed")
             )
             # Drawn now, so that nobody waits for it while the device is held.
-            walk.references.get(
-                candidate.op, target.workload, trial.DISTRIBUTION, trial.seeds(seed, "unseen 0")[0]
-            )
+            trial.reference(walk, target.workload, trial.seeds(seed, "unseen 0")[0])
         task = TimedTask(walk, target, program, sets, seed)
         with _alone(walk), candidate.stage("benchmark"):
             bar = self._baselines.fastest(sets, plan)

@@ -18,8 +18,10 @@ from foundry.harness.jobs import size_of
 from foundry.harness.measuring.jobs import BindSide, Left, Renew
 from foundry.harness.processes.process import WorkerProcess
 from foundry.judge.candidate import Failed, Target
+from foundry.judge.oracle.dealing import is_small
 from foundry.judge.oracle.inputs import make_inputs
-from foundry.judge.oracle.references import Reference, output_specs
+from foundry.judge.oracle.references import SAMPLED_FLOPS, Reference, output_specs
+from foundry.judge.proof.reach import look_closer
 from foundry.judge.proof.verify import hold
 from foundry.judge.stages import Walk, stopped
 from foundry.judge.time import plausible
@@ -39,7 +41,7 @@ from foundry.judge.time.slopes import Batch
 from foundry.judge.time.work import Taken
 from foundry.judge.verdict import Diagnostic, Status
 from foundry.program import Arrays
-from ops.spec import elements_of
+from ops.spec import Workload, elements_of, plain_flops
 
 DISTRIBUTION = "normal"
 _KERNEL, _GHOST, _LINKS = "kernel", "ghost", "links"
@@ -104,6 +106,18 @@ class Tried:
 def seeds(seed: int, what: str) -> tuple[int, ...]:
     """Seeds of independent draws, one for every set."""
     return tuple(derived_seed(seed, f"{what} {number}") for number in range(SETS))
+
+
+def reference(walk: Walk, workload: Workload, seed: int) -> Reference:
+    """What timed calls on the draw of a seed are held to.
+
+    There are many draws, and each kernel was held to the whole oracle on this workload before. So
+    of a large one the oracle is asked at places drawn in secret, and wherever an element is far
+    from the baseline (`look_closer`).
+    """
+    op = walk.candidate.op
+    is_sampled = not is_small(op, workload) and plain_flops(op, workload) <= SAMPLED_FLOPS
+    return walk.references.get(op, workload, DISTRIBUTION, seed, sampled=is_sampled)
 
 
 def attempt(trial: Trial) -> Tried | Failed:
@@ -174,11 +188,14 @@ def _tempt(trial: Trial, kernel: Meter, calls: int, latencies: Latencies) -> Fai
     )
 
 
-def _hold(trial: Trial, number: int, reference: Reference) -> Failed | None:
+def _hold(trial: Trial, number: int, expected: Reference) -> Failed | None:
     kernel, candidate = trial.meter(_KERNEL), trial.walk.candidate
     specs = output_specs(candidate.op, trial.target.workload)
     found = answered(kernel.worker.ask(Left(_KERNEL, (number,), specs), kernel.limit_s))
-    if failed := hold(candidate, trial.target, reference, found.outputs[0]):
+    outputs = found.outputs[0]
+    if failed := hold(candidate, trial.target, expected, outputs) or look_closer(
+        trial.walk, trial.target, expected, outputs
+    ):
         said = f"its timed calls went wrong: {failed.diagnostic.message}"
         return rejected(trial.target, said)
     if found.changed is not None:
@@ -234,11 +251,8 @@ def _unseen(trial: Trial) -> Iterator[tuple[Arrays, ...]]:
 
 def _hold_unseen(trial: Trial) -> Failed | None:
     """Hold one call on inputs never met against the oracle."""
-    walk = trial.walk
-    reference = walk.references.get(
-        walk.candidate.op, trial.target.workload, DISTRIBUTION, seeds(trial.seed, "unseen 0")[0]
-    )
-    return _hold(trial, 0, reference)
+    seed = seeds(trial.seed, "unseen 0")[0]
+    return _hold(trial, 0, reference(trial.walk, trial.target.workload, seed))
 
 
 def _other_graph(bar: Bar, nodes: int) -> str:
