@@ -80,8 +80,11 @@ def names_in(text: Expression) -> frozenset[str]:
     Raises:
         ExpressionError: The text is not plain arithmetic or a condition over it.
     """
-    if isinstance(text, int):
-        return frozenset()
+    return frozenset() if isinstance(text, int) else _names_in(text)
+
+
+@functools.lru_cache(maxsize=1024)
+def _names_in(text: str) -> frozenset[str]:
     tree = _parse(text)
     called = {id(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
     found = frozenset(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from foundry.errors import InvalidKernel
@@ -23,6 +23,7 @@ from foundry.judge.oracle.dealing import (
 from foundry.judge.oracle.every import every_value
 from foundry.judge.oracle.inputs import applicable
 from foundry.judge.oracle.parameters import parameter_workloads
+from foundry.judge.oracle.sampling import SameOp
 from foundry.judge.verdict import Diagnostic, OutputError, Proven, Status, Timing
 from foundry.kernel import Kernel, bind, parse, text_hash
 from foundry.program import Program
@@ -152,7 +153,7 @@ def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:
             raise InvalidKernel(f"the kernel is for '{kernel.op}', not for '{op.name}'")
         candidate.kernel = kernel
         groups: list[tuple[Target, ...]] = []
-        for dealt_to, hidden in _dealt(op, dtype, options, candidate.seed):
+        for dealt_to, hidden in _dealt(SameOp(op), dtype, options, candidate.seed):
             targets: list[Target] = []
             for workload, dealt in dealt_to:
                 name = workload.id
@@ -178,20 +179,29 @@ def _probe(op: Op, visible: tuple[Target, ...]) -> Target | None:
     return visible[sizes.index(max(sizes))]
 
 
+@lru_cache(maxsize=256)
 def _dealt(
-    op: Op, dtype: str, options: JudgeOptions, seed: int
-) -> Iterator[tuple[Iterator[Dealt], bool]]:
-    """Visible, hidden and bench workloads with their distributions, and whether they are hidden."""
+    asked: SameOp, dtype: str, options: JudgeOptions, seed: int
+) -> tuple[tuple[tuple[Dealt, ...], bool], ...]:
+    """Visible, hidden and bench workloads with their distributions, and whether they are hidden.
+
+    A judge deals the same to every kernel.
+    """
+    op = asked.op
     names, each = applicable(op, options.distributions), options.per_workload
-    visible = deal(op.workloads("visible", dtype), names, each, seed)
-    yield with_nonfinite(op, visible, _NONFINITE_SHOWN, seed), False
+    shown = deal(op.workloads("visible", dtype), names, each, seed)
+    visible = with_nonfinite(op, shown, _NONFINITE_SHOWN, seed)
     hidden = deal((*op.workloads("hidden", dtype), *unseen(op, dtype, seed)), names, each, seed)
     tried = deal_faintly(parameter_workloads(op, dtype, seed), names, each, seed)
     unlisted = with_nonfinite(op, hidden, _NONFINITE_HIDDEN, seed)
-    yield itertools.chain(unlisted, tried, every_value(op, dtype, seed)), True
     # The smallest comes first, and is what most kernels are written for: it is verified always.
     # One that is chosen for its time may be too much for a kernel that is right by brute force.
     is_timed = options.timed or options.bench != "quick"
     timed = bench_workloads(op, dtype, options.bench) if is_timed else ()
     chosen = (*timed, *op.workloads("bench", dtype)[:1])
-    yield deal_thoroughly(op, tuple(dict.fromkeys(chosen)), names, each, seed), False
+    bench = deal_thoroughly(op, tuple(dict.fromkeys(chosen)), names, each, seed)
+    return (
+        (tuple(visible), False),
+        ((*unlisted, *tried, *every_value(op, dtype, seed)), True),
+        (tuple(bench), False),
+    )

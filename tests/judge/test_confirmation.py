@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -92,9 +94,10 @@ def winners(pool: WorkerPool, rng: np.random.Generator, copies: int, gain: float
     judge = Judge(pool, JudgeOptions(sanitizer=None))
     judge._bench = NoisyDevice(rng, gain)  # type: ignore[assignment]
     found = 0
+    bound = Candidate(COPY, SOFTMAX, "float32", judge.seed)
+    assert prepare(bound, JudgeOptions(sanitizer=None)) is None
     for _ in range(copies):
-        candidate = Candidate(COPY, SOFTMAX, "float32", judge.seed)
-        assert prepare(candidate, JudgeOptions(sanitizer=None)) is None
+        candidate = replace(bound, timings=[], untimed={}, facts={})
         walk = Walk(candidate, None, None, judge._references, JudgeOptions(sanitizer=None))  # type: ignore[arg-type]
         assert judge._benchmark(walk) is None
         found += candidate.is_faster

@@ -1,4 +1,4 @@
-"""What timed calls on large workloads are held to: the oracle at places, the baseline everywhere."""
+"""What large timed draws are held to: the oracle at places, the baseline everywhere."""
 
 from __future__ import annotations
 

@@ -132,11 +132,11 @@ def _part(op: Op, workload: Workload, sizes: Mapping[str, int]) -> Workload | No
 
 def independent_axes(op: Op) -> tuple[str, ...]:
     """Axes along which the result of a part is the part of the result."""
-    return _independent_axes(_Asked(op))
+    return _independent_axes(SameOp(op))
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked:
+class SameOp:
     """An op that is told apart by identity: not all that it holds can be hashed."""
 
     op: Op
@@ -145,11 +145,11 @@ class _Asked:
         return id(self.op)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Asked) and other.op is self.op
+        return isinstance(other, SameOp) and other.op is self.op
 
 
 @lru_cache(maxsize=256)
-def _independent_axes(asked: _Asked) -> tuple[str, ...]:
+def _independent_axes(asked: SameOp) -> tuple[str, ...]:
     return tuple(axis for axis in asked.op.axis_names if _is_independent(asked.op, axis))
 
 
