@@ -123,6 +123,15 @@ def test_a_rewritten_declaration_keeps_its_lines() -> None:
     assert [(s.number, s.line, s.names) for s in storages] == [(3, 2, ("s",)), (4, 2, ("t",))]
 
 
+def test_zeros_set_nothing() -> None:
+    text = "threadgroup float s[4] = {0}, t[2] = {0, 0.f}, u = 1;"
+    with pytest.raises(BadDeclaration):
+        declared(text)
+    tokens, storages = rewrite(list(tokenize(text.replace(", u = 1", ", u"))), 0, "source")
+    assert "=  {" not in "".join(token.text for token in tokens)
+    assert [s.names for s in storages] == [("s",), ("t",), ("u",)]
+
+
 def test_an_initializer_is_refused() -> None:
     with pytest.raises(BadDeclaration, match="source:2: error: a threadgroup variable cannot"):
         declared("\nthreadgroup float a[2] = {1, 2};")

@@ -29,6 +29,7 @@ _FLAGS = (
     "-Werror=c++11-narrowing",
     "-Werror=return-mismatch",
     "-Werror=increment-bool",
+    "-Werror=address-of-temporary",
     "-DMF_DECLARED=1",
 )
 _STRICT = ("-target", "x86_64-linux-gnu")

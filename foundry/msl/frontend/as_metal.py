@@ -6,6 +6,8 @@ Address spaces keep their meaning; what only a Metal compiler parses is respelt 
 2. `threadgroup` variables become static, since clang has no automatic ones outside of `thread`.
 3. A parameter declared as an array in an address space is the pointer that it is.
 4. Casts to pointers go through `mf::cast` (`prelude/metal_spaces.h`), which keeps to the space.
+5. What is indexed in `&p[i]` and `float& r = p[i]` goes through `mf::indexed`
+   (`prelude/metal_vector.h`): a component of a vector has no address.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from foundry.msl.frontend.language import Language
 from foundry.msl.frontend.rewriting import threadgroup, twins
+from foundry.msl.frontend.rewriting.elements import with_indexed
 from foundry.msl.frontend.signature import Signature
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, NUMBER, SPACE, Token
 
@@ -105,7 +108,7 @@ def _name_before(text: Sequence[str], closing: int) -> str:
 def _spelt(tokens: Sequence[Token], part: str) -> list[Token]:
     """As many tokens, each where it was."""
     respelt = twins.remove_members(_without_member_spaces(tokens))
-    return _with_casts(_with_pointers(_with_statics(respelt, part)))
+    return with_indexed(_with_casts(_with_pointers(_with_statics(respelt, part))))
 
 
 def _code(tokens: Sequence[Token]) -> list[int]:

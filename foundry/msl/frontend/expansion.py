@@ -10,16 +10,20 @@ from foundry.msl.frontend.language import Language
 Preprocess = Callable[[str], str]
 """Expands macros in a text and keeps line markers, as `clang -E`."""
 _MARKER = re.compile(r'# (\d+) "([^"]*)"')
+_UNROLL = re.compile(r"(?m)^[ \t]*#[ \t]*pragma[ \t]+(?=unroll\b|clang[ \t]+loop\b)")
+_HELD = "mf_pragma "
+_FREED = re.compile(rf"(?m)^[ \t]*{_HELD}")
+"""The compiler expands macros in `#pragma unroll (MIN(N, 4))`, its preprocessor alone does not."""
 
 
 def expand(parts: Mapping[str, str], preprocess: Preprocess, language: Language) -> dict[str, str]:
     """The parts of a text with their macros expanded, as one text in their order."""
     text = language.macros()
     for part, content in parts.items():
-        text += f'#line 1 "{part}"\n{content}\n'
+        text += f'#line 1 "{part}"\n{_UNROLL.sub(_HELD, content)}\n'
     expanded = dict.fromkeys(parts, "")
     part = ""
-    for line in preprocess(text).split("\n"):
+    for line in _FREED.sub("#pragma ", preprocess(text)).split("\n"):
         marker = _MARKER.match(line)
         if marker:
             part = marker[2]

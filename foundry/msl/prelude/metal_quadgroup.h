@@ -76,10 +76,10 @@ class quad_vote {
   MF_FN T quad_##name(T data) {                   \
     return mf::run(data, mf::op{});               \
   }
-MF_QUAD_REDUCTION(sum, accumulate_quad, add_op, mf::lane_sum)
-MF_QUAD_REDUCTION(product, accumulate_quad, mul_op, mf::lane_sum)
-MF_QUAD_REDUCTION(min, reduce_quad, min_op, mf::lane_sum)
-MF_QUAD_REDUCTION(max, reduce_quad, max_op, mf::lane_sum)
+MF_QUAD_REDUCTION(sum, accumulate_quad, add_op, mf::lane_data)
+MF_QUAD_REDUCTION(product, accumulate_quad, mul_op, mf::lane_data)
+MF_QUAD_REDUCTION(min, reduce_quad, min_op, mf::lane_data)
+MF_QUAD_REDUCTION(max, reduce_quad, max_op, mf::lane_data)
 MF_QUAD_REDUCTION(and, reduce_quad, and_op, mf::lane_integer)
 MF_QUAD_REDUCTION(or, reduce_quad, or_op, mf::lane_integer)
 MF_QUAD_REDUCTION(xor, reduce_quad, xor_op, mf::lane_integer)

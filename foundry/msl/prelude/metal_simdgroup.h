@@ -126,13 +126,12 @@ MF_FN T lane_value(T v, unsigned from) {
 
 template <typename T>
 inline constexpr bool is_lane_value = arithmetic<T> || is_vec<T>;
+// Metal passes numbers of at most 32 bits; MLX's preamble shuffles wider ones and bool by itself.
 template <typename T>
-concept lane_data = is_lane_value<T>;
-// Metal combines values of at most 32 bits; it shuffles wider ones in MLX's preamble alone.
+concept lane_data = is_lane_value<T> && (!MF_DECLARED || (sizeof(element_t<T>) <= 4 &&
+                                                          !__is_same(element_t<T>, bool)));
 template <typename T>
-concept lane_sum = lane_data<T> && (!MF_DECLARED || sizeof(element_t<T>) <= 4);
-template <typename T>
-concept lane_integer = lane_sum<T> && __is_integral(element_t<T>);
+concept lane_integer = lane_data<T> && __is_integral(element_t<T>);
 
 }  // namespace mf
 
@@ -157,17 +156,17 @@ class simd_vote {
   MF_FN T simd_##name(T data) {                    \
     return mf::run(data, mf::op{});                \
   }
-MF_SIMD_REDUCTION(sum, accumulate_lanes, add_op, mf::lane_sum)
-MF_SIMD_REDUCTION(product, accumulate_lanes, mul_op, mf::lane_sum)
-MF_SIMD_REDUCTION(min, reduce_lanes, min_op, mf::lane_sum)
-MF_SIMD_REDUCTION(max, reduce_lanes, max_op, mf::lane_sum)
+MF_SIMD_REDUCTION(sum, accumulate_lanes, add_op, mf::lane_data)
+MF_SIMD_REDUCTION(product, accumulate_lanes, mul_op, mf::lane_data)
+MF_SIMD_REDUCTION(min, reduce_lanes, min_op, mf::lane_data)
+MF_SIMD_REDUCTION(max, reduce_lanes, max_op, mf::lane_data)
 MF_SIMD_REDUCTION(and, reduce_lanes, and_op, mf::lane_integer)
 MF_SIMD_REDUCTION(or, reduce_lanes, or_op, mf::lane_integer)
 MF_SIMD_REDUCTION(xor, reduce_lanes, xor_op, mf::lane_integer)
 #undef MF_SIMD_REDUCTION
 
 #define MF_SIMD_SCAN(name, op, identity, inclusive)             \
-  template <mf::lane_sum T>                                     \
+  template <mf::lane_data T>                                     \
   MF_FN T simd_prefix_##name(T data) {                          \
     return mf::scan_by_parts(data, mf::op{}, identity, inclusive); \
   }

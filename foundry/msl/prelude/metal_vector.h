@@ -4,6 +4,7 @@
 #pragma clang system_header
 
 #include "metal_swizzle.h"
+#include "metal_braces.h"
 #include "metal_traits.h"
 #include "sanitizer/hooks.h"
 
@@ -115,6 +116,9 @@ MF_FN constexpr ext<lane_t<T>, N> convert_lanes(ext<lane_t<U>, N> v) {
 struct raw_t {};
 
 template <typename T>
+concept builtin_real = __is_floating_point(T);
+
+template <typename T>
 using component_t = metal::conditional_t<is_bfloat<T>, any_bfloat, T>;
 // A scalar argument beside a vector of T, which alone decides T.
 template <typename T>
@@ -123,6 +127,10 @@ using scalar_t = metal::type_identity_t<component_t<T>>;
 }  // namespace mf
 
 namespace metal {
+
+// Braces set the first components and leave zeros, as in clang's own vectors: float4{1} is no splat.
+#define MF_AT_MOST(N) \
+  __attribute__((diagnose_if(given.size() > N, "excess elements in vector initializer", "error")))
 
 #define MF_VEC_COMMON(N)                                                                    \
   using mf_in = mf::component_t<T>;                                                          \
@@ -138,6 +146,9 @@ namespace metal {
     requires mf::is_bfloat<T>                                                               \
   MF_FN constexpr vec(S s) : d(mf::to_lane<T>(T(s))) {}                                     \
   MF_FN constexpr vec(mf::raw_t, mf_lanes lanes) : d(lanes) {}                              \
+  MF_FN constexpr vec(std::initializer_list<T> given) MF_AT_MOST(N) : d(mf_lane(0)) {       \
+    for (decltype(sizeof(0)) i = 0; i < given.size(); ++i) d[i] = mf::to_lane<T>(given.begin()[i]); \
+  }                                                                                         \
   template <typename U>                                                                     \
     requires(!__is_same(U, T))                                                              \
   MF_FN explicit constexpr vec(vec<U, N> o) : d(mf::convert_lanes<T, U, N>(o.d)) {}         \
@@ -167,7 +178,16 @@ namespace metal {
   friend MF_FN constexpr vec operator op(vec a, vec b) {                                    \
     return {mf::raw_t{}, mf::unwork<T, N>(mf::work<T, N>(a.d) op mf::work<T, N>(b.d))};     \
   }                                                                                         \
-  friend MF_FN constexpr vec& operator op##=(vec& a, vec b) { return a = a op b; }
+  friend MF_FN constexpr vec& operator op##=(vec& a, vec b) { return a = a op b; }          \
+  MF_VEC_NO_REAL(op) MF_VEC_NO_REAL(op##=)
+// A vector of integers does not meet a real scalar.
+#define MF_VEC_NO_REAL(op)                                                                  \
+  template <mf::builtin_real S>                                                             \
+    requires(__is_integral(T))                                                              \
+  friend vec operator op(const vec&, S) = delete;                                           \
+  template <mf::builtin_real S>                                                             \
+    requires(__is_integral(T))                                                              \
+  friend vec operator op(S, const vec&) = delete;
 #define MF_VEC_INTEGER(N, op)                                                               \
   friend MF_FN constexpr vec operator op(vec a, vec b)                                      \
     requires(__is_integral(T))                                                              \
@@ -197,7 +217,8 @@ namespace metal {
             __builtin_convertvector(mf::work<T, N>(a.d) op mf::work<T, N>(b.d),             \
                                     mf::ext<unsigned char, N>) &                            \
                 mf::ext<unsigned char, N>(1)};                                              \
-  }
+  }                                                                                         \
+  MF_VEC_NO_REAL(op)
 #define MF_VEC_OPERATORS(N)                                                                 \
   MF_VEC_ARITH(N, +)                                                                        \
   MF_VEC_ARITH(N, -)                                                                        \
@@ -231,14 +252,26 @@ namespace metal {
   friend MF_FN constexpr vec operator-(vec a) {                                             \
     return {mf::raw_t{}, mf::unwork<T, N>(-mf::work<T, N>(a.d))};                           \
   }                                                                                         \
-  friend MF_FN constexpr vec& operator++(vec& a) { return a += vec(T(1)); }                 \
-  friend MF_FN constexpr vec& operator--(vec& a) { return a -= vec(T(1)); }                 \
-  friend MF_FN constexpr vec operator++(vec& a, int) {                                      \
+  friend MF_FN constexpr vec& operator++(vec& a)                                            \
+    requires(__is_integral(T))                                                              \
+  {                                                                                         \
+    return a += vec(T(1));                                                                \
+  }                                                                                         \
+  friend MF_FN constexpr vec& operator--(vec& a)                                            \
+    requires(__is_integral(T))                                                              \
+  {                                                                                         \
+    return a -= vec(T(1));                                                                \
+  }                                                                                         \
+  friend MF_FN constexpr vec operator++(vec& a, int)                                        \
+    requires(__is_integral(T))                                                              \
+  {                                                                                         \
     vec was = a;                                                                            \
     a += vec(T(1));                                                                         \
     return was;                                                                             \
   }                                                                                         \
-  friend MF_FN constexpr vec operator--(vec& a, int) {                                      \
+  friend MF_FN constexpr vec operator--(vec& a, int)                                        \
+    requires(__is_integral(T))                                                              \
+  {                                                                                         \
     vec was = a;                                                                            \
     a -= vec(T(1));                                                                         \
     return was;                                                                             \
@@ -291,6 +324,11 @@ struct vec<T, 4> {
   MF_FN constexpr vec(mf_in a, vec<T, 2> b, mf_in c) : d{MF_L(a), b.d[0], b.d[1], MF_L(c)} {}
   MF_FN constexpr vec(mf_in a, mf_in b, vec<T, 2> c) : d{MF_L(a), MF_L(b), c.d[0], c.d[1]} {}
   MF_FN constexpr vec(vec<T, 2> a, vec<T, 2> b) : d{a.d[0], a.d[1], b.d[0], b.d[1]} {}
+  // A scalar is no vec<T, 2> of itself here.
+  template <mf::arithmetic S>
+  vec(vec<T, 2>, S) = delete;
+  template <mf::arithmetic S>
+  vec(S, vec<T, 2>) = delete;
   MF_FN constexpr vec(vec<T, 3> a, mf_in b) : d{a.d[0], a.d[1], a.d[2], MF_L(b)} {}
   MF_FN constexpr vec(mf_in a, vec<T, 3> b) : d{MF_L(a), b.d[0], b.d[1], b.d[2]} {}
 };
@@ -344,6 +382,21 @@ template <typename T, int N>
 MF_FN constexpr T at(const vec<T, N>& v, int i) {
   return from_lane<T>(v.d[i]);
 }
+
+#if MF_DECLARED
+// What is indexed where an address or a reference is taken (frontend/as_metal.py).
+template <typename T, int N>
+T component_of(vec<T, N>);
+template <typename B>
+concept has_components = requires(B&& base) { component_of(base); };
+template <typename B>
+  requires(!has_components<B>)
+constexpr B&& indexed(B&& base) {
+  return static_cast<B&&>(base);
+}
+template <has_components B>
+__attribute__((unavailable("address of vector element requested"))) B&& indexed(B&& base);
+#endif
 
 // f applied to each component.
 template <typename R, typename T, int N, typename F>

@@ -194,6 +194,33 @@ MF_FN bool cast_to<bool, complex64_t>(complex64_t v) {
   return v.real != 0.0f || v.imag != 0.0f;
 }
 
+// Wider than 32 bits, or bool: Metal itself shuffles neither.
+#define MF_WIDE_SHUFFLE(name)                                                                 \
+  MF_FN uint64_t name(uint64_t v, uint16_t n) {                                               \
+    return metal::as_type<uint64_t>(metal::name(metal::as_type<metal::uint2>(v), n));         \
+  }                                                                                           \
+  MF_FN int64_t name(int64_t v, uint16_t n) {                                                 \
+    return metal::as_type<int64_t>(metal::name(metal::as_type<metal::uint2>(v), n));          \
+  }                                                                                           \
+  MF_FN bool name(bool v, uint16_t n) { return metal::name(static_cast<uint>(v), n); }
+MF_WIDE_SHUFFLE(simd_shuffle)
+MF_WIDE_SHUFFLE(simd_shuffle_up)
+MF_WIDE_SHUFFLE(simd_shuffle_down)
+#undef MF_WIDE_SHUFFLE
+MF_FN uint64_t simd_shuffle_and_fill_up(uint64_t v, uint64_t fill, uint16_t n) {
+  using metal::as_type, metal::uint2;
+  return as_type<uint64_t>(
+      metal::simd_shuffle_and_fill_up(as_type<uint2>(v), as_type<uint2>(fill), n));
+}
+MF_FN int64_t simd_shuffle_and_fill_up(int64_t v, int64_t fill, uint16_t n) {
+  using metal::as_type, metal::uint2;
+  return as_type<int64_t>(
+      metal::simd_shuffle_and_fill_up(as_type<uint2>(v), as_type<uint2>(fill), n));
+}
+MF_FN bool simd_shuffle_and_fill_up(bool v, bool fill, uint16_t n) {
+  return metal::simd_shuffle_and_fill_up(static_cast<uint>(v), static_cast<uint>(fill), n);
+}
+
 #define MF_COMPLEX_SHUFFLE(name)                                                              \
   MF_FN complex64_t name(complex64_t v, uint16_t n) {                                         \
     return {metal::name(v.real, n), metal::name(v.imag, n)};                                  \

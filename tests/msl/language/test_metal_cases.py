@@ -36,6 +36,16 @@ def run(source: str, header: str = "", size: int = 1, threads: int = 1) -> list[
          " P() device = default; P() constant = default; };\n", 1, 1, [4]),
         ("out[0] = f(2);", 'extern "C" float f(float a) { return a * 2; }\n', 1, 1, [4]),
         ("out[0] = vec_elements<float4>::value;", "", 1, 1, [4]),
+        ("float4 v = {x[1], 2, 3}; float4 w{x[4]}; float2 z = {};"
+         " out[0] = v.x + v.z; out[1] = v.w; out[2] = w.x; out[3] = w.y; out[4] = z.x;",
+         "constant float4 K = {1, 2};\nconstant constexpr half2 H{3.0h};\n"
+         "float4 f(float a) { return {a, a}; }\n", 5, 1, [4, 0, 4, 0, 0]),
+        ("out[0] = 0;\n#pragma unroll (LEAST(4, 8))\nfor (int i = 0; i < 4; i++) out[0] += x[i];"
+         " out[0] += K[1] + H.x + f(1).w;",
+         "#define LEAST(a, b) ((a) < (b) ? (a) : (b))\n"
+         "constant float4 K = {1, 2};\nconstant constexpr half2 H{3.0h};\n"
+         "float4 f(float a) { return {a, a}; }\n", 1, 1, [11]),
+        ("threadgroup float s[8] = {0}; s[0] = 3; out[0] = s[0];", "", 1, 1, [3]),
         ("out[0] = k(c); out[1] = k(x);",
          "int k(const device float*) { return 1; }\nint k(constant float*) { return 2; }\n",
          2, 1, [2, 1]),

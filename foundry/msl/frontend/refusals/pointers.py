@@ -7,8 +7,10 @@ tokens: a type's name in front of `*` or `&` is a declarator, whatever stands ar
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from foundry.msl.frontend.refusals.refusal import Refused
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, Token
@@ -34,6 +36,15 @@ class _Words:
 
     def text(self, at: int) -> str:
         return self.tokens[at].text if 0 <= at < len(self.tokens) else ""
+
+    @cached_property
+    def type_parameters(self) -> dict[str, list[int]]:
+        """Where each name follows `typename` or `class`, in order."""
+        found: dict[str, list[int]] = {}
+        for at, token in enumerate(self.tokens):
+            if self.text(at - 1) in {"typename", "class"}:
+                found.setdefault(token.text, []).append(at)
+        return found
 
 
 def check(
@@ -126,11 +137,9 @@ def _type_before(code: _Words, at: int, types: frozenset[str]) -> int | None:
 
 def _is_parameter(code: _Words, at: int) -> bool:
     """Whether a name is a type parameter of the template that the declaration belongs to."""
-    word = code.text(at)
-    for n in range(at - 1, -1, -1):
-        if code.text(n) == word and code.text(n - 1) in {"typename", "class"}:
-            return _scope_reaches(code, n, at)
-    return False
+    places = code.type_parameters.get(code.text(at), [])
+    before = bisect_left(places, at)
+    return before > 0 and _scope_reaches(code, places[before - 1], at)
 
 
 def _scope_reaches(code: _Words, parameter: int, at: int) -> bool:

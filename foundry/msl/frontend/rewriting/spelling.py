@@ -71,7 +71,8 @@ def _coherent_end(tokens: list[Token], at: int) -> int:
 
 
 def _before(tokens: list[Token], at: int) -> str:
-    return next((t.text for t in reversed(tokens[:at]) if t.kind not in (SPACE, COMMENT)), "")
+    before = (tokens[n] for n in range(at - 1, -1, -1))
+    return next((t.text for t in before if t.kind not in (SPACE, COMMENT)), "")
 
 
 def _attributes_end(tokens: list[Token], at: int) -> int:
@@ -99,13 +100,13 @@ def _number(token: Token) -> Token:
 
 def _qualifies_object(tokens: list[Token], at: int) -> bool:
     """Whether a word stands between a function's parameters and its body."""
-    for token in reversed(tokens[:at]):
+    for token in (tokens[n] for n in range(at - 1, -1, -1)):
         if token.kind in {SPACE, COMMENT} or token.text in _QUALIFIERS:
             continue
         if token.text != ")":
             return False
         break
-    for token in tokens[at + 1 :]:
+    for token in (tokens[n] for n in range(at + 1, len(tokens))):
         if token.kind in {SPACE, COMMENT} or token.text in _QUALIFIERS:
             continue
         return token.text in {"{", ":", ";", "->", "="}

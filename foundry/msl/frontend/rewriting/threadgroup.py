@@ -7,6 +7,7 @@ the threadgroup's memory by the target, and a reference to it under its old name
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,6 +19,7 @@ _BOUNDARY = {"{", "}", ";", ":"}
 _NOT_A_DECLARATION = {"return", "using", "typedef", "operator", "sizeof", "decltype", "="}
 _DROPPED = {"threadgroup", "static", "extern", "constexpr"}
 _CLASS_KEYS = {"struct", "union", "class"}
+_ZERO = re.compile(r"[{,]|0(?:\.0*)?[fFhHuU]?")
 _TAKES_PARENTHESES = {"alignas", "__attribute__"}
 
 
@@ -64,7 +66,8 @@ def rewrite(
             continue
         start, end = span
         del result[len(result) - (position - start) :]
-        definition, declared = _hoisted(tokens[start:end], first_number + len(storages))
+        plain = _without_zeros(tokens[start:end])
+        definition, declared = _hoisted(plain, first_number + len(storages))
         result += definition
         for one in _declarators(declared):
             number, names = first_number + len(storages), _names(one)
@@ -94,8 +97,7 @@ def _is_specifier(tokens: Sequence[Token], index: int) -> bool:
     token = tokens[index]
     if token.kind in {NAME, "number"} or token.text in {"::", ">", ">>", "<", ","}:
         # A template argument list closes before the keyword, or the keyword is an argument.
-        opened = sum(1 for t in tokens[index:] if t.text == "<") if token.text in {"<", ","} else 0
-        return not opened or _closes(tokens, index)
+        return token.text not in {"<", ","} or _closes(tokens, index)
     return token.text in {"(", ")"} and _belongs_to_attribute(tokens, index)
 
 
@@ -122,13 +124,19 @@ def _belongs_to_attribute(tokens: Sequence[Token], index: int) -> bool:
 
 def _semicolon(tokens: Sequence[Token], at: int, part: str) -> int | None:
     """Index of the semicolon that ends the declaration of plain variables from `at`."""
+    zeros_end = 0
     for index, token in _top_level(tokens, at):
         text = token.text
         if text == ";":
             return index
+        if index < zeros_end:
+            continue
         if text == "=":
-            reason = "a threadgroup variable cannot have an initializer"
-            raise BadDeclaration(part, token.line, reason)
+            if (end := _zeros_end(tokens, index)) is None:
+                reason = "a threadgroup variable cannot have an initializer"
+                raise BadDeclaration(part, token.line, reason)
+            zeros_end = end
+            continue
         if text in {"*", "&", "&&", "}", ")"}:
             return None
         if text == "{" and _class_key(tokens, at, index) is not None:
@@ -136,6 +144,33 @@ def _semicolon(tokens: Sequence[Token], at: int, part: str) -> int | None:
         if text in {"(", "{"} and not _belongs_to_attribute(tokens, index):
             return None
     return None
+
+
+def _zeros_end(tokens: Sequence[Token], equals: int) -> int | None:
+    """Past an array's `= {0}` from its `=`, which Metal takes and which sets nothing."""
+    back = (tokens[n] for n in range(equals - 1, -1, -1))
+    before = next(t.text for t in back if t.kind not in {SPACE, COMMENT})
+    if before != "]":
+        return None
+    for index in range(equals + 1, len(tokens)):
+        token = tokens[index]
+        if token.text == "}":
+            return index + 1
+        if token.kind not in {SPACE, COMMENT} and not _ZERO.fullmatch(token.text):
+            return None
+    return None
+
+
+def _without_zeros(declaration: Sequence[Token]) -> list[Token]:
+    """The declaration without the `= {0}` of its arrays."""
+    kept: list[Token] = []
+    end = 0
+    for index, token in enumerate(declaration):
+        if index >= end and token.text == "=":
+            end = _zeros_end(declaration, index) or 0
+        if index >= end:
+            kept.append(token)
+    return kept
 
 
 def _class_key(tokens: Sequence[Token], start: int, brace: int) -> int | None:
