@@ -30,6 +30,7 @@ TOP = Tied(np.array([[0, 2], [2, 3]], np.uint32), KEYS, None, -1)
         ([[0, 0], [2, 3]], "at [0, 1] it is 0, which is there already; 1 of 4 elements are wrong"),
         ([[0, 3], [2, 3]], "at [0, 1] it is 3, which points at 2.0; expected 2 or another that"),
         ([[0, 2], [2, 4]], "at [1, 1] it is 4, expected an index below 4"),
+        ([[5, 2], [2, 0xFFFFFFFF]], "expected an index below 4; 2 of 4 elements are wrong"),
         ([[0, 2], [2, 0xFFFFFFFF]], "1 of 4 elements were never written, the first at [1, 1]"),
     ],
 )

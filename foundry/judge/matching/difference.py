@@ -48,7 +48,8 @@ def describe(
         faulty: Which elements are wrong.
     """
     unwritten = faulty & poisoned(got)
-    if unwritten.any():
+    # Bits that no float has; a wrong integer may well be -1 or 255, beside others that are wrong.
+    if unwritten.any() and (got.dtype.kind not in "iub" or not (faulty & ~unwritten).any()):
         return (
             f"{int(unwritten.sum())} of {faulty.size} elements were never written, "
             f"the first at {list(first(unwritten))}"
