@@ -1,7 +1,8 @@
 """Sanitised builds: the same units, with a check before every access and a line for every address.
 
 1. The kernel is compiled to LLVM text with bounds checks of arrays, and optimised lightly, with the
-   variables that may be read before they are set in sight (`locals`).
+   variables that may be read before they are set in sight (`locals`), and the stores that change
+   nothing (`kept`).
 2. `instrument.checked` puts a call of a hook before each access.
 3. `lines.annotate` makes the library tell where its instructions came from.
 4. It is linked against the sanitizer's runtime, which answers the hooks.
@@ -30,7 +31,7 @@ from foundry.msl.frontend.signature import parse
 from foundry.msl.frontend.unit import Unit, translate
 from foundry.msl.run.builder import Builder, Text
 from foundry.msl.run.runtime import LoadedKernel, load_runtime
-from foundry.msl.sanitizer import locals
+from foundry.msl.sanitizer import kept, locals
 from foundry.msl.sanitizer.instrument import checked
 from foundry.msl.sanitizer.lines import annotate
 from foundry.msl.sanitizer.quick import quick
@@ -91,7 +92,8 @@ class SanitizerToolchain(Flavour):
             EnvironmentUnusable: when the compiler does not work here.
         """
         assembly, made = target.with_suffix(".s"), target.with_suffix(".o")
-        text = self._optimised(self.llvm_text(unit, math_mode, target), math_mode)
+        written = self.llvm_text(unit, math_mode, target)
+        text = kept.freed(self._optimised(kept.kept(written), math_mode), written)
         clang = ["clang", *self.plain.target.machine_flags]
         if self.is_quick and (simple := quick(text)) is not None:
             self.plain.run([*clang, "-x", "ir", *_ALL_PASSES, "-c", "-", "-o", str(made)], simple)
