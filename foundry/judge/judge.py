@@ -170,20 +170,30 @@ class Judge:
         )
 
     def _prove_in_others(self, walk: Walk) -> None:
-        """Prove a kernel in the other dtypes of its op, and keep those in which it is right."""
+        """Prove a kernel in the other dtypes of its op; the record says of each what came out."""
         candidate = walk.candidate
+        ended: str | None = None
         for dtype in candidate.op.dtypes:
-            other = Candidate(candidate.text, candidate.op, dtype, candidate.seed)
-            if dtype == candidate.dtype or prepare(other, self._options):
+            if dtype == candidate.dtype:
                 continue
-            other.stage_ms, other.clock = candidate.stage_ms, candidate.clock
-            failed = self._prove(replace(walk, candidate=other))
+            if ended:
+                candidate.facts[f"not tried in {dtype}"] = ended
+                continue
+            failed = self._prove_in(walk, dtype)
             if failed is None:
                 candidate.also_right_in.append(dtype)
-            else:
-                candidate.facts[f"not right in {dtype}"] = failed.diagnostic.message
-            if failed and failed.status in (Status.CRASH, Status.TIMEOUT):
-                return  # the worker is gone
+                continue
+            candidate.facts[f"not right in {dtype}"] = failed.diagnostic.message
+            if failed.status in (Status.CRASH, Status.TIMEOUT):
+                ended = f"its {failed.status} in {dtype} ended the worker"
+
+    def _prove_in(self, walk: Walk, dtype: str) -> Failed | None:
+        candidate = walk.candidate
+        other = Candidate(candidate.text, candidate.op, dtype, candidate.seed)
+        if failed := prepare(other, self._options):
+            return failed
+        other.stage_ms, other.clock = candidate.stage_ms, candidate.clock
+        return self._prove(replace(walk, candidate=other))
 
     def _benchmark(self, walk: Walk) -> Failed | None:
         """Time every bench workload; where that looks faster, again on inputs never seen."""

@@ -4,6 +4,8 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,12 +13,13 @@ from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.harness.measuring.jobs import TimingPlan
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions, Status
+from foundry.judge.candidate import Candidate, Failed
 from foundry.judge.options import worth_timing
 from foundry.judge.oracle.dealing import UNSEEN
 from foundry.judge.stages import run_limit_s
 from foundry.judge.time import plausible
 from foundry.judge.time.statistics import speedup
-from foundry.judge.verdict import TIMING_METHOD
+from foundry.judge.verdict import TIMING_METHOD, Diagnostic
 from foundry.kernel import parse
 from foundry.program import Program, TensorSpec
 from ops import registry
@@ -125,6 +128,22 @@ def test_a_right_kernel_is_timed_and_carries_its_samples(judge: Judge) -> None:
     assert max(e.bound_ratio for e in found.errors) <= 1
     tested = len(SOFTMAX.visible) + len(SOFTMAX.hidden) + UNSEEN + len(SOFTMAX.bench)
     assert len({e.workload for e in found.errors}) > tested
+
+
+def test_the_record_says_of_every_other_dtype_what_became_of_it(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    op = replace(SOFTMAX, dtypes=("float32", "float16", "bfloat16", "float64"))
+    walk: Any = SimpleNamespace(candidate=Candidate(kernel("right"), op, "float32", 3))
+    signal = Failed(Status.CRASH, Diagnostic(stage="verify", message="a signal"))
+    answers = {"float16": None, "bfloat16": signal}
+    monkeypatch.setattr(judge, "_prove_in", lambda walk, dtype: answers[dtype])
+    judge._prove_in_others(walk)
+    assert walk.candidate.also_right_in == ["float16"]
+    assert walk.candidate.facts == {
+        "not right in bfloat16": "a signal",
+        "not tried in float64": "its crash in bfloat16 ended the worker",
+    }
 
 
 def test_a_slow_kernel_is_correct_and_not_faster(judge: Judge) -> None:
