@@ -1,4 +1,4 @@
-"""`foundry list`: ops, templates, kernels, runs."""
+"""`foundry list`: ops, templates, kernels, runs, chips."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from foundry.report.table import Column
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from foundry.chips.chip import Figure
     from foundry.store.records import RunRecord, StoredEvaluation
     from ops.spec import Tensor
 
@@ -50,7 +51,7 @@ class Listing:
     "what",
     type=options.Name("list", lambda: tuple(_LISTS)),
     default="ops",
-    metavar="[ops|templates|kernels|runs]",
+    metavar="[ops|templates|kernels|runs|chips]",
 )
 @click.option("--op", type=options.OP, help="Only this op, or templates and kernels of it.")
 @click.option(
@@ -72,7 +73,10 @@ class Listing:
 def command(
     what: str, op: str | None, status: str | None, limit: int, db: str | None, as_json: bool
 ) -> None:
-    """List ops, templates, judged kernels or runs."""
+    """List ops, templates, judged kernels, runs or Apple GPUs.
+
+    Chips of your own: FOUNDRY_CHIPS names files or folders, see docs/chips.md.
+    """
     listing = _LISTS[what](Query(op, status, limit, db))
     if as_json:
         print_json(listing.document)
@@ -272,6 +276,33 @@ def _run_document(run: RunRecord) -> dict[str, Any]:
     }
 
 
+def _chips(query: Query) -> Listing:
+    from dataclasses import asdict
+
+    from foundry.chips import registry
+
+    found = list(registry.all_chips().values())
+    shown = {
+        "cores": "cores",
+        "MHz": "clock_mhz",
+        "TFLOPS": "fp32_tflops",
+        "GB/s": "dram_gb_s",
+        "L2 KiB": "l2_kib",
+        "SLC MiB": "slc_mib",
+        "launch us": "dispatch_us",
+    }
+    columns = [Column("chip"), *(Column(title, right=True) for title in shown)]
+    rows = [
+        [chip.key, *(_figure(getattr(chip, name)) for name in shown.values())] for chip in found
+    ]
+    document = [asdict(chip) | {"unknown": list(chip.unknown)} for chip in found]
+    return Listing(columns, rows, document, "no chips")
+
+
+def _figure(figure: Figure | None) -> str:
+    return f"{figure.value:,g}" if figure else "-"
+
+
 def when(moment: datetime) -> str:
     """A moment in the local time zone, to the minute."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
@@ -282,4 +313,5 @@ _LISTS: dict[str, Callable[[Query], Listing]] = {
     "templates": _templates,
     "kernels": _kernels,
     "runs": _runs,
+    "chips": _chips,
 }

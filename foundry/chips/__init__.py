@@ -1,0 +1,1 @@
+"""Apple GPUs as data: what is known of each chip, and where it is published."""
