@@ -109,6 +109,7 @@ def test_a_kernel_that_fails_has_no_counters() -> None:
     assert "counters" not in document["evaluations"][0]["extra"]
 
 
+@pytest.mark.slow
 def test_counters_can_be_left_out() -> None:
     result = bench(COLUMN_SUMS, "--no-counters")
     assert result.exit_code == 0, result.output

@@ -317,7 +317,7 @@ def test_completion_offers_commands_and_names() -> None:
     complete = ShellComplete(application, {}, "foundry", "_FOUNDRY_COMPLETE")
     assert [c.value for c in complete.get_completions([], "ver")] == ["verify"]
     found = complete.get_completions(["run", "--ops"], "softmax,rms")
-    assert [c.value for c in found] == ["softmax,rms_norm"]
+    assert "softmax,rms_norm" in [c.value for c in found]
     assert [c.value for c in complete.get_completions(["list"], "te")] == ["templates"]
 
 

@@ -128,9 +128,8 @@ def test_a_killed_run_goes_on_where_it_stopped(environment: dict[str, str]) -> N
     assert rows(environment, "SELECT outcome, resumed FROM runs") == [("done", 2)]
 
 
-@pytest.mark.parametrize(
-    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_an_interrupt_keeps_what_is_saved_and_says_how_to_go_on(
     environment: dict[str, str], sent: signal.Signals
 ) -> None:

@@ -60,6 +60,7 @@ def test_the_table_and_the_next_commands_are_printed(tmp_path: Path) -> None:
     assert "next: pip install" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_search_that_is_done_is_not_done_again(tmp_path: Path) -> None:
     autorun(tmp_path)
     with Store.open(f"sqlite:///{tmp_path / 'a.db'}") as store:

@@ -155,6 +155,7 @@ def test_a_replay_of_a_search_makes_the_same_kernels(tmp_path: Path) -> None:
     assert again["llm"]["calls"] == found["llm"]["calls"]
 
 
+@pytest.mark.slow
 def test_reports_tell_what_happened(tmp_path: Path) -> None:
     with FakeLLM(REPLIES) as server:
         search(server, "anthropic")

@@ -47,6 +47,7 @@ def test_honest_kernels_are_proven(pool: WorkerPool, name: str, dtype: str) -> N
     assert found.status is Status.CORRECT, found.why
 
 
+@pytest.mark.slow
 def test_a_kernel_with_two_outputs_is_timed(
     pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,8 @@ def judges() -> Iterator[Judges]:
 def of(kind: str) -> list[Attack]:
     found = [attack for attack in CORPUS if attack.kind == kind]
     # `make selftest` runs them all; here are a few of every kind, spread over the ops.
-    return found[:: max(1, len(found) // {"controls": 3, "mutants": 10}.get(kind, 6))]
+    step = max(1, len(found) // {"controls": 2, "mutants": 10}.get(kind, 6))
+    return found[step // 2 :: step]
 
 
 def batches() -> Iterator[tuple[str, int, list[Attack]]]:
@@ -73,7 +74,8 @@ def test_honest_controls_pass_at_every_level_of_the_sandbox(level: Level) -> Non
         pytest.skip(f"this machine has no level '{level}'")
     with WorkerPool("cpu", 2, level=level) as pool:
         assert pool.level is level
-        report = summary(run(Judges.of(pool), of("controls")[:1], seed=5, workers=2))
+        honest = [attack for attack in CORPUS if attack.is_control and attack.op == "silu"]
+        report = summary(run(Judges.of(pool), honest, seed=5, workers=2))
     assert report["refused"] == []
 
 

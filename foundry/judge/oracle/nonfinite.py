@@ -2,8 +2,9 @@
 
 An op says by its field `nonfinite` whether it is asked at all. What it states is what its oracle
 and its baseline agree on: where one of them gives a number and the other none, a kernel is free.
-NaN that comes of infinities alone, as in 0 * infinity, is free as well: a kernel that takes another
-way to the same mathematics may well have a number there.
+Of infinities alone, only the finite values that come of them are asked, such as exp(-infinity): a
+kernel that takes another way to the same mathematics may well have a NaN where the formula has an
+infinity (a compensated sum, a largest term taken out first), or a number where it has a NaN.
 """
 
 from __future__ import annotations
@@ -91,5 +92,5 @@ def _freed(want: Expected, baseline: NDArray[np.generic], distribution: str) -> 
         both = (np.isnan(value) & np.isnan(other)) | (np.isinf(value) & (value == other))
     both |= np.isfinite(value) & np.isfinite(other)
     if distribution == INFINITE:
-        both &= ~np.isnan(value)
+        both &= np.isfinite(value)
     return replace(want, free=~both)
