@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from foundry.chips import registry
 from foundry.chips.chip import Chip, Figure, Registers
 from foundry.chips.read import read
-from foundry.cli.listing import command
 from foundry.errors import UsageError
 
 ALL = list(registry.all_chips("").values())
@@ -92,12 +92,14 @@ def test_a_chip_of_ones_own_joins_and_replaces(tmp_path: Path) -> None:
         registry.all_chips("/no/such")
 
 
+def listed(*args: str) -> str:
+    command = [sys.executable, "-m", "foundry", "list", "chips", *args]
+    environment = {**os.environ, registry.FILES_VARIABLE: ""}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 def test_the_list_shows_unknown_figures_as_unknown() -> None:
-    shown = CliRunner().invoke(command, ["chips"], env={"FOUNDRY_CHIPS": ""})
-    assert shown.exit_code == 0, shown.output
-    (row,) = (line.split() for line in shown.output.splitlines() if line.startswith("m5-max"))
+    (row,) = (line.split() for line in listed().splitlines() if line.startswith("m5-max"))
     assert row == ["m5-max", "40", "-", "-", "-", "-", "-", "-"]
-    document = json.loads(
-        CliRunner().invoke(command, ["chips", "--json"], env={"FOUNDRY_CHIPS": ""}).stdout
-    )
-    assert all(chip[name] is None for chip in document for name in chip["unknown"])
+    assert all(chip[n] is None for chip in json.loads(listed("--json")) for n in chip["unknown"])
