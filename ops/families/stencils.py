@@ -18,6 +18,14 @@ from ops.spec import Tensor
 CONV = "batch seq channels width"
 RECUR = "batch seq channels"
 IMAGE = "batch height width channels"
+IMAGES = (
+    cases(IMAGE, (1, 1, 1, 1), (2, 3, 4, 8), (1, 8, 8, 16), (1, 5, 7, 3)),
+    cases(
+        IMAGE,
+        *((0, 2, 3, 4), (2, 0, 3, 4), (1, 1, 31, 4), (3, 67, 1, 5), (1, 2, 33, 7)),
+        (1, 3, 5, 257),
+    ),
+)
 
 
 def _causal_conv(x: Any, weight: Any, bias: Any) -> Any:
@@ -179,12 +187,7 @@ out[i] = T(sum);
 """,
     flops="18 * batch * height * width * channels",
     cases=(
-        cases(IMAGE, (1, 1, 1, 1), (2, 3, 4, 8), (1, 8, 8, 16), (1, 5, 7, 3)),
-        cases(
-            IMAGE,
-            *((0, 2, 3, 4), (2, 0, 3, 4), (1, 1, 31, 4), (3, 67, 1, 5), (1, 2, 33, 7)),
-            (1, 3, 5, 257),
-        ),
+        *IMAGES,
         (
             labelled(IMAGE, "mobilenet-v3 14x14", 1, 14, 14, 672),
             labelled(IMAGE, "convnext-like 56x56", 1, 56, 56, 96),
@@ -247,12 +250,7 @@ out[i] = T(0.75f * near_row + 0.25f * far_row);
 """,
     flops="32 * batch * height * width * channels",
     cases=(
-        cases(IMAGE, (1, 1, 1, 1), (2, 3, 4, 8), (1, 8, 8, 16), (1, 5, 7, 3)),
-        cases(
-            IMAGE,
-            *((0, 2, 3, 4), (2, 0, 3, 4), (1, 1, 31, 4), (3, 67, 1, 5), (1, 2, 33, 7)),
-            (1, 3, 5, 257),
-        ),
+        *IMAGES,
         (
             labelled(IMAGE, "sd-1.5 decoder 8x8", 1, 8, 8, 512),
             labelled(IMAGE, "sd-1.5 decoder 64x64", 1, 64, 64, 512),
