@@ -56,6 +56,8 @@ class Context:
     """How many proposals this proposer made in this search before."""
     seed: int = 0
     """Differs for every expansion; the same after a resume."""
+    longest_answer: int | None = None
+    """Tokens for which the budget has room; None: as the options say."""
     seen: Callable[[Kernel], bool] = lambda kernel: False
     """Whether the search has this kernel already, up to names, space and comments."""
 
@@ -116,6 +118,8 @@ class FailureKind(StrEnum):
     """No such model or address."""
     EXHAUSTED = "exhausted"
     """Nothing left to propose for this parent."""
+    UNAFFORDABLE = "unaffordable"
+    """The budget has no room for a call, or no time for its answer."""
     FINISHED = "finished"
     """Nothing left to propose at all."""
 
@@ -123,6 +127,11 @@ class FailureKind(StrEnum):
     def retryable(self) -> bool:
         """Whether the same request may succeed later."""
         return self in _RETRYABLE
+
+    @property
+    def taken(self) -> bool:
+        """Whether the server took the request, and may have worked on it."""
+        return self in _TAKEN
 
     @property
     def fatal(self) -> bool:
@@ -139,6 +148,7 @@ _RETRYABLE = {
     FailureKind.BAD_REPLY,
     FailureKind.CUT,
 }
+_TAKEN = {FailureKind.TIMEOUT, FailureKind.BAD_REPLY, FailureKind.CUT}
 _FATAL = {
     FailureKind.SPEND_LIMIT,
     FailureKind.DENIED,
@@ -161,6 +171,8 @@ class Failure:
     """The server may have worked and billed without our knowing."""
     text: str = ""
     """What came of the answer, for the ledger."""
+    status: int | None = None
+    """HTTP status, where there was one."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", storable(self.text))
@@ -182,6 +194,19 @@ class ProposerOptions(BaseModel):
     max_output_tokens: int = Field(default=16_000, ge=256)
     effort: str | None = None
     """How hard a reasoning model thinks; None leaves it to the model."""
+
+    def answer_room(self, longest: int | None) -> int:
+        """Tokens an answer may have, within what the budget has room for."""
+        wanted = self.max_output_tokens
+        return wanted if longest is None else min(wanted, longest)
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """A proposer that can find out, at no cost, whether it would be answered at all."""
+
+    def probe(self, timeout_s: float) -> Failure | None:
+        """Why no request would be answered: key, model, address. None where nothing is wrong."""
 
 
 @runtime_checkable

@@ -1,8 +1,8 @@
 """Several searches from one recipe, one after another, as one run that can be taken up again.
 
 1. The run begins, or the unfinished one of the same recipe goes on.
-2. Each op is searched within what the recipe allows it and what is left of the total; searches
-   that are done already are passed over, one that was cut short goes on.
+2. Each op is searched within what the recipe allows it and its share of what is left of the total;
+   searches that are done already are passed over, one that was cut short goes on.
 3. A fault that ends every proposer (a spent account, a wrong key) ends the autorun: what is found
    stays, and the same command goes on once it is mended.
 
@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,10 +20,11 @@ from typing import Any
 from discover.autorun.recipe import Recipe
 from discover.budget.limits import Limits
 from discover.calls.roster import seats_of
-from discover.history.summary import Spending, Summary, searches, summarise
+from discover.history.summary import Summary, searches, summarise
 from discover.protocol import Proposer
 from discover.search.session import finished_run, run_search
 from discover.search.settings import SearchRequest
+from discover.search.task import Outcome
 from discover.search.watch import Watch
 from discover.search.workbench import Workbench
 from foundry.store.records import Outcome as RunOutcome
@@ -62,40 +64,88 @@ def run_autorun(
             process is at work on the same autorun.
         EnvironmentUnusable: The device stopped working.
     """
-    tasks = recipe.tasks()
     for allowance in (recipe.per_op, recipe.total):
         seats_of(proposers, bench.prices, allowance, recipe)
     run_id, resumed = _begin(bench, recipe, command)
-    broken = None
+    night = _Night(bench, recipe, command, proposers, watch, run_id, done)
     try:
-        for op, dtype in tasks:
-            part = f"autorun {run_id}"
-            request = SearchRequest(op, dtype, recipe.per_op, command, recipe, part_of=part)
-            limits = _left(recipe, _summaries(bench, run_id), request.name)
-            if limits is None:
-                watch.event("the total budget of the recipe is used up")
-                break
-            if finished_run(bench, request) is None:
-                outcome = run_search(bench, replace(request, limits=limits), proposers, watch)
-                broken = outcome.broken
-            done(request.name)
-            if broken:
-                break
+        broken, by_budget = night.search_all()
     except BaseException as error:
         # The reason is on its way out; a database that is at fault cannot be told of it.
         with suppress(Exception):
-            _finish(
-                bench, run_id, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            bench.store.finish_run(
+                run_id, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             )
         raise
-    _finish(bench, run_id, "interrupted" if broken else "done")
+    bench.store.finish_run(run_id, _ending(broken, by_budget=by_budget))
     return Autorun(run_id, tuple(_summaries(bench, run_id)), resumed, broken)
+
+
+@dataclass(frozen=True)
+class _Night:
+    """The searches of one autorun, in order."""
+
+    bench: Workbench
+    recipe: Recipe
+    command: str
+    proposers: Sequence[Proposer]
+    watch: Watch
+    run_id: int
+    done: Callable[[str], None]
+
+    def search_all(self) -> tuple[str | None, bool]:
+        """Search every op; the fault that ended it early, and whether a budget ended any search.
+
+        What the others leave of the total goes to those that could have used more: a second time
+        round.
+        """
+        pending, ended = self.recipe.tasks(), False
+        for _ in range(2):
+            again = []
+            for place, task in enumerate(pending):
+                outcome = self._search(*task, waiting=len(pending) - place - 1)
+                if outcome and outcome.broken:
+                    return outcome.broken, ended
+                if outcome and outcome.by_budget:
+                    again.append(task)
+            ended = bool(again)
+            # Without a total, a second time round would give nothing more.
+            pending = tuple(again) if self.recipe.total != Limits() else ()
+        return None, ended
+
+    def _search(self, op: str, dtype: str, *, waiting: int) -> Outcome | None:
+        """One search within its share; None where it is done, or nothing is left for it."""
+        request = SearchRequest(
+            op,
+            dtype,
+            self.recipe.per_op,
+            self.command,
+            self.recipe,
+            part_of=f"autorun {self.run_id}",
+        )
+        used = _summaries(self.bench, self.run_id)
+        limits = share(self.recipe, used, request.name, waiting)
+        if limits is None:
+            self.watch.event(f"{request.name}: the total budget of the recipe is used up")
+            return None
+        outcome = None
+        if finished_run(self.bench, request) is None:
+            found = replace(request, limits=limits)
+            outcome = run_search(self.bench, found, self.proposers, self.watch)
+        self.done(request.name)
+        return outcome
+
+
+def _ending(broken: str | None, *, by_budget: bool) -> RunOutcome:
+    if broken:
+        return "interrupted"
+    return "budget" if by_budget else "done"
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
     """What two autoruns share that continue one another: all but the budgets."""
     return recipe.model_dump(
-        mode="json", exclude={"per_op", "total", "products", "parallel", "counters"}
+        mode="json", exclude={"per_op", "total", "products", "parallel", "counters", "wait"}
     )
 
 
@@ -115,31 +165,43 @@ def _summaries(bench: Workbench, run_id: int) -> list[Summary]:
     return [summarise(bench.store, run) for run in found]
 
 
-def _finish(bench: Workbench, run_id: int, outcome: RunOutcome) -> None:
-    bench.store.finish_run(run_id, outcome)
+def share(recipe: Recipe, used: Sequence[Summary], own: str, waiting: int) -> Limits | None:
+    """What the next search may use in all: its own allowance, within its share of the total.
 
-
-def _left(recipe: Recipe, used: Sequence[Summary], own: str) -> Limits | None:
-    """What the next search may use: its own allowance, within what is left of the total.
+    Those that wait keep a share as large as its own; what a search leaves goes to them.
 
     Args:
         recipe: Both allowances.
         used: The searches of this autorun so far.
         own: Name of the next search; what it used in an earlier session is its own to keep.
+        waiting: Searches that come after it.
+
+    Returns:
+        None where nothing is left to begin with.
     """
-    others = [s for s in used if f"{s.op} {s.dtype}" != own]
-    spent = sum((s.spending for s in others), Spending())
-    taken = {
-        "evaluations": sum(s.evaluations for s in others),
-        "seconds": sum(s.elapsed_s for s in others),
-        "tokens": spent.input_tokens + spent.output_tokens,
-        "usd": spent.usd,
-    }
+    mine = [s for s in used if f"{s.op} {s.dtype}" == own]
     left: dict[str, Any] = {}
-    for name, value in taken.items():
+    for name in ("evaluations", "seconds", "tokens", "usd"):
         each, total = getattr(recipe.per_op, name), getattr(recipe.total, name)
-        if total is not None and total - value <= 0:
-            return None
-        bounds = [b for b in (each, total - value if total is not None else None) if b is not None]
+        bounds = [] if each is None else [each]
+        if total is not None:
+            kept = sum(_taken(s)[name] for s in mine)
+            rest = total - sum(_taken(s)[name] for s in used)
+            if rest <= 0 and not mine:
+                return None
+            part = max(0, rest) / (waiting + 1)
+            # A share of less than one evaluation, or token, is none: the first ones take it.
+            whole = name in ("evaluations", "tokens")
+            bounds.append(kept + min(max(0, rest), math.ceil(part)) if whole else kept + part)
         left[name] = min(bounds, default=None)
     return Limits(**left)
+
+
+def _taken(summary: Summary) -> dict[str, float]:
+    spending = summary.spending
+    return {
+        "evaluations": summary.evaluations,
+        "seconds": summary.elapsed_s,
+        "tokens": spending.input_tokens + spending.output_tokens + spending.unsure_tokens,
+        "usd": spending.usd_at_most,
+    }

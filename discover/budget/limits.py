@@ -1,13 +1,15 @@
 """Hard limits of a search: evaluations, wall time, tokens, money. Pure: time is handed in.
 
 A limit is never passed, not even by work in flight: what an LLM call may cost at most is reserved
-before it is sent, and the call is refused when the reservation does not fit. What it did cost
-replaces the reservation when it ends.
+before it is sent. A reservation that does not fit *now* waits for those in flight, since most of
+each comes back. What a call did cost replaces its reservation when it ends; where nobody knows, the
+reservation stays as what it may have cost at most, and is never called spent.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from enum import Enum
 from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
@@ -43,6 +45,15 @@ class Spend:
         return Spend(self.tokens + other.tokens, self.usd + other.usd)
 
 
+class Fit(Enum):
+    """Whether a call fits a budget."""
+
+    NOW = "now"
+    LATER = "later"
+    """Once calls in flight give back what they do not use."""
+    NEVER = "never"
+
+
 @dataclass
 class Budget:
     """Limits, what is used, and what is reserved by calls in flight."""
@@ -51,6 +62,8 @@ class Budget:
     evaluations: int = 0
     """Judged, or being judged."""
     spent: Spend = field(default_factory=Spend)
+    unsure: Spend = field(default_factory=Spend)
+    """What calls without an answer may have cost at most."""
     earlier_s: float = 0.0
     """Active seconds of the sessions before this one."""
     started_s: float = 0.0
@@ -75,19 +88,45 @@ class Budget:
             return f"evaluations: {self.limits.evaluations}"
         return None
 
+    def fit(self, most: Spend) -> Fit:
+        """Whether a call that may use `most` may be sent."""
+        if self._within(self.committed() + most):
+            return Fit.NOW
+        return Fit.LATER if self._within(self.at_most() + most) else Fit.NEVER
+
     def refuses(self, most: Spend) -> str | None:
-        """Why a call that may use `most` must not be sent, or None."""
-        total = self.committed() + most
-        if self.limits.tokens is not None and total.tokens > self.limits.tokens:
-            return f"tokens: {self.spent.tokens:,} of {self.limits.tokens:,} used"
-        # Sums of cents are not exact in binary; a limit that just fits must fit.
-        if self.limits.usd is not None and total.usd > self.limits.usd + 1e-9:
-            return f"money: ${self.spent.usd:.4f} of ${self.limits.usd:.2f} used"
-        return None
+        """Why a call that may use `most` must not be sent now, or None."""
+        if self.fit(most) is Fit.NOW:
+            return None
+        unsure = f", at most {self.unsure.tokens:,} more" if self.unsure.tokens else ""
+        limits, total = self.limits, self.committed() + most
+        if limits.tokens is not None and total.tokens > limits.tokens:
+            return f"tokens: {self.spent.tokens:,} of {limits.tokens:,} used{unsure}"
+        unsure = f", at most ${self.unsure.usd:.4f} more" if self.unsure.usd else ""
+        return f"money: ${self.spent.usd:.4f} of ${limits.usd:.2f} used{unsure}"
 
     def committed(self) -> Spend:
-        """Spent and reserved together."""
-        return sum(self._reserved.values(), self.spent)
+        """What is used at most, calls in flight included."""
+        return sum(self._reserved.values(), self.at_most())
+
+    def at_most(self) -> Spend:
+        """What ended calls used at most."""
+        return self.spent + self.unsure
+
+    def left(self) -> tuple[int | None, float | None]:
+        """Tokens and dollars that nothing has used or reserved; None without such a limit."""
+        used, limits = self.committed(), self.limits
+        return (
+            None if limits.tokens is None else max(0, limits.tokens - used.tokens),
+            None if limits.usd is None else max(0.0, limits.usd - used.usd),
+        )
+
+    def _within(self, total: Spend) -> bool:
+        tokens, usd = self.limits.tokens, self.limits.usd
+        # Sums of cents are not exact in binary; a limit that just fits must fit.
+        return (tokens is None or total.tokens <= tokens) and (
+            usd is None or total.usd <= usd + 1e-9
+        )
 
     def reserve(self, call: int, most: Spend) -> None:
         """Set aside what a call may use at most; it must not be refused.
@@ -103,3 +142,7 @@ class Budget:
         """Replace a reservation by what the call used."""
         self._reserved.pop(call, None)
         self.spent += used
+
+    def doubt(self, call: int) -> None:
+        """Nobody knows what the call used: its reservation stays, as the most it may be."""
+        self.unsure += self._reserved.pop(call, Spend())

@@ -7,6 +7,7 @@ them; each proposer brings its own count into this form.)
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
 import tomllib
@@ -37,6 +38,8 @@ class Price(BaseModel):
     output: float = Field(ge=0)
     cache_read: float | None = Field(default=None, ge=0)
     cache_write: float | None = Field(default=None, ge=0)
+    published: datetime.date | None = None
+    """When this price was read from its publisher."""
 
 
 FREE = Price(input=0.0, output=0.0)
@@ -82,15 +85,43 @@ def spend(price: Price | None, tokens: Tokens) -> Spend:
     )
 
 
-def at_most(price: Price | None, request: Request) -> Spend:
-    """An upper bound of what a request may use, from its size and its output limit."""
-    texts = sum(len(text.encode()) for text in _texts(request.body))
-    tokens = math.ceil(texts / _BYTES_PER_TOKEN) + _FRAMING_TOKENS
+def size_bytes(request: Request) -> int:
+    """Bytes of all texts of a request."""
+    return sum(len(text.encode()) for text in _texts(request.body))
+
+
+def most_input_tokens(size: int) -> int:
+    """An upper bound of the tokens of a prompt of `size` bytes, whatever the tokenizer."""
+    return math.ceil(size / _BYTES_PER_TOKEN) + _FRAMING_TOKENS
+
+
+def at_most(price: Price | None, input_tokens: int, output_tokens: int) -> Spend:
+    """What a call may use at most, from bounds of its tokens; without a price, tokens alone."""
+    tokens = input_tokens + output_tokens
     if price is None:
-        return Spend(tokens + request.max_output_tokens)
-    dearest = max(price.input, _or(price.cache_write, price.input))
-    usd = (tokens * dearest + request.max_output_tokens * price.output) / 1e6
-    return Spend(tokens + request.max_output_tokens, usd)
+        return Spend(tokens)
+    return Spend(tokens, (input_tokens * _dearest(price) + output_tokens * price.output) / 1e6)
+
+
+def output_room(
+    price: Price | None, input_tokens: int, tokens: int | None, usd: float | None
+) -> int | None:
+    """How long an answer may be within what is left of a budget; None without a limit.
+
+    Args:
+        price: Of the model.
+        input_tokens: Bound of the prompt.
+        tokens: What is left of the tokens; None without a limit.
+        usd: What is left of the money; None without a limit.
+    """
+    rooms = [] if tokens is None else [tokens - input_tokens]
+    if usd is not None and price is not None and price.output > 0:
+        rooms.append(math.floor((usd * 1e6 - input_tokens * _dearest(price)) / price.output))
+    return min(rooms, default=None)
+
+
+def _dearest(price: Price) -> float:
+    return max(price.input, _or(price.cache_write, price.input))
 
 
 def _or(value: float | None, default: float) -> float:
@@ -111,12 +142,13 @@ def _texts(value: object) -> list[str]:
 def _read(text: str, name: str) -> Prices:
     try:
         tables = tomllib.loads(text)
+        dated = {"published": tables.pop("published", None)}
         return {
-            model: Price.model_validate(entry)
+            model: Price.model_validate({**dated, **entry})
             for table in tables.values()
             for model, entry in table.items()
         }
-    except (tomllib.TOMLDecodeError, ValidationError, AttributeError) as error:
+    except (tomllib.TOMLDecodeError, ValidationError, AttributeError, TypeError) as error:
         first = str(error).splitlines()[0]
         raise UsageError(
             f'{name} is no price file ("model" = {{input, output}}): {first}'

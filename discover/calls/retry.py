@@ -1,4 +1,4 @@
-"""How long to wait before the same request is sent again. Pure: chance is handed in."""
+"""How long a proposer is left alone after a failure. Pure: chance is handed in."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from discover.protocol import Failure
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Exponential back-off that obeys a server's Retry-After up to a cap."""
+    """Exponential back-off up to an hour, that obeys a server's Retry-After up to a cap."""
 
     attempts: int = 5
-    """Sends of one request, the first included."""
+    """Sends of a request that the server takes and does not answer, the first included; one that
+    the server does not even take is sent again for as long as the search lasts."""
     first_s: float = 1.0
     factor: float = 2.0
-    longest_s: float = 60.0
+    longest_s: float = 3600.0
     """Cap of the back-off."""
-    longest_retry_after_s: float = 300.0
+    longest_retry_after_s: float = 3600.0
     """Cap of what a server may ask for; some ask for days."""
 
 
-def delay_s(policy: RetryPolicy, failure: Failure, attempt: int, chance: float) -> float | None:
-    """Seconds until the next attempt, or None to give up.
+def pause_s(policy: RetryPolicy, failure: Failure, setbacks: int, chance: float) -> float:
+    """Seconds until a proposer is asked again.
 
     Args:
         policy: Limits.
         failure: What the latest attempt gave.
-        attempt: Number of attempts so far, from 1.
+        setbacks: Failures in a row, from 1.
         chance: From 0 to 1; shortens the back-off by up to a quarter, so that callers spread.
     """
-    if not failure.kind.retryable or attempt >= policy.attempts:
-        return None
     if failure.retry_after_s is not None:
         return min(failure.retry_after_s, policy.longest_retry_after_s)
-    step = policy.first_s * policy.factor ** (attempt - 1)
+    # 2 to the power of a night's failures is no float.
+    step = policy.first_s * policy.factor ** min(setbacks - 1, 60)
     return float(min(step, policy.longest_s) * (1 - 0.25 * chance))

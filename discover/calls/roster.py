@@ -1,66 +1,15 @@
-"""The proposers of one search: whose turn it is, and who is out. No I/O."""
+"""The proposers of one search: whose turn it is, and when one comes back. No I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from discover.budget.limits import Limits
 from discover.budget.pricing import FREE, Price, Prices, price_of
+from discover.calls.seat import Seat
 from discover.proposers.keys import is_local
-from discover.protocol import Failure, Proposer, ProposerOptions
+from discover.protocol import Proposer, ProposerOptions
 from foundry.errors import UsageError
-
-MAX_REPEATS_IN_ROW = 8
-"""Proposals that repeat earlier kernels, one after another, before a proposer is out."""
-MAX_FAILURES_IN_ROW = 3
-"""Requests given up one after another before a proposer is out."""
-
-
-@dataclass
-class Seat:
-    """A proposer and how it fares."""
-
-    proposer: Proposer
-    price: Price | None = None
-    """None: unknown; its calls count as 0 dollars."""
-    turns: int = 0
-    """Proposals asked for."""
-    out: str | None = None
-    """Why it is asked no more."""
-    broken: bool = False
-    """Out because of a fault that someone must mend."""
-    exhausted: set[int] = field(default_factory=set)
-    """Parents that give it nothing new."""
-    failures_in_row: int = 0
-    repeats_in_row: int = 0
-    rests_until_s: float = 0.0
-    """Clock reading before which nothing new is asked: the server wants a pause."""
-
-    @property
-    def title(self) -> str:
-        """Name and model, as people read it."""
-        return " ".join(part for part in (self.proposer.name, self.proposer.model) if part)
-
-    def gave_up(self, failure: Failure) -> None:
-        """Note a request that failed for good."""
-        self.failures_in_row += 1
-        if failure.kind.fatal:
-            self.out, self.broken = f"{self.title}: {failure.message}", True
-        elif self.failures_in_row >= MAX_FAILURES_IN_ROW:
-            count = self.failures_in_row
-            self.out = f"{self.title}: {count} failures in a row, the last: {failure.message}"
-            self.broken = True
-
-    def repeated(self) -> None:
-        """Note a proposal that repeats an earlier kernel: it costs a call and brings nothing."""
-        self.repeats_in_row += 1
-        if self.repeats_in_row >= MAX_REPEATS_IN_ROW and self.out is None:
-            self.out = f"{self.title}: {self.repeats_in_row} proposals in a row repeat earlier ones"
-
-    def answered(self) -> None:
-        """Note an answer."""
-        self.failures_in_row = 0
 
 
 class Roster:
@@ -71,12 +20,42 @@ class Roster:
 
     def active(self, now_s: float) -> list[Seat]:
         """Those that may be asked now, the next first."""
-        able = (s for s in self.seats if s.out is None and s.rests_until_s <= now_s)
-        return sorted(able, key=lambda s: s.turns)
+        return sorted((s for s in self.seats if s.may_ask(now_s)), key=lambda s: s.turns)
 
     def named(self, name: str) -> Seat | None:
         """The seat of a proposer, if it is here."""
         return next((seat for seat in self.seats if seat.proposer.name == name), None)
+
+    def returns_in_s(self, now_s: float) -> float | None:
+        """Seconds until the next one may be asked again; None when none rests.
+
+        One that is parked is not waited for: nothing but a person brings it back.
+        """
+        rests = [s.rests_until_s - now_s for s in self.seats if s.out is None and not s.parked]
+        return min((rest for rest in rests if rest > 0), default=None)
+
+    def outs(self) -> list[str]:
+        """Why those that are out or parked are so, each reason once."""
+        found = (s.out or (f"{s.title}: {s.parked}" if s.parked else "") for s in self.seats)
+        return list(dict.fromkeys(filter(None, found)))
+
+    def broken(self) -> str | None:
+        """What must be mended before anybody can propose again, or None."""
+        faults = [s for s in self.seats if s.parked or (s.out and s.broken)]
+        return "; ".join(self.outs()) if len(faults) == len(self.seats) else None
+
+    def away(self, now_s: float) -> tuple[str, ...]:
+        """Who does not answer now, and why."""
+        return tuple(
+            f"{s.title} ({s.parked or s.absence.why})"
+            for s in self.seats
+            if s.out is None and (s.parked or s.absence.since_s is not None)
+        )
+
+    def absences(self, now_s: float) -> dict[str, float]:
+        """Seconds for which each proposer was away, those that never were left out."""
+        total = {seat.title: seat.absence.total_s(now_s) for seat in self.seats}
+        return {title: seconds for title, seconds in total.items() if seconds > 0}
 
 
 def seats_of(

@@ -1,26 +1,33 @@
 """LLM calls of a search: reserve, write down, send, settle, and wait before sending again.
 
 One request may take several calls; each is a row of the ledger before it is sent, and each is
-paid from the budget. Waiting blocks nothing: `due` says whose time has come.
+paid from the budget. A call whose answer is lost may have been billed: what it may have cost at
+most stays reserved and is never called spent. Waiting blocks nothing, and no outage ends it: a
+request that a server does not take waits until the server is back, for as long as time is left.
 """
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from discover.budget.limits import Budget, Spend
-from discover.budget.pricing import at_most, spend
+from discover.budget.limits import Budget, Fit, Spend
+from discover.budget.pricing import at_most, output_room, size_bytes, spend
 from discover.calls.flights import Flights
-from discover.calls.retry import RetryPolicy, delay_s
-from discover.calls.roster import Seat
+from discover.calls.retry import RetryPolicy
+from discover.calls.seat import Seat
 from discover.drafts.draft import Draft
 from discover.history.journal import Journal
 from discover.protocol import Failure, FailureKind, Reply, Request
 from discover.selection.tree import Node
+from foundry.report.format import duration
 from foundry.store.records import Origin, Tokens
+
+SHORTEST_ANSWER = 256
+"""Tokens below which no answer is asked for: that is no room for a kernel."""
+_FIRST_SHARE = 0.1
+"""Of the whole time: what the first answer is taken to need at most."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class Errand:
     attempt: int = 1
     call_id: int = 0
     most: Spend = Spend()
+    sent_s: float = 0.0
 
 
 class Calls:
@@ -46,6 +54,7 @@ class Calls:
         policy: RetryPolicy,
         *,
         limit_s: float,
+        grace_s: float,
         clock: Callable[[], float],
         rng: random.Random,
         say: Callable[[str], None],
@@ -55,119 +64,170 @@ class Calls:
         self._flights = flights
         self._policy = policy
         self._limit_s = limit_s
+        self._grace_s = grace_s
         self._clock = clock
         self._rng = rng
         self._say = say
         self._flying: dict[int, Errand] = {}
-        self._waiting: list[tuple[float, int]] = []
-        self._later: dict[int, Errand] = {}
+        self._waiting: dict[int, Errand] = {}
 
     def __len__(self) -> int:
         """Errands that wait for their next attempt."""
-        return len(self._later)
+        return len(self._waiting)
 
-    def refused(self, seat: Seat, request: Request) -> str | None:
-        """Why the budget has no room for a request, or None."""
-        return self._budget.refuses(at_most(seat.price, request))
+    @property
+    def flying(self) -> int:
+        """Calls under way."""
+        return len(self._flying)
+
+    def fit(self, seat: Seat, request: Request) -> Fit:
+        """Whether the budget has room for a request, now or once others have ended."""
+        return self._budget.fit(_most(seat, request))
+
+    def refused(self, seat: Seat, request: Request) -> str:
+        """Why the budget has no room for a request."""
+        return self._budget.refuses(_most(seat, request)) or "over budget"
+
+    def longest_answer(self, seat: Seat, request: Request) -> int | None:
+        """Tokens of an answer for which there is room, where its usual answers fit in it."""
+        room = output_room(seat.price, seat.input_bound(size_bytes(request)), *self._budget.left())
+        needed = max(SHORTEST_ANSWER, seat.usual_output or request.max_output_tokens)
+        return room if room is not None and room >= needed else None
+
+    def too_late(self, seat: Seat) -> str | None:
+        """Why an answer would come after the end, or None."""
+        left_s, limit_s = self._budget.remaining_s(self._clock()), self._budget.limits.seconds
+        if left_s is None or limit_s is None:
+            return None
+        needed_s = seat.expected_s
+        if not seat.knows_its_time:
+            needed_s = min(needed_s, _FIRST_SHARE * limit_s)
+        if left_s >= needed_s:
+            return None
+        return f"time: {left_s:.0f} s left, an answer of {seat.title} takes {needed_s:.0f} s"
 
     def send(self, errand: Errand) -> None:
         """Write a call down and send it."""
-        most = at_most(errand.seat.price, errand.request)
-        call_id = self._journal.calling(errand.node, errand.request, most)
-        self._budget.reserve(call_id, most)
         node, seat, request = errand.node, errand.seat, errand.request
-        self._flying[node.id] = Errand(node, seat, request, errand.attempt, call_id, most)
-        left_s = self._budget.remaining_s(self._clock())
-        limit_s = self._limit_s if left_s is None else max(0.1, min(self._limit_s, left_s))
+        most = _most(seat, request)
+        call_id = self._journal.calling(node, request, most)
+        self._budget.reserve(call_id, most)
+        now_s = self._clock()
+        if seat.absence.since_s is not None or seat.parked:
+            seat.probing = True
+            seat.absence.asked_again += 1
+        self._flying[node.id] = replace(errand, call_id=call_id, most=most, sent_s=now_s)
+        left_s = self._budget.remaining_s(now_s)
+        limit_s = self._limit_s if left_s is None else min(self._limit_s, left_s + self._grace_s)
         self._flights.start(("call", node.id), lambda: seat.proposer.send(request, limit_s))
+
+    def queue(self, errand: Errand) -> None:
+        """Send a request as soon as seat and budget allow it."""
+        self._waiting[errand.node.id] = errand
 
     def landed(self, node_id: int, result: Reply | Failure) -> Draft | Failure | None:
         """What came of a call: a draft, a failure for good, or None when it is sent again later."""
         errand = self._flying.pop(node_id)
+        errand.seat.probing = False
         if isinstance(result, Reply):
             return self._answered(errand, result)
-        tokens, spent = _used(errand, result)
-        self._budget.settle(errand.call_id, spent)
-        self._journal.failed_call(errand.call_id, result, tokens, spent)
-        wait_s = delay_s(self._policy, result, errand.attempt, self._rng.random())
-        left_s = self._budget.remaining_s(self._clock())
-        if wait_s is None:
-            return self._given_up(errand, result)
-        if left_s is not None and wait_s >= left_s:
-            errand.seat.out = f"{errand.seat.title}: {result.message}; no time left to wait"
-            return result
-        due_s = self._clock() + wait_s
-        self._later[node_id] = errand
-        heapq.heappush(self._waiting, (due_s, node_id))
-        errand.seat.rests_until_s = max(errand.seat.rests_until_s, due_s)
-        self._say(_waiting_line(errand, result, wait_s, self._policy.attempts))
-        return None
+        self._book(errand, result)
+        if result.kind.retryable:
+            return self._postponed(errand, result)
+        if result.kind.fatal:
+            errand.seat.faulted(result, self._clock(), self._policy.longest_s)
+        else:
+            errand.seat.failed(result)
+        self._say(f"{errand.seat.title}: {result.message}; given up")
+        return result
 
     def due(self) -> list[tuple[Node, Failure]]:
-        """Send what has waited long enough; what the budget no longer allows is returned."""
+        """Send what has waited long enough; what can never be sent is returned."""
         refused = []
-        while self._waiting and self._waiting[0][0] <= self._clock():
-            _, node_id = heapq.heappop(self._waiting)
-            errand = self._later.pop(node_id, None)
-            if errand is None:
+        for node_id, errand in list(self._waiting.items()):
+            seat = errand.seat
+            if seat.out is None and not seat.may_ask(self._clock()):
                 continue
-            if reason := self.refused(errand.seat, errand.request):
-                refused.append((errand.node, Failure(FailureKind.FINISHED, reason)))
+            fit = self.fit(seat, errand.request)
+            reason = seat.out or self.too_late(seat)
+            if reason is None and fit is Fit.LATER and self._flying:
                 continue
-            again = errand.attempt + 1
-            self.send(Errand(errand.node, errand.seat, errand.request, again))
+            del self._waiting[node_id]
+            if reason is None and fit is Fit.NOW:
+                self.send(errand)
+                continue
+            why = reason or self.refused(seat, errand.request)
+            refused.append((errand.node, Failure(FailureKind.FINISHED, why)))
         return refused
-
-    def next_due_s(self) -> float | None:
-        """Seconds until the next errand is due."""
-        return max(0.0, self._waiting[0][0] - self._clock()) if self._waiting else None
 
     def stop(self, *, flying: bool) -> list[tuple[Node, Failure]]:
         """Give up whatever waits, and with `flying` also what was sent."""
         ended = [
-            (e.node, Failure(FailureKind.TIMEOUT, "out of time")) for e in self._later.values()
+            (e.node, Failure(FailureKind.TIMEOUT, "out of time")) for e in self._waiting.values()
         ]
-        self._later.clear()
         self._waiting.clear()
         for errand in list(self._flying.values()) if flying else ():
             self._flights.abandon(("call", errand.node.id))
             failure = Failure(FailureKind.TIMEOUT, "out of time", maybe_billed=True)
             del self._flying[errand.node.id]
-            tokens, spent = _used(errand, failure)
-            self._budget.settle(errand.call_id, spent)
-            self._journal.failed_call(errand.call_id, failure, tokens, spent)
+            self._book(errand, failure)
             ended.append((errand.node, failure))
         return ended
 
     def _answered(self, errand: Errand, reply: Reply) -> Draft:
-        spent = spend(errand.seat.price, reply.tokens)
+        spent, seat, now_s = spend(errand.seat.price, reply.tokens), errand.seat, self._clock()
         self._budget.settle(errand.call_id, spent)
-        errand.seat.answered()
-        detail = {**reply.detail, "label": errand.seat.title, "call": errand.call_id}
-        draft = Draft(reply.text, Origin("proposer", errand.seat.proposer.name, detail))
-        self._journal.answered(errand.node, errand.call_id, reply, spent, draft)
+        if (away_s := seat.absence.total_s(now_s)) and seat.absence.since_s is not None:
+            self._say(f"{seat.title} is back; away for {duration(away_s)} in all")
+        seat.answered(reply.tokens, size_bytes(errand.request), now_s - errand.sent_s, now_s)
+        detail = {**reply.detail, "label": seat.title, "call": errand.call_id}
+        draft = Draft(reply.text, Origin("proposer", seat.proposer.name, detail))
+        cost_usd = spent.usd if seat.price else None
+        self._journal.answered(errand.node, errand.call_id, reply, cost_usd, draft)
         return draft
 
-    def _given_up(self, errand: Errand, failure: Failure) -> Failure:
-        errand.seat.gave_up(failure)
-        self._say(f"{errand.seat.title}: {failure.message}; given up")
-        return failure
+    def _book(self, errand: Errand, failure: Failure) -> None:
+        """Pay for a call that gave no answer: what it used where that is known."""
+        if failure.tokens is None and failure.maybe_billed:
+            self._budget.doubt(errand.call_id)
+            self._journal.failed_call(errand.call_id, failure, Tokens(), None, unsure=True)
+            return
+        tokens = failure.tokens or Tokens()
+        spent = spend(errand.seat.price, tokens)
+        self._budget.settle(errand.call_id, spent)
+        self._journal.failed_call(
+            errand.call_id, failure, tokens, spent.usd if errand.seat.price else None
+        )
+
+    def _postponed(self, errand: Errand, failure: Failure) -> Failure | None:
+        """Let the proposer rest; the request is sent again, unless it was tried often enough."""
+        seat, now_s = errand.seat, self._clock()
+        wait_s = seat.absence.setback(
+            self._policy, failure, errand.sent_s, now_s, self._rng.random()
+        )
+        seat.rests_until_s = max(seat.rests_until_s, now_s + wait_s)
+        left_s = self._budget.remaining_s(now_s)
+        if left_s is not None and wait_s >= left_s:
+            seat.out = f"{seat.title}: {failure.message}; no time left to wait"
+            return failure
+        # A server that is down takes no request; one that takes it and gives nothing may dislike
+        # this very one, and may bill every attempt.
+        if failure.kind.taken and errand.attempt >= self._policy.attempts:
+            self._say(f"{seat.title}: {failure.message}; given up after {errand.attempt} attempts")
+            return failure
+        attempt = errand.attempt + int(failure.kind.taken)
+        self.queue(Errand(errand.node, seat, errand.request, attempt))
+        self._say(_waiting_line(seat, failure, wait_s))
+        return None
 
 
-def _used(errand: Errand, failure: Failure) -> tuple[Tokens, Spend]:
-    """What a failed call cost; at most, where nobody knows."""
-    if failure.tokens is not None:
-        return failure.tokens, spend(errand.seat.price, failure.tokens)
-    if not failure.maybe_billed:
-        return Tokens(), Spend()
-    output = min(errand.request.max_output_tokens, errand.most.tokens)
-    return Tokens(errand.most.tokens - output, output, estimated=True), errand.most
+def _most(seat: Seat, request: Request) -> Spend:
+    """What a request may use at most."""
+    inputs = seat.input_bound(size_bytes(request))
+    return at_most(seat.price, inputs, request.max_output_tokens)
 
 
-def _waiting_line(errand: Errand, failure: Failure, wait_s: float, attempts: int) -> str:
+def _waiting_line(seat: Seat, failure: Failure, wait_s: float) -> str:
     asked = failure.retry_after_s
     capped = f" (the server asked {asked:,.0f} s)" if asked and asked > wait_s else ""
-    return (
-        f"{errand.seat.title}: {failure.message}; again in {wait_s:.0f} s{capped}, "
-        f"attempt {errand.attempt + 1} of {attempts}"
-    )
+    return f"{seat.title} is away: {failure.message}; asked again in {wait_s:.0f} s{capped}"

@@ -24,7 +24,8 @@ _COLUMNS = (
     Column("against the first"),
     Column("evaluations", right=True),
     Column("passed", right=True),
-    Column("LLM usd", right=True),
+    Column("usd spent", right=True),
+    Column("at most", right=True),
     Column("time", right=True),
 )
 
@@ -80,6 +81,7 @@ def _against(first: Summary, summary: Summary) -> tuple[float, float, float] | N
 
 
 def _row(first: Summary, summary: Summary) -> list[str]:
+    from discover.history.tables import money
     from foundry.report.figures import figures
     from foundry.report.format import duration, interval, latency
 
@@ -96,7 +98,7 @@ def _row(first: Summary, summary: Summary) -> list[str]:
         interval(*against) if against else "-",
         f"{summary.evaluations:,}",
         f"{passed:,}",
-        f"{summary.spending.usd:.4f}" if summary.spending.calls else "-",
+        *money(summary.spending),
         duration(summary.elapsed_s),
     ]
 

@@ -28,12 +28,16 @@ class SearchDisplay:
         self._tasks = {name: TaskProgress(name, state="queued") for name in names}
         self._fresh: dict[str, int] = {}
         self._spent: dict[str, Spend] = {}
+        self._at_most: dict[str, Spend] = {}
+        self._away: tuple[str, ...] = ()
         self._limits = limits
 
     def changed(self, state: State) -> None:
         """Redraw the row of a search."""
         self._fresh[state.name] = state.evaluations
         self._spent[state.name] = state.spent
+        self._at_most[state.name] = state.at_most
+        self._away = state.away
         self._tasks[state.name] = _task(state)
         self._update()
 
@@ -58,6 +62,7 @@ class SearchDisplay:
 
     def _update(self) -> None:
         spent = sum(self._spent.values(), Spend())
+        at_most = sum(self._at_most.values(), Spend())
         each = self._limits.evaluations
         self._display.update(
             Progress(
@@ -66,7 +71,10 @@ class SearchDisplay:
                 budget=each * len(self._tasks) if each is not None else None,
                 fresh=sum(self._fresh.values()),
                 tokens=spent.tokens or None,
-                cost_usd=spent.usd or None,
+                cost_usd=at_most.usd and spent.usd,
+                cost_at_most_usd=at_most.usd or None,
+                time_budget_s=self._limits.seconds if len(self._tasks) == 1 else None,
+                notes=tuple(f"away: {who}" for who in self._away),
             )
         )
 

@@ -25,7 +25,8 @@ _COLUMNS = (
     Column("outcome"),
     Column("evaluations", right=True),
     Column("best speedup [95 %]"),
-    Column("LLM usd", right=True),
+    Column("usd spent", right=True),
+    Column("at most", right=True),
     Column("device", elastic=True),
     Column("started"),
 )
@@ -81,10 +82,12 @@ def _document(run: RunRecord, summary: Summary | None) -> dict[str, Any]:
 
 
 def _row(run: RunRecord, summary: Summary | None) -> list[str]:
+    from discover.history.summary import Spending
+    from discover.history.tables import money
     from foundry.report.figures import figures
 
     best = figures(summary.best.evaluation) if summary and summary.best else None
-    usd = summary.spending.usd if summary and summary.spending.calls else None
+    spending = summary.spending if summary else Spending()
     return [
         str(run.id),
         run.kind,
@@ -93,7 +96,7 @@ def _row(run: RunRecord, summary: Summary | None) -> list[str]:
         run.outcome or "unfinished",
         f"{summary.evaluations:,}" if summary else "-",
         interval(best.speedup, best.speedup_low, best.speedup_high) if best else "-",
-        f"{usd:.4f}" if usd is not None else "-",
+        *money(spending),
         f"{run.device.kind}: {run.device.name}",
         when(run.started_at),
     ]

@@ -118,7 +118,13 @@ def proposer_options(function: F) -> F:
 
 
 def worker_options(function: F) -> F:
-    """`--workers` and `--parallel`."""
+    """`--workers`, `--parallel` and `--wait`."""
+    function = click.option(
+        "--wait/--no-wait",
+        default=None,
+        help="On Ctrl-C, wait for LLM answers on the way, which are paid; a second Ctrl-C leaves "
+        "at once.  [default: wait]",
+    )(function)
     function = click.option(
         "--parallel",
         type=click.IntRange(1, 64),

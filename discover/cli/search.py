@@ -107,10 +107,11 @@ def command(
 def _run(
     request: SearchRequest, db: str | None, device: str, workers: int, pricing: Path | None
 ) -> tuple[Outcome, Summary]:
+    from discover.calls.checking import check
     from discover.cli.display import SearchDisplay
     from discover.history.summary import summarise
     from discover.proposers.registry import proposers_of
-    from discover.search.session import checked_op, run_search
+    from discover.search.session import checked_op, estimates, run_search
     from discover.search.workbench import workbench
     from foundry.report.display import open_display
 
@@ -118,8 +119,11 @@ def _run(
     settings = request.settings
     with ExitStack() as stack:
         proposers = stack.enter_context(proposers_of(settings.proposers, settings))
+        check(proposers)
         bench = stack.enter_context(workbench(db, device, workers, settings.bench, pricing))
         if line := own.offline_note(settings.proposers):
+            note(line)
+        for line in estimates(bench, request, proposers):
             note(line)
         where = bench.pool.device().name
         title = f"discover search · {request.name} · {where} · {_limits(request)}"
@@ -146,16 +150,27 @@ def _limits(request: SearchRequest) -> str:
 def _document(outcome: Outcome, summary: Summary) -> dict[str, object]:
     from discover.history.summary import document
 
-    return {**document(summary), "ended": outcome.reason, "broken": outcome.broken}
+    return {
+        **document(summary),
+        "ended": outcome.reason,
+        "by_budget": outcome.by_budget,
+        "broken": outcome.broken,
+        "away_s": dict(outcome.away_s),
+    }
 
 
 def _show(outcome: Outcome, summary: Summary) -> None:
     from discover.history.tables import COLUMNS, row, spending_line
+    from foundry.report.format import duration
 
     print_table(COLUMNS, [row(summary)])
     if line := spending_line(summary.spending):
         click.echo(line)
     note(f"ended: {outcome.reason}")
+    for who, seconds in outcome.away_s.items():
+        note(f"{who} was away for {duration(seconds)}")
+    if outcome.by_budget:
+        note("a larger budget goes on from here: the same command with it")
     best = summary.best.evaluation.kernel_hash[:8] if summary.best else "HASH"
     note(
         f"next: discover report {outcome.run_id}, foundry report --kernel {best}, "

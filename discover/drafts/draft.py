@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from foundry.errors import InvalidKernel
-from foundry.kernel import parse, text_hash
 from foundry.store.records import Origin
 
 
@@ -15,14 +13,6 @@ class Draft:
 
     text: str
     origin: Origin
-
-
-def identity(text: str) -> str:
-    """Hash of a kernel file, or of a text that is none."""
-    try:
-        return parse(text).hash
-    except InvalidKernel:
-        return text_hash(text)
 
 
 def label(origin: Origin) -> str:

@@ -4,7 +4,8 @@ Every method is one transaction of the store. The order makes a kill harmless at
 
 1. A node is stored `open` before anything is done for it; with its text, once that is known.
 2. A call is stored, together with its node, before it is sent. Found without an answer at the next
-   start, it is money possibly spent: it counts as its upper bound, and is sent once more.
+   start, it is money possibly spent: its upper bound is kept apart from what was spent, and it is
+   sent once more.
 3. The answer of a call and what it proposed are stored together; so are an evaluation and the
    node's end. An open node with a text is judged again, one without is asked for again.
 """
@@ -12,6 +13,7 @@ Every method is one transaction of the store. The order makes a kill harmless at
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,8 @@ class Restored:
     pending: tuple[Pending, ...] = ()
     turns: Mapping[str, int] = field(default_factory=dict)
     spent: Spend = Spend()
+    unsure: Spend = Spend()
+    """What calls without an answer cost at most."""
     evaluations: int = 0
     elapsed_s: float = 0.0
     confirmed: frozenset[int] = frozenset()
@@ -71,6 +75,10 @@ class Journal:
         self._device = device
         self._dtype = dtype
         self._details: dict[int, dict[str, Any]] = {}
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make everything in the block one transaction."""
+        return self._store.transaction()
 
     def known(self, kernel: Kernel) -> Evaluation | None:
         """What this device's database knows of a kernel."""
@@ -96,7 +104,9 @@ class Journal:
             self._save(node, calls=calls)
         return call_id
 
-    def answered(self, node: Node, call_id: int, reply: Reply, spent: Spend, draft: Draft) -> None:
+    def answered(
+        self, node: Node, call_id: int, reply: Reply, cost_usd: float | None, draft: Draft
+    ) -> None:
         """Keep an answer and what it proposes."""
         with self._store.transaction():
             self._store.finish_call(
@@ -104,19 +114,27 @@ class Journal:
                 state=CallState.DONE,
                 response={"text": reply.text, "stop_reason": reply.stop_reason},
                 tokens=reply.tokens,
-                cost_usd=spent.usd,
+                cost_usd=cost_usd,
                 provider_request_id=reply.detail.get("request_id"),
             )
             self._save(node, **_draft(draft))
 
-    def failed_call(self, call_id: int, failure: Failure, tokens: Tokens, spent: Spend) -> None:
-        """Keep why a call gave no answer, and what it cost all the same."""
+    def failed_call(
+        self,
+        call_id: int,
+        failure: Failure,
+        tokens: Tokens,
+        cost_usd: float | None,
+        *,
+        unsure: bool = False,
+    ) -> None:
+        """Keep why a call gave no answer, and what it cost all the same where that is known."""
         self._store.finish_call(
             call_id,
-            state=CallState.FAILED,
+            state=CallState.UNSURE if unsure else CallState.FAILED,
             response={"text": failure.text} if failure.text else None,
             tokens=tokens,
-            cost_usd=spent.usd,
+            cost_usd=cost_usd,
             error=f"{failure.kind}: {failure.message}",
         )
 
@@ -178,6 +196,7 @@ class Journal:
             ),
             turns=turns,
             spent=sum((_spent(call) for call in calls.values()), Spend()),
+            unsure=sum((_unsure(call) for call in calls.values()), Spend()),
             evaluations=sum(
                 bool(row.detail.get("judged")) + bool(row.detail.get("confirmed")) for row in rows
             ),
@@ -251,8 +270,12 @@ def _node(row: StoredNode) -> Node:
     )
 
 
-def _spent(call: CallRecord) -> Spend:
-    if call.state is CallState.LOST:
+def _unsure(call: CallRecord) -> Spend:
+    if call.state in (CallState.LOST, CallState.UNSURE):
         return Spend(call.most_tokens or 0, call.most_usd or 0.0)
+    return Spend()
+
+
+def _spent(call: CallRecord) -> Spend:
     tokens = call.tokens.input_tokens + call.tokens.output_tokens
     return Spend(tokens, call.cost_usd or 0.0)

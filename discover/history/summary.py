@@ -23,10 +23,26 @@ class Spending:
     calls: int = 0
     failed: int = 0
     lost: int = 0
-    """Under way when the process died; counted as their upper bounds."""
+    """Under way when the process died."""
+    unpriced: int = 0
+    """Answered by models whose price nobody knows; their dollars are in no sum."""
     input_tokens: int = 0
     output_tokens: int = 0
     usd: float = 0.0
+    """Known to be spent."""
+    unsure_tokens: int = 0
+    unsure_usd: float = 0.0
+    """What calls without an answer, lost ones included, cost at most."""
+
+    @property
+    def usd_at_most(self) -> float:
+        """Spent, and what may have been."""
+        return self.usd + self.unsure_usd
+
+    def document(self) -> dict[str, Any]:
+        """For `--json`."""
+        tokens = self.input_tokens + self.output_tokens + self.unsure_tokens
+        return {**vars(self), "tokens_at_most": tokens, "usd_at_most": self.usd_at_most}
 
     def __add__(self, other: Spending) -> Spending:
         return Spending(*(getattr(self, f) + getattr(other, f) for f in _SPENDING))
@@ -118,19 +134,23 @@ def searches(store: Store, *, part_of: str | None = None) -> list[RunRecord]:
 
 
 def spending(calls: Iterable[CallRecord]) -> Spending:
-    """What calls used; lost ones as their upper bounds."""
-    total = Spending()
-    for call in calls:
-        lost = call.state is CallState.LOST
-        total += Spending(
-            calls=1,
-            failed=int(call.state is CallState.FAILED),
-            lost=int(lost),
-            input_tokens=(call.most_tokens or 0) if lost else call.tokens.input_tokens,
-            output_tokens=0 if lost else call.tokens.output_tokens,
-            usd=((call.most_usd if lost else call.cost_usd) or 0.0),
-        )
-    return total
+    """What calls used, and what those without an answer used at most."""
+    return sum((_spending(call) for call in calls), Spending())
+
+
+def _spending(call: CallRecord) -> Spending:
+    unsure = call.state in (CallState.LOST, CallState.UNSURE)
+    return Spending(
+        calls=1,
+        failed=int(call.state in (CallState.FAILED, CallState.UNSURE)),
+        lost=int(call.state is CallState.LOST),
+        unpriced=int(call.state is CallState.DONE and call.cost_usd is None),
+        input_tokens=call.tokens.input_tokens,
+        output_tokens=call.tokens.output_tokens,
+        usd=call.cost_usd or 0.0,
+        unsure_tokens=(call.most_tokens or 0) if unsure else 0,
+        unsure_usd=(call.most_usd or 0.0) if unsure else 0.0,
+    )
 
 
 def document(summary: Summary) -> dict[str, Any]:
@@ -155,7 +175,7 @@ def document(summary: Summary) -> dict[str, Any]:
         "gain_over_start": dict(zip(("speedup", "low", "high"), gain, strict=True))
         if gain
         else None,
-        "llm": {name: getattr(summary.spending, name) for name in _SPENDING},
+        "llm": summary.spending.document(),
         "elapsed_s": summary.elapsed_s,
     }
 

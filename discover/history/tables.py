@@ -64,7 +64,18 @@ def spending_line(spending: Spending) -> str | None:
         if number
     ]
     trouble = f" ({', '.join(troubles)})" if troubles else ""
+    unpriced = f" and {count(spending.unpriced, 'call')} of unknown price"
     return (
         f"{count(spending.calls, 'LLM call')}{trouble}: {spending.input_tokens:,} tokens in, "
-        f"{spending.output_tokens:,} out, ${spending.usd:.4f}"
+        f"{spending.output_tokens:,} out; spent ${spending.usd:.4f}"
+        f"{unpriced if spending.unpriced else ''}, at most ${spending.usd_at_most:.4f}"
     )
+
+
+def money(spending: Spending) -> tuple[str, str]:
+    """Spent and at most, for two columns; unknown where no price is known."""
+    if not spending.calls:
+        return "-", "-"
+    if spending.unpriced:
+        return "unknown", "unknown"
+    return f"{spending.usd:.4f}", f"{spending.usd_at_most:.4f}"

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from discover.prompts.build import build
-from discover.proposers import faults, keys
+from discover.proposers import faults, keys, probing
 from discover.protocol import Context, Failure, FailureKind, ProposerOptions, Reply, Request
 from foundry.store.records import Tokens
 
@@ -35,17 +35,18 @@ class AnthropicProposer:
     def request(self, context: Context) -> Request | Failure:
         """The whole call as data."""
         prompt = build(context)
+        longest = self._options.answer_room(context.longest_answer)
         # The system part is the same for every call of a search: cached, it costs a tenth or less.
         system = {"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}
         body: dict[str, Any] = {
             "model": self.model,
-            "max_tokens": self._options.max_output_tokens,
+            "max_tokens": longest,
             "system": [system],
             "messages": [{"role": "user", "content": prompt.user}],
         }
         if self._options.effort:
             body["output_config"] = {"effort": self._options.effort}
-        return Request(self.name, self.model, body, self._options.max_output_tokens)
+        return Request(self.name, self.model, body, longest)
 
     def send(self, request: Request, timeout_s: float) -> Reply | Failure:
         """One call."""
@@ -61,6 +62,12 @@ class AnthropicProposer:
         if isinstance(found, Failure):
             return found
         return faults.answer(found, Message, read)
+
+    def probe(self, timeout_s: float) -> Failure | None:
+        """Why no request would be answered, or None."""
+        import anthropic
+
+        return probing.model_is_known(anthropic, self._client, self.model, timeout_s)
 
     def close(self) -> None:
         """Close the connections."""

@@ -94,6 +94,7 @@ def from_status(
         f"HTTP {status}: {message[:_SHOWN]}",
         retry_after_s=retry_after_s(headers, time.time()) if kind.retryable else None,
         maybe_billed=status < 300,
+        status=status,
     )
 
 

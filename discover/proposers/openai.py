@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 from discover.prompts.build import build
-from discover.proposers import faults, keys
+from discover.proposers import faults, keys, probing
 from discover.protocol import Context, Failure, FailureKind, ProposerOptions, Reply, Request
 from foundry.store.records import Tokens
 
@@ -33,17 +33,18 @@ class OpenAIProposer:
     def request(self, context: Context) -> Request | Failure:
         """The whole call as data."""
         prompt = build(context)
+        longest = self._options.answer_room(context.longest_answer)
         body: dict[str, Any] = {
             "model": self.model,
             "instructions": prompt.system,
             "input": prompt.user,
-            "max_output_tokens": self._options.max_output_tokens,
+            "max_output_tokens": longest,
             # Prompts and kernels stay out of the provider's own history.
             "store": False,
         }
         if self._options.effort:
             body["reasoning"] = {"effort": self._options.effort}
-        return Request(self.name, self.model, body, self._options.max_output_tokens)
+        return Request(self.name, self.model, body, longest)
 
     def send(self, request: Request, timeout_s: float) -> Reply | Failure:
         """One call."""
@@ -58,6 +59,12 @@ class OpenAIProposer:
         if isinstance(found, Failure):
             return found
         return faults.answer(found, Response, read)
+
+    def probe(self, timeout_s: float) -> Failure | None:
+        """Why no request would be answered, or None."""
+        import openai
+
+        return probing.model_is_known(openai, self._client, self.model, timeout_s)
 
     def close(self) -> None:
         """Close the connections."""

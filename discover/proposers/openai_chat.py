@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 from discover.prompts.build import build
-from discover.proposers import faults, keys
+from discover.proposers import faults, keys, probing
 from discover.protocol import Context, Failure, FailureKind, ProposerOptions, Reply, Request
 from foundry.errors import UsageError
 from foundry.store.records import Tokens
@@ -40,6 +40,7 @@ class ChatProposer:
     def request(self, context: Context) -> Request | Failure:
         """The whole call as data."""
         prompt = build(context)
+        longest = self._options.answer_room(context.longest_answer)
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [
@@ -47,11 +48,11 @@ class ChatProposer:
                 {"role": "user", "content": prompt.user},
             ],
             # Not `max_completion_tokens`: most servers that are not OpenAI's ignore that name.
-            "max_tokens": self._options.max_output_tokens,
+            "max_tokens": longest,
         }
         if self._options.effort:
             body["reasoning_effort"] = self._options.effort
-        return Request(self.name, self.model, body, self._options.max_output_tokens)
+        return Request(self.name, self.model, body, longest)
 
     def send(self, request: Request, timeout_s: float) -> Reply | Failure:
         """One call."""
@@ -66,6 +67,12 @@ class ChatProposer:
         if isinstance(found, Failure):
             return found
         return faults.answer(found, ChatCompletion, lambda completion: read(completion, request))
+
+    def probe(self, timeout_s: float) -> Failure | None:
+        """Why no request would be answered, or None."""
+        import openai
+
+        return probing.server_listens(openai, self._client, timeout_s)
 
     def close(self) -> None:
         """Close the connections."""

@@ -7,13 +7,14 @@ of the judge; what an earlier search settled is taken as it is.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from discover.budget.limits import Budget
 from discover.calls.flights import Flights
 from discover.calls.roster import Roster
 from discover.drafts.draft import Draft, label
+from discover.drafts.novelty import fingerprint
 from discover.drafts.sift import Fresh, Repeated, Unusable, sift, verdict
 from discover.history.journal import Journal
 from discover.search.kernels import Kernels
@@ -21,7 +22,7 @@ from discover.search.task import Evaluate, Task
 from discover.search.watch import Watch
 from discover.selection.tree import Node, NodeState
 from foundry.judge.verdict import Evaluation
-from foundry.kernel import Kernel
+from foundry.kernel import Kernel, parse
 
 Key = tuple[str, int]
 """Of work under way: `call` or `judge`, and the node it is for."""
@@ -45,11 +46,23 @@ class Intake:
     _inputs_seed: int = field(default_factory=lambda: secrets.randbits(48))
     _judging: dict[int, Fresh] = field(default_factory=dict)
 
+    def distinct(self, drafts: Iterable[Draft]) -> list[Draft]:
+        """Drafts without those that repeat an earlier one, up to names, space and comments."""
+        met, found = set(), []
+        for draft in drafts:
+            known = fingerprint(parse(draft.text))
+            if known not in met:
+                met.add(known)
+                found.append(draft)
+        return found
+
     def consider(self, node: Node, draft: Draft) -> None:
         """Judge a draft, unless it is malformed, a repetition, or known from an earlier search."""
         found = sift(draft, self.task.op, self.kernels.met)
         seat = self.roster.named(node.proposer)
         if isinstance(found, Unusable):
+            if seat is not None and seat.proposer.remote:
+                seat.unusable()
             task = self.task
             made = verdict(found, task.op.name, task.dtype, task.device.id, task.settings.seed)
             self._keep(node, found.draft, None, made)

@@ -75,6 +75,10 @@ class Kernels:
         start = self.start()
         return [self.tree[i] for i in finalists(passed, start.id if start else None, count)]
 
+    def roots_open(self) -> bool:
+        """Whether a root is not judged yet."""
+        return any(node.is_root for node in self.tree.in_flight())
+
     def is_confirmed(self, node: Node) -> bool:
         """Whether a node was measured a second time."""
         return node.id in self._confirmed

@@ -1,17 +1,18 @@
 """The search of one op in one dtype: select, propose, judge, tell, until a budget is used up.
 
-1. Start or take up: roots (first points of templates, stored winners, a user's kernel), then the
+1. Start or take up: roots (first points of templates, stored winners, a user's kernel), or the
    nodes of an earlier session: what was proposed is judged, what was asked is asked again.
-2. Fill: while there is room and budget, PUCT selects a parent for the proposer whose turn it is.
+2. Fill: roots are judged before anything is asked. Then, while there is room and budget, a parent
+   is selected for the proposer whose turn it is.
 3. Land: an answer becomes a draft, and the intake decides whether it is worth judging. Calls and
    evaluations overlap on their own threads; kernels, budget and database belong to this thread
    alone.
 4. Confirm: the best few are measured once more with fresh inputs, since the best of many noisy
    draws is mostly luck.
 
-Ownership: `kernels` holds what was tried, `selection` chooses from it, `proposers` answer, `calls`
-sends and waits, `intake` sifts drafts and has them judged, `history` keeps, `budget` limits,
-`watch` tells.
+Ownership: `kernels` holds what was tried, `selection` chooses from it, `expanding` asks
+`proposers`, `calls` sends and waits, `intake` sifts drafts and has them judged, `history` keeps,
+`budget` limits, `watch` tells.
 """
 
 from __future__ import annotations
@@ -23,22 +24,23 @@ from collections.abc import Callable, Iterable
 
 from discover.budget.limits import Budget
 from discover.calls.flights import Flights, Landed
-from discover.calls.roster import Roster, Seat
+from discover.calls.roster import Roster
 from discover.calls.sending import Calls, Errand
-from discover.drafts.draft import Draft, identity, label
+from discover.drafts.draft import Draft, label
 from discover.history.journal import Journal, Pending, Restored
-from discover.protocol import Failure, FailureKind, Reply, Request
+from discover.protocol import Failure, Reply, Request
+from discover.search.expanding import Expander
 from discover.search.intake import Intake, Key
 from discover.search.kernels import Kernels
 from discover.search.task import Evaluate, Outcome, Task
 from discover.search.watch import Silent, State, Watch
-from discover.selection.puct import select
 from discover.selection.tree import ROOT_PREFIX, Node
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import parse
+from foundry.report.format import count
 from foundry.store.records import Origin
 
-MAX_LOST_CALLS = 2
+MAX_LOST_CALLS = 5
 """A request whose call was lost this often in kills is not sent again."""
 CONFIRM_S, CONFIRM_SHARE = 60.0, 0.2
 """The end of the time that is left to confirmation: seconds at most, share of the whole at most."""
@@ -62,6 +64,8 @@ class Search:
         *,
         clock: Callable[[], float],
         watch: Watch | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+        flights: Flights[Key] | None = None,
     ) -> None:
         """Take what a search needs.
 
@@ -74,6 +78,9 @@ class Search:
             settled: Whether a stored evaluation answers this search, or must be made again.
             clock: Seconds, monotonic.
             watch: Who is told.
+            stopping: Whether somebody wants the search to leave: it then waits for the answers
+                that are on their way, and no more.
+            flights: Runs what takes time; on threads where none is given.
         """
         self._task = task
         self._roster = roster
@@ -82,10 +89,11 @@ class Search:
         self._evaluate = evaluate
         self._clock = clock
         self._watch = watch or Silent()
+        self._stopping = stopping
         self._kernels = Kernels(task)
         self._tree = self._kernels.tree
-        self._roots: deque[Draft] = deque()
-        self._flights: Flights[Key] = Flights()
+        self._ready: deque[tuple[Node, Draft]] = deque()
+        self._flights: Flights[Key] = Flights() if flights is None else flights
         self._intake = Intake(
             task,
             self._kernels,
@@ -104,9 +112,13 @@ class Search:
             self._flights,
             task.retry,
             limit_s=task.call_limit_s,
+            grace_s=GRACE_S,
             clock=clock,
             rng=random.Random(f"{task.settings.seed} back-off"),
             say=self._watch.event,
+        )
+        self._expander = Expander(
+            task, self._kernels, roster, budget, self._calls, self._intake, clock, self._under_way
         )
         limit, wanted = budget.limits.evaluations, task.settings.confirm
         self._finalists = wanted if limit is None else min(wanted, limit // 5)
@@ -120,22 +132,29 @@ class Search:
         """
         if restored is not None:
             self._take_up(restored)
-        taken = {node.kernel_hash for node in self._tree if node.is_root}
-        self._roots.extend(d for d in roots if identity(d.text) not in taken)
+        self._open_roots(roots)
         while True:
-            reason = self._fill()
-            if not len(self._flights) and not len(self._calls):
+            reason, over = self._fill()
+            if not self._under_way() and (over or not self._returns_in_s()):
                 break
             self._land()
+            if self._stopping():
+                self._leave()
         self._confirm()
-        return self._outcome(reason)
+        return self._outcome(reason, over=over)
+
+    def _under_way(self) -> bool:
+        return bool(len(self._flights) or len(self._calls))
+
+    def _returns_in_s(self) -> float | None:
+        return self._roster.returns_in_s(self._clock())
 
     # Taking up
 
     def _take_up(self, restored: Restored) -> None:
         self._kernels.restore(restored)
         self._budget.evaluations = restored.evaluations
-        self._budget.spent = restored.spent
+        self._budget.spent, self._budget.unsure = restored.spent, restored.unsure
         self._budget.earlier_s = restored.elapsed_s
         for seat in self._roster.seats:
             seat.turns = restored.turns.get(seat.proposer.name, 0)
@@ -144,10 +163,10 @@ class Search:
 
     def _again(self, pending: Pending) -> None:
         node = self._tree[pending.node.id]
-        self._budget.evaluations += 1
         if pending.draft is not None:
-            self._intake.consider(node, pending.draft)
+            self._ready.append((node, pending.draft))
             return
+        self._budget.evaluations += 1
         seat = self._roster.named(node.proposer)
         if pending.call is None or seat is None or pending.sent >= MAX_LOST_CALLS:
             self._intake.fail(node, "its call was lost")
@@ -155,25 +174,33 @@ class Search:
         stored = pending.call.request
         limit = int(stored["max_output_tokens"])
         request = Request(pending.call.proposer, pending.call.model, stored["body"], limit)
-        if reason := self._calls.refused(seat, request):
-            self._intake.fail(node, reason)
-        else:
-            self._calls.send(Errand(node, seat, request, pending.sent + 1))
+        self._calls.queue(Errand(node, seat, request))
+
+    def _open_roots(self, roots: Iterable[Draft]) -> None:
+        """Open all roots in one transaction; a search that is taken up has its roots already."""
+        if any(node.is_root for node in self._tree):
+            return
+        with self._journal.together():
+            for draft in self._intake.distinct(roots):
+                node = self._tree.open(None, f"{ROOT_PREFIX}{draft.origin.kind}")
+                self._journal.opened(node, draft)
+                self._ready.append((node, draft))
 
     # Filling
 
-    def _fill(self) -> str:
-        """Start whatever there is room for; why nothing more was started."""
+    def _fill(self) -> tuple[str, bool]:
+        """Start whatever there is room for; why nothing more was started, and if for good."""
+        for node, failure in self._calls.due():
+            self._intake.fail(node, failure.message)
         while True:
             reason = self._over()
             if reason is not None:
                 self._out_of_time(reason)
-                return reason
-            if len(self._tree.in_flight()) >= self._task.parallel:
-                return "busy"
+                return reason, True
+            if len(self._flights) >= self._task.parallel:
+                return "busy", False
             if not self._start_one():
-                outs = dict.fromkeys(s.out for s in self._roster.seats if s.out)
-                return "; ".join(outs) or "busy"
+                return "; ".join(self._roster.outs()) or "busy", False
 
     def _over(self) -> str | None:
         limit = self._budget.limits.evaluations
@@ -188,87 +215,56 @@ class Search:
         return reason
 
     def _start_one(self) -> bool:
-        if self._roots:
-            draft = self._roots.popleft()
-            node = self._tree.open(None, f"{ROOT_PREFIX}{draft.origin.kind}")
+        if self._ready:
+            node, draft = self._ready.popleft()
             self._budget.evaluations += 1
             self._intake.consider(node, draft)
             return True
-        return any(self._expand(seat) for seat in self._roster.active(self._clock()))
-
-    def _expand(self, seat: Seat) -> bool:
-        """Open one expansion for a proposer; False when it has none to open now."""
-        while seat.out is None:
-            parent = select(
-                self._tree,
-                exploration=self._task.settings.exploration,
-                may_repair=seat.proposer.may_repair,
-                exclude=seat.exhausted,
-            )
-            if parent is None and (self._tree.in_flight() or len(self._calls)):
-                return False  # what is in flight may become a parent
-            if parent is None and self._tree.best() is not None:
-                seat.out = f"{seat.title} has made every move from every kernel"
-                return False
-            node = self._tree.open(parent.id if parent else None, seat.proposer.name)
-            request = seat.proposer.request(self._kernels.context(node, parent, seat.turns))
-            if isinstance(request, Request) and self._ask(seat, node, request):
-                return True
-            self._tree.withdraw(node.id)
-            if isinstance(request, Failure):
-                self._nothing_from(seat, parent, request)
-        return False
-
-    def _ask(self, seat: Seat, node: Node, request: Request) -> bool:
-        """Send a request, unless the budget refuses it."""
-        if seat.proposer.remote and (reason := self._calls.refused(seat, request)):
-            seat.out = reason
-            return False
-        seat.turns += 1
-        self._budget.evaluations += 1
-        if seat.proposer.remote:
-            self._calls.send(Errand(node, seat, request))
-            return True
-        reply = seat.proposer.send(request, self._task.call_limit_s)
-        if isinstance(reply, Failure):
-            self._intake.fail(node, reply.message)
-            return True
-        origin = Origin("proposer", seat.proposer.name, dict(reply.detail))
-        self._intake.consider(node, Draft(reply.text, origin))
-        return True
-
-    def _nothing_from(self, seat: Seat, parent: Node | None, failure: Failure) -> None:
-        if failure.kind is FailureKind.EXHAUSTED and parent is not None:
-            seat.exhausted.add(parent.id)
-        else:
-            seat.out = failure.message
+        # What a root earns decides what is asked for first.
+        return not self._kernels.roots_open() and self._expander.start_one()
 
     # Landing
 
     def _land(self) -> None:
-        wait_s = self._calls.next_due_s()
+        wait_s = self._returns_in_s()
         landed = self._flights.next(_POLL_S if wait_s is None else min(_POLL_S, wait_s))
         if landed is not None:
             if landed.error is not None:
                 raise landed.error
-            self._landed(landed)
-        for node, failure in self._calls.due():
-            self._intake.fail(node, failure.message)
+            if (draft := self._landed(landed)) is not None:
+                self._intake.consider(self._tree[landed.key[1]], draft)
         self._tell()
 
-    def _landed(self, landed: Landed[Key]) -> None:
+    def _landed(self, landed: Landed[Key]) -> Draft | None:
+        """Take in what came; the draft of an answer is left to the caller."""
         what, node_id = landed.key
         node = self._tree[node_id]
         if what == "judge":
             assert isinstance(landed.result, Evaluation)
             self._intake.judged(node, landed.result)
-            return
+            return None
         assert isinstance(landed.result, Reply | Failure)
         found = self._calls.landed(node_id, landed.result)
-        if isinstance(found, Draft):
-            self._intake.consider(node, found)
-        elif found is not None:
+        if isinstance(found, Failure):
             self._intake.fail(node, found.message)
+            return None
+        return found
+
+    def _leave(self) -> None:
+        """Wait for the answers on their way, which are paid; each is judged by the next session.
+
+        Raises:
+            KeyboardInterrupt: In the end; at once when it is asked for again.
+        """
+        if self._calls.flying:
+            answers = count(self._calls.flying, "answer")
+            self._watch.event(f"waiting for {answers} on the way; Ctrl-C again leaves at once")
+        while self._calls.flying:
+            landed = self._flights.next(_POLL_S)
+            if landed is not None and landed.error is None:
+                self._landed(landed)
+            self._tell()
+        raise KeyboardInterrupt
 
     def _out_of_time(self, reason: str) -> None:
         """Give up what waits once time is up, and what flies a little later."""
@@ -291,6 +287,8 @@ class Search:
         for node in chosen:
             if self._kernels.is_confirmed(node) or self._budget.exhausted(self._clock()):
                 continue
+            if self._stopping():
+                raise KeyboardInterrupt
             self._budget.evaluations += 1
             evaluation = self._evaluate(self._kernels[node].text, seed, len(chosen))
             found = self._kernels.confirmed(node, evaluation)
@@ -300,30 +298,36 @@ class Search:
             self._watch.judged(self._task.name, f"confirmed: {label(origin)}", evaluation)
         self._tell()
 
-    def _outcome(self, reason: str) -> Outcome:
+    def _outcome(self, reason: str, *, over: bool) -> Outcome:
         best, start = self._kernels.winner(), self._kernels.start()
-        seats = self._roster.seats
-        broken = [s.out for s in seats if s.out and s.broken]
         return Outcome(
             run_id=self._journal.run_id,
             best=self._kernels[best] if best else None,
             start=self._kernels[start] if start else None,
             state=self._state(),
             reason=reason,
-            broken="; ".join(broken) if len(broken) == len(seats) else None,
+            by_budget=over or self._budget_ends(),
+            broken=None if over else self._roster.broken(),
+            away_s=self._roster.absences(self._clock()),
         )
+
+    def _budget_ends(self) -> bool:
+        """Whether a larger budget, or the same one with time left, would let it go on."""
+        return any(seat.out is not None and seat.unaffordable for seat in self._roster.seats)
 
     def _state(self) -> State:
         best = self._tree.best()
         return State(
             name=self._task.name,
-            evaluations=self._budget.evaluations - len(self._tree.in_flight()),
+            evaluations=self._budget.evaluations - len(self._flights) - len(self._calls),
             limits=self._budget.limits,
             spent=self._budget.spent,
+            at_most=self._budget.at_most(),
             elapsed_s=self._elapsed_s(),
             statuses=dict(self._kernels.statuses),
             best=self._kernels[best].evaluation if best else None,
             depth=self._tree.depth(),
+            away=self._roster.away(self._clock()),
         )
 
     def _tell(self) -> None:

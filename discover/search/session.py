@@ -11,10 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from discover.budget.estimate import Priced, estimate
 from discover.budget.limits import Budget
+from discover.budget.pricing import FREE, size_bytes
 from discover.calls.roster import Roster, seats_of
 from discover.history.journal import Journal, Restored
-from discover.protocol import Proposer
+from discover.protocol import Context, Proposer, Request
+from discover.search.interrupt import interrupts
 from discover.search.roots import roots
 from discover.search.search import Search
 from discover.search.settings import SearchRequest
@@ -76,20 +79,45 @@ def run_search(
     journal, restored = _journal(bench, request)
     if restored is not None:
         bench.judge.expect_looks(op.name, request.dtype, restored.timed)
-    search = Search(
-        _task(bench, request, op, remote=remote),
-        Roster(seats),
-        journal,
-        Budget(request.limits, started_s=time.monotonic()),
-        evaluate=_evaluator(bench, request, op, counted=request.settings.counters and remote),
-        settled=lambda evaluation: is_settled(evaluation, op, request.settings.bench),
-        clock=time.monotonic,
-        watch=watch,
-    )
-    with _marked(bench.store, journal.run_id):
+    evaluate = _evaluator(bench, request, op, counted=request.settings.counters and remote)
+    with (
+        _marked(bench.store, journal.run_id),
+        interrupts(wait=request.settings.wait) as stopping,
+    ):
+        search = Search(
+            _task(bench, request, op, remote=remote),
+            Roster(seats),
+            journal,
+            Budget(request.limits, started_s=time.monotonic()),
+            evaluate=evaluate,
+            settled=lambda evaluation: is_settled(evaluation, op, request.settings.bench),
+            clock=time.monotonic,
+            watch=watch,
+            stopping=stopping,
+        )
         outcome = search.run(starts, restored)
-    bench.store.finish_run(journal.run_id, "interrupted" if outcome.broken else "done")
+    bench.store.finish_run(journal.run_id, _ending(outcome))
     return outcome
+
+
+def _ending(outcome: Outcome) -> RunOutcome:
+    if outcome.broken:
+        return "interrupted"
+    return "budget" if outcome.by_budget else "done"
+
+
+def estimates(bench: Workbench, request: SearchRequest, proposers: Sequence[Proposer]) -> list[str]:
+    """What the calls of a search will cost, one line per proposer that costs something."""
+    op, device = checked_op(request), bench.pool.device()
+    asked = []
+    for seat in seats_of(proposers, bench.prices, request.limits, request.settings):
+        first = seat.proposer.request(Context(op, request.dtype, device, parent=None))
+        if seat.proposer.remote and seat.price is not FREE and isinstance(first, Request):
+            usual = bench.store.usual_tokens(seat.proposer.model or "")
+            inputs = seat.input_bound(size_bytes(first))
+            asked.append(Priced(seat.title, seat.price, inputs, first.max_output_tokens, usual))
+    judged = sum(1 for _ in roots(request, op, bench.store, device)) + request.settings.confirm
+    return estimate(asked, request.limits, judged)
 
 
 def finished_run(bench: Workbench, request: SearchRequest) -> int | None:

@@ -32,6 +32,8 @@ class SearchSettings(ProposerOptions):
     """Expansions in flight; None: as many as workers, or a few more for a remote proposer."""
     confirm: int = Field(default=3, ge=0)
     """Finalists of each search that are measured again, within the budget."""
+    wait: bool = True
+    """On Ctrl-C, wait for answers that are on their way: they are paid."""
     counters: bool = True
     """Let LLMs know what the SIMD-groups of a parent do to memory."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -60,5 +61,9 @@ class Outcome:
     state: State
     reason: str
     """Why it ended."""
+    by_budget: bool = False
+    """Whether a larger budget would let it go on."""
+    away_s: Mapping[str, float] = field(default_factory=dict)
+    """Seconds for which a proposer did not answer, by name and model."""
     broken: str | None = None
     """A fault of every proposer that someone must mend before the search can go on."""

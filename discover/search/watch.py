@@ -19,11 +19,15 @@ class State:
     evaluations: int
     limits: Limits
     spent: Spend
+    at_most: Spend
+    """With what calls without an answer may have cost."""
     elapsed_s: float
     statuses: Mapping[str, int]
     best: Evaluation | None
     depth: int
     """Expansions from a root to the deepest kernel."""
+    away: tuple[str, ...] = ()
+    """Proposers that do not answer now, and why."""
 
 
 class Watch(Protocol):

@@ -108,12 +108,17 @@ class Tree:
         return node
 
     def withdraw(self, node_id: int) -> Node:
-        """Take back an expansion that cost nothing; its visits are taken back too."""
+        """Take back the newest expansion as if it had never been; its id is given again."""
         node = self._open_node(node_id)
+        if node_id != self._next - 1:
+            raise ValueError(f"node {node_id} is not the newest")
         node.state = NodeState.WITHDRAWN
         if node.parent is not None:
             self._nodes[node.parent].expansions -= 1
+            self._nodes[node.parent].children.pop()
         self._visit(node, -1)
+        del self._nodes[node_id]
+        self._next -= 1
         return node
 
     def restore(self, rows: Iterable[Node]) -> None:

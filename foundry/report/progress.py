@@ -43,7 +43,11 @@ class Progress:
     """Steps done now, not found in the database; the rate counts these."""
     time_budget_s: float | None = None
     cost_usd: float | None = None
+    cost_at_most_usd: float | None = None
+    """With what calls without an answer may have cost."""
     tokens: int | None = None
+    notes: tuple[str, ...] = ()
+    """What else is true now, such as who is away."""
 
 
 def totals(progress: Progress, elapsed_s: float) -> str:
@@ -57,8 +61,15 @@ def totals(progress: Progress, elapsed_s: float) -> str:
     if progress.tokens is not None:
         parts.append(f"{progress.tokens:,} tokens")
     if progress.cost_usd is not None:
-        parts.append(f"${progress.cost_usd:.2f}")
+        parts.append(f"${progress.cost_usd:.2f}" + _unsure(progress))
+    parts += progress.notes
     return " · ".join(parts)
+
+
+def _unsure(progress: Progress) -> str:
+    """At most, where that is more than what is known to be spent."""
+    most = progress.cost_at_most_usd or 0.0
+    return f" spent, at most ${most:.2f}" if most > (progress.cost_usd or 0.0) else ""
 
 
 def _left_s(progress: Progress, elapsed_s: float, rate: float) -> float | None:

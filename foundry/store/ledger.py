@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from foundry.store import models
 from foundry.store.records import CallRecord, CallState, Tokens
@@ -46,6 +46,14 @@ def load_calls(connection: Connection, run_id: int) -> list[CallRecord]:
     """The calls of a run in the order in which they were sent."""
     statement = select(models.llm_calls).where(_CALLS.run_id == run_id).order_by(_CALLS.id)
     return [_call(row) for row in connection.execute(statement)]
+
+
+def usual_tokens(connection: Connection, model: str) -> tuple[float, float] | None:
+    """Mean tokens in and out of the answers of a model; None before the first."""
+    means = select(func.avg(_CALLS.input_tokens), func.avg(_CALLS.output_tokens))
+    done = (_CALLS.model == model) & (_CALLS.state == CallState.DONE.value)
+    tokens_in, tokens_out = connection.execute(means.where(done)).one()
+    return None if tokens_in is None else (float(tokens_in), float(tokens_out))
 
 
 def _columns(tokens: Tokens) -> dict[str, Any]:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from foundry.judge.verdict import Evaluation
 
 RunKind = Literal["run", "search", "autorun"]
-Outcome = Literal["done", "interrupted", "failed"]
+Outcome = Literal["done", "budget", "interrupted", "failed"]
+"""`budget`: a limit ended it, and a larger one takes it up again."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ class CallState(StrEnum):
     DONE = "done"
     """Answered."""
     FAILED = "failed"
-    """Ended without a usable answer; it may have cost money."""
+    """Ended without a usable answer; its tokens and cost are known."""
+    UNSURE = "unsure"
+    """Ended without an answer, and the server may have billed it: known is only the most."""
     LOST = "lost"
     """The process died while it was under way: money possibly spent."""
 
@@ -107,7 +110,7 @@ class CallRecord:
     request: Mapping[str, Any]
     state: CallState
     most_tokens: int | None
-    """Upper bound stated before it was sent: what a lost call is counted as."""
+    """Upper bound stated before it was sent: what a lost or unsure call cost at most."""
     most_usd: float | None
     response: Any
     error: str | None

@@ -424,6 +424,11 @@ class Store:
         with self._reading() as connection:
             return ledger.load_calls(connection, run_id)
 
+    def usual_tokens(self, model: str) -> tuple[float, float] | None:
+        """Mean tokens in and out of the answers of a model; None before the first."""
+        with self._reading() as connection:
+            return ledger.usual_tokens(connection, model)
+
     # Search tree
 
     def save_node(self, run_id: int, node: NodeRecord) -> None:

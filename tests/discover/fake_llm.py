@@ -73,12 +73,15 @@ class FakeLLM:
         script: Sequence[Answer | str],
         *,
         on_request: Callable[[], None] | None = None,
-        needs_key: bool = True,
+        needs_key: bool | str = True,
+        models: Sequence[str] | None = None,
     ) -> None:
         self.script = [Answer(a) if isinstance(a, str) else a for a in script]
         self.requests: list[Received] = []
         self.refused: list[str] = []
         self.needs_key = needs_key
+        self.models = models
+        """Those it lists; None: it knows no such question."""
         self._on_request = on_request
         self._lock = threading.Lock()
         outer = self
@@ -88,6 +91,9 @@ class FakeLLM:
 
             def do_POST(self) -> None:
                 outer._handle(self)
+
+            def do_GET(self) -> None:
+                outer._list(self)
 
             def log_message(self, *args: Any) -> None:
                 pass
@@ -132,6 +138,20 @@ class FakeLLM:
             self._answer(http, answer, body["model"], number)
         except (BrokenPipeError, ConnectionResetError):
             return  # the client gave up, as a test of time limits wants
+
+    def _list(self, http: BaseHTTPRequestHandler) -> None:
+        """`/v1/models`, and one model of it."""
+        listed = [{"id": name, "object": "model", "type": "model"} for name in self.models or ()]
+        name = http.path.partition("?")[0].removeprefix("/v1/models").strip("/")
+        if self.needs_key == "refused":
+            self._send(http, 401, json.dumps(_error_body(http.path, 401, None, "bad key")), {})
+        elif not name and self.models is not None:
+            self._send(http, 200, json.dumps({"object": "list", "data": listed}), {})
+        elif found := [entry for entry in listed if entry["id"] == name]:
+            self._send(http, 200, json.dumps(found[0]), {})
+        else:
+            body = _error_body("/v1/messages", 404, None, "not found")
+            self._send(http, 404, json.dumps(body), {})
 
     def _refusal(self, path: str, body: dict[str, Any], headers: Any) -> str | None:
         if path not in KNOWN_FIELDS:

@@ -13,8 +13,10 @@ from toy import DEVICE, OP
 
 from discover.budget.limits import Budget, Limits
 from discover.budget.pricing import Price
+from discover.calls.flights import Flights, Landed
 from discover.calls.retry import RetryPolicy
-from discover.calls.roster import Roster, Seat
+from discover.calls.roster import Roster
+from discover.calls.seat import Seat
 from discover.drafts.draft import Draft
 from discover.history.journal import Journal
 from discover.protocol import Context, Failure, FailureKind, Reply, Request
@@ -93,7 +95,8 @@ class Scripted:
         if context.turn >= len(self._script) and not self.remote:
             return Failure(FailureKind.FINISHED, "the script is over")
         body = {"turn": context.turn, "prompt": "p" * 100}
-        return Request(self.name, self.model, body, max_output_tokens=100)
+        longest = min(100, context.longest_answer or 100)
+        return Request(self.name, self.model, body, max_output_tokens=longest)
 
     def send(self, request: Request, timeout_s: float) -> Reply | Failure:
         with self._lock:
@@ -107,6 +110,35 @@ class Scripted:
 
     def close(self) -> None:
         pass
+
+
+class SimulatedTime:
+    """A clock that runs on when nothing is under way, and the flights of a search on it."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        self.at: list[tuple[float, Callable[[], None]]] = []
+        """What happens at a time: the server goes down, or comes back."""
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def flights(self) -> Flights[tuple[str, int]]:
+        time_ = self
+
+        class Simulated(Flights[tuple[str, int]]):
+            def next(self, timeout_s: float) -> Landed[tuple[str, int]] | None:
+                if not len(self):
+                    time_.pass_(timeout_s)
+                    return None
+                return super().next(10.0)
+
+        return Simulated()
+
+    def pass_(self, seconds: float) -> None:
+        self.now_s += max(seconds, 1e-3)
+        while self.at and self.at[0][0] <= self.now_s:
+            self.at.pop(0)[1]()
 
 
 class Stage:
@@ -131,19 +163,25 @@ class Stage:
         retry: RetryPolicy = IMPATIENT,
         price: Price | None = PRICE,
         resume: bool = False,
+        clock: SimulatedTime | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+        settings: SearchSettings | None = None,
     ) -> Outcome:
         journal = Journal(self.store, self.run_id, DEVICE, "float32")
         restored = journal.restore() if resume else None
-        settings = SearchSettings(seed=5, confirm=confirm)
+        settings = settings or SearchSettings(seed=5, confirm=confirm)
+        now = clock or time.monotonic
         search = Search(
             Task(OP, "float32", DEVICE, settings, parallel=parallel, retry=retry),
             Roster([Seat(p, price) for p in proposers]),
             journal,
-            Budget(limits, started_s=time.monotonic()),
+            Budget(limits, started_s=now()),
             evaluate=judge,
             settled=lambda evaluation: True,
-            clock=time.monotonic,
+            clock=now,
             watch=self,
+            stopping=stopping,
+            flights=clock.flights() if clock else None,
         )
         drafts = [Draft(text, Origin("template", f"t{i}")) for i, text in enumerate(roots)]
         return search.run(drafts, restored)

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from click.testing import CliRunner, Result
 
-from discover.autorun.autorun import settings
+from discover.autorun.autorun import settings, share
 from discover.autorun.recipe import Recipe, read
+from discover.budget.limits import Limits
 from discover.cli.commands import application
+from discover.history.summary import Spending, Summary
 from foundry.catalog.reader import read_wheel
 from foundry.errors import UsageError
 from foundry.store import Store
@@ -77,10 +81,39 @@ def test_a_search_that_is_done_is_not_done_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_total_ends_an_autorun(tmp_path: Path) -> None:
+def test_every_op_keeps_its_share_of_the_total(tmp_path: Path) -> None:
     recipe = RECIPE.replace('["silu"]', '["silu", "rms_norm"]') + "[total]\nevaluations = 4\n"
     found = json.loads(autorun(tmp_path, "--json", recipe=recipe).stdout)
-    assert [s["op"] for s in found["searches"]] == ["silu"]
+    assert [s["op"] for s in found["searches"]] == ["silu", "rms_norm"]
+    assert [s["evaluations"] for s in found["searches"]] == [2, 2]
+
+
+def used(name: str, evaluations: int, usd: float = 0.0, unsure_usd: float = 0.0) -> Summary:
+    op, dtype = name.split()
+    spending = Spending(usd=usd, unsure_usd=unsure_usd)
+    return cast(
+        Summary,
+        SimpleNamespace(
+            op=op, dtype=dtype, evaluations=evaluations, elapsed_s=0.0, spending=spending
+        ),
+    )
+
+
+def test_what_an_op_leaves_goes_to_those_that_wait() -> None:
+    recipe = Recipe(
+        name="x",
+        ops=("silu", "softmax", "rms_norm"),
+        per_op=Limits(evaluations=50, usd=5.0),
+        total=Limits(usd=6.0),
+    )
+    assert share(recipe, [], "silu float32", 2) == Limits(evaluations=50, usd=2.0)
+    frugal = [used("silu float32", 50, usd=0.5, unsure_usd=0.5)]
+    assert share(recipe, frugal, "softmax float32", 1) == Limits(evaluations=50, usd=2.5)
+    # Taken up again, it keeps what it used, and has its share of the rest.
+    assert share(recipe, frugal, "silu float32", 2) == Limits(evaluations=50, usd=1 + 5 / 3)
+    spent = [used("silu float32", 50, usd=6.0)]
+    assert share(recipe, spent, "softmax float32", 1) is None
+    assert share(recipe, spent, "silu float32", 2) == Limits(evaluations=50, usd=5.0)
 
 
 @pytest.mark.parametrize("file", sorted(RECIPES.glob("*.toml")), ids=lambda f: f.stem)

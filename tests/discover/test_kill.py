@@ -50,7 +50,10 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path: Path) -> None:
             while process.poll() is None and stored(db) < 2:
                 time.sleep(0.05)
             process.send_signal(signal.SIGINT)
-            # The call in flight takes a minute more; nobody waits for it.
+            # The call in flight takes a minute more: asked twice, nobody waits for it.
+            time.sleep(1)
+            assert process.poll() is None
+            process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=30)
         finally:
             process.kill()

@@ -10,8 +10,17 @@ import pytest
 from fake_llm import Answer, FakeLLM, error
 from toy import DEVICE, OP
 
+from discover.calls.checking import check
 from discover.proposers.registry import make
-from discover.protocol import Context, Failure, FailureKind, ProposerOptions, Reply, Request
+from discover.protocol import (
+    Context,
+    Failure,
+    FailureKind,
+    Probed,
+    ProposerOptions,
+    Reply,
+    Request,
+)
 from foundry.errors import EnvironmentUnusable, UsageError
 
 NAMES = ("anthropic", "openai", "openai-chat")
@@ -163,6 +172,38 @@ def test_a_dead_address_is_a_connection_failure_that_cost_nothing(name: str) -> 
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.CONNECTION
     assert not failure.maybe_billed
+
+
+@pytest.mark.parametrize(
+    ("models", "key", "kind"),
+    [
+        (["model-x"], True, None),
+        (None, True, None),
+        (["model-y"], True, FailureKind.NOT_FOUND),
+        (["model-x"], "refused", FailureKind.DENIED),
+    ],
+)
+def test_a_probe_finds_out_what_a_call_would(
+    name: str, models: list[str] | None, key: bool | str, kind: FailureKind | None
+) -> None:
+    with FakeLLM(["x"], models=models, needs_key=key) as server:
+        url = server.anthropic_url if name == "anthropic" else server.openai_url
+        with closing(make(f"{name}:model-x", ProposerOptions(base_url=url))) as proposer:
+            assert isinstance(proposer, Probed)
+            found = proposer.probe(5.0)
+        assert server.requests == [], "a probe costs nothing"
+    if name == "openai-chat" and kind is FailureKind.NOT_FOUND:
+        kind = None  # a server of one's own may load models that it does not list
+    assert (found.kind if found else None) is kind
+
+
+def test_a_server_that_is_down_at_the_start_is_exit_3(name: str) -> None:
+    options = ProposerOptions(base_url="http://127.0.0.1:9")
+    with (
+        closing(make(f"{name}:m", options)) as proposer,
+        pytest.raises(EnvironmentUnusable, match="nothing was sent or judged"),
+    ):
+        check([proposer])
 
 
 @pytest.mark.parametrize("name", ["anthropic", "openai"])

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import datetime
 import random
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from discover.budget import pricing
-from discover.calls.retry import RetryPolicy, delay_s
-from discover.protocol import Failure, FailureKind, Request
+from discover.calls.absence import Absence
+from discover.calls.retry import RetryPolicy, pause_s
+from discover.calls.seat import Seat
+from discover.protocol import Failure, FailureKind, Proposer, Request
 from foundry.errors import UsageError
 from foundry.store.records import Tokens
 
@@ -32,6 +36,7 @@ def test_shipped_prices_cover_the_default_models() -> None:
     dated = pricing.price_of(prices, "claude-opus-4-5-20251101")
     assert dated == prices["claude-opus-4-5"]
     assert pricing.price_of(prices, "llama3:8b") is None
+    assert all(isinstance(price.published, datetime.date) for price in prices.values())
 
 
 def test_a_users_prices_win(tmp_path: Path) -> None:
@@ -50,34 +55,61 @@ def test_a_users_prices_win(tmp_path: Path) -> None:
 @given(st.text(max_size=500), st.text(max_size=500), st.integers(1, 20_000))
 def test_no_call_passes_its_bound(system: str, user: str, output: int) -> None:
     body = {"system": [{"text": system}], "messages": [{"role": "user", "content": user}]}
-    most = pricing.at_most(PRICE, Request("p", "m", body, output))
+    size = pricing.size_bytes(Request("p", "m", body, output))
+    most = pricing.at_most(PRICE, pricing.most_input_tokens(size), output)
     characters = len(system) + len(user)
     # No tokenizer needs more than a token for two bytes of such text, and all may be written.
     tokens = (characters + 1) // 2
     used = Tokens(tokens, output, cache_write_tokens=tokens)
     assert most.tokens >= used.input_tokens + used.output_tokens
     assert most.usd >= pricing.cost_usd(PRICE, used)
-    assert pricing.at_most(None, Request("p", "m", body, output)).usd == 0
+    assert pricing.at_most(None, tokens, output).usd == 0
 
 
-def test_back_off_doubles_to_a_cap_and_ends() -> None:
-    policy = RetryPolicy(attempts=8, first_s=1, longest_s=10)
+def test_back_off_doubles_to_an_hour() -> None:
     failure = Failure(FailureKind.SERVER, "HTTP 500")
-    waits = [delay_s(policy, failure, n, 0.0) for n in range(1, 9)]
-    assert waits == [1, 2, 4, 8, 10, 10, 10, None]
-    jittered = delay_s(policy, failure, 3, random.Random(1).random())
-    assert jittered is not None
-    assert 3 <= jittered <= 4
+    waits = [pause_s(RetryPolicy(), failure, n, 0.0) for n in (1, 2, 3, 4, 12, 13, 14, 4000)]
+    assert waits == [1, 2, 4, 8, 2048, 3600, 3600, 3600]
+    assert 3 <= pause_s(RetryPolicy(), failure, 3, random.Random(1).random()) <= 4
 
 
 def test_a_server_is_obeyed_up_to_a_cap() -> None:
-    policy = RetryPolicy(longest_retry_after_s=300)
     asked = Failure(FailureKind.RATE_LIMIT, "HTTP 429", retry_after_s=42)
-    assert delay_s(policy, asked, 1, 0.5) == 42
+    assert pause_s(RetryPolicy(), asked, 1, 0.5) == 42
     for_days = Failure(FailureKind.RATE_LIMIT, "HTTP 429", retry_after_s=4_294_967)
-    assert delay_s(policy, for_days, 1, 0.5) == 300
+    assert pause_s(RetryPolicy(), for_days, 1, 0.5) == 3600
 
 
-@pytest.mark.parametrize("kind", [k for k in FailureKind if not k.retryable])
-def test_what_waiting_cannot_mend_is_not_sent_again(kind: FailureKind) -> None:
-    assert delay_s(RetryPolicy(), Failure(kind, "no", retry_after_s=1), 1, 0.0) is None
+def test_calls_that_fail_together_are_one_setback() -> None:
+    absence, failure = Absence(), Failure(FailureKind.OVERLOADED, "HTTP 529")
+    together = [absence.setback(RetryPolicy(), failure, 0.0, 10.0 + n, 0.0) for n in range(5)]
+    assert together == [1.0] * 5
+    assert absence.setback(RetryPolicy(), failure, 20.0, 21.0, 0.0) == 2.0
+    absence.over(40.0)
+    assert absence.total_s(99.0) == 30.0
+    assert absence.setback(RetryPolicy(), failure, 50.0, 60.0, 0.0) == 1.0
+    assert absence.total_s(65.0) == 35.0
+
+
+@given(st.integers(0, 60_000), st.integers(256, 20_000), st.integers(0, 10_000), st.floats(0, 1))
+def test_an_answer_as_long_as_its_room_still_fits(
+    inputs: int, wanted: int, tokens: int, usd: float
+) -> None:
+    room = pricing.output_room(PRICE, inputs, tokens, usd)
+    assert room is not None
+    if room >= 0:
+        most = pricing.at_most(PRICE, inputs, min(room, wanted))
+        assert most.tokens <= tokens
+        assert most.usd <= usd + 1e-9
+    assert pricing.output_room(PRICE, inputs, None, None) is None
+
+
+def test_a_seat_learns_what_its_prompts_cost() -> None:
+    seat = Seat(cast(Proposer, None), PRICE)
+    unknown = seat.input_bound(8000)
+    assert unknown >= 4000
+    seat.answered(Tokens(2000, 300), 8000, took_s=12.0, now_s=0.0)
+    assert 2000 <= seat.input_bound(8000) < unknown
+    assert 4000 <= seat.input_bound(16_000) < 4400
+    assert seat.expected_s == 12.0
+    assert seat.usual_output == 315

@@ -29,7 +29,7 @@ def grow(tree: Tree, seed: int, steps: int) -> None:
 
 def end(tree: Tree, node: Node, rng: random.Random, step: int) -> None:
     match rng.randrange(5):
-        case 0:
+        case 0 if node.id == len(tree) - 1:
             tree.withdraw(node.id)
         case 1:
             tree.close(node.id, NodeState.FAILED)
@@ -72,7 +72,11 @@ def test_withdrawing_leaves_no_trace_in_the_counts(seed: int) -> None:
     before = [(n.visits, n.expansions) for n in tree], tree.total
     judged = [n.id for n in tree if n.state is NodeState.JUDGED]
     tree.withdraw(tree.open(random.Random(seed).choice(judged), "mutate").id)
-    assert ([(n.visits, n.expansions) for n in tree][:-1], tree.total) == before
+    assert ([(n.visits, n.expansions) for n in tree], tree.total) == before
+    first = tree.open(None, "mutate")
+    tree.open(None, "mutate")
+    with pytest.raises(ValueError, match="not the newest"):
+        tree.withdraw(first.id)
 
 
 def test_value_is_the_best_of_a_state_and_its_children() -> None:
