@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,11 @@ class Flavour:
         file = f"{self.shared_id}-{self.name}.so"
         return self.plain.once(file, build)
 
+    @property
+    def _unit_flags(self) -> Sequence[str]:
+        """What units are compiled with whatever the flavour adds."""
+        return self.plain.flags
+
     def preprocess(self, text: str) -> str:
         """As the plain toolchain."""
         return self.plain.preprocess(text)
@@ -69,7 +75,7 @@ class Flavour:
             CompilerFailed: when the unit does not compile.
             EnvironmentUnusable: when the compiler does not work here.
         """
-        flags = [*self.plain.flags, *TEXT_STANDARD, *self.flags, *MATH_FLAGS[math_mode], *BOUNDS]
+        flags = [*self._unit_flags, *TEXT_STANDARD, *self.flags, *MATH_FLAGS[math_mode], *BOUNDS]
         command = ["clang", "-x", "c++", *flags, "-Werror=global-constructors"]
         prelude = ["-include-pch", str(self._prelude(math_mode))]
         try:
@@ -80,7 +86,7 @@ class Flavour:
             raise
 
     def _prelude(self, math_mode: str) -> Path:
-        flags = [*self.plain.flags, *PRELUDE_STANDARD, *self.flags, *MATH_FLAGS[math_mode]]
+        flags = [*self._unit_flags, *PRELUDE_STANDARD, *self.flags, *MATH_FLAGS[math_mode]]
         flags += [
             "-Xclang", "-fno-pch-timestamp", "-Xclang", "-fpch-instantiate-templates",
         ]  # fmt: skip

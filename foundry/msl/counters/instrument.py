@@ -42,6 +42,11 @@ _DEBUG = re.compile(r", !dbg !(\d+)")
 _WAITS = {
     "mf_sanitized_simd_wait": Kind.COLLECTIVE,
     "mf_sanitized_threadgroup_wait": Kind.BARRIER,
+    # Of a kernel that was built for a GPU (foundry/msl/gpu).
+    "mf_gpu_shuffle": Kind.COLLECTIVE,
+    "mf_gpu_multiply": Kind.COLLECTIVE,
+    "mf_gpu_simd_barrier": Kind.SIMD_BARRIER,
+    "mf_gpu_barrier": Kind.BARRIER,
 }
 _ATOMICS = {
     "atomic": Kind.ATOMIC_UPDATE,

@@ -3,13 +3,14 @@
 A kernel that does not synchronise gets `mf_run_items`, a loop over threads that clang can
 vectorise: over whole rows of the grid when nothing in it depends on its threadgroup (`flat`), else
 threadgroup by threadgroup (`groups`). Any other kernel gets `mf_run_thread`, one thread (`fibres`).
+For the chip model it gets `mf_run_gpu`, which takes buffers as a GPU's kernel does (`gpu`).
 """
 
 from __future__ import annotations
 
 from foundry.msl.frontend.signature import Parameter, Signature
 
-FLAT, GROUPS, FIBRES = "flat", "groups", "fibres"
+FLAT, GROUPS, FIBRES, GPU = "flat", "groups", "fibres", "gpu"
 
 _UNIFORM_ATTRIBUTES = frozenset(
     {
@@ -51,7 +52,10 @@ def kernel_head(signature: Signature) -> str:
 
 def entry(signature: Signature, mode: str) -> str:
     """The entry function for a mode, and the constant that tells the mode."""
-    code = _fibre_entry(signature) if mode == FIBRES else _loop_entry(signature, mode)
+    if mode == GPU:
+        mode, code = FIBRES, _gpu_entry(signature)
+    else:
+        code = _fibre_entry(signature) if mode == FIBRES else _loop_entry(signature, mode)
     number = (FLAT, GROUPS, FIBRES).index(mode)
     return f'{code}extern "C" MF_EXPORT const mf::u32 mf_mode = {number};\n'
 
@@ -68,6 +72,42 @@ extern "C" MF_EXPORT void mf_run_thread(const mf::Launch* launch_pointer,
 }}
 MF_STORAGE_TABLE
 """
+
+
+def _gpu_entry(signature: Signature) -> str:
+    buffers = _buffers(signature)
+    taken = [f"__attribute__((address_space({_space(p)}))) void* mf_{p.buffer}" for p in buffers]
+    passed = [*map(_from_gpu, buffers), *_values(signature, FIBRES)]
+    three = [f"{{{', '.join(f'mf_gpu_launch({3 * n + d})' for d in range(3))}}}" for n in range(4)]
+    local, group = (f"{{{', '.join(f'mf_gpu_{w}({d})' for d in range(3))}}}" for w in _PLACES)
+    return f"""\
+extern "C" MF_EXPORT void mf_run_gpu({", ".join(sorted(taken, key=_number_of))}) {{
+  using namespace mf;
+  const mf::Launch launch = {{nullptr, {", ".join(three[:3])}}};
+  const mf::Position at = {{{local}, {group}, {three[3]}, mf_gpu_index()}};
+  (void)launch, (void)at;
+  {signature.kernel}{signature.arguments}({", ".join(passed)});
+}}
+MF_STORAGE_TABLE
+"""
+
+
+_PLACES = ("local", "group")
+
+
+def _number_of(taken: str) -> int:
+    return int(taken.rpartition("_")[2])
+
+
+def _space(parameter: Parameter) -> int:
+    """AMD's number of the memory that a buffer is in: constants are read once a SIMD-group."""
+    return 4 if "constant" in parameter.type.split() else 1
+
+
+def _from_gpu(parameter: Parameter) -> str:
+    if parameter.type.endswith("&"):
+        return f"*({parameter.type[:-1]}*)mf_{parameter.buffer}"
+    return f"({parameter.type})mf_{parameter.buffer}"
 
 
 def _loop_entry(signature: Signature, mode: str) -> str:

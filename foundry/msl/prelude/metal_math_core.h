@@ -280,3 +280,7 @@ MF_FN constexpr D exp2_d(D x) {
 }  // namespace mf
 
 #pragma float_control(pop)
+
+#if MF_GPU
+#include "target_gpu_math.h"
+#endif

@@ -8,9 +8,9 @@ namespace mf {
 
 // Quad-groups of one SIMD-group may be at different places.
 template <typename T>
-MF_FN MF_CONVERGENT const T* quad_meet(T value, unsigned& active) {
+MF_FN MF_CONVERGENT auto quad_meet(T value, unsigned& active) {
   MF_NOTE(mf_note_tolerant(2));
-  const T* slots = quad_exchange(value, active);
+  auto slots = quad_exchange(value, active);
   MF_NOTE(mf_note_tolerant(0));
   return slots;
 }
@@ -18,6 +18,9 @@ MF_FN MF_CONVERGENT const T* quad_meet(T value, unsigned& active) {
 template <typename T, typename Op>
 MF_FN T reduce_quad(T v, Op op) {
   return by_parts(v, [op](auto part) __attribute__((always_inline)) {
+#if MF_GPU
+    return fold_lanes(part, op, 4u);
+#endif
     unsigned active;
     auto slots = quad_meet(part, active);
     unsigned first = unsigned(__builtin_ctz(active));

@@ -95,6 +95,9 @@ MF_FN T accumulate_lanes(T v, Op op) {
 // op over the active lanes before each one, that lane included if `inclusive`.
 template <typename T, typename Op>
 MF_FN T scan_lanes(T v, Op op, T identity, bool inclusive) {
+#if MF_GPU
+  return scan_by_doubling(v, op, identity, inclusive);
+#else
   return simd_transform(v, [=](T* slots, unsigned active) __attribute__((always_inline)) {
     T total = identity;
     for (unsigned i = 0; i < 32; ++i) {
@@ -104,6 +107,7 @@ MF_FN T scan_lanes(T v, Op op, T identity, bool inclusive) {
       slots[i] = inclusive ? total : before;
     }
   });
+#endif
 }
 template <typename T, typename Op>
 MF_FN T scan_by_parts(T v, Op op, int identity, bool inclusive) {

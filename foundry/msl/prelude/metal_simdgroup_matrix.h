@@ -36,10 +36,12 @@ inline __attribute__((noinline)) void multiply_pairs(metal::float4* slots) {
   }
 }
 
+#if !MF_GPU
 // Kept out of line: unrolled kernels hold hundreds of products.
 inline __attribute__((noinline)) metal::float4 multiply_lanes(metal::float4 pairs) {
   return simd_transform(pairs, [](metal::float4* slots, unsigned) { multiply_pairs(slots); });
 }
+#endif
 
 // Every lane must take part in an operation on matrices: a sanitised kernel makes sure of it.
 MF_FN void meet_whole_group() {
@@ -146,9 +148,15 @@ MF_FN void simdgroup_multiply_accumulate(simdgroup_matrix<D, 8, 8>& d,
                                          simdgroup_matrix<B, 8, 8> b,
                                          simdgroup_matrix<C, 8, 8> c) {
   mf::meet_whole_group();
+#if MF_GPU
+  const float2 l(a.mf_pair), r(b.mf_pair), sum(c.mf_pair);
+  const ulong made = mf::mf_gpu_multiply(l.x, l.y, r.x, r.y, sum.x, sum.y);
+  d.mf_pair = vec<D, 2>(__builtin_bit_cast(float2, made));
+#else
   const float4 pairs(float2(a.mf_pair), float2(b.mf_pair));
   const float4 product = mf::multiply_lanes(pairs);
   d.mf_pair = vec<D, 2>(product.xy + float2(c.mf_pair));
+#endif
 }
 template <typename D, typename A, typename B>
 MF_FN void simdgroup_multiply(simdgroup_matrix<D, 8, 8>& d, simdgroup_matrix<A, 8, 8> a,

@@ -24,5 +24,10 @@
 #if MF_DECLARED
 #include "target_declared.h"
 #else
+#include "target_storage.h"
+#if MF_GPU
+#include "target_gpu.h"
+#else
 #include "target_cpu.h"
+#endif
 #endif

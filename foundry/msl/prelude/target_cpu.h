@@ -2,16 +2,6 @@
 // runtime/fibres.cpp. The context switch is in one file per architecture (target_x86_64.h, ...).
 #pragma once
 
-#if defined(__APPLE__)
-#define MF_STORAGE_SECTION "__DATA_CONST,mf_storage"
-#define MF_STORAGE_START __asm("section$start$__DATA_CONST$mf_storage")
-#define MF_STORAGE_STOP __asm("section$end$__DATA_CONST$mf_storage")
-#else
-#define MF_STORAGE_SECTION "mf_storage"
-#define MF_STORAGE_START __asm("__start_mf_storage")
-#define MF_STORAGE_STOP __asm("__stop_mf_storage")
-#endif
-
 #if MF_SANITIZE
 // Inlined code without places of its own takes the place of the call: the user's line. The other
 // names keep a sanitised kernel from binding to a plain runtime in the same process.
@@ -34,7 +24,6 @@ using uptr = __UINTPTR_TYPE__;
 
 constexpr u32 simd_width = 32;
 constexpr u32 max_threads = 1024;
-constexpr u32 max_storages = 256;
 constexpr u32 no_place = ~0u;
 constexpr u32 path_words = 32;  // deeper places wrap around: their order is then a guess
 
@@ -248,62 +237,12 @@ MF_INLINE MF_CONVERGENT void let_pass() {
 #endif
 }
 
-// Size and alignment of each storage, gathered by the linker and read once after loading.
-struct StorageEntry {
-  u32 id, size, alignment, item;  // bytes of an element of its innermost array
-};
-
-template <u32 n>
-struct Bytes {
-  static constexpr u32 count = n;
-};
-
-// Of the one variable that a storage holds.
-template <typename S>
-constexpr u32 item_bytes() {
-  const auto look = [](S& storage) {
-    auto& [variable] = storage;
-    return Bytes<sizeof(__remove_all_extents(decltype(variable)))>();
-  };
-  return decltype(look(*static_cast<S*>(nullptr)))::count;
-}
-
-template <u32 id, typename S>
-struct StorageInfo {
-  static_assert(id < max_storages, "too many threadgroup declarations");
-  __attribute__((section(MF_STORAGE_SECTION), used, retain)) static inline const StorageEntry entry = {
-      id, sizeof(S), alignof(S), item_bytes<S>()};
-};
-
-// Defines the function that lists the entries of a kernel.
-#define MF_STORAGE_TABLE                                                                        \
-  extern "C" __attribute__((weak, visibility("hidden"))) const mf::StorageEntry mf_first_entry  \
-      MF_STORAGE_START;                                                                         \
-  extern "C" __attribute__((weak, visibility("hidden"))) const mf::StorageEntry mf_entries_end  \
-      MF_STORAGE_STOP;                                                                          \
-  extern "C" MF_EXPORT const mf::StorageEntry* mf_storages(mf::u32* count) {                    \
-    *count = mf::u32(&mf_entries_end - &mf_first_entry);                                        \
-    return &mf_first_entry;                                                                     \
-  }
-
 template <u32 id, typename S>
 MF_INLINE S& threadgroup_storage() {
   (void)&StorageInfo<id, S>::entry;
   const WorkerHead* head = reinterpret_cast<const WorkerHead*>(self().worker);
   return *reinterpret_cast<S*>(head->threadgroup_memory + head->storage_offset[id]);
 }
-
-// Threadgroup memory that the host sizes: an argument of a kernel function.
-template <typename T>
-constexpr u32 bytes_of = sizeof(T);
-template <>
-inline constexpr u32 bytes_of<void> = 1;
-
-template <u32 id, typename T>
-struct ArgumentInfo {
-  __attribute__((section(MF_STORAGE_SECTION), used, retain)) static inline const StorageEntry entry = {
-      id, 0, 16, bytes_of<T>};
-};
 
 template <typename P, u32 id>
 MF_INLINE P threadgroup_argument() {

@@ -6,7 +6,7 @@
 //    those with equal places and turns are one instruction of the SIMD-group.
 // 3. A lane whose buffer is full waits for the others; an event waits until no lane that runs on
 //    can still reach an earlier place.
-#include "counters.h"
+#include "gpu.h"
 
 namespace mf::counters {
 
@@ -26,6 +26,7 @@ struct Buffer {
 
 struct Thread {
   u32 base;  // word at which the current function's part of the path starts
+  u32 last;  // word of the latest event's place
   u32 words[path_words];
   u32& word(u32 index) { return words[index < path_words ? index : path_words - 1]; }
 };
@@ -35,6 +36,7 @@ constexpr u32 most_event_words = path + path_words;
 Buffer buffers[simd_width];
 Thread threads[max_threads];
 u32 paused;  // lanes whose buffers are full
+u32 draining;  // number of the SIMD-group whose events are merged
 
 u32 kind_of(const u32* event) { return event[head] >> 16; }
 u32 path_of(const u32* event) { return event[head] & 0xffff; }
@@ -129,6 +131,13 @@ Tally& tally_of(const u32* event, u32 array) {
   return state.tally[u64(event[place]) * state.arrays + array];
 }
 
+// The place and the turns of the loops around it.
+u64 hash_of(const u32* event) {
+  u64 hash = 0xcbf29ce484222325ull;
+  for (u32 i = path; i < path + path_of(event); ++i) hash = (hash ^ event[i]) * 0x100000001b3ull;
+  return hash;
+}
+
 void add(const u32* event, u32 array, const Spans& spans, u64 bytes) {
   Tally& tally = tally_of(event, array);
   const u32 kind = kind_of(event);
@@ -141,6 +150,11 @@ void add(const u32* event, u32 array, const Spans& spans, u64 bytes) {
   tally.ideal += cost.ideal;
   if (extreme > tally.worst) tally.worst = extreme;
   tally.caller = event[caller];
+  if (!blocks.reuse || state.ranges[array].is_threadgroup) return;
+  const u64 way = hash_of(event);
+  for_blocks(spans, line_bytes, [&](u64 begin, u64 end) {
+    touch_lines(2 * array + (kind == store), draining, way, begin, end);
+  });
 }
 
 // Lanes that execute one instruction; it may touch several arrays.
@@ -233,7 +247,7 @@ void note(u32 kind, u32 at, u32 level, const void* address, u64 bytes) {
   if (++state.events > state.most_events) give_up(&fibre);
   while (buffer.end + most_event_words > buffer_words) pause(&fibre);
   Thread& thread = threads[fibre.index];
-  const u32 last = thread.base + 2 * level;
+  const u32 last = thread.last = thread.base + 2 * level;
   thread.word(last) = at;
   const u32 count = lesser(last + 1, path_words);
   u32* event = buffer.words + buffer.end;
@@ -258,6 +272,7 @@ void start_threadgroup() {
 // No lane of the group can run: counts what is certain, and lets paused lanes go on.
 void drain(SimdGroup& group) {
   if (group.runnable) return;
+  draining = group.fibre[0]->index / simd_width;
   merge(paused | group.waiting);
   if (!paused && group.waiting) return;
   if (!paused) return merge(0);
@@ -314,7 +329,9 @@ MF_EXPORT mf::u32 mf_count_launch(mf::Launch* launch, const mf::u64* order, mf::
   mf::Worker* worker = mf::worker_of(0);
   if (!worker || !worker->prepare(*launch)) return mf::no_memory;
   for (mf::u64 i = 0; i < count && (i == 0 || state.events < enough); ++i) {
+    if (blocks.count) begin_threadgroup(order[i]);
     if (!worker->run_threadgroup(order[i])) return worker->failure.kind;
+    if (blocks.count) end_threadgroup(worker->threads);
     ++state.threadgroups;
     state.threads += worker->threads;
     state.groups += worker->groups;

@@ -7,3 +7,4 @@
 #include "../runtime/fibres.cpp"
 #include "../runtime/pool.cpp"
 #include "counters.cpp"
+#include "gpu.cpp"

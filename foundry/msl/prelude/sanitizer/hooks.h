@@ -17,6 +17,9 @@ void mf_note_component(int index, unsigned components);
 }
 #define MF_NOTE(call) call
 
+#elif MF_GPU
+#include "../target_gpu_hooks.h"
+
 #else
 #define MF_NOTE(call) ((void)0)
 #endif
