@@ -63,7 +63,7 @@ _ACCESS = {
     Kind.ATOMIC_STORE: ATOMIC,
     Kind.ATOMIC_UPDATE: ATOMIC,
 }
-_ONE_AT_A_TIME = threading.Lock()
+ONE_AT_A_TIME = threading.Lock()
 """The hooks know one launch."""
 Arrays = dict[str, NDArray[Any]]
 Capture = Callable[[Launch, Sequence[TensorSpec]], Captured]
@@ -103,7 +103,7 @@ def count(
         counted.append(count)
         specs |= {spec.name: spec for spec in launch.outputs}
         if number + 1 < len(program.launches):
-            arrays |= _whole(launch, taken, arrays) if count.is_estimate else written
+            arrays |= whole(launch, taken, arrays) if count.is_estimate else written
     return Counters(tuple(counted))
 
 
@@ -124,20 +124,20 @@ def _count(
     size = sum(len(place) for place in library.storages.values())
     if size > MAX_STORAGE_BYTES:
         raise LaunchFailed(f"{size} bytes of threadgroup memory; at most {MAX_STORAGE_BYTES}")
-    outputs = [_output(spec, launch, arrays) for spec in launch.outputs]
+    outputs = [output(spec, launch, arrays) for spec in launch.outputs]
     written = {spec.name: array for spec, array in zip(launch.outputs, outputs, strict=True)}
     if 0 in captured.grid:
         return LaunchCount(number, 0, 0, 0, 0, 0, 0, 0), written
     _, kept = argument_buffers([arrays[s.name] for s in taken], outputs, captured)
-    with _ONE_AT_A_TIME:
-        run = _Run(text, launch, number, library, kept)
+    with ONE_AT_A_TIME:
+        run = CountingRun(text, launch, number, library, kept)
         count = run.count(most)
     for array, view in zip(outputs, run.views[len(kept) - len(outputs) :], strict=True):
         array[...] = view
     return count, written
 
 
-def _output(spec: TensorSpec, launch: Launch, arrays: Arrays) -> NDArray[Any]:
+def output(spec: TensorSpec, launch: Launch, arrays: Arrays) -> NDArray[Any]:
     if spec.name in arrays:
         return arrays[spec.name].copy()
     fill = 0 if launch.init_value is None else launch.init_value
@@ -145,7 +145,7 @@ def _output(spec: TensorSpec, launch: Launch, arrays: Arrays) -> NDArray[Any]:
     return np.full(spec.shape, filling(fill, dtype), dtype)
 
 
-def _whole(launch: Launch, taken: list[TensorSpec], arrays: Arrays) -> Arrays:
+def whole(launch: Launch, taken: list[TensorSpec], arrays: Arrays) -> Arrays:
     """What a launch writes when all of it runs."""
     program = Program(tuple(taken), tuple(spec.name for spec in launch.outputs), (launch,))
     built = build(program, default_builder())
@@ -173,8 +173,10 @@ class _Array:
     bytes: int
 
 
-class _Run:
+class CountingRun:
     """One launch, its arguments and threadgroup memory in one block."""
+
+    enough_events = ENOUGH_EVENTS
 
     def __init__(
         self,
@@ -183,6 +185,7 @@ class _Run:
         number: int,
         library: LoadedKernel,
         kept: Sequence[NDArray[Any]],
+        builder: Builder | None = None,
     ) -> None:
         self._launch, self._number, self._library = launch, number, library
         self._block = _aligned(sum(map(_paged, kept)) + _THREADGROUP_BYTES)
@@ -202,7 +205,8 @@ class _Run:
         self._launcher = Launcher(library, captured.grid, captured.threadgroup, addresses)
         self._threads = math.prod(captured.grid)
         self._places = _places(library)
-        unit = counting_builder(text.dialect).translate(text) if library.storages else None
+        builder = builder or counting_builder(text.dialect)
+        unit = builder.translate(text) if library.storages else None
         for storage in unit.storages if unit else ():
             if place := library.storages.get(storage.number):
                 name, at = ", ".join(storage.names), self._shared + place.start
@@ -222,18 +226,26 @@ class _Run:
             one.is_threadgroup = array.space == THREADGROUP
         state = self._fill(tally, ranges)
         total = self._launcher.items
-        order = np.array(sample(total, most), np.uint64)
+        order = np.array(self._order(total, most), np.uint64)
+        self._watch(len(self._arrays))
         failure = self._library.runtime.mf_count_launch(
             ctypes.c_void_p(self._launcher.address),
             ctypes.c_void_p(order.ctypes.data),
             ctypes.c_uint64(len(order)),
-            ctypes.c_uint64(ENOUGH_EVENTS),
+            ctypes.c_uint64(self.enough_events),
         )
         if failure == native.TOO_MUCH:
             raise LaunchFailed(f"a threadgroup does more than {MOST_EVENTS:,} accesses")
         if failure:
             raise LaunchFailed("a barrier is not reached by all threads of a threadgroup")
         return self._summed(tally, state, total)
+
+    def _order(self, total: int, most: int) -> Sequence[int]:
+        """The threadgroups to run, of so many."""
+        return sample(total, most)
+
+    def _watch(self, arrays: int) -> None:
+        """What else is to be counted, before it runs."""
 
     def _fill(
         self, tally: NDArray[np.uint64], ranges: ctypes.Array[native.MemoryRange]

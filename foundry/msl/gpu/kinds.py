@@ -10,6 +10,8 @@ _NOTHING = re.compile(
     r"|wait_|sethalt|setprio|denorm|round)"
 )
 _KINDS = (
+    # A load of Apple's GPUs adds base and scaled index itself; AMD's needs these.
+    ("address", r"(?:lshl\w*_[bu]64|ashr\w*_i64|add_co|addc|sub_co|subb|add_u64|lshl_add_u64)"),
     ("fp64", r"\w*_f64(?:_|$)"),
     ("convert", r"(?:cvt|rndne|trunc|floor|ceil|frexp)_"),
     ("exp2", r"(?:exp|log)_f"),

@@ -30,7 +30,7 @@ struct Set {
 
 Set in_step, near;
 u64 recent[max_threads / simd_width][most_depth];  // lines that a SIMD-group used last
-u64 follower;  // threadgroup that would go on with the row of neighbours
+u64 follower = ~0ull;  // threadgroup that would go on with the row of neighbours
 u32 place_in_row;
 constexpr u32 most_arrays = 128;
 u64 new_lines[most_arrays];
@@ -54,7 +54,7 @@ void touch_lines(u32 array, u32 group, u64 path, u64 first, u64 last) {
 }
 
 void begin_threadgroup(u64 index) {
-  const bool goes_on = index == follower && place_in_row + 1 < neighbours;
+  const bool goes_on = index && index == follower && place_in_row + 1 < neighbours;
   place_in_row = goes_on ? place_in_row + 1 : 0;
   follower = index + 1;
   if (!goes_on) near.clear(), memset(new_lines, 0, sizeof new_lines);

@@ -1,0 +1,204 @@
+"""Runs a kernel that was built for a GPU, here, and reads how often its blocks are executed.
+
+Threadgroups are taken in rows of neighbours, so that what they share is seen.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundry.errors import LaunchFailed
+from foundry.msl.counters import native
+from foundry.msl.counters import run as counting
+from foundry.msl.counters.model import DEVICE, LaunchCount
+from foundry.msl.counters.sample import sample
+from foundry.msl.frontend.signature import capture_launch
+from foundry.msl.gpu.machine import Machine, from_json
+from foundry.msl.gpu.profile import DEPTHS, NEIGHBOURS, LaunchProfile, Profile, Reuse
+from foundry.msl.gpu.toolchain import gpu_builder
+from foundry.msl.run.builder import Text
+from foundry.msl.run.memory import argument_buffers, refuse_sizes
+from foundry.msl.run.runtime import LoadedKernel
+from foundry.program import BuildFailure, Launch, Program, TensorSpec
+
+ROWS = 8
+ENOUGH_EVENTS = 1_500_000
+"""No further threadgroup is begun after so many accesses of lanes."""
+Arrays = dict[str, NDArray[Any]]
+
+
+class _Reuse(ctypes.Structure):
+    """Mirrors `Reuse` of prelude/counters/gpu.h."""
+
+    _fields_ = [
+        ("touches", ctypes.c_uint64),
+        ("misses", ctypes.c_uint64 * len(DEPTHS)),
+        ("in_step", ctypes.c_uint64),
+        ("distinct", ctypes.c_uint64 * NEIGHBOURS),
+        ("rows", ctypes.c_uint64 * NEIGHBOURS),
+    ]
+
+
+class _Blocks(ctypes.Structure):
+    """Mirrors `Blocks` there."""
+
+    _fields_ = [
+        ("count", ctypes.c_uint32),
+        ("lanes", ctypes.c_void_p),
+        ("groups", ctypes.c_void_p),
+        ("threads", ctypes.c_void_p),
+        ("reuse", ctypes.c_void_p),
+    ]
+
+
+def profile(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Profile:
+    """What a program does on these inputs.
+
+    It should have passed the sanitizer on them, as for `foundry.msl.counters.count`.
+
+    Args:
+        program: Launches in order.
+        inputs: Arrays of `program.inputs`, exact shapes and dtypes.
+
+    Raises:
+        LaunchFailed: It does not build, or does too much to be counted.
+        EnvironmentUnusable: The compiler does not work here.
+    """
+    arrays: Arrays = dict(inputs)
+    specs = {spec.name: spec for spec in program.inputs}
+    found = []
+    for number, launch in enumerate(program.launches):
+        taken = [specs[name] for name in launch.inputs]
+        found.append(_profile(launch, number, taken, arrays))
+        specs |= {spec.name: spec for spec in launch.outputs}
+        if number + 1 < len(program.launches):
+            arrays |= counting.whole(launch, taken, arrays)
+    return Profile(tuple(one for one in found if one is not None))
+
+
+def _profile(
+    launch: Launch, number: int, taken: list[TensorSpec], arrays: Arrays
+) -> LaunchProfile | None:
+    captured = capture_launch(launch, taken)
+    if refused := refuse_sizes(captured):
+        raise LaunchFailed(refused)
+    text = Text(captured, launch.header, launch.source, launch.math_mode)
+    library = gpu_builder(text.dialect).build(text)
+    if isinstance(library, BuildFailure):
+        raise LaunchFailed(f"the kernel does not build: {library.log}")
+    if 0 in captured.grid:
+        return None
+    outputs = [counting.output(spec, launch, arrays) for spec in launch.outputs]
+    _, kept = argument_buffers([arrays[s.name] for s in taken], outputs, captured)
+    with counting.ONE_AT_A_TIME:
+        return _GpuRun(text, launch, number, library, kept).profile()
+
+
+class _GpuRun(counting.CountingRun):
+    enough_events = ENOUGH_EVENTS
+
+    def __init__(
+        self,
+        text: Text,
+        launch: Launch,
+        number: int,
+        library: LoadedKernel,
+        kept: Sequence[NDArray[Any]],
+    ) -> None:
+        super().__init__(text, launch, number, library, kept, gpu_builder(text.dialect))
+        self._names = _text(library, "mf_blocks").split("\n")
+        self._machine = from_json(_text(library, "mf_machine"))
+
+    def profile(self) -> LaunchProfile:
+        """Run some threadgroups."""
+        blocks = self._state()
+        try:
+            count = self.count(ROWS * NEIGHBOURS)
+        finally:
+            blocks.count = 0
+        factor = self._factor
+        executed = {n: float(g) * factor for n, g in zip(self._names, self._groups, strict=True)}
+        work = _work(self._machine, executed)
+        device = [n for n, array in enumerate(self._arrays) if array.space == DEVICE]
+        loads, stores = (
+            tuple(_reuse(self._reuse[2 * n + way], factor, self._arrays[n].bytes) for n in device)
+            for way in (0, 1)
+        )
+        return LaunchProfile(
+            self._machine,
+            count.threadgroups,
+            self._threads // count.threadgroups if count.threadgroups else 0,
+            count.simdgroups,
+            self._library.storage_bytes,
+            work,
+            sum(work.values()) / max(count.simdgroups, 1),
+            1.0,
+            loads,
+            stores,
+            count,
+        )
+
+    def _summed(
+        self, tally: NDArray[np.uint64], state: native.CounterState, total: int
+    ) -> LaunchCount:
+        self._factor = self._threads / state.threads
+        return super()._summed(tally, state, total)
+
+    def _state(self) -> _Blocks:
+        runtime = self._library.runtime
+        runtime.mf_count_blocks.restype = ctypes.POINTER(_Blocks)
+        state: _Blocks = runtime.mf_count_blocks().contents
+        return state
+
+    def _order(self, total: int, most: int) -> Sequence[int]:
+        """Rows of neighbours, spread over the grid."""
+        if total <= most:
+            return range(total)
+        starts = sample(total // NEIGHBOURS, ROWS)
+        return [NEIGHBOURS * start + n for start in starts for n in range(NEIGHBOURS)]
+
+    def _watch(self, arrays: int) -> None:
+        count = len(self._names)
+        self._lanes = np.zeros((1024, count), np.uint32)
+        self._groups = np.zeros(count, np.uint64)
+        self._threads_of = np.zeros(count, np.uint64)
+        self._reuse = (_Reuse * (2 * max(arrays, 1)))()
+        state = self._state()
+        state.count = count
+        state.lanes = self._lanes.ctypes.data
+        state.groups = self._groups.ctypes.data
+        state.threads = self._threads_of.ctypes.data
+        state.reuse = ctypes.addressof(self._reuse)
+
+
+def _text(library: LoadedKernel, name: str) -> str:
+    return ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library.handle, name))).decode()
+
+
+def _work(machine: Machine, executed: Mapping[str, float]) -> dict[str, float]:
+    work: dict[str, float] = {}
+    for name, kinds in machine.blocks.items():
+        times = executed.get(name, executed.get("entry", 0.0))
+        for kind, count in kinds.items():
+            work[kind] = work.get(kind, 0.0) + times * count
+    return work
+
+
+def _reuse(found: _Reuse, factor: float, size: int) -> Reuse:
+    touches = max(int(found.touches), 1)
+    distinct = [d / r for d, r in zip(found.distinct, found.rows, strict=True) if r]
+    first = distinct[0] if distinct else 0.0
+    more = (distinct[-1] - first) / (len(distinct) - 1) if len(distinct) > 1 else first
+    return Reuse(
+        int(found.touches) * factor,
+        tuple(int(m) / touches for m in found.misses),
+        int(found.in_step) / touches,
+        first,
+        more,
+        size / 128,
+    )
