@@ -39,7 +39,7 @@ from foundry.msl.counters.places import PARTS
 from foundry.msl.counters.sample import sample
 from foundry.msl.counters.toolchain import counting_builder
 from foundry.msl.frontend.signature import Captured, capture_launch, parse
-from foundry.msl.run.builder import Text, default_builder
+from foundry.msl.run.builder import Builder, Text, default_builder
 from foundry.msl.run.memory import argument_buffers, filling, refuse_sizes
 from foundry.msl.run.program import build
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES, Launcher, LoadedKernel
@@ -138,6 +138,7 @@ def _count(
 
 
 def output(spec: TensorSpec, launch: Launch, arrays: Arrays) -> NDArray[Any]:
+    """The array that a launch writes: as an earlier one left it, or filled as MLX would."""
     if spec.name in arrays:
         return arrays[spec.name].copy()
     fill = 0 if launch.init_value is None else launch.init_value

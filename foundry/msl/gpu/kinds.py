@@ -1,4 +1,4 @@
-"""Which kind of work an instruction of gfx11 is, in the words of a table of Apple's instructions."""
+"""Which kind of work an instruction of gfx11 is, in the words of a table of Apple's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _KINDS = (
     ("sine", r"(?:sin|cos)_"),
     ("compare", r"(?:cmpx?_|cndmask|cselect|max|min|med3|maxmin|minmax|bitcmp)"),
     ("fp16", r"\w*_(?:f16|bf16)(?:_|$)"),
-    ("fp32", r"(?:fma|fmac|fmaak|fmamk|mul|add|sub|subrev|mad|div_\w+|ldexp|fract|dot\w*)_(?:\w+_)?f32"),
+    (
+        "fp32",
+        r"(?:fma|fmac|fmaak|fmamk|mul|add|sub|subrev|mad|div_\w+|ldexp|fract|dot\w*)_(?:\w+_)?f32",
+    ),
     ("wide_multiply", r"(?:mul_hi|mad_[ui]64|mad_co)"),
     ("multiply", r"(?:mul_|mad_)"),
     ("shift_right", r"(?:lshr|ashr|bfe|alignbit|alignbyte)"),

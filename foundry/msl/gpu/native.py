@@ -8,7 +8,9 @@ from foundry.msl.gpu.machine import Machine, as_json
 
 _SPACE = re.compile(r",? ?addrspace\(\d+\)")
 _OVERLOAD = re.compile(r"(@llvm\.\w+(?:\.\w+)*?)((?:\.p\d+)+)")
-_TARGET = re.compile(r' "(?:target-cpu|target-features|uniform-work-group-size|amdgpu-[\w-]+)"(?:="[^"]*")?')
+_TARGET = re.compile(
+    r' "(?:target-cpu|target-features|uniform-work-group-size|amdgpu-[\w-]+)"(?:="[^"]*")?'
+)
 _ENTRY = re.compile(r"define .*@mf_run_gpu\((.*)\)[^)]*\{$")
 _LABEL = re.compile(r'^(?:"([^"]+)"|([-\w.$]+)):')
 _DECLARATION = "\ndeclare void @mf_count_block(i32)\n"
@@ -66,8 +68,11 @@ def with_blocks(text: str, machine: Machine) -> str:
             lines.append(f"  call void @mf_count_block(i32 {len(names) - 1})")
             waiting = False
         lines.append(line)
-    return "\n".join(lines) + _DECLARATION + _table("machine", as_json(machine)) + _table(
-        "blocks", "\n".join(names)
+    return (
+        "\n".join(lines)
+        + _DECLARATION
+        + _table("machine", as_json(machine))
+        + _table("blocks", "\n".join(names))
     )
 
 

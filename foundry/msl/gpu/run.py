@@ -181,12 +181,18 @@ def _text(library: LoadedKernel, name: str) -> str:
 
 
 def _work(machine: Machine, executed: Mapping[str, float]) -> dict[str, float]:
+    """Instructions by kind, and how often a block's loads are waited for."""
     work: dict[str, float] = {}
     for name, kinds in machine.blocks.items():
         times = executed.get(name, executed.get("entry", 0.0))
         for kind, count in kinds.items():
             work[kind] = work.get(kind, 0.0) + times * count
+            if waited := _WAITS.get(kind):
+                work[waited] = work.get(waited, 0.0) + times
     return work
+
+
+_WAITS = {"device_load": "device_wait", "shared_load": "shared_wait", "spill": "spill_wait"}
 
 
 def _reuse(found: _Reuse, factor: float, size: int) -> Reuse:

@@ -1,4 +1,4 @@
-"""Builds of kernels as a GPU's compiler sees them: clang's text for AMD's gfx11 in its 32-lane mode.
+"""Builds of kernels as a GPU's compiler sees them: clang's text for AMD's gfx11, 32 lanes.
 
 One text, two ends. `machine` takes it through the GPU's register allocator and reads instructions
 by basic block, registers and spills; `native` makes of the same text what runs here and counts how
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from foundry.msl.build.cache import default_directory
 from foundry.msl.build.flavour import Flavour, identity
-from foundry.msl.build.toolchain import FLAGS, MLX, PRELUDE, Toolchain, find_toolchain, one_text
+from foundry.msl.build.toolchain import FLAGS, MLX, PRELUDE, find_toolchain, one_text
 from foundry.msl.counters.instrument import counted
 from foundry.msl.frontend.entry import GPU
 from foundry.msl.frontend.signature import parse

@@ -328,7 +328,8 @@ MF_EXPORT mf::u32 mf_count_launch(mf::Launch* launch, const mf::u64* order, mf::
   using namespace mf::counters;
   mf::Worker* worker = mf::worker_of(0);
   if (!worker || !worker->prepare(*launch)) return mf::no_memory;
-  for (mf::u64 i = 0; i < count && (i == 0 || state.events < enough); ++i) {
+  const mf::u64 least = blocks.count ? 2 : 1;  // two side by side tell what they share
+  for (mf::u64 i = 0; i < count && (i < least || state.events < enough); ++i) {
     if (blocks.count) begin_threadgroup(order[i]);
     if (!worker->run_threadgroup(order[i])) return worker->failure.kind;
     if (blocks.count) end_threadgroup(worker->threads);

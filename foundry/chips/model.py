@@ -1,0 +1,253 @@
+"""How long a launch takes on a chip: the most used of its units, or waiting. Pure.
+
+1. `residency`: how many threadgroups a core holds at once, by threads, registers and memory.
+2. `_terms`: seconds that each unit of the chip is busy, and that SIMD-groups wait for memory.
+3. `launch_time`: the largest of them, with a share of the next, for whole waves of threadgroups.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from foundry.chips.chip import Chip
+from foundry.chips.constants import Constants
+from foundry.chips.costs import cycles
+from foundry.msl.counters.model import DEVICE, THREADGROUP, ArrayCount, Traffic
+from foundry.msl.gpu.profile import DEPTHS, LaunchProfile, Profile, Reuse
+
+SCHEDULERS = 4
+"""Of a core, each of 32 lanes (metal-benchmarks: 128 lanes a core)."""
+LINE_BYTES = 128
+_SECTOR_BYTES = 32
+"""Line of the cores' own cache (ferasboulala/G13, M1 Max)."""
+_CORE_SIMDGROUPS = 96
+"""3072 threads a core, at most (metal-benchmarks)."""
+_REGISTER_BYTES = 208 * 1024
+_THREADGROUP_BYTES = 61440
+_L1_BYTES = 8192
+_L2_BYTES_PER_CYCLE = 32.0
+"""Of a core: 530 to 670 GB/s over the 12 cores of an M6 at 1.45 GHz."""
+_SLC_OVER_DRAM = 2.0
+"""300 GB/s against 150 (M6)."""
+_LATENCY_NS = {"threadgroup": 70.0, "l2": 100.0, "slc": 234.0, "dram": 342.0}
+"""Where the chip's own figure is unknown: M1 Max, M2 Pro (chipsandcheese, ferasboulala/G13)."""
+_LAUNCH_US = 1.1
+_SHARPNESS = 4.0
+"""Exponent of the norm that joins the terms: units overlap, but not wholly."""
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """A chip in the units of the model, unknown figures taken from its family."""
+
+    cores: float
+    clock_hz: float
+    dram_bytes_s: float
+    slc_bytes_s: float
+    l2_bytes_s: float
+    l2_bytes: float
+    slc_bytes: float
+    is_dynamic: bool
+    fp16_rate: float
+
+
+def speeds(chip: Chip) -> Speeds | None:
+    """None where cores, clock or memory bandwidth are unknown: nothing can be said then."""
+    dram = chip.dram_measured_gb_s or chip.dram_gb_s
+    clock = _clock_hz(chip)
+    if chip.cores is None or dram is None or clock is None:
+        return None
+    cores, dram_bytes_s = chip.cores.value, dram.value * 1e9
+    slc = chip.slc_gb_s.value * 1e9 if chip.slc_gb_s else _SLC_OVER_DRAM * dram_bytes_s
+    l2 = chip.l2_gb_s.value * 1e9 if chip.l2_gb_s else _L2_BYTES_PER_CYCLE * clock * cores
+    rate = 1.0
+    if chip.fp16_tflops and chip.fp32_tflops:
+        rate = chip.fp16_tflops.value / chip.fp32_tflops.value
+    return Speeds(
+        cores,
+        clock,
+        dram_bytes_s,
+        slc,
+        max(l2, slc),
+        (chip.l2_kib.value if chip.l2_kib else 64.0 * cores) * 1024,
+        (chip.slc_mib.value if chip.slc_mib else 8.0) * 2**20,
+        chip.generation >= 3,
+        rate,
+    )
+
+
+def _clock_hz(chip: Chip) -> float | None:
+    if chip.clock_mhz is not None:
+        return chip.clock_mhz.value * 1e6
+    if chip.fp32_tflops is None or chip.cores is None:
+        return None
+    return chip.fp32_tflops.value * 1e12 / (2 * 32 * SCHEDULERS * chip.cores.value)
+
+
+def residency(launch: LaunchProfile, is_dynamic: bool) -> int:
+    """Threadgroups that a core holds at once."""
+    simdgroups = math.ceil(launch.threads / 32)
+    registers = max(launch.machine.registers, 8) + 4
+    bytes_each = simdgroups * 32 * 4 * registers
+    pool = _REGISTER_BYTES + (_THREADGROUP_BYTES if is_dynamic else 0)
+    taken = bytes_each + (launch.threadgroup_bytes if is_dynamic else 0)
+    fitting = [_CORE_SIMDGROUPS // simdgroups, pool // taken]
+    if launch.threadgroup_bytes and not is_dynamic:
+        fitting.append(_THREADGROUP_BYTES // launch.threadgroup_bytes)
+    return max(1, int(min(fitting)))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Seconds by unit, of one launch."""
+
+    by_unit: Mapping[str, float]
+    overhead_s: float
+    resident: int
+    total_s: float
+
+    @property
+    def bound(self) -> str:
+        """The unit that is busy longest."""
+        return max(self.by_unit, key=lambda unit: self.by_unit[unit])
+
+
+def launch_time(launch: LaunchProfile, chip: Speeds, constants: Constants) -> Terms:
+    """Time of one launch."""
+    resident = residency(launch, chip.is_dynamic)
+    by_unit = _terms(launch, chip, constants, resident)
+    norm = sum(value**_SHARPNESS for value in by_unit.values()) ** (1 / _SHARPNESS)
+    overhead = _LAUNCH_US * 1e-6
+    return Terms(by_unit, overhead, resident, norm + overhead)
+
+
+def _terms(
+    launch: LaunchProfile, chip: Speeds, constants: Constants, resident: int
+) -> dict[str, float]:
+    groups = max(launch.threadgroups, 1)
+    per_core = groups / chip.cores
+    used = min(chip.cores, groups)
+    # Whole threadgroups go to a core: the busiest has the larger share.
+    uneven = math.ceil(per_core) / per_core if per_core < 64 else 1.0
+    core_hz = used * chip.clock_hz / (uneven * used / chip.cores if per_core >= 1 else 1.0)
+    at_once = min(resident, math.ceil(per_core))
+    simdgroups = at_once * math.ceil(launch.threads / 32)
+    work = dict(launch.work)
+    if chip.fp16_rate > 1:
+        work["fp16"] = work.get("fp16", 0.0) / chip.fp16_rate
+    # A spilled register is a line of its own for the 32 lanes.
+    spills = work.get("spill", 0.0) * constants.spill
+    touches = sum(r.touches for r in (*launch.loads, *launch.stores)) + spills
+    accesses = sum(work.get(k, 0.0) for k in ("device_load", "device_store", "spill"))
+    passes = sum(
+        t.transactions
+        for array in launch.count.arrays
+        if array.space == THREADGROUP
+        for t in (array.loads, array.stores, array.atomics)
+    )
+    missed, footprint, near_bytes = _misses(launch, chip, simdgroups)
+    spill_bytes = launch.machine.scratch_bytes * simdgroups * 32 * used
+    near_bytes += spills * LINE_BYTES
+    far_bytes, far_speed = _far(launch, chip, missed, footprint, at_once, used)
+    if spill_bytes > chip.l2_bytes:
+        far_bytes += spills * LINE_BYTES
+    return {
+        "arithmetic": constants.issue
+        * cycles(work)
+        / (SCHEDULERS * core_hz)
+        / min(1.0, simdgroups / SCHEDULERS),
+        "cache": (constants.line * touches + constants.load * accesses) / core_hz,
+        "threadgroup": constants.bank * passes / core_hz,
+        "l2": constants.near * near_bytes / chip.l2_bytes_s,
+        "memory": constants.far * far_bytes / far_speed,
+        "waiting": constants.wait
+        * _waiting_s(launch, chip, far_bytes > 0)
+        / max(simdgroups * used, 1),
+    }
+
+
+def _waiting_s(launch: LaunchProfile, chip: Speeds, is_far: bool) -> float:
+    """Seconds that SIMD-groups wait, summed over them."""
+    device_ns = _LATENCY_NS["slc" if is_far else "l2"]
+    work = launch.work
+    waits = work.get("device_wait", 0.0) + work.get("spill_wait", 0.0)
+    shared = work.get("shared_wait", 0.0) + work.get("barrier", 0.0)
+    own_cycles = cycles(work) * 2.0
+    return (waits * device_ns + shared * 25.0) * 1e-9 + own_cycles / chip.clock_hz
+
+
+def _misses(launch: LaunchProfile, chip: Speeds, simdgroups: int) -> tuple[float, float, float]:
+    """Lines that come from beyond the cores' own caches, distinct lines, and bytes that come."""
+    bytes_ = _L1_BYTES
+    if chip.is_dynamic:
+        taken = simdgroups * 32 * 4 * (launch.machine.registers + 4)
+        bytes_ = max(_L1_BYTES, _REGISTER_BYTES + _THREADGROUP_BYTES + _L1_BYTES - taken)
+    missed = footprint = near_bytes = 0.0
+    for reuse, array in zip(launch.loads, _device_arrays(launch), strict=True):
+        if not reuse.touches:
+            continue
+        lines = bytes_ / LINE_BYTES / max(simdgroups * reuse.in_step, 1)
+        share = max(_missed_with(reuse, lines) * reuse.in_step, 0.0)
+        least = reuse.of_threadgroup * launch.threadgroups
+        lines = min(reuse.touches, max(share * reuse.touches, least))
+        missed += lines
+        near_bytes += lines * _bytes_of_touch(array.loads)
+        footprint += min(reuse.size_lines, least)
+    for reuse, array in zip(launch.stores, _device_arrays(launch), strict=True):
+        missed += reuse.touches
+        near_bytes += reuse.touches * _bytes_of_touch(array.stores)
+        footprint += min(reuse.size_lines, reuse.of_threadgroup * launch.threadgroups)
+    return missed, footprint, near_bytes
+
+
+def _device_arrays(launch: LaunchProfile) -> list[ArrayCount]:
+    return [array for array in launch.count.arrays if array.space == DEVICE]
+
+
+def _bytes_of_touch(traffic: Traffic) -> float:
+    """Of a line, what is fetched: whole sectors."""
+    each = traffic.bytes / max(traffic.transactions, 1)
+    return min(LINE_BYTES, max(_SECTOR_BYTES, each))
+
+
+def _missed_with(reuse: Reuse, lines: float) -> float:
+    """The share that a cache of so many lines does not hold, between those that were counted."""
+    if lines <= DEPTHS[0]:
+        return reuse.missed[0]
+    for n in range(1, len(DEPTHS)):
+        if lines <= DEPTHS[n]:
+            part = math.log2(lines / DEPTHS[n - 1])
+            return reuse.missed[n - 1] * (1 - part) + reuse.missed[n] * part
+    return reuse.missed[-1]
+
+
+def _far(
+    launch: LaunchProfile, chip: Speeds, missed: float, footprint: float, at_once: int, used: float
+) -> tuple[float, float]:
+    """Bytes that come from beyond the second-level cache, and the speed of where they come from."""
+    wave = max(at_once * used, 1.0)
+    waves = max(launch.threadgroups / wave, 1.0)
+    lines = 0.0
+    for reuse in (*launch.loads, *launch.stores):
+        if not reuse.touches:
+            continue
+        one = reuse.of_threadgroup + reuse.more * (wave - 1)
+        one = min(reuse.size_lines, max(one, reuse.of_threadgroup))
+        lines += one * waves
+    if footprint * LINE_BYTES <= chip.l2_bytes:
+        return 0.0, chip.slc_bytes_s
+    # Threadgroups of a wave go through their loops at one pace: what they share is read once.
+    in_slc = footprint * LINE_BYTES <= chip.slc_bytes
+    return min(lines, missed) * LINE_BYTES, chip.slc_bytes_s if in_slc else chip.dram_bytes_s
+
+
+def predict(profile: Profile, chip: Speeds, constants: Constants) -> tuple[Terms, ...]:
+    """Terms of each launch of a program, which run one after another."""
+    return tuple(launch_time(launch, chip, constants) for launch in profile.launches)
+
+
+def seconds(profile: Profile, chip: Speeds, constants: Constants) -> float:
+    """Predicted time of a program."""
+    return sum(terms.total_s for terms in predict(profile, chip, constants))
