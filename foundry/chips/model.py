@@ -15,7 +15,7 @@ from foundry.chips.chip import Chip
 from foundry.chips.constants import Constants
 from foundry.chips.costs import cycles
 from foundry.msl.counters.model import DEVICE, THREADGROUP, ArrayCount, Traffic
-from foundry.msl.gpu.profile import DEPTHS, LaunchProfile, Profile, Reuse
+from foundry.msl.gpu.profile import DEPTHS, LaunchProfile, GpuProfile, Reuse
 
 SCHEDULERS = 4
 """Of a core, each of 32 lanes (metal-benchmarks: 128 lanes a core)."""
@@ -243,11 +243,11 @@ def _far(
     return min(lines, missed) * LINE_BYTES, chip.slc_bytes_s if in_slc else chip.dram_bytes_s
 
 
-def predict(profile: Profile, chip: Speeds, constants: Constants) -> tuple[Terms, ...]:
+def predict(profile: GpuProfile, chip: Speeds, constants: Constants) -> tuple[Terms, ...]:
     """Terms of each launch of a program, which run one after another."""
     return tuple(launch_time(launch, chip, constants) for launch in profile.launches)
 
 
-def seconds(profile: Profile, chip: Speeds, constants: Constants) -> float:
+def seconds(profile: GpuProfile, chip: Speeds, constants: Constants) -> float:
     """Predicted time of a program."""
     return sum(terms.total_s for terms in predict(profile, chip, constants))

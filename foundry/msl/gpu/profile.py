@@ -54,7 +54,7 @@ class LaunchProfile:
 
 
 @dataclass(frozen=True)
-class Profile:
+class GpuProfile:
     """A program's launches in order."""
 
     launches: tuple[LaunchProfile, ...]

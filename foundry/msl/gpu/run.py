@@ -19,7 +19,7 @@ from foundry.msl.counters.model import DEVICE, LaunchCount
 from foundry.msl.counters.sample import sample
 from foundry.msl.frontend.signature import capture_launch
 from foundry.msl.gpu.machine import Machine, from_json
-from foundry.msl.gpu.profile import DEPTHS, NEIGHBOURS, LaunchProfile, Profile, Reuse
+from foundry.msl.gpu.profile import DEPTHS, NEIGHBOURS, LaunchProfile, GpuProfile, Reuse
 from foundry.msl.gpu.toolchain import gpu_builder
 from foundry.msl.run.builder import Text
 from foundry.msl.run.memory import argument_buffers, refuse_sizes
@@ -56,7 +56,7 @@ class _Blocks(ctypes.Structure):
     ]
 
 
-def profile(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Profile:
+def profile(program: Program, inputs: Mapping[str, NDArray[Any]]) -> GpuProfile:
     """What a program does on these inputs.
 
     It should have passed the sanitizer on them, as for `foundry.msl.counters.count`.
@@ -78,7 +78,7 @@ def profile(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Profile:
         specs |= {spec.name: spec for spec in launch.outputs}
         if number + 1 < len(program.launches):
             arrays |= counting.whole(launch, taken, arrays)
-    return Profile(tuple(one for one in found if one is not None))
+    return GpuProfile(tuple(one for one in found if one is not None))
 
 
 def _profile(
