@@ -15,7 +15,7 @@ from foundry.chips.chip import Chip
 from foundry.chips.constants import Constants
 from foundry.chips.costs import cycles
 from foundry.msl.counters.model import DEVICE, THREADGROUP, ArrayCount, Traffic
-from foundry.msl.gpu.profile import DEPTHS, LaunchProfile, GpuProfile, Reuse
+from foundry.msl.gpu.profile import DEPTHS, GpuProfile, LaunchProfile, Reuse
 
 SCHEDULERS = 4
 """Of a core, each of 32 lanes (metal-benchmarks: 128 lanes a core)."""

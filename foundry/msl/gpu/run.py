@@ -19,7 +19,7 @@ from foundry.msl.counters.model import DEVICE, LaunchCount
 from foundry.msl.counters.sample import sample
 from foundry.msl.frontend.signature import capture_launch
 from foundry.msl.gpu.machine import Machine, from_json
-from foundry.msl.gpu.profile import DEPTHS, NEIGHBOURS, LaunchProfile, GpuProfile, Reuse
+from foundry.msl.gpu.profile import DEPTHS, NEIGHBOURS, GpuProfile, LaunchProfile, Reuse
 from foundry.msl.gpu.toolchain import gpu_builder
 from foundry.msl.run.builder import Text
 from foundry.msl.run.memory import argument_buffers, refuse_sizes
