@@ -15,7 +15,8 @@ from foundry.metal.includes import Spliced
 from foundry.metal.places import FilePlaces
 from foundry.metal.source import PART, MetalSource, read
 from foundry.msl.build import diagnostics
-from foundry.msl.build.toolchain import WHOLE_FILES, CompilerFailed
+from foundry.msl.build.compiler import CompilerFailed
+from foundry.msl.build.toolchain import WHOLE_FILES
 from foundry.msl.frontend.refusals.refusal import Refused
 from foundry.msl.frontend.rewriting.threadgroup import BadDeclaration
 from foundry.msl.frontend.tokens import Token

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from foundry.msl.build import macho, objects
+from foundry.msl.build.compiler import CompilerFailed
 from foundry.msl.build.target import BuildTarget
-from foundry.msl.build.toolchain import CompilerFailed, Toolchain, find_toolchain
+from foundry.msl.build.toolchain import Toolchain, find_toolchain
 from foundry.msl.counters import toolchain as counters
 from foundry.msl.frontend.signature import capture_launch
 from foundry.msl.run.builder import Builder, Text

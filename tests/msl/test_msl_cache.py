@@ -15,9 +15,11 @@ import pytest
 
 from foundry.engines.cpu import CpuEngine
 from foundry.errors import EnvironmentUnusable
+from foundry.msl.build import compiler
 from foundry.msl.build import toolchain as toolchains
 from foundry.msl.build.cache import BuildCache, default_directory
-from foundry.msl.build.toolchain import CompilerFailed, Toolchain, find_toolchain, one_text
+from foundry.msl.build.compiler import CompilerFailed
+from foundry.msl.build.toolchain import Toolchain, find_toolchain, one_text
 from foundry.msl.run.builder import Builder
 from foundry.msl.run.runtime import LoadedKernel
 from foundry.msl.sanitizer.arena import Arena
@@ -170,13 +172,13 @@ def test_a_broken_compiler_is_not_the_kernels_fault(tmp_path: Path) -> None:
     zig.write_text("#!/bin/sh\necho 'zig: bus error' >&2\nexit 1\n")
     zig.chmod(0o755)
     broken = Toolchain(
-        zig, good.version, "broken", BuildCache(tmp_path / "broken"), good.kernel_unit,
+        zig, good.version, BuildCache(tmp_path / "broken"), "broken", good.kernel_unit,
         good.runtime_unit,
     )  # fmt: skip
     with pytest.raises(EnvironmentUnusable, match="bus error"):
         CpuEngineWith(Builder(broken)).build(program(fresh()))
     missing = Toolchain(
-        tmp_path / "none", good.version, "none", BuildCache(tmp_path / "none-cache"),
+        tmp_path / "none", good.version, BuildCache(tmp_path / "none-cache"), "none",
         good.kernel_unit, good.runtime_unit,
     )  # fmt: skip
     with pytest.raises(EnvironmentUnusable, match="cannot be started.*--force-reinstall ziglang"):
@@ -188,7 +190,7 @@ def test_a_compiler_that_breaks_later_is_not_the_kernels_fault(tmp_path: Path) -
     zig = tmp_path / "zig"
     zig.write_text(f'#!/bin/sh\n[ -e {tmp_path}/broken ] && exit 1\nexec {good.zig} "$@"\n')
     zig.chmod(0o755)
-    chain = Toolchain(zig, good.version, good.id, good.cache, good.kernel_unit, good.runtime_unit)
+    chain = Toolchain(zig, good.version, good.cache, good.id, good.kernel_unit, good.runtime_unit)
     engine = CpuEngineWith(Builder(chain))
     assert not isinstance(engine.build(program(fresh())), BuildFailure)
     (tmp_path / "broken").touch()
@@ -222,7 +224,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_only_the_compiler_itself_can_say_that_the_disk_is_full(log: str, full: bool) -> None:
-    assert bool(toolchains._DISK_FULL.search(log)) is full
+    assert bool(compiler._DISK_FULL.search(log)) is full
 
 
 class CpuEngineWith(CpuEngine):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from foundry.engines.cpu import CpuEngine
+from foundry.msl.build import metal_check
 from foundry.msl.build.toolchain import Toolchain
 from foundry.msl.sanitizer import sanitize
 from foundry.program import BuildFailure, Launch, Program, TensorSpec
@@ -143,3 +145,27 @@ def test_a_lost_library_is_made_again(compiled: list[str], cache: Path) -> None:
     assert outputs(program(source, 8), 1.0) == [9.0] * 8
     assert outputs(program(source, 7), 1.0) == [8.0] * 8
     assert len(compiled) == 2
+
+
+def test_all_sizes_are_judged_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    original = metal_check._judge
+
+    def judge(toolchain: Toolchain, unit: str, *rest: Any, **more: Any) -> None:
+        asked.append(unit)
+        original(toolchain, unit, *rest, **more)
+
+    monkeypatch.setattr(metal_check, "_judge", judge)
+    for size in (8, 7, 100, 1):
+        assert outputs(program(SUM + "// judged", size), 1.0) == [1.0 * size + 1.0] * 8
+    assert len(asked) == 1
+
+
+def test_a_size_that_is_wrong_leaves_the_others_right() -> None:
+    header = "inline float first(const device float* p) { return p[0]; }\n"
+    source = "out[thread_position_in_grid.x] = first(x) + x_shape[0] + w; // one is wrong"
+    small = CpuEngine().build(program(source, 7, header))
+    assert isinstance(small, BuildFailure)
+    assert "source:1" in small.log
+    assert "mf_judged" not in small.log
+    assert outputs(program(source, 8, header), 1.0) == [10.0] * 8

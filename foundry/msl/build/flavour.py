@@ -14,12 +14,12 @@ from pathlib import Path
 
 from foundry.msl.build import llvm_text
 from foundry.msl.build.cache import BuildCache
+from foundry.msl.build.compiler import CompilerFailed
 from foundry.msl.build.toolchain import (
     BOUNDS,
     MATH_FLAGS,
     PRELUDE_STANDARD,
     TEXT_STANDARD,
-    CompilerFailed,
     Toolchain,
 )
 

@@ -13,7 +13,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from foundry.msl.build.toolchain import BOUNDS, CompilerFailed, Toolchain
+from foundry.msl.build.compiler import COMPILE_CPU_S, CompilerFailed
+from foundry.msl.build.toolchain import BOUNDS, Toolchain
 from foundry.msl.frontend.language import Language
 
 _FLAGS = (
@@ -34,6 +35,7 @@ _FLAGS = (
 )
 _STRICT = ("-target", "x86_64-linux-gnu")
 _LENIENT = ("-target", "nvptx64-nvidia-cuda", "-Xclang", "-target-feature", "-Xclang", "+ptx80")
+_QUICK_S = 1
 _VLA = "-Werror=vla-cxx-extension"
 
 
@@ -119,17 +121,27 @@ def resolve(toolchain: Toolchain, unit: str, language: Language) -> str:
     return ""
 
 
+def is_quickly_accepted(toolchain: Toolchain, unit: str, language: Language) -> bool:
+    """Whether Metal's compiler has nothing against a unit, and needs little time to see it."""
+    try:
+        _judge(toolchain, unit, language, limit_s=_QUICK_S)
+    except CompilerFailed:
+        return False
+    return not _THREAD.search(unit) or _thread_complaint(toolchain, unit, language) is None
+
+
 def _judge(
     toolchain: Toolchain,
     unit: str,
     language: Language,
     *more: str,
     target: Sequence[str] = _LENIENT,
+    limit_s: int = COMPILE_CPU_S,
 ) -> None:
     flags = [*target, *_flags(language), f"-std={language.standard}", *BOUNDS, _VLA, *more]
     command = ["clang", "-x", "c++", *flags, "-Xclang", "-fno-validate-pch"]
     prelude = ["-include-pch", str(_prelude(toolchain, language, target))]
-    toolchain.run([*command, *prelude, "-fsyntax-only", "-"], unit)
+    toolchain.run([*command, *prelude, "-fsyntax-only", "-"], unit, limit_s)
 
 
 def _flags(language: Language) -> list[str]:

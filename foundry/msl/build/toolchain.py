@@ -14,11 +14,8 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import re
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +25,7 @@ from pathlib import Path
 from foundry import mac
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.build.cache import BuildCache
+from foundry.msl.build.compiler import Compiler, CompilerFailed
 from foundry.msl.build.target import BuildTarget, this_machine
 
 ADDRESS_SPACES = ("device", "constant", "thread", "threadgroup", "kernel")
@@ -97,41 +95,19 @@ BOUNDS = (
     "-fbracket-depth=256",
 )
 _ALL_FLAGS = (PRELUDE_STANDARD, TEXT_STANDARD, FLAGS, MATH_FLAGS, BOUNDS)
-_COMPILE_CPU_S = 30
-_COMPILE_WALL_S = 60
-_COMPILE_MEMORY_KIB = 3 * 1024 * 1024
-_COMPILE_FILE_BLOCKS = 128 * 1024
-_LIMITED = (
-    f"ulimit -t {_COMPILE_CPU_S}; ulimit -v {_COMPILE_MEMORY_KIB} 2>/dev/null;"
-    f' ulimit -f {_COMPILE_FILE_BLOCKS}; exec "$@"'
-)
 _EXPANDED_BYTES = 4 * 1024 * 1024
-_NOT_STARTED = (126, 127)  # what a shell's exec ends with
-_DISK_FULL = re.compile(r"^(?:[\w.]+: )?(?:fatal )?error: .*No space left on device", re.MULTILINE)
-"""Said of no line of a unit, so no kernel can say it (`#error`)."""
 _BLAMES_KERNEL = re.compile(r"^(source|header|signature|launch):\d+:\d+: ", re.MULTILINE)
 _EMPTY_UNIT = 'extern "C" MF_EXPORT const mf::u32 mf_mode = 0;\n'
 
 
-class CompilerFailed(Exception):
-    """The compiler or linker refuses a unit; `log` is what it said, not yet scrubbed."""
-
-    def __init__(self, log: str) -> None:
-        super().__init__(log)
-        self.log = log
-
-
 @dataclass(frozen=True, eq=False)
-class Toolchain:
+class Toolchain(Compiler):
     """A compiler with the prelude and runtime of this package, and the cache it builds into.
 
     `id` is a hash of everything that decides what comes out: compiler, flags, processor, prelude.
     """
 
-    zig: Path
-    version: str
     id: str
-    cache: BuildCache
     kernel_unit: str
     """The text every kernel starts with: the prelude."""
     runtime_unit: str
@@ -249,43 +225,6 @@ class Toolchain:
             self.run(link)
         made.unlink()
 
-    def run(self, arguments: Sequence[str], text: str | None = None) -> str:
-        """Run the compiler under its limits on text from standard input; what it prints.
-
-        Raises:
-            CompilerFailed: when it refuses its input, crashes or needs too long.
-            EnvironmentUnusable: when it cannot be started.
-        """
-        command = ["/bin/sh", "-c", _LIMITED, "sh", str(self.zig), *arguments]
-        try:
-            done = subprocess.run(
-                command,
-                input=text or "",
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_COMPILE_WALL_S,
-                env={"PATH": os.defpath, "HOME": str(self.cache.directory), "LC_ALL": "C"},
-                check=False,
-            )
-        except subprocess.TimeoutExpired as timeout:
-            raise CompilerFailed(f"error: not compiled after {timeout.timeout:.0f} s") from timeout
-        if done.returncode in _NOT_STARTED:
-            raise EnvironmentUnusable(
-                f"the compiler cannot be started: {done.stderr.strip()}.",
-                "Reinstall it with: pip install --force-reinstall ziglang",
-            )
-        if done.returncode < 0:
-            raise CompilerFailed(f"{_ended(-done.returncode)}\n{done.stderr}")
-        if done.returncode and _DISK_FULL.search(done.stderr):
-            raise EnvironmentUnusable(
-                f"the disk of the build cache '{self.cache.directory}' is full.",
-                "Free some space, or set FOUNDRY_CACHE_DIR to another folder.",
-            )
-        if done.returncode:
-            raise CompilerFailed(done.stderr or f"error: the compiler ended with {done.returncode}")
-        return done.stdout
-
     def once(self, name: str, build: Callable[[Path], None]) -> Path:
         """Build a file that all processes share, in one of them."""
         found = self.cache.find(name)
@@ -300,14 +239,6 @@ class Toolchain:
                     f"the Metal prelude does not compile: {failure.log.strip()[:2000]}",
                     "Reinstall metal-foundry and ziglang.",
                 ) from failure
-
-
-def _ended(number: int) -> str:
-    if number in {signal.SIGXCPU, signal.SIGKILL}:
-        return f"error: the compiler needs more than {_COMPILE_CPU_S} s for this kernel"
-    if number == signal.SIGXFSZ:
-        return "error: the compiled kernel is too large"
-    return f"error: the compiler crashed on this kernel ({signal.Signals(number).name})"
 
 
 @contextmanager
@@ -345,7 +276,7 @@ def find_toolchain(cache: Path, target: BuildTarget | None = None) -> Toolchain:
         digest.update(path.read_bytes())
     zig = Path(spec.origin).parent / "zig"
     made = digest.hexdigest()[:32]
-    return Toolchain(zig, version, made, BuildCache(cache), kernel_unit, runtime_unit, target)
+    return Toolchain(zig, version, BuildCache(cache), made, kernel_unit, runtime_unit, target)
 
 
 def one_text(path: Path, seen: set[Path] | None = None) -> str:

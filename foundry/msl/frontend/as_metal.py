@@ -34,11 +34,13 @@ def parts_of(header: Sequence[Token], body: Sequence[Token]) -> dict[str, list[T
     return {"header": _spelt(header, "header"), "source": _spelt(body, "source")}
 
 
-def text_of(signature: Signature, parts: Mapping[str, Sequence[Token]], language: Language) -> str:
-    """The unit to judge: header, signature and body, each on its own lines."""
+def text_of(
+    signatures: Sequence[Signature], parts: Mapping[str, Sequence[Token]], language: Language
+) -> str:
+    """The unit to judge: the header, and signature and body of each kernel, on their own lines."""
     texts = (f'#line 1 "{part}"\n{_joined(tokens)}' for part, tokens in parts.items())
     header, body = texts
-    return _unit(signature, header, body, language)
+    return _unit(signatures, header, body, language)
 
 
 def lines_of(
@@ -53,18 +55,22 @@ def lines_of(
         _lines(_spelt(header, "header"), "header", marks),
         _lines(_spelt(body, "source"), "source", {}),
     )
-    return _unit(signature, *texts, language)
+    return _unit([signature], *texts, language)
 
 
-def _unit(signature: Signature, header: str, body: str, language: Language) -> str:
+def _unit(signatures: Sequence[Signature], header: str, body: str, language: Language) -> str:
+    kernels = (_kernel(signature, body) for signature in signatures)
+    return "\n".join(['#line 1 "language"', language.macros() + header, *kernels])
+
+
+def _kernel(signature: Signature, body: str) -> str:
     parameters = ", ".join(f"{p.type} {p.name}" for p in signature.parameters)
     head = f"{signature.template} static void {signature.kernel}({parameters}) {{"
     use = ""
     if signature.arguments:
         name = f"{signature.kernel}{signature.arguments}"
         use = f"template decltype({name}) {name};"
-    lines = ['#line 1 "language"', language.macros() + header, '#line 1 "signature"', head, body]
-    return "\n".join([*lines, '#line 1 "launch"', f"}}\n{use}\n"])
+    return "\n".join(['#line 1 "signature"', head, body, '#line 1 "launch"', f"}}\n{use}\n"])
 
 
 def _joined(tokens: Sequence[Token]) -> str:

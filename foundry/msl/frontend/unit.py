@@ -27,6 +27,7 @@ from foundry.msl.frontend import as_metal, variants
 from foundry.msl.frontend.entry import FIBRES, entry, kernel_head, loop_mode
 from foundry.msl.frontend.expansion import Preprocess, expand
 from foundry.msl.frontend.language import Language
+from foundry.msl.frontend.metal_texts import MetalTexts, texts_to_judge
 from foundry.msl.frontend.refusals import attributes, pointers, program_scope, restricted, spaces
 from foundry.msl.frontend.refusals.refusal import Refused, refuse, unsupported
 from foundry.msl.frontend.rewriting import (
@@ -81,7 +82,7 @@ class Unit:
     places: tuple[Place, ...]
     parts: dict[str, list[Token]]
     unsupported: str | None
-    as_metal: str
+    metal_texts: MetalTexts
     """The text for the pass that reads it as Metal's compiler would (`metal_check`)."""
     metal_parts: dict[str, list[Token]]
     """The tokens of header and body in that text."""
@@ -115,7 +116,7 @@ def translate(
     if any(map(_hides, [*header, *body])):
         header, body = _expanded(header, body, preprocess, language)
     metal_parts = _as_metal(signature, header, body)
-    metal_text = as_metal.text_of(signature, metal_parts, language)
+    asked = texts_to_judge(signature, metal_parts, language)
     header, body = _apart(signature, header, body, language, resolve)
     spaces.check(body, {p.name for p in signature.parameters if _CONSTANT.search(p.type)})
     signature = variants.plain(signature, [*header, *body])
@@ -140,12 +141,12 @@ def translate(
         tuple(places),
         parts,
         missing,
-        metal_text,
+        asked,
         metal_parts,
     )
 
 
-def whole_as_metal(text: str, language: Language) -> tuple[str, list[Token]]:
+def whole_as_metal(text: str, language: Language) -> tuple[MetalTexts, list[Token]]:
     """A file as the pass reads it that judges it, without any call of its functions; its tokens.
 
     Raises:
@@ -153,7 +154,7 @@ def whole_as_metal(text: str, language: Language) -> tuple[str, list[Token]]:
     """
     signature = Signature("mf_kernel", text, "", (), "", "")
     parts = _as_metal(signature, _accepted(text, "header"), [])
-    return as_metal.text_of(signature, parts, language), parts["header"]
+    return texts_to_judge(signature, parts, language), parts["header"]
 
 
 def _as_metal(

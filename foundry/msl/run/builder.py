@@ -23,14 +23,10 @@ from pathlib import Path
 
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.build import cache, diagnostics, metal_check, objects
-from foundry.msl.build.toolchain import (
-    MLX,
-    WHOLE_FILES,
-    CompilerFailed,
-    Toolchain,
-    find_toolchain,
-)
+from foundry.msl.build.compiler import CompilerFailed
+from foundry.msl.build.toolchain import MLX, WHOLE_FILES, Toolchain, find_toolchain
 from foundry.msl.frontend.language import Language, chosen
+from foundry.msl.frontend.metal_texts import MetalTexts
 from foundry.msl.frontend.refusals.refusal import Refused
 from foundry.msl.frontend.rewriting.threadgroup import BadDeclaration
 from foundry.msl.frontend.signature import Captured, SignatureError, parse
@@ -147,7 +143,7 @@ class Builder:
             return self._failed(key, str(error))
         unit_key = self._unit_key(text, unit)
         with ThreadPoolExecutor(1) as beside:
-            judged = beside.submit(self.complaint, unit.as_metal)
+            judged = beside.submit(self.complaint, unit.metal_texts)
             result = self._find(unit_key) or self._compile(unit_key, text, unit)
             complaint = judged.result()
         if complaint and not unit.unsupported:
@@ -155,18 +151,25 @@ class Builder:
         self.toolchain.cache.put(f"{key}.unit", lambda target: _write(target, unit_key))
         return result
 
-    def complaint(self, as_metal: str) -> str:
+    def complaint(self, asked: MetalTexts) -> str:
         """What Metal's compiler has against a text, judged once for all flavours of a build."""
-        plain = self.toolchain.plain
-        name = f"{_digest(plain.id, plain.dialect, as_metal)}.metal"
-
-        def write(target: Path) -> None:
-            said = metal_check.complaint(plain, as_metal, self.language)
-            target.write_text(said or "")
-
-        if (known := self._read(name)) is not None:
+        if (known := self._read(self._judged_name(asked.text))) is not None:
             return known
-        return plain.cache.put(name, write).read_text()
+        plain = self.toolchain.plain
+        if asked.siblings and metal_check.is_quickly_accepted(plain, asked.together, self.language):
+            for text in (asked.text, *asked.siblings):
+                self._keep_complaint(text, "")
+            return ""
+        said = metal_check.complaint(plain, asked.text, self.language)
+        return self._keep_complaint(asked.text, said or "")
+
+    def _keep_complaint(self, text: str, said: str) -> str:
+        self.toolchain.cache.put(self._judged_name(text), lambda target: _write(target, said))
+        return said
+
+    def _judged_name(self, text: str) -> str:
+        plain = self.toolchain.plain
+        return f"{_digest(plain.id, plain.dialect, text)}.metal"
 
     def _compile(self, key: str, text: Text, unit: Unit) -> LoadedKernel | BuildFailure:
         def write(target: Path) -> None:

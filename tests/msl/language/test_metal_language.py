@@ -63,8 +63,8 @@ def said(header: str, version: str = DEFAULT) -> str:
         unit = translate(signature, language, toolchain.preprocess, lambda _: "")
     except (Refused, BadDeclaration) as refusal:
         return str(refusal)
-    if complaint := metal_check.complaint(toolchain, unit.as_metal, language):
-        return complaint + metal_check.resolve(toolchain, unit.as_metal, language)
+    if complaint := metal_check.complaint(toolchain, unit.metal_texts.text, language):
+        return complaint + metal_check.resolve(toolchain, unit.metal_texts.text, language)
     return ""
 
 

@@ -1,0 +1,111 @@
+"""zig's clang as a process: what it reads, under limits, and what becomes of its failures."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundry.errors import EnvironmentUnusable
+from foundry.msl.build.cache import BuildCache
+from foundry.msl.build.driver import Driver
+
+COMPILE_CPU_S = 30
+_COMPILE_WALL_S = 60
+_COMPILE_MEMORY_KIB = 3 * 1024 * 1024
+_COMPILE_FILE_BLOCKS = 128 * 1024
+_LIMITED = (
+    'ulimit -t "$1"; shift;'
+    f" ulimit -v {_COMPILE_MEMORY_KIB} 2>/dev/null;"
+    f' ulimit -f {_COMPILE_FILE_BLOCKS}; exec "$@"'
+)
+_NOT_STARTED = (126, 127)  # what a shell's exec ends with
+_DISK_FULL = re.compile(r"^(?:[\w.]+: )?(?:fatal )?error: .*No space left on device", re.MULTILINE)
+"""Said of no line of a unit, so no kernel can say it (`#error`)."""
+
+
+class CompilerFailed(Exception):
+    """The compiler or linker refuses a unit; `log` is what it said, not yet scrubbed."""
+
+    def __init__(self, log: str) -> None:
+        super().__init__(log)
+        self.log = log
+
+
+@dataclass(frozen=True, eq=False)
+class Compiler:
+    """A compiler, which may use up so much time, memory and disk."""
+
+    zig: Path
+    version: str
+    cache: BuildCache
+    """Where its driver's answers are kept, and what it builds."""
+
+    def run(
+        self, arguments: Sequence[str], text: str | None = None, limit_s: int = COMPILE_CPU_S
+    ) -> str:
+        """Run the compiler under its limits on text from standard input; what it prints.
+
+        Args:
+            arguments: Of zig.
+            text: For its standard input.
+            limit_s: Processor time, in seconds.
+
+        Raises:
+            CompilerFailed: when it refuses its input, crashes or needs too long.
+            EnvironmentUnusable: when it cannot be started.
+        """
+        if arguments[0] == "clang":
+            arguments = self._driver.direct(arguments)
+        return self._run(arguments, text, limit_s).stdout
+
+    @functools.cached_property
+    def _driver(self) -> Driver:
+        identity = f"{self.zig}\0{self.version}"
+        return Driver(identity, lambda arguments: self._run(arguments).stderr, self.cache)
+
+    def _run(
+        self, arguments: Sequence[str], text: str | None = None, limit_s: int = COMPILE_CPU_S
+    ) -> subprocess.CompletedProcess[str]:
+        command = ["/bin/sh", "-c", _LIMITED, "sh", str(limit_s), str(self.zig), *arguments]
+        try:
+            done = subprocess.run(
+                command,
+                input=text or "",
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_COMPILE_WALL_S,
+                env={"PATH": os.defpath, "HOME": str(self.cache.directory), "LC_ALL": "C"},
+                check=False,
+            )
+        except subprocess.TimeoutExpired as timeout:
+            raise CompilerFailed(f"error: not compiled after {timeout.timeout:.0f} s") from timeout
+        if done.returncode in _NOT_STARTED:
+            raise EnvironmentUnusable(
+                f"the compiler cannot be started: {done.stderr.strip()}.",
+                "Reinstall it with: pip install --force-reinstall ziglang",
+            )
+        if done.returncode < 0:
+            raise CompilerFailed(f"{_ended(-done.returncode)}\n{done.stderr}")
+        if done.returncode and _DISK_FULL.search(done.stderr):
+            raise EnvironmentUnusable(
+                f"the disk of the build cache '{self.cache.directory}' is full.",
+                "Free some space, or set FOUNDRY_CACHE_DIR to another folder.",
+            )
+        if done.returncode:
+            raise CompilerFailed(done.stderr or f"error: the compiler ended with {done.returncode}")
+        return done
+
+
+def _ended(number: int) -> str:
+    if number in {signal.SIGXCPU, signal.SIGKILL}:
+        return f"error: the compiler needs more than {COMPILE_CPU_S} s for this kernel"
+    if number == signal.SIGXFSZ:
+        return "error: the compiled kernel is too large"
+    return f"error: the compiler crashed on this kernel ({signal.Signals(number).name})"
