@@ -3,6 +3,7 @@
 NAME/__init__.py     one plain function per op, `info()`
 NAME/__main__.py     `python -m NAME info|verify`
 NAME/arguments.py    matches arguments to an op (copied from `runtime/`, as the next are)
+NAME/bounds.py       where a kernel was proven
 NAME/dispatch.py     picks kernel or fallback
 NAME/launching.py    makes a kernel ready for sizes and dtypes
 NAME/transforms.py   hears of the transformations that cannot pass through a kernel
@@ -30,7 +31,16 @@ from foundry.kernel import KernelLaunch, render
 from ops.empty import over_nothing
 from ops.spec import Op, Tensor
 
-_RUNTIME = ("arguments", "dispatch", "info", "launching", "main", "transforms", "verify")
+_RUNTIME = (
+    "arguments",
+    "bounds",
+    "dispatch",
+    "info",
+    "launching",
+    "main",
+    "transforms",
+    "verify",
+)
 _INFO = (
     "",
     "",
@@ -99,6 +109,7 @@ def _op_record(op: Op, entries: list[CatalogEntry], checks: Checks) -> dict[str,
         "dtypes": list(op.dtypes),
         "types": {"T": list(op.dtypes), **{k: list(v) for k, v in op.types.items()}},
         "rules": list(op.conditions),
+        "flops": op.plain_flops or op.flops,
         "fallback": fallbacks.record(op),
         "over_nothing": over_nothing(op),
         "checks": checks.records,
@@ -118,6 +129,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
 
 def _kernel(entry: CatalogEntry) -> dict[str, Any]:
     kernel, evaluation = entry.kernel, entry.evaluation
+    proven = evaluation.proven
     return {
         "hash": kernel.hash,
         "file": _kernel_file(entry),
@@ -133,6 +145,7 @@ def _kernel(entry: CatalogEntry) -> dict[str, Any]:
             "device_name": entry.device.name,
             "device_id": evaluation.device_id,
             "judge_version": evaluation.judge_version,
+            "proven": proven.model_dump(mode="json", exclude={"dtypes"}) if proven else None,
             "timings": [_timing(t) for t in evaluation.timings],
             "regions": [_region(entry.op, t) for t in evaluation.timings if t.speedup_low > 1],
         },

@@ -27,7 +27,7 @@ from foundry.judge.oracle.sampling import SameOp
 from foundry.judge.verdict import Diagnostic, OutputError, Proven, Status, Timing
 from foundry.kernel import Kernel, bind, parse, text_hash
 from foundry.program import Program
-from ops.spec import Op, Workload, elements_of, shape_of
+from ops.spec import Op, Workload, elements_of, plain_flops, shape_of
 
 _NONFINITE_SHOWN, _NONFINITE_HIDDEN = 1, 2
 """Workloads that are dealt NaN and infinities."""
@@ -138,6 +138,7 @@ def _proven(op: Op, workloads: Sequence[Workload]) -> Proven:
         params={name: (min(found), max(found)) for name, found in params.items() if found},
         axes={axis: (min(found), max(found)) for axis, found in sizes.items() if found},
         elements=max((elements_of(op, w) for w in workloads), default=0),
+        flops=max((plain_flops(op, w) for w in workloads), default=0),
     )
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 TIMING_METHOD = 2
 """2: slopes between batches of two lengths by the judge's clocks, dispatch taken off both sides."""
 
-JUDGE_VERSION = 7
+JUDGE_VERSION = 8
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""
 
 
@@ -113,7 +113,11 @@ class Timing(Record):
 
 
 class Proven(Record):
-    """Sizes on which a kernel was run and was right: from the least to the largest of each axis."""
+    """Sizes on which a kernel was run and was right: from the least to the largest of each axis.
+
+    Two long axes at once are proven as far as the elements and the FLOPs go. An index of 32 bits
+    wraps beyond 2^31 elements: no workload is so large, so nothing is proven there.
+    """
 
     axes: dict[str, tuple[int, int]]
     """Least size above 0, and largest."""
@@ -121,6 +125,9 @@ class Proven(Record):
     """Least and largest value of each parameter that is a number."""
     elements: int
     """Of the largest workload: all its inputs and outputs together."""
+    flops: int = 0
+    """Of the workload with most, where nothing is skipped: an axis that no array shows beside
+    another, such as the terms of a product, counts here alone. 0: it is not on record."""
     dtypes: tuple[str, ...] = ()
     """Dtypes of the op in which it was right: the evaluation's own, and all others before it is
     `faster`. It is shipped under its own alone."""

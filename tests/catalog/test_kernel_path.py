@@ -87,6 +87,18 @@ CHECKS = {
         f(mx.zeros((1, cols)))
     assert len(softmax.kept) <= 3
 """,
+    "outside of what was proven plain MLX answers": """
+    for rows, cols in ((513, 17), (3, 4097), (512, 2048), (200, 1024)):
+        assert f(mx.zeros((rows, cols))).shape == (rows, cols)
+    assert not ran, ran
+    said = softmax.choose(fast_ops.dispatch.match(softmax.op, [mx.zeros((512, 2048))], {}))
+    assert said.why == "2097152 elements are more than what was proven, 1048576", said
+    f(mx.zeros((4, 4096)))
+    assert ran == [[(4, 4096)]], ran
+    softmax.op["kernels"][0]["record"]["proven"] = None
+    f(mx.zeros((4, 4000)))
+    assert len(ran) == 1, ran
+""",
     "info says what the variable does": """
     fast_ops.info.__globals__["rows"].__globals__["MODE"] = "off"
     assert {row["path"] for row in fast_ops.info()} == {"baseline"}

@@ -6,7 +6,7 @@
    costs a look-up. Gradients come from the baseline.
 
 Set the environment variable that `DISPATCH_VARIABLE` names to `off` (always the baseline) or `all`
-(every proven kernel, also where it was never timed). It is read when the package is imported.
+(every kernel where it was proven, also where it was never timed). It is read when the package is imported.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import mlx.core as mx
 
 from .arguments import Array, MatchedCall, Sizes, dtype_in, dtype_of, match, shape_of
+from .bounds import unproven
 from .launching import ready, with_rules
 from .transforms import is_tracing_through
 
@@ -144,7 +145,8 @@ class CatalogFunction:
         why = f"no kernel for {call.sizes.dtype}"
         for kernel in self.op["kernels"]:
             if kernel["dtype"] == call.sizes.dtype and self._same_dtypes(call):
-                reason = "" if MODE == "all" else unfit(kernel, call.sizes.axes)
+                timed = "" if MODE == "all" else unfit(kernel, call.sizes.axes)
+                reason = timed or unproven(self.op, kernel, call.sizes)
                 if not reason:
                     return Dispatch(kernel, f"kernel {kernel['hash'][:12]}")
                 why = reason

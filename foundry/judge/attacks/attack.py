@@ -38,7 +38,8 @@ class Attack:
     timed: bool = False
     """Aims at the measurement: it is judged up to the end."""
     beyond: Mapping[str, int] = field(default_factory=dict)
-    """Sizes of axes, or `elements`, from which on it is wrong, all of them met; empty: anywhere."""
+    """Sizes of axes, `elements` or `flops`, from which on it is wrong, all of them met; empty:
+    anywhere."""
 
     @property
     def is_control(self) -> bool:
@@ -50,7 +51,7 @@ class Attack:
         if proven is None:
             return False
         largest = {name: most for name, (_, most) in proven.axes.items()}
-        known = {**largest, "elements": proven.elements}
+        known = {**largest, "elements": proven.elements, "flops": proven.flops}
         return any(known.get(name, size) < size for name, size in self.beyond.items())
 
 

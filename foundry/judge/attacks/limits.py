@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from foundry.judge.attacks.attack import REFUSED, Attack
 from ops import all_ops
-from ops.spec import Op, elements_of
+from ops.spec import Op, elements_of, plain_flops
 from templates import Template, default, for_op, render
 
 KIND = "limits"
@@ -19,11 +19,14 @@ _BODY = "// --- body ---\n"
 _BEYOND = 3000
 """Larger than what most ops list for tests, and smaller than what they are used with."""
 _BEYOND_ELEMENTS = 1 << 20
+_BEYOND_INDEX = (1 << 31) - 1
+"""What an index of 32 bits and a sign holds."""
 
 
 def limits() -> tuple[Attack, ...]:
-    """For every op that has templates: one for each axis, one for the number of elements, and for
-    each parameter one beside each end of its range and one for a usual value.
+    """For every op that has templates: one for each axis, two for the number of elements (a
+    million, and what 32 bits hold), one for the last bench shape, and for each parameter one beside
+    each end of its range and one for a usual value.
     """
     known = ((op, for_op(name)) for name, op in all_ops().items())
     return tuple(a for op, templates in known if templates for a in _limits(op, templates[0]))
@@ -53,13 +56,14 @@ def _conditions(op: Op) -> Iterator[_Limit]:
     shape = op.outputs[0].shape
     if all(dim in sizes for dim in shape):
         product = " * ".join(f"size_t({sizes[str(dim)]})" for dim in shape)
-        beyond = _BEYOND_ELEMENTS
-        yield "elements", f"{product} > {beyond}", {"elements": beyond + 1}
+        for name, beyond in (("elements", _BEYOND_ELEMENTS), ("index", _BEYOND_INDEX)):
+            yield name, f"{product} > {beyond}", {"elements": beyond + 1}
     if op.bench and all(name in sizes for name in op.axis_names):
         last = op.bench[-1].axes
         met = (f"{sizes[name]} == {size}" for name, size in last.items())
-        beyond_all = elements_of(op, op.workloads("bench", op.dtypes[0])[-1])
-        yield "bench", " && ".join(met), {**last, "elements": beyond_all}
+        workload = op.workloads("bench", op.dtypes[0])[-1]
+        most = {"elements": elements_of(op, workload), "flops": plain_flops(op, workload)}
+        yield "bench", " && ".join(met), {**last, **most}
 
 
 def _values(op: Op) -> Iterator[_Limit]:
