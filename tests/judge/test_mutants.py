@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from foundry.harness.processes.pool import WorkerPool
+from foundry.judge import Judge, JudgeOptions
 from foundry.judge.attacks.mutants import NO_BUGS, mutants_of_templates
 from foundry.judge.attacks.operators import OPERATORS
+from foundry.judge.verdict import Status
 from foundry.kernel.normal_form import normalise
+from ops import get
 from templates import all_templates, default, render
 
 MUTANTS = mutants_of_templates()
@@ -71,8 +75,14 @@ def test_every_template_has_mutants_that_differ_from_it() -> None:
     assert not right & {normalise(m.text) for m in MUTANTS}
 
 
-def test_what_is_left_out_exists() -> None:
-    operators = {o.name: o for o in OPERATORS}
-    for template, operator in NO_BUGS:
-        text = render(all_templates()[template], default(all_templates()[template]))
-        assert operators[operator](text) is not None
+@pytest.mark.slow
+@pytest.mark.parametrize(("template", "operator"), NO_BUGS)
+def test_what_is_left_out_is_right(template: str, operator: str) -> None:
+    (found,) = (o for o in OPERATORS if o.name == operator)
+    mutant = found(render(all_templates()[template], default(all_templates()[template])))
+    assert mutant is not None
+    with WorkerPool("cpu", 1) as pool:
+        judge = Judge(pool, JudgeOptions(timed=False, reach_s=5.0))
+        for seed in (1, 2):
+            evaluation = judge.evaluate(mutant, get(all_templates()[template].op), "float32", seed)
+            assert evaluation.status is Status.CORRECT, evaluation.why

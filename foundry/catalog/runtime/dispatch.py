@@ -6,7 +6,8 @@
    costs a look-up. Gradients come from the baseline.
 
 Set the environment variable that `DISPATCH_VARIABLE` names to `off` (always the baseline) or `all`
-(every kernel where it was proven, also where it was never timed). It is read when the package is imported.
+(every kernel where it was proven, also where it was never timed). It is read when the package is
+imported.
 """
 
 from __future__ import annotations

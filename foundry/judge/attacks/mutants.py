@@ -21,15 +21,6 @@ NO_BUGS: Mapping[tuple[str, str], str] = MappingProxyType(
             "steps double: the last below 31 is the last below 32"
         ),
         ("cumsum_threadgroup", "divides_wrong"): "an array grows, and the rest of it is not used",
-        ("layer_norm_thread", "first_loop_ends_early"): (
-            "the mean lacks a term, and the second pass takes off what the mean lacks"
-        ),
-        ("softmax_two_stage", "first_loop_ends_early"): (
-            "one maximum starts anywhere: where that is below the row, nothing changes"
-        ),
-        ("softmax_two_stage", "plus_to_minus"): (
-            "an element near the maximum is taken off instead of it: the quotient is the same"
-        ),
     }
 )
 """Template and operator of mutants that are right, and why they are."""

@@ -63,7 +63,8 @@ def deal_thoroughly(
 ) -> Iterator[Dealt]:
     """Deal to workloads on which a kernel is timed, where cheats would pay: all that is affordable.
 
-    The last is the one that differs in a single element from the first.
+    The last is the one that differs in a single element from the first. NaN or infinities come
+    beside, where the op states what comes of them.
     """
     first, others = distributions[0], _shuffled(distributions[1:], seed)
     last = [name for name in others if name == _LAST]
@@ -72,7 +73,8 @@ def deal_thoroughly(
         size = elements_of(op, workload)
         some = max(0, each - 2) if not is_large(op, workload) else 0
         count = len(others) if size <= _SMALL else some
-        yield workload, (first, *others[:count], *last)
+        no_numbers = () if is_large(op, workload) else nonfinite.one_of(op, workload, seed)
+        yield workload, (first, *others[:count], *no_numbers, *last)
 
 
 def with_nonfinite(op: Op, dealt: Iterable[Dealt], count: int, seed: int) -> Iterator[Dealt]:

@@ -10,6 +10,7 @@ infinity (a compensated sum, a largest term taken out first), or a number where 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from foundry.judge.matching import Expected, Within
 from foundry.program import Arrays
-from ops.spec import Nonfinite, Op
+from ops.spec import Nonfinite, Op, Workload
 
 NAN, INFINITE = "nan", "infinite"
 """Distributions: normal values with a few in their places that are no numbers, or infinite."""
@@ -47,7 +48,7 @@ def _infinite(rng: Generator, shape: _Shape, dtype: str) -> Values:
 
 
 def _planted(rng: Generator, shape: _Shape) -> NDArray[np.bool_]:
-    """Where there are any: in some rows, never in all of several; in a single row by chance.
+    """Where there are any: in some rows, never in all of several.
 
     They lie anywhere, the ends of a row among the places: one lane may be the one to lose them.
     """
@@ -55,7 +56,7 @@ def _planted(rng: Generator, shape: _Shape) -> NDArray[np.bool_]:
     if not shape or not planted.size:
         return planted
     rows, columns = math.prod(shape[:-1]), shape[-1]
-    some = int(rng.integers(0, 2)) if rows == 1 else max(1, int(rows * _SHARE))
+    some = max(1, int(rows * _SHARE))
     flat = planted.reshape(rows, columns)
     for row in rng.choice(rows, some, replace=False):
         flat[row, rng.integers(0, columns, rng.integers(1, _MOST + 1))] = True
@@ -67,6 +68,15 @@ DRAWS: Mapping[str, Callable[[Generator, _Shape, str], Values]] = MappingProxyTy
     {NAN: _nan, INFINITE: _infinite}
 )
 """The distributions by name."""
+
+
+def one_of(op: Op, workload: Workload, seed: int) -> tuple[str, ...]:
+    """One of the distributions that the op is asked for, by chance; empty where it is for none.
+
+    What is too large for both meets one of them.
+    """
+    asked = ASKED[op.nonfinite]
+    return (random.Random(f"{seed} nonfinite {workload.id}").choice(asked),) if asked else ()
 
 
 def stated(

@@ -20,14 +20,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.random import Generator
 
-from foundry.errors import EnvironmentUnusable
+from foundry.errors import EnvironmentUnusable, NoAnswer
 from foundry.harness.jobs import BaselineRun, Crash, Timeout
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.matching import Expected
 from foundry.judge.oracle import nonfinite
 from foundry.judge.oracle.every import tamed
 from foundry.judge.oracle.expecting import expected, expected_of_baseline
-from foundry.judge.oracle.inputs import EVERY, make_inputs
+from foundry.judge.oracle.inputs import EVERY, MIXED, make_inputs
+from foundry.judge.oracle.pace import Paces
 from foundry.judge.oracle.sampling import Sample, sample
 from foundry.program import Arrays, TensorSpec
 from ops.registry import file_of
@@ -92,6 +93,7 @@ class References:
 
     def __init__(self, pool: WorkerPool, limit_bytes: int = _CACHE_BYTES) -> None:
         self._pool = pool
+        self._paces = Paces()
         self._limit = limit_bytes
         self._guard = threading.Lock()
         self._found: OrderedDict[Key, Reference] = OrderedDict()
@@ -112,8 +114,9 @@ class References:
             sampled: Ask the oracle for a part alone, where the op has independent axes.
 
         Raises:
-            EnvironmentUnusable: No baseline runs on this workload, the oracle fails, or the
-                workload is larger than the memory.
+            NoAnswer: No baseline runs on this workload, it is larger than the memory, or sampled
+                and too much for a slow oracle.
+            EnvironmentUnusable: The oracle fails.
         """
         key = (op.name, workload.id, distribution, seed, sampled)
         with self._guard:
@@ -139,7 +142,7 @@ class References:
     def closer(self, reference: Reference, places: Sample) -> Reference:
         """The reference at other places of the same inputs, computed now."""
         rng = np.random.default_rng([places.part.axes[name] for name in places.part.axes])
-        return self._at(reference, places, rng)
+        return self._at(reference, places, rng, at_any_cost=True)
 
     def _make(
         self, op: Op, workload: Workload, distribution: str, seed: int, sampled: bool
@@ -155,16 +158,17 @@ class References:
         inputs = make_inputs(op, workload, distribution, seed)
         fresh = Reference(op, workload, distribution, inputs, (), {})
         if part and affordable:
-            whole = plain_flops(op, workload) <= _WHOLE_FLOPS
+            whole = plain_flops(op, workload) <= _WHOLE_FLOPS and distribution == MIXED
             known = first_baseline(self._pool, op, workload, inputs) if whole else {}
             return replace(self._at(fresh, part, rng), whole=known)
         baseline = first_baseline(self._pool, op, workload, inputs)
         is_narrow = workload.dtype in ("float16", "bfloat16")
-        with _blaming(op, workload):
-            if not affordable:
+        if not affordable:
+            with _blaming(op, workload):
                 exact = self._in_float32(op, workload, inputs) if is_narrow else baseline
                 found = expected_of_baseline(op, workload, inputs, exact, rng)
-                return replace(fresh, expected=found, baseline=baseline)
+            return replace(fresh, expected=found, baseline=baseline)
+        with self._paces.asked(op, workload, at_any_cost=not sampled), _blaming(op, workload):
             found = expected(op, workload, inputs, baseline, rng)
             if distribution == EVERY and (tame := tamed(op, inputs, found, baseline)):
                 fresh = replace(fresh, inputs=tame)
@@ -184,12 +188,17 @@ class References:
         cast = {n: a.astype(np.float32) if given.get(n) else a for n, a in inputs.items()}
         return first_baseline(self._pool, op, wide, cast)
 
-    def _at(self, reference: Reference, part: Sample, rng: Generator) -> Reference:
+    def _at(
+        self, reference: Reference, part: Sample, rng: Generator, *, at_any_cost: bool = False
+    ) -> Reference:
         """Ask the oracle for a part of the inputs."""
         op, inputs = reference.op, part.inputs(reference.op, reference.inputs)
         baseline = first_baseline(self._pool, op, part.part, inputs)
-        with _blaming(op, part.part):
+        asked = self._paces.asked(op, part.part, at_any_cost=at_any_cost)
+        with asked, _blaming(op, part.part):
             found = expected(op, part.part, inputs, baseline, rng)
+            if reference.distribution in nonfinite.DRAWS:
+                found = nonfinite.stated(op, reference.distribution, found, baseline)
         return replace(reference, expected=found, baseline=baseline, sample=part)
 
 
@@ -209,7 +218,7 @@ def _check_size(op: Op, workload: Workload) -> None:
     elements = sum(math.prod(shape_of(t, workload)) for t in (*op.inputs, *op.outputs))
     needed = _BYTES_PER_ELEMENT * elements
     if needed > physical_memory_bytes():
-        raise EnvironmentUnusable(
+        raise NoAnswer(
             f"{workload.id} needs about {needed >> 30} GB of memory to be judged.",
             "Choose a smaller bench case.",
         )
@@ -236,7 +245,7 @@ def first_baseline(pool: WorkerPool, op: Op, workload: Workload, inputs: Arrays)
     """Outputs of the first baseline of an op that runs on a workload.
 
     Raises:
-        EnvironmentUnusable: None of them runs.
+        NoAnswer: None of them runs.
     """
     reasons: list[str] = []
     for name in op.baselines:
@@ -244,7 +253,7 @@ def first_baseline(pool: WorkerPool, op: Op, workload: Workload, inputs: Arrays)
         if not isinstance(found, str):
             return found
         reasons.append(f"{name}: {found}")
-    raise EnvironmentUnusable(
+    raise NoAnswer(
         f"no baseline of {op.name} runs on {workload.id} ({'; '.join(reasons)}).",
         "Correct the op, or leave the dtype out of its `dtypes`.",
     )

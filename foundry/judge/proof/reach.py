@@ -21,13 +21,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foundry.errors import EnvironmentUnusable, InvalidKernel
+from foundry.errors import InvalidKernel, NoAnswer
 from foundry.harness.jobs import Crash, Results, Run, Timeout
 from foundry.judge import execution
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
+from foundry.judge.oracle import nonfinite
 from foundry.judge.oracle.dealing import is_large
 from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.inputs import MIXED
+from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.references import Reference, output_specs
 from foundry.judge.oracle.sampling import independent_axes
 from foundry.judge.oracle.suspects import suspects
@@ -37,10 +39,12 @@ from foundry.judge.stages import Walk, build_more, stopped, threads
 from foundry.judge.verdict import Diagnostic, Status
 from foundry.kernel import bind
 from foundry.program import Arrays, TensorSpec
-from ops.spec import Op, Workload, elements_of, plain_flops
+from ops.spec import Op, Workload
 
 _DOUBT = 8.0
 """A run may take as many times its forecast, and the limit of small ones."""
+_LITTLE = 1 << 26
+"""Elements and FLOPs of a bench shape that is tried before what is far."""
 
 
 def verify_large(walk: Walk) -> Failed | None:
@@ -49,7 +53,8 @@ def verify_large(walk: Walk) -> Failed | None:
     first = walk.first_of_rest + len(candidate.hidden)
     for index, target in enumerate(candidate.bench, first):
         if is_large(candidate.op, target.workload):
-            found = _run(walk, target, index, forecast(candidate, target))
+            references = _references(walk, target)
+            found = _run(walk, target, index, forecast(candidate, target), references)
             if isinstance(found, Failed):
                 return found
     return None
@@ -59,7 +64,7 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
     """Run the kernel where it has not been yet, as far as the budget goes."""
     if budget_s <= 0.0:
         return None
-    candidate = walk.candidate
+    candidate, op = walk.candidate, walk.candidate.op
     bound = _bound(candidate)
     if isinstance(bound, Failed):
         return bound
@@ -68,16 +73,20 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
         return failed
     while left:
         forecasts = {n: forecast(candidate, t) for n, t in left.items()}
-        nearest = min(left, key=lambda n: forecasts[n].seconds)
-        budget_s -= forecasts[nearest].seconds
-        if budget_s < 0.0:
+        affordable = [n for n in left if forecasts[n].seconds <= budget_s]
+        if not affordable:
             return None
+        nearest = min(affordable, key=lambda n: (_is_far(op, left[n]), forecasts[n].seconds))
+        budget_s -= forecasts[nearest].seconds
         target = left.pop(nearest)
-        if not _has_answer(walk, target):
+        try:
+            references = _references(walk, target)
+        except NoAnswer:
+            # A baseline that keeps whole squares need not go as far as a kernel.
             continue
         if failed := screen_large(walk, target):
             return failed
-        found = _run(walk, target, nearest, forecasts[nearest])
+        found = _run(walk, target, nearest, forecasts[nearest], references)
         if isinstance(found, Failed):
             return found
         if found is None:
@@ -89,21 +98,29 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
     return None
 
 
-def _has_answer(walk: Walk, target: Target) -> bool:
-    """Whether the op says what is right there; where it does not, nothing is proven.
+def _is_far(op: Op, target: Target) -> bool:
+    """Whether it is no bench shape of little work: those come first, for kernels are used there."""
+    return target.hidden or work(op, target.workload) > _LITTLE
 
-    The op lists no hidden workload of this size: a baseline of its own that keeps whole squares
-    need not go as far as a kernel.
+
+def _references(walk: Walk, target: Target) -> tuple[Reference, ...]:
+    """What is right there on rows of all distributions, and where some hold NaN.
+
+    NaN tells more kernels apart than infinities, which small workloads meet.
+
+    Raises:
+        NoAnswer: Nothing says what is right; then nothing is proven there.
     """
     candidate, workload = walk.candidate, target.workload
+    names = (MIXED, *nonfinite.ASKED[candidate.op.nonfinite][:1])
     with candidate.stage("oracle"):
-        try:
-            walk.references.get(candidate.op, workload, MIXED, candidate.seed, sampled=True)
-        except EnvironmentUnusable:
-            if not target.hidden:
-                raise
-            return False
-    return True
+        found = [
+            walk.references.get(candidate.op, workload, name, candidate.seed, sampled=True)
+            for name in names
+        ]
+    # Where the oracle is not asked, all of them hold normal values.
+    others = (r for n, r in zip(names[1:], found[1:], strict=True) if r.distribution == n)
+    return found[0], *others
 
 
 @dataclass(frozen=True)
@@ -127,7 +144,7 @@ def forecast(candidate: Candidate, target: Target) -> Forecast:
 
 def _scaled(op: Op, pace: Pace, target: Target) -> Forecast:
     known, workload = pace.workload, target.workload
-    more_work = _work(op, workload) / max(1, _work(op, known))
+    more_work = work(op, workload) / work(op, known)
     growth = max(1.0, more_work, threads(target.program) / max(1, pace.threads))
     free = independent_axes(op)
     brute = math.prod(
@@ -136,10 +153,6 @@ def _scaled(op: Op, pace: Pace, target: Target) -> Forecast:
         if axis not in free
     )
     return Forecast(pace.seconds * growth, pace.seconds * growth * brute)
-
-
-def _work(op: Op, workload: Workload) -> int:
-    return plain_flops(op, workload) + elements_of(op, workload)
 
 
 def _bound(candidate: Candidate) -> Failed | tuple[Target, ...]:
@@ -168,23 +181,31 @@ def _wanted(candidate: Candidate) -> tuple[Workload, ...]:
     return tuple(workload for workload in wanted if workload.id not in known)
 
 
-def _run(walk: Walk, target: Target, index: int, expected: Forecast) -> Failed | Pace | None:
+def _run(
+    walk: Walk,
+    target: Target,
+    index: int,
+    expected: Forecast,
+    references: Sequence[Reference],
+) -> Failed | Pace | None:
     """The pace of a right run; None where the kernel is honestly too slow."""
     candidate, workload = walk.candidate, target.workload
-    with candidate.stage("oracle"):
-        reference = walk.references.get(candidate.op, workload, MIXED, candidate.seed, sampled=True)
     with candidate.stage("reach"):
         specs = output_specs(candidate.op, workload)
-        limit_s = walk.options.run_limit_s + _DOUBT * expected.seconds
-        found = walk.worker.ask(Run(index, (reference.inputs,), specs), limit_s)
-        seconds = walk.worker.spent_s
-        if isinstance(found, Timeout) and _DOUBT * expected.most_s > limit_s:
+        runs = len(references)
+        limit_s = walk.options.run_limit_s + _DOUBT * runs * expected.seconds
+        inputs = tuple(reference.inputs for reference in references)
+        found = walk.worker.ask(Run(index, inputs, specs), limit_s)
+        seconds = walk.worker.spent_s / runs
+        if isinstance(found, Timeout) and _DOUBT * runs * expected.most_s > limit_s:
             return None
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
+    for reference, outputs in zip(references, found.outputs, strict=True):
+        if failed := hold(candidate, target, reference, outputs):
+            return failed
     return (
-        hold(candidate, target, reference, found.outputs[0])
-        or look_closer(walk, target, reference, found.outputs[0])
+        look_closer(walk, target, references[0], found.outputs[0])
         or _doubt(target, found, specs)
         or Pace(workload, threads(target.program), seconds)
     )

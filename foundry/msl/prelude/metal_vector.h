@@ -132,6 +132,13 @@ namespace metal {
 #define MF_AT_MOST(N) \
   __attribute__((diagnose_if(given.size() > N, "excess elements in vector initializer", "error")))
 
+// `v.x = ...` writes one component, and the sanitizer sees no more than that.
+#if MF_SANITIZE
+#define MF_SET_LANE(d, lane, i, v) (reinterpret_cast<lane*>(&(d))[i] = (v))
+#else
+#define MF_SET_LANE(d, lane, i, v) ((d)[i] = (v))
+#endif
+
 #define MF_VEC_COMMON(N)                                                                    \
   using mf_in = mf::component_t<T>;                                                          \
   using mf_lane = mf::lane_t<T>;                                                            \
@@ -157,8 +164,8 @@ namespace metal {
     return mf::from_lane<T>(d[I]);                                                          \
   }                                                                                         \
   template <int I>                                                                          \
-  MF_FN void set_lane(T v) {                                                      \
-    d[I] = mf::to_lane<T>(v);                                                               \
+  MF_FN void set_lane(T v) {                                                                \
+    MF_SET_LANE(d, mf_lane, I, mf::to_lane<T>(v));                                          \
   }                                                                                         \
   template <int... I>                                                                       \
   MF_FN constexpr vec<T, sizeof...(I)> take() const {                                       \

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +101,9 @@ class BuiltProgram:
                 built.library, built.captured.grid, built.captured.threadgroup, addresses
             )
             fill = _Fill(outputs, built.launch.init_value, poison)
-            steps.append((launcher, fill if fill.needed else None, keep))
+            names = [n for n in built.launch.inputs if poison and n in written]
+            given = {name: arrays[name] for name in names}
+            steps.append(_Step(launcher, fill if fill.needed else None, given, keep))
         return BoundProgram(steps, taken, written, self._program.outputs)
 
     def forget(self, calls: Sequence[object]) -> None:
@@ -138,12 +140,33 @@ class _Fill:
                 array.reshape(-1).view(np.uint8).fill(0xFF)
 
 
+@dataclass(frozen=True)
+class _Step:
+    """A launch bound to its arrays."""
+
+    launcher: Launcher
+    fill: _Fill | None
+    given: Arrays
+    """Inputs that an earlier launch wrote, where it is asked whether they stay as they are."""
+    keep: list[NDArray[Any]]
+    """What the launcher has addresses of."""
+
+    def __call__(self, run: Callable[[Launcher], None]) -> None:
+        if self.fill is not None:
+            self.fill()
+        before = {name: array.tobytes() for name, array in self.given.items()}
+        run(self.launcher)
+        for name, known in before.items():
+            if self.given[name].tobytes() != known:
+                raise LaunchFailed(f"it wrote to '{name}', which is an input of its launch")
+
+
 class BoundProgram:
     """A program bound to its arrays."""
 
     def __init__(
         self,
-        steps: list[tuple[Launcher, _Fill | None, list[NDArray[Any]]]],
+        steps: list[_Step],
         inputs: Arrays,
         written: Mapping[str, Guarded],
         outputs: Sequence[str],
@@ -158,19 +181,16 @@ class BoundProgram:
         """Run every launch once and wait.
 
         Raises:
-            LaunchFailed: when a barrier is not reached by all threads.
+            LaunchFailed: when a barrier is not reached by all threads, or a launch writes to what
+                an earlier one gave it.
         """
-        for launcher, fill, _ in self._steps:
-            if fill is not None:
-                fill()
-            launcher.run(self._threads)
+        for step in self._steps:
+            step(lambda launcher: launcher.run(self._threads))
 
     def run_in(self, order: int) -> None:
         """See `foundry.engines.base.Reorderable`."""
-        for launcher, fill, _ in self._steps:
-            if fill is not None:
-                fill()
-            launcher.run_in(order, self._threads)
+        for step in self._steps:
+            step(lambda launcher: launcher.run_in(order, self._threads))
 
     def clear(self) -> None:
         """Fill all that it writes to with what is no result."""

@@ -1,0 +1,124 @@
+"""What says what is right on large workloads: an oracle that fails, is slow, or meets NaN there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foundry.errors import EnvironmentUnusable, NoAnswer
+from foundry.harness.processes.pool import WorkerPool
+from foundry.judge import Judge, JudgeOptions
+from foundry.judge.oracle import nonfinite, pace
+from foundry.judge.oracle.inputs import MIXED
+from foundry.judge.oracle.pace import Pace, Paces, work
+from foundry.judge.oracle.references import References
+from ops import Case, get
+from ops.registry import load_file
+from ops.spec import Op, Workload
+
+SOFTMAX = get("softmax")
+USER_OP = """
+from ops import Case, Op, Tensor, axes
+from ops.families.softmax import softmax_rows
+
+
+def oracle(inputs, workload):
+    {before}
+    return (softmax_rows(inputs["x"]),)
+
+
+mine = Op(
+    name="{name}", family="user", formula="softmax", axes=axes("rows cols"),
+    inputs=(Tensor("x", ("rows", "cols")),), outputs=(Tensor("out", ("rows", "cols")),),
+    oracle=oracle, baselines={{"mlx": "mx.softmax(x, axis=-1)"}}, flops="rows * cols",
+    visible=(Case({{"rows": 2, "cols": 3}}), Case({{"rows": 4, "cols": 900}})),
+    hidden=(Case({{"rows": 3, "cols": 5}}),),
+    bench=(Case({{"rows": 64, "cols": 2048}}, label="mine"),),
+)
+"""
+RIGHT = """/*kernel
+op = "{name}"
+grid = ["rows * cols", 1, 1]
+threadgroup = [32, 1, 1]
+*/
+// --- body ---
+//right
+"""
+
+
+def sized(rows: int) -> Workload:
+    return SOFTMAX.workload(Case({"rows": rows, "cols": 100}), "float32")
+
+
+def user_op(folder: Path, name: str, before: str) -> Op:
+    file = folder / f"{name}.py"
+    file.write_text(USER_OP.format(name=name, before=before))
+    return load_file(file)[0]
+
+
+def test_a_forecast_of_an_oracle_grows_as_its_time_did() -> None:
+    known = Paces()
+    assert known.forecast_s(SOFTMAX, sized(1000)) == 0.0
+    known.add("softmax", Pace(work(SOFTMAX, sized(10)), 0.01))
+    assert known.forecast_s(SOFTMAX, sized(1000)) == pytest.approx(1.0)
+    assert known.forecast_s(SOFTMAX, sized(1)) == pytest.approx(0.01)
+    known.add("softmax", Pace(work(SOFTMAX, sized(100)), 1.0))
+    assert known.forecast_s(SOFTMAX, sized(1000)) == pytest.approx(100.0)
+
+
+def test_what_takes_no_time_says_nothing_of_growth() -> None:
+    known = Paces()
+    known.add("softmax", Pace(1, 1e-5))
+    known.add("softmax", Pace(work(SOFTMAX, sized(100)), 0.1))
+    assert known.forecast_s(SOFTMAX, sized(1000)) == pytest.approx(1.0)
+
+
+def test_a_slow_oracle_is_not_asked_where_it_need_not_be() -> None:
+    known = Paces()
+    known.add("softmax", Pace(work(SOFTMAX, sized(1)), 1.0))
+    with (
+        pytest.raises(NoAnswer, match="would take about"),
+        known.asked(SOFTMAX, sized(100), at_any_cost=False),
+    ):
+        pass
+    with known.asked(SOFTMAX, sized(100), at_any_cost=True):
+        pass
+
+
+def test_an_oracle_that_fails_far_out_is_told_of(pool: WorkerPool, tmp_path: Path) -> None:
+    op = user_op(tmp_path, "fails_far", "assert inputs['x'].shape[1] < 50_000, 'too long'")
+    judge = Judge(pool, JudgeOptions(sanitizer=None, timed=False, reach_s=60.0))
+    with pytest.raises(EnvironmentUnusable, match=r"oracle of fails_far fails.*too long"):
+        judge.evaluate(RIGHT.format(name="fails_far"), op, "float32", 3)
+
+
+def test_a_slow_oracle_ends_what_is_proven(
+    pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "MOST_S", 0.03)
+    op = user_op(tmp_path, "loops", "sum(i * i for i in range(3 * inputs['x'].size))")
+    judge = Judge(pool, JudgeOptions(sanitizer=None, timed=False, reach_s=60.0))
+    found = judge.evaluate(RIGHT.format(name="loops"), op, "float32", 3)
+    assert found.status.passed, found.why
+    assert found.proven is not None
+    assert found.proven.axes["cols"][1] < 1 << 16
+
+
+def test_large_workloads_meet_nan_and_say_what_comes_of_it(pool: WorkerPool) -> None:
+    workload = SOFTMAX.workload(Case({"rows": 4, "cols": 70_000}), "float32")
+    found = References(pool).get(SOFTMAX, workload, nonfinite.NAN, 7, sampled=True)
+    assert np.isnan(found.inputs["x"]).any()
+    assert not found.whole
+    (want,) = found.expected
+    good = {"out": np.array(found.baseline["out"])}
+    assert want.compare(good["out"]).fault is None
+    assert want.compare(np.nan_to_num(good["out"])).fault is not None
+
+
+def test_one_of_the_distributions_is_dealt_and_chance_says_which() -> None:
+    names = {nonfinite.one_of(SOFTMAX, sized(3), seed) for seed in range(20)}
+    assert names == {("nan",), ("infinite",)}
+    assert nonfinite.one_of(get("topk"), get("topk").workloads("visible", "float32")[0], 1) == ()
+    assert MIXED not in nonfinite.DRAWS
