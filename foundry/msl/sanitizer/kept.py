@@ -32,7 +32,8 @@ _COPY = re.compile(
 _SETTER = "8set_lane"
 """In the name of what a kernel calls by `v.x = ...`."""
 _MOST_COPIED = 256
-"""Bytes of a struct that one integer may hold."""
+"""Bytes of a struct that is stored at once."""
+_WORD = 8
 _VOLATILE = re.compile(r"^\s.*\b(?:load|store) volatile ", re.MULTILINE)
 
 
@@ -83,7 +84,8 @@ def _as_store(copy: re.Match[str], register: str, debug: str) -> str | None:
     to_align, to, of_align, of, count = copy.groups()
     if int(count) > _MOST_COPIED:
         return None
-    kind = f"i{8 * int(count)}"
+    is_vector = int(count) > _WORD and int(count) % 4 == 0
+    kind = f"<{int(count) // 4} x i32>" if is_vector else f"i{8 * int(count)}"
     load = f"  {register} = load {kind}, ptr {of}, align {of_align}{debug}"
     return f"{load}\n  store volatile {kind} {register}, ptr {to}, align {to_align}{debug}"
 
