@@ -12,7 +12,7 @@ from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
 from foundry.judge.oracle import nonfinite, pace
 from foundry.judge.oracle.inputs import MIXED
-from foundry.judge.oracle.pace import Asked, Paces, work
+from foundry.judge.oracle.pace import Answered, Paces, work
 from foundry.judge.oracle.references import References
 from ops import Case, get
 from ops.registry import load_file
@@ -61,23 +61,23 @@ def user_op(folder: Path, name: str, before: str) -> Op:
 def test_a_forecast_of_an_oracle_grows_as_its_time_did() -> None:
     known = Paces()
     assert known.forecast_s(SOFTMAX, sized(1000)) == 0.0
-    known.add("softmax", Asked(work(SOFTMAX, sized(10)), 0.01))
+    known.add("softmax", Answered(work(SOFTMAX, sized(10)), 0.01))
     assert known.forecast_s(SOFTMAX, sized(1000)) == pytest.approx(1.0)
     assert known.forecast_s(SOFTMAX, sized(1)) == pytest.approx(0.01)
-    known.add("softmax", Asked(work(SOFTMAX, sized(100)), 1.0))
+    known.add("softmax", Answered(work(SOFTMAX, sized(100)), 1.0))
     assert known.forecast_s(SOFTMAX, sized(1000)) == pytest.approx(100.0)
 
 
 def test_what_takes_no_time_says_nothing_of_growth() -> None:
     known = Paces()
-    known.add("softmax", Asked(1, 1e-5))
-    known.add("softmax", Asked(work(SOFTMAX, sized(100)), 0.1))
+    known.add("softmax", Answered(1, 1e-5))
+    known.add("softmax", Answered(work(SOFTMAX, sized(100)), 0.1))
     assert known.forecast_s(SOFTMAX, sized(1000)) == pytest.approx(1.0)
 
 
 def test_a_slow_oracle_is_not_asked_where_it_need_not_be() -> None:
     known = Paces()
-    known.add("softmax", Asked(work(SOFTMAX, sized(1)), 1.0))
+    known.add("softmax", Answered(work(SOFTMAX, sized(1)), 1.0))
     with (
         pytest.raises(NoAnswer, match="would take about"),
         known.asked(SOFTMAX, sized(100), at_any_cost=False),

@@ -24,7 +24,7 @@ _APART = 4.0
 
 
 @dataclass(frozen=True)
-class Asked:
+class Answered:
     """What an oracle needed once."""
 
     work: int
@@ -35,7 +35,7 @@ class Paces:
     """Of every op, the least and the most work that its oracle was asked for."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[Asked, Asked]] = {}
+        self._known: dict[str, tuple[Answered, Answered]] = {}
 
     @contextmanager
     def asked(self, op: Op, workload: Workload, *, at_any_cost: bool) -> Iterator[None]:
@@ -52,9 +52,9 @@ class Paces:
             )
         start_s = time.thread_time()
         yield
-        self.add(op.name, Asked(work(op, workload), time.thread_time() - start_s))
+        self.add(op.name, Answered(work(op, workload), time.thread_time() - start_s))
 
-    def add(self, name: str, pace: Asked) -> None:
+    def add(self, name: str, pace: Answered) -> None:
         """Take what an oracle needed into account."""
         least, most = self._known.get(name, (pace, pace))
         if pace.seconds >= _LEAST_S and (least.seconds < _LEAST_S or pace.work < least.work):
