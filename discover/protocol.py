@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel, text_hash
 from foundry.program import Device
-from foundry.store.records import Tokens
+from foundry.store.records import Lesson, Tokens
 from ops.spec import Op, Workload
 
 
@@ -52,6 +52,8 @@ class Context:
     """Failed children of the parent, the latest first."""
     relatives: tuple[Attempt, ...] = ()
     """Best other kernels of the search, the best first."""
+    lessons: tuple[Lesson, ...] = ()
+    """What made kernels of this family faster on this device."""
     turn: int = 0
     """How many proposals this proposer made in this search before."""
     seed: int = 0

@@ -144,9 +144,9 @@ def _ending(broken: str | None, *, by_budget: bool) -> RunOutcome:
 
 def settings(recipe: Recipe) -> dict[str, Any]:
     """What two autoruns share that continue one another: all but the budgets."""
-    return recipe.model_dump(
-        mode="json", exclude={"per_op", "total", "products", "parallel", "counters", "wait"}
-    )
+    budgets = {"per_op", "total", "products", "parallel", "counters", "wait"}
+    kept = recipe.model_dump(mode="json", exclude={*budgets, "strategy", "repair"})
+    return {**kept, **recipe.chosen()}
 
 
 def _begin(bench: Workbench, recipe: Recipe, command: str) -> tuple[int, bool]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from discover.budget.limits import Limits
 from discover.budget.pricing import FREE, Price, Prices, price_of
+from discover.calls.bandit import in_turn
 from discover.calls.seat import Seat
 from discover.proposers.keys import is_local
 from discover.protocol import Proposer, ProposerOptions
@@ -13,14 +14,15 @@ from foundry.errors import UsageError
 
 
 class Roster:
-    """Takes turns fairly: whoever proposed least is next, the first named before the later ones."""
+    """Gives turns to whoever brings most for its cost, and to those of whom too little is known."""
 
-    def __init__(self, seats: Sequence[Seat]) -> None:
+    def __init__(self, seats: Sequence[Seat], limits: Limits | None = None) -> None:
         self.seats = tuple(seats)
+        self._limits = limits or Limits()
 
     def active(self, now_s: float) -> list[Seat]:
         """Those that may be asked now, the next first."""
-        return sorted((s for s in self.seats if s.may_ask(now_s)), key=lambda s: s.turns)
+        return in_turn([s for s in self.seats if s.may_ask(now_s)], self._limits)
 
     def named(self, name: str) -> Seat | None:
         """The seat of a proposer, if it is here."""

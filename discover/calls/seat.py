@@ -10,16 +10,18 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from discover.budget.pricing import Price, most_input_tokens
+from discover.budget.pricing import Price, most_input_tokens, spend
 from discover.calls.absence import Absence
 from discover.protocol import Failure, FailureKind, Proposer
 from foundry.store.records import Tokens
 
 MAX_REPEATS_IN_ROW = 8
 """Proposals that repeat earlier kernels, one after another, before a proposer is out."""
+MAX_REPEATS_OF_PARENT = 3
+"""Repetitions from one parent before that one is left alone."""
 MAX_ALIKE_IN_ROW = 3
 """Requests that end in the same way without an answer (too long, declined) before it is out."""
 RUBBISH_SHARE, RUBBISH_AFTER = 0.9, 12
@@ -55,8 +57,13 @@ class Seat:
     """One call finds out whether it is back."""
     absence: Absence = field(default_factory=Absence)
     answers: int = 0
+    gains: int = 0
+    """Proposals that beat their parent."""
+    spent_tokens: int = 0
+    spent_usd: float = 0.0
     rubbish: int = 0
     """Answers without a kernel file."""
+    _repeats: Counter[int] = field(default_factory=Counter)
     _alike: tuple[FailureKind | None, int] = (None, 0)
     _seconds: deque[float] = field(default_factory=lambda: deque(maxlen=20))
     _longest_output: int = 0
@@ -79,6 +86,9 @@ class Seat:
         self._alike, self.parked = (None, 0), None
         self.absence.over(now_s)
         self._seconds.append(took_s)
+        spent = spend(self.price, tokens)
+        self.spent_tokens += spent.tokens
+        self.spent_usd += spent.usd
         self._longest_output = max(self._longest_output, tokens.output_tokens)
         self._largest_input = max(self._largest_input, tokens.input_tokens)
         density = tokens.input_tokens / max(1, size_bytes)
@@ -102,9 +112,16 @@ class Seat:
             self.out = f"{self.title}: {count} failures in a row, the last: {failure.message}"
             self.broken = True
 
-    def repeated(self) -> None:
-        """Note a proposal that repeats an earlier kernel: it costs a call and brings nothing."""
+    def repeated(self, parent: int | None) -> None:
+        """Note a proposal that repeats an earlier kernel: it costs a call and brings nothing.
+
+        A parent from which the same comes back again and again is not paid for any more.
+        """
         self.repeats_in_row += 1
+        if parent is not None:
+            self._repeats[parent] += 1
+            if self._repeats[parent] >= MAX_REPEATS_OF_PARENT:
+                self.exhausted.add(parent)
         if self.repeats_in_row >= MAX_REPEATS_IN_ROW and self.out is None:
             self.out = f"{self.title}: {self.repeats_in_row} proposals in a row repeat earlier ones"
 

@@ -19,10 +19,11 @@ from discover.calls.retry import RetryPolicy
 from discover.calls.seat import Seat
 from discover.drafts.draft import Draft
 from discover.history.journal import Journal
+from discover.history.lessons import words_of
 from discover.protocol import Failure, FailureKind, Reply, Request
 from discover.selection.tree import Node
 from foundry.report.format import duration
-from foundry.store.records import Origin, Tokens
+from foundry.store.records import Lesson, Origin, Tokens
 
 SHORTEST_ANSWER = 256
 """Tokens below which no answer is asked for: that is no room for a kernel."""
@@ -41,6 +42,7 @@ class Errand:
     call_id: int = 0
     most: Spend = Spend()
     sent_s: float = 0.0
+    lessons: tuple[Lesson, ...] = ()
 
 
 class Calls:
@@ -58,6 +60,7 @@ class Calls:
         clock: Callable[[], float],
         rng: random.Random,
         say: Callable[[str], None],
+        split: Callable[[Node, Draft], list[tuple[Node, Draft]]],
     ) -> None:
         self._journal = journal
         self._budget = budget
@@ -68,6 +71,7 @@ class Calls:
         self._clock = clock
         self._rng = rng
         self._say = say
+        self._split = split
         self._flying: dict[int, Errand] = {}
         self._waiting: dict[int, Errand] = {}
 
@@ -110,7 +114,7 @@ class Calls:
         """Write a call down and send it."""
         node, seat, request = errand.node, errand.seat, errand.request
         most = _most(seat, request)
-        call_id = self._journal.calling(node, request, most)
+        call_id = self._journal.calling(node, request, most, errand.lessons)
         self._budget.reserve(call_id, most)
         now_s = self._clock()
         if seat.absence.since_s is not None or seat.parked:
@@ -125,8 +129,10 @@ class Calls:
         """Send a request as soon as seat and budget allow it."""
         self._waiting[errand.node.id] = errand
 
-    def landed(self, node_id: int, result: Reply | Failure) -> Draft | Failure | None:
-        """What came of a call: a draft, a failure for good, or None when it is sent again later."""
+    def landed(
+        self, node_id: int, result: Reply | Failure
+    ) -> list[tuple[Node, Draft]] | Failure | None:
+        """What came of a call: drafts, a failure for good, or None when it is sent again later."""
         errand = self._flying.pop(node_id)
         errand.seat.probing = False
         if isinstance(result, Reply):
@@ -174,17 +180,24 @@ class Calls:
             ended.append((errand.node, failure))
         return ended
 
-    def _answered(self, errand: Errand, reply: Reply) -> Draft:
+    def _answered(self, errand: Errand, reply: Reply) -> list[tuple[Node, Draft]]:
+        """Keep an answer and every kernel in it, in one transaction."""
         spent, seat, now_s = spend(errand.seat.price, reply.tokens), errand.seat, self._clock()
         self._budget.settle(errand.call_id, spent)
         if (away_s := seat.absence.total_s(now_s)) and seat.absence.since_s is not None:
             self._say(f"{seat.title} is back; away for {duration(away_s)} in all")
         seat.answered(reply.tokens, size_bytes(errand.request), now_s - errand.sent_s, now_s)
         detail = {**reply.detail, "label": seat.title, "call": errand.call_id}
-        draft = Draft(reply.text, Origin("proposer", seat.proposer.name, detail))
+        if words := words_of(reply.text):
+            detail["words"] = words
+        whole = Draft(reply.text, Origin("proposer", seat.proposer.name, detail))
         cost_usd = spent.usd if seat.price else None
-        self._journal.answered(errand.node, errand.call_id, reply, cost_usd, draft)
-        return draft
+        with self._journal.together():
+            (node, draft), *others = self._split(errand.node, whole)
+            self._journal.answered(node, errand.call_id, reply, cost_usd, draft)
+            for sibling, other in others:
+                self._journal.opened(sibling, other, sibling_of=node.id)
+        return [(node, draft), *others]
 
     def _book(self, errand: Errand, failure: Failure) -> None:
         """Pay for a call that gave no answer: what it used where that is known."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--ops", type=options.OPS, help="Only these ops instead of the recipe's.")
 @own.proposer_options
+@own.strategy_options
 @own.worker_options
 @options.user_code_options
 @options.language_option

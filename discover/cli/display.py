@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from discover.budget.limits import Limits, Spend
+from discover.history.reasons import reason
 from discover.search.watch import State
 from foundry.judge.verdict import Evaluation
 from foundry.report.display import Display
@@ -45,7 +46,7 @@ class SearchDisplay:
         """One line for one evaluation."""
         found = figures(evaluation)
         if found is None:
-            outcome = f"{evaluation.status} {evaluation.why}".rstrip()
+            outcome = f"{evaluation.status} {reason(evaluation)}".rstrip()
         else:
             measured = interval(found.speedup, found.speedup_low, found.speedup_high)
             outcome = f"{evaluation.status} {latency(found.kernel_us)} us {measured}"

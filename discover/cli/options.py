@@ -12,6 +12,7 @@ import click
 
 from discover.proposers.registry import NAMES
 from discover.search.settings import OFFLINE, SearchSettings
+from discover.selection.strategies import STRATEGIES
 from foundry.cli import options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -115,6 +116,21 @@ def proposer_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def strategy_options(function: F) -> F:
+    """`--strategy` and `--repair`."""
+    function = click.option(
+        "--repair",
+        type=click.FloatRange(0, 1),
+        help="Share of the proposals that repair failures.  [default: 0.2]",
+    )(function)
+    return click.option(
+        "--strategy",
+        type=options.Name("strategy", lambda: tuple(STRATEGIES)),
+        metavar="|".join(STRATEGIES),
+        help="How the kernel to start from is chosen.  [default: puct]",
+    )(function)
 
 
 def worker_options(function: F) -> F:

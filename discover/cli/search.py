@@ -48,6 +48,7 @@ DEFAULT_EVALUATIONS = 40
     default=True,
     help="Tell LLMs what the SIMD-groups of a kernel do to memory.",
 )
+@own.strategy_options
 @own.worker_options
 @options.user_code_options
 @options.language_option

@@ -66,6 +66,16 @@ def extract(reply: str, op: Op) -> Extracted | Malformed:
     return fault
 
 
+def extract_all(reply: str, op: Op) -> list[Extracted]:
+    """Every distinct kernel of a reply that parses for the op, the likeliest first."""
+    reply = _plain(reply)
+    if len(reply) > MAX_REPLY_CHARACTERS:
+        return []
+    read = (_read(text, op) for text in reversed(list(dict.fromkeys(candidates(reply)))))
+    found = [result for result in read if isinstance(result, Extracted)]
+    return list({one.kernel.hash: one for one in reversed(found)}.values())[::-1]
+
+
 def candidates(reply: str) -> list[str]:
     """Texts of a reply that may be the kernel file, the most likely last."""
     blocks = [m.group(2) for m in _FENCE.finditer(reply)]

@@ -12,23 +12,30 @@ Every method is one transaction of the store. The order makes a kill harmless at
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from discover.budget.limits import Spend
 from discover.drafts.draft import Draft
+from discover.history.lessons import lesson_of
 from discover.protocol import Attempt, Failure, Reply, Request
 from discover.selection.tree import Node, NodeState
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel
 from foundry.program import Device
-from foundry.store.records import CallRecord, CallState, Origin, Tokens
+from foundry.store import lessons
+from foundry.store.records import CallRecord, CallState, Lesson, Origin, Tokens
 from foundry.store.records import NodeRecord as StoredNode
+from ops.spec import Op
 
 if TYPE_CHECKING:
     from foundry.store import Store
+
+
+LESSONS = 4
+"""Those that one prompt holds at most."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +91,32 @@ class Journal:
         """What this device's database knows of a kernel."""
         return self._store.find_evaluation(kernel.hash, self._device.id, self._dtype)
 
-    def opened(self, node: Node, draft: Draft | None = None) -> None:
+    def opened(self, node: Node, draft: Draft | None = None, **facts: Any) -> None:
         """Keep an open node, with what it proposes where that is known."""
-        self._save(node, **_draft(draft))
+        self._save(node, **_draft(draft), **facts)
 
-    def calling(self, node: Node, request: Request, most: Spend) -> int:
+    def lessons(self, op: Op) -> tuple[Lesson, ...]:
+        """What made kernels of this family faster on this device, the best first."""
+        return tuple(lessons.relevant(self._store, op.name, op.family, self._device, LESSONS))
+
+    def learnt(self, op: Op, slower: Attempt, faster: Attempt) -> bool:
+        """Keep what a faster kernel teaches; whether it teaches anything."""
+        found = lesson_of(slower, faster)
+        if found is None:
+            return False
+        pair = slower.evaluation.kernel_hash, faster.evaluation.kernel_hash
+        lesson = Lesson(op.name, *found)
+        lessons.keep(self._store, self.run_id, op.family, self._device, lesson, pair)
+        return True
+
+    def credit(self, node: Node, *, paid: bool) -> None:
+        """Tell the lessons that a node's author heard whether they paid."""
+        if shown := self._details.get(node.id, {}).get("lessons"):
+            lessons.credit(self._store, shown, paid=paid)
+
+    def calling(
+        self, node: Node, request: Request, most: Spend, heard: Sequence[Lesson] = ()
+    ) -> int:
         """Keep a call before it is sent. Returns its id."""
         with self._store.transaction():
             call_id = self._store.begin_call(
@@ -101,7 +129,8 @@ class Journal:
                 most_usd=most.usd,
             )
             calls = [*self._details.get(node.id, {}).get("calls", []), call_id]
-            self._save(node, calls=calls)
+            told = {"lessons": [lesson.id for lesson in heard]} if heard else {}
+            self._save(node, calls=calls, **told)
         return call_id
 
     def answered(
@@ -183,7 +212,9 @@ class Journal:
         }
         turns: dict[str, int] = {}
         for row in rows:
-            turns[row.proposer] = turns.get(row.proposer, 0) + 1
+            # Several kernels of one answer are one turn.
+            if "sibling_of" not in row.detail:
+                turns[row.proposer] = turns.get(row.proposer, 0) + 1
         return Restored(
             nodes=nodes,
             attempts={

@@ -204,7 +204,7 @@ def _evaluations(
 def _rank(found: Found) -> tuple[bool, float, int]:
     """Kernels that were measured twice come first: the best of many single draws is mostly luck."""
     confirmed = bool(found.node.detail.get("confirmed"))
-    return confirmed, found.evaluation.score or 0.0, -found.node.id
+    return confirmed, found.node.reward or 0.0, -found.node.id
 
 
 def _found_document(found: Found | None) -> dict[str, Any] | None:

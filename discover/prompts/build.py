@@ -61,6 +61,7 @@ def build(context: Context) -> Prompt:
         parent=_attempt(context.parent, context.device) if context.parent else None,
         failures=[_failure(f, context.parent) for f in context.failures[:MAX_FAILURES]],
         relatives=[_relative(r) for r in context.relatives[:MAX_RELATIVES]],
+        lessons=context.lessons,
         focus=FOCI[context.turn % len(FOCI)],
         number=context.turn + 1,
     )

@@ -19,7 +19,6 @@ from discover.protocol import Context, Failure, FailureKind, Reply, Request
 from discover.search.intake import Intake
 from discover.search.kernels import Kernels
 from discover.search.task import Task
-from discover.selection.puct import select
 from discover.selection.tree import Node
 from foundry.store.records import Origin
 
@@ -45,7 +44,9 @@ class Expander:
     def _expand(self, seat: Seat) -> bool:
         """Open one expansion for a proposer; False when it has none to open now."""
         while seat.out is None:
-            parent = self._parent(seat)
+            parent = self.kernels.parent(
+                may_repair=seat.proposer.may_repair, exclude=seat.exhausted
+            )
             if parent is None and self.busy():
                 return False  # what is in flight may become a parent
             if parent is None and self.kernels.tree.best() is not None:
@@ -53,23 +54,16 @@ class Expander:
                 return False
             node = self.kernels.tree.open(parent.id if parent else None, seat.proposer.name)
             context = self.kernels.context(node, parent, seat.turns)
+            context = replace(context, lessons=self.intake.lessons())
             request = self._request(seat, context)
             if isinstance(request, Request):
-                self._go(seat, node, request)
+                self._go(seat, node, request, context)
                 return True
             self.kernels.tree.withdraw(node.id)
             if request is None:
                 return False
             self._nothing_from(seat, parent, request)
         return False
-
-    def _parent(self, seat: Seat) -> Node | None:
-        return select(
-            self.kernels.tree,
-            exploration=self.task.settings.exploration,
-            may_repair=seat.proposer.may_repair,
-            exclude=seat.exhausted,
-        )
 
     def _request(self, seat: Seat, context: Context) -> Request | Failure | None:
         """What is asked, within the budget; None to wait for what is in flight."""
@@ -101,12 +95,14 @@ class Expander:
             return shorter
         return Failure(FailureKind.UNAFFORDABLE, self.calls.refused(seat, request))
 
-    def _go(self, seat: Seat, node: Node, request: Request) -> None:
+    def _go(self, seat: Seat, node: Node, request: Request, context: Context) -> None:
         """Send a request on its way."""
         seat.turns += 1
+        if seat.proposer.may_repair:
+            self.kernels.expanded(node)
         self.budget.evaluations += 1
         if seat.proposer.remote:
-            self.calls.send(Errand(node, seat, request))
+            self.calls.send(Errand(node, seat, request, lessons=context.lessons))
             return
         reply = seat.proposer.send(request, self.task.call_limit_s)
         if isinstance(reply, Reply):

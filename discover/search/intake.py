@@ -15,6 +15,7 @@ from discover.calls.flights import Flights
 from discover.calls.roster import Roster
 from discover.drafts.draft import Draft, label
 from discover.drafts.novelty import fingerprint
+from discover.drafts.parsing import extract_all
 from discover.drafts.sift import Fresh, Repeated, Unusable, sift, verdict
 from discover.history.journal import Journal
 from discover.search.kernels import Kernels
@@ -23,6 +24,7 @@ from discover.search.watch import Watch
 from discover.selection.tree import Node, NodeState
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel, parse
+from foundry.store.records import Lesson
 
 Key = tuple[str, int]
 """Of work under way: `call` or `judge`, and the node it is for."""
@@ -44,7 +46,24 @@ class Intake:
     watch: Watch
     # Not drawn from the seed of the search: whoever knows that must not foresee the inputs.
     _inputs_seed: int = field(default_factory=lambda: secrets.randbits(48))
+    _lessons: tuple[Lesson, ...] | None = None
     _judging: dict[int, Fresh] = field(default_factory=dict)
+
+    def lessons(self) -> tuple[Lesson, ...]:
+        """What a proposer may learn from; read anew once something was learnt."""
+        if self._lessons is None:
+            self._lessons = self.journal.lessons(self.task.op)
+        return self._lessons
+
+    def split(self, node: Node, draft: Draft) -> list[Draft]:
+        """The kernels of an answer, each a draft of its own; copies of the parent are none.
+
+        An answer without a kernel, or of copies alone, stays as it is.
+        """
+        found = extract_all(draft.text, self.task.op)
+        parent = None if node.parent is None else self.kernels.tree[node.parent].kernel_hash
+        new = [one for one in found if one.kernel.hash != parent]
+        return [Draft(one.text, draft.origin) for one in new] or [draft]
 
     def distinct(self, drafts: Iterable[Draft]) -> list[Draft]:
         """Drafts without those that repeat an earlier one, up to names, space and comments."""
@@ -68,7 +87,7 @@ class Intake:
             self._keep(node, found.draft, None, made)
         elif isinstance(found, Repeated):
             if seat is not None:
-                seat.repeated()
+                seat.repeated(node.parent)
             self._repeated(node, draft, found)
         else:
             if seat is not None:
@@ -99,7 +118,8 @@ class Intake:
         known = self.journal.known(fresh.kernel)
         if known is not None and self.settled(known):
             self.budget.evaluations -= 1
-            self.kernels.judged(node, fresh.draft, known)
+            self.kernels.judged(node, fresh.draft, fresh.kernel, known, here=False)
+            self._credit(node)
             self.journal.closed(node, self._elapsed_s(), fresh.draft, status=str(known.status))
             return
         self._judging[node.id] = fresh
@@ -116,10 +136,25 @@ class Intake:
     def _keep(
         self, node: Node, draft: Draft, kernel: Kernel | None, evaluation: Evaluation
     ) -> None:
-        self.kernels.judged(node, draft, evaluation)
+        self.kernels.judged(node, draft, kernel, evaluation)
         parent = self.kernels.tree[node.parent].kernel_hash if node.parent is not None else None
-        self.journal.judged(node, draft, kernel, evaluation, parent, self._elapsed_s())
+        with self.journal.together():
+            self._credit(node)
+            self.journal.judged(node, draft, kernel, evaluation, parent, self._elapsed_s())
         self.watch.judged(self.task.name, label(draft.origin), evaluation)
+
+    def _credit(self, node: Node) -> None:
+        """Let a proposer have the credit for a kernel that beats its parent."""
+        seat = self.roster.named(node.proposer)
+        better = self.kernels.beats_parent(node)
+        self.journal.credit(node, paid=better)
+        if seat is not None and better:
+            seat.gains += 1
+        if better and node.parent is not None:
+            pair = self.kernels.tree[node.parent], node
+            slower, faster = (self.kernels[n] for n in pair)
+            if self.journal.learnt(self.task.op, slower, faster):
+                self._lessons = None
 
     def _elapsed_s(self) -> float:
         return self.budget.elapsed_s(self.clock())

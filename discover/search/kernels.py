@@ -5,22 +5,33 @@ No I/O and no clock: the search says what happened, and asks what follows from i
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from itertools import islice
 
 from discover.drafts.draft import Draft
 from discover.drafts.novelty import Novelty
 from discover.history.journal import Restored, attempt
 from discover.protocol import Attempt, Context
 from discover.search.task import Task
+from discover.selection.cells import cell_of
 from discover.selection.finalists import finalists
-from discover.selection.reward import REPAIRABLE, reward
+from discover.selection.repairs import Repairs
+from discover.selection.reward import REPAIRABLE, Yardstick
+from discover.selection.strategies import strategy
 from discover.selection.tree import Node, NodeState, Tree
 from foundry.judge.verdict import Evaluation, Status
-from foundry.kernel import parse
+from foundry.kernel import Kernel, parse
 
+NEAR, RIVALS = 0.97, 2
+"""Kernels within 3 % of the best are its rivals; so many are measured head to head."""
 _RELATIVES = 4
 """Best other kernels that a proposer may know of."""
+_FAILURES = 8
+"""Failed children that it may know of."""
 
 
 class Kernels:
@@ -31,6 +42,10 @@ class Kernels:
         self.tree = Tree()
         self.met = Novelty()
         self.statuses: Counter[str] = Counter()
+        settings = task.settings
+        self.strategy = strategy(settings.strategy, settings.exploration)
+        self.repairs = Repairs(settings.repair)
+        self._yardstick = Yardstick()
         self._attempts: dict[int, Attempt] = {}
         self._confirmed: set[int] = set()
 
@@ -43,31 +58,96 @@ class Kernels:
         self.tree.restore(restored.nodes)
         self._confirmed = set(restored.confirmed)
         for node_id, found in restored.attempts.items():
-            self._attempts[node_id] = found
-            self.statuses[str(found.evaluation.status)] += 1
-            if found.evaluation.status is not Status.INVALID:
-                self.met.add(parse(found.text), node_id)
+            valid = found.evaluation.status is not Status.INVALID
+            self._keep(self.tree[node_id], found, parse(found.text) if valid else None)
+            self._yardstick.reward(found.evaluation, here=False)
 
-    def judged(self, node: Node, draft: Draft, evaluation: Evaluation) -> None:
-        """End a node with a verdict."""
+    def expanded(self, node: Node) -> None:
+        """An expansion of a proposer that repairs began."""
+        self.repairs.expanded(None if node.parent is None else self.tree[node.parent])
+
+    def parent(self, *, may_repair: bool, exclude: Collection[int]) -> Node | None:
+        """The kernel to start from next: a failure whose repair is due, or what the strategy says.
+
+        Args:
+            may_repair: Whether the proposer takes failures as parents.
+            exclude: Nodes that have nothing left to give.
+        """
+        if may_repair and (broken := self.repairs.next(self.tree, exclude)):
+            return broken
+        rng = random.Random(f"{self._task.settings.seed} select {self.tree.next_id}")
+        chosen = self.strategy.select(self.tree, exclude, rng)
+        return None if chosen is None else self.tree[chosen]
+
+    def judged(
+        self,
+        node: Node,
+        draft: Draft,
+        kernel: Kernel | None,
+        evaluation: Evaluation,
+        *,
+        here: bool = True,
+    ) -> None:
+        """End a node with a verdict.
+
+        Args:
+            node: An open node.
+            draft: What was judged.
+            kernel: Of the draft; None where it is none.
+            evaluation: The verdict.
+            here: Whether this session measured it.
+        """
         self.tree.close(
             node.id,
             NodeState.JUDGED,
             evaluation.kernel_hash,
-            reward(evaluation),
+            self._yardstick.reward(evaluation, here=here),
             repairable=evaluation.status in REPAIRABLE,
         )
-        self._attempts[node.id] = attempt(draft.text, evaluation, draft.origin)
+        self._keep(node, attempt(draft.text, evaluation, draft.origin), kernel)
+
+    def beats_parent(self, node: Node) -> bool:
+        """Whether a kernel is better than the one it was made from; of a repair, that it passed."""
+        if node.reward is None or node.parent is None:
+            return False
+        return node.reward > (self.tree[node.parent].reward or 0.0)
+
+    def _keep(self, node: Node, found: Attempt, kernel: Kernel | None) -> None:
+        """Remember a verdict; raw samples stay in the database."""
+        evaluation = found.evaluation
+        self._attempts[node.id] = replace(found, evaluation=without_samples(evaluation))
         self.statuses[str(evaluation.status)] += 1
+        if kernel is not None:
+            self.met.add(kernel, node.id)
+        if kernel is not None and node.reward is not None:
+            self.strategy.added(node, cell_of(kernel))
+        if node.repairable:
+            self.repairs.failed(self.tree, node, str(evaluation.status))
 
     def confirmed(self, node: Node, evaluation: Evaluation) -> Attempt:
         """Replace what was drawn by what a second look found."""
         held = self._attempts[node.id]
         found = Attempt(held.text, evaluation, held.detail)
         self._attempts[node.id] = found
+        worth = self._yardstick.reward(evaluation, here=True)
+        if node.id in self._confirmed and worth and node.reward:
+            worth = math.sqrt(worth * node.reward)
         self._confirmed.add(node.id)
-        self.tree.revalue(node.id, reward(evaluation))
+        self.tree.revalue(node.id, worth)
         return found
+
+    def rivals(self, finalists: Sequence[Node]) -> list[Node]:
+        """Finalists so near the best that one more look must tell them apart; none if it is alone.
+
+        Args:
+            finalists: Kernels that were measured a second time.
+        """
+        ranked = sorted(
+            (n for n in finalists if n.reward and self.is_confirmed(n)),
+            key=lambda n: -(n.reward or 0.0),
+        )
+        near = [n for n in ranked if (n.reward or 0.0) >= NEAR * (ranked[0].reward or 0.0)]
+        return near[:RIVALS] if len(near) > 1 else []
 
     def finalists(self, count: int) -> list[Node]:
         """The kernels to measure a second time, those that were so already included."""
@@ -85,7 +165,8 @@ class Kernels:
 
     def start(self) -> Node | None:
         """The first root that passed: what the search began with."""
-        return next((n for n in self.tree if n.is_root and n.reward is not None), None)
+        roots = (n for n in self._passed() if n.is_root)
+        return next(roots, None)
 
     def winner(self) -> Node | None:
         """The best of those that were measured twice; of all, where none was."""
@@ -95,8 +176,7 @@ class Kernels:
 
     def context(self, node: Node, parent: Node | None, turn: int) -> Context:
         """What a proposer may know when it is asked for the kernel of `node`."""
-        others = (n for n in self._passed() if n is not parent)
-        best = sorted(others, key=lambda n: (-(n.reward or 0.0), n.id))
+        best = [n for n in self.tree.ranked(_RELATIVES + 1) if n is not parent]
         return Context(
             op=self._task.op,
             dtype=self._task.dtype,
@@ -113,9 +193,17 @@ class Kernels:
     def _failures(self, parent: Node) -> tuple[Attempt, ...]:
         """Failed children, the latest first."""
         children = (self.tree[child] for child in reversed(parent.children))
-        return tuple(
-            self._attempts[c.id] for c in children if c.id in self._attempts and c.reward is None
-        )
+        failed = (c for c in children if c.id in self._attempts and c.reward is None)
+        return tuple(self._attempts[c.id] for c in islice(failed, _FAILURES))
 
     def _passed(self) -> list[Node]:
-        return [node for node in self.tree if node.reward is not None]
+        return sorted(self.tree.ranked(len(self.tree)), key=lambda n: n.id)
+
+
+def without_samples(evaluation: Evaluation) -> Evaluation:
+    """An evaluation without the raw samples of its timings, which are most of its size."""
+    bare = tuple(
+        t.model_copy(update={"samples_baseline_us": (), "samples_kernel_us": ()})
+        for t in evaluation.timings
+    )
+    return evaluation.model_copy(update={"timings": bare})

@@ -31,7 +31,7 @@ from discover.history.journal import Journal, Pending, Restored
 from discover.protocol import Failure, Reply, Request
 from discover.search.expanding import Expander
 from discover.search.intake import Intake, Key
-from discover.search.kernels import Kernels
+from discover.search.kernels import RIVALS, Kernels
 from discover.search.task import Evaluate, Outcome, Task
 from discover.search.watch import Silent, State, Watch
 from discover.selection.tree import ROOT_PREFIX, Node
@@ -116,12 +116,14 @@ class Search:
             clock=clock,
             rng=random.Random(f"{task.settings.seed} back-off"),
             say=self._watch.event,
+            split=self._split,
         )
         self._expander = Expander(
             task, self._kernels, roster, budget, self._calls, self._intake, clock, self._under_way
         )
         limit, wanted = budget.limits.evaluations, task.settings.confirm
-        self._finalists = wanted if limit is None else min(wanted, limit // 5)
+        most = wanted + RIVALS if limit is None else limit // 5
+        self._finalists, self._looks = min(wanted, most), min(wanted and wanted + RIVALS, most)
 
     def run(self, roots: Iterable[Draft], restored: Restored | None = None) -> Outcome:
         """Search until a budget is used up or nobody has anything to propose.
@@ -158,8 +160,19 @@ class Search:
         self._budget.earlier_s = restored.elapsed_s
         for seat in self._roster.seats:
             seat.turns = restored.turns.get(seat.proposer.name, 0)
+        for node in self._tree:
+            self._remember(node)
         for pending in restored.pending:
             self._again(pending)
+
+    def _remember(self, node: Node) -> None:
+        """Let a stored node count for its proposer, and for the share of repairs."""
+        seat = self._roster.named(node.proposer)
+        if seat is None or node.is_root:
+            return
+        seat.gains += self._kernels.beats_parent(node)
+        if seat.proposer.may_repair:
+            self._kernels.expanded(node)
 
     def _again(self, pending: Pending) -> None:
         node = self._tree[pending.node.id]
@@ -204,7 +217,7 @@ class Search:
 
     def _over(self) -> str | None:
         limit = self._budget.limits.evaluations
-        if limit is not None and self._budget.evaluations >= limit - self._finalists:
+        if limit is not None and self._budget.evaluations >= limit - self._looks:
             return f"evaluations: {limit}"
         reason = self._budget.exhausted(self._clock())
         left_s, limit_s = self._budget.remaining_s(self._clock()), self._budget.limits.seconds
@@ -231,24 +244,32 @@ class Search:
         if landed is not None:
             if landed.error is not None:
                 raise landed.error
-            if (draft := self._landed(landed)) is not None:
-                self._intake.consider(self._tree[landed.key[1]], draft)
+            self._ready.extendleft(reversed(self._landed(landed)))
         self._tell()
 
-    def _landed(self, landed: Landed[Key]) -> Draft | None:
-        """Take in what came; the draft of an answer is left to the caller."""
+    def _split(self, node: Node, answer: Draft) -> list[tuple[Node, Draft]]:
+        """Every kernel of an answer with a node: the first keeps its own, others get siblings."""
+        first, *others = self._intake.split(node, answer)
+        siblings = [(self._tree.open(node.parent, node.proposer), draft) for draft in others]
+        return [(node, first), *siblings]
+
+    def _landed(self, landed: Landed[Key]) -> list[tuple[Node, Draft]]:
+        """Take in what came; the drafts of an answer are left to the caller."""
         what, node_id = landed.key
         node = self._tree[node_id]
         if what == "judge":
             assert isinstance(landed.result, Evaluation)
             self._intake.judged(node, landed.result)
-            return None
+            return []
         assert isinstance(landed.result, Reply | Failure)
         found = self._calls.landed(node_id, landed.result)
         if isinstance(found, Failure):
             self._intake.fail(node, found.message)
-            return None
-        return found
+        elif found is not None:
+            # The evaluation that was set aside for its call is counted again when it is judged.
+            self._budget.evaluations -= 1
+            return found
+        return []
 
     def _leave(self) -> None:
         """Wait for the answers on their way, which are paid; each is judged by the next session.
@@ -285,18 +306,25 @@ class Search:
         # All meet the same inputs, which nobody can have seen before.
         seed = secrets.randbits(48)
         for node in chosen:
-            if self._kernels.is_confirmed(node) or self._budget.exhausted(self._clock()):
-                continue
-            if self._stopping():
-                raise KeyboardInterrupt
-            self._budget.evaluations += 1
-            evaluation = self._evaluate(self._kernels[node].text, seed, len(chosen))
-            found = self._kernels.confirmed(node, evaluation)
-            kernel = parse(found.text)
-            self._journal.confirmed(node, found, kernel, evaluation, self._elapsed_s())
-            origin = Origin(**found.detail["origin"])
-            self._watch.judged(self._task.name, f"confirmed: {label(origin)}", evaluation)
+            if not self._kernels.is_confirmed(node):
+                self._look_again(node, seed, len(chosen))
+        # Near equals meet once more, in the other order: what the machine did meanwhile cancels.
+        for node in reversed(self._kernels.rivals(chosen)):
+            self._look_again(node, seed, len(chosen))
         self._tell()
+
+    def _look_again(self, node: Node, seed: int, finalists: int) -> None:
+        if self._budget.exhausted(self._clock()):
+            return
+        if self._stopping():
+            raise KeyboardInterrupt
+        self._budget.evaluations += 1
+        evaluation = self._evaluate(self._kernels[node].text, seed, finalists)
+        found = self._kernels.confirmed(node, evaluation)
+        kernel = parse(found.text)
+        self._journal.confirmed(node, found, kernel, evaluation, self._elapsed_s())
+        origin = Origin(**found.detail["origin"])
+        self._watch.judged(self._task.name, f"confirmed: {label(origin)}", evaluation)
 
     def _outcome(self, reason: str, *, over: bool) -> Outcome:
         best, start = self._kernels.winner(), self._kernels.start()

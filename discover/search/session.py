@@ -86,7 +86,7 @@ def run_search(
     ):
         search = Search(
             _task(bench, request, op, remote=remote),
-            Roster(seats),
+            Roster(seats, request.limits),
             journal,
             Budget(request.limits, started_s=time.monotonic()),
             evaluate=evaluate,

@@ -13,7 +13,8 @@ from pydantic import Field, field_validator
 
 from discover.budget.limits import Limits
 from discover.protocol import ProposerOptions
-from discover.selection.puct import DEFAULT_EXPLORATION
+from discover.selection.strategies import STRATEGIES
+from discover.selection.strategies.puct import DEFAULT_EXPLORATION
 
 OFFLINE = "mutate"
 """The proposer that needs neither key nor network."""
@@ -28,6 +29,10 @@ class SearchSettings(ProposerOptions):
     """Bench workloads to time: `quick`, `full` or a label."""
     seed: int = Field(default=0, ge=0)
     exploration: float = Field(default=DEFAULT_EXPLORATION, ge=0)
+    strategy: str = "puct"
+    """How parents are chosen: `puct`, `best-of-n`, `greedy`, `map-elites`, `random`."""
+    repair: float = Field(default=0.2, ge=0, le=1)
+    """Share of the expansions that repair failures."""
     parallel: int | None = Field(default=None, ge=1)
     """Expansions in flight; None: as many as workers, or a few more for a remote proposer."""
     confirm: int = Field(default=3, ge=0)
@@ -36,6 +41,19 @@ class SearchSettings(ProposerOptions):
     """On Ctrl-C, wait for answers that are on their way: they are paid."""
     counters: bool = True
     """Let LLMs know what the SIMD-groups of a parent do to memory."""
+
+    @field_validator("strategy")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in STRATEGIES:
+            raise ValueError(f"choose one of {', '.join(STRATEGIES)}")
+        return value
+
+    def chosen(self) -> dict[str, Any]:
+        """How parents are chosen, as far as that is not as ever; older databases know no more."""
+        fields = type(self).model_fields
+        given = {name: getattr(self, name) for name in ("strategy", "repair")}
+        return {name: value for name, value in given.items() if value != fields[name].default}
 
     @field_validator("proposers")
     @classmethod
@@ -83,4 +101,5 @@ class SearchRequest:
             "kernel_file": str(self.kernel_file) if self.kernel_file else None,
             "from_scratch": self.from_scratch,
             "part_of": self.part_of,
+            **self.settings.chosen(),
         }

@@ -1,8 +1,16 @@
-"""What a judged kernel is worth to the search. Pure."""
+"""What a judged kernel is worth to the search: its times beside those of all others. Pure.
+
+Every evaluation times the baseline anew, and the baseline swings from one to the next; a kernel
+must not rise because its baseline had a slow moment. So all kernels that one session measured on
+common inputs are set against one common baseline: that of the first. Times of an earlier session
+are brought over by the ratio of the baselines.
+"""
 
 from __future__ import annotations
 
-from foundry.judge.verdict import Evaluation, Status
+import math
+
+from foundry.judge.verdict import Evaluation, Status, Timing
 
 REPAIRABLE = frozenset(
     {
@@ -17,11 +25,30 @@ REPAIRABLE = frozenset(
 """Failures whose words a proposer can act on. A kernel rejected as a cheat is not repaired."""
 
 
-def reward(evaluation: Evaluation) -> float | None:
-    """What a kernel earns in the tree: the lower bound of its speedup; None for a failure.
+class Yardstick:
+    """The common baseline of one search, by workload: the first that was measured."""
 
-    A kernel that was proven but not timed earns 0: it is a parent, and the least of them.
-    """
-    if not evaluation.status.passed:
-        return None
-    return evaluation.score if evaluation.score is not None else 0.0
+    def __init__(self) -> None:
+        self._baseline_us: dict[str, float] = {}
+
+    def reward(self, evaluation: Evaluation, *, here: bool) -> float | None:
+        """Speedup over the common baseline, geometric mean of the workloads; None for a failure.
+
+        A kernel that was proven but not timed earns 0: it is a parent, and the least of them.
+
+        Args:
+            evaluation: Of a kernel.
+            here: Whether this session measured it, on the inputs that all of it shares.
+        """
+        if not evaluation.status.passed:
+            return None
+        if not evaluation.timings or evaluation.score is None:
+            return 0.0
+        logs = [math.log(self._speedup(timing, here=here)) for timing in evaluation.timings]
+        return math.exp(sum(logs) / len(logs))
+
+    def _speedup(self, timing: Timing, *, here: bool) -> float:
+        common_us = self._baseline_us.setdefault(timing.workload, timing.baseline_us)
+        if here and timing.kernel_us > 0:
+            return common_us / timing.kernel_us
+        return timing.speedup

@@ -1,7 +1,8 @@
 """The search tree: which kernel came from which, what it earned, how often it was tried.
 
-Pure: no I/O, no clock, no randomness. `puct.py` chooses a parent, `search.py` drives the life of
-a node, `foundry.store` keeps the rows.
+Pure: no I/O, no clock, no randomness. A strategy chooses a parent, `search.py` drives the life of a
+node, `foundry.store` keeps the rows. Nothing here grows with the size of the tree but the columns
+of `buffer`.
 
 1. `open` starts an expansion: a child without a kernel. From then on the expansion counts as a
    visit of its parent and of every ancestor (virtual loss), so work in flight spreads out.
@@ -16,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from discover.selection.buffer import Buffer
 
 ROOT_PREFIX = "root:"
 """Proposer names of roots start with it: `root:template`, `root:store`."""
@@ -54,6 +57,10 @@ class Node:
     visits: int = 0
     """Expansions of this node and of all its descendants."""
     children: list[int] = field(default_factory=list)
+    value: float | None = None
+    """Q: best reward of the node and its children; None when none passed."""
+    depth: int = 0
+    """Expansions from a root."""
 
     @property
     def is_root(self) -> bool:
@@ -67,6 +74,11 @@ class Tree:
     def __init__(self) -> None:
         self._nodes: dict[int, Node] = {}
         self._next = 0
+        self._open: dict[int, Node] = {}
+        self._deepest = 0
+        self.buffer = Buffer()
+        """States that passed."""
+        self.has_roots = False
         self.total = 0
         """Expansions of the whole tree, those without a parent included."""
 
@@ -78,6 +90,11 @@ class Tree:
 
     def __getitem__(self, node_id: int) -> Node:
         return self._nodes[node_id]
+
+    @property
+    def next_id(self) -> int:
+        """The id of the next node."""
+        return self._next
 
     def open(self, parent: int | None, proposer: str) -> Node:
         """Start an expansion of `parent`, or of nothing: a root, or a kernel from scratch."""
@@ -105,6 +122,7 @@ class Tree:
             raise ValueError(f"a {state} node earns no reward")
         node.state, node.kernel_hash, node.reward = state, kernel_hash, reward
         node.repairable = repairable and state is NodeState.JUDGED and reward is None
+        self._closed(node)
         return node
 
     def withdraw(self, node_id: int) -> Node:
@@ -117,24 +135,20 @@ class Tree:
             self._nodes[node.parent].expansions -= 1
             self._nodes[node.parent].children.pop()
         self._visit(node, -1)
-        del self._nodes[node_id]
+        del self._nodes[node_id], self._open[node_id]
         self._next -= 1
         return node
 
     def restore(self, rows: Iterable[Node]) -> None:
         """Take over stored nodes, parents before children; visits are counted anew."""
         for row in sorted(rows, key=lambda n: n.id):
-            fresh = Node(
-                row.id,
-                row.parent,
-                row.proposer,
-                row.state,
-                row.kernel_hash,
-                row.reward,
-                row.repairable,
-            )
-            self._nodes[row.id] = fresh
-            self._next = max(self._next, row.id + 1)
+            fresh = self._put(row.id, row.parent, row.proposer)
+            fresh.state, fresh.kernel_hash = row.state, row.kernel_hash
+            fresh.reward, fresh.repairable = row.reward, row.repairable
+            if fresh.state is NodeState.OPEN:
+                self._open[fresh.id] = fresh
+            else:
+                self._closed(fresh)
             if fresh.parent is not None:
                 self._nodes[fresh.parent].children.append(fresh.id)
             if fresh.state is not NodeState.WITHDRAWN:
@@ -144,25 +158,31 @@ class Tree:
 
     def revalue(self, node_id: int, reward: float | None) -> None:
         """Replace the reward of a judged kernel by what a second look found."""
-        self._nodes[node_id].reward = reward
+        node = self._nodes[node_id]
+        if node.reward is not None:
+            self.buffer.remove(node_id, node.reward)
+        node.reward = reward
+        node.value = self._worth(node)
+        if reward is not None:
+            self.buffer.add(node_id, reward, node.value or reward, node.visits)
+        if node.parent is not None:
+            self._revalue_parent(self._nodes[node.parent])
 
     def depth(self) -> int:
         """Expansions from a root to the deepest kernel."""
-        return max((sum(1 for _ in self.ancestors(node)) for node in self), default=0)
+        return self._deepest
 
     def in_flight(self) -> list[Node]:
         """Open expansions, oldest first."""
-        return [node for node in self if node.state is NodeState.OPEN]
+        return list(self._open.values())
 
     def best(self) -> Node | None:
         """The node of the highest reward; the oldest of equals."""
-        passed = [node for node in self if node.reward is not None]
-        return max(passed, key=lambda n: (n.reward or 0.0, -n.id)) if passed else None
+        return self._nodes[int(self.buffer.ids[0])] if len(self.buffer) else None
 
-    def value(self, node: Node) -> float | None:
-        """Q: best reward of a node and its children; None when none passed."""
-        own = [node.reward, *(self._nodes[child].reward for child in node.children)]
-        return max((r for r in own if r is not None), default=None)
+    def ranked(self, count: int) -> list[Node]:
+        """The best nodes, the best first."""
+        return [self._nodes[int(i)] for i in self.buffer.ids[:count]]
 
     def ancestors(self, node: Node) -> Iterator[Node]:
         """Parent, grandparent, and so on."""
@@ -171,15 +191,47 @@ class Tree:
             yield node
 
     def _add(self, parent: int | None, proposer: str) -> Node:
-        node = Node(self._next, parent, proposer)
-        self._nodes[node.id] = node
-        self._next += 1
+        node = self._put(self._next, parent, proposer)
+        self._open[node.id] = node
         return node
+
+    def _put(self, node_id: int, parent: int | None, proposer: str) -> Node:
+        depth = 0 if parent is None else self._nodes[parent].depth + 1
+        node = Node(node_id, parent, proposer, depth=depth)
+        self._nodes[node_id] = node
+        self._next = max(self._next, node_id + 1)
+        self.has_roots |= node.is_root
+        return node
+
+    def _closed(self, node: Node) -> None:
+        self._open.pop(node.id, None)
+        self._deepest = max(self._deepest, node.depth)
+        if node.reward is None:
+            return
+        node.value = node.reward
+        self.buffer.add(node.id, node.reward, node.reward, node.visits)
+        if node.parent is not None:
+            parent = self._nodes[node.parent]
+            if parent.value is None or node.reward > parent.value:
+                parent.value = node.reward
+                if parent.reward is not None:
+                    self.buffer.revalue(parent.id, parent.reward, node.reward)
+
+    def _revalue_parent(self, parent: Node) -> None:
+        parent.value = self._worth(parent)
+        if parent.reward is not None and parent.value is not None:
+            self.buffer.revalue(parent.id, parent.reward, parent.value)
+
+    def _worth(self, node: Node) -> float | None:
+        own = [node.reward, *(self._nodes[child].reward for child in node.children)]
+        return max((r for r in own if r is not None), default=None)
 
     def _visit(self, node: Node, step: int) -> None:
         self.total += 0 if node.is_root else step
         for ancestor in self.ancestors(node):
             ancestor.visits += step
+            if ancestor.reward is not None:
+                self.buffer.visit(ancestor.id, ancestor.reward, step)
 
     def _open_node(self, node_id: int) -> Node:
         node = self._nodes[node_id]

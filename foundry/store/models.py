@@ -255,3 +255,21 @@ nodes = Table(
     _required("created_at", UtcDateTime),
     _required("updated_at", UtcDateTime),
 )
+
+lessons = Table(
+    "lessons",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _required("run_id", Integer, ForeignKey("runs.id")),
+    _required("op", Text),
+    _required("family", Text),
+    _required("device_id", Text, ForeignKey("devices.id")),
+    _required("text", Words),
+    _required("gain", Float(53)),
+    _required("slower_hash", Text),
+    _required("faster_hash", Text),
+    _required("shown", Integer),
+    _required("paid", Integer),
+    _required("created_at", UtcDateTime),
+    Index(None, "device_id", "family"),
+)

@@ -136,6 +136,21 @@ class NodeRecord:
 
 
 @dataclass(frozen=True)
+class Lesson:
+    """What made a kernel faster, proven by the judge on one device."""
+
+    op: str
+    text: str
+    gain: float
+    """Time of the slower over the time of the faster."""
+    id: int = 0
+    shown: int = 0
+    """Kernels that were proposed with it in the prompt."""
+    paid: int = 0
+    """How many of them beat their parent."""
+
+
+@dataclass(frozen=True)
 class Overview:
     """What is stored for one op in one dtype on one device."""
 

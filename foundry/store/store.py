@@ -10,7 +10,7 @@
 |---|---|
 | models | the tables |
 | records | what is handed out |
-| rows, evaluations, runs, ledger, tree | SQL of one subject each, on an open transaction |
+| rows, evaluations, runs, ledger, tree, lessons | SQL of one subject each, on an open transaction |
 | location, connection, filelock | where the database is, transactions, locks between processes |
 | faults | database errors in one line |
 | schema, migrations | revisions |
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -146,6 +146,10 @@ class Store:
         """Make everything in the block one transaction."""
         with self._writing():
             yield
+
+    def connected(self, *, writing: bool) -> AbstractContextManager[Connection]:
+        """An open transaction, for subjects with functions of their own, such as `lessons`."""
+        return self._writing() if writing else self._reading()
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

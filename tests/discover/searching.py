@@ -173,7 +173,7 @@ class Stage:
         now = clock or time.monotonic
         search = Search(
             Task(OP, "float32", DEVICE, settings, parallel=parallel, retry=retry),
-            Roster([Seat(p, price) for p in proposers]),
+            Roster([Seat(p, price) for p in proposers], limits),
             journal,
             Budget(limits, started_s=now()),
             evaluate=judge,

@@ -9,7 +9,7 @@ from toy import DEVICE, OP, failed, passed
 from discover.prompts import feedback
 from discover.prompts.build import build
 from discover.protocol import Attempt, Context
-from discover.selection.reward import reward
+from discover.selection.reward import Yardstick
 from foundry.judge.verdict import Diagnostic, Status
 from foundry.msl.counters import (
     ArrayCount,
@@ -123,11 +123,12 @@ def test_the_same_reason_is_told_once() -> None:
     assert len(feedback.reasons(failed(Status.WRONG_RESULT, HIDDEN, HIDDEN, VISIBLE))) == 2
 
 
-def test_rewards_are_lower_bounds_and_failures_earn_none() -> None:
-    assert reward(passed(2.0)) == 1.9
-    assert reward(failed(Status.CRASH)) is None
+def test_failures_earn_nothing_and_the_untimed_least() -> None:
+    yardstick = Yardstick()
+    assert yardstick.reward(passed(2.0), here=True) == 2.0
+    assert yardstick.reward(failed(Status.CRASH), here=True) is None
     untimed = passed(2.0).model_copy(update={"timings": (), "status": Status.CORRECT})
-    assert reward(untimed) == 0.0
+    assert yardstick.reward(untimed, here=True) == 0.0
 
 
 def test_what_bounds_a_kernel_follows_from_its_intensity() -> None:

@@ -82,12 +82,12 @@ def test_withdrawing_leaves_no_trace_in_the_counts(seed: int) -> None:
 def test_value_is_the_best_of_a_state_and_its_children() -> None:
     tree = Tree()
     root = add_root(tree, "root:template", "a", 1.0)
-    assert tree.value(root) == 1.0
+    assert root.value == 1.0
     child = tree.open(root.id, "mutate")
     tree.close(child.id, NodeState.JUDGED, "b", 3.0)
     grandchild = tree.open(child.id, "mutate")
     tree.close(grandchild.id, NodeState.JUDGED, "c", 9.0)
-    assert tree.value(root) == 3.0
+    assert root.value == 3.0
     assert tree.best() is grandchild
 
 

@@ -1,0 +1,24 @@
+"""Why a kernel has its status, in one sentence, passes included. Pure."""
+
+from __future__ import annotations
+
+from foundry.judge.verdict import Evaluation, Status
+from foundry.report.figures import figures
+from foundry.report.format import interval, latency
+
+
+def reason(evaluation: Evaluation) -> str:
+    """What decided: the first finding of a failure; of a pass, its interval and what that lacks."""
+    found = figures(evaluation)
+    if not evaluation.status.passed:
+        return evaluation.why
+    if found is None:
+        return f"right, but not timed{': ' if evaluation.why else ''}{evaluation.why}"
+    measured = interval(found.speedup, found.speedup_low, found.speedup_high)
+    times = f"{latency(found.kernel_us)} us against {latency(found.baseline_us)} us of MLX"
+    if evaluation.status is Status.FASTER:
+        return f"surely faster: {measured}, {times}"
+    lacks = "slower" if found.speedup_high < 1 else "not surely faster: 1 lies in the interval"
+    if found.speedup_low > 1:
+        lacks = evaluation.why or "ahead on its own inputs, not on fresh ones"
+    return f"right, {lacks}: {measured}, {times}"

@@ -1,0 +1,93 @@
+"""The states of a search that may be parents: those that passed, as columns in order of rank.
+
+Columns of numbers instead of nodes: choosing among 20,000 states is one pass of vector arithmetic,
+about a tenth of a millisecond; adding one shifts the columns behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FIRST_ROOM = 64
+
+
+class Buffer:
+    """States by rank of their own reward, the best first, the oldest of equals first."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._ids = np.zeros(_FIRST_ROOM, np.int64)
+        self._rewards = np.zeros(_FIRST_ROOM)
+        self._values = np.zeros(_FIRST_ROOM)
+        self._visits = np.zeros(_FIRST_ROOM)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Node of every state."""
+        return self._ids[: self._count]
+
+    @property
+    def rewards(self) -> NDArray[np.float64]:
+        """Own reward, from the highest."""
+        return self._rewards[: self._count]
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Best reward of a state and its children."""
+        return self._values[: self._count]
+
+    @property
+    def visits(self) -> NDArray[np.float64]:
+        """Expansions of a state and its descendants, those in flight included."""
+        return self._visits[: self._count]
+
+    def add(self, node_id: int, reward: float, value: float, visits: int) -> None:
+        """Take in a state that passed."""
+        if self._count == len(self._ids):
+            self._grow()
+        place = self._place(node_id, reward)
+        columns = (self._ids, self._rewards, self._values, self._visits)
+        for column, entry in zip(columns, (node_id, reward, value, visits), strict=True):
+            column[place + 1 : self._count + 1] = column[place : self._count]
+            column[place] = entry
+        self._count += 1
+
+    def remove(self, node_id: int, reward: float) -> None:
+        """Take a state out."""
+        place = self._place(node_id, reward)
+        for column in (self._ids, self._rewards, self._values, self._visits):
+            column[place : self._count - 1] = column[place + 1 : self._count]
+        self._count -= 1
+
+    def visit(self, node_id: int, reward: float, step: int) -> None:
+        """Count an expansion."""
+        self._visits[self._place(node_id, reward)] += step
+
+    def revalue(self, node_id: int, reward: float, value: float) -> None:
+        """A child changed what a state is worth."""
+        self._values[self._place(node_id, reward)] = value
+
+    def allowed(self, exclude: Iterable[int]) -> NDArray[np.bool_]:
+        """Which states are not excluded."""
+        left_out = np.fromiter(exclude, np.int64)
+        return ~np.isin(self.ids, left_out) if len(left_out) else np.ones(self._count, np.bool_)
+
+    def _place(self, node_id: int, reward: float) -> int:
+        """Where a state stands, or would."""
+        falling = -self.rewards
+        low = int(np.searchsorted(falling, -reward, "left"))
+        high = int(np.searchsorted(falling, -reward, "right"))
+        return low + int(np.searchsorted(self._ids[low:high], node_id))
+
+    def _grow(self) -> None:
+        room = 2 * len(self._ids)
+        self._ids = np.resize(self._ids, room)
+        self._rewards = np.resize(self._rewards, room)
+        self._values = np.resize(self._values, room)
+        self._visits = np.resize(self._visits, room)
