@@ -95,17 +95,9 @@ class Search:
         self._ready: deque[tuple[Node, Draft]] = deque()
         self._flights: Flights[Key] = Flights() if flights is None else flights
         self._intake = Intake(
-            task,
-            self._kernels,
-            roster,
-            journal,
-            budget,
-            self._flights,
-            evaluate,
-            settled,
-            clock,
+            task, self._kernels, roster, journal, budget, self._flights, evaluate, settled, clock,
             self._watch,
-        )
+        )  # fmt: skip
         self._calls = Calls(
             journal,
             budget,
