@@ -60,10 +60,11 @@ def kernel_calls(fast_ops: Any, mx: Any, x: Any) -> tuple[Callable[[], Any], Cal
     (kernel,) = function.op["kernels"]
     call = fast_ops.dispatch.match(function.op, (x,), {})
     function.kept.update(dict.fromkeys(function.kept, function.with_kernel(kernel, call)))
-    ready = fast_ops.launching.ready(function.op, kernel, call.sizes, frozenset())
-    direct = mx.custom_function(
-        lambda v: ready.launches[0].run(inputs=[v], **ready.launches[0].settings)[0]
-    )
+    (launch,) = kernel["launches"]
+    made, sizes = fast_ops.launching, call.sizes
+    settings = made._settings(function.op, kernel, launch, sizes, frozenset())
+    launched = made._metal_kernel(function.op["name"], kernel, 0)
+    direct = mx.custom_function(lambda v: launched(inputs=[v], **settings)[0])
     direct.vjp(lambda primals, cotangents, _: cotangents)
     return lambda: direct(x), lambda: fast_ops.softmax(x)
 

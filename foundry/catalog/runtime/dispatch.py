@@ -16,7 +16,8 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,17 @@ HERE = Path(__file__).parent
 DISPATCH_VARIABLE = f"{HERE.name.upper()}_DISPATCH"
 MODE = os.environ.get(DISPATCH_VARIABLE, "auto")
 Axes = Mapping[str, int]
-Run = Callable[[Sequence[Array]], tuple[mx.array, ...]]
+Run = Callable[..., tuple[mx.array, ...]]
 """Takes the arrays as the caller gives them, in the op's order."""
 _MOST_KEPT = 4096
 """Calls that an op remembers; a cache that grows makes new sizes at every step."""
+
+
+_look = attrgetter("shape", "dtype")
+
+
+def _look_if_given(array: Any) -> Any:
+    return None if array is None else _look(array)
 
 
 @dataclass(frozen=True)
@@ -77,16 +85,16 @@ class CatalogFunction:
             ValueError: Dimensions, sizes or dtypes that the op does not take.
         """
         try:
-            key = (
-                is_tracing_through(),
-                *[None if a is None else (a.shape, a.dtype) for a in arrays],
-                *numbers.values(),
-            )
-            run = self.kept[key]
+            run = self.kept[(is_tracing_through(), *map(self.look, arrays), *numbers.values())]
         except (KeyError, TypeError, AttributeError):
             arrays, run = self._first(arrays, numbers)
-        outputs = run(arrays)
+        outputs = run(*arrays)
         return outputs[0] if len(outputs) == 1 else outputs
+
+    @cached_property
+    def look(self) -> Callable[[Any], Any]:
+        """What of an array decides how a call of its kind is answered."""
+        return _look_if_given if any(t["flag"] for t in self.op["inputs"]) else _look
 
     def _first(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> tuple[Any, Run]:
         """Make a call ready, and keep that where its arguments say all about it."""
@@ -96,8 +104,7 @@ class CatalogFunction:
         if plain and all(a is None or isinstance(a, mx.array) for a in arrays):
             if len(self.kept) >= _MOST_KEPT:
                 self.kept.clear()
-            shapes = [None if a is None else (a.shape, a.dtype) for a in arrays]
-            self.kept[(is_tracing_through(), *shapes, *numbers.values())] = run
+            self.kept[(is_tracing_through(), *map(self.look, arrays), *numbers.values())] = run
         return call.arrays, run
 
     def ready(self, call: MatchedCall) -> Run:
@@ -109,11 +116,11 @@ class CatalogFunction:
         """What answers a call where no kernel serves it."""
         sizes = call.sizes
         if filled := self._without_a_run(call):
-            return lambda _: sizes.unfold(filled())
+            return lambda *_: sizes.unfold(filled())
         plain = self._plain(sizes)
         if not self.op["fallback"]["folds"]:
-            return lambda arrays: plain(*arrays)
-        return lambda arrays: sizes.unfold(plain(*sizes.fold(arrays)))
+            return plain
+        return lambda *arrays: sizes.unfold(plain(*sizes.fold(arrays)))
 
     def with_kernel(self, kernel: Mapping[str, Any], call: MatchedCall) -> Run:
         """What answers a call by a kernel; its derivative is the fallback's."""
@@ -128,8 +135,8 @@ class CatalogFunction:
 
         run = with_rules(ready(self.op, kernel, sizes, absent), plain_of_present)
         if not absent and not any(sizes.folds):
-            return lambda arrays: run(*arrays)
-        return lambda arrays: sizes.unfold(run(*[a for a in sizes.fold(arrays) if a is not None]))
+            return run
+        return lambda *arrays: sizes.unfold(run(*[a for a in sizes.fold(arrays) if a is not None]))
 
     def choose(self, call: MatchedCall) -> Dispatch:
         """The kernel for this call, or None and the reason."""
@@ -158,10 +165,11 @@ class CatalogFunction:
         types = {name: dtype_of(dtype) for name, dtype in sizes.types.items()}
         names = {**sizes.axes, **sizes.params, **types, "dtype": types["T"]}
         numbers = {name: names[name] for name in self.op["fallback"]["numbers"]}
+        fallback, one = self.fallback, mx.array
 
         def run(*arrays: Array) -> tuple[mx.array, ...]:
-            found = self.fallback(*arrays, **numbers)
-            return tuple(found) if isinstance(found, tuple | list) else (found,)
+            found = fallback(*arrays, **numbers)
+            return (found,) if isinstance(found, one) else tuple(found)
 
         return run
 

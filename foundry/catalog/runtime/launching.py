@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
@@ -34,6 +35,15 @@ class ReadyKernel:
     launches: tuple[ReadyLaunch, ...]
     outputs: tuple[int, ...]
 
+    @property
+    def is_one_launch(self) -> bool:
+        """Whether it is one launch over the inputs as they are, whose results are the outputs."""
+        if self.constants or len(self.launches) > 1:
+            return False
+        reads, given = self.launches[0].reads, len(self.launches[0].settings["output_shapes"])
+        after = range(len(reads), len(reads) + given)
+        return reads == tuple(range(len(reads))) and self.outputs == tuple(after)
+
     def __call__(self, *arrays: mx.array) -> tuple[mx.array, ...]:
         """From the present inputs to the outputs, both in the op's order and folded."""
         known = [*self.constants, *arrays]
@@ -42,8 +52,8 @@ class ReadyKernel:
         return tuple([known[at] for at in self.outputs])
 
 
-def ready(op: Record, kernel: Record, sizes: Sizes, absent: frozenset[str]) -> ReadyKernel:
-    """Decide everything about a kernel's launches.
+def ready(op: Record, kernel: Record, sizes: Sizes, absent: frozenset[str]) -> Plain:
+    """A kernel as a function of its present inputs, everything about its launches decided.
 
     Args:
         op: The op.
@@ -63,10 +73,11 @@ def ready(op: Record, kernel: Record, sizes: Sizes, absent: frozenset[str]) -> R
         places |= {name: at for at, name in enumerate(launch["outputs"], count)}
         count += len(launch["outputs"])
     outputs = tuple(places[t["name"]] for t in op["outputs"])
-    return ReadyKernel(tuple(constants.values()), tuple(launches), outputs)
+    made = ReadyKernel(tuple(constants.values()), tuple(launches), outputs)
+    return _launch_of(made) if made.is_one_launch else made
 
 
-def with_rules(kernel: ReadyKernel, plain: Plain) -> Callable[..., Any]:
+def with_rules(kernel: Plain, plain: Plain) -> Callable[..., Any]:
     """A kernel whose derivative is that of plain MLX."""
 
     def backward(primals: Any, cotangents: Any, _: Any) -> Any:
@@ -79,6 +90,12 @@ def with_rules(kernel: ReadyKernel, plain: Plain) -> Callable[..., Any]:
     function.vjp(backward)
     run: Callable[..., Any] = function
     return run
+
+
+def _launch_of(kernel: ReadyKernel) -> Plain:
+    """A kernel that is one launch, without the look at what goes where."""
+    launch = partial(kernel.launches[0].run, **kernel.launches[0].settings)
+    return lambda *arrays: tuple(launch(inputs=list(arrays)))
 
 
 def _settings(

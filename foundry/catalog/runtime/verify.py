@@ -75,16 +75,16 @@ def _paths(
     function: CatalogFunction, call: MatchedCall, is_first: bool
 ) -> Iterator[tuple[str, Callable[[], Sequence[mx.array]]]]:
     if any(a is not None and not a.size for a in call.arrays):
-        yield "empty", partial(function.without_kernels(call), call.arrays)
+        yield "empty", partial(function.without_kernels(call), *call.arrays)
         return
-    yield "fallback", partial(function.without_kernels(call), call.arrays)
+    yield "fallback", partial(function.without_kernels(call), *call.arrays)
     if is_first:  # On a CPU, MLX starts a compiler for each.
         yield "fallback, compiled", partial(_compiled, function, call)
     if chip() is None:
         return
     for kernel in function.op["kernels"]:
         if kernel["dtype"] == call.sizes.dtype:
-            yield kernel["hash"][:12], partial(function.with_kernel(kernel, call), call.arrays)
+            yield kernel["hash"][:12], partial(function.with_kernel(kernel, call), *call.arrays)
 
 
 def _compiled(function: CatalogFunction, call: MatchedCall) -> Sequence[mx.array]:
@@ -93,7 +93,7 @@ def _compiled(function: CatalogFunction, call: MatchedCall) -> Sequence[mx.array
 
     def traced(*present: mx.array) -> Sequence[mx.array]:
         found = dict(zip(given, present, strict=True))
-        return run([found.get(at) for at in range(len(call.arrays))])
+        return run(*[found.get(at) for at in range(len(call.arrays))])
 
     results: Sequence[mx.array] = mx.compile(traced)(*(a for a in call.arrays if a is not None))
     return results
