@@ -7,6 +7,7 @@ from dataclasses import replace
 from discover.budget.limits import Limits, Spend
 from discover.history.reasons import reason
 from discover.search.watch import State
+from foundry.cli.output import note
 from foundry.judge.verdict import Evaluation
 from foundry.report.display import Display
 from foundry.report.figures import figures
@@ -93,3 +94,18 @@ def _task(state: State) -> TaskProgress:
         statuses=dict(state.statuses),
         state=f"depth {state.depth}",
     )
+
+
+class Lines:
+    """A line on stderr for every verdict: for commands that judge a few kernels and end."""
+
+    def changed(self, state: State) -> None:
+        """Nothing: there is no table."""
+
+    def judged(self, name: str, label: str, evaluation: Evaluation) -> None:
+        """One line for one evaluation."""
+        note(f"{name}: {evaluation.status} · {label}: {reason(evaluation)}")
+
+    def event(self, line: str) -> None:
+        """One line."""
+        note(line)

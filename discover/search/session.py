@@ -76,16 +76,16 @@ def run_search(
     seats = seats_of(proposers, bench.prices, request.limits, request.settings)
     if remote and (reason := shortage(Level.FILTERED, bench.pool.level)):
         raise reason
-    journal, restored = _journal(bench, request)
+    journal, restored = journal_of(bench, request)
     if restored is not None:
         bench.judge.expect_looks(op.name, request.dtype, restored.timed)
-    evaluate = _evaluator(bench, request, op, counted=request.settings.counters and remote)
+    evaluate = evaluator(bench, request, op, counted=request.settings.counters and remote)
     with (
         _marked(bench.store, journal.run_id),
         interrupts(wait=request.settings.wait) as stopping,
     ):
         search = Search(
-            _task(bench, request, op, remote=remote),
+            task_of(bench, request, op, remote=remote),
             Roster(seats, request.limits),
             journal,
             Budget(request.limits, started_s=time.monotonic()),
@@ -133,7 +133,8 @@ def finished_run(bench: Workbench, request: SearchRequest) -> int | None:
     )
 
 
-def _task(bench: Workbench, request: SearchRequest, op: Op, *, remote: bool) -> Task:
+def task_of(bench: Workbench, request: SearchRequest, op: Op, *, remote: bool) -> Task:
+    """What one search works on."""
     settings = request.settings
     return Task(
         op=op,
@@ -146,7 +147,9 @@ def _task(bench: Workbench, request: SearchRequest, op: Op, *, remote: bool) -> 
     )
 
 
-def _evaluator(bench: Workbench, request: SearchRequest, op: Op, *, counted: bool) -> Evaluate:
+def evaluator(bench: Workbench, request: SearchRequest, op: Op, *, counted: bool) -> Evaluate:
+    """The judge of a workbench for one search."""
+
     def evaluate(text: str, seed: int, finalists: int = 1) -> Evaluation:
         found = bench.judge.evaluate(text, op, request.dtype, seed, finalists=finalists)
         if not counted:
@@ -177,7 +180,8 @@ def _marked(store: Store, run_id: int) -> Iterator[None]:
         raise
 
 
-def _journal(bench: Workbench, request: SearchRequest) -> tuple[Journal, Restored | None]:
+def journal_of(bench: Workbench, request: SearchRequest) -> tuple[Journal, Restored | None]:
+    """The rows of a search: those of its unfinished run, or of a new one."""
     device, store = bench.pool.device(), bench.store
     run_id = store.resumable("search", _key(bench, request))
     if run_id is None:
