@@ -11,12 +11,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from discover.budget.limits import Limits
-from discover.cli.runs import pick
-from discover.cli.tell import document as told_document
-from discover.cli.tell import parts
 from discover.history.nodes import look
+from discover.history.runs import pick
 from discover.history.summary import document, summarise
-from discover.search.desk import desk_of, new_desk
+from discover.search.desk import desk_of, new_desk, parts
 from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.watch import Silent
 from discover.search.workbench import Workbench
@@ -57,7 +55,7 @@ class Tools:
         run_id, node_id = parts(ticket)
         with self._turn, desk_of(self._bench, run_id, Silent()) as desk:
             told = desk.tell(node_id, answer)
-        return {"kernels": [told_document(one) for one in told]}
+        return {"kernels": [one.document() for one in told]}
 
     def show(self, node: str) -> dict[str, Any]:
         """One node by its ticket, such as 12.7: kernel, verdict, diff to its parent."""

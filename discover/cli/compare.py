@@ -41,7 +41,7 @@ def command(runs: tuple[int, ...], db: str | None, as_json: bool) -> None:
 
     Only searches of one device are compared; each is set against the first one named.
     """
-    from discover.cli.runs import pick
+    from discover.history.runs import pick
     from discover.history.summary import summarise
     from foundry.store import Store
 

@@ -43,7 +43,7 @@ _FORMATS = ("tree", "replay", "best")
 @options.debug_option
 def command(run: int | None, what: str, output: Path | None, db: str | None, as_json: bool) -> None:
     """Export RUN, a search; by default the latest."""
-    from discover.cli.runs import pick
+    from discover.history.runs import pick
     from foundry.store import Store
 
     with Store.open(db, read_only=True) as store:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @options.debug_option
 def command(run: int | None, show_tree: bool, why: bool, db: str | None, as_json: bool) -> None:
     """Show what came of RUN, a search or an autorun; by default the latest."""
-    from discover.cli.runs import pick
+    from discover.history.runs import pick
     from discover.history.summary import document, summarise
     from foundry.store import Store
 

@@ -27,8 +27,8 @@ def command(
     node: str, prompt: bool, answer: bool, text: bool, db: str | None, as_json: bool
 ) -> None:
     """Show NODE of a search: `7` of the latest, or `12.7` of run 12; a ticket is one."""
-    from discover.cli.runs import pick
     from discover.history.nodes import look
+    from discover.history.runs import pick
     from discover.history.summary import summarise
     from foundry.store import Store
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from discover.cli import options as own
 from foundry.cli import options
 from foundry.cli.output import note, print_json
-from foundry.errors import UsageError
 
 if TYPE_CHECKING:
     from discover.search.desk import Told
@@ -33,7 +32,7 @@ def command(ticket: str, answer: IO[str], db: str | None, device: str, as_json: 
     FILE is a kernel file, or a whole reply with one or several of them in fences.
     """
     from discover.cli.display import Lines
-    from discover.search.desk import desk_of
+    from discover.search.desk import desk_of, parts
     from discover.search.workbench import workbench
 
     run_id, node_id = parts(ticket)
@@ -44,24 +43,12 @@ def command(ticket: str, answer: IO[str], db: str | None, device: str, as_json: 
     ):
         told = desk.tell(node_id, text)
     if as_json:
-        print_json([document(one) for one in told])
+        print_json([one.document() for one in told])
     for one in [] if as_json else told:
         click.echo(f"{one.name} {line(one)}")
     note(f"next: discover ask OP, discover show {ticket}, discover report {run_id} --tree")
     passed = any(one.evaluation and one.evaluation.status.passed for one in told)
     return 0 if passed else REJECTED
-
-
-def parts(ticket: str) -> tuple[int, int]:
-    """Run and node of a ticket.
-
-    Raises:
-        UsageError: Not a ticket.
-    """
-    run, dot, node = ticket.partition(".")
-    if not dot or not run.isdecimal() or not node.isdecimal():
-        raise UsageError(f"'{ticket}' is no ticket; discover ask prints one, such as 12.7")
-    return int(run), int(node)
 
 
 def line(told: Told) -> str:
@@ -71,17 +58,3 @@ def line(told: Told) -> str:
     if told.evaluation is None:
         return f"{told.state}: the search has this kernel already"
     return f"{told.evaluation.status}: {reason(told.evaluation)}"
-
-
-def document(told: Told) -> dict[str, Any]:
-    """The verdict as JSON values."""
-    from discover.history.reasons import reason
-
-    return {
-        "ticket": told.name,
-        "state": told.state,
-        "kernel_hash": told.kernel_hash,
-        "status": str(told.evaluation.status) if told.evaluation else told.state,
-        "why": reason(told.evaluation) if told.evaluation else "",
-        "evaluation": told.evaluation.model_dump(mode="json") if told.evaluation else None,
-    }

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from discover.budget.limits import Budget, Limits
 from discover.calls.flights import Flights
@@ -17,6 +18,7 @@ from discover.calls.roster import Roster
 from discover.drafts.draft import Draft
 from discover.history.journal import Journal, Restored
 from discover.history.lessons import words_of
+from discover.history.reasons import reason
 from discover.prompts.build import Prompt, build
 from discover.search.intake import Intake, Key
 from discover.search.kernels import Kernels
@@ -60,6 +62,30 @@ class Told:
     kernel_hash: str | None
     evaluation: Evaluation | None
     """None for a kernel that the search had already."""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values."""
+        found = self.evaluation
+        return {
+            "ticket": self.name,
+            "state": self.state,
+            "kernel_hash": self.kernel_hash,
+            "status": str(found.status) if found else self.state,
+            "why": reason(found) if found else "",
+            "evaluation": found.model_dump(mode="json") if found else None,
+        }
+
+
+def parts(ticket: str) -> tuple[int, int]:
+    """Run and node of a ticket.
+
+    Raises:
+        UsageError: Not a ticket.
+    """
+    run, dot, node = ticket.partition(".")
+    if not dot or not run.isdecimal() or not node.isdecimal():
+        raise UsageError(f"'{ticket}' is no ticket; discover ask prints one, such as 12.7")
+    return int(run), int(node)
 
 
 class Desk:

@@ -14,8 +14,7 @@ from searching import ScriptedJudge
 from toy import DEVICE
 
 from discover.budget.limits import Limits
-from discover.cli.tell import parts
-from discover.search.desk import desk_of, new_desk
+from discover.search.desk import desk_of, new_desk, parts
 from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.watch import Silent
 from discover.search.workbench import Workbench
