@@ -11,11 +11,9 @@ class Constants:
 
     issue: float = 1.0
     """Cycles of a scheduler for an instruction, over the throughput measured on its own."""
-    line: float = 1.2
-    """Cycles of a core's cache for each line that an instruction touches."""
-    load: float = 2.0
-    """Cycles of a core's cache for each load or store of a SIMD-group: 128 bytes at 64 a cycle."""
-    bank: float = 2.0
+    sector: float = 1.0
+    """Cycles of a core's cache for each 32 bytes that an instruction touches."""
+    bank: float = 1.0
     """Cycles of threadgroup memory for each pass over its banks."""
     near: float = 1.0
     """Time in the second-level cache, over its bandwidth."""

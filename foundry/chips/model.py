@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from foundry.chips.chip import Chip
 from foundry.chips.constants import Constants
 from foundry.chips.costs import cycles
-from foundry.msl.counters.model import DEVICE, THREADGROUP, ArrayCount, Traffic
 from foundry.msl.gpu.profile import DEPTHS, GpuProfile, LaunchProfile, Reuse
 
 SCHEDULERS = 4
@@ -89,7 +88,7 @@ def _clock_hz(chip: Chip) -> float | None:
 def residency(launch: LaunchProfile, is_dynamic: bool) -> int:
     """Threadgroups that a core holds at once."""
     simdgroups = math.ceil(launch.threads / 32)
-    registers = max(launch.machine.registers, 8) + 4
+    registers = max(launch.registers, 8) + 4
     bytes_each = simdgroups * 32 * 4 * registers
     pool = _REGISTER_BYTES + (_THREADGROUP_BYTES if is_dynamic else 0)
     taken = bytes_each + (launch.threadgroup_bytes if is_dynamic else 0)
@@ -139,16 +138,10 @@ def _terms(
         work["fp16"] = work.get("fp16", 0.0) / chip.fp16_rate
     # A spilled register is a line of its own for the 32 lanes.
     spills = work.get("spill", 0.0) * constants.spill
-    touches = sum(r.touches for r in (*launch.loads, *launch.stores)) + spills
-    accesses = sum(work.get(k, 0.0) for k in ("device_load", "device_store", "spill"))
-    passes = sum(
-        t.transactions
-        for array in launch.count.arrays
-        if array.space == THREADGROUP
-        for t in (array.loads, array.stores, array.atomics)
-    )
+    sectors = _sectors(launch) + 4 * spills
+    passes = _passes(launch)
     missed, footprint, near_bytes = _misses(launch, chip, simdgroups)
-    spill_bytes = launch.machine.scratch_bytes * simdgroups * 32 * used
+    spill_bytes = launch.scratch_bytes * simdgroups * 32 * used
     near_bytes += spills * LINE_BYTES
     far_bytes, far_speed = _far(launch, chip, missed, footprint, at_once, used)
     if spill_bytes > chip.l2_bytes:
@@ -158,7 +151,7 @@ def _terms(
         * cycles(work)
         / (SCHEDULERS * core_hz)
         / min(1.0, simdgroups / SCHEDULERS),
-        "cache": (constants.line * touches + constants.load * accesses) / core_hz,
+        "cache": constants.sector * sectors / core_hz,
         "threadgroup": constants.bank * passes / core_hz,
         "l2": constants.near * near_bytes / chip.l2_bytes_s,
         "memory": constants.far * far_bytes / far_speed,
@@ -166,6 +159,26 @@ def _terms(
         * _waiting_s(launch, chip, far_bytes > 0)
         / max(simdgroups * used, 1),
     }
+
+
+def _joined(counted: float, launch: LaunchProfile, *kinds: str) -> float:
+    """Accesses of the machine over those that were counted: a compiler joins neighbours."""
+    made = sum(launch.work.get(kind, 0.0) for kind in kinds)
+    return min(1.0, made / counted) if counted else 1.0
+
+
+def _sectors(launch: LaunchProfile) -> float:
+    """Sectors of the core's cache; an access that joins several touches theirs once."""
+    taken = (*launch.loads, *launch.stores)
+    joined = _joined(sum(r.instructions for r in taken), launch, "device_load", "device_store")
+    return joined * sum(r.sectors for r in taken)
+
+
+def _passes(launch: LaunchProfile) -> float:
+    """Passes over the banks of threadgroup memory; an access that joins several conflicts once."""
+    shared = launch.shared
+    joined = _joined(shared.instructions, launch, "shared_load", "shared_store")
+    return max(joined * shared.passes, min(1.0, 4 * joined) * shared.least_passes)
 
 
 def _waiting_s(launch: LaunchProfile, chip: Speeds, is_far: bool) -> float:
@@ -182,10 +195,10 @@ def _misses(launch: LaunchProfile, chip: Speeds, simdgroups: int) -> tuple[float
     """Lines that come from beyond the cores' own caches, distinct lines, and bytes that come."""
     bytes_ = _L1_BYTES
     if chip.is_dynamic:
-        taken = simdgroups * 32 * 4 * (launch.machine.registers + 4)
+        taken = simdgroups * 32 * 4 * (launch.registers + 4)
         bytes_ = max(_L1_BYTES, _REGISTER_BYTES + _THREADGROUP_BYTES + _L1_BYTES - taken)
     missed = footprint = near_bytes = 0.0
-    for reuse, array in zip(launch.loads, _device_arrays(launch), strict=True):
+    for reuse in launch.loads:
         if not reuse.touches:
             continue
         lines = bytes_ / LINE_BYTES / max(simdgroups * reuse.in_step, 1)
@@ -193,23 +206,18 @@ def _misses(launch: LaunchProfile, chip: Speeds, simdgroups: int) -> tuple[float
         least = reuse.of_threadgroup * launch.threadgroups
         lines = min(reuse.touches, max(share * reuse.touches, least))
         missed += lines
-        near_bytes += lines * _bytes_of_touch(array.loads)
+        near_bytes += lines * _bytes_of_touch(reuse)
         footprint += min(reuse.size_lines, least)
-    for reuse, array in zip(launch.stores, _device_arrays(launch), strict=True):
+    for reuse in launch.stores:
         missed += reuse.touches
-        near_bytes += reuse.touches * _bytes_of_touch(array.stores)
+        near_bytes += reuse.sectors * _SECTOR_BYTES
         footprint += min(reuse.size_lines, reuse.of_threadgroup * launch.threadgroups)
     return missed, footprint, near_bytes
 
 
-def _device_arrays(launch: LaunchProfile) -> list[ArrayCount]:
-    return [array for array in launch.count.arrays if array.space == DEVICE]
-
-
-def _bytes_of_touch(traffic: Traffic) -> float:
-    """Of a line, what is fetched: whole sectors."""
-    each = traffic.bytes / max(traffic.transactions, 1)
-    return min(LINE_BYTES, max(_SECTOR_BYTES, each))
+def _bytes_of_touch(reuse: Reuse) -> float:
+    """Of a line, what is fetched: the sectors that are touched."""
+    return _SECTOR_BYTES * reuse.sectors / reuse.touches
 
 
 def _missed_with(reuse: Reuse, lines: float) -> float:

@@ -13,6 +13,8 @@ application = Application(
         "verify": "foundry.cli.verify:command",
         "sanitize": "foundry.cli.sanitize:command",
         "bench": "foundry.cli.bench:command",
+        "predict": "foundry.cli.predict:command",
+        "chips": "foundry.cli.chips:group",
         "report": "foundry.cli.report:command",
         "export": "foundry.cli.export:command",
         "export-sft": "foundry.cli.export_sft:command",

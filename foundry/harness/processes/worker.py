@@ -30,7 +30,7 @@ from foundry.engines.base import Engine, Executable, Reorderable
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import file_sanitizing, frames, sanitizing
 from foundry.harness.jobs import decode_program, decode_workload, encode_sets, read_sets
-from foundry.harness.measuring import counting
+from foundry.harness.measuring import counting, profiling
 from foundry.harness.measuring.baseline import BaselineCall, find_op, select_device
 from foundry.harness.measuring.buffers import Buffers
 from foundry.harness.measuring.calibration import calibrate
@@ -59,6 +59,7 @@ class Worker:
             "build": self._build,
             "examine": self._examine,
             "count": counting.answer,
+            "profile": profiling.answer,
             "sanitize": sanitizing.answer,
             "sanitize_file": file_sanitizing.answer,
             "run": self._run,

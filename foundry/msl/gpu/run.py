@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from foundry.errors import LaunchFailed
 from foundry.msl.counters import native
 from foundry.msl.counters import run as counting
-from foundry.msl.counters.model import DEVICE, LaunchCount
+from foundry.msl.counters.model import DEVICE, LINE_BYTES, THREADGROUP, LaunchCount
 from foundry.msl.counters.sample import sample
 from foundry.msl.frontend.signature import capture_launch
 from foundry.msl.gpu.machine import Machine, from_json
-from foundry.msl.gpu.profile import DEPTHS, NEIGHBOURS, GpuProfile, LaunchProfile, Reuse
+from foundry.msl.gpu.profile import DEPTHS, NEIGHBOURS, GpuProfile, LaunchProfile, Reuse, Shared
 from foundry.msl.gpu.toolchain import gpu_builder
 from foundry.msl.run.builder import Text
 from foundry.msl.run.memory import argument_buffers, refuse_sizes
@@ -37,6 +37,7 @@ class _Reuse(ctypes.Structure):
 
     _fields_ = [
         ("touches", ctypes.c_uint64),
+        ("sectors", ctypes.c_uint64),
         ("misses", ctypes.c_uint64 * len(DEPTHS)),
         ("in_step", ctypes.c_uint64),
         ("distinct", ctypes.c_uint64 * NEIGHBOURS),
@@ -123,25 +124,31 @@ class _GpuRun(counting.CountingRun):
             blocks.count = 0
         factor = self._factor
         executed = {n: float(g) * factor for n, g in zip(self._names, self._groups, strict=True)}
-        work = _work(self._machine, executed)
-        device = [n for n, array in enumerate(self._arrays) if array.space == DEVICE]
-        loads, stores = (
-            tuple(_reuse(self._reuse[2 * n + way], factor, self._arrays[n].bytes) for n in device)
-            for way in (0, 1)
-        )
+        loads, stores = self._reuses(count, factor)
         return LaunchProfile(
-            self._machine,
+            self._machine.registers,
+            self._machine.scratch_bytes,
             count.threadgroups,
             self._threads // count.threadgroups if count.threadgroups else 0,
-            count.simdgroups,
             self._library.storage_bytes,
-            work,
-            sum(work.values()) / max(count.simdgroups, 1),
-            1.0,
+            _work(self._machine, executed),
+            _shared(count),
             loads,
             stores,
-            count,
         )
+
+    def _reuses(
+        self, count: LaunchCount, factor: float
+    ) -> tuple[tuple[Reuse, ...], tuple[Reuse, ...]]:
+        """Loads and stores, by array in device memory."""
+        loads, stores = [], []
+        for number, array in enumerate(count.arrays):
+            if array.space == DEVICE:
+                taken, written = self._reuse[2 * number], self._reuse[2 * number + 1]
+                size = array.size_bytes
+                loads.append(_reuse(taken, array.loads.instructions, factor, size))
+                stores.append(_reuse(written, array.stores.instructions, factor, size))
+        return tuple(loads), tuple(stores)
 
     def _summed(
         self, tally: NDArray[np.uint64], state: native.CounterState, total: int
@@ -195,16 +202,32 @@ def _work(machine: Machine, executed: Mapping[str, float]) -> dict[str, float]:
 _WAITS = {"device_load": "device_wait", "shared_load": "shared_wait", "spill": "spill_wait"}
 
 
-def _reuse(found: _Reuse, factor: float, size: int) -> Reuse:
+def _shared(count: LaunchCount) -> Shared:
+    taken = [
+        traffic
+        for array in count.arrays
+        if array.space == THREADGROUP
+        for traffic in (array.loads, array.stores, array.atomics)
+    ]
+    return Shared(
+        sum(t.instructions for t in taken),
+        sum(t.transactions for t in taken),
+        sum(t.ideal_transactions for t in taken),
+    )
+
+
+def _reuse(found: _Reuse, instructions: float, factor: float, size: int) -> Reuse:
     touches = max(int(found.touches), 1)
     distinct = [d / r for d, r in zip(found.distinct, found.rows, strict=True) if r]
     first = distinct[0] if distinct else 0.0
     more = (distinct[-1] - first) / (len(distinct) - 1) if len(distinct) > 1 else first
     return Reuse(
+        instructions,
         int(found.touches) * factor,
+        int(found.sectors) * factor,
         tuple(int(m) / touches for m in found.misses),
         int(found.in_step) / touches,
         first,
         more,
-        size / 128,
+        size / LINE_BYTES,
     )

@@ -155,6 +155,9 @@ void add(const u32* event, u32 array, const Spans& spans, u64 bytes) {
   for_blocks(spans, line_bytes, [&](u64 begin, u64 end) {
     touch_lines(2 * array + (kind == store), draining, way, begin, end);
   });
+  for_blocks(spans, sector_bytes, [&](u64 begin, u64 end) {
+    blocks.reuse[2 * array + (kind == store)].sectors += end - begin;
+  });
 }
 
 // Lanes that execute one instruction; it may touch several arrays.

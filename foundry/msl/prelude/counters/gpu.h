@@ -6,6 +6,7 @@
 
 namespace mf::counters {
 
+constexpr u64 sector_bytes = 32;
 constexpr u32 depths = 7;           // of a cache of 1, 2, 4, ... lines
 constexpr u32 most_depth = 1 << (depths - 1);
 constexpr u32 neighbours = 8;       // threadgroups side by side whose lines are put together
@@ -13,6 +14,7 @@ constexpr u32 neighbours = 8;       // threadgroups side by side whose lines are
 // How the lines of one array in device memory are used again.
 struct Reuse {
   u64 touches;         // lines, summed over instructions of SIMD-groups
+  u64 sectors;         // quarters of lines, likewise
   u64 misses[depths];  // that a cache of so many lines, its SIMD-group's own, does not hold
   u64 in_step;         // distinct in an instruction, over all SIMD-groups of a threadgroup
   u64 distinct[neighbours];  // of the first, the first two, ... threadgroups of a row of neighbours

@@ -1,0 +1,1 @@
+"""Published times, and what the chip model makes of them: fit, accuracy, tables."""

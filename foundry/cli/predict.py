@@ -1,0 +1,226 @@
+"""`foundry predict FILE`: how long would this kernel take on a chip that is not here?"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from foundry.cli import options
+from foundry.cli.output import note, print_json, print_table
+
+if TYPE_CHECKING:
+    from foundry.chips.chip import Chip
+    from foundry.chips.fitted import Fitted
+    from foundry.chips.prediction import Prediction
+    from foundry.kernel import Kernel
+    from foundry.msl.gpu.profile import GpuProfile
+    from ops.spec import Op, Workload
+
+_DISTRIBUTION = "normal"
+_LIMIT_S = 120.0
+
+
+def _known_chips() -> tuple[str, ...]:
+    from foundry.chips import registry
+
+    return tuple(registry.all_chips())
+
+
+@click.command("predict")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True)
+)
+@click.option(
+    "--chip",
+    "names",
+    type=options.Name("chip", _known_chips),
+    multiple=True,
+    required=True,
+    help="Chip to predict for, as foundry list chips names it (repeatable).",
+)
+@click.option("--dtype", type=options.DTYPE, default="float32", show_default=True)
+@options.bench_option
+@click.option(
+    "--axes",
+    help="Sizes instead of the op's bench workloads: m=4096,n=4096,k=4096.",
+)
+@click.option(
+    "--constants",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A fit of your own, made by foundry chips fit.",
+)
+@options.user_code_options
+@options.language_option
+@options.seed_option
+@options.json_option
+@options.debug_option
+def command(
+    files: tuple[str, ...],
+    names: tuple[str, ...],
+    dtype: str,
+    bench: str,
+    axes: str | None,
+    constants: Path | None,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Predict how long kernel files take on Apple GPUs that are not here.
+
+    Each FILE is a kernel file, or - for standard input. A prediction is no measurement: it is made
+    of what a GPU's compiler makes of the kernel, of what the kernel does on a few threadgroups, and
+    of constants that were fitted to published times (docs/chip-model.md says how often it is
+    right). Kernels that it cannot tell apart are said to be one. They should have passed foundry
+    sanitize.
+    """
+    from foundry.chips import fitted, registry
+
+    asked = _Asked(
+        tuple(registry.get(name) for name in names),
+        fitted.read(constants) if constants else fitted.built_in(),
+        dtype,
+        bench,
+        axes,
+        seed,
+    )
+    found = [one for path in files for one in _predicted(path, asked)]
+    if as_json:
+        print_json([one.document() for one in found])
+    else:
+        _show(found, asked.fitted)
+    return 1 if any(one.reason for one in found) else 0
+
+
+@dataclass(frozen=True)
+class _Asked:
+    chips: tuple[Chip, ...]
+    fitted: Fitted
+    dtype: str
+    bench: str
+    axes: str | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A kernel file over one workload on one chip: a prediction, or why there is none."""
+
+    file: str
+    workload: str
+    prediction: Prediction | None
+    reason: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints of it."""
+        said = self.prediction.document() if self.prediction else {"unpredicted": self.reason}
+        return {"file": self.file, "workload": self.workload, **said}
+
+
+def _predicted(path: str, asked: _Asked) -> Iterator[Predicted]:
+    from foundry.chips.prediction import predicted_on
+    from foundry.cli.judging import kernel_and_op, read_kernel_text
+    from foundry.msl.gpu.profile import GpuProfile
+
+    text = read_kernel_text(path)
+    kernel, op = kernel_and_op(text)
+    for workload in _workloads(op, asked):
+        profile = _profile(kernel, op, workload, asked.seed)
+        for chip in asked.chips:
+            if isinstance(profile, GpuProfile):
+                said = predicted_on(profile, chip, asked.fitted)
+                yield Predicted(text.name, workload.id, said)
+            else:
+                yield Predicted(text.name, workload.id, None, profile)
+
+
+def _workloads(op: Op, asked: _Asked) -> tuple[Workload, ...]:
+    from foundry.errors import UsageError
+    from foundry.judge.options import bench_workloads
+    from ops.spec import Case
+
+    if asked.axes is None:
+        return bench_workloads(op, asked.dtype, asked.bench)
+    try:
+        sizes = {
+            name.strip(): int(size)
+            for name, size in (word.split("=") for word in asked.axes.split(","))
+        }
+    except ValueError:
+        raise UsageError(f"--axes is like m=64,n=64, not '{asked.axes}'") from None
+    if set(sizes) != set(op.axis_names):
+        raise UsageError(f"the axes of {op.name} are {', '.join(op.axis_names)}")
+    like = bench_workloads(op, asked.dtype, "quick")[0]
+    return (op.workload(Case(sizes, like.params), asked.dtype),)
+
+
+def _profile(kernel: Kernel, op: Op, workload: Workload, seed: int) -> GpuProfile | str:
+    """What the kernel does, or why nobody can say."""
+    from foundry.harness.jobs import Crash, Timeout
+    from foundry.harness.measuring.profiling import Profiling, Unprofiled
+    from foundry.harness.processes.pool import WorkerPool
+    from foundry.judge.oracle.inputs import make_inputs
+    from foundry.kernel import bind
+
+    job = Profiling(bind(kernel, op, workload), make_inputs(op, workload, _DISTRIBUTION, seed))
+    with WorkerPool("cpu", workers=1) as pool, pool.lease() as lease:
+        found = (lease.builder or lease.runner).ask(job, _LIMIT_S)
+    match found:
+        case Timeout():
+            return f"not done after {found.limit_s:g} s"
+        case Crash() | Unprofiled():
+            return found.reason
+    return found
+
+
+def _show(found: list[Predicted], fitted: Fitted) -> None:
+    from foundry.report.table import Column
+
+    columns = [
+        Column("kernel", elastic=True),
+        Column("workload", elastic=True),
+        Column("chip"),
+        Column("predicted us", right=True),
+        Column("between"),
+        Column("bound by"),
+    ]
+    rows = []
+    for one in found:
+        rows.append([one.file, one.workload, *_cells(one)])
+    print_table(columns, rows)
+    for one in found:
+        if one.prediction:
+            click.echo(f"\n{one.file} on {one.prediction.chip}:")
+            for sentence in one.prediction.sentences:
+                click.echo(f"  {sentence}")
+    for line in dict.fromkeys(_ties(found, fitted)):
+        click.echo(line)
+    for one in found:
+        if one.prediction and one.prediction.assumed:
+            note(f"{one.prediction.chip}: {'; '.join(one.prediction.assumed)}")
+    note("predictions, not measurements; docs/chip-model.md says how often they rank rightly")
+
+
+def _cells(one: Predicted) -> list[str]:
+    from foundry.report.format import latency
+
+    said = one.prediction
+    if said is None:
+        return ["-", "-", "-", one.reason]
+    between = f"{latency(said.low_us)} to {latency(said.high_us)}"
+    return [said.chip, latency(said.us), between, said.bound]
+
+
+def _ties(found: list[Predicted], fitted: Fitted) -> Iterator[str]:
+    """Kernels that the model does not tell apart."""
+    from foundry.chips.prediction import tells_apart
+
+    for one, other in itertools.combinations(found, 2):
+        a, b = one.prediction, other.prediction
+        if a is None or b is None or (a.chip, one.workload) != (b.chip, other.workload):
+            continue
+        if not tells_apart(a.us, b.us, fitted):
+            yield f"{one.file} and {other.file} on {a.chip}: cannot tell which is faster"

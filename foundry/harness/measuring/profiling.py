@@ -1,0 +1,68 @@
+"""A job that profiles a program as a GPU's compiler sees it (`foundry.msl.gpu`), and its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from foundry.errors import LaunchFailed
+from foundry.harness import frames
+from foundry.harness.jobs import (
+    ReplyError,
+    decode_program,
+    encode_program,
+    encode_sets,
+    read_sets,
+)
+from foundry.msl.gpu.profile import GpuProfile, profile_from
+from foundry.msl.gpu.run import profile
+from foundry.program import Arrays, Program
+
+
+@dataclass(frozen=True)
+class Unprofiled:
+    """Why nothing can be said of a program."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Profiling:
+    """Profile a program on inputs that it passed the sanitizer on. Result: `GpuProfile`.
+
+    It compiles what it runs, so it is for the builder of a lease.
+    """
+
+    program: Program
+    inputs: Arrays
+    kind: ClassVar[str] = "profile"
+    reply_bytes: int = field(default=0, init=False)
+
+    def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+        """Header and buffers of the request."""
+        header, buffers = encode_sets((self.inputs,))
+        return header | {"program": encode_program(self.program)}, buffers
+
+    def decode(self, frame: frames.Frame) -> GpuProfile | Unprofiled:
+        """The result in a reply.
+
+        Raises:
+            ReplyError: The reply holds no profile.
+        """
+        if "unprofiled" in frame.header:
+            return Unprofiled(str(frame.header["unprofiled"]))
+        try:
+            return profile_from(frame.header["profile"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ReplyError("what was profiled does not read as a profile") from error
+
+
+def answer(request: frames.Frame) -> tuple[dict[str, Any], tuple[()]]:
+    """Do the job, in the worker."""
+    try:
+        found = profile(decode_program(request.header["program"]), read_sets(request)[0])
+    except LaunchFailed as error:
+        return {"unprofiled": str(error)}, ()
+    return {"profile": found.document()}, ()
