@@ -105,6 +105,7 @@ class Terms:
     by_unit: Mapping[str, float]
     overhead_s: float
     resident: int
+    """Threadgroups that a core holds at once."""
     total_s: float
 
     @property

@@ -164,9 +164,9 @@ def _near(_: LaunchProfile, __: Terms) -> str:
 def _waiting(launch: LaunchProfile, terms: Terms) -> str:
     held = terms.resident * math.ceil(launch.threads / 32)
     return (
-        f"bound by waiting: {held} SIMD-groups a core ({launch.registers} registers a thread,"
-        f" {launch.threadgroup_bytes} bytes a threadgroup) do not cover the latency: more of them,"
-        " or several loads before the first use, would move it"
+        f"bound by waiting: {held} SIMD-groups a core at most ({launch.registers} registers a"
+        f" thread, {launch.threadgroup_bytes} bytes a threadgroup) do not cover the latency: more"
+        " of them, or several loads before the first use, would move it"
     )
 
 

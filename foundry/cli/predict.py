@@ -198,9 +198,10 @@ def _show(found: list[Predicted], fitted: Fitted) -> None:
                 click.echo(f"  {sentence}")
     for line in dict.fromkeys(_ties(found, fitted)):
         click.echo(line)
-    for one in found:
-        if one.prediction and one.prediction.assumed:
-            note(f"{one.prediction.chip}: {'; '.join(one.prediction.assumed)}")
+    assumed = {one.prediction.chip: one.prediction.assumed for one in found if one.prediction}
+    for chip, said in assumed.items():
+        if said:
+            note(f"{chip}: {'; '.join(said)}")
     note("predictions, not measurements; docs/chip-model.md says how often they rank rightly")
 
 

@@ -1,0 +1,109 @@
+"""The model against published times: it must not get worse, and its document must be current."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from foundry.chips import fitted
+from foundry.chips.fitting.accuracy import Pair, pairs, predicted, rules_of_thumb, score, spearman
+from foundry.chips.fitting.fit import family_of
+from foundry.chips.fitting.refit import APART, data_of, refit
+from foundry.chips.fitting.rows import PUBLISHED, Row, profiles, read_rows
+from foundry.chips.fitting.tables import tables
+from foundry.errors import UsageError
+from foundry.msl.gpu.profile import GpuProfile
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "chip-model.md"
+BEGIN, END = "<!-- accuracy: begin -->\n", "<!-- accuracy: end -->"
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return read_rows(PUBLISHED)
+
+
+@pytest.fixture(scope="module")
+def known(rows: list[Row]) -> dict[str, GpuProfile]:
+    return profiles(rows, PUBLISHED)
+
+
+def test_published_pairs_are_ranked_rightly_and_better_than_by_rules_of_thumb(
+    rows: list[Row], known: dict[str, GpuProfile]
+) -> None:
+    families = fitted.built_in().families
+    taken = list(pairs(rows))
+    cost = predicted(known, lambda row: families[family_of(row)].constants)
+    found = score(taken, cost, APART)
+    assert found.share_answered >= 0.93
+    assert found.share_right >= 0.97
+    assert spearman(rows, cost) >= 0.95
+    for rule in rules_of_thumb(known).values():
+        assert score(taken, rule).share_right < found.share_right - 0.10
+
+
+@pytest.mark.parametrize(
+    ("slow", "fast", "where"),
+    [
+        ("gemv: steel GEMM", "gemv_wide", "m=2 n=2048 k=2048"),
+        ("qmv simd_sum (before)", "qmv_quad quad_sum (after)", "k=128"),
+        ("tiling BK=1, BN=16, 16x16 [Impl]", "tiling BK=4, BN=4, 16x16 [Impl]", "m=1024"),
+        ("tiling BK=4, BN=16, 16x16 [Impl]", "tiling BK=4, BN=4, 16x16 [Impl]", "m=1024"),
+        (
+            "tg mem 16x16 unroll 4 [tgmem 32768 B allocated]",
+            "tg mem 16x16 unroll 4 [tgmem sized to tile]",
+            "m=4096",
+        ),
+        ("sgemm_2d_block_tiling", "sgemm_tiled_simd", "m=4096 n=4096 k=4096"),
+    ],
+)
+def test_known_reversals_come_out(
+    rows: list[Row], known: dict[str, GpuProfile], slow: str, fast: str, where: str
+) -> None:
+    families = fitted.built_in().families
+    cost = predicted(known, lambda row: families[family_of(row)].constants)
+    here = [row for row in rows if where in row.axes]
+    slower = [row for row in here if row.label == slow.removeprefix("gemv: ")]
+    faster = [row for row in here if row.label == fast]
+    assert slower
+    for one, other in zip(slower, faster, strict=True):
+        assert one.us > other.us
+        assert cost(one) > cost(other)
+
+
+@pytest.mark.slow
+def test_the_document_and_the_fit_are_what_the_data_give() -> None:
+    data = data_of(PUBLISHED)
+    about = fitted.built_in().about
+    assert refit(PUBLISHED, data, str(about["date"])).about == about
+    text = DOCUMENT.read_text()
+    start, stop = text.index(BEGIN) + len(BEGIN), text.index(END)
+    if os.environ.get("FOUNDRY_ACCEPT"):
+        DOCUMENT.write_text(f"{text[:start]}{tables(data)}\n{text[stop:]}")
+    else:
+        assert text[start:stop].strip() == tables(data).strip()
+
+
+def test_a_score_counts_answers_and_right_ones() -> None:
+    def row(us: float, label: str) -> Row:
+        return Row("op", "m1", None, "k", "", "n=1", "float32", us, "here", label)
+
+    one, two, three = row(10, "a"), row(20, "b"), row(15, "c")
+    assert [(p.slow.label, p.fast.label) for p in pairs([one, two, three])] == [("b", "a")]
+    found = score(
+        [Pair(two, one), Pair(one, three)], lambda r: {"a": 1, "b": 3, "c": 1.1}[r.label], 1.2
+    )
+    assert (found.pairs, found.answered, found.right) == (2, 1, 1)
+
+
+def test_a_table_of_times_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "times.csv"
+    path.write_text("op,chip\nsoftmax,m1\n")
+    with pytest.raises(UsageError, match="has no column"):
+        read_rows(path)
+    head = PUBLISHED.read_text().splitlines()[0]
+    path.write_text(f"{head}\nsoftmax,m1,,k,,n=1,float32,-3,here,a\n")
+    with pytest.raises(UsageError, match="above 0"):
+        read_rows(path)

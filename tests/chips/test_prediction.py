@@ -1,0 +1,116 @@
+"""The model: physics that must hold whatever the constants, and what is said of a kernel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from foundry.chips import fitted, registry
+from foundry.chips.constants import Constants
+from foundry.chips.model import Speeds, residency, seconds, speeds
+from foundry.chips.prediction import predicted_on, tells_apart
+from foundry.errors import UsageError
+from foundry.msl.gpu.profile import GpuProfile, LaunchProfile, Reuse, Shared, profile_from
+
+STREAM = Reuse(32768, 32768, 131072, (1.0,) * 7, 1.0, 8, 8, 32768)
+"""4 MiB of floats, each read once."""
+LAUNCH = LaunchProfile(
+    registers=16,
+    scratch_bytes=0,
+    threadgroups=4096,
+    threads=256,
+    threadgroup_bytes=0,
+    work={"fp32": 1e5, "device_load": 32768, "device_wait": 32768},
+    shared=Shared(),
+    loads=(STREAM,),
+    stores=(),
+)
+
+
+def chip(name: str = "m1-max") -> Speeds:
+    found = speeds(registry.get(name))
+    assert found is not None
+    return found
+
+
+def time(launch: LaunchProfile, name: str = "m1-max") -> float:
+    return seconds(GpuProfile((launch,)), chip(name), Constants())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"work": {**LAUNCH.work, "fp32": 1e9}},
+        {"work": {**LAUNCH.work, "sine": 1e8}},
+        {"shared": Shared(1e7, 3.2e8, 1e7), "work": {**LAUNCH.work, "shared_load": 1e7}},
+        {"loads": (replace(STREAM, sectors=1e9),)},
+        {"loads": (replace(STREAM, size_lines=1e7, of_threadgroup=2e3, more=2e3, touches=1e7),)},
+        {"work": {**LAUNCH.work, "spill": 1e8}, "scratch_bytes": 1024},
+        {"threadgroup_bytes": 32768, "work": {**LAUNCH.work, "barrier": 1e6}},
+    ],
+    ids=["arithmetic", "sine", "banks", "sectors", "memory", "spills", "occupancy"],
+)
+def test_more_of_anything_never_takes_less_time(more: dict[str, object]) -> None:
+    assert time(replace(LAUNCH, **more)) > time(LAUNCH)  # type: ignore[arg-type]
+
+
+def test_a_stream_takes_no_less_than_its_bytes_over_the_bandwidth() -> None:
+    big = replace(STREAM, touches=1e7, sectors=4e7, instructions=1e7, size_lines=1e7)
+    launch = replace(LAUNCH, loads=(big,), threadgroups=1_250_000)
+    assert time(launch) >= 1e7 * 128 / chip().dram_bytes_s
+
+
+def test_registers_and_threadgroup_memory_limit_who_is_resident() -> None:
+    few, many = LAUNCH, replace(LAUNCH, registers=128)
+    assert residency(few, is_dynamic=False) > residency(many, is_dynamic=False)
+    assert residency(replace(LAUNCH, threadgroup_bytes=32768), is_dynamic=False) == 1
+    assert residency(replace(LAUNCH, threads=1024, registers=128), is_dynamic=False) == 1
+
+
+def test_launches_add_up_and_none_take_nothing() -> None:
+    one = seconds(GpuProfile((LAUNCH,)), chip(), Constants())
+    assert seconds(GpuProfile((LAUNCH, LAUNCH)), chip(), Constants()) == pytest.approx(2 * one)
+    assert seconds(GpuProfile(()), chip(), Constants()) == 0
+
+
+def test_a_profile_survives_as_plain_data() -> None:
+    profile = GpuProfile((LAUNCH,))
+    assert profile_from(profile.document()) == profile
+
+
+def test_a_prediction_says_what_bounds_it_and_is_told_from_a_measurement() -> None:
+    work = {**LAUNCH.work, "shared_load": 1e7}
+    launch = replace(LAUNCH, shared=Shared(1e7, 3.2e8, 1e7), work=work, scratch_bytes=64)
+    said = predicted_on(GpuProfile((launch,)), registry.get("m1-max"), fitted.built_in())
+    assert said.low_us < said.us < said.high_us
+    assert said.bound == "threadgroup"
+    assert "32.0 passes" in said.sentences[0]
+    assert "64 bytes" in said.sentences[-1]
+    assert said.document()["kind"] == "prediction"
+
+
+def test_a_figure_that_nobody_published_is_said_to_be_assumed() -> None:
+    said = predicted_on(GpuProfile((LAUNCH,)), registry.get("m4-max"), fitted.built_in())
+    assert any("clock" in line for line in said.assumed)
+
+
+def test_of_a_chip_of_unknown_cores_nothing_is_said() -> None:
+    unknown = replace(registry.get("m1"), cores=None)
+    with pytest.raises(UsageError, match="cores, clock or memory bandwidth"):
+        predicted_on(GpuProfile((LAUNCH,)), unknown, fitted.built_in())
+
+
+def test_near_times_are_no_ranking() -> None:
+    assert not tells_apart(100, 120, fitted.built_in())
+    assert tells_apart(100, 130, fitted.built_in())
+
+
+def test_a_fit_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "fit.toml"
+    fitted.write(fitted.built_in(), path)
+    assert fitted.read(path) == fitted.built_in()
+    path.write_text(path.read_text().replace("sector = ", "sector = -"))
+    with pytest.raises(UsageError, match="negative"):
+        fitted.read(path)
