@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from foundry.cli import options
+from foundry.cli.app import LazyGroup
 from foundry.cli.output import note, print_json
 
 if TYPE_CHECKING:
@@ -19,12 +20,12 @@ _DATA = click.argument(
 )
 
 
-@click.group("chips")
-def group() -> None:
-    """Fit the chip model to published times, or your own, and see how often it is right."""
+@click.group(cls=LazyGroup, lazy={}, help="Fit the chip model to times; see how often it is right.")
+def command() -> None:
+    """Group of the commands of the chip model."""
 
 
-@group.command("fit")
+@command.command("fit")
 @_DATA
 @click.option(
     "-o",
@@ -59,7 +60,7 @@ def fit_command(data: Path | None, output: Path, as_json: bool) -> None:
         note(f"kept in {output}")
 
 
-@group.command("accuracy")
+@command.command("accuracy")
 @_DATA
 @options.debug_option
 def accuracy_command(data: Path | None) -> None:

@@ -14,7 +14,7 @@ application = Application(
         "sanitize": "foundry.cli.sanitize:command",
         "bench": "foundry.cli.bench:command",
         "predict": "foundry.cli.predict:command",
-        "chips": "foundry.cli.chips:group",
+        "chips": "foundry.cli.chips:command",
         "report": "foundry.cli.report:command",
         "export": "foundry.cli.export:command",
         "export-sft": "foundry.cli.export_sft:command",

@@ -43,7 +43,13 @@ def _known_chips() -> tuple[str, ...]:
     required=True,
     help="Chip to predict for, as foundry list chips names it (repeatable).",
 )
-@click.option("--dtype", type=options.DTYPE, default="float32", show_default=True)
+@click.option(
+    "--dtype",
+    type=options.DTYPE,
+    default="float32",
+    show_default=True,
+    help="Element type of the workloads.",
+)
 @options.bench_option
 @click.option(
     "--axes",
