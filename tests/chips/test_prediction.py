@@ -12,7 +12,7 @@ from foundry.chips.constants import Constants
 from foundry.chips.model import Speeds, residency, seconds, speeds
 from foundry.chips.prediction import predicted_on, tells_apart
 from foundry.errors import UsageError
-from foundry.msl.gpu.profile import GpuProfile, LaunchProfile, Reuse, Shared, profile_from
+from foundry.msl.gpu.profile import GpuProfile, LaunchProfile, Reuse, SharedWork, profile_from
 
 STREAM = Reuse(32768, 32768, 131072, (1.0,) * 7, 1.0, 8, 8, 32768)
 """4 MiB of floats, each read once."""
@@ -23,7 +23,7 @@ LAUNCH = LaunchProfile(
     threads=256,
     threadgroup_bytes=0,
     work={"fp32": 1e5, "device_load": 32768, "device_wait": 32768},
-    shared=Shared(),
+    shared=SharedWork(),
     loads=(STREAM,),
     stores=(),
 )
@@ -44,7 +44,7 @@ def time(launch: LaunchProfile, name: str = "m1-max") -> float:
     [
         {"work": {**LAUNCH.work, "fp32": 1e9}},
         {"work": {**LAUNCH.work, "sine": 1e8}},
-        {"shared": Shared(1e7, 3.2e8, 1e7), "work": {**LAUNCH.work, "shared_load": 1e7}},
+        {"shared": SharedWork(1e7, 3.2e8, 1e7), "work": {**LAUNCH.work, "shared_load": 1e7}},
         {"loads": (replace(STREAM, sectors=1e9),)},
         {"loads": (replace(STREAM, size_lines=1e7, of_threadgroup=2e3, more=2e3, touches=1e7),)},
         {"work": {**LAUNCH.work, "spill": 1e8}, "scratch_bytes": 1024},
@@ -82,7 +82,7 @@ def test_a_profile_survives_as_plain_data() -> None:
 
 def test_a_prediction_says_what_bounds_it_and_is_told_from_a_measurement() -> None:
     work = {**LAUNCH.work, "shared_load": 1e7}
-    launch = replace(LAUNCH, shared=Shared(1e7, 3.2e8, 1e7), work=work, scratch_bytes=64)
+    launch = replace(LAUNCH, shared=SharedWork(1e7, 3.2e8, 1e7), work=work, scratch_bytes=64)
     said = predicted_on(GpuProfile((launch,)), registry.get("m1-max"), fitted.built_in())
     assert said.low_us < said.us < said.high_us
     assert said.bound == "threadgroup"

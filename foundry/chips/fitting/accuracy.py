@@ -55,7 +55,7 @@ def grouped(rows: Iterable[Row]) -> list[list[Row]]:
 
 
 @dataclass(frozen=True)
-class Score:
+class RankScore:
     """Of a way to rank kernels."""
 
     pairs: int
@@ -73,7 +73,7 @@ class Score:
         return self.answered / self.pairs if self.pairs else math.nan
 
 
-def score(taken: Sequence[Pair], cost: Cost, apart: float = 1.0) -> Score:
+def score(taken: Sequence[Pair], cost: Cost, apart: float = 1.0) -> RankScore:
     """How a cost ranks pairs; nothing is said of two whose costs differ by less than `apart`."""
     answered = right = 0
     for pair in taken:
@@ -81,7 +81,7 @@ def score(taken: Sequence[Pair], cost: Cost, apart: float = 1.0) -> Score:
         if max(slow, fast) > apart * min(slow, fast):
             answered += 1
             right += slow > fast
-    return Score(len(taken), answered, right)
+    return RankScore(len(taken), answered, right)
 
 
 def spearman(rows: Iterable[Row], cost: Cost) -> float:

@@ -35,7 +35,7 @@ class Reuse:
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedWork:
     """What SIMD-groups do to threadgroup memory, of the whole launch."""
 
     instructions: float = 0.0
@@ -60,7 +60,7 @@ class LaunchProfile:
     work: Mapping[str, float]
     """Instructions by kind, summed over SIMD-groups; what follows `_wait` is how often one waits
     for the loads of a block."""
-    shared: Shared
+    shared: SharedWork
     loads: tuple[Reuse, ...]
     """By array in device memory."""
     stores: tuple[Reuse, ...]
@@ -90,7 +90,7 @@ def _launch(document: Mapping[str, Any]) -> LaunchProfile:
     return LaunchProfile(
         **{
             **document,
-            "shared": Shared(**document["shared"]),
+            "shared": SharedWork(**document["shared"]),
             "loads": tuple(map(_reuse, document["loads"])),
             "stores": tuple(map(_reuse, document["stores"])),
         }

@@ -19,7 +19,7 @@ from foundry.msl.counters.model import DEVICE, LINE_BYTES, THREADGROUP, LaunchCo
 from foundry.msl.counters.sample import sample
 from foundry.msl.frontend.signature import capture_launch
 from foundry.msl.gpu.machine import Machine, from_json
-from foundry.msl.gpu.profile import DEPTHS, NEIGHBOURS, GpuProfile, LaunchProfile, Reuse, Shared
+from foundry.msl.gpu.profile import DEPTHS, NEIGHBOURS, GpuProfile, LaunchProfile, Reuse, SharedWork
 from foundry.msl.gpu.toolchain import gpu_builder
 from foundry.msl.run.builder import Text
 from foundry.msl.run.memory import argument_buffers, refuse_sizes
@@ -202,14 +202,14 @@ def _work(machine: Machine, executed: Mapping[str, float]) -> dict[str, float]:
 _WAITS = {"device_load": "device_wait", "shared_load": "shared_wait", "spill": "spill_wait"}
 
 
-def _shared(count: LaunchCount) -> Shared:
+def _shared(count: LaunchCount) -> SharedWork:
     taken = [
         traffic
         for array in count.arrays
         if array.space == THREADGROUP
         for traffic in (array.loads, array.stores, array.atomics)
     ]
-    return Shared(
+    return SharedWork(
         sum(t.instructions for t in taken),
         sum(t.transactions for t in taken),
         sum(t.ideal_transactions for t in taken),
