@@ -74,7 +74,7 @@ class Summary:
     """Of its kernels, those found in the database included."""
     best: Found | None
     start: Found | None
-    """The first root that passed: what the search began with."""
+    """The best kernel that the search began with."""
     spending: Spending
     elapsed_s: float
 
@@ -118,7 +118,7 @@ def summarise(store: Store, run: RunRecord) -> Summary:
         evaluations=run.evaluations,
         statuses=Counter(str(e.status) for e in evaluations.values()),
         best=max(timed, key=_rank, default=None),
-        start=next((f for f in timed if f.node.proposer.startswith(ROOT_PREFIX)), None),
+        start=max((f for f in timed if _is_root(f.node)), key=_rank, default=None),
         spending=spending(store.calls(run.id)),
         elapsed_s=max((n.detail.get("elapsed_s", 0.0) for n in nodes), default=0.0),
     )
@@ -199,6 +199,10 @@ def _evaluations(
             if evaluation is not None:
                 found[node.id] = evaluation
     return found
+
+
+def _is_root(node: NodeRecord) -> bool:
+    return node.proposer.startswith(ROOT_PREFIX)
 
 
 def _rank(found: Found) -> tuple[bool, float, int]:

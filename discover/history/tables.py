@@ -16,7 +16,7 @@ COLUMNS = (
     Column("base us", right=True),
     Column("best us", right=True),
     Column("speedup [95 %]"),
-    Column("over start"),
+    Column("over best start"),
     Column("kernel"),
     Column("evaluations", right=True),
     Column("statuses", elastic=True),

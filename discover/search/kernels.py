@@ -164,9 +164,8 @@ class Kernels:
         return node.id in self._confirmed
 
     def start(self) -> Node | None:
-        """The first root that passed: what the search began with."""
-        roots = (n for n in self._passed() if n.is_root)
-        return next(roots, None)
+        """The best root that passed: what the search must beat."""
+        return next((n for n in self.tree.ranked(len(self.tree)) if n.is_root), None)
 
     def winner(self) -> Node | None:
         """The best of those that were measured twice; of all, where none was."""

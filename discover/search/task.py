@@ -57,7 +57,7 @@ class Outcome:
     run_id: int
     best: Attempt | None
     start: Attempt | None
-    """The first root: what the search began with."""
+    """The best root: what the search must beat."""
     state: State
     reason: str
     """Why it ended."""
