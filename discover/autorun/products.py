@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from discover.autorun.recipe import Products
 from discover.history.summary import Summary, document
+from discover.pages.html import page
+from discover.pages.story import gather
 from foundry.datasets.export import FORMATS, Exported, Format, export_attempts, export_sft
 from foundry.datasets.files import write_text
 from foundry.errors import UsageError
@@ -54,7 +56,7 @@ def write_products(
         OSError: The folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = [_report(found, folder)]
+    written = _reports(bench, found, folder)
     steps: list[tuple[str, Callable[[], list[Written]]]] = []
     if wanted.dataset:
         steps.append(("dataset", lambda: _dataset(bench, found, folder)))
@@ -69,10 +71,12 @@ def write_products(
     return written
 
 
-def _report(found: Sequence[Summary], folder: Path) -> Written:
-    path = folder / "report.json"
-    write_text(path, json.dumps([document(s) for s in found], indent=2) + "\n")
-    return Written("report", path)
+def _reports(bench: Workbench, found: Sequence[Summary], folder: Path) -> list[Written]:
+    figures, told = folder / "report.json", folder / "report.html"
+    write_text(figures, json.dumps([document(s) for s in found], indent=2) + "\n")
+    stories = [gather(bench.store, summary) for summary in found]
+    write_text(told, page(stories, f"Search of {count(len(stories), 'op')}"))
+    return [Written("report", figures), Written("page", told)]
 
 
 def _winner(bench: Workbench, summary: Summary) -> StoredEvaluation | None:

@@ -126,8 +126,10 @@ def look(store: Store, summary: Summary) -> Iterator[Seen]:
 
 
 def verdicts_of(store: Store, summary: Summary) -> Mapping[str, Evaluation]:
-    """The verdict to trust on every kernel of a search."""
-    found: dict[str, Evaluation] = {}
+    """The latest verdict of a search on each of its kernels."""
+    # What the search itself found is read page by page; only what it had from earlier ones singly.
+    own = store.evaluations(run_id=summary.run.id)
+    found = {stored.evaluation.kernel_hash: stored.evaluation for stored in own}
     for node in summary.nodes:
         if _has_text(node) and node.kernel_hash and node.kernel_hash not in found:
             verdict = store.find_evaluation(node.kernel_hash, summary.run.device.id, summary.dtype)
