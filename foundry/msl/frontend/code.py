@@ -18,12 +18,15 @@ class Code:
         self.text = [tokens[n].text for n in self.at]
         self.kind = [tokens[n].kind for n in self.at]
         self.partner: dict[int, int] = {}
+        self.opening: dict[int, int] = {}
+        """The bracket that each closing one closes."""
         open_at: list[int] = []
         for n, text in enumerate(self.text):
             if text in _CLOSING:
                 open_at.append(n)
             elif open_at and text == _CLOSING[self.text[open_at[-1]]]:
-                self.partner[open_at.pop()] = n
+                opening = open_at.pop()
+                self.partner[opening], self.opening[n] = n, opening
 
     def line(self, at: int) -> int:
         """Line of a token."""

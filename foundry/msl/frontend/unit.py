@@ -28,7 +28,14 @@ from foundry.msl.frontend.entry import FIBRES, entry, kernel_head, loop_mode
 from foundry.msl.frontend.expansion import Preprocess, expand
 from foundry.msl.frontend.language import Language
 from foundry.msl.frontend.metal_texts import MetalTexts, texts_to_judge
-from foundry.msl.frontend.refusals import attributes, pointers, program_scope, restricted, spaces
+from foundry.msl.frontend.refusals import (
+    attributes,
+    declarations,
+    pointers,
+    program_scope,
+    restricted,
+    spaces,
+)
 from foundry.msl.frontend.refusals.refusal import Refused, refuse, unsupported
 from foundry.msl.frontend.rewriting import (
     convergence,
@@ -163,6 +170,8 @@ def _as_metal(
     """The tokens to judge; what it must not hold by its words alone is refused here."""
     known = pointers.check(header, "header")
     pointers.check(body, "source", known)
+    declarations.check(header, "header")
+    declarations.check(body, "source")
     program_scope.check(header, "header")
     program_scope.check_statics(body, "source")
     attributes.check(signature)

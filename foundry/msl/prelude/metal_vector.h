@@ -403,6 +403,20 @@ constexpr B&& indexed(B&& base) {
 }
 template <has_components B>
 __attribute__((unavailable("address of vector element requested"))) B&& indexed(B&& base);
+// What is indexed where an element is an argument: a component is a value and no place.
+template <typename B>
+  requires(!has_components<B>)
+constexpr B&& argument(B&& base) {
+  return static_cast<B&&>(base);
+}
+template <typename T, int N>
+constexpr vec<T, N> component_base(vec<T, N> v) {
+  return v;
+}
+template <has_components B>
+constexpr auto argument(B&& base) -> const decltype(component_base(base)) {
+  return component_base(base);
+}
 #endif
 
 // f applied to each component.

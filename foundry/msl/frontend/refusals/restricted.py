@@ -43,9 +43,7 @@ _WORDS = {
     "co_return": "coroutines are not Metal",
 }
 _BEFORE_DELETED = {"="}
-_LONG_LITERAL = re.compile(
-    r"\.?\d[\w.']*(?:[lL]{2}\w*)|(?:\d[\d.']*\.[\d.']*|\.\d+)(?:[eE][+-]?\d+)?[lL]"
-)
+_LONG_DOUBLE = re.compile(r"(?:\d[\d.']*\.[\d.']*|\.\d+)(?:[eE][+-]?\d+)?[lL]")
 _RESULTS = {
     "void", "bool", "char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "half",
     "float", "bfloat", "float2", "float3", "float4", "half2", "half4", "uint2", "T", "U", "auto",
@@ -110,8 +108,8 @@ def _reason(code: Sequence[Token], at: int) -> str | None:
     token = code[at]
     following = code[at + 1].text if at + 1 < len(code) else ""
     before = code[at - 1].text if at else ""
-    if token.kind == NUMBER and _LONG_LITERAL.fullmatch(token.text):
-        return f"{token.text}: Metal has neither long long nor long double"
+    if token.kind == NUMBER and _LONG_DOUBLE.fullmatch(token.text):
+        return f"{token.text}: Metal has no long double"
     if token.text == "(" and following == "{" and _holds_statement(code, at + 1):
         return "a statement in parentheses as an expression is not Metal"
     if token.kind != NAME:

@@ -1,6 +1,7 @@
 """Small rewrites of Metal's own spellings that C++ does not know.
 
 * `1.5h` and `1.5bf` are literals of half and bfloat.
+* `1ull` is an `unsigned long`: there is no longer type.
 * A member function may name the address space of its object: `float get() const thread { ... }`.
   The words vanish as macros, except that `constant` would turn into `const`.
 * `coherent(device) device float* p`: memory is coherent here anyway.
@@ -23,7 +24,10 @@ from foundry.msl.frontend.tokens import (
 )
 
 _LITERAL = re.compile(r"(?P<digits>\.?\d[\d.']*(?:[eE][+-]?\d+)?)(?P<suffix>h|H|bf|BF)")
-_HIDDEN_LITERAL = re.compile(r"\d(?:h|H|bf|BF)\b|\.(?:h|H|bf|BF)\b")
+_LONG_LONG = re.compile(r"(?P<digits>0[xX][\da-fA-F']+|\d[\d']*)(?P<u>[uU]?)(?:ll|LL)(?P<U>[uU]?)")
+_HIDDEN_LITERAL = re.compile(
+    r"\d(?:h|H|bf|BF)\b|\.(?:h|H|bf|BF)\b|\b\d[\da-fA-FxX']*[uU]?(?:ll|LL)[uU]?\b"
+)
 _HIDDEN_INSTANTIATION = re.compile(r"\btemplate\s*(?:\[\[(?:[^]\"]|\"[^\"]*\")*\]\]\s*)+")
 _SCOPES = (["device"], ["threadgroup"], ["system"])
 _QUALIFIERS = {"const", "volatile", "noexcept", "device", "thread", "threadgroup", "constant"}
@@ -90,6 +94,8 @@ def _attributes_end(tokens: list[Token], at: int) -> int:
 
 
 def _number(token: Token) -> Token:
+    if token.kind == NUMBER and (long := _LONG_LONG.fullmatch(token.text)):
+        return token._replace(text=f"{long['digits']}{long['u'] or long['U']}l")
     match = _LITERAL.fullmatch(token.text) if token.kind == NUMBER else None
     if match is None:
         return token
