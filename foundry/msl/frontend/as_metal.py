@@ -8,6 +8,7 @@ Address spaces keep their meaning; what only a Metal compiler parses is respelt 
 4. Casts to pointers go through `mf::cast` (`prelude/metal_spaces.h`), which keeps to the space.
 5. What is indexed in `&p[i]` and `float& r = p[i]` goes through `mf::indexed`
    (`prelude/metal_vector.h`): a component of a vector has no address.
+6. Texts lie in `constant` (`texts`), and braces say how many values they hold (`braces`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from foundry.msl.frontend.language import Language
-from foundry.msl.frontend.rewriting import threadgroup, twins
+from foundry.msl.frontend.rewriting import braces, texts, threadgroup, twins
 from foundry.msl.frontend.rewriting.elements import with_indexed
 from foundry.msl.frontend.signature import Signature
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, NUMBER, SPACE, Token
@@ -114,7 +115,8 @@ def _name_before(text: Sequence[str], closing: int) -> str:
 def _spelt(tokens: Sequence[Token], part: str) -> list[Token]:
     """As many tokens, each where it was."""
     respelt = twins.remove_members(_without_member_spaces(tokens))
-    return with_indexed(_with_casts(_with_pointers(_with_statics(respelt, part))))
+    placed = _with_casts(_with_pointers(_with_statics(texts.in_constant(respelt), part)))
+    return braces.counted(with_indexed(placed))
 
 
 def _code(tokens: Sequence[Token]) -> list[int]:

@@ -36,6 +36,19 @@ class Code:
         """Whether a token is a name."""
         return self.tokens[self.at[at]].kind == NAME
 
+    def call_around(self, at: int) -> int | None:
+        """The `(` that a comma stands in; None where another bracket is the nearest."""
+        n = at - 1
+        while n >= 0:
+            if n in self.opening:
+                n = self.opening[n]
+            elif self.text[n] in "([{":
+                return n if self.text[n] == "(" else None
+            elif self.text[n] in {";", "}"}:
+                return None
+            n -= 1
+        return None
+
     def angle_end(self, at: int) -> int | None:
         """Where a `<` closes; None where it is no bracket."""
         depth = 0

@@ -439,3 +439,23 @@ MF_FN constexpr vec<R, N> map(F f, vec<T, N> a, vec<U, N> b, vec<V, N> c) {
   return r;
 }
 }  // namespace mf
+
+#if MF_DECLARED
+// How many values braces hold (frontend/rewriting/braces.py).
+#define MF_EXCESS "excess elements in vector initializer"
+namespace mf {
+template <typename V, int count>
+inline constexpr bool takes = true;
+template <typename T, int N, int count>
+inline constexpr bool takes<vec<T, N>, count> = count <= N;
+template <typename T, int N, int count>
+inline constexpr bool takes<const vec<T, N>, count> = count <= N;
+template <typename V, int count>
+struct takes_at_most {
+  static_assert(takes<V, count>, MF_EXCESS);
+  using type = V;
+};
+template <typename V, int count>
+using taking = typename takes_at_most<V, count>::type;
+}  // namespace mf
+#endif

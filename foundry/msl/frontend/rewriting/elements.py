@@ -51,25 +51,11 @@ def _operand(code: Code, at: int) -> int | None:
 
 def _is_in_call(code: Code, at: int) -> bool:
     """Whether a `(` or `,` is of a call: `f(`, `f<2>(`, `f(a,`."""
-    opening = _enclosing(code, at) if code.text[at] == "," else at
+    opening = code.call_around(at) if code.text[at] == "," else at
     if opening is None or opening == 0:
         return False
     named = code.kind[opening - 1] == NAME and code.text[opening - 1] not in _NO_CALLS
     return named or code.text[opening - 1] == ">"
-
-
-def _enclosing(code: Code, at: int) -> int | None:
-    """The `(` that a comma stands in; None where another bracket is the nearest."""
-    n = at - 1
-    while n >= 0:
-        if n in code.opening:
-            n = code.opening[n]
-        elif code.text[n] in "([{":
-            return n if code.text[n] == "(" else None
-        elif code.text[n] in {";", "}"}:
-            return None
-        n -= 1
-    return None
 
 
 def _last_index(code: Code, at: int) -> tuple[int | None, int]:
