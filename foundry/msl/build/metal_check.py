@@ -13,9 +13,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from foundry.msl.build import object_spaces
 from foundry.msl.build.compiler import COMPILE_CPU_S, CompilerFailed
 from foundry.msl.build.toolchain import BOUNDS, Toolchain
 from foundry.msl.frontend.language import Language
+from foundry.msl.frontend.refusals import methods
 
 _FLAGS = (
     "-nostdinc",
@@ -46,7 +48,7 @@ def complaint(toolchain: Toolchain, unit: str, language: Language) -> str | None
     except CompilerFailed as failure:
         if said := _without_false(_as_metal_says(failure.log)):
             return said
-    return _thread_complaint(toolchain, unit, language) if _THREAD.search(unit) else None
+    return _thread_complaint(toolchain, unit, language) if _NEEDS_STRICT.search(unit) else None
 
 
 def _thread_complaint(toolchain: Toolchain, unit: str, language: Language) -> str | None:
@@ -56,17 +58,26 @@ def _thread_complaint(toolchain: Toolchain, unit: str, language: Language) -> st
     `device` either; of what clang says there, these alone count.
     """
     try:
-        _judge(toolchain, unit, language, "-ferror-limit=0", target=_STRICT)
+        _judge(toolchain, unit, language, _NOT_THREAD, "-ferror-limit=0", target=_STRICT)
     except CompilerFailed as failure:
         messages = _MESSAGE.split(_as_metal_says(failure.log))
-        return "".join(m for m in messages if _TO_THREAD.search(m)) or None
+        found = [m for m in messages if _TO_THREAD.search(m)]
+        return "".join(found + object_spaces.complaints(messages, unit)) or None
     return None
 
 
-_THREAD = re.compile(r"\bthread\b[^;{}()]*[*&]")
+_NOT_THREAD = f'-D{methods.NOT_THREAD}=__attribute__((unavailable("{methods.NOT_THREAD}")))'
+_ARM = r"&?\w+(?:\s*\+\s*\w+)?"
+_NEEDS_STRICT = re.compile(
+    rf"\bthread\b[^;{{}}()]*[*&]|^// method |\?\s*{_ARM}\s*:\s*{_ARM}\s*[;,)]|[<>=]\s*&\w",
+    re.MULTILINE,
+)
+"""Where pointers to `thread` and to another space may meet, or classes have functions."""
 _TO_THREAD = re.compile(
     r"error: cannot initialize an? .*? of type '(?!device|threadgroup|constant)[^']*\*' .*?with "
     r"an? [lr]value of type '(?:const )?(?:device|threadgroup|constant) [^']*\*"
+    r"|error: (?:incompatible operand|comparison of distinct pointer) types"
+    r" \('[^']*[*\]]'[^\n]*? and '[^']*[*\]]'"
     r"|note: candidate function[^\n]*cannot pass pointer to '\w+' as a pointer to 'thread'"
     r"|error: binding reference of type '(?!const |device|threadgroup|constant)[^']*' to value of"
     r" type '(?:const )?(?:device|threadgroup|constant) "
@@ -139,6 +150,8 @@ def _judge(
     limit_s: int = COMPILE_CPU_S,
 ) -> None:
     flags = [*target, *_flags(language), f"-std={language.standard}", *BOUNDS, _VLA, *more]
+    if target is _LENIENT:
+        flags.append(f"-D{methods.NOT_THREAD}=")
     command = ["clang", "-x", "c++", *flags, "-Xclang", "-fno-validate-pch"]
     prelude = ["-include-pch", str(_prelude(toolchain, language, target))]
     toolchain.run([*command, *prelude, "-fsyntax-only", "-"], unit, limit_s)

@@ -2,7 +2,8 @@
 
 Address spaces keep their meaning; what only a Metal compiler parses is respelt for clang:
 
-1. Spaces that qualify a member function go, and with them the later of two members that are one.
+1. Spaces that qualify a member function go (`methods`), and with them the later of two members that
+   are one.
 2. `threadgroup` variables become static, since clang has no automatic ones outside of `thread`.
 3. A parameter declared as an array in an address space is the pointer that it is.
 4. Casts to pointers go through `mf::cast` (`prelude/metal_spaces.h`), which keeps to the space.
@@ -13,17 +14,16 @@ Address spaces keep their meaning; what only a Metal compiler parses is respelt 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from foundry.msl.frontend.language import Language
+from foundry.msl.frontend.refusals import methods
 from foundry.msl.frontend.rewriting import braces, texts, threadgroup, twins
 from foundry.msl.frontend.rewriting.elements import with_indexed
 from foundry.msl.frontend.signature import Signature
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, NUMBER, SPACE, Token
 
 _SPACES = {"device", "thread", "threadgroup", "constant"}
-_QUALIFIERS = _SPACES | {"const", "volatile", "noexcept"}
-_AFTER_HEAD = {"{", ":", ";", "->", "=", "override", "final"}
 _KEYWORDS = {"return", "else", "case", "do", "and", "or", "not"}
 _BINDS_TIGHTER = {")", "!", "~"}
 """Before `*(device T*)p`: `(float)*(device T*)p` would cast what `->*` is to take."""
@@ -90,58 +90,17 @@ def _lines(tokens: Sequence[Token], part: str, marks: Mapping[int, str]) -> str:
     return "\n".join(lines)
 
 
-def methods_with_spaces(tokens: Sequence[Token]) -> frozenset[str]:
-    """Names of the member functions that say in which spaces their object may lie."""
-    code = _code(tokens)
-    text = [tokens[n].text for n in code]
-    found = set()
-    for at in _member_spaces(text):
-        closing = at
-        while text[closing] != ")":
-            closing -= 1
-        found.add(_name_before(text, closing))
-    return frozenset(found)
-
-
-def _name_before(text: Sequence[str], closing: int) -> str:
-    depth = 0
-    for at in range(closing, -1, -1):
-        depth += (text[at] == ")") - (text[at] == "(")
-        if depth == 0:
-            return text[at - 1]
-    return ""
-
-
 def _spelt(tokens: Sequence[Token], part: str) -> list[Token]:
-    """As many tokens, each where it was."""
-    respelt = twins.remove_members(_without_member_spaces(tokens))
+    """As many tokens, each where it was, and a comment on member functions at the end."""
+    respelt = twins.remove_members(methods.without_spaces(tokens))
     placed = _with_casts(_with_pointers(_with_statics(texts.in_constant(respelt), part)))
-    return braces.counted(with_indexed(placed))
+    spelt = braces.counted(with_indexed(placed))
+    told = methods.comments(methods.stated(tokens))
+    return [*spelt, Token(COMMENT, f"\n{told}", tokens[-1].line)] if told else spelt
 
 
 def _code(tokens: Sequence[Token]) -> list[int]:
     return [n for n, t in enumerate(tokens) if t.kind not in (SPACE, COMMENT, DIRECTIVE)]
-
-
-def _member_spaces(text: Sequence[str]) -> Iterator[int]:
-    """Address spaces between the parameters of a function and its body."""
-    at = 0
-    while at < len(text):
-        if text[at] != ")":
-            at += 1
-            continue
-        end = at + 1
-        while end < len(text) and text[end] in _QUALIFIERS:
-            end += 1
-        if end < len(text) and text[end] in _AFTER_HEAD:
-            yield from (n for n in range(at + 1, end) if text[n] in _SPACES)
-        at = max(end, at + 1)
-
-
-def _without_member_spaces(tokens: Sequence[Token]) -> list[Token]:
-    code = _code(tokens)
-    gone = {code[at] for at in _member_spaces([tokens[n].text for n in code])}
-    return [t._replace(kind=SPACE, text=" ") if n in gone else t for n, t in enumerate(tokens)]
 
 
 def _with_statics(tokens: Sequence[Token], part: str) -> list[Token]:

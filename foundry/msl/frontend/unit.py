@@ -46,7 +46,7 @@ from foundry.msl.frontend.rewriting import (
     twins,
 )
 from foundry.msl.frontend.rewriting.convergence import Place, functions_of
-from foundry.msl.frontend.rewriting.spelling import respell
+from foundry.msl.frontend.rewriting.spelling import respell, without_object_space
 from foundry.msl.frontend.rewriting.threadgroup import Storage
 from foundry.msl.frontend.signature import Signature
 from foundry.msl.frontend.tokens import (
@@ -124,6 +124,7 @@ def translate(
         header, body = _expanded(header, body, preprocess, language)
     metal_parts = _as_metal(signature, header, body)
     asked = texts_to_judge(signature, metal_parts, language)
+    header, body = without_object_space(header), without_object_space(body)
     header, body = _apart(signature, header, body, language, resolve)
     spaces.check(body, {p.name for p in signature.parameters if _CONSTANT.search(p.type)})
     signature = variants.plain(signature, [*header, *body])

@@ -22,6 +22,7 @@ _BUILT_IN = {
     "bfloat", "float", "auto", "unsigned", "signed", "size_t",
 }  # fmt: skip
 _AFTER_PARAMETERS = {"const", "volatile", "noexcept"} | _SPACES
+_OF_TYPES = {"::", "<", ">", ","}
 _STATEMENTS = {"return", "else", "case", "goto", "do", "new", "delete", "throw", "using", "typedef"}
 
 
@@ -60,12 +61,13 @@ def _result_in_space(code: Code, at: int) -> str | None:
     if code.kind[at - 1] != NAME or not _begins_function(code, at):
         return None
     first = at - 1
-    while first > 0 and (code.kind[first - 1] in {NAME, NUMBER} or code.text[first - 1] in "::<>,"):
+    while first > 0 and (
+        code.kind[first - 1] in {NAME, NUMBER} or code.text[first - 1] in _OF_TYPES
+    ):
         if code.text[first - 1] in _STATEMENTS:
             return None
-        if code.text[first - 1] == ",":  # of template arguments, or of what is not a declaration
-            if ">" not in code.text[first:at]:
-                return None
+        if code.text[first - 1] == "," and ">" not in code.text[first:at]:
+            return None  # of what is not a declaration
         first -= 1
     words = code.text[first : at - 1]
     while words[:1] == ["template"]:

@@ -48,7 +48,9 @@ def _count(code: Code, at: int) -> int:
         elif code.text[n] == ";":
             return 0
         elif code.text[n] in {"<", "."}:  # perhaps template arguments, perhaps a pack
-            return 0 if code.text[n : n + 3] == [".", ".", "."] else _plain_count(code, n, end, count)
+            return (
+                0 if code.text[n : n + 3] == [".", ".", "."] else _plain_count(code, n, end, count)
+            )
         else:
             count += code.text[n] == ","
         n += 1

@@ -9,8 +9,6 @@ does, and only the compiler knows which is which:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.tokens import NAME, Token
 
@@ -22,7 +20,7 @@ _NO_CALLS = {
 
 
 def with_indexed(tokens: list[Token]) -> list[Token]:
-    """As many tokens, with a call around what an address, a reference or an argument reaches into."""
+    """As many tokens, with calls around what addresses, references and arguments reach into."""
     code = Code(tokens)
     changed: dict[int, str] = {}
     for at in range(1, len(code.text) - 3):

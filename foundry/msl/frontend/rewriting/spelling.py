@@ -54,11 +54,19 @@ def respell(tokens: list[Token]) -> list[Token]:
             result.append(token._replace(text=text))
         elif token.text == "threadgroup" and [t.text for t in tokens[at - 2 : at]] == ["[", "["]:
             result.append(token._replace(text="threadgroup_index"))  # [[threadgroup(0)]]
-        elif token.text == "constant" and token.kind == NAME and _qualifies_object(tokens, at):
-            result.append(token._replace(kind=SPACE, text=" "))
         else:
             result.append(token)
     return result
+
+
+def without_object_space(tokens: list[Token]) -> list[Token]:
+    """The tokens without the `constant` of member functions, for a text that runs."""
+    return [
+        t._replace(kind=SPACE, text=" ")
+        if t.text == "constant" and t.kind == NAME and _qualifies_object(tokens, at)
+        else t
+        for at, t in enumerate(tokens)
+    ]
 
 
 def _texts(tokens: list[Token]) -> list[str]:
