@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.tokens import NAME, SPACE, Token
 
-SPACES = frozenset({"device", "thread", "threadgroup", "constant"})
+SPACES = {"device", "thread", "threadgroup", "constant"}
 _QUALIFIERS = SPACES | {"const", "volatile", "noexcept"}
 _AFTER_HEAD = {"{", ":", ";", "->", "=", "override", "final"}
 _CLASSES = {"struct", "class", "union"}
