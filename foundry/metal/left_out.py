@@ -90,24 +90,37 @@ def _depends(one: Declaration, names: Mapping[str, tuple[Reason, bool]]) -> Reas
 
 
 def needed(found: Sequence[Declaration], kernel: KernelFunction) -> list[Declaration]:
-    """What a kernel needs: everything that is no function, and the functions that it reaches."""
+    """What a kernel needs: the functions that it reaches, their types' names, and all the rest."""
     return list(_reached(found, kernel))
 
 
 def _reached(found: Sequence[Declaration], kernel: KernelFunction) -> Iterator[Declaration]:
-    left = [one for one in found if one.is_function and one.name]
-    others = [one for one in found if not (one.is_function and one.name)]
+    left = {one.first: name for one in found if (name := _reached_by(one))}
+    left.pop(kernel.definition.first, None)
     words = set(kernel.definition.words) | _words(kernel.arguments + kernel.signature)
+    others = [one for one in found if one.first not in left and one is not kernel.definition]
     for one in others:
         words |= one.words
-    left = [one for one in left if one is not kernel.definition]
     yield kernel.definition
     yield from others
-    while reached := [one for one in left if one.name in words]:
-        yield from reached
-        left = [one for one in left if one.name not in words]
-        for one in reached:
-            words |= one.words
+    places = {one.first: one for one in found}
+    while reached := [first for first, name in left.items() if name in words]:
+        for first in reached:
+            yield places[first]
+            words |= places[first].words
+            del left[first]
+
+
+def _reached_by(one: Declaration) -> str:
+    """The name that a function is called by, or a type that is made of one (`decltype`)."""
+    if one.is_function:
+        return one.name
+    text = one.code.text
+    if text[one.first] == "typedef" and "decltype" in one.words:
+        return text[one.last - 1]
+    if text[one.first] == "using" and "decltype" in one.words:
+        return text[one.first + 1]
+    return ""
 
 
 def _words(text: str) -> set[str]:

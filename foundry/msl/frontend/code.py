@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, Token
 
@@ -38,16 +39,20 @@ class Code:
 
     def call_around(self, at: int) -> int | None:
         """The `(` that a comma stands in; None where another bracket is the nearest."""
-        n = at - 1
-        while n >= 0:
-            if n in self.opening:
-                n = self.opening[n]
-            elif self.text[n] in "([{":
-                return n if self.text[n] == "(" else None
-            elif self.text[n] in {";", "}"}:
-                return None
-            n -= 1
-        return None
+        opening = self.around[at]
+        return opening if opening >= 0 and self.text[opening] == "(" else None
+
+    @cached_property
+    def around(self) -> list[int]:
+        """The nearest bracket that is open before each token, and -1 where none is."""
+        found, open_at = [], [-1]
+        for n in range(len(self.text)):
+            if n in self.opening and self.opening[n] == open_at[-1]:
+                open_at.pop()
+            found.append(open_at[-1])
+            if n in self.partner:
+                open_at.append(n)
+        return found
 
     def angle_end(self, at: int) -> int | None:
         """Where a `<` closes; None where it is no bracket."""
