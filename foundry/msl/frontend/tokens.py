@@ -36,6 +36,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _DIRECTIVE = re.compile(rf"(?:{_STRING}|/\*.*?(?:\*/|\Z)|(?!//)[^\n])*", re.DOTALL)
+_NOT_CODE, _ON_ONE_LINE = {SPACE, COMMENT, DIRECTIVE}, {NAME, NUMBER, SIGN}
 _DIGRAPHS = {"<:": "[", ":>": "]", "<%": "{", "%>": "}", "%:": "#", "%:%:": "##"}
 
 
@@ -64,19 +65,20 @@ def join_lines(text: str) -> str:
 
 def tokenize(text: str) -> Iterator[Token]:
     """Tokens of a text whose lines are joined; a directive is one token up to its line's end."""
-    position, line, line_at, line_start = 0, 1, 0, True
-    while position < len(text):
-        match = _TOKEN.match(text, position)
+    position, line, line_at, line_start, length = 0, 1, 0, True, len(text)
+    match_at, make = _TOKEN.match, tuple.__new__  # large files have a million tokens
+    while position < length:
+        match = match_at(text, position)
         assert match is not None  # the last alternative takes any character
-        kind, piece = str(match.lastgroup), match[0]
+        kind, piece = match.lastgroup or "", match.group()
         if line_start and piece in {"#", "%:"}:
             rest = _DIRECTIVE.match(text, match.end())
-            kind, piece = DIRECTIVE, piece + (rest[0] if rest else "")
+            kind, piece = DIRECTIVE, piece + (rest.group() if rest else "")
         text_of = _DIGRAPHS.get(piece, piece) if kind == SIGN else piece
-        yield Token(kind, text_of, line, position - line_at + 1)
-        newlines = piece.count("\n")
-        line += newlines
-        if newlines:
+        yield make(Token, (kind, text_of, line, position - line_at + 1))
+        line_start = line_start and kind in _NOT_CODE
+        if kind not in _ON_ONE_LINE and (newlines := piece.count("\n")):
+            line += newlines
             line_at = position + piece.rindex("\n") + 1
+            line_start = kind in _NOT_CODE
         position += len(piece)
-        line_start = line_start or newlines > 0 if kind in {SPACE, COMMENT, DIRECTIVE} else False
