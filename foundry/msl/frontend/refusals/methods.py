@@ -19,6 +19,9 @@ _QUALIFIERS = SPACES | {"const", "volatile", "noexcept"}
 _AFTER_HEAD = {"{", ":", ";", "->", "=", "override", "final"}
 _CLASSES = {"struct", "class", "union"}
 _LINE = re.compile(r"(?m)^// method (\S+)\.(\S+) ([a-z ]+)$")
+_DERIVED = re.compile(
+    r"\b(?:struct|class) (\w+) (?:final )?: (?:(?:public|private|protected) )?(?:\w+ :: )*(\w+)"
+)
 NOT_THREAD = "MF_NOT_THREAD"
 
 
@@ -29,6 +32,10 @@ def stated(tokens: Sequence[Token]) -> dict[tuple[str, str], set[str]]:
     for owner, name, _, spaces in _methods(code):
         if name != owner:
             found.setdefault((owner, name), set()).update(spaces or {"thread"})
+    for derived, base in _DERIVED.findall(" ".join(code.text)) if found else ():
+        inherited = {name: spaces for (owner, name), spaces in found.items() if owner == base}
+        for name, spaces in inherited.items():
+            found.setdefault((derived, name), spaces)
     return found
 
 
@@ -88,10 +95,8 @@ def _methods(code: Code) -> Iterator[tuple[str, str, tuple[int, int], set[str]]]
             end = code.partner[at]
             owner = owners[-1] if owners else None
             name = _name(code, first, at) if text == "(" and code.text[at - 1] != "operator" else ""
-            if owner and name:
-                words = _words_after(code, end)
-                if words is not None:
-                    yield owner, name, words, SPACES & set(code.text[slice(*words)])
+            if owner and (words := _words_after(code, end)) is not None:
+                yield owner, name or owner, words, SPACES & set(code.text[slice(*words)])
             at = end
         at += 1
 
@@ -105,12 +110,23 @@ def _class_name(code: Code, first: int, at: int) -> str | None:
         if text == "(":
             return None
         if depth == 0 and text in _CLASSES:
-            return code.text[n + 1] if code.kind[n + 1] == NAME else None
+            named = _past_attributes(code, n + 1)
+            return code.text[named] if code.kind[named] == NAME else None
     return None
 
 
+def _past_attributes(code: Code, at: int) -> int:
+    """The token after `alignas(16)`, `__attribute__((packed))`, `[[...]]`."""
+    while code.text[at] in {"alignas", "__attribute__", "["}:
+        opening = at if code.text[at] == "[" else at + 1
+        at = code.partner.get(opening, opening) + 1
+    return at
+
+
 def _name(code: Code, first: int, at: int) -> str:
-    """What is declared: `g`, `operator+=`; empty for a static function and a friend."""
+    """What is declared: `g`, `operator+=`; empty for what is called on no object."""
+    while code.text[first] == "template" and (end := code.angle_end(first + 1)) is not None:
+        first = end + 1
     head = code.text[first:at]
     if {"static", "friend", "=", "using", "typedef"} & set(head[: _operator(head)]) or "~" in head:
         return ""
