@@ -36,7 +36,7 @@ Told = dict[tuple[str, str], set[str]]
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Quoted:
     line: str
     start: int
     end: int
@@ -91,7 +91,7 @@ def _class_of(kind: str) -> str:
     return re.sub(r"<.*", "", kind).split("::")[-1].removesuffix(" const").strip()
 
 
-def _place(message: str) -> _Place | None:
+def _place(message: str) -> _Quoted | None:
     """The line that a message quotes, and what it underlines."""
     lines = message.split("\n")
     for n in range(1, len(lines) - 1):
@@ -99,7 +99,7 @@ def _place(message: str) -> _Place | None:
         if marks and "|" in lines[n]:
             caret = lines[n + 1].index("^")
             end = caret + len(re.match(r"\^~*", lines[n + 1][caret:])[0])  # type: ignore[index]
-            return _Place(lines[n], caret, end)
+            return _Quoted(lines[n], caret, end)
     return None
 
 
