@@ -138,7 +138,7 @@ def is_quickly_accepted(toolchain: Toolchain, unit: str, language: Language) -> 
         _judge(toolchain, unit, language, limit_s=_QUICK_S)
     except CompilerFailed:
         return False
-    return not _THREAD.search(unit) or _thread_complaint(toolchain, unit, language) is None
+    return not _NEEDS_STRICT.search(unit) or _thread_complaint(toolchain, unit, language) is None
 
 
 def _judge(
