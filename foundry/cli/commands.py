@@ -14,6 +14,8 @@ application = Application(
         "sanitize": "foundry.cli.sanitize:command",
         "bench": "foundry.cli.bench:command",
         "predict": "foundry.cli.predict:command",
+        "shortlist": "foundry.cli.shortlist:command",
+        "confirm": "foundry.cli.confirm:command",
         "chips": "foundry.cli.chips:command",
         "report": "foundry.cli.report:command",
         "export": "foundry.cli.export:command",

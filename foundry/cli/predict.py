@@ -17,15 +17,12 @@ if TYPE_CHECKING:
     from foundry.chips.chip import Chip
     from foundry.chips.fitted import Fitted
     from foundry.chips.prediction import Prediction
-    from foundry.kernel import Kernel
-    from foundry.msl.gpu.profile import GpuProfile
+    from foundry.chips.profiled import Profiler
     from ops.spec import Op, Workload
 
-_DISTRIBUTION = "normal"
-_LIMIT_S = 120.0
 
-
-def _known_chips() -> tuple[str, ...]:
+def known_chips() -> tuple[str, ...]:
+    """Names of chips."""
     from foundry.chips import registry
 
     return tuple(registry.all_chips())
@@ -38,7 +35,7 @@ def _known_chips() -> tuple[str, ...]:
 @click.option(
     "--chip",
     "names",
-    type=options.Name("chip", _known_chips),
+    type=options.Name("chip", known_chips),
     multiple=True,
     required=True,
     help="Chip to predict for, as foundry list chips names it (repeatable).",
@@ -84,6 +81,8 @@ def command(
     sanitize.
     """
     from foundry.chips import fitted, registry
+    from foundry.chips.profiled import Profiler
+    from foundry.harness.processes.pool import WorkerPool
 
     asked = _Asked(
         tuple(registry.get(name) for name in names),
@@ -91,9 +90,10 @@ def command(
         dtype,
         bench,
         axes,
-        seed,
     )
-    found = [one for path in files for one in _predicted(path, asked)]
+    with WorkerPool("cpu", workers=1) as pool:
+        profiler = Profiler(pool, seed)
+        found = [one for path in files for one in _predicted(path, asked, profiler)]
     if as_json:
         print_json([one.document() for one in found])
     else:
@@ -108,7 +108,6 @@ class _Asked:
     dtype: str
     bench: str
     axes: str | None
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ class Predicted:
         return {"file": self.file, "workload": self.workload, **said}
 
 
-def _predicted(path: str, asked: _Asked) -> Iterator[Predicted]:
+def _predicted(path: str, asked: _Asked, profiler: Profiler) -> Iterator[Predicted]:
     from foundry.chips.prediction import predicted_on
     from foundry.cli.judging import kernel_and_op, read_kernel_text
     from foundry.msl.gpu.profile import GpuProfile
@@ -134,7 +133,7 @@ def _predicted(path: str, asked: _Asked) -> Iterator[Predicted]:
     text = read_kernel_text(path)
     kernel, op = kernel_and_op(text)
     for workload in _workloads(op, asked):
-        profile = _profile(kernel, op, workload, asked.seed)
+        profile = profiler.profile(kernel, op, workload)
         for chip in asked.chips:
             if isinstance(profile, GpuProfile):
                 said = predicted_on(profile, chip, asked.fitted)
@@ -161,25 +160,6 @@ def _workloads(op: Op, asked: _Asked) -> tuple[Workload, ...]:
         raise UsageError(f"the axes of {op.name} are {', '.join(op.axis_names)}")
     like = bench_workloads(op, asked.dtype, "quick")[0]
     return (op.workload(Case(sizes, like.params), asked.dtype),)
-
-
-def _profile(kernel: Kernel, op: Op, workload: Workload, seed: int) -> GpuProfile | str:
-    """What the kernel does, or why nobody can say."""
-    from foundry.harness.jobs import Crash, Timeout
-    from foundry.harness.measuring.profiling import Profiling, Unprofiled
-    from foundry.harness.processes.pool import WorkerPool
-    from foundry.judge.oracle.inputs import make_inputs
-    from foundry.kernel import bind
-
-    job = Profiling(bind(kernel, op, workload), make_inputs(op, workload, _DISTRIBUTION, seed))
-    with WorkerPool("cpu", workers=1) as pool, pool.lease() as lease:
-        found = (lease.builder or lease.runner).ask(job, _LIMIT_S)
-    match found:
-        case Timeout():
-            return f"not done after {found.limit_s:g} s"
-        case Crash() | Unprofiled():
-            return found.reason
-    return found
 
 
 def _show(found: list[Predicted], fitted: Fitted) -> None:

@@ -1,0 +1,62 @@
+"""What a kernel does on a workload, from a confined worker, kept on disk by its content.
+
+A profile does not depend on the chip: a kernel is run once for all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundry.harness.jobs import Crash, Timeout, encode_program
+from foundry.harness.measuring.profiling import Profiling, Unprofiled
+from foundry.harness.processes.pool import WorkerPool
+from foundry.judge.oracle.inputs import make_inputs
+from foundry.kernel import Kernel, bind
+from foundry.msl.build.cache import BuildCache, root_directory
+from foundry.msl.gpu.profile import GpuProfile, profile_from
+from foundry.msl.gpu.toolchain import gpu_builder
+from ops.spec import Op, Workload
+
+_DISTRIBUTION = "normal"
+_LIMIT_S = 120.0
+_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Profiler:
+    """Profiles kernels in the workers of a pool."""
+
+    pool: WorkerPool
+    seed: int = 0
+    """Of the inputs that kernels are run on."""
+
+    def profile(self, kernel: Kernel, op: Op, workload: Workload) -> GpuProfile | str:
+        """What the kernel does, or why nobody can say.
+
+        Raises:
+            InvalidKernel: The kernel does not fit its op or the workload.
+            EnvironmentUnusable: The compiler or the workers do not work here.
+        """
+        program = bind(kernel, op, workload)
+        known = (gpu_builder().toolchain.id, encode_program(program), workload.id, self.seed)
+        name = f"{hashlib.sha256(json.dumps(known, default=vars).encode()).hexdigest()}.json"
+        cache = BuildCache(root_directory() / "profiles", _LIMIT_BYTES)
+        if kept := cache.find(name):
+            return profile_from(json.loads(kept.read_text()))
+        job = Profiling(program, make_inputs(op, workload, _DISTRIBUTION, self.seed))
+        with self.pool.lease() as lease:
+            found = (lease.builder or lease.runner).ask(job, _LIMIT_S)
+        match found:
+            case Timeout():
+                return f"not done after {found.limit_s:g} s"
+            case Crash() | Unprofiled():
+                return found.reason
+        cache.put(name, lambda target: _write(target, found))
+        return found
+
+
+def _write(target: Path, profile: GpuProfile) -> None:
+    target.write_text(json.dumps(profile.document()))

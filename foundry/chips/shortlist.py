@@ -1,0 +1,67 @@
+"""The kernels that are worth timing on a chip: chosen here, confirmed there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foundry.chips.fitted import Fitted
+from foundry.chips.prediction import tells_apart
+from foundry.errors import UsageError
+
+KIND = "foundry shortlist"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kernel that was proven right, with its predicted time."""
+
+    op: str
+    dtype: str
+    workload: str
+    kernel_hash: str
+    text: str
+    predicted_us: float
+    bound: str
+
+
+def shortest(found: Sequence[Candidate], count: int, fitted: Fitted) -> list[Candidate]:
+    """The `count` kernels with the least predicted times, and those that tie with the last of them.
+
+    Of those that tie at most as many again are kept: the model does not rank them, their order is
+    that of their hashes.
+    """
+    ordered = sorted(found, key=lambda one: (one.predicted_us, one.kernel_hash))
+    kept, rest = ordered[:count], ordered[count:]
+    if kept:
+        last = kept[-1].predicted_us
+        ties = [one for one in rest if not tells_apart(one.predicted_us, last, fitted)]
+        kept += sorted(ties, key=lambda one: one.kernel_hash)[:count]
+    return kept
+
+
+def write(path: Path, chip: str, candidates: Sequence[Candidate]) -> None:
+    """Keep a shortlist, for the machine that has the chip."""
+    document = {"kind": KIND, "chip": chip, "kernels": [vars(one) for one in candidates]}
+    new = path.with_suffix(f"{path.suffix}.new")
+    new.write_text(json.dumps(document, indent=1) + "\n")
+    os.replace(new, path)
+
+
+def read(path: Path) -> tuple[str, list[Candidate]]:
+    """The chip and the kernels of a shortlist.
+
+    Raises:
+        UsageError: The file is none.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+        if found["kind"] != KIND:
+            raise ValueError(f"its kind is {found['kind']}")
+        return str(found["chip"]), [Candidate(**one) for one in found["kernels"]]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} is no shortlist: {error}") from error

@@ -1,0 +1,53 @@
+"""`foundry shortlist` and `foundry confirm`: chosen by prediction, kept as measurements."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXP = """/*kernel
+op = "exp"
+grid = ["rows * cols", 1, 1]
+threadgroup = [256, 1, 1]
+*/
+// --- body ---
+const uint i = thread_position_in_grid.x;
+out[i] = T(metal::exp(float(x[i])));
+"""
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "foundry", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+
+
+@pytest.mark.slow
+def test_a_proven_kernel_is_chosen_and_timed(tmp_path: Path) -> None:
+    kernel, chosen, db = tmp_path / "k.metal", tmp_path / "list.json", str(tmp_path / "d.db")
+    kernel.write_text(EXP)
+    assert run("verify", str(kernel), "--dtype", "float32", "--save", "--db", db).returncode == 0
+    options = ("--op", "exp", "--chip", "m2-pro", "-o", str(chosen), "--db", db)
+    done = run("shortlist", *options)
+    assert done.returncode == 0, done.stderr
+    assert "predicted, not timed" in done.stderr
+    (listed,) = json.loads(chosen.read_text())["kernels"]
+    confirmed = run("confirm", str(chosen), "--device", "cpu", "--db", db, "--json")
+    assert confirmed.returncode == 0, confirmed.stderr
+    (one,) = json.loads(confirmed.stdout)
+    assert one["kernel_hash"] == listed["kernel_hash"]
+    assert one["predicted_us"] == listed["predicted_us"]
+    assert one["device"]["kind"] == "cpu"
+
+
+@pytest.mark.slow
+def test_where_nothing_was_proven_there_is_no_list(tmp_path: Path) -> None:
+    kernel, db = tmp_path / "k.metal", str(tmp_path / "d.db")
+    kernel.write_text(EXP)
+    run("verify", str(kernel), "--dtype", "float32", "--save", "--db", db)
+    done = run("shortlist", "--op", "silu", "--chip", "m1", "-o", str(tmp_path / "l"), "--db", db)
+    assert done.returncode == 1
+    assert "foundry run --ops silu" in done.stderr
