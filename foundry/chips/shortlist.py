@@ -17,7 +17,7 @@ KIND = "foundry shortlist"
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ChosenKernel:
     """A kernel that was proven right, with its predicted time."""
 
     op: str
@@ -29,7 +29,7 @@ class Candidate:
     bound: str
 
 
-def shortest(found: Sequence[Candidate], count: int, fitted: Fitted) -> list[Candidate]:
+def shortest(found: Sequence[ChosenKernel], count: int, fitted: Fitted) -> list[ChosenKernel]:
     """The `count` kernels with the least predicted times, and those that tie with the last of them.
 
     Of those that tie at most as many again are kept: the model does not rank them, their order is
@@ -44,7 +44,7 @@ def shortest(found: Sequence[Candidate], count: int, fitted: Fitted) -> list[Can
     return kept
 
 
-def write(path: Path, chip: str, candidates: Sequence[Candidate]) -> None:
+def write(path: Path, chip: str, candidates: Sequence[ChosenKernel]) -> None:
     """Keep a shortlist, for the machine that has the chip."""
     document = {"kind": KIND, "chip": chip, "kernels": [vars(one) for one in candidates]}
     new = path.with_suffix(f"{path.suffix}.new")
@@ -52,7 +52,7 @@ def write(path: Path, chip: str, candidates: Sequence[Candidate]) -> None:
     os.replace(new, path)
 
 
-def read(path: Path) -> tuple[str, list[Candidate]]:
+def read(path: Path) -> tuple[str, list[ChosenKernel]]:
     """The chip and the kernels of a shortlist.
 
     Raises:
@@ -62,6 +62,6 @@ def read(path: Path) -> tuple[str, list[Candidate]]:
         found: dict[str, Any] = json.loads(path.read_text())
         if found["kind"] != KIND:
             raise ValueError(f"its kind is {found['kind']}")
-        return str(found["chip"]), [Candidate(**one) for one in found["kernels"]]
+        return str(found["chip"]), [ChosenKernel(**one) for one in found["kernels"]]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path} is no shortlist: {error}") from error

@@ -13,7 +13,7 @@ from foundry.cli import options
 from foundry.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
-    from foundry.chips.shortlist import Candidate
+    from foundry.chips.shortlist import ChosenKernel
     from foundry.cli.judging import Judged
 
 
@@ -68,7 +68,7 @@ def command(
 class Confirmed:
     """A kernel of a shortlist, and what became of it here."""
 
-    candidate: Candidate
+    candidate: ChosenKernel
     judged: Judged
 
     @property

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from foundry.chips.chip import Chip
     from foundry.chips.profiled import Profiler
-    from foundry.chips.shortlist import Candidate
+    from foundry.chips.shortlist import ChosenKernel
     from foundry.store.records import StoredEvaluation
 
 
@@ -90,10 +90,10 @@ def command(
 
 def _candidates(
     stored: Iterable[StoredEvaluation], chip: Chip, bench: str, profiler: Profiler
-) -> Iterator[Candidate]:
+) -> Iterator[ChosenKernel]:
     from foundry.chips import fitted
     from foundry.chips.prediction import predicted_on
-    from foundry.chips.shortlist import Candidate
+    from foundry.chips.shortlist import ChosenKernel
     from foundry.judge.options import bench_workloads
     from foundry.kernel import parse
     from ops import registry
@@ -107,7 +107,7 @@ def _candidates(
             note(f"{evaluation.kernel_hash[:12]} is left out: {profile}")
             continue
         said = predicted_on(profile, chip, fitted.built_in())
-        yield Candidate(
+        yield ChosenKernel(
             evaluation.op,
             evaluation.dtype,
             workload.id,

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from foundry.chips import fitted
-from foundry.chips.shortlist import Candidate, read, shortest, write
+from foundry.chips.shortlist import ChosenKernel, read, shortest, write
 from foundry.errors import UsageError
 
 
-def candidate(name: str, us: float) -> Candidate:
-    return Candidate("softmax", "float32", "softmax[rows=1]", name, "text", us, "memory")
+def candidate(name: str, us: float) -> ChosenKernel:
+    return ChosenKernel("softmax", "float32", "softmax[rows=1]", name, "text", us, "memory")
 
 
 def test_the_fastest_are_kept_with_those_that_tie_with_the_last() -> None:
