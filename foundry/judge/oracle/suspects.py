@@ -6,7 +6,7 @@ A baseline gives them all at once. It is no oracle: where it differs, the oracle
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,11 @@ from ops.spec import Op, Tensor, Workload, dtype_of, match_of, reduction_length
 
 _MOST = 64
 """Suspects that the oracle is asked for: half of them the farthest, half drawn from all."""
+
+_PART = 1 << 16
+"""Elements that are looked at together."""
+
+_LARGEST = np.finfo(np.float32).max
 
 Values = NDArray[np.float32]
 
@@ -55,24 +60,46 @@ def _far_off(
         case Distribution() | Set():
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         case Close():
-            ratio = _ratio(tensor, workload, got, base)
+            usual = bounds.usual(dtype_of(tensor, workload), reduction_length(tensor, workload))
+            parts = [_beyond(usual, start, *rows) for start, *rows in _in_parts(got, base)]
+            places, ratios = zip(*parts, strict=True)
+            return np.concatenate(places), np.concatenate(ratios)
         case _:
-            ratio = np.where((got == base) | ((got != got) & (base != base)), 0.0, np.inf)
-    at = np.flatnonzero(~(ratio <= 1.0))
-    return at, ratio.reshape(-1)[at].astype(np.float32)
+            at = np.flatnonzero((got != base) & ~((got != got) & (base != base)))
+            return at, np.full(at.size, np.inf, np.float32)
 
 
-def _ratio(tensor: Tensor, workload: Workload, got: NDArray[Any], base: NDArray[Any]) -> Values:
-    """The distance of every element over what rounding explains; NaN stands out, too."""
-    usual = bounds.usual(dtype_of(tensor, workload), reduction_length(tensor, workload))
+def _in_parts(
+    got: NDArray[Any], base: NDArray[Any]
+) -> Iterator[tuple[int, NDArray[Any], NDArray[Any]]]:
+    """The first position, and both from there as rows, as many as a processor's cache holds."""
+    columns = got.shape[-1] if got.ndim else 1
+    rows = max(1, _PART // max(1, columns))
+    one, other = got.reshape(-1, columns), base.reshape(-1, columns)
+    for start in range(0, max(1, len(one)), rows):
+        yield start * columns, one[start : start + rows], other[start : start + rows]
+
+
+def _beyond(
+    usual: bounds.Usual, start: int, got: NDArray[Any], base: NDArray[Any]
+) -> tuple[NDArray[np.int64], Values]:
+    """Where the distance is more than rounding explains, and how many times.
+
+    NaN stands out, too.
+    """
     with np.errstate(all="ignore"):
         value, other = got.astype(np.float32), base.astype(np.float32)
         size = np.abs(other)
         rows = np.mean(np.square(size, dtype=np.float64), axis=-1, keepdims=True)
-        allowed = usual.of_element * size + (usual.of_row * np.sqrt(rows) + usual.least)
-        ratio: Values = (np.abs(value - other) / allowed).astype(np.float32)
-    same = (value == other) | (np.isnan(value) & np.isnan(other))
-    return np.where(same, np.float32(0.0), np.where(np.isnan(ratio), np.float32(np.inf), ratio))
+        least = (usual.of_row * np.sqrt(rows) + usual.least).astype(np.float32)
+        allowed = usual.of_element * size + least
+        distance = np.abs(value - other)
+        at = np.flatnonzero(~(distance <= np.minimum(allowed, _LARGEST)))
+        value, other = value.reshape(-1)[at], other.reshape(-1)[at]
+        ratio = distance.reshape(-1)[at] / allowed.reshape(-1)[at]
+    differs = ~((value == other) | (np.isnan(value) & np.isnan(other)))
+    ratio = np.where(np.isnan(ratio), np.float32(np.inf), ratio)
+    return at[differs] + start, ratio[differs]
 
 
 def _chosen(at: NDArray[np.int64], ratios: Values, count: int, rng: Generator) -> NDArray[np.int64]:
