@@ -58,6 +58,8 @@ class Pace:
     """How long one run on a workload took, with all that goes with it."""
 
     workload: Workload
+    work: int
+    """Elements and FLOPs."""
     threads: int
     seconds: float
 

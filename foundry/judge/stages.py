@@ -11,12 +11,14 @@ from foundry.harness.jobs import Build, Crash, Timeout
 from foundry.harness.processes.pool import Lease
 from foundry.harness.processes.turns import Turn
 from foundry.judge import execution, wording
-from foundry.judge.candidate import Candidate, Failed, Target
+from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.disturbed import Disturbed
 from foundry.judge.options import JudgeOptions
+from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.references import References
 from foundry.judge.verdict import Status
 from foundry.program import Launch, Program
+from ops.spec import Op
 
 _START_S = 2.0
 _PER_ELEMENT_S = 1e-5
@@ -109,6 +111,11 @@ def run_limit_s(program: Program, runs: int, most: float) -> float:
     is of any use needs far less than the seconds it gets on a busy machine.
     """
     return min(most, _START_S + _PER_ELEMENT_S * runs * (elements(program) + threads(program)))
+
+
+def pace_of(op: Op, target: Target, seconds: float) -> Pace:
+    """How fast a kernel was that ran for so long on a workload."""
+    return Pace(target.workload, work(op, target.workload), threads(target.program), seconds)
 
 
 def threads(program: Program) -> int:

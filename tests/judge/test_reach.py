@@ -19,6 +19,7 @@ from foundry.judge.candidate import Candidate, Pace, Target
 from foundry.judge.oracle.dealing import unseen
 from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.inputs import make_inputs
+from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.sampling import independent_axes, sample
 from foundry.judge.proof.reach import forecast, unwritten
 from foundry.judge.stages import threads
@@ -141,7 +142,8 @@ def _target(rows: int, cols: int) -> Target:
 def test_a_forecast_grows_as_the_work_does_and_allows_brute_force() -> None:
     candidate = Candidate("", get("cumsum"), "float32", 1)
     assert forecast(candidate, _target(20, 4000)).seconds == math.inf
-    candidate.paces.append(Pace(_target(10, 1000).workload, 1 << 20, 0.5))
+    known = _target(10, 1000).workload
+    candidate.paces.append(Pace(known, work(candidate.op, known), 1 << 20, 0.5))
     found = forecast(candidate, _target(20, 4000))
     assert found.seconds == pytest.approx(4.0)
     assert found.most_s == pytest.approx(16.0)
@@ -150,7 +152,8 @@ def test_a_forecast_grows_as_the_work_does_and_allows_brute_force() -> None:
 def test_a_forecast_grows_with_the_threads_of_a_kernel() -> None:
     candidate = Candidate("", get("cumsum"), "float32", 1)
     known, wanted = _target(10, 1000), _target(200, 1000)
-    candidate.paces.append(Pace(known.workload, threads(wanted.program) // 30, 0.5))
+    amount = work(candidate.op, known.workload)
+    candidate.paces.append(Pace(known.workload, amount, threads(wanted.program) // 30, 0.5))
     assert forecast(candidate, wanted).seconds == pytest.approx(15.0, rel=0.1)
 
 

@@ -16,7 +16,7 @@ called faster, exported or shipped within what is proven alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ from foundry.judge.oracle.sampling import independent_axes
 from foundry.judge.oracle.suspects import suspects
 from foundry.judge.proof.screen import screen_large
 from foundry.judge.proof.verify import hold, told
-from foundry.judge.stages import Walk, build_more, stopped, threads
+from foundry.judge.stages import Walk, build_more, pace_of, stopped, threads
 from foundry.judge.verdict import Diagnostic, Status
 from foundry.kernel import bind
 from foundry.program import Arrays, TensorSpec
@@ -135,18 +135,17 @@ class Forecast:
 
 def forecast(candidate: Candidate, target: Target) -> Forecast:
     """What a run takes, each time by the run that promises least."""
-    found = [_scaled(candidate.op, pace, target) for pace in candidate.paces]
+    amount, free = work(candidate.op, target.workload), independent_axes(candidate.op)
+    found = [_scaled(pace, target, amount, free) for pace in candidate.paces]
     return Forecast(
         min((f.seconds for f in found), default=math.inf),
         min((f.most_s for f in found), default=math.inf),
     )
 
 
-def _scaled(op: Op, pace: Pace, target: Target) -> Forecast:
+def _scaled(pace: Pace, target: Target, amount: int, free: Collection[str]) -> Forecast:
     known, workload = pace.workload, target.workload
-    more_work = work(op, workload) / work(op, known)
-    growth = max(1.0, more_work, threads(target.program) / max(1, pace.threads))
-    free = independent_axes(op)
+    growth = max(1.0, amount / pace.work, threads(target.program) / max(1, pace.threads))
     brute = math.prod(
         max(1.0, size / max(1, known.axes[axis]))
         for axis, size in workload.axes.items()
@@ -207,7 +206,7 @@ def _run(
     return (
         look_closer(walk, target, references[0], found.outputs[0])
         or _doubt(target, found, specs)
-        or Pace(workload, threads(target.program), seconds)
+        or pace_of(candidate.op, target, seconds)
     )
 
 

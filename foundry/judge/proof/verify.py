@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from foundry.harness.jobs import Crash, Results, Run, Timeout
 from foundry.judge import execution, wording
-from foundry.judge.candidate import Candidate, Failed, Pace, Target
+from foundry.judge.candidate import Candidate, Failed, Target
 from foundry.judge.oracle.dealing import is_small
 from foundry.judge.oracle.references import Reference, output_specs
 from foundry.judge.proof.compare import compare
-from foundry.judge.stages import Walk, run_limit_s, stopped, threads
+from foundry.judge.stages import Walk, pace_of, run_limit_s, stopped
 from foundry.judge.verdict import Diagnostic, OutputError, Status
 from foundry.program import Arrays
 
@@ -71,7 +71,7 @@ def _verify_one(
         limit_s = run_limit_s(target.program, runs, walk.options.run_limit_s)
         found = walk.worker.ask(job, limit_s)
         seconds = walk.worker.spent_s / runs
-        candidate.paces.append(Pace(target.workload, threads(target.program), seconds))
+        candidate.paces.append(pace_of(candidate.op, target, seconds))
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
         again = (expected[:1] if echo else []) + (expected[-1:] if stale else [])
