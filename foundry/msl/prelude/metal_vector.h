@@ -205,7 +205,8 @@ namespace metal {
     requires(__is_integral(T))                                                              \
   {                                                                                         \
     return a = a op b;                                                                      \
-  }
+  }                                                                                         \
+  MF_VEC_NO_REAL(op) MF_VEC_NO_REAL(op##=)
 // Metal shifts by the low bits of the amount alone.
 #define MF_VEC_SHIFT(N, op)                                                                 \
   friend MF_FN constexpr vec operator op(vec a, vec b)                                      \
@@ -217,7 +218,8 @@ namespace metal {
     requires(__is_integral(T))                                                              \
   {                                                                                         \
     return a = a op b;                                                                      \
-  }
+  }                                                                                         \
+  MF_VEC_NO_REAL(op) MF_VEC_NO_REAL(op##=)
 #define MF_VEC_COMPARE(N, op)                                                               \
   friend MF_FN constexpr vec<bool, N> operator op(vec a, vec b) {                           \
     return {mf::raw_t{},                                                                    \

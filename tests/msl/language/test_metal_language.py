@@ -42,7 +42,8 @@ class Snippet:
         if not bar:
             declared, body = "", self.text
         inside = f"void f({CONTEXT}) {{ {body} }}"
-        return f"namespace n{number} {{ {declared} {inside} }}"
+        text = f"namespace n{number} {{ {declared} {inside} }}"
+        return re.sub(r"\bA\b", f"A{number}", text)  # classes are told apart by name
 
 
 def snippets(name: str) -> Iterator[Snippet]:
@@ -66,6 +67,12 @@ def said(header: str, version: str = DEFAULT) -> str:
     if complaint := metal_check.complaint(toolchain, unit.metal_texts.text, language):
         return complaint + metal_check.resolve(toolchain, unit.metal_texts.text, language)
     return ""
+
+
+def told_of(table: list[Snippet]) -> set[int]:
+    """The lines of a table that the first pass that finds errors speaks of."""
+    words = said("\n".join(s.function(n) for n, s in enumerate(table)) + "\n")
+    return {int(line) for line in re.findall(r"header:(\d+):\d+: (?:error|note)", words)}
 
 
 ACCEPTED, REFUSED = list(snippets("accepted.txt")), list(snippets("refused.txt"))
@@ -95,11 +102,9 @@ def test_what_metal_refuses_is_refused_on_its_line(chapter: str) -> None:
             left.append(snippet)
         except (Refused, BadDeclaration) as refusal:
             passed += [snippet.text] if refusal.line != 1 else []
-    words = said("\n".join(s.function(n) for n, s in enumerate(left)) + "\n") if left else ""
-    told = {int(line) for line in re.findall(r"header:(\d+):\d+: (?:error|note)", words)}
-    for number, snippet in enumerate(left, 1):
-        if number not in told and not said(snippet.function(0) + "\n"):
-            passed.append(snippet.text)
+    while left and (told := told_of(left)):
+        left = [snippet for n, snippet in enumerate(left, 1) if n not in told]
+    passed += [s.text for s in left if not said(s.function(0) + "\n")]
     assert not passed
 
 

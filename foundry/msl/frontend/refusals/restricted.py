@@ -43,7 +43,7 @@ _WORDS = {
     "co_return": "coroutines are not Metal",
 }
 _BEFORE_DELETED = {"="}
-_LONG_DOUBLE = re.compile(r"(?:\d[\d.']*\.[\d.']*|\.\d+)(?:[eE][+-]?\d+)?[lL]")
+_LONG_DOUBLE = re.compile(r"(?:\d[\d.']*\.[\d.']*|\.\d+)(?:[eE][+-]?\d+)?[lLqQwW]")
 _RESULTS = {
     "void", "bool", "char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "half",
     "float", "bfloat", "float2", "float3", "float4", "half2", "half4", "uint2", "T", "U", "auto",
