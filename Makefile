@@ -46,7 +46,7 @@ bench-twins: $(DEV) ## twins of MLX's own loops read 0.8 to 1.25; on an idle mac
 bench-sanitizer: $(DEV) ## planted bugs caught, false alarms, slowdowns of the sanitizer
 	$(BIN)/python tests/bench/bench_sanitizer.py
 
-bench-judge: $(DEV) ## the judge by stage
+bench-judge: $(DEV) ## the judge by stage, and what each check costs
 	$(BIN)/python tests/bench/bench_judge.py
 
 selftest: $(DEV) ## every attack on the judge, and the honest controls (about 10 minutes)

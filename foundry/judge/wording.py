@@ -20,7 +20,7 @@ _HELD = "a NaN or an infinity"
 _FILE = "kernel"
 """Stands for the kernel file's name, which the judge does not know."""
 
-_PLACE = re.compile(r"\[(?:stage (\d+), )?(header|source):(\d+): `[^\n]*\]$")
+_PLACE = re.compile(r"\[(?:launch (\d+), )?(header|source):(\d+): `[^\n]*\]$")
 
 
 def wrong_result(

@@ -4,10 +4,11 @@
    all cores, with the time of each stage; without the sanitizer and with it.
 2. `full`: one small row-wise kernel at a time, judged fully (sanitizer, visible, hidden), by stage;
    untimed and timed.
-3. `death`: how long bad kernels live, and at which stage they die.
-4. `start`: what a confined process for every kernel costs.
-5. `memory`: processes, descriptors and memory after many evaluations.
-6. `aa`: how many trials that time the baseline against itself have an interval with 1.00, while
+3. `checks`: what each check adds to that, or would save if it were left out.
+4. `death`: how long bad kernels live, and at which stage they die.
+5. `start`: what a confined process for every kernel costs.
+6. `memory`: processes, descriptors and memory after many evaluations.
+7. `aa`: how many trials that time the baseline against itself have an interval with 1.00, while
    the other workers are kept busy.
 
 Times are wall times; `cpu` is what all processes together used. Each part says how loaded the
@@ -27,13 +28,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from foundry.harness.measuring.jobs import TimingPlan
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Evaluation, Judge, JudgeOptions
 from foundry.judge.attacks import corpus
-from foundry.judge.options import SANITIZER, worth_timing
+from foundry.judge.options import QUICK_REACH_S, SANITIZER, WHOLE_REACH_S, worth_timing
 from foundry.judge.oracle.references import op_file
 from foundry.judge.time.itself import against_itself
 from foundry.judge.time.pairs import Latencies
@@ -106,6 +108,42 @@ def full(pool: WorkerPool, fresh: Kernels, count: int) -> None:
             f"cpu {1e3 * (cpu_s() - used_s) / len(found):.0f} ms"
         )
         _print_stages(found)
+
+
+PLAIN = JudgeOptions(timed=False)
+CHECKS = {
+    "sanitizer": (replace(PLAIN, sanitizer=None), "left out"),
+    "distributions beyond the first": (replace(PLAIN, per_workload=1), "left out"),
+    "distributions beyond the fourth": (replace(PLAIN, per_workload=8), "added"),
+    "large workloads, 2 s": (replace(PLAIN, reach_s=QUICK_REACH_S), "added"),
+    "large workloads, 60 s": (replace(PLAIN, reach_s=WHOLE_REACH_S), "added"),
+    "times": (replace(PLAIN, timed=True), "added"),
+}
+
+
+def checks(pool: WorkerPool, fresh: Kernels, count: int) -> None:
+    """Judge new kernels one by one, each time with one check more or less."""
+    plain_ms, plain_cpu_ms = _judged_with(pool, fresh, PLAIN, count)
+    print(f"untimed, no large workloads: {plain_ms:.0f} ms a kernel, cpu {plain_cpu_ms:.0f} ms")
+    for name, (options, change) in CHECKS.items():
+        found_ms, found_cpu_ms = _judged_with(pool, fresh, options, count)
+        wall_ms, cpu_ms = found_ms - plain_ms, found_cpu_ms - plain_cpu_ms
+        print(f"  {name:32} {change:8} {wall_ms:+8.0f} ms   cpu {cpu_ms:+8.0f} ms")
+
+
+def _judged_with(
+    pool: WorkerPool, fresh: Kernels, options: JudgeOptions, count: int
+) -> tuple[float, float]:
+    """Median wall time of a kernel, and the mean of its processor time, in milliseconds."""
+    judge, lives = Judge(pool, options), []
+    for op, text in itertools.islice(fresh, len(ROW_WISE)):
+        judge.evaluate(text, registry.get(op), "float32", SEED)
+    used_s = cpu_s()
+    for op, text in itertools.islice(fresh, count):
+        start_s = time.perf_counter()
+        judge.evaluate(text, registry.get(op), "float32", SEED)
+        lives.append(1e3 * (time.perf_counter() - start_s))
+    return statistics.median(lives), 1e3 * (cpu_s() - used_s) / count
 
 
 def death(pool: WorkerPool, fresh: Kernels, count: int) -> None:
@@ -271,6 +309,7 @@ def _print_stages(found: list[Evaluation]) -> None:
 PARTS: dict[str, tuple[Callable[[WorkerPool, Kernels, int], None], str]] = {
     "rate": (rate, "kernels"),
     "full": (full, "kernels"),
+    "checks": (checks, "kernels"),
     "death": (death, "bad"),
     "start": (start, "trials"),
     "memory": (memory, "kernels"),

@@ -6,7 +6,7 @@ lines, with the statuses that are right for it, then the text as an attacker wou
 `sizes`, `parameters`, `values` and `memory` are files too: wrong where few look. `mutants`,
 `limits` and `misreadings` are made when they are asked for, from templates: each with one planted
 bug, with an end to what it does, or blind to some values, so a new op with templates has attacks of
-its own.
+its own. `slips` are such texts with one place changed by hand.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from foundry.judge.attacks.attack import Attack, load
 from foundry.judge.attacks.limits import limits
 from foundry.judge.attacks.misreadings import misreadings
 from foundry.judge.attacks.mutants import mutants_of_templates
+from foundry.judge.attacks.slips import slips
 
 __all__ = ["Attack", "corpus", "load"]
 
@@ -25,4 +26,4 @@ _FOLDER = Path(__file__).parent
 
 def corpus() -> tuple[Attack, ...]:
     """Every built-in attack and control."""
-    return (*load(_FOLDER), *mutants_of_templates(), *limits(), *misreadings())
+    return (*load(_FOLDER), *mutants_of_templates(), *limits(), *misreadings(), *slips())

@@ -37,9 +37,9 @@ class Attack:
     text: str
     timed: bool = False
     """Aims at the measurement: it is judged up to the end."""
-    beyond: Mapping[str, int] = field(default_factory=dict)
-    """Sizes of axes, `elements` or `flops`, from which on it is wrong, all of them met; empty:
-    anywhere."""
+    beyond: Mapping[str, float] = field(default_factory=dict)
+    """Sizes of axes, `elements`, `flops` or parameters, from which on it is wrong, all of them met;
+    empty: anywhere."""
 
     @property
     def is_control(self) -> bool:
@@ -50,7 +50,8 @@ class Attack:
         """Whether it does no harm where it was proven, outside of which nobody uses a kernel."""
         if proven is None:
             return False
-        largest = {name: most for name, (_, most) in proven.axes.items()}
+        ends = {**proven.axes, **proven.params}
+        largest: dict[str, float] = {name: most for name, (_, most) in ends.items()}
         known = {**largest, "elements": proven.elements, "flops": proven.flops}
         return any(known.get(name, size) < size for name, size in self.beyond.items())
 

@@ -56,7 +56,8 @@ def screen_rest(walk: Walk) -> Failed | None:
     fresh = [t for t in candidate.visible if id(t) not in known or t is largest]
     timed = [t for b in candidate.bench for t in _watched(walk, b)]
     left_s = _BUDGET_S
-    for target in sorted((*fresh, *candidate.hidden, *timed), key=_size):
+    watched = [t for t in (*fresh, *candidate.hidden, *timed) if has_work(t.program)]
+    for target in sorted(watched, key=_size):
         found = _examine(walk, target, _distribution(target))
         if isinstance(found, Timeout | Crash) or any(f.kind != _ENDLESS for f in found):
             return _told(walk, target, found)

@@ -1,0 +1,54 @@
+"""Slips: the first template of an op with one place changed, so that it is wrong where few look.
+
+`slips.toml` lists them: state that is kept, sizes, parameters, values, order, memory. Those that
+are `honest` change a place too, and are right all the same: they are controls.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from foundry.errors import UsageError
+from foundry.judge.attacks.attack import CONTROLS, REFUSED, Attack
+from foundry.judge.verdict import Status
+from templates import default, for_op, render
+
+KIND = "slips"
+_FILE = Path(__file__).with_name("slips.toml")
+
+
+def slips() -> tuple[Attack, ...]:
+    """Every slip.
+
+    Raises:
+        UsageError: A template does not hold what a slip changes.
+    """
+    return tuple(_slips())
+
+
+def _slips() -> Iterator[Attack]:
+    for found in tomllib.loads(_FILE.read_text())["slip"]:
+        honest = bool(found.get("honest"))
+        yield Attack(
+            kind=CONTROLS if honest else KIND,
+            name=f"{found['op']}_{found['name']}",
+            op=found["op"],
+            dtype=found["dtype"],
+            why=found["why"],
+            expect=(Status.CORRECT, Status.FASTER) if honest else REFUSED,
+            text=_changed(found),
+            beyond=found.get("beyond", {}),
+        )
+
+
+def _changed(found: dict[str, Any]) -> str:
+    (template, *_) = for_op(found["op"])
+    text = render(template, default(template))
+    if found["old"] not in text:
+        raise UsageError(
+            f"{template.name} has no '{found['old']}', which the slip '{found['name']}' changes"
+        )
+    return text.replace(found["old"], found["new"])
