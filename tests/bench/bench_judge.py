@@ -111,6 +111,8 @@ def full(pool: WorkerPool, fresh: Kernels, count: int) -> None:
 
 
 PLAIN = JudgeOptions(timed=False)
+_FEWER = 5
+"""So many times fewer kernels for each check: large workloads take seconds."""
 CHECKS = {
     "sanitizer": (replace(PLAIN, sanitizer=None), "left out"),
     "distributions beyond the first": (replace(PLAIN, per_workload=1), "left out"),
@@ -123,6 +125,7 @@ CHECKS = {
 
 def checks(pool: WorkerPool, fresh: Kernels, count: int) -> None:
     """Judge new kernels one by one, each time with one check more or less."""
+    count = -(-count // _FEWER)
     plain_ms, plain_cpu_ms = _judged_with(pool, fresh, PLAIN, count)
     print(f"untimed, no large workloads: {plain_ms:.0f} ms a kernel, cpu {plain_cpu_ms:.0f} ms")
     for name, (options, change) in CHECKS.items():

@@ -11,6 +11,7 @@ from foundry.errors import EnvironmentUnusable, NoAnswer
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
 from foundry.judge.oracle import nonfinite, pace
+from foundry.judge.oracle.far import far_workloads, remainders
 from foundry.judge.oracle.inputs import MIXED
 from foundry.judge.oracle.pace import Answered, Paces, work
 from foundry.judge.oracle.references import References
@@ -122,3 +123,25 @@ def test_one_of_the_distributions_is_dealt_and_chance_says_which() -> None:
     assert names == {("nan",), ("infinite",)}
     assert nonfinite.one_of(get("topk"), get("topk").workloads("visible", "float32")[0], 1) == ()
     assert MIXED not in nonfinite.DRAWS
+
+
+def test_every_remainder_of_32_lanes_is_met_by_every_axis() -> None:
+    found = remainders(SOFTMAX, "float32")
+    for axis in SOFTMAX.axis_names:
+        assert {w.axes[axis] % 32 for w in found if w.axes[axis] >= 32} == set(range(32))
+
+
+def test_what_is_far_is_odd_and_keeps_the_multiples_of_its_axis() -> None:
+    for seed in range(5):
+        assert all(max(w.axes.values()) % 2 for w in far_workloads(SOFTMAX, "float32", seed)[:2])
+    packed = get("dequantize_4bit")
+    step = next(axis.multiple_of for axis in packed.axes if axis.name == "cols")
+    most = max(w.axes["cols"] for w in far_workloads(packed, "float32", 1))
+    assert most > 1 << 16
+    assert most % step == 0
+
+
+def test_what_is_far_has_three_places_of_other_axes() -> None:
+    shards = get("zigzag_permute")
+    long = next(w for w in far_workloads(shards, "float32", 1) if w.axes["each"] > 1 << 16)
+    assert long.axes["shards"] >= 3

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from foundry.errors import UsageError
 from foundry.harness.processes.pool import WorkerPool
 from foundry.harness.sandbox import Level, absence
 from foundry.judge.attacks import Attack, corpus, load
+from foundry.judge.attacks.slips import slips
 from foundry.judge.selftest import Judges, run, summary
-from foundry.judge.verdict import Status
+from foundry.judge.verdict import Proven, Status
 
 CORPUS = corpus()
 
@@ -98,3 +100,43 @@ def test_a_broken_attack_file_names_itself(tmp_path: Path) -> None:
     (tmp_path / "x.metal").write_text("+++\nop = 1\n+++\n")
     with pytest.raises(UsageError, match=r"x\.metal is no attack file"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("beyond", "contained"),
+    [
+        ({}, False),
+        ({"cols": 101}, True),
+        ({"cols": 100}, False),
+        ({"elements": 1 << 31}, True),
+        ({"cols": 50, "flops": 5001}, True),
+        ({"cols": 50, "elements": 900, "flops": 5000}, False),
+        ({"window": 201}, True),
+        ({"window": 200.0}, False),
+    ],
+)
+def test_an_attack_is_contained_where_what_is_proven_ends_first(
+    beyond: dict[str, float], contained: bool
+) -> None:
+    proven = Proven(axes={"cols": (1, 100)}, params={"window": (0, 200)}, elements=1000, flops=5000)
+    attack = replace(CORPUS[0], beyond=beyond)
+    assert attack.is_right_within(proven) == contained
+    assert not attack.is_right_within(None)
+
+
+def test_every_op_has_an_attack_that_needs_more_than_32_bits_and_none_is_run_there() -> None:
+    found = [a for a in CORPUS if a.kind == "limits" and a.name.endswith("_index")]
+    assert len({a.op for a in found}) > 60
+    assert {a.beyond["elements"] for a in found} == {1 << 31}
+
+
+def test_a_slip_that_finds_nothing_to_change_names_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slip = '[[slip]]\nop = "silu"\nname = "odd"\ndtype = "float32"\nwhy = "w"\nold = "?"\nnew = "!"'
+    (tmp_path / "slips.toml").write_text(slip)
+    monkeypatch.setattr(sys.modules[slips.__module__], "_FILE", tmp_path / "slips.toml")
+    with pytest.raises(
+        UsageError, match=r"silu_elements has no '\?', which the slip 'odd' changes"
+    ):
+        slips()

@@ -1,7 +1,8 @@
 """Workloads far beyond the lists of an op: where 16-bit indices, wraps and capped grids show.
 
 One thin workload for every axis whose size does not fit 16 bits, and one with more than 2^20
-elements of output. Sizes are drawn with the secret seed. Pure; equal seeds give equal workloads.
+elements of output. Sizes are drawn with the secret seed. `remainders` are small, and leave no tail
+of a SIMD-group out. Pure; equal seeds give equal workloads.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from foundry.errors import UsageError
+from foundry.judge.oracle.sampling import SameOp
 from ops.expressions import names_in
 from ops.spec import Case, Op, Workload, elements_of, plain_flops, shape_of
 
@@ -21,6 +24,7 @@ _JITTER = 1 << 12
 _MOST_ELEMENTS = 1 << 23
 _MOST_FLOPS = 1 << 26
 _TRIES = 24
+_FEW, _LANES = 3, 32
 
 Sizes = Mapping[str, int]
 
@@ -34,18 +38,45 @@ def far_workloads(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
     return tuple({w.id: w for w in found}.values())
 
 
+def remainders(op: Op, dtype: str) -> tuple[Workload, ...]:
+    """For every axis a workload with each remainder that 32 lanes may leave after a full pass."""
+    return _remainders(SameOp(op), dtype)
+
+
+@lru_cache(maxsize=256)
+def _remainders(asked: SameOp, dtype: str) -> tuple[Workload, ...]:
+    op = asked.op
+    bases = _smallest(op)
+    found = (
+        next((w for base in bases if (w := _sized(op, dtype, base, axis, size))), None)
+        for axis in _growing(op)
+        for size in range(_LANES, 2 * _LANES)
+    )
+    return tuple({w.id: w for w in found if w}.values())
+
+
+def _sized(op: Op, dtype: str, base: Case, axis: str, size: int) -> Workload | None:
+    workload = _workload(op, dtype, {**base.axes, axis: size}, base)
+    return workload if workload and _is_affordable(op, workload) else None
+
+
 def _growing(op: Op) -> tuple[str, ...]:
     """Axes of any size; every further value of a compiled one is a build, which `unseen` draws."""
     return tuple(axis.name for axis in op.axes if not axis.compiled)
 
 
 def _long(op: Op, dtype: str, axis: str, rng: random.Random) -> Workload | None:
-    """The longest affordable workload of an axis, everything else as small as it may be."""
+    """The longest affordable workload of an axis, everything else as small as it may be.
+
+    An odd size where the axis allows one: it leaves a tail whatever it is cut into.
+    """
     known = max(case.axes[axis] for case in (*op.visible, *op.hidden))
+    step = next(a.multiple_of for a in op.axes if a.name == axis)
     size = _LONG + rng.randrange(1, _JITTER)
     while size > known:
+        odd = (size // step | 1) * step
         for base in _smallest(op):
-            for sizes in _with(op, base.axes, axis, size):
+            for sizes in _with(op, base.axes, axis, odd):
                 workload = _workload(op, dtype, sizes, base)
                 if workload and _is_affordable(op, workload):
                     return workload
@@ -91,12 +122,13 @@ def _growing_outputs(op: Op) -> tuple[str, ...]:
 
 
 def _smallest(op: Op) -> list[Case]:
-    """The op's cases with work in them, the smallest first; those with an axis of size 1 last.
+    """The op's cases with work in them, the smallest first; those with axes of size 1 or 2 last.
 
-    A softmax over one column is 1 whatever a kernel does.
+    A softmax over one column is 1 whatever a kernel does, and two shards are not permuted.
     """
     cases = [case for case in (*op.visible, *op.hidden) if all(case.axes.values())]
-    sizes = [(1 in case.axes.values(), math.prod(case.axes.values())) for case in cases]
+    known = [case.axes.values() for case in cases]
+    sizes = [(-sum(min(size, _FEW) for size in each), math.prod(each)) for each in known]
     return [cases[i] for i in sorted(range(len(cases)), key=lambda i: sizes[i])]
 
 

@@ -4,12 +4,13 @@ These runs cost most, so they come once a kernel is right on all else, the cheap
 where a budget does: an honest kernel may be slow. What is left out is not proven, and a kernel is
 called faster, exported or shipped within what is proven alone.
 
-1. `Forecast` says from the runs that are done what a run takes where the kernel's work grows as the
+1. Small workloads come before: each remainder that 32 lanes may leave of an axis, once.
+2. `Forecast` says from the runs that are done what a run takes where the kernel's work grows as the
    op's does, and what it takes at most: axes whose places depend on each other may be done by brute
    force, which grows with their square.
-2. One input, whose rows come from many distributions, is run as a whole. The oracle is asked at a
+3. One input, whose rows come from many distributions, is run as a whole. The oracle is asked at a
    sample of places, and no element may stay unwritten.
-3. A kernel that takes longer than brute force would is hung. One that brute force explains is slow:
+4. A kernel that takes longer than brute force would is hung. One that brute force explains is slow:
    it stays right, and nothing further is proven.
 """
 
@@ -27,7 +28,7 @@ from foundry.judge import execution
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle import nonfinite
 from foundry.judge.oracle.dealing import is_large
-from foundry.judge.oracle.far import far_workloads
+from foundry.judge.oracle.far import far_workloads, remainders
 from foundry.judge.oracle.inputs import MIXED
 from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.references import Reference, output_specs
@@ -65,7 +66,9 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
     if budget_s <= 0.0:
         return None
     candidate, op = walk.candidate, walk.candidate.op
-    bound = _bound(candidate)
+    if failed := _sweep(walk):
+        return failed
+    bound = _bound(candidate, _wanted(candidate))
     if isinstance(bound, Failed):
         return bound
     left = dict(enumerate(bound, walk.first_of_next))
@@ -95,6 +98,27 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
         budget_s -= max(0.0, found.seconds - forecasts[nearest].seconds)
         candidate.paces.append(found)
         candidate.reached.append(target.workload)
+    return None
+
+
+def _sweep(walk: Walk) -> Failed | None:
+    """Run the kernel once on every remainder that an axis may leave."""
+    candidate, op = walk.candidate, walk.candidate.op
+    bound = _bound(candidate, remainders(op, candidate.dtype))
+    if isinstance(bound, Failed):
+        return bound
+    first = walk.first_of_next
+    if failed := build_more(walk, bound):
+        return failed
+    for index, target in enumerate(bound, first):
+        try:
+            with candidate.stage("oracle"):
+                known = walk.references.get(op, target.workload, MIXED, candidate.seed)
+        except NoAnswer:
+            continue
+        found = _run(walk, target, index, forecast(candidate, target), (known,))
+        if isinstance(found, Failed):
+            return found
     return None
 
 
@@ -154,11 +178,11 @@ def _scaled(pace: Pace, target: Target, amount: int, free: Collection[str]) -> F
     return Forecast(pace.seconds * growth, pace.seconds * growth * brute)
 
 
-def _bound(candidate: Candidate) -> Failed | tuple[Target, ...]:
-    """The kernel on every large workload that it was not run on, or why it cannot be there."""
+def _bound(candidate: Candidate, wanted: Sequence[Workload]) -> Failed | tuple[Target, ...]:
+    """The kernel on workloads that it was not run on, or why it cannot be there."""
     assert candidate.kernel is not None
     found: list[Target] = []
-    for workload in _wanted(candidate):
+    for workload in wanted:
         hidden = not workload.label
         try:
             program = bind(candidate.kernel, candidate.op, workload)
