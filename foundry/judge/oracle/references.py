@@ -27,7 +27,7 @@ from foundry.judge.matching import Expected
 from foundry.judge.oracle import nonfinite
 from foundry.judge.oracle.every import tamed
 from foundry.judge.oracle.expecting import expected, expected_of_baseline
-from foundry.judge.oracle.inputs import EVERY, MIXED, make_inputs
+from foundry.judge.oracle.inputs import EVERY, make_inputs
 from foundry.judge.oracle.pace import Paces
 from foundry.judge.oracle.sampling import Sample, sample
 from foundry.program import Arrays, TensorSpec
@@ -158,8 +158,9 @@ class References:
         inputs = make_inputs(op, workload, distribution, seed)
         fresh = Reference(op, workload, distribution, inputs, (), {})
         if part and affordable:
-            whole = plain_flops(op, workload) <= _WHOLE_FLOPS and distribution == MIXED
-            known = first_baseline(self._pool, op, workload, inputs) if whole else {}
+            whole = plain_flops(op, workload) <= _WHOLE_FLOPS
+            numbers = distribution not in nonfinite.DRAWS  # NaN stands out from everything
+            known = first_baseline(self._pool, op, workload, inputs) if whole and numbers else {}
             return replace(self._at(fresh, part, rng), whole=known)
         baseline = first_baseline(self._pool, op, workload, inputs)
         is_narrow = workload.dtype in ("float16", "bfloat16")
