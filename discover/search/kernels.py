@@ -59,7 +59,10 @@ class Kernels:
         self._confirmed = set(restored.confirmed)
         for node_id, found in restored.attempts.items():
             valid = found.evaluation.status is not Status.INVALID
-            self._keep(self.tree[node_id], found, parse(found.text) if valid else None)
+            kernel = parse(found.text) if valid else None
+            self._keep(self.tree[node_id], found, kernel)
+            if kernel is not None:
+                self.met.add(kernel, node_id)
             self._yardstick.reward(found.evaluation, here=False)
 
     def expanded(self, node: Node) -> None:
@@ -117,8 +120,6 @@ class Kernels:
         evaluation = found.evaluation
         self._attempts[node.id] = replace(found, evaluation=without_samples(evaluation))
         self.statuses[str(evaluation.status)] += 1
-        if kernel is not None:
-            self.met.add(kernel, node.id)
         if kernel is not None and node.reward is not None:
             self.strategy.added(node, cell_of(kernel))
         if node.repairable:

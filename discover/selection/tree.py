@@ -215,12 +215,12 @@ class Tree:
             if parent.value is None or node.reward > parent.value:
                 parent.value = node.reward
                 if parent.reward is not None:
-                    self.buffer.revalue(parent.id, parent.reward, node.reward)
+                    self.buffer.revalue(parent.id, node.reward)
 
     def _revalue_parent(self, parent: Node) -> None:
         parent.value = self._worth(parent)
         if parent.reward is not None and parent.value is not None:
-            self.buffer.revalue(parent.id, parent.reward, parent.value)
+            self.buffer.revalue(parent.id, parent.value)
 
     def _worth(self, node: Node) -> float | None:
         own = [node.reward, *(self._nodes[child].reward for child in node.children)]
@@ -231,7 +231,7 @@ class Tree:
         for ancestor in self.ancestors(node):
             ancestor.visits += step
             if ancestor.reward is not None:
-                self.buffer.visit(ancestor.id, ancestor.reward, step)
+                self.buffer.visit(ancestor.id, step)
 
     def _open_node(self, node_id: int) -> Node:
         node = self._nodes[node_id]
