@@ -144,9 +144,9 @@ class SimulatedTime:
 class Stage:
     """One database and as many sessions of one search as a test wants."""
 
-    def __init__(self, folder: Path, run_id: int | None = None) -> None:
-        """Open the folder's database; take up the search of this run, or begin one."""
-        self.store = Store.open(f"sqlite:///{folder / 'search.db'}")
+    def __init__(self, folder: Path, run_id: int | None = None, url: str | None = None) -> None:
+        """Open the folder's database, or another; take up the search of this run, or begin one."""
+        self.store = Store.open(url or f"sqlite:///{folder / 'search.db'}")
         begun = {"op": OP.name}
         self.run_id = run_id or self.store.begin_run("search", "test", begun, 0, DEVICE)
         self.events: list[str] = []
