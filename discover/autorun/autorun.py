@@ -21,6 +21,7 @@ from discover.autorun.recipe import Recipe
 from discover.budget.limits import Limits
 from discover.calls.roster import seats_of
 from discover.history.summary import Summary, searches, summarise
+from discover.proposers.keys import without_login, without_secrets
 from discover.protocol import Proposer
 from discover.search.session import finished_run, run_search
 from discover.search.settings import SearchRequest
@@ -146,6 +147,7 @@ def settings(recipe: Recipe) -> dict[str, Any]:
     """What two autoruns share that continue one another: all but the budgets."""
     budgets = {"per_op", "total", "products", "parallel", "counters", "wait"}
     kept = recipe.model_dump(mode="json", exclude={*budgets, "strategy", "repair"})
+    kept["base_url"] = without_login(recipe.base_url)
     return {**kept, **recipe.chosen()}
 
 
@@ -155,7 +157,9 @@ def _begin(bench: Workbench, recipe: Recipe, command: str) -> tuple[int, bool]:
     store, device, kept = bench.store, bench.pool.device(), settings(recipe)
     run_id = store.resumable("autorun", settings_key(kept, recipe.seed, device))
     if run_id is None:
-        return store.begin_run("autorun", command, kept, recipe.seed, device), False
+        return store.begin_run(
+            "autorun", without_secrets(command), kept, recipe.seed, device
+        ), False
     store.resume_run(run_id)
     return run_id, True
 

@@ -20,6 +20,7 @@ from discover.calls.seat import Seat
 from discover.drafts.draft import Draft
 from discover.history.journal import Journal
 from discover.history.lessons import words_of
+from discover.proposers.keys import without_secrets
 from discover.protocol import Failure, FailureKind, Reply, Request
 from discover.selection.tree import Node
 from foundry.report.format import duration
@@ -135,8 +136,14 @@ class Calls:
         """What came of a call: drafts, a failure for good, or None when it is sent again later."""
         errand = self._flying.pop(node_id)
         errand.seat.probing = False
+        # Some servers say the key that they refuse; it goes into no row and no page.
         if isinstance(result, Reply):
-            return self._answered(errand, result)
+            return self._answered(errand, replace(result, text=without_secrets(result.text)))
+        result = replace(
+            result,
+            message=without_secrets(result.message),
+            text=without_secrets(result.text),
+        )
         self._book(errand, result)
         if result.kind.retryable:
             return self._postponed(errand, result)

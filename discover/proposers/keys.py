@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from urllib.parse import urlsplit
 
 from foundry.errors import EnvironmentUnusable, UsageError
 
 PLACEHOLDER = "no-key"
 """Sent to servers on this machine, which ask for none; the SDKs insist on some text."""
+
+
+HIDDEN = "***"
+_SHORTEST_SECRET = 8
+"""Shorter values, such as the dummy key of a local server, would hide innocent words."""
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|CUSTOM_HEADERS", re.I)
+_LOGIN = re.compile(r"(\w://)[^/@\s'\"]+@")
 
 
 def need(proposer: str, variables: tuple[str, ...], base_url: str | None) -> str | None:
@@ -57,3 +65,24 @@ def checked_url(base_url: str) -> str:
             f"base URL '{base_url}' is no address; give one like http://127.0.0.1:8080/v1"
         )
     return base_url
+
+
+def without_secrets(text: str) -> str:
+    """A text without keys and passwords: servers echo them, and addresses may hold them.
+
+    What stands in a variable that is named like a secret is a secret, wherever it turns up.
+    """
+    for secret in _secrets():
+        text = text.replace(secret, HIDDEN)
+    return _LOGIN.sub(rf"\g<1>{HIDDEN}@", text)
+
+
+def _secrets() -> list[str]:
+    """Values of variables that hold secrets, the longest first."""
+    named = (value for name, value in os.environ.items() if _SECRET_NAME.search(name))
+    return sorted({v for v in named if len(v) >= _SHORTEST_SECRET}, key=len, reverse=True)
+
+
+def without_login(base_url: str | None) -> str | None:
+    """An address without the name and password it may hold."""
+    return None if base_url is None else _LOGIN.sub(rf"\g<1>{HIDDEN}@", base_url)

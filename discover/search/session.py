@@ -16,6 +16,7 @@ from discover.budget.limits import Budget
 from discover.budget.pricing import FREE, size_bytes
 from discover.calls.roster import Roster, seats_of
 from discover.history.journal import Journal, Restored
+from discover.proposers.keys import without_secrets
 from discover.protocol import Context, Proposer, Request
 from discover.search.interrupt import interrupts
 from discover.search.roots import roots
@@ -186,7 +187,9 @@ def journal_of(bench: Workbench, request: SearchRequest) -> tuple[Journal, Resto
     run_id = store.resumable("search", _key(bench, request))
     if run_id is None:
         seed = request.settings.seed
-        run_id = store.begin_run("search", request.command, request.key(), seed, device)
+        run_id = store.begin_run(
+            "search", without_secrets(request.command), request.key(), seed, device
+        )
         return Journal(store, run_id, device, request.dtype), None
     store.resume_run(run_id)
     journal = Journal(store, run_id, device, request.dtype)

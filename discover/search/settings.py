@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from discover.budget.limits import Limits
+from discover.proposers.keys import without_login
 from discover.protocol import ProposerOptions
 from discover.selection.strategies import STRATEGIES
 from discover.selection.strategies.puct import DEFAULT_EXPLORATION
@@ -95,7 +96,7 @@ class SearchRequest:
             "dtype": self.dtype,
             "proposers": list(self.settings.proposers),
             "bench": self.settings.bench,
-            "base_url": self.settings.base_url,
+            "base_url": without_login(self.settings.base_url),
             "effort": self.settings.effort,
             "exploration": self.settings.exploration,
             "kernel_file": str(self.kernel_file) if self.kernel_file else None,
