@@ -2,7 +2,8 @@
 
 1. `residency`: how many threadgroups a core holds at once, by threads, registers and memory.
 2. `_terms`: seconds that each unit of the chip is busy, and that SIMD-groups wait for memory.
-3. `launch_time`: the largest of them, with a share of the next, for whole waves of threadgroups.
+3. `launch_time`: the largest of them, with a share of the next; waiting comes on top of them where
+   barriers hold up a core's only threadgroup.
 """
 
 from __future__ import annotations
@@ -118,9 +119,21 @@ def launch_time(launch: LaunchProfile, chip: Speeds, constants: Constants) -> Te
     """Time of one launch."""
     resident = residency(launch, chip.is_dynamic)
     by_unit = _terms(launch, chip, constants, resident)
-    norm = sum(value**_SHARPNESS for value in by_unit.values()) ** (1 / _SHARPNESS)
+    norm = _together(by_unit, _covered(launch, resident))
     overhead = _LAUNCH_US * 1e-6
     return Terms(by_unit, overhead, resident, norm + overhead)
+
+
+def _together(by_unit: Mapping[str, float], covered: float) -> float:
+    """Time of units that overlap, and of waiting that is covered as far as `covered` says."""
+    busy = sum(s**_SHARPNESS for unit, s in by_unit.items() if unit != "waiting")
+    both = (busy ** (1 / _SHARPNESS), by_unit["waiting"])
+    return float(sum(s**covered for s in both) ** (1 / covered))
+
+
+def _covered(launch: LaunchProfile, resident: int) -> float:
+    """Exponent for waiting: behind barriers a threadgroup waits as one, and others cover it."""
+    return min(_SHARPNESS, float(resident)) if launch.work.get("barrier") else _SHARPNESS
 
 
 def _terms(

@@ -8,6 +8,8 @@ from typing import Any
 
 DEPTHS = (1, 2, 4, 8, 16, 32, 64)
 """Lines of the caches whose misses are counted."""
+SECTORS = 4
+"""Of 32 bytes, in a line."""
 NEIGHBOURS = 8
 """Threadgroups side by side, at most, whose lines are put together."""
 
@@ -29,7 +31,7 @@ class Reuse:
     of_threadgroup: float
     """Distinct lines of a threadgroup."""
     more: float
-    """Distinct lines that each further neighbour adds."""
+    """Lines that each further neighbour adds, in sectors of its own."""
     size_lines: float
     """Of the array."""
 

@@ -19,7 +19,15 @@ from foundry.msl.counters.model import DEVICE, LINE_BYTES, THREADGROUP, LaunchCo
 from foundry.msl.counters.sample import sample
 from foundry.msl.frontend.signature import capture_launch
 from foundry.msl.gpu.machine import Machine, from_json
-from foundry.msl.gpu.profile import DEPTHS, NEIGHBOURS, GpuProfile, LaunchProfile, Reuse, SharedWork
+from foundry.msl.gpu.profile import (
+    DEPTHS,
+    NEIGHBOURS,
+    SECTORS,
+    GpuProfile,
+    LaunchProfile,
+    Reuse,
+    SharedWork,
+)
 from foundry.msl.gpu.toolchain import gpu_builder
 from foundry.msl.run.builder import Text
 from foundry.msl.run.memory import argument_buffers, refuse_sizes
@@ -40,6 +48,7 @@ class _Reuse(ctypes.Structure):
         ("sectors", ctypes.c_uint64),
         ("misses", ctypes.c_uint64 * len(DEPTHS)),
         ("in_step", ctypes.c_uint64),
+        ("lines", ctypes.c_uint64),
         ("distinct", ctypes.c_uint64 * NEIGHBOURS),
         ("rows", ctypes.c_uint64 * NEIGHBOURS),
     ]
@@ -219,15 +228,17 @@ def _shared(count: LaunchCount) -> SharedWork:
 def _reuse(found: _Reuse, instructions: float, factor: float, size: int) -> Reuse:
     touches = max(int(found.touches), 1)
     distinct = [d / r for d, r in zip(found.distinct, found.rows, strict=True) if r]
-    first = distinct[0] if distinct else 0.0
-    more = (distinct[-1] - first) / (len(distinct) - 1) if len(distinct) > 1 else first
+    # A neighbour that uses the rest of a line shares it: sectors tell what is its own.
+    more = distinct[0] if distinct else 0.0
+    if len(distinct) > 1:
+        more = (distinct[-1] - distinct[0]) / (len(distinct) - 1)
     return Reuse(
         instructions,
         int(found.touches) * factor,
         int(found.sectors) * factor,
         tuple(int(m) / touches for m in found.misses),
         int(found.in_step) / touches,
-        first,
-        more,
+        int(found.lines) / max(sum(int(r) for r in found.rows), 1),
+        more / SECTORS,
         size / LINE_BYTES,
     )

@@ -156,7 +156,7 @@ void add(const u32* event, u32 array, const Spans& spans, u64 bytes) {
     touch_lines(2 * array + (kind == store), draining, way, begin, end);
   });
   for_blocks(spans, sector_bytes, [&](u64 begin, u64 end) {
-    blocks.reuse[2 * array + (kind == store)].sectors += end - begin;
+    touch_sectors(2 * array + (kind == store), begin, end);
   });
 }
 

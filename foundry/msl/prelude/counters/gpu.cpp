@@ -12,7 +12,7 @@ namespace {
 
 // Keys of one threadgroup or row of neighbours; emptied by a new stamp.
 struct Set {
-  static constexpr u32 size = 1 << 18;
+  static constexpr u32 size = 1 << 20;
   u64 key[size];
   u32 stamp[size], now, count;
   void clear() { ++now, count = 0; }
@@ -28,12 +28,12 @@ struct Set {
   }
 };
 
-Set in_step, near;
+Set in_step, own, near;
 u64 recent[max_threads / simd_width][most_depth];  // lines that a SIMD-group used last
 u64 follower = ~0ull;  // threadgroup that would go on with the row of neighbours
 u32 place_in_row;
 constexpr u32 most_arrays = 128;
-u64 new_lines[most_arrays];
+u64 own_lines[most_arrays], new_sectors[most_arrays];
 
 }  // namespace
 
@@ -49,15 +49,22 @@ void touch_lines(u32 array, u32 group, u64 path, u64 first, u64 last) {
     for (u32 i = at < most_depth ? at : most_depth - 1; i; --i) lines[i] = lines[i - 1];
     lines[0] = line + 1;
     reuse.in_step += in_step.add(line ^ path << 20);
-    new_lines[array] += near.add(line);
+    own_lines[array] += own.add(line);
   }
+}
+
+void touch_sectors(u32 array, u64 first, u64 last) {
+  if (!blocks.reuse || array >= most_arrays) return;
+  blocks.reuse[array].sectors += last - first;
+  for (u64 sector = first; sector < last; ++sector) new_sectors[array] += near.add(sector);
 }
 
 void begin_threadgroup(u64 index) {
   const bool goes_on = index && index == follower && place_in_row + 1 < neighbours;
   place_in_row = goes_on ? place_in_row + 1 : 0;
   follower = index + 1;
-  if (!goes_on) near.clear(), memset(new_lines, 0, sizeof new_lines);
+  if (!goes_on) near.clear(), memset(new_sectors, 0, sizeof new_sectors);
+  own.clear(), memset(own_lines, 0, sizeof own_lines);
   in_step.clear();
   memset(recent, 0, sizeof recent);
 }
@@ -77,7 +84,8 @@ void end_threadgroup(u32 threads) {
     }
   if (!blocks.reuse) return;
   for (u32 a = 0; a < 2 * state.arrays && a < most_arrays; ++a) {
-    blocks.reuse[a].distinct[place_in_row] += new_lines[a];
+    blocks.reuse[a].lines += own_lines[a];
+    blocks.reuse[a].distinct[place_in_row] += new_sectors[a];
     ++blocks.reuse[a].rows[place_in_row];
   }
 }

@@ -17,7 +17,8 @@ struct Reuse {
   u64 sectors;         // quarters of lines, likewise
   u64 misses[depths];  // that a cache of so many lines, its SIMD-group's own, does not hold
   u64 in_step;         // distinct in an instruction, over all SIMD-groups of a threadgroup
-  u64 distinct[neighbours];  // of the first, the first two, ... threadgroups of a row of neighbours
+  u64 lines;           // distinct in a threadgroup, summed over threadgroups
+  u64 distinct[neighbours];  // sectors of the first, the first two, ... of a row of neighbours
   u64 rows[neighbours];      // that these are sums over
 };
 
@@ -32,6 +33,7 @@ struct Blocks {
 extern Blocks blocks;
 
 void touch_lines(u32 array, u32 group, u64 path, u64 first, u64 last);
+void touch_sectors(u32 array, u64 first, u64 last);
 void begin_threadgroup(u64 index);
 void end_threadgroup(u32 threads);
 
