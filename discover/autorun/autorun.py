@@ -19,6 +19,7 @@ from typing import Any
 
 from discover.autorun.recipe import Recipe
 from discover.budget.limits import Limits
+from discover.calls.checking import check
 from discover.calls.roster import seats_of
 from discover.history.summary import Summary, searches, summarise
 from discover.proposers.keys import without_login, without_secrets
@@ -67,6 +68,7 @@ def run_autorun(
     """
     for allowance in (recipe.per_op, recipe.total):
         seats_of(proposers, bench.prices, allowance, recipe)
+    check(proposers)
     run_id, resumed = _begin(bench, recipe, command)
     night = _Night(bench, recipe, command, proposers, watch, run_id, done)
     try:

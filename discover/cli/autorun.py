@@ -83,7 +83,6 @@ def _run(
 ) -> tuple[Autorun, list[Written]]:
     from discover.autorun.autorun import run_autorun
     from discover.autorun.products import write_products
-    from discover.calls.checking import check
     from discover.cli.display import SearchDisplay
     from discover.proposers.registry import proposers_of
     from discover.search.workbench import workbench
@@ -92,7 +91,6 @@ def _run(
     names = tuple(f"{op} {dtype}" for op, dtype in recipe.tasks())
     with ExitStack() as stack:
         proposers = stack.enter_context(proposers_of(recipe.proposers, recipe))
-        check(proposers)
         bench = stack.enter_context(workbench(db, recipe.device, workers, recipe.bench, pricing))
         if line := own.offline_note(recipe.proposers):
             note(line)
