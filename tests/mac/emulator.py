@@ -88,11 +88,11 @@ class Emulator:
 
     def allocate(self, size: int) -> int:
         """Zeroed pages of their own, with unmapped ones behind them."""
-        at = self._reserve(size)
+        at = self.reserve(size)
         self._cpu.mem_map(at, self._reserved.pop().stop - at)
         return at
 
-    def _reserve(self, size: int) -> int:
+    def reserve(self, size: int) -> int:
         """Address space that gets memory where it is touched."""
         at = self._next_page
         whole = max(1, -(-size // PAGE_BYTES)) * PAGE_BYTES
@@ -235,7 +235,7 @@ class Emulator:
     # The system
 
     def _system(self) -> dict[str, Callable[[], int | None]]:
-        nothing = ("pthread_self", "sched_yield", "nanosleep", "madvise")
+        nothing = ("pthread_self", "sched_yield", "nanosleep", "madvise", "munmap")
         threads = ("create", "detach", "kill", "mutex_init", "mutex_lock", "mutex_unlock")
         waits = ("cond_init", "cond_wait", "cond_broadcast")
         found: dict[str, Callable[[], int | None]] = {
@@ -261,7 +261,7 @@ class Emulator:
         known = _MAP_PRIVATE | _MAP_ANON | _MAP_NORESERVE
         if hint or not size or flags & ~known or not flags & _MAP_ANON:
             return -1
-        at = self._reserve(size)
+        at = self.reserve(size)
         return at if protection else self._bar(at, size) or at
 
     def _mprotect(self) -> int:

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import ctypes
-import math
-import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from emulator import Emulator
-from numpy.typing import NDArray
+from emulated import Process
+from emulated_sanitizer import Found, SanitizedProcess
 
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.kernel import parse
 from foundry.kernel.binding import bind
 from foundry.msl.build.target import BuildTarget
 from foundry.msl.build.toolchain import Toolchain, find_toolchain
-from foundry.msl.frontend.signature import Captured, capture_launch
-from foundry.msl.run.builder import Builder, Text
-from foundry.msl.run.runtime import _Launch, _Three
-from foundry.program import Launch, Program, TensorSpec
+from foundry.msl.frontend.signature import capture_launch
+from foundry.msl.run.builder import Builder
+from foundry.program import Launch, TensorSpec
 from ops import get
-from ops.dtypes import numpy_dtype
 from templates import Template, default, for_op, render
 
-Arrays = dict[str, NDArray[Any]]
-FLAT, FIBRES, SPAN = 0, 2, 4096
 OUT_OF_STACK, WILD = 7, 6
 
 
@@ -39,96 +31,9 @@ def mac(tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
     )
 
 
-class Process:
-    """A process with the plain runtime loaded."""
-
-    def __init__(self, toolchain: Toolchain, folder: Path) -> None:
-        self.emulator = Emulator()
-        self.emulator.load(toolchain.runtime())
-        self._builder = Builder(toolchain)
-        self._folder = folder
-        self._count = 0
-
-    def run(self, program: Program, inputs: Arrays) -> Arrays:
-        known, specs = dict(inputs), {spec.name: spec for spec in program.inputs}
-        for launch in program.launches:
-            outputs = {s.name: np.empty(s.shape, numpy_dtype(s.dtype)) for s in launch.outputs}
-            captured = capture_launch(launch, [specs[name] for name in launch.inputs])
-            arrays = [known[name] for name in launch.inputs]
-            failure = self.launch(launch, captured, arrays, list(outputs.values()))
-            assert failure == 0
-            known.update(outputs)
-            specs.update((s.name, s) for s in launch.outputs)
-        return {name: known[name] for name in program.outputs}
-
-    def launch(
-        self, launch: Launch, captured: Captured, inputs: list[Any], outputs: list[Any]
-    ) -> int:
-        """The kind of its failure, 0 for none; outputs are filled."""
-        kernel = self._load(Text(captured, launch.header, launch.source, launch.math_mode))
-        arguments: list[NDArray[Any]] = []
-        for array, (shape, strides, rank) in zip(inputs, captured.shape_info, strict=True):
-            arguments.append(np.ascontiguousarray(array))
-            arguments += [np.array(array.shape, np.int32)] if shape else []
-            packed = np.array(array.strides, np.int64) // array.itemsize
-            arguments += [packed] if strides else []
-            arguments += [np.array(array.ndim, np.int32)] if rank else []
-        arguments += outputs
-        places = [self._placed(array.tobytes()) for array in arguments]
-        made = self._placed(bytes(self._record(kernel, captured, places)))
-        failure = self.emulator.call(self.emulator.symbols["_mf_launch"], made, 1)
-        for array, at in zip(outputs, places[len(places) - len(outputs) :], strict=True):
-            array[...] = np.frombuffer(self.emulator.read(at, array.nbytes), array.dtype).reshape(
-                array.shape
-            )
-        return failure
-
-    def _load(self, text: Text) -> dict[str, int]:
-        self._count += 1
-        path = self._folder / f"kernel{self._count}.so"
-        unit = self._builder.translate(text)
-        self._builder.toolchain.compile(unit.text, text.math_mode, path)
-        return self.emulator.load(path)
-
-    def _placed(self, data: bytes) -> int:
-        at = self.emulator.allocate(len(data))
-        self.emulator.write(at, data)
-        return at
-
-    def _record(self, kernel: dict[str, int], captured: Captured, places: list[int]) -> _Launch:
-        grid = captured.grid
-        group = tuple(min(t, g) for t, g in zip(captured.threadgroup, grid, strict=True))
-        groups = tuple(-(-g // t) for g, t in zip(grid, group, strict=True))
-        (mode,) = struct.unpack("<I", self.emulator.read(kernel["_mf_mode"], 4))
-        record = _Launch()
-        record.buffers = self._placed(struct.pack(f"<{len(places)}Q", *places))
-        record.grid, record.group, record.groups = _Three(*grid), _Three(*group), _Three(*groups)
-        record.strict, record.stride, record.span = 1, 1, min(SPAN, grid[0])
-        flat = -(-grid[0] // record.span) * grid[1] * grid[2]
-        record.items = flat if mode == FLAT else math.prod(groups)
-        record.storage_bytes, offsets = self._storages(kernel) if mode == FIBRES else (0, b"")
-        record.storage_offset = self._placed(offsets or bytes(4))
-        entry = "_mf_run_thread" if mode == FIBRES else "_mf_run_items"
-        setattr(record, entry.removeprefix("_mf_"), kernel[entry])
-        return record
-
-    def _storages(self, kernel: dict[str, int]) -> tuple[int, bytes]:
-        count = self._placed(bytes(4))
-        table = self.emulator.call(kernel["_mf_storages"], count)
-        (entries,) = struct.unpack("<I", self.emulator.read(count, 4))
-        end, offsets = 0, (ctypes.c_uint32 * 256)()
-        for at in range(entries):
-            number, size, alignment, _ = struct.unpack(
-                "<4I", self.emulator.read(table + 16 * at, 16)
-            )
-            offsets[number] = -(-end // alignment) * alignment
-            end = offsets[number] + size
-        return end, bytes(offsets)
-
-
 @pytest.fixture(scope="module")
 def process(mac: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Process:
-    return Process(mac, tmp_path_factory.mktemp("kernels"))
+    return Process(Builder(mac), mac.runtime(), tmp_path_factory.mktemp("kernels"))
 
 
 OPS = (
@@ -197,3 +102,82 @@ def test_a_fault_ends_the_launch_and_the_next_one_runs(how: str, process: Proces
 
 def test_memory_is_asked_for_by_the_rules_of_macos(process: Process) -> None:
     assert {"_mmap", "_mprotect", "_sigaction", "_sigaltstack"} <= set(process.emulator.calls)
+
+
+@pytest.fixture(scope="module")
+def sanitized(mac: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> SanitizedProcess:
+    return SanitizedProcess(mac, tmp_path_factory.mktemp("sanitized"))
+
+
+@pytest.mark.parametrize("template", list(kernels()))
+def test_the_sanitizer_finds_nothing_in_what_is_right(
+    template: Template, sanitized: SanitizedProcess
+) -> None:
+    for array, right in outcomes(sanitized, template, "float32"):
+        np.testing.assert_allclose(array, right, rtol=2e-4, atol=2e-5)
+
+
+HERE = "uint i = thread_position_in_grid.x;\n"
+PLANTED = {
+    "past the end of an input": (1, 2, HERE + "out[i] = x[i + 1];"),
+    "past the end of an output": (1, 2, HERE + "out[i + 1] = x[i];\nout[i] = x[i];"),
+    "a race between threads": (3, 2, HERE + "out[i / 2] = x[i];"),
+    "threadgroup memory that nobody set": (
+        2,
+        4,
+        HERE + "threadgroup float t[64];\nif (i > 3) t[i] = x[i];\n"
+        "threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = t[i];",
+    ),
+    "past the end of an array": (
+        7,
+        3,
+        HERE + "threadgroup float t[64]; t[i] = x[i];\n"
+        "threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = t[i + 1];",
+    ),
+    "a barrier that some threads miss": (
+        4,
+        2,
+        HERE + "if (i < 8) threadgroup_barrier(mem_flags::mem_threadgroup);\nout[i] = x[i];",
+    ),
+    "a local variable that nobody set": (15, 2, HERE + "float v; if (i > 3) v = x[i]; out[i] = v;"),
+}
+"""The number of the finding, its line, and a body."""
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_the_sanitizer_tells_kind_and_line_on_an_emulated_mac(
+    what: str, sanitized: SanitizedProcess
+) -> None:
+    kind, line, body = PLANTED[what]
+    x, out = np.arange(64, dtype=np.float32), np.empty(64, np.float32)
+    spec, outputs = TensorSpec("x", (64,), "float32"), (TensorSpec("out", (64,), "float32"),)
+    launch = Launch("bad", ("x",), outputs, body, (64, 1, 1), (64, 1, 1))
+    found = sanitized.examine(launch, capture_launch(launch, [spec]), [x], [out])
+    assert Found(kind, line) in found, found
+
+
+FILLS = {
+    "_memset": (7, np.array([7], np.uint8)),
+    "_bzero": (None, np.array([0], np.uint8)),
+    "___bzero": (None, np.array([0], np.uint8)),
+    "_memset_pattern4": (4, np.arange(1, 5, dtype=np.uint8)),
+    "_memset_pattern8": (8, np.arange(1, 9, dtype=np.uint8)),
+    "_memset_pattern16": (16, np.arange(1, 17, dtype=np.uint8)),
+}
+"""What the compiler calls to fill memory, and with what."""
+
+
+@pytest.mark.parametrize("name", FILLS)
+def test_what_fills_memory_on_a_mac_comes_to_an_end(name: str, process: Process) -> None:
+    value, pattern = FILLS[name]
+    emulator = process.emulator
+    for size in (0, 1, 15, 16, 17, 100, 5000):
+        at = emulator.allocate(size + 2)
+        emulator.write(at, b"\xaa" * (size + 2))
+        given = emulator.allocate(16) if value == len(pattern) else value
+        if given is not value:
+            emulator.write(given, pattern.tobytes())
+        rest = (size,) if given is None else (given, size)
+        emulator.call(emulator.symbols[name], at + 1, *rest)
+        wanted = np.resize(pattern, size).tobytes()
+        assert emulator.read(at, size + 2) == b"\xaa" + wanted + b"\xaa"
