@@ -28,6 +28,15 @@ _MAP_PRIVATE, _MAP_ANON, _MAP_NORESERVE = 0x2, 0x1000, 0x40
 _UP_FROM_HANDLER = 0x8000_0000
 _FLOATS_ON = 0x300000
 _MOST_PAGES = 64
+_OF_LIBM = {
+    f"_{name}{kind}"
+    for kind in ("f", "")
+    for name in (
+        "cos", "sin", "tan", "acos", "asin", "atan", "atan2", "cosh", "sinh", "tanh", "acosh",
+        "asinh", "atanh", "exp", "exp2", "exp10", "log", "log2", "log10", "pow", "ldexp", "fmod",
+        "cbrt", "expm1", "log1p", "hypot", "erf", "remainder", "fmin", "fmax", "fma",
+    )
+}  # fmt: skip
 
 
 class Killed(Exception):
@@ -78,11 +87,22 @@ class Emulator:
             at = base + relocation.address
             self.write(at, struct.pack("<Q", self._word(at) + base))
         for binding in image.bindings:
-            target = self.symbols[binding.symbol.name] + binding.addend
+            target = self._bound(binding.symbol.name) + binding.addend
             self.write(base + binding.address, struct.pack("<Q", target))
         own = {s.name: base + s.value for s in image.exported_symbols}
         self.symbols.update(own)
         return own
+
+    def _bound(self, name: str) -> int:
+        """Where a function of another library is; of libm only the names are here."""
+        if name not in self.symbols:
+            assert name in _OF_LIBM, f"{name} is no function of the system that is known"
+            self.symbols[name] = self._stub(name, lambda: self._absent(name))
+        return self.symbols[name]
+
+    @staticmethod
+    def _absent(name: str) -> None:
+        raise Killed(f"{name} is not here")
 
     # Memory
 

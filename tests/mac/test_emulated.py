@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from emulated import Process
+from emulated_counters import CountingProcess
 from emulated_sanitizer import Found, SanitizedProcess
 
 from foundry.judge.oracle.inputs import make_inputs
@@ -15,10 +16,14 @@ from foundry.kernel import parse
 from foundry.kernel.binding import bind
 from foundry.msl.build.target import BuildTarget
 from foundry.msl.build.toolchain import Toolchain, find_toolchain
+from foundry.msl.counters.instrument import Kind
+from foundry.msl.counters.model import THREADGROUP
+from foundry.msl.counters.run import count
 from foundry.msl.frontend.signature import capture_launch
 from foundry.msl.run.builder import Builder
 from foundry.program import Launch, TensorSpec
 from ops import get
+from ops.dtypes import numpy_dtype
 from templates import Template, default, for_op, render
 
 OUT_OF_STACK, WILD = 7, 6
@@ -181,3 +186,39 @@ def test_what_fills_memory_on_a_mac_comes_to_an_end(name: str, process: Process)
         emulator.call(emulator.symbols[name], at + 1, *rest)
         wanted = np.resize(pattern, size).tobytes()
         assert emulator.read(at, size + 2) == b"\xaa" + wanted + b"\xaa"
+
+
+@pytest.fixture(scope="module")
+def counting(mac: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> CountingProcess:
+    return CountingProcess(mac, tmp_path_factory.mktemp("counted"))
+
+
+FIELDS = {
+    "instructions": "instructions",
+    "accesses": "accesses",
+    "bytes": "bytes",
+    "units": "transactions",
+    "ideal": "ideal_transactions",
+}
+
+
+@pytest.mark.parametrize("template", list(kernels()))
+def test_a_mac_counts_what_this_machine_counts(
+    template: Template, counting: CountingProcess
+) -> None:
+    op = get(template.op)
+    workload = op.workloads("visible", "float32")[1]
+    inputs = make_inputs(op, workload, "normal", 3)
+    program = bind(parse(render(template, default(template))), op, workload)
+    launch, wanted = program.launches[0], count(program, inputs, threadgroups=1 << 20).launches[0]
+    specs = {spec.name: spec for spec in program.inputs}
+    arrays = [np.ascontiguousarray(inputs[name]) for name in launch.inputs]
+    outputs = [np.zeros(s.shape, numpy_dtype(s.dtype)) for s in launch.outputs]
+    captured = capture_launch(launch, [specs[name] for name in launch.inputs])
+    found, state = counting.count(launch, captured, arrays, outputs)
+    assert (state.threadgroups, state.threads) == (wanted.threadgroups, wanted.threads)
+    assert (state.groups, state.barriers) == (wanted.simdgroups, wanted.barriers)
+    for number, array in enumerate(a for a in wanted.arrays if a.space != THREADGROUP):
+        for kind, traffic in ((Kind.LOAD, array.loads), (Kind.STORE, array.stores)):
+            for field, name in FIELDS.items():
+                assert found[kind, number, field] == getattr(traffic, name), (array.name, name)
