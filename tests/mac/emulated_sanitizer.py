@@ -24,6 +24,7 @@ from foundry.program import Launch
 SHIFT = 22
 """Bytes of a slot, as a power of two: arrays here are small."""
 THREADGROUP_BYTES = 1 << 20
+STACK_OVERFLOW = 9
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,12 @@ def _middle(arena: int, slot: int) -> int:
 
 
 def _line(found: native.FindingRecord, lines: LineTable, table: int) -> int | None:
+    """As `wording.finding` tells it."""
     if found.line:
         return int(found.line)
-    place = lines.place(found.place - table)
+    if found.kind == STACK_OVERFLOW:
+        place = lines.place(found.other_place - table) if found.other_place else None
+        place = place or lines.next_place(found.place - table)
+    else:
+        place = lines.place(found.place - table)
     return place.line if place else None
