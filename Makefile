@@ -11,7 +11,7 @@ comma := ,
 USE := $(VENV)/.use-$(if $(BACKEND),$(BACKEND),metal)
 DEV := $(VENV)/.dev-$(if $(BACKEND),$(BACKEND),metal)
 
-.PHONY: help demo test lint types unit bench bench-msl bench-twins bench-judge bench-sanitizer selftest soak-honest \
+.PHONY: help demo test lint types unit bench bench-msl bench-twins bench-sessions bench-judge bench-sanitizer selftest soak-honest \
 	soak-faults test-slow accept docs clean
 
 help: ## list the targets
@@ -42,6 +42,9 @@ bench-msl: $(DEV) ## builds and op ratios of the cpu engine
 
 bench-twins: $(DEV) ## twins of MLX's own loops read 0.8 to 1.25; on an idle machine
 	$(BIN)/python tests/bench/bench_twins.py
+
+bench-sessions: $(DEV) ## the same kernels in ten sessions: their intervals overlap; on an idle machine
+	$(BIN)/python tests/bench/bench_sessions.py
 
 bench-sanitizer: $(DEV) ## planted bugs caught, false alarms, slowdowns of the sanitizer
 	$(BIN)/python tests/bench/bench_sanitizer.py
