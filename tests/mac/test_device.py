@@ -10,7 +10,7 @@ import pytest
 from foundry import mac
 from foundry.engines import cpu
 from foundry.engines.gpu_faults import Blame, blame_of, fault_in
-from foundry.msl.build import toolchain
+from foundry.msl.build import processor
 
 IOREG = """+-o AGXAcceleratorG16X  <class AGXAcceleratorG16X, id 0x1000>
     {
@@ -61,14 +61,14 @@ def test_builds_and_records_are_keyed_by_the_real_processor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen = set()
-    monkeypatch.setattr(toolchain.Path, "read_text", _missing)
+    monkeypatch.setattr(processor.Path, "read_text", _missing)
     for chip in ("Apple M1", "Apple M4"):
         monkeypatch.setattr(mac, "processor", lambda chip=chip: chip)
-        toolchain.processor.cache_clear()
+        processor.processor.cache_clear()
         cpu._processor_name.cache_clear()
-        seen.add(toolchain.processor())
+        seen.add(processor.processor())
         assert cpu._processor_name() == chip
-    toolchain.processor.cache_clear()
+    processor.processor.cache_clear()
     cpu._processor_name.cache_clear()
     assert len(seen) == 2
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.build.cache import BuildCache
 from foundry.msl.build.driver import Driver
+from foundry.msl.build.processor import processor
 
 COMPILE_CPU_S = 30
 _COMPILE_WALL_S = 60
@@ -66,7 +67,7 @@ class Compiler:
 
     @functools.cached_property
     def _driver(self) -> Driver:
-        identity = f"{self.zig}\0{self.version}"
+        identity = f"{self.zig}\0{self.version}\0{processor()}"
         return Driver(identity, lambda arguments: self._run(arguments).stderr, self.cache)
 
     def _run(
@@ -92,7 +93,7 @@ class Compiler:
                 "Reinstall it with: pip install --force-reinstall ziglang",
             )
         if done.returncode < 0:
-            raise CompilerFailed(f"{_ended(-done.returncode)}\n{done.stderr}")
+            raise CompilerFailed(f"{_ended(-done.returncode, limit_s)}\n{done.stderr}")
         if done.returncode and _DISK_FULL.search(done.stderr):
             raise EnvironmentUnusable(
                 f"the disk of the build cache '{self.cache.directory}' is full.",
@@ -103,9 +104,9 @@ class Compiler:
         return done
 
 
-def _ended(number: int) -> str:
+def _ended(number: int, limit_s: int) -> str:
     if number in {signal.SIGXCPU, signal.SIGKILL}:
-        return f"error: the compiler needs more than {COMPILE_CPU_S} s for this kernel"
+        return f"error: the compiler needs more than {limit_s} s for this kernel"
     if number == signal.SIGXFSZ:
         return "error: the compiled kernel is too large"
     return f"error: the compiler crashed on this kernel ({signal.Signals(number).name})"

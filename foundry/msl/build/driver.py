@@ -26,7 +26,7 @@ class Driver:
     """The driver of one compiler."""
 
     identity: str
-    """Of the compiler: where it lies, and its version."""
+    """Of the compiler and its machine: where it lies, its version, the processor that is native."""
     ask: Callable[[Sequence[str]], str]
     """Runs it with these arguments; what it prints."""
     cache: BuildCache

@@ -14,18 +14,16 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
-import platform
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from foundry import mac
 from foundry.errors import EnvironmentUnusable
 from foundry.msl.build.cache import BuildCache
 from foundry.msl.build.compiler import Compiler, CompilerFailed
+from foundry.msl.build.processor import processor
 from foundry.msl.build.target import BuildTarget, this_machine
 
 ADDRESS_SPACES = ("device", "constant", "thread", "threadgroup", "kernel")
@@ -303,15 +301,3 @@ def one_text(path: Path, seen: set[Path] | None = None) -> str:
 def _marker(path: Path, line: int) -> str:
     """A line marker that makes what follows a system header's text."""
     return f'\n# {line} "{path.name}" 3\n'
-
-
-@functools.cache
-def processor() -> str:
-    """What `-march=native` depends on: architecture, model and features of the processor."""
-    kept = ("model name", "flags", "Features", "CPU implementer", "CPU part")
-    try:
-        text = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
-        lines = [line for line in text.splitlines() if line.startswith(kept)]
-    except OSError:
-        lines = [mac.processor() or platform.processor()]
-    return "\n".join([platform.machine(), sys.platform, *lines])
