@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from discover.history.reasons import reason
+from discover.history.shown import shown
 from discover.history.summary import Summary, origin_label
 from discover.selection.tree import NodeState
 from foundry.judge.verdict import Evaluation
@@ -73,7 +74,7 @@ class Seen:
         return _prompt(self.calls[-1].request.get("body", {})) if self.calls else ""
 
     def document(self) -> dict[str, Any]:
-        """As JSON values."""
+        """As JSON values; the verdict as a proposer may see it."""
         return {
             "node": self.node.id,
             "parent": self.node.parent,
@@ -89,7 +90,7 @@ class Seen:
             "diff": self.diff or None,
             "prompt": self.prompt or None,
             "answer": self.answer or None,
-            "evaluation": self.evaluation.model_dump(mode="json") if self.evaluation else None,
+            "evaluation": shown(self.evaluation) if self.evaluation else None,
         }
 
 

@@ -19,6 +19,7 @@ from discover.drafts.draft import Draft
 from discover.history.journal import Journal, Restored
 from discover.history.lessons import words_of
 from discover.history.reasons import reason
+from discover.history.shown import shown
 from discover.prompts.build import Prompt, build
 from discover.search.intake import Intake, Key
 from discover.search.kernels import Kernels
@@ -64,7 +65,7 @@ class Told:
     """None for a kernel that the search had already."""
 
     def document(self) -> dict[str, Any]:
-        """As JSON values."""
+        """As JSON values; the verdict as a proposer may see it."""
         found = self.evaluation
         return {
             "ticket": self.name,
@@ -72,7 +73,7 @@ class Told:
             "kernel_hash": self.kernel_hash,
             "status": str(found.status) if found else self.state,
             "why": reason(found) if found else "",
-            "evaluation": found.model_dump(mode="json") if found else None,
+            "evaluation": shown(found) if found else None,
         }
 
 

@@ -11,17 +11,19 @@ from typing import Any, cast
 
 import pytest
 from searching import ScriptedJudge
-from toy import DEVICE
+from toy import DEVICE, failed
 
 from discover.budget.limits import Limits
-from discover.search.desk import desk_of, new_desk, parts
+from discover.history.nodes import Seen
+from discover.search.desk import Told, desk_of, new_desk, parts
 from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.watch import Silent
 from discover.search.workbench import Workbench
 from foundry.errors import UsageError
-from foundry.judge.verdict import Evaluation
+from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Proven, Status
 from foundry.kernel import parse
 from foundry.store import Store
+from foundry.store.records import NodeRecord
 from templates import registry, space
 from templates.render import render
 
@@ -84,6 +86,30 @@ def test_tickets_outlive_the_process_and_every_kernel_is_judged(
 
 def _plain(bench: Any, request: Any, op: Any, *, counted: bool) -> Any:
     return lambda text, seed, finalists=1: bench.judge.evaluate(text, op, request.dtype, seed)
+
+
+def test_neither_answer_nor_node_tells_a_hidden_workload() -> None:
+    secret = "silu[n=7919]float32"
+    found = failed(
+        Status.WRONG_RESULT,
+        Diagnostic(stage="verify", message="wrong on a hidden one", workload=secret, hidden=True),
+        Diagnostic(stage="verify", message="wrong", workload="silu[n=4]float32"),
+    ).model_copy(
+        update={
+            "errors": (
+                OutputError(workload=secret, output="out", max_abs_error=1.0, bound_ratio=2.0),
+            ),
+            "proven": Proven(axes={"n": (1, 7919)}, elements=7919),
+            "seed": 79190001,
+        }
+    )
+    node = NodeRecord(1, None, "agent", "judged", "0" * 64, None, 0, {})
+    for document in (
+        Told("1.1", "judged", None, found).document(),
+        Seen(node, "", found).document(),
+    ):
+        assert "7919" not in json.dumps(document)
+        assert "silu[n=4]float32" in json.dumps(document)
 
 
 @pytest.mark.parametrize("ticket", ["7", "a.b", "1.", ".2", "1.2.3"])
