@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from discover.budget.limits import Limits
 from discover.history.nodes import look
-from discover.history.runs import pick
+from discover.history.runs import pick, pick_one
 from discover.history.summary import document, summarise
 from discover.search.desk import desk_of, new_desk, parts
 from discover.search.settings import SearchRequest, SearchSettings
@@ -39,9 +39,9 @@ class Tools:
 
     def start(self, op: str, dtype: str = "float32") -> dict[str, Any]:
         """Begin a search of an op, or take it up: judge the kernels it starts from."""
-        with self._turn, new_desk(self._bench, self._request(op, dtype), Silent()):
-            pass
-        return self.report()
+        with self._turn, new_desk(self._bench, self._request(op, dtype), Silent()) as desk:
+            run_id = desk.run_id
+        return self.report(run_id)
 
     def ask(self, op: str, dtype: str = "float32") -> dict[str, Any]:
         """Get a prompt for a better kernel of an op, and the ticket to answer it under."""
@@ -61,7 +61,7 @@ class Tools:
         """One node by its ticket, such as 12.7: kernel, verdict, diff to its parent."""
         run_id, node_id = parts(node)
         with self._turn:
-            summary = summarise(self._bench.store, pick(self._bench.store, run_id)[0])
+            summary = summarise(self._bench.store, pick_one(self._bench.store, run_id))
             found = (one for one in look(self._bench.store, summary) if one.node.id == node_id)
             seen = next(found, None)
         if seen is None:
@@ -75,7 +75,7 @@ class Tools:
             return {"searches": [document(summarise(self._bench.store, one)) for one in runs]}
 
     def _request(self, op: str, dtype: str) -> SearchRequest:
-        settings = SearchSettings(proposers=("ask",))
+        settings = SearchSettings(proposers=("ask",), bench=self._bench.timed)
         return SearchRequest(op, dtype, Limits(), "discover mcp", settings)
 
 

@@ -30,6 +30,7 @@ from foundry.cli.output import note, print_json
 @options.language_option
 @options.db_option
 @options.device_option
+@own.unconfined_option
 @options.seed_option
 @options.json_option
 @options.debug_option

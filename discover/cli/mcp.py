@@ -14,6 +14,7 @@ from foundry.cli import options
 @options.language_option
 @options.db_option
 @options.device_option
+@own.unconfined_option
 @options.debug_option
 def command(bench: str | None, db: str | None, device: str) -> None:
     """Serve the search over standard input and output, to an agent that starts this command.

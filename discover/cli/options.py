@@ -71,16 +71,19 @@ def _go_without_sandbox(context: click.Context, parameter: click.Parameter, give
         os.environ["FOUNDRY_SANDBOX"] = "off"
 
 
+unconfined_option = click.option(
+    "--unconfined",
+    is_flag=True,
+    expose_value=False,
+    callback=_go_without_sandbox,
+    help="Run kernels, those of LLMs too, without the sandbox. As FOUNDRY_SANDBOX=off.",
+)
+
+
 def proposer_options(function: F) -> F:
     """`--llm`, `--base-url`, `--effort`, `--max-output-tokens`, `--pricing`, `--unconfined`."""
     for option in (
-        click.option(
-            "--unconfined",
-            is_flag=True,
-            expose_value=False,
-            callback=_go_without_sandbox,
-            help="Run kernels, those of LLMs too, without the sandbox. As FOUNDRY_SANDBOX=off.",
-        ),
+        unconfined_option,
         click.option(
             "--pricing",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),

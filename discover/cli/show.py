@@ -28,7 +28,7 @@ def command(
 ) -> None:
     """Show NODE of a search: `7` of the latest, or `12.7` of run 12; a ticket is one."""
     from discover.history.nodes import look
-    from discover.history.runs import pick
+    from discover.history.runs import pick_one
     from discover.history.summary import summarise
     from foundry.store import Store
 
@@ -36,10 +36,10 @@ def command(
     if not number.isdecimal() or (run and not run.isdecimal()):
         raise UsageError(f"'{node}' is no node; name one as 7 or as 12.7")
     with Store.open(db, read_only=True) as store:
-        found = pick(store, int(run) if run else None)
-        seen = {one.node.id: one for one in look(store, summarise(store, found[0]))}
+        found = pick_one(store, int(run) if run else None)
+        seen = {one.node.id: one for one in look(store, summarise(store, found))}
     if int(number) not in seen:
-        raise unknown(f"node of run {found[0].id}", number, map(str, seen))
+        raise unknown(f"node of run {found.id}", number, map(str, seen))
     one = seen[int(number)]
     if as_json:
         print_json(one.document())
@@ -47,7 +47,7 @@ def command(
         chosen = ((prompt, one.prompt), (answer, one.answer), (text, one.text))
         click.echo("\n".join(said for wanted, said in chosen if wanted))
     else:
-        _show(one, found[0].id)
+        _show(one, found.id)
 
 
 def _show(one: Seen, run_id: int) -> None:

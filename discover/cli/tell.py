@@ -24,6 +24,7 @@ REJECTED = 4
 @options.language_option
 @options.db_option
 @options.device_option
+@own.unconfined_option
 @options.json_option
 @options.debug_option
 def command(ticket: str, answer: IO[str], db: str | None, device: str, as_json: bool) -> int:
@@ -32,13 +33,16 @@ def command(ticket: str, answer: IO[str], db: str | None, device: str, as_json: 
     FILE is a kernel file, or a whole reply with one or several of them in fences.
     """
     from discover.cli.display import Lines
-    from discover.search.desk import desk_of, parts
+    from discover.search.desk import desk_of, parts, ticketed
     from discover.search.workbench import workbench
+    from foundry.store import Store
 
     run_id, node_id = parts(ticket)
     text = answer.read()
+    with Store.open(db, read_only=True) as store:
+        timed = ticketed(store, run_id).settings["bench"]
     with (
-        workbench(db, device, own.default_workers(), "quick") as bench,
+        workbench(db, device, own.default_workers(), timed) as bench,
         desk_of(bench, run_id, Lines()) as desk,
     ):
         told = desk.tell(node_id, text)

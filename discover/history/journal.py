@@ -12,6 +12,7 @@ Every method is one transaction of the store. The order makes a kill harmless at
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -65,6 +66,8 @@ class Restored:
     """What calls without an answer cost at most."""
     evaluations: int = 0
     elapsed_s: float = 0.0
+    siblings: frozenset[int] = frozenset()
+    """Nodes of further kernels of an answer: no expansions of their own."""
     confirmed: frozenset[int] = frozenset()
 
     @property
@@ -94,6 +97,10 @@ class Journal:
     def opened(self, node: Node, draft: Draft | None = None, **facts: Any) -> None:
         """Keep an open node, with what it proposes where that is known."""
         self._save(node, **_draft(draft), **facts)
+
+    def heard(self, node: Node, lessons: Sequence[Lesson]) -> None:
+        """Keep an open node whose author was told these lessons."""
+        self._save(node, **_told(lessons))
 
     def lessons(self, op: Op) -> tuple[Lesson, ...]:
         """What made kernels of this family faster on this device, the best first."""
@@ -129,8 +136,7 @@ class Journal:
                 most_usd=most.usd,
             )
             calls = [*self._details.get(node.id, {}).get("calls", []), call_id]
-            told = {"lessons": [lesson.id for lesson in heard]} if heard else {}
-            self._save(node, calls=calls, **told)
+            self._save(node, calls=calls, **_told(heard))
         return call_id
 
     def answered(
@@ -210,11 +216,8 @@ class Journal:
             stored.evaluation.kernel_hash: stored.evaluation
             for stored in self._store.evaluations(run_id=self.run_id)
         }
-        turns: dict[str, int] = {}
-        for row in rows:
-            # Several kernels of one answer are one turn.
-            if "sibling_of" not in row.detail:
-                turns[row.proposer] = turns.get(row.proposer, 0) + 1
+        # Several kernels of one answer are one turn.
+        siblings = frozenset(row.id for row in rows if "sibling_of" in row.detail)
         return Restored(
             nodes=nodes,
             attempts={
@@ -225,12 +228,13 @@ class Journal:
             pending=tuple(
                 self._pending(node, calls) for node in nodes if node.state is NodeState.OPEN
             ),
-            turns=turns,
+            turns=Counter(row.proposer for row in rows if row.id not in siblings),
             spent=sum((_spent(call) for call in calls.values()), Spend()),
             unsure=sum((_unsure(call) for call in calls.values()), Spend()),
             evaluations=sum(
                 bool(row.detail.get("judged")) + bool(row.detail.get("confirmed")) for row in rows
             ),
+            siblings=siblings,
             elapsed_s=max((row.detail.get("elapsed_s", 0.0) for row in rows), default=0.0),
             confirmed=frozenset(row.id for row in rows if row.detail.get("confirmed")),
         )
@@ -281,6 +285,10 @@ def _draft(draft: Draft | None) -> dict[str, Any]:
     if draft is None:
         return {}
     return {"text": draft.text, "origin": _stored_origin(draft.origin)}
+
+
+def _told(lessons: Sequence[Lesson]) -> dict[str, Any]:
+    return {"lessons": [lesson.id for lesson in lessons]} if lessons else {}
 
 
 def _stored_origin(origin: Origin) -> dict[str, Any]:

@@ -30,6 +30,18 @@ def pick(store: Store, number: int | None) -> list[RunRecord]:
     raise unknown("run", str(number), (str(run.id) for run in runs))
 
 
+def pick_one(store: Store, number: int | None) -> RunRecord:
+    """One search: the run of that number, or the latest; of an autorun, the one begun last.
+
+    Raises:
+        UsageError: No such run, one that is no search, or an autorun that has not begun any.
+    """
+    found = pick(store, number)
+    if not found:
+        raise UsageError("that autorun has not begun a search yet; see discover report")
+    return found[-1]
+
+
 def _latest(runs: list[RunRecord]) -> RunRecord:
     """The run begun last; an autorun begins before the searches that are parts of it."""
     last = runs[-1]

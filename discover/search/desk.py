@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from discover.budget.limits import Budget, Limits
 from discover.calls.flights import Flights
@@ -24,7 +24,7 @@ from discover.prompts.build import Prompt, build
 from discover.search.intake import Intake, Key
 from discover.search.kernels import Kernels
 from discover.search.roots import roots
-from discover.search.session import checked_op, evaluator, journal_of, task_of
+from discover.search.session import checked_op, evaluator, fit_for_strangers, journal_of, task_of
 from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.task import Evaluate, Task
 from discover.search.watch import Watch
@@ -35,6 +35,10 @@ from foundry.judge.options import is_settled
 from foundry.judge.verdict import Evaluation
 from foundry.store.records import Origin
 from ops.spec import Op
+
+if TYPE_CHECKING:
+    from foundry.store import Store
+    from foundry.store.records import RunRecord
 
 AGENT = "agent"
 """Proposer name of what is told."""
@@ -104,10 +108,18 @@ class Desk:
             self._flights, evaluate, lambda e: is_settled(e, task.op, bench), time.monotonic, watch,
         )  # fmt: skip
 
+    @property
+    def run_id(self) -> int:
+        """Of its search."""
+        return self._journal.run_id
+
     def take_up(self, restored: Restored | None, starts: Iterable[Draft]) -> None:
         """Judge what was told before a kill, and the roots of a new search."""
         if restored is not None:
             self._kernels.restore(restored)
+            for node in self._kernels.tree:
+                if not node.is_root and node.id not in restored.siblings:
+                    self._kernels.expanded(node)
             for pending in restored.pending:
                 if pending.draft is not None:
                     self._intake.consider(self._kernels.tree[pending.node.id], pending.draft)
@@ -123,8 +135,9 @@ class Desk:
         node = self._open(parent.id if parent else None, AGENT)
         self._kernels.expanded(node)
         turn = sum(1 for n in self._kernels.tree if n.proposer == AGENT) - 1
-        context = self._kernels.context(node, parent, turn)
-        self._journal.opened(node)
+        lessons = self._intake.lessons()
+        context = replace(self._kernels.context(node, parent, turn), lessons=lessons)
+        self._journal.heard(node, lessons)
         return Ticket(self._journal.run_id, node.id, build(context))
 
     def tell(self, node_id: int, text: str) -> list[Told]:
@@ -185,9 +198,10 @@ def new_desk(bench: Workbench, request: SearchRequest, watch: Watch) -> Iterator
 
     Raises:
         UsageError: An unknown name, or another process is at work on the same search.
-        EnvironmentUnusable: The device stopped working.
+        EnvironmentUnusable: The device stopped working, or kernels of strangers must not run here.
     """
     op = checked_op(request)
+    fit_for_strangers(bench)
     journal, restored = journal_of(bench, request)
     with _opened(bench, journal, request, op, watch) as desk:
         desk.take_up(restored, roots(request, op, bench.store, bench.pool.device()))
@@ -199,11 +213,13 @@ def desk_of(bench: Workbench, run_id: int, watch: Watch) -> Iterator[Desk]:
     """The desk that handed out the tickets of a run.
 
     Raises:
-        UsageError: No such run, or one whose tickets these are not.
+        UsageError: No such run, one whose tickets these are not, or one of another device or of
+            other bench workloads.
+        EnvironmentUnusable: The device stopped working, or kernels of strangers must not run here.
     """
-    run = next((run for run in bench.store.runs() if run.id == run_id), None)
-    if run is None or run.kind != "search" or "ask" not in run.settings.get("proposers", ()):
-        raise UsageError(f"run {run_id} handed out no tickets; get one with discover ask")
+    run = ticketed(bench.store, run_id)
+    _same_measure(bench, run)
+    fit_for_strangers(bench)
     kept = {name: run.settings[name] for name in ("strategy", "repair") if name in run.settings}
     settings = SearchSettings(
         proposers=("ask",), bench=run.settings["bench"], seed=run.seed, **kept
@@ -216,6 +232,33 @@ def desk_of(bench: Workbench, run_id: int, watch: Watch) -> Iterator[Desk]:
     with _opened(bench, journal, request, checked_op(request), watch) as desk:
         desk.take_up(journal.restore(), ())
         yield desk
+
+
+def ticketed(store: Store, run_id: int) -> RunRecord:
+    """The run that handed out tickets of this number.
+
+    Raises:
+        UsageError: No such run, or one that handed out none.
+    """
+    run = next((run for run in store.runs() if run.id == run_id), None)
+    if run is None or run.kind != "search" or "ask" not in run.settings.get("proposers", ()):
+        raise UsageError(f"run {run_id} handed out no tickets; get one with discover ask")
+    return run
+
+
+def _same_measure(bench: Workbench, run: RunRecord) -> None:
+    """Refuse a run whose kernels were measured elsewhere, or on other workloads."""
+    here = bench.pool.device()
+    if run.device.id != here.id:
+        raise UsageError(
+            f"run {run.id} is of {run.device.name} ({run.device.kind}), and this is {here.name} "
+            f"({here.kind}); choose that one with --device, or get a ticket here with discover ask"
+        )
+    if run.settings["bench"] != bench.timed:
+        raise UsageError(
+            f"run {run.id} times the bench workloads '{run.settings['bench']}', and here "
+            f"'{bench.timed}' are timed; choose them with --bench"
+        )
 
 
 @contextmanager

@@ -153,17 +153,17 @@ class Search:
         for seat in self._roster.seats:
             seat.turns = restored.turns.get(seat.proposer.name, 0)
         for node in self._tree:
-            self._remember(node)
+            self._remember(node, turn=node.id not in restored.siblings)
         for pending in restored.pending:
             self._again(pending)
 
-    def _remember(self, node: Node) -> None:
-        """Let a stored node count for its proposer, and for the share of repairs."""
+    def _remember(self, node: Node, *, turn: bool) -> None:
+        """Let a stored node count for its proposer, and its turn for the share of repairs."""
         seat = self._roster.named(node.proposer)
         if seat is None or node.is_root:
             return
         seat.gains += self._kernels.beats_parent(node)
-        if seat.proposer.may_repair:
+        if turn and seat.proposer.may_repair:
             self._kernels.expanded(node)
 
     def _again(self, pending: Pending) -> None:

@@ -54,6 +54,16 @@ def checked_op(request: SearchRequest) -> Op:
     return op
 
 
+def fit_for_strangers(bench: Workbench) -> None:
+    """See that what others write is held in while it runs.
+
+    Raises:
+        EnvironmentUnusable: The workers have no such sandbox, and nobody accepted the risk.
+    """
+    if reason := shortage(Level.FILTERED, bench.pool.level):
+        raise reason
+
+
 def run_search(
     bench: Workbench,
     request: SearchRequest,
@@ -75,8 +85,8 @@ def run_search(
             "or ask an LLM with --llm"
         )
     seats = seats_of(proposers, bench.prices, request.limits, request.settings)
-    if remote and (reason := shortage(Level.FILTERED, bench.pool.level)):
-        raise reason
+    if remote:
+        fit_for_strangers(bench)
     journal, restored = journal_of(bench, request)
     if restored is not None:
         bench.judge.expect_looks(op.name, request.dtype, restored.timed)

@@ -27,6 +27,8 @@ class Workbench:
     pool: WorkerPool
     judge: Judge
     prices: Prices
+    timed: str
+    """Bench workloads that its judge times: `quick`, `full` or a label."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
@@ -48,4 +50,4 @@ def workbench(
     with Store.open(db) as store, WorkerPool(device, workers) as pool:
         options = JudgeOptions(bench=bench)
         judge = Judge(pool, options)
-        yield Workbench(store, pool, judge, prices)
+        yield Workbench(store, pool, judge, prices, bench)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,11 +20,15 @@ from discover.search.desk import Told, desk_of, new_desk, parts
 from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.watch import Silent
 from discover.search.workbench import Workbench
-from foundry.errors import UsageError
+from foundry.errors import EnvironmentUnusable, UsageError
+from foundry.harness.sandbox import Level
 from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Proven, Status
 from foundry.kernel import parse
+from foundry.program import Device
 from foundry.store import Store
-from foundry.store.records import NodeRecord
+from foundry.store.lessons import keep, relevant
+from foundry.store.records import Lesson, NodeRecord
+from ops import registry as registry_of_ops
 from templates import registry, space
 from templates.render import render
 
@@ -49,8 +54,9 @@ class Judge:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Workbench]:
     with Store.open(f"sqlite:///{tmp_path / 'desk.db'}") as store:
-        pool = SimpleNamespace(device=lambda: DEVICE, workers=1)
-        yield cast(Workbench, SimpleNamespace(store=store, pool=pool, judge=Judge(), retry=None))
+        pool = SimpleNamespace(device=lambda: DEVICE, workers=1, level=Level.ISOLATED)
+        made = SimpleNamespace(store=store, pool=pool, judge=Judge(), retry=None, timed="quick")
+        yield cast(Workbench, made)
 
 
 def answered(texts: list[str]) -> str:
@@ -86,6 +92,77 @@ def test_tickets_outlive_the_process_and_every_kernel_is_judged(
 
 def _plain(bench: Any, request: Any, op: Any, *, counted: bool) -> Any:
     return lambda text, seed, finalists=1: bench.judge.evaluate(text, op, request.dtype, seed)
+
+
+def _elsewhere(bench: Workbench, **other: Any) -> Workbench:
+    return cast(Workbench, SimpleNamespace(**{**vars(bench), **other}))
+
+
+def test_a_ticket_is_answered_where_it_was_handed_out(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discover.search.desk.evaluator", _plain)
+    with new_desk(bench, REQUEST, Silent()) as desk:
+        run_id = desk.run_id
+    other = SimpleNamespace(**{**vars(bench.pool), "device": lambda: Device("metal", "Apple M4")})
+    for where, words in (
+        (_elsewhere(bench, pool=other), "Toy CPU.* and this is Apple M4"),
+        (_elsewhere(bench, timed="full"), "'quick', and here 'full'"),
+    ):
+        with pytest.raises(UsageError, match=words), desk_of(where, run_id, Silent()):
+            pass
+    with desk_of(bench, run_id, Silent()) as desk:
+        assert desk.run_id == run_id, "what was refused holds no run"
+
+
+def test_no_stranger_is_judged_without_a_sandbox(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discover.search.desk.evaluator", _plain)
+    with new_desk(bench, REQUEST, Silent()) as desk:
+        run_id = desk.run_id
+    pool = SimpleNamespace(**{**vars(bench.pool), "level": Level.LIMITS})
+    bare = _elsewhere(bench, pool=pool)
+    monkeypatch.delenv("FOUNDRY_SANDBOX", raising=False)
+    for opened in (new_desk(bare, REQUEST, Silent()), desk_of(bare, run_id, Silent())):
+        with pytest.raises(EnvironmentUnusable, match="'filtered'"), opened:
+            pass
+    monkeypatch.setenv("FOUNDRY_SANDBOX", "off")
+    with desk_of(bare, run_id, Silent()) as desk:
+        assert desk.run_id == run_id
+
+
+def test_repairs_keep_their_share_over_processes(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discover.search.desk.evaluator", _plain)
+    for text in KERNELS[3:6]:
+        with new_desk(bench, REQUEST, Silent()) as desk:
+            ticket = desk.ask()
+        with desk_of(bench, ticket.run_id, Silent()) as desk:
+            desk.tell(ticket.node_id, answered([f"{text}// wrong_result(x)\n"]))
+    nodes = {node.id: node for node in bench.store.nodes(ticket.run_id)}
+    asked = [node for node in nodes.values() if node.proposer == "agent"]
+    repairs = [node for node in asked if nodes[node.parent or 0].reward is None]
+    assert len(asked) == 3
+    assert len(repairs) == 1, "a fifth of the expansions, and not each of them"
+
+
+def test_a_ticket_tells_what_was_learnt_and_credits_it(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discover.search.desk.evaluator", _plain)
+    lesson = Lesson("silu", "Read four elements at a time.", 2.0)
+    with new_desk(bench, REQUEST, Silent()) as desk:
+        family = registry_of_ops.get("silu").family
+        keep(bench.store, desk.run_id, family, DEVICE, lesson, ("a" * 64, "b" * 64))
+    with new_desk(bench, REQUEST, Silent()) as desk:
+        ticket = desk.ask()
+    assert lesson.text in ticket.prompt.user
+    with desk_of(bench, ticket.run_id, Silent()) as desk:
+        desk.tell(ticket.node_id, answered(KERNELS[3:4]))
+    (kept,) = relevant(bench.store, "silu", family, DEVICE, 9)
+    assert kept.shown == 1
 
 
 def test_neither_answer_nor_node_tells_a_hidden_workload() -> None:
@@ -136,8 +213,12 @@ def test_an_agent_searches_by_protocol(bench: Workbench, monkeypatch: pytest.Mon
                 text = "".join(getattr(part, "text", "") for part in result.content)
                 return text if result.is_error else json.loads(text)
 
+            with new_desk(bench, replace(REQUEST, dtype="float16"), Silent()) as desk:
+                earlier = desk.run_id
             started = await call("start", op="silu")
-            assert started["searches"][0]["op"] == "silu"
+            assert started["searches"][0]["dtype"] == "float32"
+            again = await call("start", op="silu", dtype="float16")
+            assert again["searches"][0]["run_id"] == earlier, "not the run begun last"
             ticket = await call("ask", op="silu")
             assert "Answer with the complete kernel file" in ticket["prompt"]
             told = await call("tell", ticket=ticket["ticket"], answer=answered(KERNELS[3:4]))
