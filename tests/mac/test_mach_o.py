@@ -16,6 +16,7 @@ from foundry.msl.build.target import BuildTarget
 from foundry.msl.build.toolchain import Toolchain, find_toolchain
 from foundry.msl.counters import toolchain as counters
 from foundry.msl.frontend.signature import capture_launch
+from foundry.msl.gpu import toolchain as gpu
 from foundry.msl.run.builder import Builder, Text
 from foundry.msl.sanitizer import toolchain as sanitizer
 from foundry.program import Launch, TensorSpec
@@ -29,7 +30,7 @@ TREE = """
     threadgroup_barrier(mem_flags::mem_threadgroup);
     out[thread_position_in_grid.x] = part[t % simdgroups_per_threadgroup] + exp(x[t]);"""
 FLAT = "uint i = thread_position_in_grid.x; out[i] = half(x[i]) * bfloat(2) + precise::tanh(x[i]);"
-KINDS = ("plain", "sanitized", "quick", "counted")
+KINDS = ("plain", "sanitized", "quick", "counted", "gpu")
 
 
 @pytest.fixture(scope="module", params=["arm64", "x86_64"])
@@ -44,6 +45,8 @@ def builder(kind: str, plain: Toolchain) -> Builder:
         return Builder(plain)
     if kind == "counted":
         return counters.builder_on(plain)
+    if kind == "gpu":
+        return gpu.builder_on(plain)
     checked = sanitizer.builder_on(plain)
     return sanitizer.quick_on(checked) if kind == "quick" else checked
 
@@ -78,8 +81,11 @@ def test_every_flavour_links_for_a_mac(
     assert {s.name for s in found.symbols if s.library == str(path)} <= offered
 
 
-def test_tables_between_bounds_of_a_section_are_read_only(mac: Toolchain, tmp_path: Path) -> None:
-    found = build(Builder(mac), TREE, tmp_path / "kernel.so")
+@pytest.mark.parametrize("kind", ["plain", "gpu"])
+def test_tables_between_bounds_of_a_section_are_read_only(
+    kind: str, mac: Toolchain, tmp_path: Path
+) -> None:
+    found = build(builder(kind, mac), TREE, tmp_path / "kernel.so")
     (table,) = (s for s in found.sections if s.name == "mf_storage")
     assert (table.segment, table.is_writable, table.size) == ("__DATA_CONST", False, 16)
 

@@ -13,6 +13,7 @@ _TARGET = re.compile(
 )
 _ENTRY = re.compile(r"define .*@mf_run_gpu\((.*)\)[^)]*\{$")
 _LABEL = re.compile(r'^(?:"([^"]+)"|([-\w.$]+)):')
+_COMDAT = re.compile(r",? comdat(?:\(\$[^)]*\))?(?=[,\s]|$)")
 _DECLARATION = "\ndeclare void @mf_count_block(i32)\n"
 
 
@@ -23,12 +24,15 @@ def native_text(text: str, layout: str) -> str:
         if line.startswith("target datalayout"):
             lines.append(layout)
             continue
-        if line.startswith("target triple"):
+        if line.startswith(("target triple", "$")):
             continue
         if "addrspace" in line:
             line = _SPACE.sub("", line.replace("addrspacecast", "bitcast"))
         if "@llvm." in line:
             line = _OVERLOAD.sub(lambda m: m[1] + re.sub(r"\.p\d+", ".p0", m[2]), line)
+        if " comdat" in line:
+            # They merge copies in many objects. Here is one, and a Mac's objects have none.
+            line = _COMDAT.sub("", line)
         if line.startswith("attributes "):
             line = _TARGET.sub("", line)
         if entry := _ENTRY.match(line):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from foundry.msl.build.cache import default_directory
 from foundry.msl.build.flavour import Flavour, identity
-from foundry.msl.build.toolchain import FLAGS, MLX, PRELUDE, find_toolchain, one_text
+from foundry.msl.build.toolchain import FLAGS, MLX, PRELUDE, Toolchain, find_toolchain, one_text
 from foundry.msl.counters.instrument import counted
 from foundry.msl.frontend.entry import GPU
 from foundry.msl.frontend.signature import parse
@@ -38,6 +38,7 @@ _GPU = (
     "-disable-loop-idiom-all",
     "-fno-finite-loops",
 )
+_FOR_MAC = ("-DMF_FOR_MAC=1",)
 _NO_PASSES = ("-O2", "-Xclang", "-disable-llvm-passes", "-Wno-everything")
 
 
@@ -97,7 +98,12 @@ def gpu_builder(dialect: str = MLX) -> GpuBuilder:
     Raises:
         EnvironmentUnusable: as `find_toolchain`.
     """
-    plain = find_toolchain(default_directory()).in_dialect(dialect)
+    return builder_on(find_toolchain(default_directory()).in_dialect(dialect))
+
+
+def builder_on(plain: Toolchain) -> GpuBuilder:
+    """A builder that shares a toolchain."""
+    flags = (*_GPU, *(_FOR_MAC if plain.target.is_mac else ()))
     unit = one_text(PRELUDE / "counters" / "runtime.cpp")
-    digest = identity(plain, Path(__file__).parent, unit, repr((_GPU, _TARGET)))
-    return GpuBuilder(GpuToolchain(plain, digest, digest, "gpu", _GPU, unit))
+    digest = identity(plain, Path(__file__).parent, unit, repr((flags, _TARGET)))
+    return GpuBuilder(GpuToolchain(plain, digest, digest, "gpu", flags, unit))

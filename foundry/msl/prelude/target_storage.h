@@ -5,6 +5,11 @@
 #define MF_STORAGE_SECTION "__DATA_CONST,mf_storage"
 #define MF_STORAGE_START __asm("section$start$__DATA_CONST$mf_storage")
 #define MF_STORAGE_STOP __asm("section$end$__DATA_CONST$mf_storage")
+#elif defined(MF_FOR_MAC)
+// Compiled as a GPU's, linked for a Mac: \1 keeps the Mac's underscore from the name.
+#define MF_STORAGE_SECTION "__DATA_CONST,mf_storage"
+#define MF_STORAGE_START __asm("\1section$start$__DATA_CONST$mf_storage")
+#define MF_STORAGE_STOP __asm("\1section$end$__DATA_CONST$mf_storage")
 #else
 #define MF_STORAGE_SECTION "mf_storage"
 #define MF_STORAGE_START __asm("__start_mf_storage")
