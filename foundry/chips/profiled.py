@@ -1,4 +1,4 @@
-"""What a kernel does on a workload, from a confined worker, kept on disk by its content.
+"""What a kernel does on a workload, from a confined worker, kept on disk by all it depends on.
 
 A profile does not depend on the chip: a kernel is run once for all of them.
 """
@@ -10,17 +10,24 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from foundry.errors import NoAnswer
 from foundry.harness.jobs import Crash, Timeout, encode_program
 from foundry.harness.measuring.profiling import Profiling, Unprofiled
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.oracle.inputs import make_inputs
+from foundry.judge.oracle.references import check_size
 from foundry.kernel import Kernel, bind
 from foundry.msl.build.cache import BuildCache, root_directory
 from foundry.msl.gpu.profile import GpuProfile, profile_from
 from foundry.msl.gpu.toolchain import gpu_builder
+from foundry.program import Arrays, Program
 from ops.spec import Op, Workload
 
 _DISTRIBUTION = "normal"
+_BYTES_PER_ELEMENT = 32
+"""Of an input or output: float64 while it is drawn, a copy here, a copy in the worker."""
 _LIMIT_S = 120.0
 _LIMIT_BYTES = 64 * 1024 * 1024
 
@@ -40,13 +47,17 @@ class Profiler:
             InvalidKernel: The kernel does not fit its op or the workload.
             EnvironmentUnusable: The compiler or the workers do not work here.
         """
+        try:
+            check_size(op, workload, _BYTES_PER_ELEMENT)
+        except NoAnswer as error:
+            return str(error)
         program = bind(kernel, op, workload)
-        known = (gpu_builder().toolchain.id, encode_program(program), workload.id, self.seed)
-        name = f"{hashlib.sha256(json.dumps(known, default=vars).encode()).hexdigest()}.json"
+        inputs = make_inputs(op, workload, _DISTRIBUTION, self.seed)
+        name = f"{_digest(program, inputs)}.json"
         cache = BuildCache(root_directory() / "profiles", _LIMIT_BYTES)
         if kept := cache.find(name):
             return profile_from(json.loads(kept.read_text()))
-        job = Profiling(program, make_inputs(op, workload, _DISTRIBUTION, self.seed))
+        job = Profiling(program, inputs)
         with self.pool.lease() as lease:
             found = (lease.builder or lease.runner).ask(job, _LIMIT_S)
         match found:
@@ -56,6 +67,15 @@ class Profiler:
                 return found.reason
         cache.put(name, lambda target: _write(target, found))
         return found
+
+
+def _digest(program: Program, inputs: Arrays) -> str:
+    """Of what is run and what runs it: inputs count as they are, not by what made them."""
+    known = (gpu_builder().toolchain.id, encode_program(program), list(inputs))
+    digest = hashlib.sha256(json.dumps(known, default=vars).encode())
+    for array in inputs.values():
+        digest.update(np.ascontiguousarray(array).view(np.uint8))
+    return digest.hexdigest()
 
 
 def _write(target: Path, profile: GpuProfile) -> None:

@@ -94,6 +94,7 @@ def _candidates(
     from foundry.chips import fitted
     from foundry.chips.prediction import predicted_on
     from foundry.chips.shortlist import ChosenKernel
+    from foundry.errors import InvalidKernel
     from foundry.judge.options import bench_workloads
     from foundry.kernel import parse
     from ops import registry
@@ -102,7 +103,10 @@ def _candidates(
         evaluation = one.evaluation
         op = registry.get(evaluation.op)
         workload = bench_workloads(op, evaluation.dtype, bench)[0]
-        profile = profiler.profile(parse(one.text), op, workload)
+        try:
+            profile = profiler.profile(parse(one.text), op, workload)
+        except InvalidKernel as error:
+            profile = str(error)
         if isinstance(profile, str):
             note(f"{evaluation.kernel_hash[:12]} is left out: {profile}")
             continue

@@ -6,8 +6,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+
+from foundry.chips import registry
+from foundry.chips.profiled import Profiler
+from foundry.cli.shortlist import _candidates
+from foundry.harness.processes.pool import WorkerPool
+from foundry.judge.verdict import Evaluation, Status
+from foundry.store.records import StoredEvaluation
 
 EXP = """/*kernel
 op = "exp"
@@ -41,6 +50,17 @@ def test_a_proven_kernel_is_chosen_and_timed(tmp_path: Path) -> None:
     assert one["kernel_hash"] == listed["kernel_hash"]
     assert one["predicted_us"] == listed["predicted_us"]
     assert one["device"]["kind"] == "cpu"
+
+
+def test_a_kernel_that_does_not_fit_is_left_out_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = EXP.replace('grid = ["rows * cols"', 'grid = ["nothing"')
+    proven = Evaluation(
+        kernel_hash="h", op="exp", dtype="float32", device_id="d", status=Status.CORRECT
+    )
+    stored = cast(StoredEvaluation, SimpleNamespace(evaluation=proven, text=wrong))
+    profiler = Profiler(cast(WorkerPool, None))
+    assert list(_candidates([stored], registry.get("m1"), "quick", profiler)) == []
+    assert "is left out: line" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -147,7 +147,7 @@ class References:
     def _make(
         self, op: Op, workload: Workload, distribution: str, seed: int, sampled: bool
     ) -> Reference:
-        _check_size(op, workload)
+        check_size(op, workload, _BYTES_PER_ELEMENT)
         rng = np.random.default_rng([seed, 1])
         part = sample(op, workload, rng) if sampled else None
         asked = part.part if part else workload
@@ -215,13 +215,23 @@ def _blaming(op: Op, workload: Workload) -> Iterator[None]:
         ) from error
 
 
-def _check_size(op: Op, workload: Workload) -> None:
+def check_size(op: Op, workload: Workload, bytes_per_element: int) -> None:
+    """See that what is made of a workload fits the memory of this machine.
+
+    Args:
+        op: The op.
+        workload: One of its workloads.
+        bytes_per_element: Taken for each element of its inputs and outputs.
+
+    Raises:
+        NoAnswer: It does not.
+    """
     elements = sum(math.prod(shape_of(t, workload)) for t in (*op.inputs, *op.outputs))
-    needed = _BYTES_PER_ELEMENT * elements
+    needed = bytes_per_element * elements
     if needed > physical_memory_bytes():
         raise NoAnswer(
-            f"{workload.id} needs about {needed >> 30} GB of memory to be judged.",
-            "Choose a smaller bench case.",
+            f"{workload.id} needs about {needed >> 30} GB of memory here.",
+            "Choose a smaller workload.",
         )
 
 

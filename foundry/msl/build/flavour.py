@@ -98,8 +98,9 @@ class Flavour:
         return self.plain.once(f"{self.shared_id}{self.plain.dialect}-{math_mode}.pch", build)
 
 
-def identity(plain: Toolchain, folder: Path, *parts: str) -> str:
-    """Identity of a flavour whose code is in a folder: equal only where builds are."""
-    files = [Path(__file__), Path(llvm_text.__file__), *sorted(folder.glob("*.py"))]
+def identity(plain: Toolchain, folders: Sequence[Path], *parts: str) -> str:
+    """Identity of a flavour whose code is in these folders: equal only where builds are."""
+    own = [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    files = [Path(__file__), Path(llvm_text.__file__), *own]
     texts = (plain.id, *parts, *(file.read_text() for file in files))
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:32]

@@ -84,7 +84,7 @@ def counting_builder(dialect: str = MLX) -> CountingBuilder:
 def builder_on(plain: Toolchain) -> CountingBuilder:
     """A builder with hooks that shares a toolchain."""
     unit = one_text(PRELUDE / "counters" / "runtime.cpp")
-    digest = identity(plain, Path(__file__).parent, unit, repr(_COUNT))
+    digest = identity(plain, [Path(__file__).parent], unit, repr(_COUNT))
     return CountingBuilder(CountingToolchain(plain, digest, digest, "counters", _COUNT, unit))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from foundry.msl.build.cache import default_directory
 from foundry.msl.build.flavour import Flavour, identity
 from foundry.msl.build.toolchain import FLAGS, MLX, PRELUDE, Toolchain, find_toolchain, one_text
-from foundry.msl.counters.instrument import counted
+from foundry.msl.counters import instrument
 from foundry.msl.frontend.entry import GPU
 from foundry.msl.frontend.signature import parse
 from foundry.msl.frontend.unit import Unit, translate
@@ -23,6 +23,7 @@ from foundry.msl.gpu import machine, native
 from foundry.msl.run.builder import Builder, Text
 from foundry.msl.run.runtime import LoadedKernel, load_runtime
 
+_FOLDERS = (Path(__file__).parent, Path(instrument.__file__).parent)
 _TARGET = ("-target", "amdgcn-amd-amdhsa", "-mcpu=gfx1100", "-nogpulib")
 _NOT_HERE = frozenset({"-fPIC", "-fno-plt", "-ftrivial-auto-var-init=pattern"})
 _GPU = (
@@ -61,7 +62,7 @@ class GpuToolchain(Flavour):
         flags = [*_TARGET, "-x", "ir", *_NO_PASSES]
         code = self.plain.run(["clang", *flags, "-S", "-", "-o", "-"], machine.kernel_text(text))
         made = target.with_suffix(".o")
-        counting = counted(native.native_text(text, self._data_layout))
+        counting = instrument.counted(native.native_text(text, self._data_layout))
         counting = native.with_blocks(counting, machine.read(code))
         flags = [*self.plain.target.machine_flags, "-x", "ir", "-fPIC", *_NO_PASSES]
         self.plain.run(["clang", *flags, "-c", "-", "-o", str(made)], counting)
@@ -105,5 +106,5 @@ def builder_on(plain: Toolchain) -> GpuBuilder:
     """A builder that shares a toolchain."""
     flags = (*_GPU, *(_FOR_MAC if plain.target.is_mac else ()))
     unit = one_text(PRELUDE / "counters" / "runtime.cpp")
-    digest = identity(plain, Path(__file__).parent, unit, repr((flags, _TARGET)))
+    digest = identity(plain, _FOLDERS, unit, repr((flags, _TARGET)))
     return GpuBuilder(GpuToolchain(plain, digest, digest, "gpu", flags, unit))

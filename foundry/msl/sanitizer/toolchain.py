@@ -155,7 +155,7 @@ def builder_on(plain: Toolchain) -> SanitizedBuilder:
     """A builder with checks that shares a toolchain."""
     unit = one_text(PRELUDE / "sanitizer" / "runtime.cpp")
     flags = (*_SANITIZE, *_CHECKS, *_AS_WRITTEN)
-    digest = identity(plain, Path(__file__).parent, unit, repr(flags))
+    digest = identity(plain, [Path(__file__).parent], unit, repr(flags))
     return SanitizedBuilder(
         SanitizerToolchain(plain, digest, digest, "sanitizer", flags, unit, _SANITIZE)
     )
