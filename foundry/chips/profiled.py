@@ -74,7 +74,7 @@ def _digest(program: Program, inputs: Arrays) -> str:
     known = (gpu_builder().toolchain.id, encode_program(program), list(inputs))
     digest = hashlib.sha256(json.dumps(known, default=vars).encode())
     for array in inputs.values():
-        digest.update(np.ascontiguousarray(array).view(np.uint8))
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -107,3 +108,66 @@ def test_a_table_of_times_that_is_none_is_refused(tmp_path: Path) -> None:
     path.write_text(f"{head}\nsoftmax,m1,,k,,n=1,float32,-3,here,a\n")
     with pytest.raises(UsageError, match="above 0"):
         read_rows(path)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A data set of one row."""
+    (tmp_path / "exp").mkdir()
+    (tmp_path / "exp" / "plain.metal").write_text(
+        '/*kernel\nop = "exp"\ngrid = ["rows * cols", 1, 1]\nthreadgroup = ["SIDE", 1, 1]\n'
+        "[constants]\nSIDE = 32\n*/\n// --- body ---\n"
+        "const uint i = thread_position_in_grid.x; out[i] = T(metal::exp(float(x[i])));\n"
+    )
+    return written(tmp_path / "times.csv")
+
+
+def written(path: Path, **changed: str) -> Path:
+    names = PUBLISHED.read_text().splitlines()[0].split(",")
+    given = {"op": "exp", "chip": "m1", "kernel": "plain", "constants": "SIDE=64"} | {
+        "axes": "rows=4 cols=64", "dtype": "float32", "us": "3", "source": "here", "label": "a",
+    } | changed  # fmt: skip
+    path.write_text(f"{','.join(names)}\n{','.join(given.get(name, '') for name in names)}\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"us": "inf"}, "above 0"),
+        ({"axes": "rows=4 cols"}, "axes are like"),
+        ({"axes": "rows=4,cols=64"}, "more fields than columns"),
+        ({"axes": "rows=4"}, "cols"),
+        ({"axes": "rows=4 columns=64"}, "columns"),
+        ({"dtype": "float31"}, "float31"),
+        ({"op": "expp"}, "expp"),
+        ({"kernel": "none"}, "no kernel"),
+        ({"constants": "SIDE=x"}, "constants are like"),
+        ({"constants": "SIZE=64"}, "SIZE"),
+        ({"chip": "m4-mx"}, "m4-max"),
+        ({"chip": "m5-max"}, "clock or bandwidth"),
+    ],
+)
+def test_a_row_that_is_no_good_is_named_by_its_line(
+    small: Path, changed: dict[str, str], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        (row,) = read_rows(written(small, **changed))
+        assert row.speeds
+        profiles([row], small)
+    assert f"{small}:2: " in str(caught.value)
+
+
+def test_a_short_row_names_the_field_that_it_lacks(small: Path) -> None:
+    small.write_text(small.read_text().replace(",here,a", ""))
+    with pytest.raises(UsageError, match=r"times\.csv:2: there is no field for 'source'"):
+        read_rows(small)
+
+
+def test_a_changed_kernel_is_profiled_anew(small: Path) -> None:
+    rows, kernel = read_rows(small), small.parent / "exp" / "plain.metal"
+    (before,) = profiles(rows, small).values()
+    kernel.write_text(kernel.read_text().replace("metal::exp(", "2 * metal::exp("))
+    (after,) = profiles(rows, small).values()
+    assert after.launches[0].work != before.launches[0].work
+    assert len(json.loads((small.parent / "profiles.json").read_text())) == 1
