@@ -43,10 +43,15 @@ def get(name: str) -> Chip:
         UsageError: No such chip; carries the nearest.
     """
     chips = all_chips()
-    key = name.strip().lower().removeprefix("apple ").replace(" ", "-")
+    key = key_of(name)
     if key not in chips:
         raise unknown("chip", name, chips)
     return chips[key]
+
+
+def key_of(name: str) -> str:
+    """The key of a chip with that name, whether it is known or not."""
+    return name.strip().lower().removeprefix("apple ").replace(" ", "-")
 
 
 def _files(path: Path) -> Iterator[Path]:

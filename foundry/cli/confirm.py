@@ -83,6 +83,7 @@ class Confirmed:
 
 
 def _show(chip: str, confirmed: Sequence[Confirmed]) -> None:
+    from foundry.chips import registry
     from foundry.report.format import latency
     from foundry.report.table import Column
 
@@ -103,5 +104,5 @@ def _show(chip: str, confirmed: Sequence[Confirmed]) -> None:
         for one in confirmed
     ]
     print_table(columns, rows)
-    if chip not in here.lower().replace(" ", "-"):
+    if registry.key_of(here) != registry.key_of(chip):
         note(f"predicted for {chip}, measured on {here}: not the same device")

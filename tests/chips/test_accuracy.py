@@ -152,10 +152,15 @@ def test_a_row_that_is_no_good_is_named_by_its_line(
     small: Path, changed: dict[str, str], said: str
 ) -> None:
     with pytest.raises(UsageError, match=said) as caught:
-        (row,) = read_rows(written(small, **changed))
-        assert row.speeds
-        profiles([row], small)
+        use(written(small, **changed))
     assert f"{small}:2: " in str(caught.value)
+
+
+def use(path: Path) -> None:
+    """Read a data set of one row, then its chip and its kernel."""
+    (row,) = read_rows(path)
+    assert row.speeds
+    profiles([row], path)
 
 
 def test_a_short_row_names_the_field_that_it_lacks(small: Path) -> None:

@@ -13,9 +13,13 @@ import pytest
 
 from foundry.chips import registry
 from foundry.chips.profiled import Profiler
+from foundry.chips.shortlist import ChosenKernel
+from foundry.cli.confirm import Confirmed, _show
+from foundry.cli.judging import Judged
 from foundry.cli.shortlist import _candidates
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.verdict import Evaluation, Status
+from foundry.program import Device
 from foundry.store.records import StoredEvaluation
 
 EXP = """/*kernel
@@ -32,6 +36,25 @@ out[i] = T(metal::exp(float(x[i])));
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "foundry", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+
+
+@pytest.mark.parametrize(
+    ("chip", "here", "differs"),
+    [
+        ("m4-max", "Apple M4 Max", False),
+        ("m4", "Apple M4 Max", True),
+        ("m4-max", "Apple M4", True),
+        ("m1", "Apple M1 (foundry cpu engine)", True),
+    ],
+)
+def test_a_chip_is_the_one_that_was_predicted_for_only_by_its_whole_name(
+    chip: str, here: str, differs: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proven = SimpleNamespace(status=Status.CORRECT, timings=())
+    judged = SimpleNamespace(device=Device("metal", here), evaluations=[proven])
+    candidate = ChosenKernel("exp", "float32", "exp[rows=1]", "hash", "text", 10.0, "memory")
+    _show(chip, [Confirmed(candidate, cast(Judged, judged))])
+    assert ("not the same device" in capsys.readouterr().err) == differs
 
 
 @pytest.mark.slow
