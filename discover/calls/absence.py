@@ -1,4 +1,4 @@
-"""A proposer that does not answer: since when, why, and how often it was asked again. Pure."""
+"""A proposer that does not answer: since when, and why. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ class Absence:
     """Clock reading of the first failure in a row; None while it answers."""
     why: str = ""
     """The latest failure."""
-    asked_again: int = 0
-    """Pauses that were waited out."""
     _before_s: float = 0.0
     _setbacks: int = 0
     _latest_s: float = 0.0

@@ -16,6 +16,8 @@ from discover.calls.seat import Seat
 
 _BOLDNESS = 0.5
 """Weight of what is not known yet against what is."""
+_LEAST = 1e-3
+"""Nothing is free: to judge a proposal takes time. Whoever costs less is no cheaper than this."""
 
 
 def in_turn(seats: Sequence[Seat], limits: Limits) -> list[Seat]:
@@ -34,9 +36,12 @@ def _index(seat: Seat, limits: Limits, turns: int) -> float:
 
 
 def _cost(seat: Seat, limits: Limits) -> float:
-    """Shares of the limits that one proposal takes, added up; 1 without any limit."""
+    """Shares of the limits that one proposal takes, added up, `_LEAST` at least; 1 without limits.
+
+    The shares of a free proposer add up to nothing where only money is limited.
+    """
     each = seat.spent_tokens / max(1, seat.answers), seat.spent_usd / max(1, seat.answers)
     shares = [1 / limits.evaluations] if limits.evaluations else []
     shares += [each[0] / limits.tokens] if limits.tokens else []
     shares += [each[1] / limits.usd] if limits.usd else []
-    return sum(shares) or 1.0
+    return max(sum(shares), _LEAST) if shares else 1.0

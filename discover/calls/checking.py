@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from discover.proposers.keys import without_secrets
 from discover.protocol import Probed, Proposer
 from foundry.errors import EnvironmentUnusable
 
@@ -21,6 +22,6 @@ def check(proposers: Sequence[Proposer]) -> None:
         if failure is not None:
             title = " ".join(filter(None, (proposer.name, proposer.model)))
             raise EnvironmentUnusable(
-                f"{title}: {failure.message}.",
+                f"{title}: {without_secrets(failure.message)}.",
                 "Mend it, or choose another with --llm; nothing was sent or judged.",
             )

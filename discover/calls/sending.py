@@ -120,7 +120,6 @@ class Calls:
         now_s = self._clock()
         if seat.absence.since_s is not None or seat.parked:
             seat.probing = True
-            seat.absence.asked_again += 1
         self._flying[node.id] = replace(errand, call_id=call_id, most=most, sent_s=now_s)
         left_s = self._budget.remaining_s(now_s)
         limit_s = self._limit_s if left_s is None else min(self._limit_s, left_s + self._grace_s)

@@ -73,7 +73,7 @@ class SearchDisplay:
                 budget=each * len(self._tasks) if each is not None else None,
                 fresh=sum(self._fresh.values()),
                 tokens=spent.tokens or None,
-                cost_usd=at_most.usd and spent.usd,
+                cost_usd=spent.usd if at_most.usd else None,
                 cost_at_most_usd=at_most.usd or None,
                 time_budget_s=self._limits.seconds if len(self._tasks) == 1 else None,
                 notes=tuple(f"away: {who}" for who in self._away),

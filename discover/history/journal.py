@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 LESSONS = 4
 """Those that one prompt holds at most."""
+_NO_WORD = (CallState.LOST, CallState.UNSURE)
+"""Calls that may have been billed. A refused one was not, and says nothing against its request."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Pending:
     """What it proposed, when that is known: judge it."""
     call: CallRecord | None = None
     """Its latest call, when no answer is known: send it again."""
-    sent: int = 0
-    """How often its request was sent."""
+    lost: int = 0
+    """How often its request was sent without a word on what became of it."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Restored:
     elapsed_s: float = 0.0
     siblings: frozenset[int] = frozenset()
     """Nodes of further kernels of an answer: no expansions of their own."""
-    confirmed: frozenset[int] = frozenset()
+    looks: Mapping[int, int] = field(default_factory=dict)
+    """Second looks, and third ones of rivals, by node; those without are left out."""
 
     @property
     def timed(self) -> int:
@@ -198,11 +201,12 @@ class Journal:
     def confirmed(
         self, node: Node, attempt: Attempt, kernel: Kernel, evaluation: Evaluation, elapsed_s: float
     ) -> None:
-        """Keep the second look at a finalist."""
+        """Keep the second look at a finalist, or a further one at a rival."""
         origin = _origin(attempt.detail.get("origin"))
         with self._store.transaction():
             self._store.save(self.run_id, kernel, attempt.text, evaluation, origin)
-            self._save(node, confirmed=True, elapsed_s=round(elapsed_s, 3))
+            looks = _looks(self._details.get(node.id, {})) + 1
+            self._save(node, confirmed=looks, elapsed_s=round(elapsed_s, 3))
 
     def restore(self) -> Restored:
         """Read an earlier session back; calls of which no answer came are marked as lost."""
@@ -231,12 +235,10 @@ class Journal:
             turns=Counter(row.proposer for row in rows if row.id not in siblings),
             spent=sum((_spent(call) for call in calls.values()), Spend()),
             unsure=sum((_unsure(call) for call in calls.values()), Spend()),
-            evaluations=sum(
-                bool(row.detail.get("judged")) + bool(row.detail.get("confirmed")) for row in rows
-            ),
+            evaluations=sum(bool(row.detail.get("judged")) + _looks(row.detail) for row in rows),
             siblings=siblings,
             elapsed_s=max((row.detail.get("elapsed_s", 0.0) for row in rows), default=0.0),
-            confirmed=frozenset(row.id for row in rows if row.detail.get("confirmed")),
+            looks={row.id: looks for row in rows if (looks := _looks(row.detail))},
         )
 
     def _attempt(self, node: Node, evaluations: Mapping[str, Evaluation]) -> Attempt:
@@ -251,9 +253,10 @@ class Journal:
     def _pending(self, node: Node, calls: Mapping[int, CallRecord]) -> Pending:
         detail = self._details[node.id]
         sent = [calls[i] for i in detail.get("calls", [])]
+        lost = sum(call.state in _NO_WORD for call in sent)
         if "text" in detail:
-            return Pending(node, Draft(detail["text"], _origin(detail["origin"])), sent=len(sent))
-        return Pending(node, call=sent[-1] if sent else None, sent=len(sent))
+            return Pending(node, Draft(detail["text"], _origin(detail["origin"])), lost=lost)
+        return Pending(node, call=sent[-1] if sent else None, lost=lost)
 
     def _save(self, node: Node, **facts: Any) -> None:
         detail = self._details.setdefault(node.id, {})
@@ -287,6 +290,11 @@ def _draft(draft: Draft | None) -> dict[str, Any]:
     return {"text": draft.text, "origin": _stored_origin(draft.origin)}
 
 
+def _looks(detail: Mapping[str, Any]) -> int:
+    # Older databases hold only whether there was one.
+    return int(detail.get("confirmed", 0))
+
+
 def _told(lessons: Sequence[Lesson]) -> dict[str, Any]:
     return {"lessons": [lesson.id for lesson in lessons]} if lessons else {}
 
@@ -310,7 +318,7 @@ def _node(row: StoredNode) -> Node:
 
 
 def _unsure(call: CallRecord) -> Spend:
-    if call.state in (CallState.LOST, CallState.UNSURE):
+    if call.state in _NO_WORD:
         return Spend(call.most_tokens or 0, call.most_usd or 0.0)
     return Spend()
 

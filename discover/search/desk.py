@@ -157,7 +157,7 @@ class Desk:
                 "get another with discover ask"
             )
         detail = {"label": AGENT, "words": words_of(text)}
-        first, *others = self._intake.split(node, Draft(text, Origin("proposer", AGENT, detail)))
+        first, *others = self._intake.split(Draft(text, Origin("proposer", AGENT, detail)))
         answered = [(node, first)]
         with self._journal.together():
             self._journal.opened(node, first)

@@ -55,15 +55,15 @@ class Intake:
             self._lessons = self.journal.lessons(self.task.op)
         return self._lessons
 
-    def split(self, node: Node, draft: Draft) -> list[Draft]:
-        """The kernels of an answer, each a draft of its own; copies of the parent are none.
+    def split(self, draft: Draft) -> list[Draft]:
+        """The kernels of an answer, each a draft of its own; what was met before is quoted.
 
-        An answer without a kernel, or of copies alone, stays as it is.
+        Quotes beside a new kernel are no proposals. An answer without a kernel, or of quotes alone,
+        stays as it is.
         """
         found = extract_all(draft.text, self.task.op)
-        parent = None if node.parent is None else self.kernels.tree[node.parent].kernel_hash
-        new = [one for one in found if one.kernel.hash != parent]
-        return [Draft(one.text, draft.origin) for one in new] or [draft]
+        new = [one.text for one in found if self.kernels.met.first(one.kernel) is None]
+        return self.distinct(Draft(text, draft.origin) for text in new) or [draft]
 
     def distinct(self, drafts: Iterable[Draft]) -> list[Draft]:
         """Drafts without those that repeat an earlier one, up to names, space and comments."""

@@ -47,7 +47,7 @@ class Kernels:
         self.repairs = Repairs(settings.repair)
         self._yardstick = Yardstick()
         self._attempts: dict[int, Attempt] = {}
-        self._confirmed: set[int] = set()
+        self._looks: Counter[int] = Counter()
 
     def __getitem__(self, node: Node) -> Attempt:
         """The judged kernel of a node."""
@@ -56,14 +56,13 @@ class Kernels:
     def restore(self, restored: Restored) -> None:
         """Take over what earlier sessions judged."""
         self.tree.restore(restored.nodes)
-        self._confirmed = set(restored.confirmed)
+        self._looks = Counter(restored.looks)
         for node_id, found in restored.attempts.items():
             valid = found.evaluation.status is not Status.INVALID
             kernel = parse(found.text) if valid else None
             self._keep(self.tree[node_id], found, kernel)
             if kernel is not None:
                 self.met.add(kernel, node_id)
-            self._yardstick.reward(found.evaluation, here=False)
 
     def expanded(self, node: Node) -> None:
         """An expansion of a proposer that repairs began."""
@@ -131,14 +130,16 @@ class Kernels:
         found = Attempt(held.text, evaluation, held.detail)
         self._attempts[node.id] = found
         worth = self._yardstick.reward(evaluation, here=True)
-        if node.id in self._confirmed and worth and node.reward:
+        if self.is_confirmed(node) and worth and node.reward:
             worth = math.sqrt(worth * node.reward)
-        self._confirmed.add(node.id)
+        self._looks[node.id] += 1
         self.tree.revalue(node.id, worth)
         return found
 
     def rivals(self, finalists: Sequence[Node]) -> list[Node]:
-        """Finalists so near the best that one more look must tell them apart; none if it is alone.
+        """Finalists so near the best that one more look must tell them apart.
+
+        None where the best is alone, or all of them had that look.
 
         Args:
             finalists: Kernels that were measured a second time.
@@ -148,7 +149,9 @@ class Kernels:
             key=lambda n: -(n.reward or 0.0),
         )
         near = [n for n in ranked if (n.reward or 0.0) >= NEAR * (ranked[0].reward or 0.0)]
-        return near[:RIVALS] if len(near) > 1 else []
+        rivals = near[:RIVALS]
+        met = all(self._looks[n.id] > 1 for n in rivals)
+        return [] if met or len(rivals) < RIVALS else rivals
 
     def finalists(self, count: int) -> list[Node]:
         """The kernels to measure a second time, those that were so already included."""
@@ -162,7 +165,7 @@ class Kernels:
 
     def is_confirmed(self, node: Node) -> bool:
         """Whether a node was measured a second time."""
-        return node.id in self._confirmed
+        return self._looks[node.id] > 0
 
     def start(self) -> Node | None:
         """The best root that passed: what the search must beat."""

@@ -173,7 +173,7 @@ class Search:
             return
         self._budget.evaluations += 1
         seat = self._roster.named(node.proposer)
-        if pending.call is None or seat is None or pending.sent >= MAX_LOST_CALLS:
+        if pending.call is None or seat is None or pending.lost >= MAX_LOST_CALLS:
             self._intake.fail(node, "its call was lost")
             return
         stored = pending.call.request
@@ -241,7 +241,7 @@ class Search:
 
     def _split(self, node: Node, answer: Draft) -> list[tuple[Node, Draft]]:
         """Every kernel of an answer with a node: the first keeps its own, others get siblings."""
-        first, *others = self._intake.split(node, answer)
+        first, *others = self._intake.split(answer)
         siblings = [(self._tree.open(node.parent, node.proposer), draft) for draft in others]
         return [(node, first), *siblings]
 
@@ -268,6 +268,7 @@ class Search:
 
         Raises:
             KeyboardInterrupt: In the end; at once when it is asked for again.
+            BaseException: What a call raised, which is a fault of ours.
         """
         if self._calls.flying:
             answers = count(self._calls.flying, "answer")
@@ -276,6 +277,11 @@ class Search:
             landed = self._flights.next(_POLL_S)
             if landed is not None and landed.error is None:
                 self._landed(landed)
+            elif landed is not None and landed.key[0] == "call":
+                # Its errand would be waited for without end. A judge that Ctrl-C hit too costs
+                # nothing: what it held is judged by the next session.
+                assert landed.error is not None
+                raise landed.error
             self._tell()
         raise KeyboardInterrupt
 

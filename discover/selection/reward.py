@@ -2,8 +2,8 @@
 
 Every evaluation times the baseline anew, and the baseline swings from one to the next; a kernel
 must not rise because its baseline had a slow moment. So all kernels that one session measured on
-common inputs are set against one common baseline: that of the first. Times of an earlier session
-are brought over by the ratio of the baselines.
+common inputs are set against one common baseline: that of the first. Whatever another session
+measured is set against the baseline that it had itself: the machine may have been another then.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REPAIRABLE = frozenset(
 
 
 class Yardstick:
-    """The common baseline of one search, by workload: the first that was measured."""
+    """The common baseline of one session, by workload: the first that was measured."""
 
     def __init__(self) -> None:
         self._baseline_us: dict[str, float] = {}
@@ -48,7 +48,7 @@ class Yardstick:
         return math.exp(sum(logs) / len(logs))
 
     def _speedup(self, timing: Timing, *, here: bool) -> float:
+        if not here or timing.kernel_us <= 0:
+            return timing.speedup
         common_us = self._baseline_us.setdefault(timing.workload, timing.baseline_us)
-        if here and timing.kernel_us > 0:
-            return common_us / timing.kernel_us
-        return timing.speedup
+        return common_us / timing.kernel_us

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -215,6 +216,27 @@ def test_ctrl_c_waits_for_what_is_paid_and_the_next_session_judges_it(stage: Sta
     assert len(set(judge.texts)) == 20
     assert len(_calls(stage)) == 19
     assert before <= 5
+
+
+def test_ctrl_c_does_not_wait_for_a_call_that_broke(stage: Stage) -> None:
+    leaving = threading.Event()
+
+    def fault() -> Reply | Failure:
+        leaving.wait(10)
+        raise ZeroDivisionError("a fault of ours")
+
+    def stopping() -> bool:
+        if len(llm.sent) == 2:
+            leaving.set()
+        return leaving.is_set()
+
+    llm, clock = Scripted([scored(2.0), fault]), SimulatedTime()
+    with pytest.raises(ZeroDivisionError):
+        stage.search(
+            [llm], ScriptedJudge(), Limits(evaluations=9), roots=[ROOT], parallel=2, clock=clock,
+            stopping=stopping,
+        )  # fmt: skip
+    assert leaving.is_set()
 
 
 def test_a_model_that_answers_only_rubbish_is_stopped(stage: Stage) -> None:

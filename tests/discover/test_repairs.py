@@ -110,12 +110,32 @@ def test_the_faster_of_two_is_ranked_first_though_the_baseline_swung() -> None:
     assert elsewhere == 2.5
 
 
+def test_a_machine_that_was_faster_yesterday_is_no_yardstick_today() -> None:
+    yardstick = Yardstick()
+    yesterday = toy.passed(2.0)
+    timing = yesterday.timings[0]
+    slower = {"baseline_us": timing.baseline_us * 3, "kernel_us": timing.kernel_us * 3}
+    today = yesterday.model_copy(update={"timings": (timing.model_copy(update=slower),)})
+    assert yardstick.reward(yesterday, here=False) == pytest.approx(2.0)
+    assert yardstick.reward(today, here=True) == pytest.approx(2.0)
+
+
 def test_a_parent_that_gives_the_same_again_and_again_is_left_alone(stage: Stage) -> None:
     same = [scored(2, f" // try {i}") for i in range(30)]
     llm = Scripted(same)
     stage.search([llm], ScriptedJudge(), Limits(evaluations=30), roots=[ROOT])
     asked = [c.parent.text for c in llm.contexts if c.parent]
     assert max(asked.count(text) for text in set(asked)) <= MAX_REPEATS_OF_PARENT + 1
+
+
+def test_quotes_beside_a_new_kernel_are_no_repetitions(stage: Stage) -> None:
+    quoted = f"You said:\n```metal\n{scored(1.5)}```\n"
+    fresh = (scored(2 - i / 100, f" int a{i} = {i};") for i in range(12))
+    answers = [scored(1.5), *(f"{quoted}I say:\n```metal\n{text}```" for text in fresh)]
+    stage.search([Scripted(answers)], ScriptedJudge(), Limits(evaluations=14), roots=[ROOT])
+    nodes = stage.store.nodes(stage.run_id)
+    assert {n.state for n in nodes} == {"judged"}
+    assert len(nodes) == 14
 
 
 def test_whoever_brings_more_for_its_cost_is_asked_first() -> None:
@@ -128,6 +148,8 @@ def test_whoever_brings_more_for_its_cost_is_asked_first() -> None:
     good.answers, good.spent_usd = 20, 20.0
     assert in_turn([poor, good], limits) == [poor, good], "a dollar a call is too dear"
     assert in_turn([poor, good], Limits(evaluations=100)) == [good, poor]
+    poor.gains = 10
+    assert in_turn([good, poor], Limits(usd=100.0)) == [poor, good], "the free one of two equals"
 
 
 def test_kinds_of_kernels_are_told_apart() -> None:

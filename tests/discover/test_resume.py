@@ -103,6 +103,31 @@ def test_a_request_that_is_lost_again_and_again_is_given_up(stage: Stage) -> Non
     assert all(r.body["turn"] > 0 for r in llm.sent)
 
 
+def test_refusals_of_an_outage_are_no_lost_calls(stage: Stage) -> None:
+    def die() -> Reply | Failure:
+        raise Killed
+
+    busy = Failure(FailureKind.RATE_LIMIT, "HTTP 429")
+    outage = [busy] * (2 * MAX_LOST_CALLS)
+    with pytest.raises(Killed):
+        stage.search([Scripted([*outage, die])], ScriptedJudge(), LIMITS, roots=[ROOT])
+    assert len(stage.store.calls(stage.run_id)) > MAX_LOST_CALLS
+    stage.search([Scripted(REPLIES)], ScriptedJudge(), LIMITS, roots=[ROOT], resume=True)
+    assert {n.state for n in stage.store.nodes(stage.run_id)} == {NodeState.JUDGED}
+
+
+def test_looks_at_rivals_count_and_are_not_taken_twice(stage: Stage) -> None:
+    limits = Limits(evaluations=30)
+    llm = Scripted([scored(3.0), scored(2.99)])
+    first = stage.search([llm], ScriptedJudge(), limits, roots=[ROOT], confirm=3)
+    looks = [n.detail.get("confirmed", 0) for n in stage.store.nodes(stage.run_id)]
+    assert sorted(looks)[-2:] == [2, 2]
+    judge = ScriptedJudge()
+    again = stage.search([Scripted([])], judge, limits, roots=[ROOT], confirm=3, resume=True)
+    assert judge.texts == []
+    assert again.state.evaluations == first.state.evaluations
+
+
 def test_budgets_count_over_sessions(stage: Stage) -> None:
     llm = Scripted(REPLIES)
     with pytest.raises(KeyboardInterrupt):

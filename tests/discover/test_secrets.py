@@ -11,6 +11,7 @@ from searching import Scripted, ScriptedJudge, Stage, scored
 from discover.autorun.autorun import settings
 from discover.autorun.recipe import Recipe
 from discover.budget.limits import Limits
+from discover.calls.checking import check
 from discover.history.summary import summarise
 from discover.pages.html import page
 from discover.pages.markdown import markdown
@@ -18,6 +19,7 @@ from discover.pages.story import gather
 from discover.proposers.keys import without_secrets
 from discover.protocol import Failure, FailureKind
 from discover.search.settings import SearchRequest, SearchSettings
+from foundry.errors import EnvironmentUnusable
 
 NAMES = (
     "ANTHROPIC_API_KEY",
@@ -62,6 +64,16 @@ def test_no_secret_is_in_a_row_an_event_or_a_page(stage: Stage, tmp_path: Path) 
     assert len(stage.store.calls(stage.run_id)) == 3
     for place in places:
         assert "canary" not in place
+
+
+def test_no_secret_is_in_what_a_probe_says() -> None:
+    class Refusing(Scripted):
+        def probe(self, timeout_s: float) -> Failure:
+            return Failure(FailureKind.NOT_FOUND, f"no model 'x' at {URL}")
+
+    with pytest.raises(EnvironmentUnusable, match=r"http://\*\*\*@127") as caught:
+        check([Refusing([])])
+    assert "canary" not in str(caught.value)
 
 
 def test_no_secret_is_in_what_a_search_is_known_by() -> None:

@@ -1,0 +1,36 @@
+"""What a search shows while it runs."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from discover.budget.limits import Limits, Spend
+from discover.cli.display import SearchDisplay
+from discover.search.watch import State
+from foundry.report.display import Display
+from foundry.report.progress import Progress
+
+
+@pytest.mark.parametrize(
+    ("spent", "at_most", "shown"),
+    [(0.0, 0.0, None), (0.0, 0.3, 0.0), (0.2, 0.3, 0.2)],
+    ids=["offline", "unsure", "paid"],
+)
+def test_dollars_are_shown_where_any_may_be_spent(
+    spent: float, at_most: float, shown: float | None
+) -> None:
+    drawn: list[Progress] = []
+
+    class Kept:
+        def update(self, progress: Progress) -> None:
+            drawn.append(progress)
+
+    display = SearchDisplay(cast(Display, Kept()), ("silu float32",), Limits())
+    display.changed(
+        State(
+            "silu float32", 1, Limits(), Spend(0, spent), Spend(0, at_most), 1.0, {}, None, depth=0
+        )
+    )
+    assert drawn[-1].cost_usd == shown
