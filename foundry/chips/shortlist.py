@@ -28,6 +28,11 @@ class ChosenKernel:
     predicted_us: float
     bound: str
 
+    def document(self, chip: str) -> dict[str, Any]:
+        """What `--json` prints of it: all but the text."""
+        told = {name: value for name, value in vars(self).items() if name != "text"}
+        return {"kind": "prediction", "chip": chip, **told}
+
 
 def shortest(found: Sequence[ChosenKernel], count: int, fitted: Fitted) -> list[ChosenKernel]:
     """The `count` kernels with the least predicted times, and those that tie with the last of them.

@@ -62,13 +62,19 @@ def fit_command(data: Path | None, output: Path, as_json: bool) -> None:
 
 @command.command("accuracy")
 @_DATA
+@options.json_option
 @options.debug_option
-def accuracy_command(data: Path | None) -> None:
+def accuracy_command(data: Path | None, as_json: bool) -> None:
     """Print how often the chip model ranks rightly, as the tables of docs/chip-model.md."""
+    from foundry.chips.fitting.comparison import compare
     from foundry.chips.fitting.rows import PUBLISHED
     from foundry.chips.fitting.tables import tables
 
-    click.echo(tables(_read(data or PUBLISHED)))
+    found = compare(_read(data or PUBLISHED))
+    if as_json:
+        print_json(found.document())
+    else:
+        click.echo(tables(found))
 
 
 def _read(path: Path) -> Data:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from foundry.cli import options
-from foundry.cli.output import note, print_table
+from foundry.cli.output import note, print_json, print_table
 from foundry.cli.predict import known_chips
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from foundry.chips.chip import Chip
     from foundry.chips.profiled import Profiler
@@ -48,9 +48,17 @@ if TYPE_CHECKING:
 @options.bench_option
 @options.user_code_options
 @options.db_option
+@options.json_option
 @options.debug_option
 def command(
-    chip: str, op: str, dtype: str, count: int, output: Path, bench: str, db: str | None
+    chip: str,
+    op: str,
+    dtype: str,
+    count: int,
+    output: Path,
+    bench: str,
+    db: str | None,
+    as_json: bool,
 ) -> int:
     """Choose the kernels of a database that are worth timing on an Apple GPU.
 
@@ -61,8 +69,6 @@ def command(
     from foundry.chips import fitted, registry, shortlist
     from foundry.chips.profiled import Profiler
     from foundry.harness.processes.pool import WorkerPool
-    from foundry.report.format import latency
-    from foundry.report.table import Column
     from foundry.store import Store
 
     with Store.open(db, read_only=True) as store, WorkerPool("cpu", workers=1) as pool:
@@ -75,17 +81,30 @@ def command(
         found = list(_candidates(stored.values(), registry.get(chip), bench, profiler))
     kept = shortlist.shortest(found, count, fitted.built_in())
     if not kept:
-        note(f"no kernel of {op} in {dtype} was proven right; foundry run --ops {op} does")
+        if as_json:
+            print_json([])
+        none = f"no kernel of {op} in {dtype} was proven right; foundry run --ops {op} does"
+        note(f"none of {len(stored)} kernels can be predicted" if stored else none)
         return 1
     shortlist.write(output, chip, kept)
-    columns = [Column("kernel"), Column("predicted us", right=True), Column("bound by")]
-    rows = [[one.kernel_hash[:12], latency(one.predicted_us), one.bound] for one in kept]
-    print_table(columns, rows)
+    if as_json:
+        print_json([one.document(chip) for one in kept])
+    else:
+        _show(kept)
     note(
         f"{len(kept)} of {len(stored)} kernels on {chip}, {kept[0].workload}: predicted, not timed"
     )
     note(f"on that chip: foundry confirm {output}")
     return 0
+
+
+def _show(kept: Sequence[ChosenKernel]) -> None:
+    from foundry.report.format import latency
+    from foundry.report.table import Column
+
+    columns = [Column("kernel"), Column("predicted us", right=True), Column("bound by")]
+    rows = [[one.kernel_hash[:12], latency(one.predicted_us), one.bound] for one in kept]
+    print_table(columns, rows)
 
 
 def _candidates(

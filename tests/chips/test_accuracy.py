@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from foundry.chips import fitted
 from foundry.chips.fitting.accuracy import Pair, pairs, predicted, rules_of_thumb, score, spearman
+from foundry.chips.fitting.comparison import compare
 from foundry.chips.fitting.fit import family_of
-from foundry.chips.fitting.refit import APART, data_of, refit
+from foundry.chips.fitting.refit import APART, Data, data_of, refit
 from foundry.chips.fitting.rows import PUBLISHED, Row, profiles, read_rows
 from foundry.chips.fitting.tables import tables
 from foundry.errors import UsageError
@@ -77,14 +79,16 @@ def test_known_reversals_come_out(
 @pytest.mark.slow
 def test_the_document_and_the_fit_are_what_the_data_give() -> None:
     data = data_of(PUBLISHED)
+    found = compare(data)
     about = fitted.built_in().about
+    assert found.document()["ways"][0]["share_right"] == pytest.approx(about["right"], abs=5e-4)
     assert refit(PUBLISHED, data, str(about["date"])).about == about
     text = DOCUMENT.read_text()
     start, stop = text.index(BEGIN) + len(BEGIN), text.index(END)
     if os.environ.get("FOUNDRY_ACCEPT"):
-        DOCUMENT.write_text(f"{text[:start]}{tables(data)}\n{text[stop:]}")
+        DOCUMENT.write_text(f"{text[:start]}{tables(found)}\n{text[stop:]}")
     else:
-        assert text[start:stop].strip() == tables(data).strip()
+        assert text[start:stop].strip() == tables(found).strip()
 
 
 def test_a_score_counts_answers_and_right_ones() -> None:
@@ -176,3 +180,16 @@ def test_a_changed_kernel_is_profiled_anew(small: Path) -> None:
     (after,) = profiles(rows, small).values()
     assert after.launches[0].work != before.launches[0].work
     assert len(json.loads((small.parent / "profiles.json").read_text())) == 1
+
+
+def test_a_comparison_is_told_as_figures(rows: list[Row], known: dict[str, GpuProfile]) -> None:
+    taken = [row for row in rows if row.op == "qmm_4bit"]
+    data = Data(taken, known, list(pairs(taken)), lambda row: row.us)
+    document = compare(data).document()
+    assert document["pairs"] == len(data.pairs) > 0
+    assert document["ways"][0]["share_right"] == 1
+    assert sum(part["pairs"] for part in document["by_op"]) == len(data.pairs)
+    assert sum(part["answered"] for part in document["by_ratio"]) == len(data.pairs)
+    assert document["wrong"] == []
+    reverse = compare(replace(data, left_out=lambda row: 1 / row.us)).document()
+    assert sum(one["pairs"] for one in reverse["wrong"]) == len(data.pairs)

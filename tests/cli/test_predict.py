@@ -85,3 +85,11 @@ def test_wrong_usage_exits_2(files: list[str], words: tuple[str, ...], said: str
     done = run("predict", files[0], *words)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.slow
+def test_the_accuracy_is_told_as_json() -> None:
+    done = run("chips", "accuracy", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["pairs"] == found["ways"][0]["pairs"] > 0

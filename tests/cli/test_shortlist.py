@@ -63,10 +63,12 @@ def test_a_proven_kernel_is_chosen_and_timed(tmp_path: Path) -> None:
     kernel.write_text(EXP)
     assert run("verify", str(kernel), "--dtype", "float32", "--save", "--db", db).returncode == 0
     options = ("--op", "exp", "--chip", "m2-pro", "-o", str(chosen), "--db", db)
-    done = run("shortlist", *options)
+    done = run("shortlist", *options, "--json")
     assert done.returncode == 0, done.stderr
     assert "predicted, not timed" in done.stderr
     (listed,) = json.loads(chosen.read_text())["kernels"]
+    (told,) = json.loads(done.stdout)
+    assert told | {"text": listed["text"]} == listed | {"kind": "prediction", "chip": "m2-pro"}
     confirmed = run("confirm", str(chosen), "--device", "cpu", "--db", db, "--json")
     assert confirmed.returncode == 0, confirmed.stderr
     (one,) = json.loads(confirmed.stdout)
@@ -91,6 +93,9 @@ def test_where_nothing_was_proven_there_is_no_list(tmp_path: Path) -> None:
     kernel, db = tmp_path / "k.metal", str(tmp_path / "d.db")
     kernel.write_text(EXP)
     run("verify", str(kernel), "--dtype", "float32", "--save", "--db", db)
-    done = run("shortlist", "--op", "silu", "--chip", "m1", "-o", str(tmp_path / "l"), "--db", db)
+    done = run(
+        "shortlist", "--op", "silu", "--chip", "m1", "-o", str(tmp_path / "l"), "--db", db, "--json"
+    )
     assert done.returncode == 1
+    assert json.loads(done.stdout) == []
     assert "foundry run --ops silu" in done.stderr
