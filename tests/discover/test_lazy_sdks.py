@@ -40,7 +40,9 @@ def loaded(folder: Path, *arguments: str) -> list[str]:
         ("--help",),
         ("search", "--help"),
         ("autorun", "--help"),
-        ("search", "silu", "--max-evaluations", "3", "--db", "x.db"),
+        pytest.param(
+            ("search", "silu", "--max-evaluations", "3", "--db", "x.db"), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_no_sdk_loads_without_an_llm(

@@ -177,6 +177,7 @@ def test_reports_tell_what_happened(tmp_path: Path) -> None:
     assert parse(best).op == OP
 
 
+@pytest.mark.slow
 def test_kernels_of_an_llm_need_a_sandbox_unless_told_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

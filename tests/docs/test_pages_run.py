@@ -20,7 +20,7 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ("add-an-op.md", "write-a-template.md", "counters.md", "extend.md", "metal-files.md")
-LONG = {"write-a-template.md", "counters.md", "extend.md"}
+LONG = {"add-an-op.md", "write-a-template.md", "counters.md", "extend.md"}
 """Run by `make test-slow`."""
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 KEEP = "\nexport -p > .exported\n"
