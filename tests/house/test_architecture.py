@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,12 @@ def test_every_function_on_the_way_exists(module: str, name: str) -> None:
 def test_the_way_takes_at_most_twelve_calls() -> None:
     numbers = re.findall(r"^ ?(\d+)  [a-z]", PAGE, re.MULTILINE)
     assert numbers == [str(n) for n in range(1, 13)]
+
+
+def test_no_two_files_of_tests_share_a_name() -> None:
+    """pytest would import one in the place of the other."""
+    names = Counter(file.name for file in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_no_two_classes_share_a_name() -> None:
