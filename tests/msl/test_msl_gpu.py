@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -168,3 +171,25 @@ def test_matrices_and_barriers_have_kinds_of_their_own() -> None:
 def test_a_kernel_that_does_not_build_is_told() -> None:
     with pytest.raises(LaunchFailed, match="does not build"):
         profiled("out[0] = nothing;")
+
+
+def test_runtimes_with_functions_of_one_name_serve_their_own_kernels() -> None:
+    """In a process of its own, where the counters' runtime is loaded before the GPU's."""
+    script = (
+        "import numpy as np\n"
+        "from foundry.msl.counters.run import count\n"
+        "from foundry.msl.gpu.run import profile\n"
+        "from foundry.program import Launch, Program, TensorSpec\n"
+        "a, out = (TensorSpec(n, (64,), 'float32') for n in ('a', 'out'))\n"
+        "source = 'out[thread_position_in_grid.x] = a[thread_position_in_grid.x];'\n"
+        "launch = Launch('k', ('a',), (out,), source, (64, 1, 1), (64, 1, 1))\n"
+        "program, inputs = Program((a,), ('out',), (launch,)), {'a': np.ones(64, np.float32)}\n"
+        "for run in (count, profile, count):\n"
+        "    (found,) = run(program, inputs).launches\n"
+        "    taken = found.arrays[0].loads if run is count else found.loads[0]\n"
+        "    assert taken.instructions == 2, (run, taken)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr

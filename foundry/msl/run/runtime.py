@@ -68,8 +68,11 @@ class _StorageEntry(ctypes.Structure):
 
 @functools.cache
 def load_runtime(path: Path) -> ctypes.CDLL:
-    """Load the runtime so that kernels loaded later find it."""
-    runtime = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+    """Load the runtime so that kernels loaded later find it.
+
+    They name it. Its functions are not everybody's: other runtimes have functions of the same name.
+    """
+    runtime = ctypes.CDLL(str(path))
     runtime.mf_launch.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
     runtime.mf_launch.restype = ctypes.c_uint32
     runtime.mf_forget.argtypes, runtime.mf_forget.restype = [], None
