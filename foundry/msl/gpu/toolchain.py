@@ -16,7 +16,6 @@ from foundry.msl.build.cache import default_directory
 from foundry.msl.build.flavour import Flavour, identity
 from foundry.msl.build.toolchain import FLAGS, MLX, PRELUDE, Toolchain, find_toolchain, one_text
 from foundry.msl.counters import instrument
-from foundry.msl.counters import toolchain as counters
 from foundry.msl.frontend.entry import GPU
 from foundry.msl.frontend.signature import parse
 from foundry.msl.frontend.unit import Unit, translate
@@ -47,11 +46,6 @@ _NO_PASSES = ("-O2", "-Xclang", "-disable-llvm-passes", "-Wno-everything")
 @dataclass(frozen=True, eq=False)
 class GpuToolchain(Flavour):
     """Builds that count blocks, and hold what a GPU's compiler made of each."""
-
-    @functools.cached_property
-    def runtime(self) -> Path:
-        """That of the counters, which a process may have loaded: a name can lead to one alone."""
-        return counters.builder_on(self.plain).toolchain.runtime
 
     @property
     def _unit_flags(self) -> Sequence[str]:
