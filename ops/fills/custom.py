@@ -36,7 +36,8 @@ class Custom(Plain):
             UsageError: The function fails, or its array has another shape.
         """
         try:
-            found = np.asarray(self.fn(rng, shape, dtype, sizes, values))
+            with np.errstate(over="ignore"):  # a number too large for a dtype is its infinity
+                found = np.asarray(self.fn(rng, shape, dtype, sizes, values))
         except Exception as error:
             said = f"{type(error).__name__}: {error}"
             raise UsageError(f"the function of a Custom fill fails: {said}; correct it") from error
@@ -44,4 +45,5 @@ class Custom(Plain):
             raise UsageError(
                 f"a Custom fill drew shape {list(found.shape)} for {list(shape)}; correct the op"
             )
-        return found.astype(numpy_dtype(dtype))
+        with np.errstate(over="ignore"):
+            return found.astype(numpy_dtype(dtype))

@@ -182,6 +182,7 @@ def test_time_ends_a_run(environment: dict[str, str]) -> None:
     assert 0 < json.loads(done.stdout)["new"] < 60
 
 
+@pytest.mark.slow
 def test_a_template_of_ones_own_and_a_held_knob(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def autorun(folder: Path, *more: object, code: int = 0, recipe: str = RECIPE) ->
     return result
 
 
+@pytest.mark.slow
 def test_an_autorun_leaves_dataset_wheel_and_report(tmp_path: Path) -> None:
     found = json.loads(autorun(tmp_path, "--json").stdout)
     assert found["searches"][0]["op"] == "silu"

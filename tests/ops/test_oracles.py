@@ -46,6 +46,10 @@ def expected(op: Op, workload: Workload, arrays: dict[str, NDArray[Any]]) -> lis
     return list(results)
 
 
+COMPILED_EVERY = 5
+"""MLX compiles a baseline anew for every shape, so not every workload meets those."""
+
+
 def run(
     op: Op, workload: Workload, name: str, arrays: dict[str, NDArray[Any]]
 ) -> list[NDArray[Any]]:
@@ -76,6 +80,8 @@ def test_baselines_agree_with_the_oracle(op: Op, dtype: str) -> None:
         arrays = make(op, workload, index)
         want = expected(op, workload, arrays)
         for name in op.baselines:
+            if index % COMPILED_EVERY and op.baseline(name).compiled:
+                continue
             outputs = run(op, workload, name, arrays)
             for tensor, out, ref in zip(op.outputs, outputs, want, strict=True):
                 assert tuple(out.shape) == ref.shape, (workload.id, name)
