@@ -285,6 +285,12 @@ def encode_sets(sets: tuple[Arrays, ...]) -> tuple[dict[str, Any], list[NDArray[
     return {"sets": [frames.describe(s) for s in sets]}, [a for s in sets for a in s.values()]
 
 
+def encode_run(program: Program, inputs: Arrays) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+    """Header and buffers of a program and the inputs that it is to run on."""
+    header, buffers = encode_sets((inputs,))
+    return header | {"program": encode_program(program)}, buffers
+
+
 def decode_sets(frame: frames.Frame, count: int) -> tuple[Arrays, ...]:
     """Sets of named arrays out of a frame.
 

@@ -12,8 +12,7 @@ from foundry.harness import frames
 from foundry.harness.jobs import (
     ReplyError,
     decode_program,
-    encode_program,
-    encode_sets,
+    encode_run,
     read_sets,
 )
 from foundry.msl.sanitizer import Finding, FindingKind, Report, sanitize
@@ -34,8 +33,7 @@ class Sanitize:
 
     def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         """Header and buffers of the request."""
-        header, buffers = encode_sets((self.inputs,))
-        return header | {"program": encode_program(self.program)}, buffers
+        return encode_run(self.program, self.inputs)
 
     def decode(self, frame: frames.Frame) -> Report:
         """The result in a reply.

@@ -12,8 +12,7 @@ from foundry.harness import frames
 from foundry.harness.jobs import (
     ReplyError,
     decode_program,
-    encode_program,
-    encode_sets,
+    encode_run,
     read_sets,
 )
 from foundry.msl.counters import THREADGROUPS, Counters, count, counters_from
@@ -42,9 +41,8 @@ class Count:
 
     def encode(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         """Header and buffers of the request."""
-        header, buffers = encode_sets((self.inputs,))
-        more = {"program": encode_program(self.program), "threadgroups": self.threadgroups}
-        return header | more, buffers
+        header, buffers = encode_run(self.program, self.inputs)
+        return header | {"threadgroups": self.threadgroups}, buffers
 
     def decode(self, frame: frames.Frame) -> Counters | Uncounted:
         """The result in a reply.
