@@ -34,7 +34,7 @@ from foundry.judge.proof.screen import screen, screen_rest
 from foundry.judge.proof.verify import prove, verify
 from foundry.judge.stages import Walk, build_rest, build_visible
 from foundry.judge.time.benchmark import Benchmark
-from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster, widened
+from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster, spanning, widened
 from foundry.judge.verdict import Evaluation, Status, score_of
 from foundry.kernel import Kernel, render
 from ops.spec import Op
@@ -196,20 +196,20 @@ class Judge:
         return self._prove(replace(walk, candidate=other))
 
     def _benchmark(self, walk: Walk) -> Failed | None:
-        """Time every bench workload; where that looks faster, again on inputs never seen."""
+        """Time every bench workload, and once more on inputs never seen; only that may confirm."""
         candidate = walk.candidate
         found = self._time_all(walk, candidate.seed)
         if isinstance(found, Failed):
             return found
-        looks = self._looks.add(candidate.op.name, candidate.dtype)
-        if score_of(candidate.timings) > 1.0:
-            candidate.facts["first_score"] = score_of(candidate.timings)
-            again = self._time_all(walk, fresh_seed(candidate.seed))
-            if isinstance(again, Failed):
-                return again
-            looks = max(looks, candidate.finalists)
+        first, first_score = candidate.timings, score_of(candidate.timings)
+        looks = max(self._looks.add(candidate.op.name, candidate.dtype), candidate.finalists)
+        again = self._time_all(walk, fresh_seed(candidate.seed))
+        if isinstance(again, Failed):
+            return again
+        if first_score > 1.0:
             candidate.is_faster = is_faster(candidate.timings, looks, again)
-            candidate.facts["looks"] = looks
+        candidate.facts |= {"first_score": first_score, "looks": looks}
+        candidate.timings = spanning(candidate.timings, first)
         if candidate.finalists > 1:
             candidate.timings = widened(candidate.timings, candidate.finalists)
             candidate.facts["finalists"] = candidate.finalists

@@ -12,8 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-TIMING_METHOD = 2
-"""2: slopes between batches of two lengths by the judge's clocks, dispatch taken off both sides."""
+TIMING_METHOD = 3
+"""2: slopes between batches of two lengths by the judge's clocks, dispatch taken off both sides.
+3: the baseline alone is measured beside the pairs; intervals are order statistics of the blocks,
+and span two measurements on other inputs in other memory."""
 
 JUDGE_VERSION = 8
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""
@@ -92,7 +94,7 @@ class Timing(Record):
     speedup: float
     """exp(median of log(baseline / kernel)) over pairs."""
     speedup_low: float
-    """Lower end of the bootstrap 95 % interval."""
+    """Lower end of the interval that holds the median 95 times in 100."""
     speedup_high: float
     samples_baseline_us: tuple[float, ...] = ()
     samples_kernel_us: tuple[float, ...] = ()

@@ -13,7 +13,7 @@ from foundry.judge.candidate import Candidate, Target, prepare
 from foundry.judge.stages import Walk
 from foundry.judge.time.baselines import Bar
 from foundry.judge.time.benchmark import Measured
-from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster, widened
+from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster, spanning, widened
 from foundry.judge.time.pairs import Latencies
 from foundry.judge.time.statistics import speedup
 from foundry.judge.time.trial import Tried
@@ -71,6 +71,16 @@ def search(rng: np.random.Generator, copies: int, gain: float = 1.0) -> int:
     return winners
 
 
+def test_what_is_stated_holds_both_measurements() -> None:
+    rng = np.random.default_rng(4)
+    first, again = measured(rng, 1.5), measured(rng, 1.6)
+    (stated,) = spanning([again], [first])
+    assert stated.speedup == again.speedup
+    assert stated.speedup_low == min(first.speedup_low, again.speedup_low)
+    assert stated.speedup_high == max(first.speedup_high, again.speedup_high)
+    assert spanning([again], []) == [again]
+
+
 def test_forty_copies_of_the_baseline_give_no_winner_in_twenty_searches() -> None:
     rng = np.random.default_rng(20261121)
     assert sum(search(rng, 40) for _ in range(20)) == 0
@@ -86,7 +96,7 @@ class NoisyDevice:
     def run(self, walk: Walk, target: Target, program: int, seed: int) -> Measured:
         found = measured(self._rng, self._gain)
         latencies = Latencies(found.samples_baseline_us, found.samples_kernel_us, 0.0)
-        return Measured(found, Tried(latencies, Taken(), 1.0, 0), Bar("b", 10.0, 0.0, 1), 1)
+        return Measured(found, Tried(latencies, 10.0, Taken(), 1.0, 0), Bar("b", 10.0, 0.0, 1), 1)
 
 
 def winners(pool: WorkerPool, rng: np.random.Generator, copies: int, gain: float = 1.0) -> int:
@@ -158,7 +168,7 @@ def test_intervals_of_finalists_hold_for_all_of_them_at_once() -> None:
         for finalists in misses:
             lows = [widened([timing], finalists)[0].speedup_low for timing in found]
             misses[finalists] += max(lows) > 1.0
-    assert misses[1] >= 12, "unwidened, luck among five passes for gain"
+    assert misses[1] >= 8, "unwidened, luck among five passes for gain"
     assert misses[5] <= 7
 
 

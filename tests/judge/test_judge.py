@@ -38,7 +38,7 @@ def kernel(word: str, **keys: str) -> str:
 @pytest.fixture(autouse=True)
 def calm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests run on the same cores, so slowness of the machine is no finding here."""
-    monkeypatch.setattr(plausible, "disagrees", lambda alone_us, beside_us: False)
+    monkeypatch.setattr(plausible, "agrees", lambda *us: True)
 
 
 @pytest.fixture

@@ -56,15 +56,20 @@ def test_a_kernel_that_keeps_results_is_below_the_floor() -> None:
 
 
 def test_a_baseline_must_agree_with_itself() -> None:
-    assert not plausible.disagrees(50.0, 59.0)
-    assert not plausible.disagrees(59.0, 50.0)
-    assert plausible.disagrees(50.0, 61.0)
-    assert plausible.disagrees(61.0, 50.0)
+    assert plausible.agrees(50.0, 50.0, 59.0)
+    assert plausible.agrees(59.0, 59.0, 50.0)
+    assert not plausible.agrees(50.0, 50.0, 61.0)
+    assert not plausible.agrees(61.0, 61.0, 50.0)
 
 
 def test_a_long_baseline_may_find_its_caches_empty() -> None:
-    assert not plausible.disagrees(874.0, 1350.0)
-    assert plausible.disagrees(874.0, 2700.0)
+    assert plausible.agrees(874.0, 874.0, 1350.0)
+    assert not plausible.agrees(874.0, 874.0, 2700.0)
+
+
+def test_a_machine_may_have_changed_its_speed_since_the_baseline_was_chosen() -> None:
+    assert plausible.agrees(40.0, 60.0, 62.0)
+    assert not plausible.agrees(20.0, 61.0, 62.0)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ class Measured:
         """What `Evaluation.extra` keeps: whole times, the graph, stability."""
         return {
             "baseline_whole_us": statistics.median(self.tried.latencies.baseline_us),
-            "baseline_alone_us": self.bar.latency_us,
+            "baseline_alone_us": self.tried.alone_us,
             "baseline_nodes": self.bar.nodes,
             "kernel_whole_us": statistics.median(self.tried.latencies.kernel_us),
             "unseen_factor": self.tried.unseen_factor,
@@ -99,13 +99,13 @@ class Benchmark:
                 if isinstance(found, Failed):
                     return found
                 beside_us = undisturbed_us(found.latencies.baseline_us)
-                agrees = not plausible.disagrees(bar.latency_us, beside_us)
+                agrees = plausible.agrees(bar.latency_us, found.alone_us, beside_us)
                 is_calm = agrees and plausible.is_stable(found.latencies)
                 if is_calm or attempts == _ATTEMPTS:
                     break
-                bar = self._baselines.lower(sets, bar.name, plan)
             if not agrees:
-                return untimed(target, _disagreement(bar, beside_us))
+                alone_us = min(bar.latency_us, found.alone_us)
+                return untimed(target, _disagreement(bar.name, alone_us, beside_us))
             return self._doubted(walk, target, found, bar, attempts)
 
     @property
@@ -135,7 +135,7 @@ class Benchmark:
     def _timing(self, walk: Walk, target: Target, found: Tried, bar: Bar) -> Timing:
         op, workload, latencies = walk.candidate.op, target.workload, found.latencies
         # The least counts of what the baseline takes alone and beside the kernel.
-        excess_us = max(0.0, undisturbed_us(latencies.baseline_us) - bar.latency_us)
+        excess_us = max(0.0, undisturbed_us(latencies.baseline_us) - found.alone_us)
         taken = replace(found.taken, baseline_us=found.taken.baseline_us + excess_us)
         kernel_us = tuple(found.unseen_factor * t for t in latencies.kernel_us)
         works = of_baseline(latencies.baseline_us, taken), of_kernel(kernel_us, taken)
@@ -191,8 +191,8 @@ def _too_small(bar: Bar) -> str:
     )
 
 
-def _disagreement(bar: Bar, beside_us: float) -> str:
+def _disagreement(name: str, alone_us: float, beside_us: float) -> str:
     return (
-        f"proven, but not timed: the baseline '{bar.name}' takes {bar.latency_us:.3g} us alone and "
+        f"proven, but not timed: the baseline '{name}' takes {alone_us:.3g} us alone and "
         f"{beside_us:.3g} us beside the kernel, {_ATTEMPTS} times over. Try on an idle device."
     )

@@ -3,7 +3,9 @@
 A kernel is `faster` when two measurements on different inputs say so: the first picked it, so only
 the second counts, with its interval widened for the number of kernels that had the same chance
 (Bonferroni over the kernels timed so far for the op and dtype). What a search measures again at
-its end is stated with intervals widened for the number of its finalists.
+its end is stated with intervals widened for the number of its finalists. An interval that is stated
+spans both measurements, so that it tells how far the same kernel reads apart on other inputs in
+other memory.
 """
 
 from __future__ import annotations
@@ -62,6 +64,12 @@ def is_faster(timings: Sequence[Timing], looks: int, drift: float = 1.0) -> bool
     return math.fsum(math.log(low) for low in lows) / len(lows) > math.log(drift)
 
 
+def spanning(timings: Sequence[Timing], before: Sequence[Timing]) -> list[Timing]:
+    """Timings with intervals that hold those of an earlier measurement too."""
+    earlier = {timing.workload: timing for timing in before}
+    return [_joined(timing, earlier.get(timing.workload, timing)) for timing in timings]
+
+
 def widened(timings: Sequence[Timing], finalists: int) -> list[Timing]:
     """Timings with intervals so wide that those of all finalists hold at once.
 
@@ -74,5 +82,16 @@ def widened(timings: Sequence[Timing], finalists: int) -> list[Timing]:
 
 def _at_level(timing: Timing, level: float) -> Timing:
     found = speedup(timing.samples_baseline_us, timing.samples_kernel_us, level=level)
-    low, high = min(found.low, timing.speedup_low), max(found.high, timing.speedup_high)
-    return timing.model_copy(update={"speedup_low": low, "speedup_high": high})
+    return _spread(timing, found.low, found.high)
+
+
+def _joined(timing: Timing, other: Timing) -> Timing:
+    return _spread(timing, other.speedup_low, other.speedup_high)
+
+
+def _spread(timing: Timing, low: float, high: float) -> Timing:
+    ends = {
+        "speedup_low": min(low, timing.speedup_low),
+        "speedup_high": max(high, timing.speedup_high),
+    }
+    return timing.model_copy(update=ends)

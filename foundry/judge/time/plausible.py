@@ -60,10 +60,24 @@ def drift(times: Sequence[float]) -> float:
     return max(last / first, first / last)
 
 
-def disagrees(alone_us: float, beside_us: float) -> bool:
-    """Whether a baseline takes another time beside the kernel than it does alone."""
-    least_us, most_us = sorted((alone_us, beside_us))
-    return most_us > least_us * (_DISAGREEMENT if least_us < _LONG_US else _DISAGREEMENT_OF_LONG)
+def agrees(chosen_us: float, alone_us: float, beside_us: float) -> bool:
+    """Whether a baseline takes the same time beside the kernel as it does alone.
+
+    Args:
+        chosen_us: Alone, when it was chosen, which may be minutes ago.
+        alone_us: Alone, a moment before or after.
+        beside_us: Beside the kernel.
+    """
+    most_of_short = _DISAGREEMENT if alone_us < _LONG_US else _DISAGREEMENT_OF_LONG
+    return (
+        _apart(alone_us, beside_us) <= most_of_short
+        and _apart(chosen_us, beside_us) <= _DISAGREEMENT_OF_LONG
+    )
+
+
+def _apart(one_us: float, other_us: float) -> float:
+    least_us, most_us = sorted((one_us, other_us))
+    return most_us / least_us
 
 
 def unseen_factor(unseen_us: float, timed_us: float) -> float:

@@ -1,6 +1,7 @@
 """One measurement of a kernel: both sides bound, run in turn, looked at, and doubted.
 
-1. Both sides rotate over the same draws, and their batches alternate.
+1. Both sides rotate over the same draws, and their batches alternate. Before and after, the
+   baseline is run alone: what it loses beside the kernel is none of the kernel's gain.
 2. The outputs of the timed calls themselves must be right, and their inputs as they were.
 3. What is no work of the kernel is measured with a program that does nothing.
 4. Left alone with its results and the same inputs once more, it must not be faster by far.
@@ -96,6 +97,9 @@ class Tried:
     """What a trial found."""
 
     latencies: Latencies
+    alone_us: float
+    """The baseline alone, before or after the pairs: the slower of both, for a machine may run at
+    another speed a moment later."""
     taken: Taken
     unseen_factor: float
     """How much slower the kernel is on inputs that it never met; 1 within the noise."""
@@ -148,7 +152,9 @@ def _attempt(trial: Trial) -> Tried | Failed:
         return untimed(trial.target, _other_graph(bar, nodes))
     kernel.bind(BindSide(_KERNEL, trial.inputs, kernel.slots, trial.program))
     lines = baseline.line(plan), kernel.line(plan)
+    before_us, _ = latency_us(lines[0], _FEW_COUPLES)
     latencies = measure(*lines, plan)
+    after_us, _ = latency_us(lines[0], _FEW_COUPLES)
     calls = lines[1].lengths.long
     if failed := _look(trial, kernel.batch, calls) or _tempt(trial, kernel, calls, latencies):
         return failed
@@ -158,7 +164,7 @@ def _attempt(trial: Trial) -> Tried | Failed:
         return factor
     read = sum(array.nbytes for inputs in trial.inputs for array in inputs.values())
     written = calls * sum(size_of(spec) for spec in output_specs(op, workload))
-    return Tried(latencies, taken, factor, read + written)
+    return Tried(latencies, max(before_us, after_us), taken, factor, read + written)
 
 
 def _look(trial: Trial, batch: Batch, calls: int) -> Failed | None:
