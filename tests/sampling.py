@@ -31,6 +31,13 @@ def template_params(found: Iterable[Template]) -> list[Any]:
     return [_param(t, t.name, t.source, ops.get(t.op), seen) for t in found]
 
 
+def text_params(found: Iterable[Template]) -> list[Any]:
+    """The same where all have texts of their own: one template of every form of op always runs."""
+    seen: set[object] = set()
+    ofs = [(t, ops.get(t.op)) for t in found]
+    return [_param(t, t.name, _form(op), op, seen) for t, op in ofs]
+
+
 def _param(value: object, name: str, kind: object, op: Op, seen: set[object]) -> Any:
     runs = kind not in seen or _in_turn(op)
     seen.add(kind)

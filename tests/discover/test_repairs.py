@@ -37,7 +37,10 @@ def repairs(stage: Stage) -> list[int]:
     return [n.id for n in nodes.values() if n.parent is not None and nodes[n.parent].reward is None]
 
 
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.5])
+@pytest.mark.parametrize(
+    "share",
+    [pytest.param(0.0, marks=pytest.mark.slow), 0.2, pytest.param(0.5, marks=pytest.mark.slow)],
+)
 def test_repairs_take_their_share_and_no_more(stage: Stage, share: float) -> None:
     stage.search(
         [Scripted(BROKEN)], ScriptedJudge(), Limits(evaluations=121), roots=[ROOT],

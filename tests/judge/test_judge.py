@@ -99,6 +99,7 @@ def test_each_cheat_is_caught(judge: Judge, word: str, status: Status, says: str
     assert says in found.diagnostics[0].message
 
 
+@pytest.mark.slow
 def test_a_kernel_may_race_where_it_declares_atomic_outputs(judge: Judge) -> None:
     found = judge.evaluate(kernel("race", atomic_outputs="true"), SOFTMAX, "float32", 3)
     assert found.status.passed
@@ -197,6 +198,7 @@ def test_text_and_kernel_are_judged_alike(judge: Judge) -> None:
     assert b.status.passed
 
 
+@pytest.mark.slow
 def test_finalists_are_stated_with_intervals_for_all_of_them(judge: Judge) -> None:
     found = judge.evaluate(kernel("right"), SOFTMAX, "float32", 3, finalists=4)
     assert found.extra["benchmark"]["finalists"] == 4
@@ -213,6 +215,7 @@ def test_untimed_judging_stops_at_correct(pool: WorkerPool) -> None:
     assert found.timings == ()
 
 
+@pytest.mark.slow
 def test_threads_share_a_judge_and_faults_stay_with_their_kernel(judge: Judge) -> None:
     words = ["right", "segv", "right", "hang", "right", "zeros"]
     with ThreadPoolExecutor(3) as threads:

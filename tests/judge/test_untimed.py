@@ -37,6 +37,7 @@ def test_too_small_alone_is_correct_without_a_time(pool: WorkerPool) -> None:
     assert is_settled(found, SOFTMAX, (SMALL,))
 
 
+@pytest.mark.slow
 def test_too_small_beside_another_is_named_and_the_other_is_timed(pool: WorkerPool) -> None:
     found = Judge(pool, options(SMALL, LARGE)).evaluate(RIGHT, SOFTMAX, "float32", 3)
     assert found.status.passed

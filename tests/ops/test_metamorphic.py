@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -103,6 +104,7 @@ def test_rope_rotates(halves: list[Array], offset: int, base: float) -> None:
         assert_allclose(single[..., 0, :], out[..., t, :], rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @given(
     tensors(("one", "heads", "half"), ("one", "heads", "half")),
     st.integers(0, 99),

@@ -116,7 +116,7 @@ def one_element(inputs: Inputs, workload: Workload) -> tuple[NDArray[Any], ...]:
 @pytest.mark.parametrize(
     ("name", "oracle"),
     [
-        ("rms_norm", rms_without_eps),
+        pytest.param("rms_norm", rms_without_eps, marks=pytest.mark.slow),
         ("rope", rope_interleaved),
         ("attention", attention_upper_left),
         ("attention", attention_heads_interleaved),

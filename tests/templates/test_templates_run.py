@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from sampling import template_params
+from sampling import template_params, text_params
 
 import ops
 from foundry import kernel
@@ -72,7 +72,7 @@ def covering(template: Template) -> Iterator[tuple[space.Point, Workload]]:
                 yield point, workload
 
 
-@pytest.mark.parametrize("template", one_of_each_text(), ids=lambda t: t.name)
+@pytest.mark.parametrize("template", text_params(one_of_each_text()))
 def test_covering_points_agree_with_the_oracle(template: Template) -> None:
     for number, (point, workload) in enumerate(covering(template)):
         distribution = DISTRIBUTIONS[number % len(DISTRIBUTIONS)]
