@@ -21,16 +21,38 @@ class CatalogEntry:
     device: Device
 
 
+_MOST_KERNELS = 4
+"""Kernels of an op in one dtype and from one device: each must be verified where it is used."""
+
+
 def winners(candidates: Iterable[CatalogEntry]) -> tuple[CatalogEntry, ...]:
-    """The best candidate per op, dtype and device: `faster` before `correct`, then by score."""
-    best: dict[tuple[str, str, str], CatalogEntry] = {}
+    """Per op, dtype and device the best candidate, and those that win elsewhere than it does.
+
+    The best is `faster` before `correct`, then highest in score. Beside it stands the fastest
+    candidate of every workload that was timed, if that is another.
+    """
+    groups: dict[tuple[str, str, str], list[CatalogEntry]] = {}
     for entry in candidates:
-        if not entry.evaluation.status.passed:
+        if entry.evaluation.status.passed:
+            key = (entry.op.name, entry.evaluation.dtype, entry.device.id)
+            groups.setdefault(key, []).append(entry)
+    return tuple(entry for key in sorted(groups) for entry in _chosen(groups[key]))
+
+
+def _chosen(group: list[CatalogEntry]) -> list[CatalogEntry]:
+    best = max(group, key=_rank)
+    fastest: dict[str, tuple[float, CatalogEntry]] = {}
+    for entry in group:
+        if entry.evaluation.status is not Status.FASTER:
             continue
-        key = (entry.op.name, entry.evaluation.dtype, entry.device.id)
-        if key not in best or _rank(entry) > _rank(best[key]):
-            best[key] = entry
-    return tuple(best[key] for key in sorted(best))
+        for timing in entry.evaluation.timings:
+            held = fastest.get(timing.workload)
+            if timing.speedup_low > 1 and (held is None or timing.speedup_low > held[0]):
+                fastest[timing.workload] = timing.speedup_low, entry
+    chosen = {best.kernel.hash: best}
+    for _, entry in fastest.values():
+        chosen.setdefault(entry.kernel.hash, entry)
+    return list(chosen.values())[:_MOST_KERNELS]
 
 
 def _rank(entry: CatalogEntry) -> tuple[bool, float]:

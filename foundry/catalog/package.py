@@ -1,24 +1,20 @@
 """Renders the files of a catalog package: pure, entries in, paths and text out.
 
-NAME/__init__.py     one plain function per op, `info()`
-NAME/__main__.py     `python -m NAME info|verify`
-NAME/arguments.py    matches arguments to an op (copied from `runtime/`, as the next are)
-NAME/bounds.py       where a kernel was proven
-NAME/dispatch.py     picks kernel or fallback
-NAME/launching.py    makes a kernel ready for sizes and dtypes
-NAME/transforms.py   hears of the transformations that cannot pass through a kernel
-NAME/info.py         which path each op takes
-NAME/verify.py       checks on the user's machine, against checks.safetensors
+NAME/__init__.py     one plain function per op, `info`, `patch`, `unpatch`
+NAME/__main__.py     `python -m NAME info|verify|tune`
 NAME/fallbacks.py    the first baseline of each op, as its text stands
 NAME/catalog.json    ops, kernels, records
+NAME/checks.safetensors  what `verify` holds results to
 NAME/kernels/*.metal the kernel files, for people and for `foundry catalog verify`
+NAME/...             everything in `runtime/`, as it stands there
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from itertools import groupby
 from typing import Any
 
@@ -26,29 +22,13 @@ from foundry.catalog import fallbacks
 from foundry.catalog.checks import Checks, checks_of
 from foundry.catalog.entry import CatalogEntry
 from foundry.catalog.safetensors import safetensors
+from foundry.catalog.signatures import free_axes, init
 from foundry.judge.verdict import Timing
 from foundry.kernel import KernelLaunch, render
 from ops.empty import over_nothing
-from ops.spec import Op, Tensor
+from ops.fills import Distinct, Fill, Index, Sorted
+from ops.spec import Case, Op, Tensor
 
-_RUNTIME = (
-    "arguments",
-    "bounds",
-    "dispatch",
-    "info",
-    "launching",
-    "main",
-    "transforms",
-    "verify",
-)
-_INFO = (
-    "",
-    "",
-    "def info() -> list[dict[str, Any]]:",
-    '    """Which path each op takes in each dtype on this machine, and why."""',
-    "    return rows(FUNCTIONS)",
-    "",
-)
 _MAIN = """import sys
 
 from . import FUNCTIONS, info
@@ -75,14 +55,10 @@ def package_files(
     checks = [checks_of(op) for op in ops]
     records = map(_op_record, ops, by_op, checks)
     arrays = {name: array for found in checks for name, array in found.arrays.items()}
-    shipped = {
-        f"{name}/{module}.py": files("foundry.catalog.runtime").joinpath(f"{module}.py").read_text()
-        for module in _RUNTIME
-    }
     return {
-        f"{name}/__init__.py": _init(name, version, ops),
+        **{f"{name}/{path}": text for path, text in _runtime(files("foundry.catalog.runtime"))},
+        f"{name}/__init__.py": init(name, version, ops),
         f"{name}/__main__.py": _MAIN,
-        **shipped,
         f"{name}/fallbacks.py": fallbacks.module(ops),
         f"{name}/catalog.json": json.dumps({"ops": list(records)}, indent=1) + "\n",
         f"{name}/checks.safetensors": safetensors(arrays),
@@ -91,10 +67,13 @@ def package_files(
     }
 
 
-def free_axes(op: Op) -> tuple[str, ...]:
-    """Axes no input shows, such as `k` of topk: the caller names them."""
-    shown = {d for t in op.inputs for d in t.shape}
-    return tuple(axis for axis in op.axis_names if axis not in shown)
+def _runtime(folder: Traversable, inside: str = "") -> Iterator[tuple[str, str]]:
+    """Path and text of every file of the run-time."""
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+        if entry.is_dir() and entry.name != "__pycache__":
+            yield from _runtime(entry, f"{inside}{entry.name}/")
+        elif entry.name.endswith((".py", ".toml")):
+            yield f"{inside}{entry.name}", entry.read_text()
 
 
 def _op_record(op: Op, entries: list[CatalogEntry], checks: Checks) -> dict[str, Any]:
@@ -110,8 +89,10 @@ def _op_record(op: Op, entries: list[CatalogEntry], checks: Checks) -> dict[str,
         "types": {"T": list(op.dtypes), **{k: list(v) for k, v in op.types.items()}},
         "rules": list(op.conditions),
         "flops": op.plain_flops or op.flops,
+        "gradient_of": op.gradient_of,
         "fallback": fallbacks.record(op),
         "over_nothing": over_nothing(op),
+        "bench": [_bench(case) for case in op.bench],
         "checks": checks.records,
         "kernels": [_kernel(entry) for entry in entries],
     }
@@ -124,7 +105,19 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
         "dtype": tensor.dtype,
         "flag": tensor.flag if tensor.optional else "",
         "match": type(tensor.compared).__name__.lower(),
+        **_held(tensor.fill),
     }
+
+
+def _held(fill: Fill | None) -> dict[str, Any]:
+    """What indices an input holds, for inputs of any size to be made where it is timed."""
+    of = fill.inner if isinstance(fill, Sorted) else fill
+    below = of.below if isinstance(of, Index | Distinct) else None
+    return {"below": below, "sorted": isinstance(fill, Sorted)}
+
+
+def _bench(case: Case) -> dict[str, Any]:
+    return {"axes": dict(case.axes), "params": dict(case.params), "label": case.label}
 
 
 def _kernel(entry: CatalogEntry) -> dict[str, Any]:
@@ -171,67 +164,11 @@ def _timing(timing: Timing) -> dict[str, Any]:
     return timing.model_dump(exclude={"samples_baseline_us", "samples_kernel_us"})
 
 
-def _region(op: Op, timing: Timing) -> dict[str, list[int]]:
+def _region(op: Op, timing: Timing) -> dict[str, Any]:
     """The sizes a timing speaks for: its own, and no others."""
     case = next(w for d in op.dtypes for w in op.workloads("bench", d) if w.id == timing.workload)
-    return {axis: [size, size] for axis, size in case.axes.items()}
+    return {"axes": dict(case.axes), "speedup": timing.speedup}
 
 
 def _kernel_file(entry: CatalogEntry) -> str:
     return f"{entry.op.name}_{entry.kernel.hash[:12]}.metal"
-
-
-def _init(name: str, version: str, ops: list[Op]) -> str:
-    table = [
-        f'    "{op.name}": CatalogFunction(_ops["{op.name}"], fallbacks.{op.name}),' for op in ops
-    ]
-    names = ", ".join(f'"{op.name}"' for op in ops)
-    return "\n".join(
-        [
-            f'"""{name}: proven Metal kernels for MLX, with plain MLX where none fits."""',
-            "",
-            "from __future__ import annotations",
-            "",
-            "from typing import Any",
-            "",
-            "import mlx.core as mx",
-            "",
-            "from . import fallbacks, transforms",
-            "from .dispatch import CatalogFunction, catalog",
-            "from .info import rows",
-            "",
-            f'__version__ = "{version}"',
-            f'__all__ = [{names}, "info"]',
-            "",
-            "transforms.install()",
-            '_ops = {op["name"]: op for op in catalog()["ops"]}',
-            "FUNCTIONS = {",
-            *table,
-            "}",
-            *[line for op in ops for line in _function(op)],
-            *_INFO,
-        ]
-    )
-
-
-def _function(op: Op) -> list[str]:
-    arrays = [t.name for t in op.inputs]
-    needed = [f"{t.name}: mx.array" for t in op.inputs if not t.optional]
-    optional = [f"{name}: mx.array | None = None" for name in op.optional]
-    free = [f"{axis}: int" for axis in free_axes(op)]
-    params = [f"{k}: {type(v).__name__} = {v!r}" for k, v in op.params.items()]
-    signature = ", ".join([*needed, *free, *optional, *params])
-    given = ", ".join(f'"{k}": {k}' for k in (*free_axes(op), *op.params))
-    result = "mx.array" if len(op.outputs) == 1 else "tuple[mx.array, ...]"
-    shapes = "; ".join(f"{t.name}[{', '.join(map(str, t.shape))}]" for t in op.inputs)
-    formula = " ".join(op.formula.split()).replace("\\", "\\\\").replace('"""', "'''")
-    return [
-        "",
-        "",
-        f"def {op.name}({signature}) -> {result}:",
-        f'    """{formula}',
-        "",
-        f"    Shapes: {shapes}.",
-        '    """',
-        f'    return FUNCTIONS["{op.name}"](({", ".join(arrays)},), {{{given}}})',
-    ]

@@ -44,6 +44,7 @@ def rehearse(name: str, files: Mapping[str, str | bytes]) -> None:
 def _verify(name: str, folder: str) -> subprocess.CompletedProcess[str]:
     hidden = (f"{name.upper()}_DISPATCH", "PYTHONPATH", "PYTHONSTARTUP")
     environment = {k: v for k, v in os.environ.items() if k not in hidden}
+    environment[f"{name.upper()}_CACHE_DIR"] = folder  # nothing that was learnt of this machine
     return subprocess.run(
         [sys.executable, "-m", name, "verify", "--json"],
         cwd=folder,

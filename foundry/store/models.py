@@ -273,3 +273,18 @@ lessons = Table(
     _required("created_at", UtcDateTime),
     Index(None, "device_id", "family"),
 )
+
+validations = Table(
+    "validations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _required("model", Words),
+    _required("weights_hash", Text),
+    _required("mode", Text),
+    _required("catalog_hash", Text),
+    _required("device_id", Text, ForeignKey("devices.id")),
+    _required("document", JSON),
+    _required("environment", JSON),
+    _required("created_at", UtcDateTime),
+    Index(None, "model", "catalog_hash"),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,9 +26,11 @@ float total = 0;
 for (uint j = 0; j < N; j++) total += exp(float(x[begin + j]) - top);
 for (uint j = 0; j < N; j++) out[begin + j] = T(exp(float(x[begin + j]) - top) / total);"""
 
+WRONG = ROWS.replace("/ total", "/ (2 * total)")
 
-def softmax_kernel() -> Kernel:
-    return Kernel("softmax", (KernelLaunch(ROWS, ("rows", 1, 1), (32, 1, 1), (("N", "cols"),)),))
+
+def softmax_kernel(body: str = ROWS) -> Kernel:
+    return Kernel("softmax", (KernelLaunch(body, ("rows", 1, 1), (32, 1, 1), (("N", "cols"),)),))
 
 
 def entry(
@@ -56,9 +59,10 @@ def entry(
     return CatalogEntry(op, kernel, evaluation, device)
 
 
-def install(folder: Path, device: Device = MAC) -> Path:
+def install(folder: Path, device: Device = MAC, *more: CatalogEntry) -> Path:
     """The folder that the package lies in."""
-    wheel = write_wheel(folder / "dist", "fast_ops", "0.1.0", [entry(softmax_kernel(), device)])
+    entries = [entry(softmax_kernel(), device), *more]
+    wheel = write_wheel(folder / "dist", "fast_ops", "0.1.0", entries)
     target = folder / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
     subprocess.run([*pip, "--target", str(target), str(wheel)], check=True, timeout=120)
@@ -69,6 +73,7 @@ def run(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=site,
+        env=os.environ | {"FAST_OPS_CACHE_DIR": str(site / "cache")},
         capture_output=True,
         text=True,
         timeout=120,

@@ -15,7 +15,7 @@ import mlx.core as mx
 import pytest
 from every_op import OPS, entry_of, every_op
 
-from foundry.catalog import fallbacks
+from foundry.catalog import fallbacks, signatures
 from foundry.catalog.package import package_files
 from foundry.harness.measuring.baseline import to_mlx
 from foundry.judge.oracle.inputs import make_inputs
@@ -45,6 +45,17 @@ def arguments(op: Op, workload: Workload) -> tuple[list[mx.array], dict[str, Any
     return [to_mlx(inputs[t.name]) for t in op.inputs], {**free, **workload.params}
 
 
+MEANT: dict[str, dict[str, Any]] = {
+    "matmul": {"transpose": True},
+    "attention": {"mask": "causal"},
+}
+"""How a function with MLX's signature is asked for what the op computes."""
+
+
+def called(package: ModuleType, op: Op, arrays: list[mx.array], numbers: dict[str, Any]) -> Any:
+    return getattr(package, op.name)(*arrays, **numbers, **MEANT.get(op.name, {}))
+
+
 def outputs(result: Any) -> list[mx.array]:
     return list(result) if isinstance(result, tuple) else [result]
 
@@ -59,7 +70,7 @@ def test_every_function_gives_what_the_first_baseline_gives(op: Op, package: Mod
     for dtype in op.dtypes:
         for workload in (*op.workloads("visible", dtype), *op.workloads("hidden", dtype)):
             arrays, numbers = arguments(op, workload)
-            got = getattr(package, op.name)(*arrays, **numbers)
+            got = called(package, op, arrays, numbers)
             if all(array.size for array in (*arrays, *outputs(got))):
                 name = next(iter(op.baselines))
                 assert same(got, op.bound_baseline(name, workload)(*arrays)), workload.id
@@ -71,11 +82,11 @@ COMPILED = [op for op in OPS if op.family in ("norms", "softmax", "elementwise",
 
 @pytest.mark.parametrize("op", COMPILED, ids=lambda op: op.name)
 def test_every_function_compiles(op: Op, package: ModuleType) -> None:
-    function = getattr(package, op.name)
     workload = op.workload(op.visible[-1], op.dtypes[0])
     arrays, numbers = arguments(op, workload)
-    compiled = mx.compile(lambda *given: function(*given, **numbers))
-    pairs = zip(outputs(compiled(*arrays)), outputs(function(*arrays, **numbers)), strict=True)
+    compiled = mx.compile(lambda *given: called(package, op, list(given), numbers))
+    plain = called(package, op, arrays, numbers)
+    pairs = zip(outputs(compiled(*arrays)), outputs(plain), strict=True)
     assert all(mx.allclose(a, b, 1e-5, 1e-5).item() for a, b in pairs)
 
 
@@ -88,7 +99,7 @@ def test_every_function_differentiates_as_its_baseline(op: Op, package: ModuleTy
     def total(function: Any) -> Any:
         return lambda x: outputs(function(x))[0].sum()
 
-    got = mx.grad(total(lambda x: getattr(package, op.name)(x, *arrays[1:], **numbers)))(arrays[0])
+    got = mx.grad(total(lambda x: called(package, op, [x, *arrays[1:]], numbers)))(arrays[0])
     want = mx.grad(total(lambda x: baseline(x, *arrays[1:])))(arrays[0])
     assert mx.allclose(got, want, 1e-5, 1e-5).item()
 
@@ -116,7 +127,10 @@ def test_ties_come_out_in_the_order_of_the_op(package: ModuleType) -> None:
 def test_empty_arrays_are_answered_with_their_shape(package: ModuleType) -> None:
     assert package.rms_norm(mx.ones((2, 3, 0)), mx.ones((0,))).shape == (2, 3, 0)
     assert package.softmax(mx.ones((2, 0, 5), mx.float16)).dtype == mx.float16
-    assert package.matmul(mx.ones((2, 3, 0)), mx.ones((4, 0))).tolist() == [[[0.0] * 4] * 3] * 2
+    assert (
+        package.matmul(mx.ones((2, 3, 0)), mx.ones((4, 0)), transpose=True).tolist()
+        == [[[0.0] * 4] * 3] * 2
+    )
     values, indices = package.topk(mx.ones((2, 5)), k=0)
     assert (values.shape, indices.shape, indices.dtype) == ((2, 0), (2, 0), mx.uint32)
 
@@ -133,7 +147,12 @@ def test_empty_arrays_are_answered_with_their_shape(package: ModuleType) -> None
         ),
         (lambda p: p.rms_norm(mx.ones((2, 8)), mx.ones((7,))), "weight has size 7 where cols is 8"),
         (lambda p: p.swiglu(mx.ones((2, 8)), mx.ones((3, 8))), "others have"),
-        (lambda p: p.softmax(mx.array(1.0)), "x needs 1 dimensions"),
+        (lambda p: p.softmax(mx.array(1.0)), "axis is -1; x has 0 dimensions"),
+        (lambda p: p.softmax(mx.ones((2, 3)), axis=2), "axis is 2; x has 2 dimensions"),
+        (
+            lambda p: p.attention(*[mx.ones((1, 2, 3, 8))] * 3, mask="full"),
+            "mask is 'full'; give None, 'causal' or an array",
+        ),
     ],
 )
 def test_wrong_arguments_get_one_sentence(call: Any, said: str, package: ModuleType) -> None:
@@ -228,3 +247,61 @@ def joined() -> Op:
         hidden=(Case({"a_len": 0, "b_len": 2}), Case({"a_len": 4, "b_len": 0})),
         bench=(Case({"a_len": 64, "b_len": 1}),),
     )
+
+
+MLX: dict[str, Any] = {
+    "softmax": (lambda p, x: p.softmax(x, 1), lambda x: mx.softmax(x, 1)),
+    "rms_norm": (lambda p, x: p.rms_norm(x), lambda x: mx.fast.rms_norm(x, None, 1e-5)),
+    "rms_norm on a stream": (
+        lambda p, x: p.rms_norm(x, x[0, 0], stream=mx.cpu),
+        lambda x: mx.fast.rms_norm(x, x[0, 0], 1e-5),
+    ),
+    "layer_norm": (
+        lambda p, x: p.layer_norm(x, x[0, 0]),
+        lambda x: mx.fast.layer_norm(x, x[0, 0], None, 1e-5),
+    ),
+    "row_sum": (lambda p, x: p.row_sum(x, 0), lambda x: x.sum(0)),
+    "row_max": (lambda p, x: p.row_max(x, 1, keepdims=True), lambda x: x.max(1, keepdims=True)),
+    "row_logsumexp": (lambda p, x: p.row_logsumexp(x), lambda x: mx.logsumexp(x, -1)),
+    "cumsum": (lambda p, x: p.cumsum(x, 0), lambda x: mx.cumsum(x, 0)),
+    "cumsum from the end": (
+        lambda p, x: p.cumsum(x, reverse=True, inclusive=False),
+        lambda x: mx.cumsum(x, -1, reverse=True, inclusive=False),
+    ),
+    "topk": (lambda p, x: p.topk(x, 2, 0)[0], lambda x: mx.sort(-x, 0)[:2] * -1),
+    "matmul": (lambda p, x: p.matmul(x, x.swapaxes(1, 2)), lambda x: x @ x.swapaxes(1, 2)),
+    "rope in pairs": (
+        lambda p, x: p.rope(x[None], 4, traditional=True, offset=3, scale=0.5),
+        lambda x: mx.fast.rope(x[None], 4, traditional=True, base=10000.0, scale=0.5, offset=3),
+    ),
+    "rope from an offset a batch": (
+        lambda p, x: p.rope(x[:, None], 8, offset=mx.array([1, 5, 9])),
+        lambda x: mx.fast.rope(
+            x[:, None], 8, traditional=False, base=10000.0, scale=1.0, offset=mx.array([1, 5, 9])
+        ),
+    ),
+    "attention without a mask": (
+        lambda p, x: p.attention(x[None], x[None], x[None]),
+        lambda x: mx.fast.scaled_dot_product_attention(x[None], x[None], x[None], scale=8**-0.5),
+    ),
+    "attention with a mask": (
+        lambda p, x: p.attention(x[None], x[None], x[None], mask=mx.tri(4) > 0),
+        lambda x: mx.fast.scaled_dot_product_attention(
+            x[None], x[None], x[None], scale=8**-0.5, mask=mx.tri(4) > 0
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MLX)
+def test_functions_take_what_mlx_takes(what: str, package: ModuleType) -> None:
+    x = mx.random.normal((3, 4, 8), key=mx.random.key(5))
+    ours, theirs = MLX[what]
+    got, want = ours(package, x), theirs(x)
+    assert got.shape == want.shape
+    assert mx.allclose(got, want, 1e-5, 1e-5).item()
+
+
+def test_every_function_of_mlx_belongs_to_an_op() -> None:
+    for name in signatures.SURFACE:
+        assert signatures.has_surface(get(name)), name

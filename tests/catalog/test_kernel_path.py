@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from softmax_package import install, run
+from softmax_package import ROWS, WRONG, entry, install, run, softmax_kernel
 
 from foundry.program import Device
 
@@ -16,17 +16,22 @@ from foundry.msl.stand_in.metal import metal
 with metal():
     import fast_ops
     from fast_ops import FUNCTIONS, dispatch
-    fast_ops.dispatch.MODE = "all"
+    choice = fast_ops.choice
+    choice.MODE = "all"
     softmax = FUNCTIONS["softmax"]
+    kernels = softmax.op["kernels"]
+    def is_wrong(kernel):
+        return "2 * total" in kernel["launches"][0]["body"]
+    assert all(dispatch.verdict(softmax.op, k).passed is not is_wrong(k) for k in kernels)
     ran = []
-    ready = fast_ops.dispatch.ready
+    ready = fast_ops.running.ready
     def seen(*given):
         made = ready(*given)
         def kernel(*arrays):
             ran.append([a.shape for a in arrays])
             return made(*arrays)
         return kernel
-    fast_ops.dispatch.ready = seen
+    fast_ops.running.ready = seen
     plain = lambda v: mx.softmax(v, axis=-1)
     f = fast_ops.softmax
     x = mx.random.normal((2, 3, 17))
@@ -35,7 +40,10 @@ with metal():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return install(tmp_path_factory.mktemp("kernel_path"), STAND_IN)
+    """Three kernels: one that is right, one that is wrong, one more that is right."""
+    others = [softmax_kernel(body) for body in (WRONG, ROWS + "\n// again")]
+    more = [entry(kernel, STAND_IN) for kernel in others]
+    return install(tmp_path_factory.mktemp("kernel_path"), STAND_IN, *more)
 
 
 CHECKS = {
@@ -79,7 +87,8 @@ CHECKS = {
             assert str(error) == "softmax: x is int32; give float32, float16 or bfloat16", error
         else:
             raise AssertionError("taken")
-    assert f([1.0, 1.0]).tolist() == [0.5, 0.5] and not softmax.kept
+    assert f([1.0, 1.0]).tolist() == [0.5, 0.5]
+    assert not [key for key in softmax.kept if mx.int32 in key[2]], softmax.kept
 """,
     "what is kept has an end": """
     fast_ops.dispatch._MOST_KEPT = 3
@@ -91,16 +100,85 @@ CHECKS = {
     for rows, cols in ((513, 17), (3, 4097), (512, 2048), (200, 1024)):
         assert f(mx.zeros((rows, cols))).shape == (rows, cols)
     assert not ran, ran
-    said = softmax.choose(fast_ops.dispatch.match(softmax.op, [mx.zeros((512, 2048))], {}))
+    said = softmax.choose(fast_ops.arguments.match(softmax.op, [mx.zeros((512, 2048))], {}))
     assert said.why == "2097152 elements are more than what was proven, 1048576", said
     f(mx.zeros((4, 4096)))
     assert ran == [[(4, 4096)]], ran
-    softmax.op["kernels"][0]["record"]["proven"] = None
+    for kernel in kernels:
+        kernel["record"]["proven"] = None
     f(mx.zeros((4, 4000)))
     assert len(ran) == 1, ran
 """,
+    "a kernel that is wrong here is off, and the others serve": """
+    kernels.sort(key=is_wrong, reverse=True)
+    wrong = kernels[0]
+    assert mx.allclose(f(x), plain(x)).item() and ran
+    said = {row["dtype"]: row for row in fast_ops.info()}["float32"]
+    assert said["path"] == "kernel" and wrong["hash"][:12] not in said["why"], said
+    kernels[:] = [wrong]
+    dispatch.forget()
+    ran.clear()
+    assert mx.allclose(f(x), plain(x)).item() and not ran
+    said = {row["dtype"]: row for row in fast_ops.info()}["float32"]
+    assert said["path"] == "baseline" and "is off: out: error is" in said["why"], said
+""",
+    "a kernel answers where it was timed to win, and nowhere else": """
+    from fast_ops.learning.regions import TimedPoint
+    choice.MODE = "auto"
+    right = [k for k in kernels if not is_wrong(k)]
+    def timed(kernel, rows, gain):
+        point = TimedPoint({"rows": rows, "cols": 17}, gain, gain, gain, 1.0)
+        dispatch.here().add(choice.key_of(kernel), [point])
+    for kernel in kernels:
+        timed(kernel, 1000, 0.5)
+    for rows, gains in ((4, (1.5, 1.2)), (8, (1.5, 2.0)), (16, (0.9, 2.0))):
+        for kernel, gain in zip(right, gains):
+            timed(kernel, rows, gain)
+    dispatch.forget_decisions()
+    def chosen(rows):
+        call = fast_ops.arguments.match(softmax.op, [mx.zeros((rows, 17))], {})
+        return softmax.choose(call)
+    assert chosen(4).kernel is right[0] and chosen(6).kernel is right[0], chosen(6)
+    assert chosen(12).kernel is right[1] and "2.00x" in chosen(12).why
+    assert chosen(3).kernel is None and "not known to win" in chosen(3).why
+    assert chosen(17).kernel is None
+    said = {row["dtype"]: row for row in fast_ops.info()}["float32"]["why"]
+    assert "rows 8 to 16, cols 17 (2.00x, confidence 1.00)" in said, said
+""",
+    "tuning verifies, times, and keeps what it learnt": """
+    import json
+    from pathlib import Path
+    from fast_ops.main import main
+    choice.MODE = "auto"
+    Path("shapes.json").write_text(json.dumps([{"op": "softmax", "rows": 3, "cols": 17}]))
+    fast_ops.tuning.sizes._SWEEP = (2, 4)
+    call = ["tune", "--shapes", "shapes.json", "--json"]
+    fast_ops.main.TimingRules = lambda: fast_ops.tuning.timing.TimingRules(pairs=2, limit_s=0.1)
+    assert main(FUNCTIONS, fast_ops.info, call) == 0
+    document = json.loads(fast_ops.device.cache_file().read_text())
+    assert document["identity"]["chip"] == "Apple M1 (foundry cpu engine)"
+    rows = {key: {p["axes"]["rows"] for p in found} for key, found in document["points"].items()}
+    keys = {choice.key_of(k): is_wrong(k) for k in kernels}
+    assert rows == {key: {2, 3, 4} for key, wrong in keys.items() if not wrong}, rows
+    off = {key for key, verdict in document["verdicts"].items() if not verdict["passed"]}
+    assert off == {key for key, wrong in keys.items() if wrong}
+    assert main(FUNCTIONS, fast_ops.info, ["tune", "--shapes", "missing.json"]) == 2
+    assert main(FUNCTIONS, fast_ops.info, ["tune", "--ops", "nothing"]) == 2
+""",
+    "in 16 bits an exact caller gets the baseline's bits or the baseline": """
+    narrow = x.astype(mx.bfloat16)
+    exact = softmax.kernel((narrow,), {}, exactly=True)
+    free = softmax.kernel((narrow,), {}, exactly=False)
+    assert free is None  # the kernels of this package are proven in float32
+    assert softmax.kernel((x,), {}, exactly=True) is not None
+    with mx.stream(mx.cpu):
+        pass
+    mx.set_default_device(mx.cpu)
+    assert softmax.kernel((x,), {}, exactly=True) is None
+    assert f(x).shape == x.shape and not ran
+""",
     "info says what the variable does": """
-    fast_ops.info.__globals__["rows"].__globals__["MODE"] = "off"
+    choice.MODE = "off"
     assert {row["path"] for row in fast_ops.info()} == {"baseline"}
     assert "FAST_OPS_DISPATCH=off" in fast_ops.info()[0]["why"]
 """,

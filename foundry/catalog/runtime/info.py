@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .dispatch import DISPATCH_VARIABLE, MODE, CatalogFunction, chip, unfit
+from . import choice
+from .arguments import Record
+from .choice import DISPATCH_VARIABLE, key_of, recorded
+from .device import chip
+from .dispatch import CatalogFunction, here, known
+from .learning.regions import TunedRegion
 
 Row = dict[str, Any]
 
@@ -28,27 +33,62 @@ def _path(function: CatalogFunction, dtype: str) -> Row:
 def _choice(kernels: list[Any], dtype: str) -> tuple[str, str]:
     if not kernels:
         return "baseline", f"no kernel for {dtype}"
-    if MODE == "off":
+    if choice.MODE == "off":
         return "baseline", f"{DISPATCH_VARIABLE}=off"
     if chip() is None:
         return "baseline", "Metal is not available on this machine"
-    if MODE == "all":
-        return "kernel", f"{DISPATCH_VARIABLE}=all; kernel {kernels[0]['hash'][:12]}"
-    reasons = []
-    for kernel in kernels:
-        sizes = [{a: low for a, (low, _) in r.items()} for r in kernel["record"]["regions"]]
-        reason = unfit(kernel, sizes[0] if sizes else {})
-        if not reason:
-            return "kernel", f"kernel {kernel['hash'][:12]} at {sizes}; baseline elsewhere"
-        reasons.append(reason)
-    return "baseline", reasons[0]
+    reasons = [_off(kernel) or _nowhere(kernel) for kernel in kernels]
+    serving = [k for k, reason in zip(kernels, reasons, strict=True) if not reason]
+    if not serving:
+        return "baseline", reasons[0]
+    if choice.MODE == "all":
+        return "kernel", f"{DISPATCH_VARIABLE}=all; {_named(serving)}"
+    return "kernel", "; ".join(_where(kernel) for kernel in serving) + "; baseline elsewhere"
 
 
-def _shown(kernel: Any) -> Row:
+def _off(kernel: Record) -> str:
+    """Why a kernel is off, as far as it was verified here; empty else."""
+    verdict = here().verdicts.get(key_of(kernel))
+    is_off = verdict is not None and not verdict.passed
+    return f"kernel {kernel['hash'][:12]} is off: {verdict.detail}" if is_off and verdict else ""
+
+
+def _nowhere(kernel: Record) -> str:
+    """Why a kernel answers at no sizes at all; empty when it does at some."""
+    if choice.MODE == "all" or known().regions(key_of(kernel)):
+        return ""
+    if known().regions(key_of(kernel)) == ():
+        return "timed here, and not known to win anywhere"
     record = kernel["record"]
+    if record["device_kind"] != "metal":
+        return f"timed on {record['device_name']} ({record['device_kind']}), never on an Apple GPU"
+    if record["device_name"] != chip():
+        return f"timed on {record['device_name']}, this is {chip()}; run tune"
+    return "" if record["regions"] else "proven, but not faster than the baseline"
+
+
+def _where(kernel: Record) -> str:
+    regions = known().regions(key_of(kernel)) or recorded(kernel)
+    return f"kernel {kernel['hash'][:12]} at " + " and ".join(map(_told, regions))
+
+
+def _told(region: TunedRegion) -> str:
+    return f"{region.text} ({region.speedup:.2f}x, confidence {region.confidence:.2f})"
+
+
+def _named(kernels: Sequence[Record]) -> str:
+    return "kernel " + ", ".join(kernel["hash"][:12] for kernel in kernels)
+
+
+def _shown(kernel: Record) -> Row:
+    record, verdict = kernel["record"], here().verdicts.get(key_of(kernel))
+    points = here().points.get(key_of(kernel), [])
     return {
         "hash": kernel["hash"],
         "device": record["device_name"],
         "status": record["status"],
         "timings": record["timings"],
+        "verified_here": None if verdict is None else verdict.passed,
+        "points_here": len(points),
+        "wins_here": sum(point.wins for point in points),
     }

@@ -77,13 +77,17 @@ def ready(op: Record, kernel: Record, sizes: Sizes, absent: frozenset[str]) -> P
     return _launch_of(made) if made.is_one_launch else made
 
 
-def with_rules(kernel: Plain, plain: Plain) -> Callable[..., Any]:
-    """A kernel whose derivative is that of plain MLX."""
+def with_rules(
+    kernel: Plain, plain: Plain, gradient: Callable[..., Any] | None = None
+) -> Callable[..., Any]:
+    """A kernel whose derivative is that of a backward kernel, or of plain MLX where none serves."""
 
-    def backward(primals: Any, cotangents: Any, _: Any) -> Any:
+    def backward(primals: Any, cotangents: Any, outputs: Any) -> Any:
         many = isinstance(primals, list | tuple)
-        duals = cotangents if isinstance(cotangents, list | tuple) else [cotangents]
-        gradients = mx.vjp(plain, list(primals) if many else [primals], list(duals))[1]
+        inputs = list(primals) if many else [primals]
+        duals = list(cotangents) if isinstance(cotangents, list | tuple) else [cotangents]
+        found = gradient(inputs, outputs, duals) if gradient else None
+        gradients = mx.vjp(plain, inputs, duals)[1] if found is None else found
         return gradients if many else gradients[0]
 
     function = mx.custom_function(kernel)

@@ -1,26 +1,110 @@
-"""`python -m NAME info|verify [--json]`: which path each op takes, and whether it is right."""
+"""`python -m NAME info|verify|tune`: which path an op takes, whether it is right, where it wins."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from .dispatch import CatalogFunction
+from .device import cache_file, chip
+from .dispatch import CatalogFunction, forget
+from .tuning.from_model import of_model
+from .tuning.sizes import of_file
+from .tuning.timing import TimingRules
+from .tuning.tune import TuneRequest, tune
 from .verify import checks, summary
 
+Functions = Mapping[str, CatalogFunction]
 
-def main(functions: Mapping[str, CatalogFunction], info: Callable[[], list[dict[str, Any]]]) -> int:
-    """Exit code 0: everything that can run here is right; 1: something is wrong."""
+
+def main(
+    functions: Functions,
+    info: Callable[[], list[dict[str, Any]]],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Exit code 0: done; 1: something is wrong; 2: it cannot be understood; 3: no Metal."""
+    given = _parser().parse_args(arguments)
+    if given.command == "info":
+        return _print_info(info(), given.json)
+    if given.command == "verify":
+        return _verify(functions, given.json)
+    try:
+        return _tune(functions, given)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
-    parser.add_argument("command", choices=("info", "verify"))
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args()
-    if arguments.command == "info":
-        return _print_info(info(), arguments.json)
-    return _verify(functions, arguments.json)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, told in (
+        ("info", "which path each op takes here, and why"),
+        ("verify", "hold every path that runs here to the formulas of the ops"),
+        ("tune", "verify and time the kernels here, and learn where each one wins"),
+    ):
+        command = commands.add_parser(name, help=told, description=told)
+        command.add_argument("--json", action="store_true", help="print JSON")
+        if name == "tune":
+            _add_tuning(command)
+    return parser
+
+
+def _add_tuning(command: argparse.ArgumentParser) -> None:
+    source = command.add_mutually_exclusive_group()
+    source.add_argument("--model", type=Path, metavar="DIR", help="sizes of this model")
+    source.add_argument("--shapes", type=Path, metavar="FILE", help="sizes in this file")
+    command.add_argument("--ops", default="", help="only these ops, comma-separated")
+    command.add_argument("--dtypes", default="", help="only these dtypes, comma-separated")
+    command.add_argument("--minutes", type=float, default=20.0, help="begin no kernel after it")
+    command.add_argument("--anew", action="store_true", help="verify and time again what is known")
+
+
+def _tune(functions: Functions, given: argparse.Namespace) -> int:
+    if chip() is None:
+        print("Metal is not available here: there is nothing to time", file=sys.stderr)
+        return 3
+    done = []
+    for kernel in tune(functions, _request(functions, given)):
+        done.append(kernel)
+        said = f"off: {kernel.off}" if kernel.off else f"wins at {kernel.wins} of {kernel.points}"
+        print(f"{kernel.op} {kernel.dtype} {kernel.hash[:12]}: {said}", file=sys.stderr)
+    forget()
+    if given.json:
+        print(json.dumps([asdict(kernel) for kernel in done], indent=2))
+    else:
+        off = sum(bool(kernel.off) for kernel in done)
+        print(f"{len(done)} kernels, {off} off; kept in {cache_file()}")
+    return 0
+
+
+def _request(functions: Functions, given: argparse.Namespace) -> TuneRequest:
+    ops = {name: function.op for name, function in functions.items()}
+    wanted = _words(given.ops)
+    if unknown := [name for name in wanted if name not in ops]:
+        raise ValueError(f"no op {unknown[0]} in this package; it has {', '.join(ops)}")
+    bases = {}
+    if given.model:
+        bases = of_model(given.model, ops)
+    elif given.shapes:
+        bases = of_file(given.shapes, ops)
+    return TuneRequest(
+        bases=bases,
+        ops=wanted,
+        dtypes=_words(given.dtypes),
+        anew=given.anew,
+        rules=TimingRules(),
+        until_s=time.perf_counter() + 60 * given.minutes,
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.split(",") if word)
 
 
 def _print_info(rows: list[dict[str, Any]], as_json: bool) -> int:
@@ -32,7 +116,7 @@ def _print_info(rows: list[dict[str, Any]], as_json: bool) -> int:
     return 0
 
 
-def _verify(functions: Mapping[str, CatalogFunction], as_json: bool) -> int:
+def _verify(functions: Functions, as_json: bool) -> int:
     done = []
     for check in checks(functions):
         done.append(check)

@@ -1,0 +1,98 @@
+"""Holds what came out of a path to what the judge expects of it.
+
+`checks.safetensors` holds inputs, the float64 results of the op's formula and how far each element
+may be from them, as the judge of kernels had them where this package was built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
+
+import mlx.core as mx
+
+from .arguments import MatchedCall, Record, Sizes, dtype_in, match, shape_of
+from .device import HERE
+from .learning.learnt import KernelVerdict
+from .running import Fallback, with_kernel, without_kernels
+
+Arrays = Mapping[str, mx.array]
+
+
+@cache
+def arrays() -> Arrays:
+    """Inputs, results and bounds of every check."""
+    loaded: Any = mx.load(str(HERE / "checks.safetensors"))
+    found: Arrays = loaded
+    return found
+
+
+def call_of(op: Record, check: Record) -> MatchedCall:
+    """The call that a check makes."""
+    given = [arrays().get(f"{check['arrays']}/in/{t['name']}") for t in op["inputs"]]
+    return match(op, given, {**check["axes"], **check["params"]})
+
+
+def outcome(
+    op: Record, check: Record, call: MatchedCall, run: Callable[[], Sequence[mx.array]]
+) -> str:
+    """Run, and say what is wrong; empty when every output is as it should be."""
+    try:
+        outputs = run()
+        mx.eval(outputs)
+    except Exception as error:  # whatever it is, the other checks go on
+        return f"{type(error).__name__}: {error}"
+    faults = (
+        _difference(tensor, got, check["arrays"], call.sizes)
+        for tensor, got in zip(op["outputs"], outputs, strict=True)
+    )
+    return next((fault for fault in faults if fault), "")
+
+
+def verdict_of(op: Record, fallback: Fallback, kernel: Record) -> KernelVerdict:
+    """Run every check of a kernel's dtype: is it right here, are its bits the baseline's."""
+    same = True
+    for check in op["checks"]:
+        call = call_of(op, check)
+        if call.sizes.dtype != kernel["dtype"] or is_empty(call):
+            continue
+        run = with_kernel(op, fallback, kernel, call)
+        if said := outcome(op, check, call, partial(run, *call.arrays)):
+            return KernelVerdict(passed=False, detail=said)
+        plain = without_kernels(op, fallback, call)(*call.arrays)
+        same = same and equal_bits(run(*call.arrays), plain)
+    return KernelVerdict(passed=True, detail="", same_bits=same)
+
+
+def equal_bits(some: Sequence[mx.array], others: Sequence[mx.array]) -> bool:
+    """Whether two results are the same, element by element."""
+    pairs = zip(some, others, strict=True)
+    return all(
+        a.dtype == b.dtype
+        and bool(mx.array_equal(a, b, equal_nan=mx.issubdtype(a.dtype, mx.floating)).item())
+        for a, b in pairs
+    )
+
+
+def is_empty(call: MatchedCall) -> bool:
+    """Whether a call has an input without elements."""
+    return any(a is not None and not a.size for a in call.arrays)
+
+
+def _difference(tensor: Record, got: mx.array, prefix: str, sizes: Sizes) -> str:
+    name = tensor["name"]
+    if list(got.shape) != shape_of(tensor, sizes) or got.dtype != dtype_in(tensor, sizes):
+        return f"{name}: shape {list(got.shape)} or dtype {got.dtype} is wrong"
+    want, bound = (arrays().get(f"{prefix}/{kind}/{name}") for kind in ("want", "bound"))
+    if want is None:  # It may come out in more than one way.
+        return ""
+    if bound is None:
+        same = mx.array_equal(got, want, equal_nan=mx.issubdtype(got.dtype, mx.floating)).item()
+        return "" if same else f"{name}: differs from what the formula gives"
+    # Nothing is asked of elements that leave the range of the dtype.
+    is_float = mx.issubdtype(got.dtype, mx.floating)
+    asked = mx.abs(want) <= (mx.finfo(got.dtype).max if is_float else mx.iinfo(got.dtype).max)
+    error = mx.where(asked, mx.abs(got.astype(mx.float32) - want), 0.0)
+    worst = float(mx.max(error / bound).item())  # type: ignore[arg-type]
+    return "" if worst <= 1.0 else f"{name}: error is {worst:.3g} times its bound"

@@ -1,0 +1,163 @@
+"""Which path a call takes: the one rule of this package.
+
+1. MLX's own function, the first baseline of the op, answers where it is the faster one.
+2. A kernel answers where it is proven for these sizes and numbers, gave what the formula gives on
+   this machine, and was measured to win: here by `python -m NAME tune`, or on the same chip where
+   the package was built. Of several, the one that wins by most.
+3. Where nothing was measured, or a transformation or device cannot take a kernel, the baseline
+   answers: the plain MLX of the op, which needs neither Metal nor a record.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+
+from .arguments import MatchedCall, Record, dtype_in, shape_of
+from .bounds import unproven
+from .device import PREFIX, chip
+from .learning.learnt import KernelVerdict
+from .learning.regions import TunedRegion, covering
+from .transforms import is_tracing_through
+
+DISPATCH_VARIABLE = f"{PREFIX}_DISPATCH"
+_MODES = ("auto", "off", "all")
+_NARROW = ("float16", "bfloat16")
+
+
+def _mode() -> str:
+    given = os.environ.get(DISPATCH_VARIABLE, "auto")
+    if given not in _MODES:
+        warnings.warn(
+            f"{DISPATCH_VARIABLE}={given} means nothing; give auto, off or all. auto is taken.",
+            stacklevel=2,
+        )
+        return "auto"
+    return given
+
+
+MODE = _mode()
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """Which path a call takes, and why."""
+
+    kernel: Mapping[str, Any] | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of kernels on this machine, by their keys."""
+
+    verdict: Callable[[Record, Record], KernelVerdict]
+    """Of an op and a kernel."""
+    regions: Callable[[str], tuple[TunedRegion, ...] | None]
+    """Where it was timed here and wins; None: it was never timed here."""
+
+
+def key_of(kernel: Record) -> str:
+    """What verdicts and times of a kernel are kept under."""
+    return f"{kernel['hash'][:16]} {kernel['dtype']}"
+
+
+def choose(op: Record, call: MatchedCall, known: Known, *, exactly: bool = False) -> Dispatch:
+    """The kernel for a call, or None and the reason.
+
+    Args:
+        op: The op.
+        call: Its arguments, matched.
+        known: What is known of kernels here.
+        exactly: In 16 bits only a kernel that gives the very bits of the baseline.
+    """
+    if said := never(op, call):
+        return Dispatch(None, said)
+    why, best, gain = f"no kernel for {call.sizes.dtype}", None, 0.0
+    for kernel in op["kernels"]:
+        if kernel["dtype"] != call.sizes.dtype or not _same_dtypes(op, call):
+            continue
+        said, speedup = _judged(op, kernel, call, known, exactly)
+        if said:
+            why = said
+        elif speedup > gain:
+            best, gain = kernel, speedup
+    if best is None:
+        return Dispatch(None, why)
+    return Dispatch(best, f"kernel {best['hash'][:12]}" + (f", {gain:.2f}x" if gain > 1 else ""))
+
+
+def never(op: Record, call: MatchedCall) -> str:
+    """Why no kernel at all can answer a call; empty when one may."""
+    if MODE == "off":
+        return f"{DISPATCH_VARIABLE}=off"
+    if chip() is None:
+        return "Metal is not available on this machine"
+    if mx.default_device().type != mx.gpu:
+        return "the default device is the CPU"
+    if is_tracing_through():
+        return "traced by a transformation that cannot pass through a kernel"
+    if not all(a is None or a.size for a in call.arrays):
+        return "an input is empty"
+    if all(0 in shape_of(t, call.sizes) for t in op["outputs"]):
+        return "every output is empty"
+    return ""
+
+
+def _judged(
+    op: Record, kernel: Record, call: MatchedCall, known: Known, exactly: bool
+) -> tuple[str, float]:
+    """Why a kernel does not answer a call, or an empty text and by how much it is faster."""
+    region, said = _region(kernel, call.sizes.axes, known)
+    if said and MODE != "all":
+        return said, 0.0
+    if said := unproven(op, kernel, call.sizes):
+        return said, 0.0
+    verdict = known.verdict(op, kernel)
+    if not verdict.passed:
+        return f"kernel {kernel['hash'][:12]} is off: {verdict.detail}", 0.0
+    if exactly and kernel["dtype"] in _NARROW and not _gives_same_bits(verdict, region):
+        return "its bits are not those of the baseline, and 16 bits are few", 0.0
+    return "", region.speedup if region else 1.0
+
+
+def _gives_same_bits(verdict: KernelVerdict, region: TunedRegion | None) -> bool:
+    return verdict.same_bits and (region is None or region.same_bits)
+
+
+def _region(
+    kernel: Record, axes: Mapping[str, int], known: Known
+) -> tuple[TunedRegion | None, str]:
+    """Where a kernel was measured to win around some sizes, or why it is not known to."""
+    tuned = known.regions(key_of(kernel))
+    if tuned is not None:
+        found = covering(tuned, axes)
+        return found, "" if found else "timed here, and not known to win at these sizes"
+    record = kernel["record"]
+    if record["device_kind"] != "metal":
+        return None, f"timed on {record['device_name']} ({record['device_kind']}), not on a GPU"
+    if record["device_name"] != chip():
+        return None, f"timed on {record['device_name']}, this is {chip()}; run tune"
+    if record["status"] != "faster":
+        return None, "proven, but not faster than the baseline where it was timed"
+    found = covering(recorded(kernel), axes)
+    return found, "" if found else "outside the sizes it was timed at; run tune"
+
+
+def recorded(kernel: Record) -> tuple[TunedRegion, ...]:
+    """The sizes at which a kernel won where the package was built."""
+    return tuple(
+        TunedRegion(r["axes"], r["axes"], r["speedup"], 0.95, same_bits=False)
+        for r in kernel["record"]["regions"]
+    )
+
+
+def _same_dtypes(op: Record, call: MatchedCall) -> bool:
+    """Whether every array has the dtype that the kernel was proven for."""
+    pairs = zip(op["inputs"], call.arrays, strict=True)
+    return all(a is None or a.dtype == dtype_in(t, call.sizes) for t, a in pairs)

@@ -1,0 +1,94 @@
+"""What answers a call once its path is known: a kernel, the fallback, or a value without a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import mlx.core as mx
+
+from .arguments import Array, MatchedCall, Record, Sizes, dtype_in, dtype_of, shape_of
+from .launching import ready, with_rules
+
+Fallback = Callable[..., Any]
+"""Takes the arrays in the op's order and, by name, the numbers that its record lists."""
+Run = Callable[..., tuple[mx.array, ...]]
+"""Takes the arrays as the caller gives them, in the op's order."""
+Gradient = Callable[..., Any] | None
+"""Takes names and values of the present inputs, parameters, outputs and their gradients, and gives
+those of the inputs; None where no backward kernel serves the call."""
+
+
+def without_kernels(op: Record, fallback: Fallback, call: MatchedCall) -> Run:
+    """What answers a call where no kernel serves it."""
+    sizes = call.sizes
+    if filled := _without_a_run(op, call):
+        return lambda *_: sizes.unfold(filled())
+    run = plain(op, fallback, sizes)
+    if not op["fallback"]["folds"]:
+        return run
+    return lambda *arrays: sizes.unfold(run(*sizes.fold(arrays)))
+
+
+def with_kernel(
+    op: Record, fallback: Fallback, kernel: Record, call: MatchedCall, gradient: Gradient = None
+) -> Run:
+    """What answers a call by a kernel.
+
+    Args:
+        op: The op.
+        fallback: Its derivative is the kernel's, where `gradient` gives none.
+        kernel: The kernel.
+        call: The arguments, matched.
+        gradient: Gradients by a backward kernel.
+    """
+    sizes, run_plain = call.sizes, plain(op, fallback, call.sizes)
+    holes = [array is None for array in call.arrays]
+    names = [tensor["name"] for tensor in op["inputs"]]
+    absent = frozenset(name for name, hole in zip(names, holes, strict=True) if hole)
+
+    def plain_of_present(*present: mx.array) -> tuple[mx.array, ...]:
+        others = iter(present)
+        return run_plain(*(None if hole else next(others) for hole in holes))
+
+    present = tuple(name for name in names if name not in absent)
+    by_kernel = None if gradient is None else partial(gradient, present, sizes.params)
+    run = with_rules(ready(op, kernel, sizes, absent), plain_of_present, by_kernel)
+    if not absent and not any(sizes.folds):
+        return run
+    return lambda *arrays: sizes.unfold(run(*[a for a in sizes.fold(arrays) if a is not None]))
+
+
+def plain(op: Record, fallback: Fallback, sizes: Sizes) -> Run:
+    """The fallback with its numbers given."""
+    types = {name: dtype_of(dtype) for name, dtype in sizes.types.items()}
+    names = {**sizes.axes, **sizes.params, **types, "dtype": types["T"]}
+    numbers = {name: names[name] for name in op["fallback"]["numbers"]}
+    one = mx.array
+
+    def run(*arrays: Array) -> tuple[mx.array, ...]:
+        found = fallback(*arrays, **numbers)
+        return (found,) if isinstance(found, one) else tuple(found)
+
+    return run
+
+
+def _without_a_run(op: Record, call: MatchedCall) -> Callable[[], list[mx.array]] | None:
+    """The outputs where an array is empty and nothing needs to run, None where it must."""
+    shapes = [shape_of(tensor, call.sizes) for tensor in op["outputs"]]
+    over_nothing = op["over_nothing"]
+    if all(0 in shape for shape in shapes):
+        return partial(_filled, op, shapes, [0] * len(shapes), call.sizes)
+    if all(a is None or a.size for a in call.arrays) or over_nothing == "computed":
+        return None
+    if over_nothing is None:
+        raise ValueError(f"{op['name']}: an input is empty; no value is defined for that")
+    return partial(_filled, op, shapes, over_nothing, call.sizes)
+
+
+def _filled(
+    op: Mapping[str, Any], shapes: list[list[int]], values: Sequence[Any], sizes: Sizes
+) -> list[mx.array]:
+    kinds = [dtype_in(tensor, sizes) for tensor in op["outputs"]]
+    return list(map(mx.full, shapes, values, kinds))

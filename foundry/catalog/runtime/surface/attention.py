@@ -1,0 +1,51 @@
+"""Attention with the signature of `mx.fast.scaled_dot_product_attention`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+
+from .calls import Stream, on, run
+
+
+def attention(
+    q: Any,
+    k: Any,
+    v: Any,
+    *,
+    scale: float | None = None,
+    mask: Any = None,
+    sinks: Any = None,
+    stream: Stream = None,
+) -> mx.array:
+    """Attention with grouped queries, as `mx.fast.scaled_dot_product_attention`.
+
+    Args:
+        q: `[batch, heads, q_len, head_dim]`.
+        k: `[batch, kv_heads, kv_len, head_dim]`.
+        v: The same.
+        scale: Of the scores; None: `head_dim ** -0.5`.
+        mask: None, `"causal"`, or an array that is added or chooses.
+        sinks: A score of each head for nothing at all.
+        stream: A stream or device.
+
+    Raises:
+        ValueError: A mask that is none of these, or arrays that do not fit.
+    """
+    if isinstance(mask, str) and mask != "causal":
+        raise ValueError(f"attention: mask is '{mask}'; give None, 'causal' or an array")
+    factor = float(scale) if scale is not None else max(q.shape[-1], 1) ** -0.5
+    if sinks is None and _is_causal(q, k, v, mask):
+        found: mx.array = run("attention", (q, k, v), {"scale": factor}, stream)
+        return found
+    with on(stream):
+        return mx.fast.scaled_dot_product_attention(q, k, v, scale=factor, mask=mask, sinks=sinks)
+
+
+def _is_causal(q: Any, k: Any, v: Any, mask: Any) -> bool:
+    """Whether the op of the package says the same: every query sees the keys up to its own."""
+    if q.ndim != 4 or k.ndim != 4 or v.ndim != 4 or v.shape[-1] != q.shape[-1]:
+        return False
+    sees_all = mask is None and q.shape[2] == 1
+    return (sees_all or isinstance(mask, str)) and q.shape[2] <= k.shape[2]

@@ -1,0 +1,1 @@
+"""Times kernels on the user's machine: `python -m NAME tune`."""

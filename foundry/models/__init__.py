@@ -1,0 +1,1 @@
+"""Language models with kernels and without: the same tokens, and how fast."""

@@ -1,0 +1,74 @@
+"""The catalog whose kernels a model gets: an installed package, or a wheel in some folder."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from foundry.errors import EnvironmentUnusable, UsageError
+
+
+@contextmanager
+def catalog(name: str) -> Iterator[ModuleType]:
+    """The package of a catalog, imported.
+
+    Args:
+        name: Its import name, or the path of a wheel.
+
+    Raises:
+        UsageError: Not a catalog.
+        EnvironmentUnusable: No such package is installed.
+    """
+    if not name.endswith(".whl"):
+        yield _imported(name)
+        return
+    with tempfile.TemporaryDirectory(prefix="foundry-catalog-") as folder:
+        package = _unpack(Path(name), Path(folder))
+        sys.path.insert(0, folder)
+        try:
+            yield _imported(package)
+        finally:
+            sys.path.remove(folder)
+            for module in [m for m in sys.modules if m == package or m.startswith(f"{package}.")]:
+                del sys.modules[module]
+
+
+def hash_of(package: ModuleType) -> str:
+    """Identity of what a catalog holds."""
+    path = Path(str(package.__file__)).with_name("catalog.json")
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _unpack(wheel: Path, folder: Path) -> str:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            found = [n for n in archive.namelist() if n.endswith("/catalog.json")]
+            archive.extractall(folder)
+            return found[0].partition("/")[0]
+    except (OSError, zipfile.BadZipFile, IndexError) as error:
+        raise UsageError(
+            f"{wheel} is not a catalog wheel ({error}); build one: foundry catalog build"
+        ) from error
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        module = importlib.import_module(name)
+        json.loads(Path(str(module.__file__)).with_name("catalog.json").read_text())
+    except ImportError as error:
+        raise EnvironmentUnusable(
+            f"no package {name} is installed ({error}).", "Name a wheel, or pip install it."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{name} is not a catalog ({error}); build one: foundry catalog build"
+        ) from error
+    return module

@@ -1,0 +1,148 @@
+"""A model with kernels against the same model without: tokens, scores, throughput, memory.
+
+1. Every prompt is decoded greedily, plain and with kernels.
+2. Where tokens are the same, prefill and decoding are timed in turns; which side begins changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from pydantic import Field
+
+from foundry.judge.verdict import Record
+from foundry.models.comparing import PromptComparison, Throughput, compared, throughput
+from foundry.models.decoding import Decoded, decode
+from foundry.models.loading import LoadedModel
+from foundry.models.package import hash_of
+
+
+class ModelValidation(Record):
+    """What came of one model with the kernels of one catalog in one mode."""
+
+    model: str
+    family: str
+    weights_hash: str
+    mode: str
+    catalog: str
+    catalog_version: str
+    catalog_hash: str
+    patterns: dict[str, int] = Field(default_factory=dict)
+    """Layers by pattern."""
+    left: dict[str, str] = Field(default_factory=dict)
+    """What was left alone, and why."""
+    kernels_ran: dict[str, int] = Field(default_factory=dict)
+    """Kinds of calls that kernels answered, by op; empty: none did, and nothing was compared."""
+    prompts: tuple[PromptComparison, ...] = ()
+    prefill: Throughput | None = None
+    decoding: Throughput | None = None
+    plain_bytes: int = 0
+    """Most memory that MLX held at once."""
+    kernels_bytes: int = 0
+
+    @property
+    def is_same(self) -> bool:
+        """Whether every token of every prompt is the same."""
+        return all(prompt.is_same for prompt in self.prompts)
+
+    @property
+    def identical(self) -> tuple[int, int]:
+        """Tokens before the first that differs, and tokens, over all prompts."""
+        return sum(p.identical for p in self.prompts), sum(p.tokens for p in self.prompts)
+
+
+@dataclass(frozen=True)
+class ValidationPlan:
+    """What is done with a model."""
+
+    mode: str = "stable"
+    tokens: int = 50
+    pairs: int = 5
+    """Timed turns of each side; 0: no times."""
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+def validate(loaded: LoadedModel, package: ModuleType, plan: ValidationPlan) -> ModelValidation:
+    """Decode with kernels and without, compare, and time."""
+    model = loaded.model
+    plain, plain_bytes = _decoded(loaded, plan)
+    before = _kept(package)
+    with _patched(package, model, plan) as report:
+        kernels, kernels_bytes = _decoded(loaded, plan)
+    ran = {op: count for op, count in _kept(package).items() if count > before.get(op, 0)}
+    prompts = tuple(compared(a, b) for a, b in zip(plain, kernels, strict=True))
+    prefill, decoding = (None, None)
+    if plan.pairs and all(p.is_same for p in prompts) and report.layers:
+        prefill, decoding = _timed(loaded, package, plan)
+    return ModelValidation(
+        model=loaded.name,
+        family=loaded.family,
+        weights_hash=loaded.weights_hash,
+        mode=plan.mode,
+        catalog=package.__name__,
+        catalog_version=package.__version__,
+        catalog_hash=hash_of(package),
+        patterns=report.counts,
+        left=dict(report.left),
+        kernels_ran=ran,
+        prompts=prompts,
+        prefill=prefill,
+        decoding=decoding,
+        plain_bytes=plain_bytes,
+        kernels_bytes=kernels_bytes,
+    )
+
+
+def _decoded(loaded: LoadedModel, plan: ValidationPlan) -> tuple[list[Decoded], int]:
+    import mlx.core as mx
+
+    mx.reset_peak_memory()
+    found = [decode(loaded.model, prompt, plan.tokens) for prompt in loaded.prompts]
+    return found, int(mx.get_peak_memory())
+
+
+@contextmanager
+def _patched(package: ModuleType, model: Any, plan: ValidationPlan) -> Iterator[Any]:
+    with package.patched(model, plan.mode, only=plan.only, without=plan.without) as report:
+        yield report
+
+
+def _kept(package: ModuleType) -> Mapping[str, int]:
+    """Kinds of calls that kernels answer so far, by op."""
+    return {
+        name: sum(run is not None for run in function.kernels_kept.values())
+        for name, function in package.FUNCTIONS.items()
+    }
+
+
+def _timed(
+    loaded: LoadedModel, package: ModuleType, plan: ValidationPlan
+) -> tuple[Throughput, Throughput]:
+    prompt = max(loaded.prompts, key=len)
+    times: dict[bool, list[Decoded]] = {False: [], True: []}
+    for pair in range(plan.pairs):
+        for with_kernels in (False, True) if pair % 2 == 0 else (True, False):
+            times[with_kernels].append(_once(loaded, package, plan, prompt, with_kernels))
+    plain, kernels = times[False], times[True]
+    return (
+        throughput(len(prompt), [d.prefill_s for d in plain], [d.prefill_s for d in kernels]),
+        throughput(plan.tokens - 1, [d.decode_s for d in plain], [d.decode_s for d in kernels]),
+    )
+
+
+def _once(
+    loaded: LoadedModel,
+    package: ModuleType,
+    plan: ValidationPlan,
+    prompt: tuple[int, ...],
+    with_kernels: bool,
+) -> Decoded:
+    if not with_kernels:
+        return decode(loaded.model, prompt, plan.tokens)
+    with _patched(package, loaded.model, plan):
+        return decode(loaded.model, prompt, plan.tokens)

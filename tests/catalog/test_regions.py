@@ -1,0 +1,143 @@
+"""Where a kernel may be called, learnt from points: pure, on made-up times."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foundry.catalog.runtime.learning.learnt import KernelVerdict, Learnt, read
+from foundry.catalog.runtime.learning.regions import TimedPoint, covering, learn
+from foundry.catalog.runtime.learning.statistics import point_of
+
+
+def point(rows: int, cols: int = 64, speedup: float = 1.5, chance: float = 1.0) -> TimedPoint:
+    axes = {"rows": rows, "cols": cols}
+    return TimedPoint(axes, speedup, speedup * 0.99, speedup * 1.01, chance)
+
+
+def at(rows: int, cols: int = 64) -> dict[str, int]:
+    return {"rows": rows, "cols": cols}
+
+
+def test_between_two_neighbours_that_win_a_kernel_may_be_called() -> None:
+    found = learn([point(8), point(32)])
+    assert covering(found, at(8))
+    assert covering(found, at(17))
+    assert covering(found, at(32))
+    assert not covering(found, at(7))
+    assert not covering(found, at(33))
+    assert not covering(found, at(17, cols=65))
+
+
+def test_a_point_that_loses_divides_what_lies_around_it() -> None:
+    found = learn([point(8), point(16, speedup=0.9), point(32)])
+    assert covering(found, at(8))
+    assert covering(found, at(32))
+    assert not covering(found, at(12))
+    assert not covering(found, at(24))
+
+
+def test_neighbours_that_are_far_apart_say_nothing_of_what_lies_between() -> None:
+    assert not covering(learn([point(8), point(64)]), at(20))
+
+
+def test_a_point_that_is_not_sure_is_no_win() -> None:
+    assert learn([point(8, chance=0.9)]) == ()
+    assert learn([point(8, speedup=0.999)]) == ()
+
+
+def test_a_box_over_two_axes_needs_all_of_its_corners() -> None:
+    corners = [point(8, 64), point(16, 64), point(8, 128), point(16, 128)]
+    assert covering(learn(corners), at(12, 100))
+    assert not covering(learn(corners[:3]), at(12, 100))
+
+
+def test_a_corner_that_an_op_does_not_have_is_not_asked() -> None:
+    """Along a diagonal: no more rows than cols."""
+    corners = [point(64, 64), point(64, 128), point(128, 128)]
+    found = learn(corners, lambda axes: axes["rows"] <= axes["cols"])
+    assert covering(found, at(100, 100))
+    assert not covering(learn(corners), at(100, 100))
+
+
+def test_of_two_boxes_the_better_kernel_is_told() -> None:
+    found = covering(learn([point(8), point(16, speedup=2.0), point(32, speedup=3.0)]), at(20))
+    assert found is not None
+    assert found.speedup == 2.0
+    assert found.text == "rows 16 to 32, cols 64"
+
+
+@given(st.lists(st.tuples(st.integers(1, 300), st.floats(0.5, 2.0)), max_size=12))
+def test_no_kernel_is_called_outside_of_what_was_timed(given: list[tuple[int, float]]) -> None:
+    points = [point(rows, speedup=speedup) for rows, speedup in given]
+    found = learn(points)
+    sizes = dict(given)
+    for rows in range(1, 302):
+        if covering(found, at(rows)):
+            below = max(size for size in sizes if size <= rows)
+            above = min(size for size in sizes if size >= rows)
+            assert sizes[below] > 1
+            assert sizes[above] > 1
+            assert above <= 4 * below
+
+
+def test_a_speedup_lies_in_its_interval_and_noise_wins_nothing() -> None:
+    drawn = random.Random(3)
+    base = [drawn.gauss(10, 0.1) for _ in range(15)]
+    won = point_of(at(1), base, [b / 1.3 for b in base], same_bits=True)
+    assert won.wins
+    assert won.low <= won.speedup <= won.high
+    assert abs(won.speedup - 1.3) < 1e-6
+    even = [
+        point_of(at(1), base, [drawn.gauss(10.4, 0.1) for _ in range(15)], same_bits=True)
+        for _ in range(20)
+    ]
+    assert not any(p.wins for p in even)
+    with pytest.raises(ValueError, match="no pair"):
+        point_of(at(1), [], [], same_bits=True)
+
+
+def learnt(file: Path) -> Learnt:
+    made = Learnt(file, {"chip": "a"})
+    made.verdicts["k"] = KernelVerdict(passed=False, detail="wrong", same_bits=False)
+    made.add("k", [point(8), point(16)])
+    made.add("k", [point(8, speedup=0.5)])
+    return made
+
+
+def test_what_was_learnt_is_read_back_for_its_identity_alone(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "cache.json"
+    made = learnt(file)
+    made.keep()
+    found = read(file, {"chip": "a"})
+    assert found.verdicts == made.verdicts
+    assert found.points == made.points
+    assert [p.speedup for p in found.points["k"]] == [0.5, 1.5]
+    assert not read(file, {"chip": "b"}).points
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "", "{", "[]", "null", '{"form": 1}', '{"form": 9, "identity": {"chip": "a"}}', "\0\0",
+        '{"form": 1, "identity": {"chip": "a"}, "verdicts": {"k": 3}, "points": {}}',
+        '{"form": 1, "identity": {"chip": "a"}, "verdicts": {}, "points": {"k": [{"axes": 3}]}}',
+    ],
+)  # fmt: skip
+def test_a_broken_cache_is_built_anew(tmp_path: Path, broken: str) -> None:
+    file = tmp_path / "cache.json"
+    file.write_text(broken)
+    found = read(file, {"chip": "a"})
+    assert not found.points
+    assert not found.verdicts
+    learnt(file).keep()
+    assert read(file, {"chip": "a"}).points
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    learnt(tmp_path / "file" / "cache.json").keep()

@@ -1,0 +1,229 @@
+"""Kernels in the place of a model's own code: the same tokens, and nothing that stays behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import pytest
+from mlx.utils import tree_flatten
+from pattern_package import at_work, written
+
+pytest.importorskip("mlx_lm")
+
+from foundry.models import tiny
+from foundry.models.decoding import decode
+from foundry.models.loading import load
+from foundry.models.validation import ValidationPlan, validate
+
+NAME = "patterns"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("patterns"), NAME, ("float32", "bfloat16"))
+
+
+@pytest.fixture
+def package(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.setenv(f"{NAME.upper()}_CACHE_DIR", str(tmp_path))
+    with at_work(folder, NAME) as module:
+        module.dispatch.forget()
+        yield module
+
+
+FEW = ("llama", "qwen3_moe")
+STABLE = ValidationPlan("stable", tokens=12, pairs=0)
+
+
+def same_tokens(package: ModuleType, family: str, plan: ValidationPlan) -> Any:
+    found = validate(load(f"tiny:{family}"), package, plan)
+    assert found.is_same, found.prompts
+    assert found.patterns
+    assert found.kernels_ran
+    return found
+
+
+@pytest.mark.parametrize("family", FEW)
+def test_tokens_stay_the_same(package: ModuleType, family: str) -> None:
+    found = same_tokens(package, family, STABLE)
+    assert {"rms_norm", "swiglu", "rope"} <= set(found.kernels_ran)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", [f for f in tiny.families() if f not in FEW])
+def test_tokens_of_every_family_stay_the_same(package: ModuleType, family: str) -> None:
+    same_tokens(package, family, ValidationPlan("stable", tokens=50, pairs=0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", tiny.families())
+def test_no_mode_breaks_a_model(package: ModuleType, family: str) -> None:
+    """Sums in another order are 1e-6 apart, and random models are seldom that undecided."""
+    found = validate(
+        load(f"tiny:{family}", quantised=4), package, ValidationPlan("edge", tokens=20, pairs=0)
+    )
+    assert all(p.furthest < 1e-2 or not p.is_same for p in found.prompts), found
+    assert all(p.is_same or p.parted_by > p.plain_margin / 4 for p in found.prompts), found
+
+
+def test_in_16_bits_only_kernels_with_the_bits_of_the_baseline_answer(package: ModuleType) -> None:
+    found = validate(load("tiny:llama", "bfloat16"), package, STABLE)
+    assert found.is_same, found.prompts
+    same = {
+        f.op["name"]: package.dispatch.here().verdicts[package.choice.key_of(k)].same_bits
+        for f in package.FUNCTIONS.values()
+        for k in f.op["kernels"]
+        if k["dtype"] == "bfloat16" and package.choice.key_of(k) in package.dispatch.here().verdicts
+    }
+    assert set(found.kernels_ran) == {name for name, is_same in same.items() if is_same}
+
+
+def test_fast_serves_more_patterns_than_stable(package: ModuleType) -> None:
+    model = tiny.build("qwen3_moe")
+    stable, fast = package.patch(model).counts, package.patch(model, "fast").counts
+    assert stable == {"norms": 9, "glu": 2, "rope": 2}
+    assert fast == stable | {"residual_norm": 2, "attention_decode": 2, "moe_gating": 2}
+
+
+def test_unpatch_leaves_nothing_behind(package: ModuleType) -> None:
+    model = tiny.build("llama")
+    kinds = {path: type(layer) for path, layer in model.named_modules()}
+    weights = [name for name, _ in tree_flatten(model.parameters())]
+    report = package.patch(model, "edge")
+    assert isinstance(model.model.norm, nn.RMSNorm)
+    assert [name for name, _ in tree_flatten(model.parameters())] == weights
+    assert package.patch(model, "edge").layers == report.layers
+    assert package.unpatch(model) == len(report.layers)
+    assert {path: type(layer) for path, layer in model.named_modules()} == kinds
+    assert package.unpatch(model) == 0
+
+
+def test_other_models_are_not_touched(package: ModuleType) -> None:
+    one, other = tiny.build("llama"), tiny.build("llama")
+    package.patch(one)
+    assert not package.unpatch(other)
+
+
+def test_an_unknown_family_is_left_alone_and_said_so(package: ModuleType) -> None:
+    model = tiny.build("llama")
+    model.model_type = "nobody_knows"
+    report = package.patch(model)
+    assert "nobody_knows is left alone: no model of this family was tried" in str(report)
+    model.model_type = "gpt_oss"
+    assert "sinks" in str(package.patch(model))
+    assert not report.layers
+    assert not package.unpatch(model)
+
+
+def test_layers_of_mlx_alone_are_served(package: ModuleType) -> None:
+    model = nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 16), nn.RMSNorm(16), nn.Softmax())
+    x = mx.random.normal((2, 3, 16))
+    plain = model(x)
+    assert package.patch(model).counts == {"norms": 2, "softmax": 1}
+    assert mx.allclose(model(x), plain, 1e-5, 1e-6).item()
+    with package.patched(nn.Sequential(nn.LayerNorm(16, affine=False))) as report:
+        assert report.counts == {"norms": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (({},), "takes an mlx.nn.Module, not a dict"),
+        ((nn.RMSNorm(4), "quick"), "mode is 'quick'; give stable, fast, edge"),
+    ],
+)
+def test_wrong_arguments_get_one_sentence(
+    package: ModuleType, arguments: tuple[Any, ...], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        package.patch(*arguments)
+    with pytest.raises(ValueError, match="no pattern 'norm'; there are norms"):
+        package.patch(nn.RMSNorm(4), without=["norm"])
+
+
+def loss(model: Any, tokens: mx.array) -> mx.array:
+    logits = model(tokens[:, :-1])
+    return nn.losses.cross_entropy(logits, tokens[:, 1:], reduction="mean")
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_gradients_pass_through_a_patched_model(package: ModuleType, checkpointed: bool) -> None:
+    model = tiny.build("llama")
+    tokens = mx.array([[1, 5, 7, 2, 9], [3, 3, 8, 1, 4]])
+    plain_loss, plain = nn.value_and_grad(model, loss)(model, tokens)
+    package.patch(model)
+    if checkpointed:
+        kind = type(model.layers[0])
+        call = kind.__call__
+        kind.__call__ = lambda self, *given: mx.checkpoint(
+            lambda weights, *rest: (self.update(weights), call(self, *rest))[1]
+        )(self.trainable_parameters(), *given)
+    try:
+        found_loss, found = nn.value_and_grad(model, loss)(model, tokens)
+    finally:
+        if checkpointed:
+            kind.__call__ = call
+    assert mx.allclose(found_loss, plain_loss, 1e-5, 1e-6).item()
+    for (name, a), (_, b) in zip(tree_flatten(found), tree_flatten(plain), strict=True):
+        assert mx.allclose(a, b, 1e-3, 1e-5).item(), name
+    assert package.FUNCTIONS["rms_norm_vjp"].kernels_kept
+    assert package.FUNCTIONS["swiglu_vjp"].kernels_kept
+
+
+def test_batches_and_quantised_caches_keep_working(package: ModuleType) -> None:
+    model = tiny.build("llama")
+    tokens = mx.array([[1, 5, 7, 2], [3, 3, 8, 1]])
+
+    def answers() -> mx.array:
+        from mlx_lm.models.cache import QuantizedKVCache
+
+        cache = [QuantizedKVCache(group_size=32, bits=8) for _ in model.layers]
+        del cache  # heads of 16 are too small for a group; plain caches below
+        return mx.argmax(model(tokens), axis=-1)
+
+    plain = answers()
+    with package.patched(model, "edge"):
+        assert mx.array_equal(answers(), plain).item()
+
+
+def test_without_metal_a_patched_model_is_the_plain_one(folder: Path) -> None:
+    import subprocess
+    import sys
+
+    code = """
+import mlx.core as mx, patterns
+from foundry.models import tiny
+model = tiny.build("llama")
+tokens = mx.array([[1, 5, 7, 2]])
+plain = model(tokens)
+patterns.patch(model, "edge")
+assert mx.array_equal(model(tokens), plain).item()
+compiled = mx.compile(lambda t: model(t))
+assert mx.allclose(compiled(tokens), plain, 1e-4, 1e-5).item()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_greedy_decoding_parts_where_logits_do(package: ModuleType) -> None:
+    """The comparison can fail: a model with other weights is told from itself."""
+    from foundry.models.comparing import compared
+
+    one, other = tiny.build("llama"), tiny.build("llama")
+    other.model.norm.weight = other.model.norm.weight * 1.7
+    other.model.layers[0].mlp.down_proj.weight *= -1.0
+    a, b = decode(one, (1, 2, 3), 20), decode(other, (1, 2, 3), 20)
+    found = compared(a, b)
+    assert not found.is_same
+    assert found.identical < 20
+    assert found.parted_by is not None
+    assert found.parted_by > 0
+    assert found.plain_margin is not None
+    assert found.plain_margin > 0
