@@ -50,9 +50,14 @@ def entry(name: str, dtype: str) -> CatalogEntry:
     return CatalogEntry(op, kernel, evaluation, STAND_IN)
 
 
-def written(folder: Path, name: str, dtypes: tuple[str, ...] = ("float32",)) -> Path:
+def written(
+    folder: Path,
+    name: str,
+    dtypes: tuple[str, ...] = ("float32",),
+    ops: tuple[str, ...] = OPS,
+) -> Path:
     """The folder that the package lies in."""
-    entries = [entry(op, dtype) for op in OPS for dtype in dtypes]
+    entries = [entry(op, dtype) for op in ops for dtype in dtypes]
     for path, content in package_files(name, "0.1.0", entries).items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,8 @@ from pattern_package import at_work, written
 
 pytest.importorskip("mlx_lm")
 
+from mlx_lm.tuner.trainer import grad_checkpoint
+
 from foundry.models import tiny
 from foundry.models.decoding import decode
 from foundry.models.loading import load
@@ -160,9 +162,7 @@ def test_gradients_pass_through_a_patched_model(package: ModuleType, checkpointe
     if checkpointed:
         kind = type(model.layers[0])
         call = kind.__call__
-        kind.__call__ = lambda self, *given: mx.checkpoint(
-            lambda weights, *rest: (self.update(weights), call(self, *rest))[1]
-        )(self.trainable_parameters(), *given)
+        grad_checkpoint(model.layers[0])
     try:
         found_loss, found = nn.value_and_grad(model, loss)(model, tokens)
     finally:
@@ -197,6 +197,8 @@ def test_without_metal_a_patched_model_is_the_plain_one(folder: Path) -> None:
 
     code = """
 import mlx.core as mx, patterns
+from mlx_lm.tuner.trainer import grad_checkpoint
+
 from foundry.models import tiny
 model = tiny.build("llama")
 tokens = mx.array([[1, 5, 7, 2]])

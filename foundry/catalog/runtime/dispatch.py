@@ -6,9 +6,9 @@
    costs a look-up. Gradients come from the baseline, or from a backward kernel of the package.
 
 A kernel is held to its checks on this machine before it answers its first call; the verdict is
-kept (`learning.learnt`). Set the environment variable that `choice.DISPATCH_VARIABLE` names to `off`
-(always the baseline) or `all` (every kernel where it was proven, also where it was never timed). It
-is read when the package is imported.
+kept (`learning.learnt`). Set the variable that `choice.DISPATCH_VARIABLE` names to `off` (always
+the baseline) or `all` (every kernel where it was proven, also where it was never timed). It is read
+when the package is imported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m NAME info|verify|tune`: which path an op takes, whether it is right, where it wins."""
+"""`python -m NAME info|verify|tune|run`: where ops go, what is right, where kernels win, a server."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 
 from .device import cache_file, chip
 from .dispatch import CatalogFunction, forget
+from .patching.loads import run
+from .patching.pattern import MODES
 from .tuning.from_model import of_model
 from .tuning.sizes import of_file
 from .tuning.timing import TimingRules
@@ -29,6 +31,9 @@ def main(
 ) -> int:
     """Exit code 0: done; 1: something is wrong; 2: it cannot be understood; 3: no Metal."""
     given = _parser().parse_args(arguments)
+    if given.command == "run":
+        run(given.module, given.arguments, given.mode)
+        return 0
     if given.command == "info":
         return _print_info(info(), given.json)
     if given.command == "verify":
@@ -52,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--json", action="store_true", help="print JSON")
         if name == "tune":
             _add_tuning(command)
+    _add_run(commands.add_parser("run", help="run a module, its models patched as they load"))
     return parser
 
 
@@ -63,6 +69,12 @@ def _add_tuning(command: argparse.ArgumentParser) -> None:
     command.add_argument("--dtypes", default="", help="only these dtypes, comma-separated")
     command.add_argument("--minutes", type=float, default=20.0, help="begin no kernel after it")
     command.add_argument("--anew", action="store_true", help="verify and time again what is known")
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--mode", choices=MODES, default="stable", help="as in patch")
+    command.add_argument("module", help="such as mlx_lm.server")
+    command.add_argument("arguments", nargs=argparse.REMAINDER, help="what the module takes")
 
 
 def _tune(functions: Functions, given: argparse.Namespace) -> int:

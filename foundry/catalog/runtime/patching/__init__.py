@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .loads import patch_loads
 from .patch import patch, patched, unpatch
 
-__all__ = ["patch", "patched", "unpatch"]
+__all__ = ["patch", "patch_loads", "patched", "unpatch"]

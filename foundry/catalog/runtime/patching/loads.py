@@ -1,0 +1,49 @@
+"""Patches every model that mlx-lm loads, for servers and programs that load models themselves."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import runpy
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .patch import patch
+from .pattern import Mode
+
+Told = Callable[[str], None]
+
+
+def patch_loads(
+    mode: Mode = "stable", told: Told = lambda text: print(text, file=sys.stderr)
+) -> None:
+    """From now on put kernels into every model that mlx-lm loads.
+
+    Args:
+        mode: As in `patch`.
+        told: Takes what was done with each model, as text.
+
+    Raises:
+        ImportError: mlx-lm is not installed.
+    """
+    utils: Any = importlib.import_module("mlx_lm.utils")
+    load_model = utils.load_model
+    if getattr(load_model, "_is_patching", False):
+        return
+
+    @functools.wraps(load_model)
+    def load_and_patch(*arguments: Any, **named: Any) -> Any:
+        loaded = load_model(*arguments, **named)
+        told(str(patch(loaded[0], mode)))
+        return loaded
+
+    load_and_patch._is_patching = True  # type: ignore[attr-defined]
+    utils.load_model = load_and_patch
+
+
+def run(module: str, arguments: Sequence[str], mode: Mode = "stable") -> None:
+    """Run a module as `python -m` does, every model that it loads patched."""
+    patch_loads(mode)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -1,0 +1,90 @@
+"""Models as mlx-lm loads them: patched as they load, also by its server."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pattern_package import at_work, written
+
+pytest.importorskip("mlx_lm")
+
+from saved_model import saved
+
+from foundry.models.loading import load
+
+
+def test_a_model_is_patched_as_it_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlx_lm.utils as utils
+
+    monkeypatch.setattr(utils, "load_model", utils.load_model)
+    monkeypatch.setenv("LOADS_CACHE_DIR", str(tmp_path))
+    folder = saved(tmp_path / "model")
+    said: list[str] = []
+    with at_work(written(tmp_path, "loads", ops=("rms_norm", "rope")), "loads") as package:
+        package.patch_loads(told=said.append)
+        package.patch_loads(told=said.append)
+        loaded = load(str(folder))
+        assert said == ["llama, stable: norms x5, rope x2\nglu: no swiglu in this package\n"
+                        "softmax: no softmax in this package"]  # fmt: skip
+        assert package.unpatch(loaded.model) == 7
+    assert len(loaded.prompts) == 3
+
+
+@pytest.mark.slow
+def test_the_server_of_mlx_lm_answers_with_kernels_as_without(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model")
+    site = written(tmp_path, "loads", ops=("rms_norm", "rope", "swiglu"))
+    plain = answered(tmp_path, [sys.executable, "-m", "mlx_lm", "server"], folder)
+    stand_in = (
+        "import sys\nfrom foundry.msl.stand_in.metal import metal\n"
+        "with metal():\n    from loads.main import main\n    import loads\n"
+        "    sys.exit(main(loads.FUNCTIONS, loads.info))"
+    )
+    command = [sys.executable, "-c", stand_in, "run", "mlx_lm.server"]
+    kernels = answered(site, command, folder, LOADS_DISPATCH="all")
+    assert plain["choices"][0]["message"] == kernels["choices"][0]["message"]
+    assert plain["usage"]["completion_tokens"] == 12
+
+
+def answered(site: Path, command: list[str], model: Path, **variables: str) -> Any:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"LOADS_CACHE_DIR": str(site), "HF_HUB_OFFLINE": "1"} | variables
+    server = subprocess.Popen(
+        [*command, "--model", str(model), "--port", str(port)],
+        cwd=site,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    body = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 12, "temperature": 0}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/chat/completions",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        for _ in range(120):
+            assert server.poll() is None, server.stderr and server.stderr.read()
+            try:
+                with urllib.request.urlopen(request, timeout=120) as reply:
+                    return json.loads(reply.read())
+            except (ConnectionError, urllib.error.URLError):
+                time.sleep(0.5)
+        raise AssertionError("the server does not answer")
+    finally:
+        server.terminate()
+        server.wait(20)
+        if server.stderr:
+            server.stderr.close()

@@ -1,0 +1,159 @@
+"""`validate`, `matrix` and `capsule` from the command line: what is kept, shown and compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pattern_package import OPS, entry
+
+pytest.importorskip("mlx_lm")
+
+from foundry.catalog.build import write_wheel
+from foundry.errors import UsageError
+from foundry.models import matrix
+from foundry.models.capsule import Capsule, differences, read, render
+from foundry.models.comparing import PromptComparison, throughput
+from foundry.models.page import page
+from foundry.models.validation import ModelValidation
+
+
+def foundry(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {
+        "FOUNDRY_DB": str(folder / "ledger.db"),
+        "PATTERNS_CACHE_DIR": str(folder),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "foundry", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_a_matrix_is_kept_and_its_cells_can_be_repeated(tmp_path: Path) -> None:
+    entries = [entry(op, "float32") for op in OPS]
+    wheel = write_wheel(tmp_path, "patterns", "0.1.0", entries)
+    recipe = tmp_path / "models.toml"
+    recipe.write_text(
+        f'catalog = "{wheel.name}"\nmodes = ["stable", "fast"]\ntokens = 6\npairs = 2\n'
+        '[[models]]\nname = "tiny:llama"\n[[models]]\nname = "tiny:llama"\ndtype = "bfloat16"\n'
+    )
+    call = ("matrix", "models.toml", "--every-kernel", "--csv", "a.csv", "--html", "a.html")
+    first = foundry(tmp_path, *call)
+    assert first.returncode == 0, first.stderr
+    assert first.stderr.count("kept as validation") == 4
+    assert (tmp_path / "a.csv").read_text().count("\n") == 5
+    assert "tiny:llama bfloat16" in (tmp_path / "a.html").read_text()
+    again = foundry(tmp_path, *call)
+    assert "kept as validation" not in again.stderr
+    assert again.stdout == first.stdout
+    one = foundry(tmp_path, "capsule", "write", "one.json", "--validation", "1")
+    assert one.returncode == 0, one.stderr
+    other = foundry(tmp_path, "capsule", "write", "two.json", "--validation", "2")
+    assert other.returncode == 0, other.stderr
+    shown = foundry(tmp_path, "capsule", "show", "one.json")
+    assert "foundry validate 'tiny:llama' --catalog patterns --mode stable" in shown.stdout
+    compared = json.loads(
+        foundry(tmp_path, "capsule", "compare", "one.json", "two.json", "--json").stdout
+    )
+    assert "document.mode" in {row["where"] for row in compared}
+    unknown = foundry(tmp_path, "validate", "tiny:lama", "--catalog", wheel.name)
+    assert unknown.returncode == 2
+    assert "did you mean 'llama'" in unknown.stderr.lower(), unknown.stderr
+    assert foundry(tmp_path, "validate", "nowhere", "--catalog", wheel.name).returncode == 2
+
+
+def validation(**changed: Any) -> ModelValidation:
+    values: dict[str, Any] = {
+        "model": "tiny:llama", "family": "llama", "weights_hash": "w", "mode": "stable",
+        "catalog": "mine", "catalog_version": "0.1.0", "catalog_hash": "c",
+        "patterns": {"norms": 5}, "kernels_ran": {"rms_norm": 2},
+        "prompts": (PromptComparison(tokens=6, identical=6, furthest=1e-6),),
+    }  # fmt: skip
+    return ModelValidation(**(values | changed))
+
+
+PARTED = PromptComparison(tokens=6, identical=2, furthest=0.1, plain_margin=0.02, parted_by=0.1)
+
+
+def test_a_cell_says_where_tokens_part_and_why_nothing_ran() -> None:
+    assert matrix.why(validation()) == ""
+    assert "no kernel answered" in matrix.why(validation(kernels_ran={}))
+    said = matrix.why(validation(prompts=(PARTED,)))
+    assert said == (
+        "parts at token 2: the plain model preferred its own by 0.02, logits differ by 0.1"
+    )
+    assert matrix.row_of(validation(prompts=(PARTED,)))[6:9] == ("6", "2", "0.1")
+
+
+def test_the_page_and_the_table_hold_what_was_found() -> None:
+    found = [validation(model="<b>"), validation(prompts=(PARTED,)), validation(kernels_ran={})]
+    text = page(found, "a CPU")
+    assert "&lt;b&gt;" in text
+    assert text.count("class='parts'") == 1
+    assert "3 cells; in 2 kernels answered calls, and in 1 of these" in text
+    assert matrix.as_csv([matrix.row_of(v) for v in found]).count("\n") == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("catalog = 3", "needs catalog"),
+        ('catalog = "a"', "needs catalog and"),
+        ('catalog = "a"\nmodel = []\n[[models]]\nname="tiny:llama"', "knows no 'model'"),
+        ('catalog = "a"\nmodes = ["fats"]\n[[models]]\nname="x"', "mode 'fats'"),
+        ('catalog = "a"\n[[models]]\nnam="x"', "a model has name"),
+        ("[", "is no recipe"),
+    ],
+)
+def test_a_recipe_that_means_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "models.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=said.replace("[", r"\[")):
+        matrix.read(file)
+
+
+def test_a_ratio_of_equal_times_is_one() -> None:
+    found = throughput(10, [1.0, 2.0, 1.5], [1.0, 2.0, 1.5])
+    assert (found.gain, found.gain_low, found.gain_high) == (1.0, 1.0, 1.0)
+    assert found.plain_tokens_s == 10 / 1.5
+
+
+def capsule(**changed: Any) -> Capsule:
+    values: dict[str, Any] = {
+        "kind": "evaluation", "device": {"name": "a CPU", "kind": "cpu"},
+        "environment": {"python": "3.11"}, "hashes": {"kernel": "k"}, "command": "foundry bench",
+        "document": {"timings": [{"samples": [1.0, 2.0]}]},
+    }  # fmt: skip
+    return Capsule(**(values | changed))
+
+
+def test_a_capsule_reads_back_and_one_that_was_changed_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "capsule.json"
+    file.write_text(render(capsule()))
+    assert read(file) == capsule()
+    file.write_text(render(capsule()).replace("2.0", "1.0"))
+    with pytest.raises(UsageError, match="was changed after it was written"):
+        read(file)
+    file.write_text("{}")
+    with pytest.raises(UsageError, match="is no capsule"):
+        read(file)
+
+
+def test_capsules_differ_in_what_differs() -> None:
+    other = capsule(document={"timings": [{"samples": [1.0, 3.0]}]}, environment={})
+    found = differences(capsule(), other)
+    assert [where for where, _, _ in found] == [
+        "environment.python",
+        "document.timings[0].samples",
+    ]
+    assert differences(capsule(), capsule()) == []
