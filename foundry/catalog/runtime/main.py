@@ -1,4 +1,4 @@
-"""`python -m NAME info|verify|tune|run`: where ops go, what is right, where kernels win, a server."""
+"""`python -m NAME info|verify|tune|run`: where ops go, what is right, what wins, a server."""
 
 from __future__ import annotations
 
