@@ -11,11 +11,11 @@ from typing import Any
 import mlx.nn as nn
 
 _LAYERS = "mlx.nn"
-"""Family of a model that is no language model of mlx-lm: its own layers are MLX's."""
+"""ModelFamily of a model that is no language model of mlx-lm: its own layers are MLX's."""
 
 
 @dataclass(frozen=True)
-class Family:
+class ModelFamily:
     """What a model is, and whether kernels may be put into it."""
 
     name: str
@@ -23,7 +23,7 @@ class Family:
     """Why it is left alone; empty when it is not."""
 
 
-def family_of(model: Any) -> Family:
+def family_of(model: Any) -> ModelFamily:
     """The family of a model.
 
     Raises:
@@ -34,10 +34,10 @@ def family_of(model: Any) -> Family:
     name = _name(model)
     known = _known()
     if name in known["excluded"]:
-        return Family(name, f"{name} is left alone: {known['excluded'][name]}")
+        return ModelFamily(name, f"{name} is left alone: {known['excluded'][name]}")
     if name == _LAYERS or name in known["tested"]:
-        return Family(name, "")
-    return Family(name, f"{name} is left alone: no model of this family was tried")
+        return ModelFamily(name, "")
+    return ModelFamily(name, f"{name} is left alone: no model of this family was tried")
 
 
 def _name(model: nn.Module) -> str:

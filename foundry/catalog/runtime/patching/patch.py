@@ -51,7 +51,7 @@ class PatchReport:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Patching:
     patterns: Sequence[ModelPattern]
     serving: Serving
     made: dict[type, tuple[type, tuple[str, ...]]] = field(default_factory=dict)
@@ -82,7 +82,7 @@ def patch(
     unpatch(model)
     served = [p for p in wanted if any(op in functions() for op in p.ops)]
     left = {p.name: f"no {p.ops[0]} in this package" for p in wanted if p not in served}
-    asked = _Asked(served, Serving(functions(), exactly=mode == "stable"))
+    asked = _Patching(served, Serving(functions(), exactly=mode == "stable"))
     _own_shared(model)
     layers = {path: _patched(layer, asked) for path, layer in model.named_modules()}
     found = {path: names for path, names in layers.items() if names}
@@ -154,7 +154,7 @@ def _wanted(mode: Mode, only: Sequence[str], without: Sequence[str]) -> list[Mod
     return [p for p in chosen if MODES.index(p.mode) <= reach and p.name not in without]
 
 
-def _patched(layer: nn.Module, asked: _Asked) -> tuple[str, ...]:
+def _patched(layer: nn.Module, asked: _Patching) -> tuple[str, ...]:
     """Give a layer its class with kernels; the patterns in it."""
     kind = type(layer)
     if kind not in asked.made:
@@ -166,7 +166,7 @@ def _patched(layer: nn.Module, asked: _Asked) -> tuple[str, ...]:
     return names
 
 
-def _class_with_kernels(kind: type, asked: _Asked) -> tuple[type, tuple[str, ...]]:
+def _class_with_kernels(kind: type, asked: _Patching) -> tuple[type, tuple[str, ...]]:
     call, names = kind.__call__, []
     for pattern in asked.patterns:
         # What is compiled or otherwise wrapped cannot be looked into.
