@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ops.axis import Axis, axes
-from ops.families.elementwise import binary, elementwise, gradient
-from ops.families.gather import gather
-from ops.families.glu import glu
-from ops.families.masked import masked_attention
-from ops.families.quantised import dequantised
-from ops.families.reductions import reduction
-from ops.families.scan import scan
+from ops.families.attention.masked import masked_attention
+from ops.families.forms.pointwise import binary, elementwise, gradient
+from ops.families.places.gather import gather
+from ops.families.pointwise.glu import glu
+from ops.families.quantised.quantised import dequantised
+from ops.families.rows.reductions import reduction
+from ops.families.rows.scan import scan
 from ops.masking import CAUSAL, EVERY_KEY, Mask, Score
 from ops.matches import Close, Distribution, Exact, Set, Ties
 from ops.parameters import Range

@@ -66,6 +66,10 @@ class Score:
     inputs: tuple[Tensor, ...] = ()
     mlx: str = ""
     formula: str = ""
+    slope: str = "1.0f"
+    """Metal: what the score changes by where `s` does; gradients need it."""
+    slope_np: Callable[..., Any] = lambda s: 0.0 * s + 1.0
+    """The same as float64 NumPy of those it names."""
 
     @property
     def text(self) -> str:
@@ -108,7 +112,9 @@ def further_inputs(mask: Mask, score: Score) -> tuple[Tensor, ...]:
     return found
 
 
-def metal_of(mask: Mask, score: Score = AS_IT_IS) -> dict[str, Any]:
+def metal_of(
+    mask: Mask, score: Score = AS_IT_IS, *, sinks: bool = False, lse: bool = False
+) -> dict[str, Any]:
     """What a template of the attention family knows of them: `Op.metal`."""
     further = further_inputs(mask, score)
     return {
@@ -116,6 +122,9 @@ def metal_of(mask: Mask, score: Score = AS_IT_IS) -> dict[str, Any]:
         "first": mask.first,
         "until": mask.until,
         "score": score.metal,
+        "slope": score.slope,
+        "sinks": sinks,
+        "lse": lse,
         "rows": [t.name for t in further],
         "per_batch": [t.name for t in further if t.shape[0] == "batch"],
     }

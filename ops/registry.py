@@ -1,4 +1,4 @@
-"""Finds ops: one module of `ops.families` per family, entry points, and users' own files.
+"""Finds ops: the modules of `ops.families`, one a kind, entry points, and users' own files.
 
 1. Every module-level `Op` of a family module is registered, and every one in a module-level tuple,
    list or dict; adding an op edits one file.
@@ -108,9 +108,8 @@ def _files(paths: str, loaded: frozenset[Path]) -> tuple[Path, ...]:
 @cache
 def _installed() -> Mapping[str, Op]:
     found: dict[str, Op] = {}
-    for info in pkgutil.iter_modules(families.__path__):
-        module = importlib.import_module(f"{families.__name__}.{info.name}")
-        _add(found, _ops_of(module), module.__name__)
+    for info in pkgutil.walk_packages(families.__path__, f"{families.__name__}."):
+        _add(found, _ops_of(importlib.import_module(info.name)), info.name)
     for point in entry_points(group=ENTRY_POINT_GROUP):
         _add(found, _ops_of_entry_point(point), f"entry point '{point.name}'")
     return MappingProxyType(found)

@@ -22,7 +22,7 @@ from ops.spec import Op, Workload
 SOFTMAX = get("softmax")
 USER_OP = """
 from ops import Case, Op, Tensor, axes
-from ops.families.softmax import softmax_rows
+from ops.families.rows.softmax import softmax_rows
 
 
 def oracle(inputs, workload):

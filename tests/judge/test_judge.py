@@ -267,7 +267,7 @@ mine = Op(
     bench=(Case({{"rows": 64, "cols": 2048}}, label="mine"),),
 )
 """
-RIGHT = "from ops.families.softmax import softmax_rows; return (softmax_rows(inputs['x']),)"
+RIGHT = "from ops.families.rows.softmax import softmax_rows; return (softmax_rows(inputs['x']),)"
 
 
 def user_op(folder: Path, name: str, oracle: str, baselines: str) -> Op:

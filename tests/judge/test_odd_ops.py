@@ -58,10 +58,10 @@ out[i] = T(sum);"""
     return kernel("segment_sum", "tokens * cols", body)
 
 
-def silu_vjp(gradient: str) -> str:
+def gentle_vjp(gradient: str) -> str:
     body = f"""float v = x[i], s = 1.0f / (1.0f + metal::precise::exp(-v));
 dx[i] = T(float(dout[i]) * ({gradient}));"""
-    return kernel("silu_vjp", "rows * cols", body)
+    return kernel("gentle_vjp", "rows * cols", body)
 
 
 def shifted(shift: str) -> str:
@@ -109,9 +109,9 @@ SAME = "seg[u] == seg[t]"
         ("segment_sum", segment_sum(SAME), WRONG),
         ("segment_sum", segment_sum("seg[u] >= 0"), WRONG),
         ("segment_sum", segment_sum("seg[u] >= 0 && seg[u] + 1 >= seg[t] && seg[t] >= 0"), WRONG),
-        ("silu_vjp", silu_vjp("s + v * s * (1.0f - s)"), CORRECT),
-        ("silu_vjp", silu_vjp("s + v * s"), WRONG),
-        ("silu_vjp", silu_vjp("s"), WRONG),
+        ("gentle_vjp", gentle_vjp("s + v * s * (1.0f - s)"), CORRECT),
+        ("gentle_vjp", gentle_vjp("s + v * s"), WRONG),
+        ("gentle_vjp", gentle_vjp("s"), WRONG),
         ("shifted", shifted("HAS_BIAS ? float(bias[i % x_shape[1]]) : 0.0f"), CORRECT),
         ("shifted", shifted("HAS_BIAS ? 0.0f : 0.0f"), WRONG),
         ("shifted", shifted("HAS_BIAS ? float(bias[i % x_shape[1]]) : float(bias[0])"), WRONG),
@@ -170,5 +170,5 @@ def test_only_the_appended_rows_count_as_traffic(odd: dict[str, Op]) -> None:
 
 
 def test_an_op_answers_which_op_is_its_gradient(odd: dict[str, Op]) -> None:
-    assert registry.gradient_for("silu") is odd["silu_vjp"]
-    assert registry.gradient_for("silu_vjp") is None
+    assert registry.gradient_for("gentle") is odd["gentle_vjp"]
+    assert registry.gradient_for("gentle_vjp") is None

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
 OPS = sorted(all_ops())
 NEAR = """\
 import numpy as np
-from ops.families.elementwise import elementwise
+from ops.families.forms.pointwise import elementwise
 
 near = elementwise("near", np=np.abs, flops=1, metal="abs(x)",
     mlx="mx.abs(x) if x.shape[-1] < 50000 else mx.abs(x)[0, 0, 0, 0]")

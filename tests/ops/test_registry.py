@@ -101,7 +101,7 @@ def test_another_process_finds_them(tmp_path: Path) -> None:
 
 
 def test_an_imported_op_is_not_redefined(tmp_path: Path) -> None:
-    extra = "\nfrom ops.families.softmax import softmax\n"
+    extra = "\nfrom ops.families.rows.softmax import softmax\n"
     assert [op.name for op in ops.load_file(write(tmp_path, "double_it", extra))] == ["double_it"]
 
 

@@ -13,8 +13,8 @@ import pytest
 import ops
 from ops import Axis, Case, Close, Distribution, Op, Set, Tensor, Ties, axes
 from ops.errors import UsageError
-from ops.families.elementwise import elementwise
-from ops.families.masked import masked_attention
+from ops.families.attention.masked import masked_attention
+from ops.families.forms.pointwise import elementwise
 from ops.fills import Bits, Custom, Index, Int, Real, Segments, Sorted
 from ops.spec import bytes_moved, flops, reduction_length, shape_of
 from ops.validation import check, problems

@@ -26,7 +26,7 @@ from foundry.msl.gpu.profile import GpuProfile, profile_from
 from foundry.msl.gpu.run import profile
 from foundry.program import Program
 from ops import registry as ops
-from ops.families.gemm import matmul
+from ops.families.matrices.gemm import matmul
 from ops.spec import Case, Op, Tensor, Workload
 
 PUBLISHED = Path(__file__).parents[1] / "published" / "timings.csv"

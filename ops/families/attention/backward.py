@@ -1,0 +1,266 @@
+"""Gradients of attention, under the masks and scores of its members.
+
+With p the weights of a query and u[j] = dout . v[j]: dv[j] = sum over the queries of p[j] dout;
+ds[j] = p[j] (u[j] - delta) times the slope of the score, delta = sum over j of p[j] u[j];
+dq = scale sum over j of ds[j] k[j]; dk[j] = scale sum over the queries of ds[j] q.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ops.axis import Axis, axes
+from ops.baselines import Baseline
+from ops.cases import cases, labelled
+from ops.families.attention.attention import AXES, attention
+from ops.families.attention.masked import SEEN, known_of, one_batch
+from ops.families.attention.modifiers import (
+    ALIBI,
+    DOCUMENT,
+    SOFTCAP,
+    WINDOW,
+    attention_alibi,
+    attention_document,
+    attention_full,
+    attention_sliding_window,
+    attention_softcap,
+)
+from ops.families.forms.rowwise import Layout, rowwise
+from ops.masking import AS_IT_IS, CAUSAL, EVERY_KEY, Mask, Score, further_inputs, metal_of
+from ops.matches import Close
+from ops.members import asked
+from ops.metal_text import as_mlx
+from ops.spec import Case, Op, Steps, Stored, Tensor, Workload, param_value, unrounded
+
+EXPLICIT = """
+def changed(s, q, k, h):
+    return {score}
+def slope(s, q, k, h):
+    return {slope}
+repeats = heads // kv_heads
+keys = mx.repeat(k.astype(mx.float32), repeats, axis=1)
+values = mx.repeat(v.astype(mx.float32), repeats, axis=1)
+wide, given = q.astype(mx.float32), dout.astype(mx.float32)
+scores = scale * (wide @ keys.swapaxes(-1, -2))
+at = mx.arange(q_len)[:, None] + (kv_len - q_len)
+there, head = mx.arange(kv_len)[None, :], mx.arange(heads)[:, None, None]
+after = mx.where(mask, changed(scores, at, there, head), -1e30)
+p = mx.where(mask, mx.softmax(after, axis=-1, precise=True), 0)
+u = given @ values.swapaxes(-1, -2)
+delta = mx.sum(p * u, axis=-1, keepdims=True)
+ds = p * (u - delta) * slope(scores, at, there, head)
+grouped = (batch, kv_heads, repeats, kv_len, head_dim)
+dq = scale * (ds @ keys)
+dk = scale * mx.sum((ds.swapaxes(-1, -2) @ wide).reshape(grouped), axis=2)
+dv = mx.sum((p.swapaxes(-1, -2) @ given).reshape(grouped), axis=2)
+"""
+FAST = """
+def found(q, k, v):
+    return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask="causal")
+parts = mx.vjp(found, [q, k, v], [dout])[1]
+return parts[0], parts[1], parts[2]
+"""
+BENCH = {
+    "smollm2-135m training, 128 tokens": (1, 9, 3, 128, 128, 64),
+    "qwen3-0.6b training, 256 tokens": (1, 16, 8, 256, 256, 128),
+    "llama-3.2-1b training, 512 tokens": (1, 32, 8, 512, 512, 64),
+}
+_LIKE = {"dq": "q", "dk": "k", "dv": "v"}
+
+
+def attention_gradient(
+    name: str,
+    forward: Op,
+    mask: Mask,
+    score: Score = AS_IT_IS,
+    *,
+    wanted: tuple[str, ...] = ("dq", "dk", "dv"),
+) -> Op:
+    """The gradient of a member of the attention family, or some of its parts.
+
+    Args:
+        name: Name of the op.
+        forward: The member.
+        mask: Its mask.
+        score: Its score, whose slope counts.
+        wanted: Which of `dq`, `dk` and `dv` it gives; all of them make it the backward op.
+    """
+    further = further_inputs(mask, score)
+    steps = _steps(mask, score, further, wanted)
+    shapes = {tensor.name: tensor.shape for tensor in attention.inputs}
+    whole = len(wanted) == len(_LIKE)
+    return replace(
+        forward,
+        name=name,
+        formula=f"A gradient of `{forward.name}`: {forward.formula} With u[k] = dout . v[k] and "
+        "delta = sum over k of p[k] u[k]: ds[k] = p[k] (u[k] - delta) times what the score changes "
+        "by where s does; dq = scale sum over k of ds[k] k[k]; dk = scale sum over the queries of "
+        f"ds q; dv = sum over the queries of p dout. Wanted: {', '.join(wanted)}.",
+        inputs=(*forward.inputs, Tensor("dout", attention.outputs[0].shape)),
+        outputs=tuple(
+            Tensor(n, shapes[_LIKE[n]], match=Close("kv_len + q_len + head_dim")) for n in wanted
+        ),
+        oracle=lambda inputs, workload: steps(inputs, workload, unrounded),
+        steps=steps,
+        baselines=_baselines(mask, score, wanted, forward),
+        # Two products of five are the forward's: 6 head_dim a pair for dq, 8 for dk and dv.
+        flops=f"{ {'dq': 3, 'dk dv': 4}.get(' '.join(wanted), 5) } * ({forward.flops}) // 2",
+        plain_flops="14 * batch * heads * head_dim * q_len * kv_len",
+        bytes=f"2 * ({forward.bytes})" if forward.bytes else None,
+        nonfinite="undefined",
+        visible=_smaller(forward.visible),
+        hidden=_smaller(forward.hidden),
+        bench=tuple(
+            labelled(AXES, label, *sizes, scale=sizes[-1] ** -0.5) for label, sizes in BENCH.items()
+        ),
+        metal={**metal_of(mask, score), "form": "attention_backward"},
+        gradient_of=forward.name if whole else "",
+    )
+
+
+def _smaller(chosen: tuple[Case, ...]) -> tuple[Case, ...]:
+    """Cases of few pairs: a gradient is three times the work."""
+    return tuple(c for c in chosen if _pairs(c) <= 2200 and c.axes["kv_len"] < 257)
+
+
+def _pairs(case: Case) -> int:
+    """Pairs of a query and a key; those of wide heads count more."""
+    return case.axes["q_len"] * case.axes["kv_len"] * (1 + case.axes["head_dim"] // 80)
+
+
+def _steps(mask: Mask, score: Score, further: tuple[Tensor, ...], wanted: tuple[str, ...]) -> Steps:
+    def found(inputs: Any, workload: Workload, stored: Stored) -> tuple[Any, ...]:
+        axes, scale = workload.axes, param_value(workload, "scale")
+        repeats = axes["heads"] // axes["kv_heads"]
+        parts = []
+        for batch in range(axes["batch"]):
+            known = known_of(further, inputs, workload, batch)
+            one = {n: inputs[n][batch] for n in ("q", "k", "v", "dout")}
+            parts.append(_one(mask, score, known, one, repeats, scale))
+        shapes = {n: inputs[_LIKE[n]].shape for n in wanted}
+        stacked = {
+            n: np.stack([part[n] for part in parts]) if parts else np.zeros(shapes[n])
+            for n in wanted
+        }
+        return tuple(stacked.values())
+
+    return found
+
+
+def _one(
+    mask: Mask, score: Score, known: Any, one: Any, repeats: int, scale: float
+) -> dict[str, Any]:
+    """The gradients of one batch."""
+    q, dout = one["q"], one["dout"]
+    keys, values = (np.repeat(one[n], repeats, axis=0) for n in ("k", "v"))
+    scores = (q * scale) @ keys.swapaxes(-1, -2)
+    p, _ = one_batch(mask, score, known, scores)
+    u = dout @ values.swapaxes(-1, -2)
+    ds = p * (u - (p * u).sum(axis=-1, keepdims=True))
+    ds = ds * score.slope_np(**asked(score.slope_np, {**known, "s": scores}))
+    grouped = (one["k"].shape[0], repeats, *one["k"].shape[1:])
+    return {
+        "dq": scale * (ds @ keys),
+        "dk": scale * (ds.swapaxes(-1, -2) @ q).reshape(grouped).sum(axis=1),
+        "dv": (p.swapaxes(-1, -2) @ dout).reshape(grouped).sum(axis=1),
+    }
+
+
+def _baselines(
+    mask: Mask, score: Score, wanted: tuple[str, ...], forward: Op
+) -> dict[str, Baseline | str]:
+    text = SEEN.replace("{mask}", mask.text) + EXPLICIT.replace("{score}", score.text)
+    text = text.replace("{slope}", as_mlx(score.slope, whole=False))
+    given = ", ".join(f"{n}.astype(dtype)" for n in wanted)
+    found: dict[str, Baseline | str] = {"explicit": f"{text}return {given}"}
+    if forward is attention and len(wanted) == len(_LIKE):
+        found["mx.vjp"] = FAST
+    return found
+
+
+attention_vjp = attention_gradient("attention_vjp", attention, CAUSAL)
+attention_full_vjp = attention_gradient("attention_full_vjp", attention_full, EVERY_KEY)
+attention_sliding_window_vjp = attention_gradient(
+    "attention_sliding_window_vjp", attention_sliding_window, WINDOW
+)
+attention_document_vjp = attention_gradient("attention_document_vjp", attention_document, DOCUMENT)
+attention_softcap_vjp = attention_gradient(
+    "attention_softcap_vjp", attention_softcap, CAUSAL, SOFTCAP
+)
+attention_alibi_vjp = attention_gradient("attention_alibi_vjp", attention_alibi, CAUSAL, ALIBI)
+attention_dq = attention_gradient("attention_dq", attention, CAUSAL, wanted=("dq",))
+attention_dkdv = attention_gradient("attention_dkdv", attention, CAUSAL, wanted=("dk", "dv"))
+
+HEADS = "batch heads q_len head_dim"
+ROWS = ("batch", "heads", "q_len", "head_dim")
+attention_delta = rowwise(
+    "attention_delta",
+    "attention",
+    (Tensor("o", ROWS), Tensor("dout", ROWS)),
+    (Tensor("delta", ROWS[:3], "float32", match=Close("head_dim")),),
+    np=lambda o, dout: (o * dout).sum(axis=-1),
+    mlx="mx.sum(o.astype(mx.float32) * dout.astype(mx.float32), axis=-1)",
+    passes={"total": "sum of o * dout"},
+    metal={"delta": "total"},
+    flops=2,
+    op_axes=axes("batch heads q_len", Axis("head_dim", least=1)),
+    layout=Layout(ROWS[:3], "head_dim", "o_shape[3]"),
+    formula="delta[b, h, i] = sum over d of o[b, h, i, d] dout[b, h, i, d], in float32: what both "
+    "backward kernels of attention subtract.",
+    cases=(
+        cases(HEADS, (1, 1, 1, 4), (1, 2, 5, 64), (2, 3, 7, 80), (1, 4, 16, 128)),
+        cases(HEADS, (0, 2, 3, 8), (1, 2, 0, 8), (1, 1, 67, 1), (3, 5, 129, 31), (1, 2, 33, 257)),
+        (
+            labelled(HEADS, "smollm2-135m training, 128 tokens", 1, 9, 128, 64),
+            labelled(HEADS, "llama-3.2-1b training, 512 tokens", 1, 32, 512, 64),
+        ),
+    ),
+)
+PARTS = "rows cols"
+attention_merge = rowwise(
+    "attention_merge",
+    "attention",
+    (
+        Tensor("x", ("rows", "cols")),
+        Tensor("x_lse", ("rows",), "float32"),
+        Tensor("y", ("rows", "cols")),
+        Tensor("y_lse", ("rows",), "float32"),
+    ),
+    (Tensor("out", ("rows", "cols"), match=Close(2)), Tensor("lse", ("rows",), "float32")),
+    np=lambda x, x_lse, y, y_lse: _merged(x, x_lse, y, y_lse),
+    steps=lambda stored, x, x_lse, y, y_lse: _merged(x, x_lse, y, y_lse),
+    mlx="""
+peak = mx.maximum(x_lse, y_lse)
+a, b = mx.exp(x_lse - peak), mx.exp(y_lse - peak)
+sums = x.astype(mx.float32) * a[:, None] + y.astype(mx.float32) * b[:, None]
+return (sums / (a + b)[:, None]).astype(dtype), peak + mx.log(a + b)
+""",
+    passes={},
+    metal={
+        "out": "(x * exp(x_lse - max(x_lse, y_lse)) + y * exp(y_lse - max(x_lse, y_lse))) / "
+        "(exp(x_lse - max(x_lse, y_lse)) + exp(y_lse - max(x_lse, y_lse)))",
+        "lse": "max(x_lse, y_lse) + log(exp(x_lse - max(x_lse, y_lse)) + exp(y_lse - max(x_lse, "
+        "y_lse)))",
+    },
+    flops=12,
+    formula="Two parts of an attention, x and y over keys of their own, with the logarithms of "
+    "their sums: m = max of both, a = exp(x_lse - m), b = exp(y_lse - m); out = (a x + b y) / (a + "
+    "b), lse = m + log(a + b).",
+    cases=(
+        cases(PARTS, (1, 1), (4, 64), (8, 128), (3, 100)),
+        cases(PARTS, (0, 64), (67, 1), (7, 33), (31, 31), (3, 257), (129, 65)),
+        (
+            labelled(PARTS, "llama-3.2-1b decode, two halves of the keys", 32, 64),
+            labelled(PARTS, "llama-3.2-1b prefill 512, two ranks", 16384, 64),
+        ),
+    ),
+)
+
+
+def _merged(x: Any, x_lse: Any, y: Any, y_lse: Any) -> Any:
+    peak = np.maximum(x_lse, y_lse)
+    a, b = np.exp(x_lse - peak), np.exp(y_lse - peak)
+    return (x * a[:, None] + y * b[:, None]) / (a + b)[:, None], peak + np.log(a + b)

@@ -1,0 +1,101 @@
+"""Attention without a softmax: features of queries and keys, sums that grow with the keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ops.axis import Axis, axes
+from ops.cases import cases, labelled
+from ops.matches import Close
+from ops.parameters import Range
+from ops.spec import Op, Tensor, Workload, param_value
+
+AXES = "batch heads seq head_dim"
+SHAPE = ("batch", "heads", "seq", "head_dim")
+INPUTS = tuple(Tensor(n, SHAPE) for n in ("q", "k", "v"))
+CASES = (
+    (
+        *cases(AXES, (1, 1, 1, 4), (1, 2, 8, 32), (2, 3, 7, 16), (1, 2, 33, 64)),
+        *cases(AXES, (1, 2, 5, 32), eps=1e-2),
+    ),
+    (
+        *cases(AXES, (0, 2, 3, 8), (1, 2, 0, 8), (1, 1, 67, 5), (3, 5, 2, 31), (1, 2, 129, 33)),
+        *cases(AXES, (2, 1, 17, 80), eps=0.5),
+    ),
+    (
+        labelled(AXES, "linear attention, 16 heads, 64 tokens", 1, 16, 64, 64),
+        labelled(AXES, "linear attention, 16 heads, 512 tokens", 1, 16, 512, 64),
+    ),
+)
+HEAD = Axis("head_dim", least=1, compiled=True, tried_to=256)
+EPS = {"eps": Range(1e-6, 0.5, usual=(1e-6, 1e-3))}
+
+
+def _features(x: Any) -> Any:
+    return np.where(x > 0, x + 1.0, np.exp(np.minimum(x, 0.0)))
+
+
+def _full(inputs: Any, workload: Workload) -> tuple[Any, ...]:
+    q, k = _features(inputs["q"]), _features(inputs["k"])
+    sums = k.swapaxes(-1, -2) @ inputs["v"]
+    norm = (q * k.sum(axis=2, keepdims=True)).sum(axis=-1, keepdims=True)
+    return ((q @ sums) / (norm + param_value(workload, "eps")),)
+
+
+def _causal(inputs: Any, workload: Workload) -> tuple[Any, ...]:
+    q, k, seq = _features(inputs["q"]), _features(inputs["k"]), workload.axes["seq"]
+    weights = np.where(np.tri(seq, dtype=bool), q @ k.swapaxes(-1, -2), 0.0)
+    total = weights.sum(axis=-1, keepdims=True)
+    return ((weights @ inputs["v"]) / (total + param_value(workload, "eps")),)
+
+
+_MLX = """
+def features(x):
+    wide = x.astype(mx.float32)
+    return mx.where(wide > 0, wide + 1, mx.exp(mx.minimum(wide, 0)))
+a, b, c = features(q), features(k), v.astype(mx.float32)
+"""
+linear_attention = Op(
+    name="linear_attention",
+    family="attention",
+    formula="f(x) = x + 1 where x > 0 and exp(x) elsewhere. out[i] = sum over all j of (f(q[i]) . "
+    "f(k[j])) v[j] over (sum over j of f(q[i]) . f(k[j]) + eps).",
+    axes=axes("batch heads seq", HEAD),
+    inputs=INPUTS,
+    outputs=(Tensor("out", SHAPE, match=Close("seq + head_dim")),),
+    params={"eps": 1e-6},
+    ranges=EPS,
+    oracle=_full,
+    steps=lambda inputs, workload, stored: _full(inputs, workload),
+    baselines={
+        "in float32": f"{_MLX}norm = mx.sum(a * mx.sum(b, axis=2, keepdims=True), axis=-1, "
+        "keepdims=True)\nreturn ((a @ (b.swapaxes(-1, -2) @ c)) / (norm + eps)).astype(dtype)",
+    },
+    flops="4 * batch * heads * seq * head_dim * head_dim",
+    visible=CASES[0],
+    hidden=CASES[1],
+    bench=CASES[2],
+)
+linear_attention_causal = Op(
+    name="linear_attention_causal",
+    family="attention",
+    formula="As `linear_attention`, the sums over the keys j <= i alone.",
+    axes=axes("batch heads seq", HEAD),
+    inputs=INPUTS,
+    outputs=(Tensor("out", SHAPE, match=Close("seq + head_dim")),),
+    params={"eps": 1e-6},
+    ranges=EPS,
+    oracle=_causal,
+    steps=lambda inputs, workload, stored: _causal(inputs, workload),
+    baselines={
+        "in float32": f"{_MLX}live = mx.arange(seq)[None] <= mx.arange(seq)[:, None]\n"
+        "weights = mx.where(live, a @ b.swapaxes(-1, -2), 0)\n"
+        "return ((weights @ c) / (mx.sum(weights, axis=-1, keepdims=True) + eps)).astype(dtype)",
+    },
+    flops="4 * batch * heads * seq * head_dim * head_dim",
+    visible=CASES[0],
+    hidden=CASES[1],
+    bench=CASES[2],
+)

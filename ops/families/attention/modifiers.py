@@ -1,0 +1,233 @@
+"""Attention of the literature: windows, documents, prefixes, images, trees; scores with a bias."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ops.families.attention.masked import masked_attention
+from ops.fills import Bool, Segments
+from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, Mask, Score
+from ops.spec import Tensor
+
+
+def _block_diffusion(q: Any, k: Any, half: int, block: int) -> Any:
+    """By the three parts of the paper: the own block, clean ones before, clean ones of clean."""
+    q_block, k_block = (q % half) // block, (k % half) // block
+    q_noisy, k_noisy = q < half, k < half
+    own = (q_block == k_block) & (q_noisy == k_noisy)
+    before = (q_block > k_block) & q_noisy & ~k_noisy
+    clean = (q_block > k_block) & ~q_noisy & ~k_noisy
+    return own | before | clean
+
+
+def _neighbours(q: Any, k: Any, kv_len: int, width: int, reach: int) -> Any:
+    lines = (kv_len - 1) // width + 1
+    line = np.maximum(np.minimum(q // width, lines - 1 - reach), reach)
+    column = np.maximum(np.minimum(q % width, width - 1 - reach), reach)
+    return (np.abs(line - k // width) <= reach) & (np.abs(column - k % width) <= reach)
+
+
+WINDOW = Mask(
+    np=lambda q, k, window: (k <= q) & (k > q - window),
+    metal="k <= q && k > q - window",
+    first="q - window + 1",
+    until="q + 1",
+    params={"window": (128, 5, 1, 33)},
+    pairs="q_len * min(window, kv_len - q_len + 1)",
+    keys="min(kv_len, window)",
+    formula="the last `window` keys up to its own: q - window < k <= q",
+)
+attention_sliding_window = masked_attention(
+    "attention_sliding_window",
+    WINDOW,
+)
+attention_dilated_window = masked_attention(
+    "attention_dilated_window",
+    Mask(
+        np=lambda q, k, window, dilation: (
+            (np.abs(q - k) <= window) & (np.abs(q - k) % dilation == 0)
+        ),
+        metal="abs(q - k) <= window && abs(q - k) % dilation == 0",
+        first="q - window",
+        until="q + window + 1",
+        params={"window": (128, 6, 3, 32), "dilation": (2, 3, 1, 4)},
+        formula="every `dilation`-th key up to `window` away: |q - k| <= window and |q - k| % "
+        "dilation == 0",
+    ),
+)
+attention_prefix = masked_attention(
+    "attention_prefix",
+    Mask(
+        np=lambda q, k, prefix: (k < prefix) | (k <= q),
+        metal="k < prefix || k <= q",
+        until="max(prefix, q + 1)",
+        params={"prefix": (32, 3, 0, 11)},
+        pairs=CAUSAL_PAIRS,
+        keys="kv_len",
+        formula="the first `prefix` keys and those up to its own: k < prefix or k <= q",
+    ),
+)
+DOCUMENT = Mask(
+    np=lambda q, k, segments: (k <= q) & (segments[q] == segments[k]) & (segments[k] >= 0),
+    metal="k <= q && segments[q] == segments[k] && segments[k] >= 0",
+    until="q + 1",
+    inputs=(Tensor("segments", ("batch", "kv_len"), "int32", Segments()),),
+    formula="the keys of its own document up to its own: k <= q and segments[b, q] == "
+    "segments[b, k]; padding has the segment -1, sees nothing and is not seen",
+)
+attention_document = masked_attention(
+    "attention_document",
+    DOCUMENT,
+)
+SOFTCAP = Score(
+    np=lambda s, cap: cap * np.tanh(s / cap),
+    metal="cap * tanh(s / cap)",
+    params={"cap": (50.0, 2.0, 20.0)},
+    slope="1.0f - tanh(s / cap) * tanh(s / cap)",
+    slope_np=lambda s, cap: 1.0 - np.square(np.tanh(s / cap)),
+)
+attention_softcap = masked_attention(
+    "attention_softcap",
+    CAUSAL,
+    SOFTCAP,
+)
+ALIBI = Score(
+    np=lambda s, q, k, h, heads: s + 2.0 ** (-8.0 * (h + 1) / heads) * (k - q),
+    metal="s + exp2(-8.0f * float(h + 1) / float(heads)) * float(k - q)",
+    formula="s + 2^(-8 (h + 1) / heads) (k - q)",
+)
+attention_alibi = masked_attention(
+    "attention_alibi",
+    CAUSAL,
+    ALIBI,
+)
+attention_full = masked_attention("attention_full", EVERY_KEY)
+attention_inverse_causal = masked_attention(
+    "attention_inverse_causal",
+    Mask(np=lambda q, k: k >= q, metal="k >= q", first="q", pairs="q_len", keys="q_len"),
+)
+attention_two_sided_window = masked_attention(
+    "attention_two_sided_window",
+    Mask(
+        np=lambda q, k, before, behind: (k >= q - before) & (k <= q + behind),
+        metal="k >= q - before && k <= q + behind",
+        first="q - before",
+        until="q + behind + 1",
+        params={"before": (64, 5, 1, 17), "behind": (64, 3, 0, 9)},
+        formula="the keys from `before` in front of its own to `behind` after it",
+    ),
+)
+attention_block_diffusion = masked_attention(
+    "attention_block_diffusion",
+    Mask(
+        np=lambda q, k, kv_len, block: _block_diffusion(q, k, max(kv_len // 2, 1), block),
+        metal="((q % max(kv_len / 2, 1)) / block == (k % max(kv_len / 2, 1)) / block && "
+        "(q < max(kv_len / 2, 1)) == (k < max(kv_len / 2, 1))) || "
+        "(k >= max(kv_len / 2, 1) && ((q % max(kv_len / 2, 1)) / block > "
+        "(k % max(kv_len / 2, 1)) / block))",
+        mlx="(((q % max(kv_len // 2, 1)) // block == (k % max(kv_len // 2, 1)) // block) & "
+        "((q < max(kv_len // 2, 1)) == (k < max(kv_len // 2, 1)))) | "
+        "((k >= max(kv_len // 2, 1)) & ((q % max(kv_len // 2, 1)) // block > "
+        "(k % max(kv_len // 2, 1)) // block))",
+        params={"block": (16, 3, 1, 5)},
+        formula="for n = kv_len / 2, noisy places first and clean ones from n on, in blocks of "
+        "`block` places (place % n) / block: those of its own block and half, and all clean ones "
+        "of earlier blocks",
+    ),
+)
+attention_neighbourhood_2d = masked_attention(
+    "attention_neighbourhood_2d",
+    Mask(
+        np=lambda q, k, kv_len, width, reach: _neighbours(q, k, kv_len, width, reach),
+        metal="abs(max(min(q / width, (kv_len - 1) / width - reach), reach) - k / width) <= reach "
+        "&& abs(max(min(q % width, width - 1 - reach), reach) - k % width) <= reach",
+        params={"width": (16, 4, 3, 7), "reach": (2, 1, 1, 3)},
+        pairs="0",
+        keys="0",
+        formula="keys on a canvas of lines of `width` places: those within `reach` lines and "
+        "columns of the query's own place, which is moved inwards at the edges first: "
+        "max(min(line, last line - reach), reach), and columns likewise",
+    ),
+)
+attention_global_window = masked_attention(
+    "attention_global_window",
+    Mask(
+        np=lambda q, k, window, everywhere: (
+            (np.abs(q - k) <= window) | everywhere[q] | everywhere[k]
+        ),
+        metal="abs(q - k) <= window || everywhere[q] || everywhere[k]",
+        params={"window": (64, 4, 1, 17)},
+        inputs=(Tensor("everywhere", ("kv_len",), "bool_", Bool()),),
+        formula="the keys up to `window` away, and the global ones; a global query sees all: "
+        "|q - k| <= window or everywhere[q] or everywhere[k] (Longformer, BigBird)",
+    ),
+)
+attention_block_sparse = masked_attention(
+    "attention_block_sparse",
+    Mask(
+        np=lambda q, k, kv_len, live: live[(q // 8) * ((kv_len + 7) // 8) + k // 8],
+        metal="live[(q / 8) * ((kv_len + 7) / 8) + k / 8]",
+        inputs=(Tensor("live", ("ceildiv(kv_len, 8) * ceildiv(kv_len, 8)",), "bool_", Bool()),),
+        pairs="0",
+        keys="0",
+        formula="the keys of live blocks: live[q / 8, k / 8], laid out flat",
+    ),
+)
+attention_tree = masked_attention(
+    "attention_tree",
+    Mask(
+        np=lambda q, k, kv_len, ancestors: (q == k) | ancestors[q * kv_len + k],
+        metal="q == k || ancestors[q * kv_len + k]",
+        inputs=(Tensor("ancestors", ("kv_len * kv_len",), "bool_", Bool()),),
+        pairs="q_len",
+        keys="q_len",
+        formula="itself and its ancestors in a tree of drafted tokens: ancestors[q, k], laid out "
+        "flat",
+    ),
+)
+attention_relative = masked_attention(
+    "attention_relative",
+    EVERY_KEY,
+    Score(
+        np=lambda s, q, k, rate: s + rate * (q - k),
+        metal="s + rate * float(q - k)",
+        params={"rate": (0.05, -0.125, 0.0, 0.25)},
+    ),
+)
+attention_head_offset = masked_attention(
+    "attention_head_offset",
+    CAUSAL,
+    Score(
+        np=lambda s, h, offset: s + offset[h],
+        metal="s + float(offset[h])",
+        inputs=(Tensor("offset", ("heads",)),),
+        formula="s + offset[h], a number of each head",
+    ),
+)
+attention_checkerboard = masked_attention(
+    "attention_checkerboard",
+    EVERY_KEY,
+    Score(
+        np=lambda s, q, k: np.where((q + k) % 2 == 0, 0.5 * s, 2.0 * s),
+        metal="(q + k) % 2 == 0 ? 0.5f * s : 2.0f * s",
+        mlx="mx.where((q + k) % 2 == 0, 0.5 * s, 2.0 * s)",
+        slope="(q + k) % 2 == 0 ? 0.5f : 2.0f",
+        slope_np=lambda s, q, k: np.where((q + k) % 2 == 0, 0.5, 2.0),
+        formula="s / 2 where q + k is even, 2 s where it is odd",
+    ),
+)
+attention_table = masked_attention(
+    "attention_table",
+    EVERY_KEY,
+    Score(
+        np=lambda s, q, k, h, kv_len, table: s + table[h * 2 * kv_len + q - k + kv_len],
+        metal="s + float(table[h * 2 * kv_len + q - k + kv_len])",
+        inputs=(Tensor("table", ("heads * 2 * kv_len",)),),
+        formula="s + table[h, q - k + kv_len], 2 kv_len numbers of each head laid out flat: a "
+        "learnt bias of every distance",
+    ),
+)
+attention_sinks = masked_attention("attention_sinks", CAUSAL, sinks=True)
+attention_lse = masked_attention("attention_lse", CAUSAL, lse=True)

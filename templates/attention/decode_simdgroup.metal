@@ -1,0 +1,2 @@
+{% set split = false %}
+{% include "decode.jinja" %}

@@ -1,0 +1,2 @@
+{% set name, causal = "linear_attention_causal", true %}
+{% include "linear_attention.jinja" %}

@@ -1,0 +1,2 @@
+{% set name, causal = "linear_attention", false %}
+{% include "linear_attention.jinja" %}

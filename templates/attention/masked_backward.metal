@@ -1,0 +1,180 @@
+{% from "masked.jinja" import functions, handed, query_place, read with context %}
+{% set more = handed("head / heads") | trim %}
+{% set outputs = op.outputs %}
+{% macro slope(s) -%}
+{{ "" if op.metal.slope == "1.0f" else " * slope_of(" ~ s ~ ", place, key, head % heads, heads, " ~ more ~ ")" }}
+{%- endmacro %}
+{% macro changed(s) -%}
+{{ s if op.metal.score == "s" else "changed(" ~ s ~ ", place, key, head % heads, heads, " ~ more ~ ")" }}
+{%- endmacro %}
+/*kernel
+op = "{{ op.name }}"
+inputs = [{{ read() | trim }}]
+outputs = ["sums_log", "delta"]
+grid = [32, "q_len", "batch * heads"]
+threadgroup = [32, {{ rows_per_group }}, 1]
+[constants]
+D = "head_dim"
+PER_LANE = "max(ceildiv(head_dim, 32), 1)"
+[temporaries.sums_log]
+shape = ["batch * heads", "q_len"]
+dtype = "float32"
+[temporaries.delta]
+shape = ["batch * heads", "q_len"]
+dtype = "float32"
+*/
+{{ functions(true) -}}
+// --- body ---
+// Of every query the logarithm of its sum, and how its output leans on dout.
+const uint head = thread_position_in_grid.z;  // counted over the batch
+{{ query_place() -}}
+float asked[PER_LANE];
+float given[PER_LANE];
+for (int j = 0; j < PER_LANE; ++j) {
+  asked[j] = first + j < D ? float(q[at + first + j]) * scale : 0.0f;
+  given[j] = first + j < D ? float(dout[at + first + j]) : 0.0f;
+}
+float peak = -3.4e38f;
+float total = 0.0f;
+float lean = 0.0f;
+const int begin = max(first_key(place, {{ more }}), 0);
+const int end = min(until_key(place, {{ more }}), kv_len);
+for (int key = begin; key < end; ++key) {
+  if (!is_seen(place, key, {{ more }})) {
+    continue;
+  }
+  const size_t row = size_t(key) * D + first;
+  float score = 0.0f;
+  float part = 0.0f;
+  for (int j = 0; j < PER_LANE; ++j) {
+    score += first + j < D ? asked[j] * float(keys[row + j]) : 0.0f;
+    part += first + j < D ? given[j] * float(values[row + j]) : 0.0f;
+  }
+  score = simd_sum(score);
+  part = simd_sum(part);
+  const float after = {{ changed("score") }};
+  const float higher = max(peak, after);
+  const float weight = exp(after - higher);
+  const float shrink = exp(peak - higher);
+  total = total * shrink + weight;
+  lean = lean * shrink + weight * part;
+  peak = higher;
+}
+if (lane == 0) {
+  // A query that sees no key: exp of anything less this is 0.
+  sums_log[size_t(head) * q_len + query] = total > 0.0f ? peak + log(total) : 3.4e38f;
+  delta[size_t(head) * q_len + query] = total > 0.0f ? lean / total : 0.0f;
+}
+{% if "dq" in outputs %}
+/*kernel
+inputs = [{{ read() | trim }}, "sums_log", "delta"]
+outputs = ["dq"]
+grid = [32, "q_len", "batch * heads"]
+threadgroup = [32, {{ rows_per_group }}, 1]
+[constants]
+D = "head_dim"
+PER_LANE = "max(ceildiv(head_dim, 32), 1)"
+*/
+// --- body ---
+const uint head = thread_position_in_grid.z;  // counted over the batch
+{{ query_place() -}}
+float asked[PER_LANE];
+float given[PER_LANE];
+float found[PER_LANE];
+for (int j = 0; j < PER_LANE; ++j) {
+  asked[j] = first + j < D ? float(q[at + first + j]) * scale : 0.0f;
+  given[j] = first + j < D ? float(dout[at + first + j]) : 0.0f;
+  found[j] = 0.0f;
+}
+const float logarithm = sums_log[size_t(head) * q_len + query];
+const float mean = delta[size_t(head) * q_len + query];
+const int begin = max(first_key(place, {{ more }}), 0);
+const int end = min(until_key(place, {{ more }}), kv_len);
+for (int key = begin; key < end; ++key) {
+  if (!is_seen(place, key, {{ more }})) {
+    continue;
+  }
+  const size_t row = size_t(key) * D + first;
+  float score = 0.0f;
+  float part = 0.0f;
+  for (int j = 0; j < PER_LANE; ++j) {
+    score += first + j < D ? asked[j] * float(keys[row + j]) : 0.0f;
+    part += first + j < D ? given[j] * float(values[row + j]) : 0.0f;
+  }
+  score = simd_sum(score);
+  part = simd_sum(part);
+  const float weight = exp({{ changed("score") }} - logarithm);
+  const float change = weight * (part - mean){{ slope("score") }};
+  for (int j = 0; j < PER_LANE; ++j) {
+    found[j] += first + j < D ? change * float(keys[row + j]) : 0.0f;
+  }
+}
+for (int j = 0; j < PER_LANE; ++j) {
+  if (first + j < D) {
+    dq[at + first + j] = T(found[j] * scale);
+  }
+}
+{% endif %}
+{% if "dk" in outputs %}
+/*kernel
+inputs = [{{ read() | trim }}, "sums_log", "delta"]
+outputs = ["dk", "dv"]
+grid = [32, "kv_len", "batch * kv_heads"]
+threadgroup = [32, {{ rows_per_group }}, 1]
+[constants]
+D = "head_dim"
+PER_LANE = "max(ceildiv(head_dim, 32), 1)"
+*/
+// --- body ---
+const uint lane = thread_index_in_simdgroup;
+const int key = thread_position_in_grid.y;
+const uint kv_head = thread_position_in_grid.z;  // counted over the batch
+const uint heads = q_shape[1];
+const int q_len = q_shape[2];
+const uint kv_heads = k_shape[1];
+const int kv_len = k_shape[2];
+const uint repeats = heads / kv_heads;
+const uint first = lane * PER_LANE;
+const size_t at = (size_t(kv_head) * kv_len + key) * D + first;
+float own[PER_LANE];
+float held[PER_LANE];
+float key_sums[PER_LANE];
+float value_sums[PER_LANE];
+for (int j = 0; j < PER_LANE; ++j) {
+  own[j] = first + j < D ? float(k[at + j]) : 0.0f;
+  held[j] = first + j < D ? float(v[at + j]) : 0.0f;
+  key_sums[j] = 0.0f;
+  value_sums[j] = 0.0f;
+}
+for (uint r = 0; r < repeats; ++r) {
+  const uint head = kv_head / kv_heads * heads + kv_head % kv_heads * repeats + r;
+  for (int query = 0; query < q_len; ++query) {
+    const int place = query + kv_len - q_len;
+    if (!is_seen(place, key, {{ more }})) {
+      continue;
+    }
+    const size_t row = (size_t(head) * q_len + query) * D + first;
+    float score = 0.0f;
+    float part = 0.0f;
+    for (int j = 0; j < PER_LANE; ++j) {
+      score += first + j < D ? float(q[row + j]) * scale * own[j] : 0.0f;
+      part += first + j < D ? float(dout[row + j]) * held[j] : 0.0f;
+    }
+    score = simd_sum(score);
+    part = simd_sum(part);
+    const float weight = exp({{ changed("score") }} - sums_log[size_t(head) * q_len + query]);
+    const float mean = delta[size_t(head) * q_len + query];
+    const float change = weight * (part - mean){{ slope("score") }} * scale;
+    for (int j = 0; j < PER_LANE; ++j) {
+      key_sums[j] += first + j < D ? change * float(q[row + j]) : 0.0f;
+      value_sums[j] += first + j < D ? weight * float(dout[row + j]) : 0.0f;
+    }
+  }
+}
+for (int j = 0; j < PER_LANE; ++j) {
+  if (first + j < D) {
+    dk[at + j] = T(key_sums[j]);
+    dv[at + j] = T(value_sums[j]);
+  }
+}
+{% endif %}
