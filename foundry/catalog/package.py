@@ -53,7 +53,7 @@ def package_files(
     by_op = [(list(group)) for _, group in groupby(ordered, key=lambda e: e.op.name)]
     ops = [group[0].op for group in by_op]
     checks = [checks_of(op) for op in ops]
-    records = map(_op_record, ops, by_op, checks)
+    records = map(op_record, ops, by_op, checks)
     arrays = {name: array for found in checks for name, array in found.arrays.items()}
     return {
         **{f"{name}/{path}": text for path, text in _runtime(files("foundry.catalog.runtime"))},
@@ -76,7 +76,8 @@ def _runtime(folder: Traversable, inside: str = "") -> Iterator[tuple[str, str]]
             yield f"{inside}{entry.name}", entry.read_text()
 
 
-def _op_record(op: Op, entries: list[CatalogEntry], checks: Checks) -> dict[str, Any]:
+def op_record(op: Op, entries: list[CatalogEntry], checks: Checks) -> dict[str, Any]:
+    """What the run-time must know of an op and its kernels."""
     return {
         "name": op.name,
         "axes": list(op.axis_names),

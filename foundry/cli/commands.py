@@ -17,6 +17,7 @@ application = Application(
         "shortlist": "foundry.cli.shortlist:command",
         "confirm": "foundry.cli.confirm:command",
         "chips": "foundry.cli.chips:command",
+        "precision": "foundry.cli.precision:command",
         "report": "foundry.cli.report:command",
         "export": "foundry.cli.export:command",
         "export-sft": "foundry.cli.export_sft:command",

@@ -1,0 +1,89 @@
+"""What an author calls: `elementwise`, `rowwise`, `map_reduce`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from foundry.authoring.function import AuthoredFunction, kept
+from foundry.authoring.op_text import Authored, check, derived, elementwise_text, rows_text
+from foundry.errors import UsageError
+
+Reduction = Literal["sum", "max", "min", "mean"]
+Grad = bool | Mapping[str, str]
+
+
+def elementwise(
+    expression: str,
+    inputs: Sequence[str] = ("x",),
+    params: Mapping[str, float] | None = None,
+    grad: Grad = True,
+) -> AuthoredFunction:
+    """A function of the elements at one place: `x * tanh(log(1 + exp(x)))`.
+
+    Args:
+        expression: Numbers, names, `+ - * / **`, comparisons, and the functions of elements.
+        inputs: Names of the arrays, in the order in which they are given.
+        params: Numbers by name, with their values.
+        grad: True: the gradient is derived and has a kernel too. A mapping from inputs to
+            expressions over inputs and `dout`: your own. False: MLX differentiates its expression.
+
+    Raises:
+        UsageError: No such expression; says which part.
+    """
+    authored = Authored(expression, tuple(inputs), dict(params or {}))
+    check(authored)
+    if grad:
+        gradients = derived(authored) if grad is True else dict(grad)
+        if set(gradients) != set(authored.names):
+            raise UsageError(f"grad needs an expression for each of {', '.join(authored.names)}")
+        authored = Authored(expression, authored.inputs, authored.params, gradients=gradients)
+    return AuthoredFunction(authored, kept(elementwise_text(authored), authored.name))
+
+
+def rowwise(
+    expression: str,
+    inputs: Sequence[str] = ("x",),
+    params: Mapping[str, float] | None = None,
+) -> AuthoredFunction:
+    """A function of rows: `exp(x - max(x)) / sum(exp(x - max(x)))`.
+
+    Args:
+        expression: As in `elementwise`, with `sum`, `mean`, `max` and `min` over a row.
+        inputs: The first has rows; others too, or `weight[cols]`, `scale[rows]`.
+        params: Numbers by name, with their values.
+
+    Raises:
+        UsageError: No such expression; says which part.
+    """
+    return _of_rows(Authored(expression, tuple(inputs), dict(params or {}), "rowwise"))
+
+
+def map_reduce(
+    expression: str,
+    reduction: Reduction = "sum",
+    inputs: Sequence[str] = ("x",),
+    params: Mapping[str, float] | None = None,
+) -> AuthoredFunction:
+    """One number of each row: the sum, largest, least or mean of an expression of its elements.
+
+    Args:
+        expression: Of the elements, as in `elementwise`.
+        reduction: `sum`, `mean`, `max` or `min`.
+        inputs: As in `rowwise`.
+        params: Numbers by name, with their values.
+
+    Raises:
+        UsageError: No such expression or reduction; says which part.
+    """
+    if reduction not in ("sum", "max", "min", "mean"):
+        raise UsageError(f"reduction is '{reduction}'; give sum, mean, max or min")
+    given = Authored(expression, tuple(inputs), dict(params or {}), "map_reduce", reduction)
+    return _of_rows(given)
+
+
+def _of_rows(authored: Authored) -> AuthoredFunction:
+    check(authored)
+    if "[" in authored.inputs[0]:
+        raise UsageError(f"the first input has rows and columns; write it without [{'...'}]")
+    return AuthoredFunction(authored, kept(rows_text(authored), authored.name))

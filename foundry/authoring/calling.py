@@ -1,0 +1,96 @@
+"""Calls of authored functions: the run-time of catalogs, without a package around it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from foundry.catalog import fallbacks
+from foundry.catalog.checks import Checks
+from foundry.catalog.entry import CatalogEntry
+from foundry.catalog.package import op_record
+from foundry.catalog.runtime import transforms
+from foundry.catalog.runtime.arguments import MatchedCall, Record, match
+from foundry.catalog.runtime.bounds import unproven
+from foundry.catalog.runtime.choice import never
+from foundry.catalog.runtime.gradients import Backward
+from foundry.catalog.runtime.running import Fallback, Run, with_kernel, without_kernels
+from foundry.judge.verdict import Evaluation
+from foundry.kernel import Kernel
+from foundry.program import Device
+from ops.spec import Op
+
+_HERE = Device("metal", "this machine")
+
+
+@dataclass(frozen=True)
+class AuthoredCalls:
+    """An op with its proven kernels."""
+
+    op: Record
+    fallback: Fallback
+    backward: AuthoredCalls | None = None
+    kept: dict[Any, Run] = field(default_factory=dict)
+
+    def __call__(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Any:
+        """Run on arrays.
+
+        Raises:
+            ValueError: Arrays that do not fit.
+        """
+        call = match(self.op, arrays, numbers)
+        key = (transforms.is_tracing_through(), never(self.op, call))
+        key = (*key, *((a.shape, a.dtype) for a in call.arrays if a is not None))
+        if key not in self.kept:
+            self.kept[key] = self._ready(call)
+        outputs = self.kept[key](*call.arrays)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def kernel(
+        self, arrays: Sequence[Any], numbers: Mapping[str, Any], *, exactly: bool
+    ) -> Run | None:
+        """The kernel for a call, None where none serves it; as `CatalogFunction.kernel`."""
+        return self._by_kernel(match(self.op, arrays, numbers))
+
+    def _ready(self, call: MatchedCall) -> Run:
+        return self._by_kernel(call) or without_kernels(self.op, self.fallback, call)
+
+    def _by_kernel(self, call: MatchedCall) -> Run | None:
+        if never(self.op, call):
+            return None
+        gradient = None
+        if self.backward is not None:
+            gradient = Backward(self.backward.op, self.op, self.backward.kernel)
+        for kernel in self.op["kernels"]:
+            is_meant = kernel["dtype"] == call.sizes.dtype
+            if is_meant and not unproven(self.op, kernel, call.sizes):
+                return with_kernel(self.op, self.fallback, kernel, call, gradient)
+        return None
+
+
+def calls_of(
+    ops: Sequence[Op], kernels: Sequence[Kernel], evaluations: Mapping[str, Evaluation]
+) -> AuthoredCalls:
+    """An op and, behind it, its gradient."""
+    _listen()
+    made = [
+        _calls(op, kernel, [e for key, e in evaluations.items() if key.split()[0] == op.name])
+        for op, kernel in zip(ops, kernels, strict=True)
+    ]
+    backward = made[1] if len(made) > 1 else None
+    return AuthoredCalls(made[0].op, made[0].fallback, backward)
+
+
+def _calls(op: Op, kernel: Kernel, evaluations: Sequence[Evaluation]) -> AuthoredCalls:
+    passed = [CatalogEntry(op, kernel, e, _HERE) for e in evaluations if e.status.passed]
+    namespace: dict[str, Any] = {}
+    exec(fallbacks.module([op]), namespace)  # the text is made here, of a checked expression
+    return AuthoredCalls(op_record(op, passed, Checks([], {})), namespace[op.name])
+
+
+@functools.cache
+def _listen() -> None:
+    """Hear of the transformations that cannot pass through a kernel; once."""
+    transforms.install()

@@ -1,0 +1,102 @@
+"""An authored function: its op, its kernel, what the judge says, and how it is called.
+
+A call runs the kernel where Metal is and the judge has proven it on this device, and the MLX
+expression everywhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foundry.authoring.op_text import Authored
+from foundry.judge.verdict import Evaluation
+from foundry.kernel import Kernel, parse, render
+from ops import registry
+from ops.spec import Op
+
+if TYPE_CHECKING:
+    from foundry.authoring.calling import AuthoredCalls
+
+
+@dataclass(frozen=True)
+class AuthoredFunction:
+    """A function of arrays, made of an expression."""
+
+    authored: Authored
+    file: Path
+    """The ops as Python text: the function's own, then its gradient's."""
+    evaluations: dict[str, Evaluation] = field(default_factory=dict, compare=False)
+    """What the judge said, by dtype."""
+
+    def __call__(self, *arrays: Any) -> Any:
+        """Run on arrays in the order of the inputs; any number of leading dimensions.
+
+        Raises:
+            ValueError: Arrays that do not fit.
+        """
+        return self._calls(arrays, dict(self.authored.params))
+
+    @cached_property
+    def ops(self) -> tuple[Op, ...]:
+        """The op, and that of the gradient where it has one of its own; registered."""
+        return registry.load_file(self.file)
+
+    @cached_property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """The kernel of each op."""
+        return tuple(map(_kernel_of, self.ops))
+
+    @property
+    def metal(self) -> str:
+        """The kernel file."""
+        return render(self.kernels[0])
+
+    def verify(self, dtype: str = "float32", device: str = "auto") -> Evaluation:
+        """Have the judge prove the kernels against the expression in float64; kept on disk.
+
+        Args:
+            dtype: Element type.
+            device: Engine that runs them.
+
+        Returns:
+            The evaluation of the kernel; `status.passed` says whether it is proven. A gradient
+            whose kernel is not proven is MLX's.
+        """
+        from foundry.authoring.proving import proven
+
+        for op, kernel in zip(self.ops, self.kernels, strict=True):
+            self.evaluations[f"{op.name} {dtype}"] = proven(op, kernel, dtype, device, self.file)
+        self.__dict__.pop("_calls", None)
+        return self.evaluations[f"{self.ops[0].name} {dtype}"]
+
+    @cached_property
+    def _calls(self) -> AuthoredCalls:
+        from foundry.authoring.calling import calls_of
+
+        return calls_of(self.ops, self.kernels, self.evaluations)
+
+
+def _kernel_of(op: Op) -> Kernel:
+    """The kernel of the starting template of an op's family."""
+    from templates import registry as templates
+    from templates.render import render as filled
+    from templates.space import default
+
+    template = templates.for_op(op.name)[0]
+    return parse(filled(template, default(template)))
+
+
+def kept(text: str, name: str) -> Path:
+    """The file of an authored op, written once."""
+    base = os.environ.get("FOUNDRY_CACHE_DIR") or Path.home() / ".cache" / "metal-foundry"
+    file = Path(base) / "authored" / f"{name}.py"
+    if not file.is_file() or file.read_text() != text:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(f".{os.getpid()}.part")
+        part.write_text(text)
+        part.replace(file)
+    return file

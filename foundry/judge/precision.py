@@ -1,0 +1,140 @@
+"""Is a dtype precise enough for an op at a magnitude: what the error model and MLX itself say.
+
+Inputs are drawn as large as is asked, the op's formula is evaluated in float64, and two things are
+held against it: the range of the dtype, in the results and in what MLX's own expression gives, and
+the error that a right kernel may make, as the judge allows it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from foundry.harness.measuring.baseline import BaselineCall
+from foundry.judge.matching import Within
+from foundry.judge.oracle.expecting import expected
+from foundry.judge.oracle.inputs import largest_finite, make_inputs
+from foundry.program import Arrays
+from ops.dtypes import FLOAT_DTYPES, numpy_dtype
+from ops.spec import ELEMENT, Op, Workload, present, shape_of
+
+TOLERANCE = 0.02
+"""Largest error that counts as safe: a share of the largest result of the row."""
+_MOST_ELEMENTS = 1 << 16
+_SEED = 5
+_LEAST_POWER = -11
+
+
+@dataclass(frozen=True)
+class Precision:
+    """One op in one dtype at one magnitude."""
+
+    op: str
+    dtype: str
+    magnitude: float
+    """Largest input, by absolute value."""
+    overflow: float
+    """Share of the results that the dtype cannot hold."""
+    lost_by_mlx: float
+    """Share of the results that the dtype holds, and that MLX's own expression gives as infinite
+    or NaN."""
+    error: float
+    """Largest error that a right kernel may make, as a share of the largest result of its row."""
+    tolerance: float = TOLERANCE
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether nothing overflows, and errors stay within the tolerance."""
+        return not self.why
+
+    @property
+    def why(self) -> str:
+        """Why it is not safe; empty when it is."""
+        if self.overflow:
+            return f"{self.overflow:.1%} of the results are beyond the range of {self.dtype}"
+        if self.lost_by_mlx:
+            return f"MLX's own expression overflows on the way in {self.lost_by_mlx:.1%} of results"
+        if not self.error <= self.tolerance:
+            return f"errors reach {self.error:.2g} of the largest result of a row"
+        return ""
+
+
+def precision(op: Op, dtype: str, magnitude: float, tolerance: float = TOLERANCE) -> Precision:
+    """What an op in a dtype does with inputs of a magnitude.
+
+    Args:
+        op: The op.
+        dtype: One of its dtypes.
+        magnitude: Largest input, by absolute value, above 0.
+        tolerance: Largest error that counts as safe.
+    """
+    workload = _workload(op, dtype)
+    inputs = _scaled(op, workload, magnitude)
+    call = BaselineCall(op, workload, next(iter(op.baselines)), inputs)
+    call()
+    given = call.outputs()
+    found = expected(op, workload, inputs, given, np.random.default_rng(_SEED))
+    parts = [
+        _part(want, np.asarray(given[tensor.name], np.float64), dtype)
+        for tensor, want in zip(op.outputs, found, strict=True)
+        if isinstance(want, Within)
+    ]
+    overflow, lost, error = map(max, zip(*parts, strict=True)) if parts else (0.0, 0.0, 0.0)
+    return Precision(op.name, dtype, magnitude, overflow, lost, error, tolerance)
+
+
+def safe_up_to(op: Op, dtype: str, tolerance: float = TOLERANCE) -> float:
+    """Largest power of two that is safe as a magnitude, 0 where none from 1/1024 on is.
+
+    From 1 up it is searched by halving: what overflows at a magnitude does so beyond it.
+    """
+
+    def is_safe(power: int) -> bool:
+        return precision(op, dtype, 2.0**power, tolerance).is_safe
+
+    low, high = 0, math.floor(math.log2(largest_finite(dtype)))
+    if not is_safe(low):
+        return next((2.0**power for power in range(-1, _LEAST_POWER, -1) if is_safe(power)), 0.0)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if is_safe(middle) else (low, middle - 1)
+    return 2.0**low
+
+
+def _workload(op: Op, dtype: str) -> Workload:
+    """The largest of the small workloads."""
+
+    def elements(workload: Workload) -> int:
+        return sum(math.prod(shape_of(t, workload)) for t in (*present(op, workload), *op.outputs))
+
+    small = [w for w in op.workloads("visible", dtype) if elements(w) <= _MOST_ELEMENTS]
+    return max(small or op.workloads("visible", dtype)[:1], key=elements)
+
+
+def _scaled(op: Op, workload: Workload, magnitude: float) -> Arrays:
+    """Inputs of the element type as large as is asked; all others as the op has them."""
+    inputs = dict(make_inputs(op, workload, "normal", _SEED))
+    for tensor in present(op, workload):
+        array = inputs[tensor.name]
+        if tensor.dtype != ELEMENT or tensor.fill is not None or workload.dtype not in FLOAT_DTYPES:
+            continue
+        wide = array.astype(np.float64)
+        largest = np.abs(wide).max(initial=0.0) or 1.0
+        inputs[tensor.name] = (wide * (magnitude / largest)).astype(numpy_dtype(workload.dtype))
+    return inputs
+
+
+def _part(want: Within, given: np.ndarray, dtype: str) -> tuple[float, float, float]:
+    """Overflow, what MLX lost, and error of one output."""
+    value, bound = np.asarray(want.value, np.float64), np.asarray(want.bound, np.float64)
+    if not value.size:
+        return 0.0, 0.0, 0.0
+    held = np.abs(value) <= largest_finite(dtype)
+    lost = held & np.isfinite(value) & ~np.isfinite(given)
+    rows = value.reshape(-1, value.shape[-1] if value.ndim else 1)
+    row = np.abs(np.where(held.reshape(rows.shape), rows, 0.0)).max(axis=-1, keepdims=True)
+    bounds = np.where(held.reshape(rows.shape), bound.reshape(rows.shape), 0.0)
+    error = np.divide(bounds, row, out=np.zeros_like(rows), where=row > 0)
+    return float(1.0 - held.mean()), float(lost.mean()), float(error.max())

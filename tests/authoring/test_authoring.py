@@ -1,0 +1,186 @@
+"""From an expression to a kernel: what is written, computed, proven, differentiated, refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foundry.authoring import AuthoredFunction, elementwise, map_reduce, rowwise
+from foundry.authoring.expression import derivative, read, written
+from foundry.catalog.runtime import device
+from foundry.errors import UsageError
+from foundry.judge.verdict import Evaluation, Proven, Status
+from foundry.msl.stand_in.metal import metal
+
+MISH = "x * tanh(log(1 + exp(x)))"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOUNDRY_CACHE_DIR", str(tmp_path))
+
+
+def x() -> mx.array:
+    return mx.random.normal((2, 3, 5), key=mx.random.key(4)) * 3
+
+
+def mish(v: mx.array) -> mx.array:
+    return v * mx.tanh(mx.logaddexp(v, mx.array(0.0)))
+
+
+def test_an_elementwise_function_computes_and_differentiates() -> None:
+    made = elementwise(MISH)
+    assert mx.allclose(made(x()), mish(x()), 1e-5, 1e-6).item()
+    got = mx.grad(lambda v: made(v).sum())(x())
+    assert mx.allclose(got, mx.grad(lambda v: mish(v).sum())(x()), 1e-5, 1e-5).item()
+    assert made(x().astype(mx.bfloat16)).dtype == mx.bfloat16
+    assert elementwise(MISH).file == made.file
+
+
+def test_rows_and_their_reductions() -> None:
+    soft = rowwise("exp(x - max(x)) / sum(exp(x - max(x)))")
+    assert mx.allclose(soft(x()), mx.softmax(x(), -1), 1e-5, 1e-6).item()
+    assert soft.metal.count("max of") <= 1
+    weight, scale = mx.arange(5.0), mx.array([2.0, 3.0, 4.0])
+    norm = rowwise("x * rsqrt(mean(x * x) + eps) * weight", ("x", "weight[cols]"), {"eps": 1e-5})
+    assert mx.allclose(norm(x(), weight), mx.fast.rms_norm(x(), weight, 1e-5), 1e-4, 1e-5).item()
+    scaled = rowwise("x * scale - mean(x)", ("x", "scale[rows]"))
+    want = x()[0] * scale[:, None] - x()[0].mean(-1, keepdims=True)
+    assert mx.allclose(scaled(x()[0], scale), want, 1e-5, 1e-5).item()
+    dots = map_reduce("x * y", "sum", ("x", "y"))
+    assert mx.allclose(dots(x(), x()), x().square().sum(-1), 1e-5, 1e-5).item()
+    assert map_reduce("abs(x)", "max")(x()).shape == (2, 3)
+
+
+def anywhere(made: AuthoredFunction) -> None:
+    """As if the judge had proven its kernels at every size."""
+    for op, kernel in zip(made.ops, made.kernels, strict=True):
+        sizes = dict.fromkeys(op.axis_names, (1, 1 << 20))
+        params = dict.fromkeys(op.params, (-1000000000.0, 1000000000.0))
+        made.evaluations[f"{op.name} float32"] = Evaluation(
+            kernel_hash=kernel.hash,
+            op=op.name,
+            dtype="float32",
+            device_id="here",
+            status=Status.CORRECT,
+            proven=Proven(axes=sizes, params=params, elements=1 << 30, flops=1 << 40),
+        )
+
+
+def test_a_proven_kernel_answers_where_metal_is() -> None:
+    made = elementwise("where(x > y, x * y, x + rate)", ("x", "y"), {"rate": 0.5})
+    other = x()[::-1]
+    plain, gradient = made(x(), other), mx.grad(lambda a: made(a, other).sum())(x())
+    made.__dict__.pop("_calls")
+    anywhere(made)
+    with metal():
+        device.chip.cache_clear()
+        got = mx.grad(lambda a: made(a, other).sum())(x())
+        assert mx.allclose(made(x(), other), plain, 1e-6, 1e-6).item()
+        assert [key[1] for key in made._calls.kept] == [""]
+    device.chip.cache_clear()
+    assert mx.allclose(got, gradient, 1e-5, 1e-5).item()
+
+
+@pytest.mark.slow
+def test_what_the_judge_said_is_kept() -> None:
+    made = elementwise("where(x > y, x * y, x + rate)", ("x", "y"), {"rate": 0.5})
+    first = made.verify()
+    assert first.status.passed, first.why
+    assert elementwise("where(x > y, x * y, x + rate)", ("x", "y"), {"rate": 0.5}).verify() == first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: elementwise(MISH),
+        lambda: elementwise("x * sigmoid(1.702 * x)"),
+        lambda: elementwise("minimum(maximum(x, -1), 1) * abs(y)", ("x", "y")),
+        lambda: rowwise("exp(x - max(x)) / sum(exp(x - max(x)))"),
+        lambda: rowwise("x * rsqrt(mean(x * x) + eps)", params={"eps": 1e-5}),
+        lambda: map_reduce("x * y", "sum", ("x", "y")),
+    ],
+)
+def test_the_judge_proves_what_is_authored(made: object) -> None:
+    function = made()  # type: ignore[operator]
+    for dtype in ("float32", "float16", "bfloat16"):
+        found = function.verify(dtype)
+        assert found.status.passed, found.why
+    assert all(e.status.passed for e in function.evaluations.values()), function.evaluations
+
+
+def test_a_gradient_of_ones_own_is_taken_and_a_wrong_one_is_found() -> None:
+    square = elementwise("x * x", grad={"x": "2 * x * dout"})
+    assert mx.allclose(mx.grad(lambda v: square(v).sum())(x()), 2 * x()).item()
+    with pytest.raises(UsageError, match="an expression for each of x"):
+        elementwise("x * x", grad={"y": "dout"})
+
+
+TERMS = st.recursive(
+    st.sampled_from(["x", "y", "2", "0.5"]),
+    lambda inner: st.one_of(
+        st.builds("({} {} {})".format, inner, st.sampled_from("+-*"), inner),
+        st.builds("{}({})".format, st.sampled_from(["tanh", "sin", "sigmoid", "square"]), inner),
+        st.builds("{}({}, {})".format, st.sampled_from(["maximum", "minimum"]), inner, inner),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(TERMS)
+def test_a_derivative_is_what_differences_say(text: str) -> None:
+    tree = read(text, ("x", "y"))
+    values = {"x": np.float64(0.37), "y": np.float64(-0.81), "numpy": np}
+    step = 1e-6
+
+    def at(moved: float) -> float:
+        return float(eval(written(tree, "numpy"), {**values, "x": values["x"] + moved}))
+
+    found = float(eval(written(derivative(tree, "x"), "numpy"), dict(values)))
+    assert found == pytest.approx((at(step) - at(-step)) / (2 * step), rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x +", "is no expression"),
+        ("z * x", "'z' is no input and no parameter; there are x"),
+        ("__import__('os')", "no function '__import__'"),
+        ("x.T", "may not stand in an expression"),
+        ("x ** y", "may not stand"),
+        ("x ** 99", "a power is 1 to 8, not 99"),
+        ("exp(x, x)", "exp takes 1 arguments, not 2"),
+        ("sum(x)", "no function 'sum' of elements"),
+        ("lambda: x", "may not stand"),
+        ("'x'", "may not stand"),
+        ("True", "may not stand"),
+        ("(" * 300 + "x" + ")" * 300, "is no expression"),
+        ("x" * 3000, "at most 2000 characters"),
+    ],
+)
+def test_what_is_no_expression_is_refused_in_one_sentence(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        elementwise(text)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("inputs", [(), ("exp",), ("p0",), ("row",), ("x", "x"), ("1a",)])
+def test_names_that_mean_something_else_are_refused(inputs: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError):
+        elementwise("x", inputs)
+
+
+def test_where_an_input_lies_must_be_known() -> None:
+    with pytest.raises(UsageError, match=r"write weight, weight\[cols\] or weight\[rows\]"):
+        rowwise("x * weight", ("x", "weight[heads]"))
+    with pytest.raises(UsageError, match="the first input has rows and columns"):
+        rowwise("weight", ("weight[cols]",))
+    with pytest.raises(UsageError, match="give sum, mean, max or min"):
+        map_reduce("x", "product")  # type: ignore[arg-type]
