@@ -41,8 +41,8 @@ class AuthoredCalls:
             ValueError: Arrays that do not fit.
         """
         call = match(self.op, arrays, numbers)
-        key = (transforms.is_tracing_through(), never(self.op, call))
-        key = (*key, *((a.shape, a.dtype) for a in call.arrays if a is not None))
+        looks = ((a.shape, a.dtype) for a in call.arrays if a is not None)
+        key = (transforms.is_tracing_through(), never(self.op, call), *looks)
         if key not in self.kept:
             self.kept[key] = self._ready(call)
         outputs = self.kept[key](*call.arrays)
