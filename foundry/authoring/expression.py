@@ -20,7 +20,7 @@ _MOST_POWER = 8
 
 
 @dataclass(frozen=True)
-class Function:
+class ElementFunction:
     """A function of elements in three languages; `{0}` and `{1}` stand for its arguments."""
 
     numpy: str
@@ -36,41 +36,41 @@ class Function:
         return 1 + ("{1}" in self.metal) + ("{2}" in self.metal)
 
 
-FUNCTIONS: Mapping[str, Function] = {
-    "exp": Function("numpy.exp({0})", "mx.exp({0})", "exp({0})", 4, ("exp(a)",)),
-    "log": Function("numpy.log({0})", "mx.log({0})", "log({0})", 4, ("1 / a",)),
-    "sqrt": Function("numpy.sqrt({0})", "mx.sqrt({0})", "sqrt({0})", 4, ("0.5 * rsqrt(a)",)),
-    "rsqrt": Function(
+FUNCTIONS: Mapping[str, ElementFunction] = {
+    "exp": ElementFunction("numpy.exp({0})", "mx.exp({0})", "exp({0})", 4, ("exp(a)",)),
+    "log": ElementFunction("numpy.log({0})", "mx.log({0})", "log({0})", 4, ("1 / a",)),
+    "sqrt": ElementFunction("numpy.sqrt({0})", "mx.sqrt({0})", "sqrt({0})", 4, ("0.5 * rsqrt(a)",)),
+    "rsqrt": ElementFunction(
         "(1.0 / numpy.sqrt({0}))", "mx.rsqrt({0})", "rsqrt({0})", 4,
         ("-0.5 * rsqrt(a) / a",),
     ),
-    "tanh": Function(
+    "tanh": ElementFunction(
         "numpy.tanh({0})", "mx.tanh({0})", "tanh({0})", 4, ("1 - tanh(a) * tanh(a)",)
     ),
-    "sigmoid": Function(
+    "sigmoid": ElementFunction(
         "(1.0 / (1.0 + numpy.exp(-({0}))))", "mx.sigmoid({0})", "(1.0f / (1.0f + exp(-({0}))))", 6,
         ("sigmoid(a) * (1 - sigmoid(a))",),
     ),
-    "softplus": Function(
+    "softplus": ElementFunction(
         "numpy.logaddexp(0.0, {0})", "mx.logaddexp(mx.array(0.0), {0})",
         "(max({0}, 0.0f) + log_one_plus(exp(-abs({0}))))", 9, ("sigmoid(a)",),
     ),
-    "log1p": Function(
+    "log1p": ElementFunction(
         "numpy.log1p({0})", "mx.log1p({0})", "log_one_plus({0})", 5, ("1 / (1 + a)",)
     ),
-    "sin": Function("numpy.sin({0})", "mx.sin({0})", "sin({0})", 4, ("cos(a)",)),
-    "cos": Function("numpy.cos({0})", "mx.cos({0})", "cos({0})", 4, ("-sin(a)",)),
-    "abs": Function("numpy.abs({0})", "mx.abs({0})", "abs({0})", 1, ("where(a < 0, -1, 1)",)),
-    "square": Function("numpy.square({0})", "mx.square({0})", "(({0}) * ({0}))", 1, ("2 * a",)),
-    "maximum": Function(
+    "sin": ElementFunction("numpy.sin({0})", "mx.sin({0})", "sin({0})", 4, ("cos(a)",)),
+    "cos": ElementFunction("numpy.cos({0})", "mx.cos({0})", "cos({0})", 4, ("-sin(a)",)),
+    "abs": ElementFunction("numpy.abs({0})", "mx.abs({0})", "abs({0})", 1, ("where(a < 0, -1, 1)",)),
+    "square": ElementFunction("numpy.square({0})", "mx.square({0})", "(({0}) * ({0}))", 1, ("2 * a",)),
+    "maximum": ElementFunction(
         "numpy.maximum({0}, {1})", "mx.maximum({0}, {1})", "max({0}, {1})", 1,
         ("where(a > b, 1, 0)", "where(a > b, 0, 1)"),
     ),
-    "minimum": Function(
+    "minimum": ElementFunction(
         "numpy.minimum({0}, {1})", "mx.minimum({0}, {1})", "min({0}, {1})", 1,
         ("where(a < b, 1, 0)", "where(a < b, 0, 1)"),
     ),
-    "where": Function(
+    "where": ElementFunction(
         "numpy.where({0}, {1}, {2})", "mx.where({0}, {1}, {2})", "(({0}) ? ({1}) : ({2}))", 1
     ),
 }  # fmt: skip
