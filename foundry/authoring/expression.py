@@ -60,8 +60,12 @@ FUNCTIONS: Mapping[str, ElementFunction] = {
     ),
     "sin": ElementFunction("numpy.sin({0})", "mx.sin({0})", "sin({0})", 4, ("cos(a)",)),
     "cos": ElementFunction("numpy.cos({0})", "mx.cos({0})", "cos({0})", 4, ("-sin(a)",)),
-    "abs": ElementFunction("numpy.abs({0})", "mx.abs({0})", "abs({0})", 1, ("where(a < 0, -1, 1)",)),
-    "square": ElementFunction("numpy.square({0})", "mx.square({0})", "(({0}) * ({0}))", 1, ("2 * a",)),
+    "abs": ElementFunction(
+        "numpy.abs({0})", "mx.abs({0})", "abs({0})", 1, ("where(a < 0, -1, 1)",)
+    ),
+    "square": ElementFunction(
+        "numpy.square({0})", "mx.square({0})", "(({0}) * ({0}))", 1, ("2 * a",)
+    ),
     "maximum": ElementFunction(
         "numpy.maximum({0}, {1})", "mx.maximum({0}, {1})", "max({0}, {1})", 1,
         ("where(a > b, 1, 0)", "where(a > b, 0, 1)"),
