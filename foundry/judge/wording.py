@@ -7,7 +7,7 @@ import re
 from foundry.harness.jobs import Crash, ReportedFinding, Timeout
 from foundry.judge.oracle.nonfinite import DRAWS
 from foundry.judge.verdict import Diagnostic
-from foundry.kernel import Kernel, build_log, line_in_file
+from foundry.kernel import Kernel, build_log, line_in_file, render
 from foundry.program import BuildFailure
 from ops.spec import Workload
 
@@ -20,6 +20,8 @@ _HELD = "a NaN or an infinity"
 _FILE = "kernel"
 """Stands for the kernel file's name, which the judge does not know."""
 
+_NUMBER = re.compile(r"(?<![A-Za-z_\d])(?:0[xX][0-9a-fA-F]+|\d+)")
+_LOG_LINE = re.compile(rf"({_FILE}:\d+:\d+: | *\d+ \|)?(.*)")
 _PLACE = re.compile(r"\[(?:launch (\d+), )?(header|source):(\d+): `[^\n]*\]$")
 
 
@@ -57,12 +59,27 @@ def sanitized(
 def build_failure(
     failure: BuildFailure, kernel: Kernel | None, workload: Workload, *, hidden: bool
 ) -> Diagnostic:
-    """The compiler's words, on the lines of the kernel file."""
+    """The compiler's words, on the lines of the kernel file; of a hidden workload, no sizes."""
     log = failure.log.strip() or "the compiler refused the kernel without a word"
     if kernel is not None:
         log = build_log.in_file(log, kernel, failure.launch, _FILE)
+        log = _sizeless(log, render(kernel)) if hidden else log
     line = build_log.first_line(log, _FILE)
     return Diagnostic(stage="build", message=log, workload=workload.id, hidden=hidden, line=line)
+
+
+def _sizeless(log: str, text: str) -> str:
+    """A log in which numbers that the kernel's text does not hold are not shown.
+
+    What is compiled for one workload may hold its sizes, and a compiler repeats them.
+    """
+    own = set(_NUMBER.findall(text))
+    lines = (_LOG_LINE.fullmatch(line) for line in log.split("\n"))
+    return "\n".join(
+        (found[1] or "") + _NUMBER.sub(lambda n: n[0] if n[0] in own else "?", found[2])
+        for found in lines
+        if found
+    )
 
 
 def stopped(

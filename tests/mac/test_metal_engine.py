@@ -13,6 +13,8 @@ from foundry.harness.processes import pool as pools
 from foundry.harness.processes.pool import WorkerPool
 from foundry.harness.processes.start import Spawner
 from foundry.judge import Judge, JudgeOptions, Status
+from foundry.judge.attacks import Attack, corpus
+from foundry.judge.selftest import Judges, run
 from foundry.judge.time import plausible
 from ops import registry as ops
 from templates import registry, space
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
 PLAN = TimingPlan(blocks=4, min_blocks=2, budget_s=0.05)
+QUICK_OPS = ("silu", "softmax", "rms_norm", "topk", "rope")
 SILU = """/*kernel
 op = "silu"
 grid = ["rows * cols", 1, 1]
@@ -159,3 +162,19 @@ def test_one_runner_has_the_gpu_of_a_mac(monkeypatch: pytest.MonkeyPatch, tmp_pa
     for engine, workers in (("metal", 1), ("auto", 1), ("cpu", 8)):
         with WorkerPool(engine, 8, tmp_path) as made:
             assert made.workers == workers
+
+
+def sample() -> list[Attack]:
+    """A few attacks of every kind and two controls; what a Mac's MLX cannot run is for Linux."""
+    found: list[Attack] = []
+    for kind, count in (("controls", 2), ("cheats", 4), ("hostile", 4), ("mutants", 6)):
+        those = [a for a in corpus() if a.kind == kind and not a.timed and a.op in QUICK_OPS]
+        step = max(1, len(those) // count)
+        found += those[step // 2 :: step][:count]
+    return found
+
+
+def test_the_self_test_holds_over_a_macs_engine(pool: WorkerPool) -> None:
+    outcomes = list(run(Judges.of(pool), sample(), seed=5, workers=1))
+    assert len(outcomes) >= 14
+    assert [(o.attack.name, o.evaluation.why) for o in outcomes if not o.held] == []
