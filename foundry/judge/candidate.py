@@ -84,6 +84,8 @@ class Candidate:
     """Of the workloads it was run on."""
     reached: list[Workload] = field(default_factory=list)
     """Large workloads that it was right on."""
+    unproven: dict[str, Failed] = field(default_factory=dict)
+    """What it was not run on, or cannot be held to anything on, though it should be, and why."""
     errors: dict[str, OutputError] = field(default_factory=dict)
     timings: list[Timing] = field(default_factory=list)
     untimed: dict[str, Failed] = field(default_factory=dict)
@@ -106,7 +108,7 @@ class Candidate:
     @property
     def proven(self) -> Proven:
         """The sizes it was right on, once every target has passed."""
-        targets = (*self.visible, *self.rest)
+        targets = [t for t in (*self.visible, *self.rest) if t.workload.id not in self.unproven]
         found = _proven(self.op, [*(t.workload for t in targets), *self.reached])
         return found.model_copy(update={"dtypes": (self.dtype, *self.also_right_in)})
 

@@ -31,6 +31,7 @@ from foundry.judge.options import WHOLE_REACH_S, JudgeOptions, bench_workloads
 from foundry.judge.oracle.references import References, op_file
 from foundry.judge.proof.reach import reach, verify_large
 from foundry.judge.proof.screen import screen, screen_rest
+from foundry.judge.proof.sweep import REMAINDERS
 from foundry.judge.proof.verify import prove, verify
 from foundry.judge.stages import Walk, build_rest, build_visible
 from foundry.judge.time.benchmark import Benchmark
@@ -91,7 +92,9 @@ class Judge:
         device_id = self._pool.device().id
         candidate, failed = self._judged(fresh)
         passed = Status.FASTER if candidate.is_faster else Status.CORRECT
-        failures = [failed] if failed else candidate.untimed.values()
+        failures = [failed] if failed else [*candidate.untimed.values()]
+        if failed is None or failed.status.passed:
+            failures += [f for f in candidate.unproven.values() if f not in failures]
         return Evaluation(
             kernel_hash=candidate.kernel_hash,
             op=op.name,
@@ -149,6 +152,7 @@ class Judge:
                 return reach(walk, self._options.reach_s) or found
             if failed := reach(walk, WHOLE_REACH_S):
                 return failed
+            candidate.is_faster = REMAINDERS not in candidate.unproven
             self._prove_in_others(walk)
             return None
 
@@ -172,7 +176,7 @@ class Judge:
     def _prove_in_others(self, walk: Walk) -> None:
         """Prove a kernel in the other dtypes of its op; the record says of each what came out."""
         candidate = walk.candidate
-        ended: str | None = None
+        ended = None if walk.worker.is_whole else "what took too long ended the worker"
         for dtype in candidate.op.dtypes:
             if dtype == candidate.dtype:
                 continue
@@ -224,7 +228,7 @@ class Judge:
         candidate.timings, candidate.untimed = [], {}
         drift = 1.0
         for index, target in enumerate(candidate.bench, len(candidate.hidden)):
-            if not target.timed:
+            if not target.timed or target.workload.id in candidate.unproven:
                 continue
             found = self._bench.run(walk, target, walk.first_of_rest + index, seed)
             if isinstance(found, Failed) and not found.status.passed:
@@ -235,4 +239,6 @@ class Judge:
             candidate.timings.append(found.timing)
             candidate.facts[target.workload.id] = found.facts
             drift = max(drift, found.drift)
-        return drift if candidate.timings else next(iter(candidate.untimed.values()))
+        if candidate.timings:
+            return drift
+        return next(iter((*candidate.untimed.values(), *candidate.unproven.values())))

@@ -65,31 +65,46 @@ def build_visible(walk: Walk) -> Failed | None:
     if candidate.probe:
         program = candidate.probe.program
         ghosts = (execution.ghost(program), *execution.filled_ghosts(program))
-    return _build(walk, candidate.visible, ghosts, keep=False)
+    return _held(_build(walk, candidate.visible, ghosts, keep=False))
 
 
 def build_rest(walk: Walk) -> Failed | None:
     """Compile the kernel for the hidden and bench workloads."""
-    return _build(walk, walk.candidate.rest, (), keep=True)
+    return _held(_build(walk, walk.candidate.rest, (), keep=True))
 
 
-def build_more(walk: Walk, targets: Sequence[Target]) -> Failed | None:
-    """Compile the kernel for further workloads; they are numbered from `first_of_next`."""
+def build_more(walk: Walk, targets: Sequence[Target], limit_s: float) -> Failed | Timeout | None:
+    """Compile the kernel for further workloads; they are numbered from `first_of_next`.
+
+    A compiler that is slow there says nothing against a kernel that is right elsewhere.
+    """
     if not targets:
         return None
-    failed = _build(walk, targets, (), keep=True)
+    failed = _build(walk, targets, (), keep=True, limit_s=limit_s)
     walk.candidate.built_more += len(targets)
     return failed
 
 
+def _held(found: Failed | Timeout | None) -> Failed | None:
+    """A build that takes too long, held against the kernel."""
+    return stopped(found, "build", None) if isinstance(found, Timeout) else found
+
+
 def _build(
-    walk: Walk, targets: Sequence[Target], ghosts: tuple[Program, ...], *, keep: bool
-) -> Failed | None:
+    walk: Walk,
+    targets: Sequence[Target],
+    ghosts: tuple[Program, ...],
+    *,
+    keep: bool,
+    limit_s: float = math.inf,
+) -> Failed | Timeout | None:
     programs = (*(t.program for t in targets), *ghosts)
     job = Build(programs, groups_of(programs), keep)
     with walk.candidate.stage("build"):
-        found = walk.worker.ask(job, walk.options.build_limit_s)
-    if isinstance(found, Timeout | Crash):
+        found = walk.worker.ask(job, min(limit_s, walk.options.build_limit_s))
+    if isinstance(found, Timeout):
+        return found
+    if isinstance(found, Crash):
         return stopped(found, "build", None)
     for target, failure in zip(targets, found, strict=False):
         if failure is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from foundry.judge.oracle.far import far_workloads, remainders
 from foundry.judge.oracle.inputs import MIXED
 from foundry.judge.oracle.pace import Answered, Paces, work
 from foundry.judge.oracle.references import References
+from foundry.judge.proof import sweep
+from foundry.judge.verdict import Status
 from ops import Case, get
 from ops.registry import load_file
 from ops.spec import Op, Workload
@@ -105,6 +108,31 @@ def test_a_slow_oracle_ends_what_is_proven(
     assert found.status.passed, found.why
     assert found.proven is not None
     assert found.proven.axes["cols"][1] < 1 << 16
+
+
+def test_a_slow_oracle_leaves_a_large_timed_workload_out_and_says_so(
+    pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "MOST_S", 0.001)
+    slow = user_op(tmp_path, "slow_bench", "sum(range(inputs['x'].size))")
+    op = replace(slow, bench=(Case({"rows": 640, "cols": 2048}, label="large"),))
+    judge = Judge(pool, JudgeOptions(sanitizer=None, timed=True))
+    found = judge.evaluate(RIGHT.format(name="slow_bench"), op, "float32", 3)
+    assert found.status is Status.CORRECT, found.why
+    assert found.timings == ()
+    assert "would take about" in found.why
+    assert found.proven is not None
+    assert found.proven.axes["cols"][1] < 2048
+
+
+def test_a_kernel_that_builds_slowly_is_right_and_its_record_says_what_is_left_out(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "_LEAST_S", 1e-6)
+    judge = Judge(pool, JudgeOptions(sanitizer=None, timed=False, reach_s=1e-6))
+    found = judge.evaluate(RIGHT.format(name="softmax"), SOFTMAX, "float32", 3)
+    assert found.status is Status.CORRECT, found.why
+    assert "each remainder of 32" in found.why
 
 
 def test_large_workloads_meet_nan_and_say_what_comes_of_it(pool: WorkerPool) -> None:

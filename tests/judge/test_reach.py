@@ -21,7 +21,8 @@ from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.sampling import independent_axes, sample
-from foundry.judge.proof.reach import forecast, unwritten
+from foundry.judge.proof.forecast import forecast
+from foundry.judge.proof.once import unwritten
 from foundry.judge.stages import threads
 from foundry.judge.verdict import Status
 from foundry.kernel import bind, parse

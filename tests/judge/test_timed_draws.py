@@ -11,7 +11,7 @@ import pytest
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.candidate import Candidate, Target
 from foundry.judge.oracle.references import References, run_baseline
-from foundry.judge.proof.reach import look_closer
+from foundry.judge.proof.once import look_closer
 from foundry.judge.proof.verify import hold
 from foundry.judge.stages import Walk
 from foundry.judge.time.trial import reference

@@ -63,6 +63,11 @@ class Lease:
         return self.runner.alive
 
     @property
+    def is_whole(self) -> bool:
+        """Whether both still run: a job that took too long ends the process that did it."""
+        return self.runner.alive and (self.builder is None or self.builder.alive)
+
+    @property
     def can_stop(self) -> bool:
         """Whether its processes can stand still: a worker of a GPU leaves work behind on it."""
         return self.builder is not None
@@ -91,14 +96,14 @@ class Lease:
             return self._ask(job, limit_s)
 
     def _ask(self, job: Job[R], limit_s: float) -> R | Unanswered:
-        if isinstance(job, Build) and self.builder is not None:
+        self._latest = self.runner
+        if self.builder is not None and isinstance(job, Build | Examine):
+            self._latest = self.builder
+            if isinstance(job, Examine):
+                return self.builder.ask(job, limit_s)
             found = self.builder.ask(replace(job, keep=False), limit_s)
             if isinstance(found, Timeout | Crash) or any(found):
                 return found
-        self._latest = self.runner
-        if isinstance(job, Examine) and self.builder is not None:
-            self._latest = self.builder
-            return self.builder.ask(job, limit_s)
         answer = self.runner.ask(job, limit_s)
         if isinstance(answer, Timeout) and not isinstance(job, Examine):
             return replace(answer, on_gpu=self.on_gpu)

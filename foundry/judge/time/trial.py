@@ -22,7 +22,7 @@ from foundry.judge.candidate import Failed, Target
 from foundry.judge.oracle.dealing import is_small
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.references import SAMPLED_FLOPS, Reference, output_specs
-from foundry.judge.proof.reach import look_closer
+from foundry.judge.proof.once import look_closer
 from foundry.judge.proof.verify import hold
 from foundry.judge.stages import Walk, stopped
 from foundry.judge.time import plausible

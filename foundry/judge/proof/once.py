@@ -1,0 +1,116 @@
+"""One run of a kernel on a workload that no list of tests has, held to what is known of it.
+
+A kernel that takes longer than brute force would is hung. One that brute force explains is slow: it
+stays right, and nothing further is proven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from foundry.errors import InvalidKernel
+from foundry.harness.jobs import Crash, Results, Run, Timeout
+from foundry.judge import execution
+from foundry.judge.candidate import Candidate, Failed, Pace, Target
+from foundry.judge.oracle.inputs import MIXED
+from foundry.judge.oracle.references import Reference, output_specs
+from foundry.judge.oracle.suspects import suspects
+from foundry.judge.proof.forecast import Forecast
+from foundry.judge.proof.verify import hold, told
+from foundry.judge.stages import Walk, pace_of, stopped
+from foundry.judge.verdict import Diagnostic, Status
+from foundry.kernel import bind
+from foundry.program import Arrays, TensorSpec
+from ops.spec import Workload
+
+_DOUBT = 8.0
+"""A run may take as many times its forecast, and the limit of small ones."""
+
+
+def bound_to(candidate: Candidate, wanted: Sequence[Workload]) -> Failed | tuple[Target, ...]:
+    """The kernel on workloads that it was not run on, or why it cannot be there."""
+    assert candidate.kernel is not None
+    found: list[Target] = []
+    for workload in wanted:
+        hidden = not workload.label
+        try:
+            program = bind(candidate.kernel, candidate.op, workload)
+        except InvalidKernel as error:
+            said = f"{error.reason}" + (" (on a hidden workload)" if hidden else "")
+            where = workload.id
+            return Failed(
+                Status.INVALID,
+                Diagnostic(stage="parse", message=said, workload=where, hidden=hidden),
+            )
+        found.append(Target(workload, program, (MIXED,), hidden))
+    return tuple(found)
+
+
+def run_once(
+    walk: Walk,
+    target: Target,
+    index: int,
+    expected: Forecast,
+    references: Sequence[Reference],
+) -> Failed | Pace | None:
+    """The pace of a right run; None where the kernel is honestly too slow."""
+    candidate, workload = walk.candidate, target.workload
+    with candidate.stage("reach"):
+        specs = output_specs(candidate.op, workload)
+        runs = len(references)
+        limit_s = walk.options.run_limit_s + _DOUBT * runs * expected.seconds
+        inputs = tuple(reference.inputs for reference in references)
+        found = walk.worker.ask(Run(index, inputs, specs), limit_s)
+        seconds = walk.worker.spent_s / runs
+        if isinstance(found, Timeout) and _DOUBT * runs * expected.most_s > limit_s:
+            return None
+        if isinstance(found, Timeout | Crash):
+            return stopped(found, "verify", target)
+    for reference, outputs in zip(references, found.outputs, strict=True):
+        if failed := hold(candidate, target, reference, outputs):
+            return failed
+    return (
+        look_closer(walk, target, references[0], found.outputs[0])
+        or _doubt(target, found, specs)
+        or pace_of(candidate.op, target, seconds)
+    )
+
+
+def look_closer(walk: Walk, target: Target, reference: Reference, outputs: Arrays) -> Failed | None:
+    """Hold to the oracle what is far from the baseline, wherever it lies."""
+    if reference.sample is None or not reference.whole:
+        return None
+    candidate = walk.candidate
+    with candidate.stage("verify"):
+        rng = np.random.default_rng([candidate.seed, 2])
+        places = suspects(candidate.op, target.workload, outputs, reference.whole, rng)
+    if places is None:
+        return None
+    with candidate.stage("oracle"):
+        closer = walk.references.closer(reference, places)
+    return hold(candidate, target, closer, outputs)
+
+
+def _doubt(target: Target, found: Results, specs: Sequence[TensorSpec]) -> Failed | None:
+    if said := execution.tampering(found):
+        return Failed(Status.REJECTED, told(said, target))
+    if said := unwritten(found.outputs[0], specs):
+        return Failed(Status.WRONG_RESULT, told(said, target))
+    return None
+
+
+def unwritten(outputs: Arrays, specs: Sequence[TensorSpec]) -> str | None:
+    """Which output of floats still holds what was there before the run, as one sentence.
+
+    Integers may hold any bits.
+    """
+    for spec in specs:
+        array = outputs[spec.name]
+        if array.dtype.kind in "iub":
+            continue
+        bits = np.ascontiguousarray(array).reshape(-1).view(f"u{array.dtype.itemsize}")
+        if count := int((bits == np.iinfo(bits.dtype).max).sum()):
+            return f"{count} of {array.size} elements of output '{spec.name}' were never written"
+    return None

@@ -1,0 +1,82 @@
+"""Every remainder that 32 lanes may leave of an axis, met once: small runs, and many builds.
+
+Where sizes are compiled in, each workload is a build. They are built few at a time, so that one
+kernel that compiles slowly ends within its seconds; what it was not run on is then told, and it is
+not called faster. They come in a secret order: nobody knows which are left out.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from foundry.errors import NoAnswer
+from foundry.harness.jobs import Timeout
+from foundry.judge.candidate import Failed, Target
+from foundry.judge.oracle.far import remainders
+from foundry.judge.oracle.inputs import MIXED
+from foundry.judge.proof.forecast import forecast
+from foundry.judge.proof.once import bound_to, run_once
+from foundry.judge.stages import Walk, build_more
+from foundry.judge.verdict import Diagnostic, Status
+
+REMAINDERS = "remainders"
+"""Among what is not proven: sizes that leave some of the remainders."""
+_LEAST_S = 8.0
+"""For builds and runs together; more where the budget for large workloads is more."""
+_AT_ONCE = 8
+"""Builds of one job."""
+
+
+def sweep(walk: Walk, budget_s: float) -> Failed | None:
+    """Run the kernel once on every remainder that an axis may leave."""
+    candidate = walk.candidate
+    bound = bound_to(candidate, remainders(candidate.op, candidate.dtype))
+    if isinstance(bound, Failed):
+        return bound
+    left = list(bound)
+    random.Random(f"{candidate.seed} remainders").shuffle(left)
+    left_s = max(budget_s, _LEAST_S)
+    while left and left_s > 0.0:
+        some, left = left[:_AT_ONCE], left[_AT_ONCE:]
+        found = _sweep(walk, some, left_s)
+        if isinstance(found, Failed):
+            return found
+        if found is None:
+            left = some + left
+            break
+        left_s -= found
+    if left:
+        candidate.unproven[REMAINDERS] = _left_out(len(left), len(bound))
+    return None
+
+
+def _sweep(walk: Walk, targets: Sequence[Target], limit_s: float) -> Failed | float | None:
+    """Seconds that some of them took; None where builds or runs take too long."""
+    candidate, first = walk.candidate, walk.first_of_next
+    failed = build_more(walk, targets, limit_s)
+    if isinstance(failed, Timeout):
+        return None
+    if failed:
+        return failed
+    spent_s = walk.worker.spent_s
+    for index, target in enumerate(targets, first):
+        try:
+            with candidate.stage("oracle"):
+                known = walk.references.get(candidate.op, target.workload, MIXED, candidate.seed)
+        except NoAnswer:
+            continue
+        found = run_once(walk, target, index, forecast(candidate, target), (known,))
+        if found is None or isinstance(found, Failed):
+            return found
+        spent_s += found.seconds
+    return spent_s
+
+
+def _left_out(count: int, of: int) -> Failed:
+    said = (
+        f"right wherever it was run, but it builds or runs too slowly to be run on {count} of {of} "
+        "small sizes, which leave each remainder of 32 lanes once; without them it is not called "
+        "faster."
+    )
+    return Failed(Status.CORRECT, Diagnostic(stage="verify", message=said))
