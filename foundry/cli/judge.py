@@ -28,6 +28,12 @@ def command() -> None:
 )
 @click.option("--only", metavar="TEXT", default="", help="Only attacks whose kind/name holds TEXT.")
 @click.option(
+    "--progress",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Keep outcomes in this file, and go on behind those that it holds.",
+)
+@click.option(
     "--level",
     type=click.Choice(["limits", "filtered", "isolated"]),
     default=None,
@@ -46,6 +52,7 @@ def command() -> None:
 def selftest(
     attacks: Path | None,
     only: str,
+    progress: Path | None,
     level: str | None,
     workers: int,
     device: str,
@@ -62,6 +69,7 @@ def selftest(
     from foundry.errors import UsageError
     from foundry.harness.processes.pool import WorkerPool
     from foundry.harness.sandbox import Level
+    from foundry.judge import kept
     from foundry.judge import selftest as test
     from foundry.judge.attacks import corpus, load
 
@@ -69,12 +77,19 @@ def selftest(
     chosen = [a for a in known if only in f"{a.kind}/{a.name}"]
     if not chosen:
         raise UsageError(f"no attack has '{only}' in its name; leave --only away to run all")
+    done = kept.outcomes(progress, chosen) if progress else []
+    known_ids = {id(outcome.attack) for outcome in done}
+    left = [attack for attack in chosen if id(attack) not in known_ids]
     test.adopt_orphans()
     start_s, seed = time.monotonic(), secrets.randbits(48)
     with WorkerPool(device, workers, level=Level[level.upper()] if level else None) as pool:
         confined = str(pool.level)
-        outcomes = test.run(test.Judges.of(pool), chosen, seed, workers, _progress(len(chosen)))
-        report = test.summary(outcomes)
+        say = _progress(len(done), len(chosen))
+        for outcome in test.run(test.Judges.of(pool), left, seed, workers, say):
+            done.append(outcome)
+            if progress:
+                kept.add(progress, outcome)
+    report = test.summary(done)
     report |= {
         "processes_left": len(test.strays()),
         "level": confined,
@@ -88,9 +103,9 @@ def selftest(
     return 1 if report["accepted"] or report["refused"] or report["processes_left"] else 0
 
 
-def _progress(count: int) -> Callable[[Any], None]:
+def _progress(known: int, count: int) -> Callable[[Any], None]:
     """Says each outcome, and how many of how many there are."""
-    numbers = itertools.count(1)
+    numbers = itertools.count(known + 1)
 
     def say(outcome: Any) -> None:
         attack, status = outcome.attack, outcome.evaluation.status

@@ -31,6 +31,9 @@ from ops.spec import Op, Workload
 
 _LITTLE = 1 << 26
 """Elements and FLOPs of a bench shape that is tried before what is far."""
+_NEAR_S = 20.0
+"""For these together: by a forecast from small workloads, which are mostly dispatch, so they take a
+small part of it. Kernels are used there."""
 
 
 def verify_large(walk: Walk) -> Failed | None:
@@ -66,13 +69,22 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
     failed = build_more(walk, bound, walk.options.build_limit_s)
     if failed:
         return None if isinstance(failed, Timeout) else failed
+    near = {n: left.pop(n) for n in [*left] if not _is_far(op, left[n])}
+    failed = _reach(walk, near, max(budget_s, _NEAR_S))
+    if failed or not walk.worker.is_whole:
+        return failed
+    return _reach(walk, left, budget_s)
+
+
+def _reach(walk: Walk, left: dict[int, Target], budget_s: float) -> Failed | None:
+    """Run some workloads by the number of their program, the cheapest first, within a budget."""
+    candidate = walk.candidate
     while left:
         forecasts = {n: forecast(candidate, t) for n, t in left.items()}
-        affordable = [n for n in left if forecasts[n].seconds <= budget_s]
-        if not affordable:
-            return None
-        nearest = min(affordable, key=lambda n: (_is_far(op, left[n]), forecasts[n].seconds))
+        nearest = min(left, key=lambda n: forecasts[n].seconds)
         budget_s -= forecasts[nearest].seconds
+        if budget_s < 0.0:
+            return None
         target = left.pop(nearest)
         try:
             references = _references(walk, target)
@@ -82,10 +94,8 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
         if failed := screen_large(walk, target):
             return failed
         found = run_once(walk, target, nearest, forecasts[nearest], references)
-        if isinstance(found, Failed):
+        if found is None or isinstance(found, Failed):
             return found
-        if found is None:
-            return None
         # Where runs take longer than their forecasts, the budget ends sooner.
         budget_s -= max(0.0, found.seconds - forecasts[nearest].seconds)
         candidate.paces.append(found)
@@ -94,7 +104,7 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
 
 
 def _is_far(op: Op, target: Target) -> bool:
-    """Whether it is no bench shape of little work: those come first, for kernels are used there."""
+    """Whether it is no bench shape of little work."""
     return target.hidden or work(op, target.workload) > _LITTLE
 
 
