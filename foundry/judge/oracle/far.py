@@ -2,7 +2,8 @@
 
 One thin workload for every axis whose size does not fit 16 bits, and one with more than 2^20
 elements of output. Sizes are drawn with the secret seed. `remainders` are small, and leave no tail
-of a SIMD-group out. Pure; equal seeds give equal workloads.
+of a SIMD-group out, nor of one whose lanes take four elements each. Pure; equal seeds give equal
+workloads.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ _JITTER = 1 << 12
 _MOST_ELEMENTS = 1 << 23
 _MOST_FLOPS = 1 << 26
 _TRIES = 24
-_FEW, _LANES = 3, 32
+_FEW = 3
+LANES = 32
+"""Elements of a row that a SIMD-group passes at once, where each lane takes one."""
+VECTORS = 4 * LANES
+"""The same where each lane takes a vector of four."""
 
 Sizes = Mapping[str, int]
 
@@ -38,19 +43,19 @@ def far_workloads(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
     return tuple({w.id: w for w in found}.values())
 
 
-def remainders(op: Op, dtype: str) -> tuple[Workload, ...]:
-    """For every axis a workload with each remainder that 32 lanes may leave after a full pass."""
-    return _remainders(SameOp(op), dtype)
+def remainders(op: Op, dtype: str, pass_elements: int = LANES) -> tuple[Workload, ...]:
+    """For every axis a workload with each remainder that may be left after a full pass."""
+    return _remainders(SameOp(op), dtype, pass_elements)
 
 
 @lru_cache(maxsize=256)
-def _remainders(asked: SameOp, dtype: str) -> tuple[Workload, ...]:
+def _remainders(asked: SameOp, dtype: str, pass_elements: int) -> tuple[Workload, ...]:
     op = asked.op
     bases = _smallest(op)
     found = (
         next((w for base in bases if (w := _sized(op, dtype, base, axis, size))), None)
         for axis in _growing(op)
-        for size in range(_LANES, 2 * _LANES)
+        for size in range(pass_elements, 2 * pass_elements)
     )
     return tuple({w.id: w for w in found if w}.values())
 

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
-from foundry.judge.candidate import Failed, Target
-from foundry.judge.oracle.far import remainders
+from foundry.judge.candidate import Candidate, Failed, Target
+from foundry.judge.oracle.far import VECTORS, remainders
 from foundry.judge.oracle.inputs import MIXED
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import bound_to, run_once
-from foundry.judge.stages import Walk, build_more
+from foundry.judge.stages import Walk, build_more, groups_of
 from foundry.judge.verdict import Diagnostic, Status
 
 REMAINDERS = "remainders"
@@ -31,24 +31,36 @@ _AT_ONCE = 8
 def sweep(walk: Walk, budget_s: float) -> Failed | None:
     """Run the kernel once on every remainder that an axis may leave."""
     candidate = walk.candidate
-    bound = bound_to(candidate, remainders(candidate.op, candidate.dtype))
+    bound = _targets(candidate)
     if isinstance(bound, Failed):
         return bound
     left = list(bound)
     random.Random(f"{candidate.seed} remainders").shuffle(left)
     left_s = max(budget_s, _LEAST_S)
     while left and left_s > 0.0:
-        some, left = left[:_AT_ONCE], left[_AT_ONCE:]
+        some = left[:_AT_ONCE]
         found = _sweep(walk, some, left_s)
         if isinstance(found, Failed):
             return found
         if found is None:
-            left = some + left
             break
-        left_s -= found
+        left, left_s = left[_AT_ONCE:], left_s - found
     if left:
         candidate.unproven[REMAINDERS] = _left_out(len(left), len(bound))
     return None
+
+
+def _targets(candidate: Candidate) -> Failed | tuple[Target, ...]:
+    """Every remainder of 32; and of 128, where that is no further build."""
+    op, dtype = candidate.op, candidate.dtype
+    found = bound_to(candidate, remainders(op, dtype))
+    wider = bound_to(candidate, remainders(op, dtype, VECTORS))
+    if isinstance(found, Failed) or isinstance(wider, Failed):
+        return found if isinstance(found, Failed) else wider
+    numbers = groups_of([t.program for t in (*found, *wider)])
+    known = set(numbers[: len(found)])
+    same = (t for t, n in zip(wider, numbers[len(found) :], strict=True) if n in known)
+    return (*found, *same)
 
 
 def _sweep(walk: Walk, targets: Sequence[Target], limit_s: float) -> Failed | float | None:
@@ -76,7 +88,6 @@ def _sweep(walk: Walk, targets: Sequence[Target], limit_s: float) -> Failed | fl
 def _left_out(count: int, of: int) -> Failed:
     said = (
         f"right wherever it was run, but it builds or runs too slowly to be run on {count} of {of} "
-        "small sizes, which leave each remainder of 32 lanes once; without them it is not called "
-        "faster."
+        "small sizes, which leave each remainder of 32 lanes; without them it is not called faster."
     )
     return Failed(Status.CORRECT, Diagnostic(stage="verify", message=said))
