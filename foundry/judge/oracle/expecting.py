@@ -21,7 +21,7 @@ from foundry.judge.oracle.bounds import Quantity, Wide
 from foundry.judge.oracle.form import check_form
 from foundry.program import Arrays
 from ops import empty
-from ops.dtypes import FLOAT_DTYPES
+from ops.dtypes import FLOAT_DTYPES, numpy_dtype
 from ops.matches import Close, Distribution, Set, Ties
 from ops.spec import (
     Op,
@@ -57,6 +57,14 @@ def expected(
     known = _Computed(inputs, formula, values, found, seed)
     pairs = zip(op.outputs, values[: len(op.outputs)], strict=True)
     return tuple(_kind(tensor, workload, value, known) for tensor, value in pairs)
+
+
+def values(op: Op, workload: Workload, inputs: Arrays) -> Arrays:
+    """What the oracle gives, each output in its dtype: a fraction of what a bound costs."""
+    found = _Formula(op)(widen(op, workload, inputs), workload)
+    pairs = zip(op.outputs, found[: len(op.outputs)], strict=True)
+    with np.errstate(all="ignore"):
+        return {t.name: v.astype(numpy_dtype(dtype_of(t, workload))) for t, v in pairs}
 
 
 def expected_of_baseline(

@@ -8,13 +8,14 @@ workloads.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from foundry.errors import UsageError
-from foundry.judge.oracle.sampling import SameOp
+from foundry.judge.oracle.sampling import SameOp, independent_axes
 from ops.expressions import names_in
 from ops.spec import Case, Op, Workload, elements_of, plain_flops, shape_of
 
@@ -26,10 +27,11 @@ _MOST_ELEMENTS = 1 << 23
 _MOST_FLOPS = 1 << 26
 _TRIES = 24
 _FEW = 3
-LANES = 32
+_LANES = 32
 """Elements of a row that a SIMD-group passes at once, where each lane takes one."""
-VECTORS = 4 * LANES
+_VECTORS = 4 * _LANES
 """The same where each lane takes a vector of four."""
+_CHEAP_ELEMENTS = 1 << 15
 
 Sizes = Mapping[str, int]
 
@@ -43,26 +45,72 @@ def far_workloads(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
     return tuple({w.id: w for w in found}.values())
 
 
-def remainders(op: Op, dtype: str, pass_elements: int = LANES) -> tuple[Workload, ...]:
-    """For every axis a workload with each remainder that may be left after a full pass."""
-    return _remainders(SameOp(op), dtype, pass_elements)
+def remainders(op: Op, dtype: str) -> tuple[Workload, ...]:
+    """For every axis a workload with each remainder that 32 lanes may leave after a full pass."""
+    return _remainders(SameOp(op), dtype)
+
+
+def vector_remainders(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
+    """The same for lanes that take four elements, along axes whose places depend on each other.
+
+    Every remainder of 64 after a pass of 128, axes in turn; the seed says where they begin, and
+    whether it is more than 64 of 128.
+    """
+    rng = random.Random(f"{seed} vectors {op.name} {dtype}")
+    axes = [a.name for a in op.axes if a.name in _growing(op) and a.multiple_of == 1]
+    axes = [axis for axis in axes if axis not in independent_axes(op)]
+    rng.shuffle(axes)
+    halves = [_VECTORS, _VECTORS + _VECTORS // 2]
+    sizes = [rng.choice(halves) + r for r in range(_VECTORS // 2)]
+    turns = zip(sizes, itertools.cycle(axes), strict=False)
+    return _each_once(_alone(op, dtype, axis, size) for size, axis in turns)
 
 
 @lru_cache(maxsize=256)
-def _remainders(asked: SameOp, dtype: str, pass_elements: int) -> tuple[Workload, ...]:
-    op = asked.op
-    bases = _smallest(op)
-    found = (
-        next((w for base in bases if (w := _sized(op, dtype, base, axis, size))), None)
-        for axis in _growing(op)
-        for size in range(pass_elements, 2 * pass_elements)
-    )
+def _remainders(asked: SameOp, dtype: str) -> tuple[Workload, ...]:
+    return _each_once(_each_remainder(asked.op, dtype))
+
+
+def _each_remainder(op: Op, dtype: str) -> Iterator[Workload | None]:
+    steps = {axis.name: axis.multiple_of for axis in op.axes}
+    for group in _together(op, dtype):
+        for first in range(_LANES):
+            units = {axis: _LANES + (first + n) % _LANES for n, axis in enumerate(group)}
+            sizes = {axis: steps[axis] * unit for axis, unit in units.items()}
+            if together := _sized(op, dtype, sizes):
+                yield together
+            else:
+                yield from (_alone(op, dtype, axis, size) for axis, size in sizes.items())
+
+
+def _each_once(found: Iterable[Workload | None]) -> tuple[Workload, ...]:
     return tuple({w.id: w for w in found if w}.values())
 
 
-def _sized(op: Op, dtype: str, base: Case, axis: str, size: int) -> Workload | None:
-    workload = _workload(op, dtype, {**base.axes, axis: size}, base)
-    return workload if workload and _is_affordable(op, workload) else None
+def _together(op: Op, dtype: str) -> list[list[str]]:
+    """Axes in groups: those of one are long at once, as many as cost little."""
+    groups: list[list[str]] = []
+    for axis in _growing(op):
+        for group in groups:
+            longest = _sized(op, dtype, dict.fromkeys((*group, axis), 2 * _LANES - 1))
+            if longest and elements_of(op, longest) <= _CHEAP_ELEMENTS:
+                group.append(axis)
+                break
+        else:
+            groups.append([axis])
+    return groups
+
+
+def _alone(op: Op, dtype: str, axis: str, size: int) -> Workload | None:
+    """One long axis; with another one, where the op binds it to that."""
+    ways = _with(op, {}, axis, size)
+    return next((found for sizes in ways if (found := _sized(op, dtype, sizes))), None)
+
+
+def _sized(op: Op, dtype: str, sizes: Sizes) -> Workload | None:
+    """The smallest case that can have these sizes, with them; None where none can."""
+    of_bases = (_workload(op, dtype, {**base.axes, **sizes}, base) for base in _smallest(op))
+    return next((w for w in of_bases if w and _is_affordable(op, w)), None)
 
 
 def _growing(op: Op) -> tuple[str, ...]:

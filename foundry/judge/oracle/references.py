@@ -13,7 +13,7 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -26,7 +26,7 @@ from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.matching import Expected
 from foundry.judge.oracle import nonfinite
 from foundry.judge.oracle.every import tamed
-from foundry.judge.oracle.expecting import expected, expected_of_baseline
+from foundry.judge.oracle.expecting import expected, expected_of_baseline, values
 from foundry.judge.oracle.inputs import EVERY, make_inputs
 from foundry.judge.oracle.pace import Paces
 from foundry.judge.oracle.sampling import Sample, sample
@@ -45,7 +45,7 @@ _CACHE_BYTES = 1 << 30
 _BYTES_PER_ELEMENT = 64
 """Of an input or output, while its oracle and bounds are computed: eight float64 arrays."""
 
-Key = tuple[str, str, str, int, bool]
+Key = tuple[str, str, str, int, str]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Reference:
     sample: Sample | None = None
     """The part of a large workload that is held to the oracle; None: all of it is."""
     whole: Arrays = field(default_factory=dict)
-    """What the baseline gives for all of a sampled workload; empty where that costs too much."""
+    """What the baseline gives for all of a sampled workload; empty where that costs too much. Where
+    nothing is expected, what the oracle gives."""
 
     @property
     def specs(self) -> tuple[TensorSpec, ...]:
@@ -118,7 +119,20 @@ class References:
                 and too much for a slow oracle.
             EnvironmentUnusable: The oracle fails.
         """
-        key = (op.name, workload.id, distribution, seed, sampled)
+        key = (op.name, workload.id, distribution, seed, "sampled" if sampled else "whole")
+        return self._kept(key, lambda: self._make(op, workload, distribution, seed, sampled))
+
+    def values(self, op: Op, workload: Workload, distribution: str, seed: int) -> Reference:
+        """The same without bounds: `whole` holds what the oracle gives, and nothing is expected.
+
+        Raises:
+            NoAnswer: It is larger than the memory, or too much for a slow oracle.
+            EnvironmentUnusable: The oracle fails.
+        """
+        key = (op.name, workload.id, distribution, seed, "values")
+        return self._kept(key, lambda: self._values(op, workload, distribution, seed))
+
+    def _kept(self, key: Key, make: Callable[[], Reference]) -> Reference:
         with self._guard:
             making = self._making.setdefault(key, threading.Lock())
         with making:
@@ -126,7 +140,7 @@ class References:
                 if key in self._found:
                     self._found.move_to_end(key)
                     return self._found[key]
-            reference = self._make(op, workload, distribution, seed, sampled)
+            reference = make()
             with self._guard:
                 self._found[key] = reference
                 self._held += reference.nbytes
@@ -143,6 +157,13 @@ class References:
         """The reference at other places of the same inputs, computed now."""
         rng = np.random.default_rng([places.part.axes[name] for name in places.part.axes])
         return self._at(reference, places, rng, at_any_cost=True)
+
+    def _values(self, op: Op, workload: Workload, distribution: str, seed: int) -> Reference:
+        check_size(op, workload, _BYTES_PER_ELEMENT)
+        inputs = make_inputs(op, workload, distribution, seed)
+        with self._paces.asked(op, workload, at_any_cost=False), _blaming(op, workload):
+            known = values(op, workload, inputs)
+        return Reference(op, workload, distribution, inputs, (), {}, whole=known)
 
     def _make(
         self, op: Op, workload: Workload, distribution: str, seed: int, sampled: bool

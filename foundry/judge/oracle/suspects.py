@@ -52,6 +52,21 @@ def suspects(
     return None
 
 
+def stands_out(op: Op, workload: Workload, outputs: Arrays, known: Arrays) -> bool:
+    """Whether anything is farther from known values than rounding explains, or cannot be told."""
+    return any(_stands_out(t, workload, outputs.get(t.name), known[t.name]) for t in op.outputs)
+
+
+def _stands_out(
+    tensor: Tensor, workload: Workload, got: NDArray[Any] | None, known: NDArray[Any]
+) -> bool:
+    if got is None or (got.shape, got.dtype) != (known.shape, known.dtype):
+        return True
+    if isinstance(match_of(tensor, workload), Distribution | Set):
+        return True
+    return bool(known.size and _far_off(tensor, workload, got, known)[0].size)
+
+
 def _far_off(
     tensor: Tensor, workload: Workload, got: NDArray[Any], base: NDArray[Any]
 ) -> tuple[NDArray[np.int64], Values]:

@@ -7,6 +7,7 @@ stays right, and nothing further is proven.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from foundry.judge import execution
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle.inputs import MIXED
 from foundry.judge.oracle.references import Reference, output_specs
-from foundry.judge.oracle.suspects import suspects
+from foundry.judge.oracle.suspects import stands_out, suspects
 from foundry.judge.proof.forecast import Forecast
 from foundry.judge.proof.verify import hold, told
 from foundry.judge.stages import Walk, pace_of, stopped
@@ -56,10 +57,63 @@ def run_once(
     references: Sequence[Reference],
 ) -> Failed | Pace | None:
     """The pace of a right run; None where the kernel is honestly too slow."""
-    candidate, workload = walk.candidate, target.workload
+    candidate = walk.candidate
+    answer = _answer(walk, target, index, expected, references)
+    if not isinstance(answer, _Answer):
+        return answer
+    for reference, outputs in zip(references, answer.results.outputs, strict=True):
+        if failed := hold(candidate, target, reference, outputs):
+            return failed
+    failed = look_closer(walk, target, references[0], answer.results.outputs[0])
+    return failed or _doubt(target, answer) or answer.pace
+
+
+def run_lightly(
+    walk: Walk,
+    target: Target,
+    index: int,
+    expected: Forecast,
+    references: Sequence[Reference],
+) -> Failed | Pace | None:
+    """The same where references hold values alone: bounds are computed where an element stands out.
+
+    Raises:
+        NoAnswer: Something stands out, and nothing says how far it may be off.
+    """
+    candidate = walk.candidate
+    answer = _answer(walk, target, index, expected, references)
+    if not isinstance(answer, _Answer):
+        return answer
+    for reference, outputs in zip(references, answer.results.outputs, strict=True):
+        if stands_out(candidate.op, target.workload, outputs, reference.whole):
+            with candidate.stage("oracle"):
+                closer = walk.references.get(
+                    candidate.op, target.workload, reference.distribution, candidate.seed
+                )
+            if failed := hold(candidate, target, closer, outputs):
+                return failed
+    return _doubt(target, answer) or answer.pace
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a run gave, and how fast."""
+
+    results: Results
+    specs: Sequence[TensorSpec]
+    pace: Pace
+
+
+def _answer(
+    walk: Walk,
+    target: Target,
+    index: int,
+    expected: Forecast,
+    references: Sequence[Reference],
+) -> Failed | _Answer | None:
+    candidate, runs = walk.candidate, len(references)
     with candidate.stage("reach"):
-        specs = output_specs(candidate.op, workload)
-        runs = len(references)
+        specs = output_specs(candidate.op, target.workload)
         limit_s = walk.options.run_limit_s + _DOUBT * runs * expected.seconds
         inputs = tuple(reference.inputs for reference in references)
         found = walk.worker.ask(Run(index, inputs, specs), limit_s)
@@ -68,14 +122,7 @@ def run_once(
             return None
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
-    for reference, outputs in zip(references, found.outputs, strict=True):
-        if failed := hold(candidate, target, reference, outputs):
-            return failed
-    return (
-        look_closer(walk, target, references[0], found.outputs[0])
-        or _doubt(target, found, specs)
-        or pace_of(candidate.op, target, seconds)
-    )
+    return _Answer(found, specs, pace_of(candidate.op, target, seconds))
 
 
 def look_closer(walk: Walk, target: Target, reference: Reference, outputs: Arrays) -> Failed | None:
@@ -93,10 +140,10 @@ def look_closer(walk: Walk, target: Target, reference: Reference, outputs: Array
     return hold(candidate, target, closer, outputs)
 
 
-def _doubt(target: Target, found: Results, specs: Sequence[TensorSpec]) -> Failed | None:
-    if said := execution.tampering(found):
+def _doubt(target: Target, answer: _Answer) -> Failed | None:
+    if said := execution.tampering(answer.results):
         return Failed(Status.REJECTED, told(said, target))
-    if said := unwritten(found.outputs[0], specs):
+    if said := unwritten(answer.results.outputs[0], answer.specs):
         return Failed(Status.WRONG_RESULT, told(said, target))
     return None
 

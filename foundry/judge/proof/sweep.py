@@ -7,16 +7,17 @@ not called faster. They come in a secret order: nobody knows which are left out.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
 from foundry.judge.candidate import Candidate, Failed, Target
-from foundry.judge.oracle.far import VECTORS, remainders
-from foundry.judge.oracle.inputs import MIXED
+from foundry.judge.oracle.far import remainders, vector_remainders
 from foundry.judge.proof.forecast import forecast
-from foundry.judge.proof.once import bound_to, run_once
+from foundry.judge.proof.once import bound_to, run_lightly
 from foundry.judge.stages import Walk, build_more, groups_of
 from foundry.judge.verdict import Diagnostic, Status
 
@@ -24,6 +25,8 @@ REMAINDERS = "remainders"
 """Among what is not proven: sizes that leave some of the remainders."""
 _LEAST_S = 8.0
 """For builds and runs together; more where the budget for large workloads is more."""
+_TELLING = ("sparse", "sorted")
+"""Distributions in which the last element of a row often counts most."""
 _AT_ONCE = 8
 """Builds of one job."""
 
@@ -51,16 +54,19 @@ def sweep(walk: Walk, budget_s: float) -> Failed | None:
 
 
 def _targets(candidate: Candidate) -> Failed | tuple[Target, ...]:
-    """Every remainder of 32; and of 128, where that is no further build."""
+    """Every remainder of 32 lanes; and of vectors of them, where that is no further build."""
     op, dtype = candidate.op, candidate.dtype
     found = bound_to(candidate, remainders(op, dtype))
-    wider = bound_to(candidate, remainders(op, dtype, VECTORS))
+    wider = bound_to(candidate, vector_remainders(op, dtype, candidate.seed))
     if isinstance(found, Failed) or isinstance(wider, Failed):
         return found if isinstance(found, Failed) else wider
     numbers = groups_of([t.program for t in (*found, *wider)])
     known = set(numbers[: len(found)])
-    same = (t for t, n in zip(wider, numbers[len(found) :], strict=True) if n in known)
-    return (*found, *same)
+    same = [t for t, n in zip(wider, numbers[len(found) :], strict=True) if n in known]
+    return tuple(
+        replace(target, distributions=(name,))
+        for target, name in zip((*found, *same), itertools.cycle(_TELLING), strict=False)
+    )
 
 
 def _sweep(walk: Walk, targets: Sequence[Target], limit_s: float) -> Failed | float | None:
@@ -75,10 +81,13 @@ def _sweep(walk: Walk, targets: Sequence[Target], limit_s: float) -> Failed | fl
     for index, target in enumerate(targets, first):
         try:
             with candidate.stage("oracle"):
-                known = walk.references.get(candidate.op, target.workload, MIXED, candidate.seed)
+                known = [
+                    walk.references.values(candidate.op, target.workload, name, candidate.seed)
+                    for name in target.distributions
+                ]
+            found = run_lightly(walk, target, index, forecast(candidate, target), known)
         except NoAnswer:
             continue
-        found = run_once(walk, target, index, forecast(candidate, target), (known,))
         if found is None or isinstance(found, Failed):
             return found
         spent_s += found.seconds
