@@ -33,24 +33,35 @@ _SHARE = 1 / 3
 """Of the rows that hold any."""
 _MOST = 3
 """In one row."""
+_DENSE = 1 / 3
+"""Of these rows: full of them."""
+_ZEROS = 1 / 8
+"""Of the numbers."""
 
 Values = NDArray[np.float64]
 _Shape = tuple[int, ...]
 
 
 def _nan(rng: Generator, shape: _Shape, dtype: str) -> Values:
-    return np.where(_planted(rng, shape), np.nan, rng.standard_normal(shape))
+    return np.where(_planted(rng, shape), np.nan, _numbers(rng, shape))
 
 
 def _infinite(rng: Generator, shape: _Shape, dtype: str) -> Values:
     signs = np.where(rng.integers(0, 2, (*shape[:-1], 1) if shape else ()) == 0, -1.0, 1.0)
-    return np.where(_planted(rng, shape), signs * np.inf, rng.standard_normal(shape))
+    return np.where(_planted(rng, shape), signs * np.inf, _numbers(rng, shape))
+
+
+def _numbers(rng: Generator, shape: _Shape) -> Values:
+    """Normal values, and zeros: a kernel may leave out what a zero is multiplied with."""
+    return np.where(rng.random(shape) < _ZEROS, 0.0, rng.standard_normal(shape))
 
 
 def _planted(rng: Generator, shape: _Shape) -> NDArray[np.bool_]:
     """Where there are any: in some rows, never in all of several.
 
-    They lie anywhere, the ends of a row among the places: one lane may be the one to lose them.
+    In most of these are a few. They lie anywhere, the ends of a row among the places: one lane may
+    be the one to lose them. Some rows are full of them, for where each element counts alone, one
+    place in a thousand may lose them.
     """
     planted = np.zeros(shape, bool)
     if not shape or not planted.size:
@@ -59,6 +70,9 @@ def _planted(rng: Generator, shape: _Shape) -> NDArray[np.bool_]:
     some = max(1, int(rows * _SHARE))
     flat = planted.reshape(rows, columns)
     for row in rng.choice(rows, some, replace=False):
+        if rng.random() < _DENSE:
+            flat[row] = rng.random(columns) < _SHARE
+            continue
         flat[row, rng.integers(0, columns, rng.integers(1, _MOST + 1))] = True
         flat[row, -1 if rng.random() < 1 / 4 else rng.integers(0, columns)] = True
     return planted

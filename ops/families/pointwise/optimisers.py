@@ -43,7 +43,13 @@ return (wide - rate * step).astype(dtype), first.astype(dtype), second.astype(dt
         "correct_1": (1.0, 3.0, 2.0),
         "correct_2": (1.0, 4.0, 2.0),
     },
-    ranges={"rate": RATE},
+    ranges={
+        "rate": RATE,
+        "beta_1": Range(0.0, 0.99, usual=(0.9, 0.95)),
+        "beta_2": Range(0.0, 0.9999, usual=(0.999, 0.99, 0.95)),
+        "eps": Range(1e-8, 1e-2, usual=(1e-8, 1e-6)),
+        "decay": Range(0.0, 0.25, usual=(0.1, 0.01)),
+    },
     flops=24,
     formula="moment_out = beta_1 moment + (1 - beta_1) grad; square_out = beta_2 square + (1 - "
     "beta_2) grad^2; out = x - rate (correct_1 moment_out / (sqrt(correct_2 square_out) + eps) + "
@@ -67,7 +73,11 @@ found = momentum * moment.astype(mx.float32) + grad.astype(mx.float32) + decay *
 return (wide - rate * found).astype(dtype), found.astype(dtype)
 """,
     params={"rate": 1e-3, "momentum": (0.9, 0.5, 0.99), "decay": (0.01, 0.1, 0.25)},
-    ranges={"rate": RATE},
+    ranges={
+        "rate": RATE,
+        "momentum": Range(0.0, 0.999, usual=(0.9,)),
+        "decay": Range(0.0, 0.25, usual=(1e-4, 0.01)),
+    },
     flops=8,
     formula="moment_out = momentum moment + grad + decay x, out = x - rate moment_out.",
 )
