@@ -31,7 +31,8 @@ _LANES = 32
 """Elements of a row that a SIMD-group passes at once, where each lane takes one."""
 _VECTORS = 4 * _LANES
 """The same where each lane takes a vector of four."""
-_CHEAP_ELEMENTS = 1 << 15
+_CHEAP_ELEMENTS, _SMALL_WORK = 1 << 14, 1 << 21
+_SHORT = 3
 
 Sizes = Mapping[str, int]
 
@@ -104,13 +105,22 @@ def _together(op: Op, dtype: str) -> list[list[str]]:
 def _alone(op: Op, dtype: str, axis: str, size: int) -> Workload | None:
     """One long axis; with another one, where the op binds it to that."""
     ways = _with(op, {}, axis, size)
-    return next((found for sizes in ways if (found := _sized(op, dtype, sizes))), None)
+    return _cheapest(op, [w for sizes in ways if (w := _sized(op, dtype, sizes))])
 
 
 def _sized(op: Op, dtype: str, sizes: Sizes) -> Workload | None:
-    """The smallest case that can have these sizes, with them; None where none can."""
+    """The cheapest case that can have these sizes, with them; None where all cost too much."""
     of_bases = (_workload(op, dtype, {**base.axes, **sizes}, base) for base in _smallest(op))
-    return next((w for w in of_bases if w and _is_affordable(op, w)), None)
+    return _cheapest(op, [w for w in of_bases if w and _work(op, w) <= _SMALL_WORK])
+
+
+def _cheapest(op: Op, found: list[Workload]) -> Workload | None:
+    """The one with the least work, where each place that an axis is short of three counts too."""
+    return min(found, key=lambda w: _work(op, w) * _SHORT ** -_long_enough(w.axes), default=None)
+
+
+def _work(op: Op, workload: Workload) -> int:
+    return elements_of(op, workload) + plain_flops(op, workload)
 
 
 def _growing(op: Op) -> tuple[str, ...]:
@@ -180,9 +190,12 @@ def _smallest(op: Op) -> list[Case]:
     A softmax over one column is 1 whatever a kernel does, and two shards are not permuted.
     """
     cases = [case for case in (*op.visible, *op.hidden) if all(case.axes.values())]
-    known = [case.axes.values() for case in cases]
-    sizes = [(-sum(min(size, _FEW) for size in each), math.prod(each)) for each in known]
+    sizes = [(-_long_enough(case.axes), math.prod(case.axes.values())) for case in cases]
     return [cases[i] for i in sorted(range(len(cases)), key=lambda i: sizes[i])]
+
+
+def _long_enough(sizes: Sizes) -> int:
+    return sum(min(size, _FEW) for size in sizes.values())
 
 
 def _workload(op: Op, dtype: str, sizes: Sizes, base: Case) -> Workload | None:

@@ -23,7 +23,7 @@ from foundry.judge.verdict import Diagnostic, Status
 
 REMAINDERS = "remainders"
 """Among what is not proven: sizes that leave some of the remainders."""
-_LEAST_S = 8.0
+_LEAST_S = 12.0
 """For builds and runs together; more where the budget for large workloads is more."""
 _TELLING = ("sparse", "sorted")
 """Distributions in which the last element of a row often counts most."""
