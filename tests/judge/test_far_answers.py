@@ -12,7 +12,7 @@ from foundry.errors import EnvironmentUnusable, NoAnswer
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
 from foundry.judge.oracle import nonfinite, pace
-from foundry.judge.oracle.far import far_workloads, remainders
+from foundry.judge.oracle.far import far_workloads, remainders, vector_remainders
 from foundry.judge.oracle.inputs import MIXED
 from foundry.judge.oracle.pace import Answered, Paces, work
 from foundry.judge.oracle.references import References
@@ -153,10 +153,20 @@ def test_one_of_the_distributions_is_dealt_and_chance_says_which() -> None:
     assert MIXED not in nonfinite.DRAWS
 
 
-def test_every_remainder_of_32_lanes_is_met_by_every_axis() -> None:
-    found = remainders(SOFTMAX, "float32")
-    for axis in SOFTMAX.axis_names:
-        assert {w.axes[axis] % 32 for w in found if w.axes[axis] >= 32} == set(range(32))
+@pytest.mark.parametrize("name", ["softmax", "matmul", "attention", "kv_append"])
+def test_every_remainder_of_32_lanes_is_met_by_every_axis(name: str) -> None:
+    op = get(name)
+    found = remainders(op, "float32")
+    for axis in (axis.name for axis in op.axes if not axis.compiled):
+        assert {w.axes[axis] % 32 for w in found if w.axes[axis] >= 32} == set(range(32)), axis
+
+
+def test_every_remainder_of_64_follows_a_pass_of_vectors_along_axes_that_are_reduced() -> (
+    None
+):
+    found = vector_remainders(SOFTMAX, "float32", 3)
+    assert {w.axes["cols"] % 64 for w in found if w.axes["cols"] >= 128} == set(range(64))
+    assert vector_remainders(get("silu"), "float32", 3) == ()
 
 
 def test_what_is_far_is_odd_and_keeps_the_multiples_of_its_axis() -> None:
