@@ -161,9 +161,7 @@ def test_every_remainder_of_32_lanes_is_met_by_every_axis(name: str) -> None:
         assert {w.axes[axis] % 32 for w in found if w.axes[axis] >= 32} == set(range(32)), axis
 
 
-def test_every_remainder_of_64_follows_a_pass_of_vectors_along_axes_that_are_reduced() -> (
-    None
-):
+def test_every_remainder_of_64_follows_a_pass_of_vectors_along_axes_that_are_reduced() -> None:
     found = vector_remainders(SOFTMAX, "float32", 3)
     assert {w.axes["cols"] % 64 for w in found if w.axes["cols"] >= 128} == set(range(64))
     assert vector_remainders(get("silu"), "float32", 3) == ()
