@@ -33,6 +33,7 @@ _VECTORS = 4 * _LANES
 """The same where each lane takes a vector of four."""
 _CHEAP_ELEMENTS, _SMALL_WORK = 1 << 14, 1 << 21
 _SHORT = 3
+_EACH_TO = 16
 
 Sizes = Mapping[str, int]
 
@@ -65,6 +66,21 @@ def vector_remainders(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
     sizes = [rng.choice(halves) + r for r in range(_VECTORS // 2)]
     turns = zip(sizes, itertools.cycle(axes), strict=False)
     return _each_once(_alone(op, dtype, axis, size) for size, axis in turns)
+
+
+def compiled_sizes(op: Op, dtype: str) -> tuple[Workload, ...]:
+    """For every axis that is compiled in each small size, and multiples of 16 to its largest.
+
+    Any of them may be what a kernel has a branch for, and each is a build.
+    """
+    found: list[Workload | None] = []
+    for axis in op.axes:
+        if axis.compiled:
+            most = max(axis.tried_to, *(case.axes[axis.name] for case in (*op.visible, *op.hidden)))
+            sizes = [*range(1, _EACH_TO), *range(_EACH_TO, most + 1, _EACH_TO)]
+            some = axis.values or [size for size in sizes if size <= most]
+            found += [_alone(op, dtype, axis.name, size) for size in some]
+    return _each_once(found)
 
 
 @lru_cache(maxsize=256)

@@ -66,9 +66,9 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
     if isinstance(bound, Failed):
         return bound
     left = dict(enumerate(bound, walk.first_of_next))
-    failed = build_more(walk, bound, walk.options.build_limit_s)
-    if failed:
-        return None if isinstance(failed, Timeout) else failed
+    built = build_more(walk, bound, walk.options.build_limit_s)
+    if built is not None:
+        return None if isinstance(built, Timeout) else built
     near = {n: left.pop(n) for n in [*left] if not _is_far(op, left[n])}
     failed = _reach(walk, near, max(budget_s, _NEAR_S))
     if failed or not walk.worker.is_whole:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
 from foundry.judge.candidate import Candidate, Failed, Target
-from foundry.judge.oracle.far import remainders, vector_remainders
+from foundry.judge.oracle.far import compiled_sizes, remainders, vector_remainders
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import bound_to, run_lightly
 from foundry.judge.stages import Walk, build_more, groups_of
@@ -25,6 +25,7 @@ REMAINDERS = "remainders"
 """Among what is not proven: sizes that leave some of the remainders."""
 _LEAST_S = 12.0
 """For builds and runs together; more where the budget for large workloads is more."""
+_FEW_COMPILED = 4
 _TELLING = ("sparse", "sorted")
 """Distributions in which the last element of a row often counts most."""
 _AT_ONCE = 8
@@ -34,7 +35,8 @@ _AT_ONCE = 8
 def sweep(walk: Walk, budget_s: float) -> Failed | None:
     """Run the kernel once on every remainder that an axis may leave."""
     candidate = walk.candidate
-    bound = _targets(candidate)
+    is_whole = budget_s > _LEAST_S
+    bound = _targets(candidate, is_whole=is_whole)
     if isinstance(bound, Failed):
         return bound
     left = list(bound)
@@ -53,11 +55,18 @@ def sweep(walk: Walk, budget_s: float) -> Failed | None:
     return None
 
 
-def _targets(candidate: Candidate) -> Failed | tuple[Target, ...]:
-    """Every remainder of 32 lanes; and of vectors of them, where that is no further build."""
-    op, dtype = candidate.op, candidate.dtype
-    found = bound_to(candidate, remainders(op, dtype))
-    wider = bound_to(candidate, vector_remainders(op, dtype, candidate.seed))
+def _targets(candidate: Candidate, *, is_whole: bool) -> Failed | tuple[Target, ...]:
+    """Every remainder of 32 lanes; and of vectors of them, where that is no further build.
+
+    Of the sizes that are compiled in all where the proof is whole, and else a few.
+    """
+    op, dtype, seed = candidate.op, candidate.dtype, candidate.seed
+    compiled = compiled_sizes(op, dtype)
+    if not is_whole:
+        chance = random.Random(f"{seed} compiled")
+        compiled = tuple(chance.sample(compiled, min(_FEW_COMPILED, len(compiled))))
+    found = bound_to(candidate, (*compiled, *remainders(op, dtype)))
+    wider = bound_to(candidate, vector_remainders(op, dtype, seed))
     if isinstance(found, Failed) or isinstance(wider, Failed):
         return found if isinstance(found, Failed) else wider
     numbers = groups_of([t.program for t in (*found, *wider)])
