@@ -27,8 +27,8 @@ _HEADS, _BATCH = 4, 1
 _NEAR = 1e-5
 
 
-def check(name: str, mask: Mask, score: Score, inputs: tuple[Tensor, ...]) -> None:
-    """Hold mask and score of an op to themselves.
+def check(mask: Mask, score: Score, inputs: tuple[Tensor, ...]) -> None:
+    """Hold mask and score to themselves.
 
     Raises:
         UsageError: The first point where NumPy and Metal part, or a key that is seen outside of
@@ -36,8 +36,8 @@ def check(name: str, mask: Mask, score: Score, inputs: tuple[Tensor, ...]) -> No
     """
     for q_len, kv_len in _SIZES:
         for known in _grids(q_len, kv_len, {**mask.params, **score.params}, inputs):
-            _check_mask(name, mask, known)
-            _check_score(name, score, known)
+            _check_mask(mask, known)
+            _check_score(score, known)
 
 
 def _grids(
@@ -68,13 +68,13 @@ def _drawn(tensor: Tensor, sizes: Mapping[str, int]) -> Any:
     return found[0] if tensor.shape[0] == "batch" else found
 
 
-def _check_mask(name: str, mask: Mask, known: dict[str, Any]) -> None:
+def _check_mask(mask: Mask, known: dict[str, Any]) -> None:
     shape = (known["q_len"], known["kv_len"])
     wanted = np.broadcast_to(np.asarray(mask.np(**asked(mask.np, known)), bool), shape)
     found = np.broadcast_to(np.asarray(evaluate(mask.metal, known), bool), shape)
     if (at := _first(wanted != found)) is not None:
         raise UsageError(
-            f"{name}: the mask's NumPy and Metal differ at {_point(known, at)}: NumPy says "
+            f"the mask's NumPy and Metal differ at {_point(known, at)}: NumPy says "
             f"{bool(wanted[at])}, Metal {bool(found[at])}; correct one of them"
         )
     first = np.broadcast_to(evaluate(mask.first, known), shape)
@@ -82,12 +82,12 @@ def _check_mask(name: str, mask: Mask, known: dict[str, Any]) -> None:
     outside = found & ((known["k"] < first) | (known["k"] >= until))
     if (at := _first(outside)) is not None:
         raise UsageError(
-            f"{name}: the mask sees a key outside of its bounds at {_point(known, at)}: first is "
+            f"the mask sees a key outside of its bounds at {_point(known, at)}: first is "
             f"{int(first[at])}, until {int(until[at])}; widen them"
         )
 
 
-def _check_score(name: str, score: Score, known: dict[str, Any]) -> None:
+def _check_score(score: Score, known: dict[str, Any]) -> None:
     shape = (_HEADS, known["q_len"], known["kv_len"])
     given = np.random.default_rng(11).normal(0.0, 3.0, shape)
     wanted = np.broadcast_to(score.np(**asked(score.np, {**known, "s": given})), shape)
@@ -98,17 +98,15 @@ def _check_score(name: str, score: Score, known: dict[str, Any]) -> None:
         apart = np.abs(wanted[head] - found) > _NEAR * (1.0 + np.abs(wanted[head]))
         if (at := _first(apart)) is not None:
             raise UsageError(
-                f"{name}: the score's NumPy and Metal differ at h = {head}, {_point(known, at)}, s "
+                f"the score's NumPy and Metal differ at h = {head}, {_point(known, at)}, s "
                 f"= {given[head][at]:.6g}: NumPy says {wanted[head][at]:.9g}, Metal "
                 f"{found[at]:.9g}; correct one of them"
             )
         slope = np.broadcast_to(evaluate(score.slope, values), shape[1:])
-        _check_slope(name, (lean[head], slope), score, {**known, "s": given}, head)
+        _check_slope((lean[head], slope), score, {**known, "s": given}, head)
 
 
-def _check_slope(
-    name: str, slopes: tuple[Any, Any], score: Score, known: dict[str, Any], head: int
-) -> None:
+def _check_slope(slopes: tuple[Any, Any], score: Score, known: dict[str, Any], head: int) -> None:
     """Both texts of the slope against the difference quotient of the score."""
     step = 1e-5
     above, below = (
@@ -119,7 +117,7 @@ def _check_slope(
         apart = np.abs(quotient - slope) > 1e-4 * (1.0 + np.abs(quotient))
         if (at := _first(apart)) is not None:
             raise UsageError(
-                f"{name}: the score's slope in {language} is {slope[at]:.6g} at h = {head}, "
+                f"the score's slope in {language} is {slope[at]:.6g} at h = {head}, "
                 f"{_point(known, at)}, s = {known['s'][head][at]:.6g}; by its NumPy the score "
                 f"changes by {quotient[at]:.6g}: give slope= and slope_np= what the score's "
                 "derivative by s is"

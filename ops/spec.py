@@ -162,6 +162,9 @@ class Op:
     """What makes it a member of its family, for templates to render: Metal expressions by name, as
     the function of the family lays them down. Empty: templates of its own alone. `form` names the
     family of templates where ops of several families share one."""
+    premise: Callable[[], None] | None = None
+    """What its declaration rests on, where that costs too much for every start: it raises
+    `UsageError` if it does not hold. A user's op is held to it when it is loaded."""
     gradient_of: str = ""
     """Name of the op whose gradient this is. Its inputs are inputs and outputs of that op and, as
     `dout`, the gradient of its output `out`; its outputs are, as `dx`, those of its inputs."""

@@ -63,6 +63,15 @@ def problems(op: Op) -> Iterator[str]:
     yield from _models(op)
     yield from _functions(op)
     yield from _case_sets(op)
+    yield from _premise(op)
+
+
+def _premise(op: Op) -> Iterator[str]:
+    if op.premise is not None:
+        try:
+            op.premise()
+        except UsageError as error:
+            yield str(error)
 
 
 def _names(op: Op) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,10 @@ settings.load_profile("untimed")
 _OWN = f"foundry-{Path(__file__).parents[1].name}-{os.environ.get('PYTEST_XDIST_WORKER', 'tests')}"
 os.environ["TMPDIR"] = tempfile.tempdir = str(Path(tempfile.gettempdir(), _OWN))
 Path(tempfile.tempdir).mkdir(exist_ok=True)
+
+# Tests start hundreds of processes, and each would compile every module of ours anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A background job of a shell ignores Ctrl-C, and so would every program that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

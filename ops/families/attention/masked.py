@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -98,12 +99,11 @@ def masked_attention(
         formula: The mathematics for a proposer; empty: what mask and score say.
 
     Raises:
-        UsageError: No MLX text follows from the Metal of mask or score, and none is given; their
-            NumPy and their Metal part, at the first point where they do; a mask sees keys outside
-            of its bounds.
+        UsageError: No MLX text follows from the Metal of mask or score, and none is given. Where it
+            is loaded, too, if their NumPy and their Metal part, at the first point where they do,
+            or a mask sees keys outside of its bounds.
     """
     further = further_inputs(mask, score)
-    agreement.check(name, mask, score, further)
     params = {**mask.params, **score.params}
     found = _steps(mask, score, further, sinks=sinks, lse=lse)
     logsum = Tensor("lse", ("batch", "heads", "q_len"), "float32", match=Close("kv_len + head_dim"))
@@ -114,6 +114,7 @@ def masked_attention(
         inputs=(*attention.inputs, *further, *((Tensor("sinks", ("heads",)),) if sinks else ())),
         outputs=(*attention.outputs, *((logsum,) if lse else ())),
         params={"scale": 0.125, **defaults(params)},
+        premise=partial(agreement.check, mask, score, further),
         ranges={**attention.ranges, **ranges_of(params)},
         oracle=_oracle(mask, score, found),
         steps=found,
