@@ -20,42 +20,15 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel, text_hash
-from foundry.program import Device
-from foundry.store.records import Lesson, Tokens
-from ops.spec import Op, Workload
+from foundry.prompts.assignment import Assignment
+from foundry.store.records import Tokens
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """A judged kernel, as a proposer sees it."""
-
-    text: str
-    evaluation: Evaluation
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    """How it came to be: template and knobs, a rewrite, a model."""
-
-
-@dataclass(frozen=True)
-class Context:
+class Context(Assignment):
     """Everything a proposer may know about the search."""
 
-    op: Op
-    dtype: str
-    device: Device
-    parent: Attempt | None
-    """The kernel to improve, or to repair when it failed; None to write one from scratch."""
-    timed: tuple[Workload, ...] = ()
-    """The bench workloads that count."""
-    failures: tuple[Attempt, ...] = ()
-    """Failed children of the parent, the latest first."""
-    relatives: tuple[Attempt, ...] = ()
-    """Best other kernels of the search, the best first."""
-    lessons: tuple[Lesson, ...] = ()
-    """What made kernels of this family faster on this device."""
-    turn: int = 0
-    """How many proposals this proposer made in this search before."""
     seed: int = 0
     """Differs for every expansion; the same after a resume."""
     longest_answer: int | None = None

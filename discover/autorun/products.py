@@ -18,7 +18,7 @@ from discover.autorun.recipe import Products
 from discover.history.summary import Summary, document
 from discover.pages.html import page
 from discover.pages.story import gather
-from foundry.datasets.export import FORMATS, Exported, Format, export_attempts, export_sft
+from foundry.datasets.export import FORMATS, Exported, Format, export_attempts, export_dataset
 from foundry.datasets.files import write_text
 from foundry.errors import UsageError
 from foundry.judge.options import WHOLE_REACH_S, JudgeOptions
@@ -90,7 +90,7 @@ def _winner(bench: Workbench, summary: Summary) -> StoredEvaluation | None:
 
 
 def _dataset(bench: Workbench, found: Sequence[Summary], folder: Path) -> list[Written]:
-    """Every attempt on these ops on this device, and the verified ones as chats."""
+    """Every attempt on these ops on this device, and what a model can be taught of them."""
     device, store = bench.pool.device(), bench.store
     rows = [
         row
@@ -100,7 +100,7 @@ def _dataset(bench: Workbench, found: Sequence[Summary], folder: Path) -> list[W
     origins = store.origins()
     made: list[tuple[str, Exported]] = [
         ("dataset", export_attempts(rows, origins, folder / "dataset", _formats())),
-        ("sft", export_sft(rows, origins, folder / "sft")),
+        ("training", export_dataset(rows, origins, folder / "training")),
     ]
     return [Written(kind, e.folder, count(e.rows, "row")) for kind, e in made]
 

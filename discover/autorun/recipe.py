@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from discover.budget.limits import Limits
 from discover.search.settings import SearchSettings
-from foundry.errors import UsageError
 
 
 class Products(BaseModel):
@@ -59,21 +55,3 @@ class Recipe(SearchSettings):
                     raise unknown(f"dtype of {name}", dtype, op.dtypes)
                 found.append((name, dtype))
         return tuple(found)
-
-
-def read(path: Path) -> Recipe:
-    """Read a recipe file.
-
-    Raises:
-        UsageError: Missing, not TOML, or an entry that is no recipe's.
-    """
-    try:
-        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"cannot read the recipe {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path}: '{where}': {first['msg']}") from None

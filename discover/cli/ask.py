@@ -57,7 +57,7 @@ def command(
     settings = SearchSettings(**{**given, "proposers": ("ask",)})
     request = SearchRequest(op, dtype, Limits(), command_line(), settings, kernel_file)
     with (
-        workbench(db, device, own.default_workers(), settings.bench) as bench,
+        workbench(db, device, options.default_workers(), settings.bench) as bench,
         new_desk(bench, request, Lines()) as desk,
     ):
         ticket = desk.ask()

@@ -61,13 +61,14 @@ def command(
 
     The same command takes up an autorun that was cut short.
     """
-    from discover.autorun.recipe import read
+    from discover.autorun.recipe import Recipe
+    from discover.recipes import read
 
     place = {"ops": ops, "device": device}
     given |= {name: value for name, value in place.items() if value is not None}
-    asked = read(recipe).model_copy(update=given)
+    asked = read(recipe, Recipe).model_copy(update=given)
     folder = output or Path("runs") / asked.name
-    done, written = _run(asked, folder, db, workers or own.default_workers(), pricing)
+    done, written = _run(asked, folder, db, workers or options.default_workers(), pricing)
     if as_json:
         print_json(_document(done, written))
     else:

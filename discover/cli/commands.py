@@ -11,6 +11,7 @@ application = Application(
     lazy={
         "search": "discover.cli.search:command",
         "autorun": "discover.cli.autorun:command",
+        "dataset": "discover.cli.dataset:command",
         "compare": "discover.cli.compare:command",
         "ask": "discover.cli.ask:command",
         "tell": "discover.cli.tell:command",

@@ -24,5 +24,5 @@ def command(bench: str | None, db: str | None, device: str) -> None:
     from discover.mcp import server
     from discover.search.workbench import workbench
 
-    with workbench(db, device, own.default_workers(), bench or "quick") as opened:
+    with workbench(db, device, options.default_workers(), bench or "quick") as opened:
         server(opened).run("stdio")

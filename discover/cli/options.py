@@ -18,7 +18,6 @@ from foundry.cli import options
 F = TypeVar("F", bound=Callable[..., Any])
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_MOST_WORKERS = 8
 
 
 def settings_given(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -151,14 +150,9 @@ def worker_options(function: F) -> F:
     )(function)
     return click.option(
         "--workers",
-        type=click.IntRange(1, _MOST_WORKERS),
+        type=click.IntRange(1, options.MOST_WORKERS),
         help="Worker processes; timing runs alone all the same.  [default: one per core, 2 to 8]",
     )(function)
-
-
-def default_workers() -> int:
-    """One worker per core, from 2 to 8."""
-    return min(_MOST_WORKERS, max(2, os.cpu_count() or 1))
 
 
 def offline_note(proposers: tuple[str, ...]) -> str | None:

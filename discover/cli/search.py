@@ -94,7 +94,7 @@ def command(
         kernel_file,
         from_scratch,
     )
-    outcome, summary = _run(request, db, device, workers or own.default_workers(), pricing)
+    outcome, summary = _run(request, db, device, workers or options.default_workers(), pricing)
     if as_json:
         print_json(_document(outcome, summary))
     else:

@@ -42,7 +42,7 @@ def command(ticket: str, answer: IO[str], db: str | None, device: str, as_json: 
     with Store.open(db, read_only=True) as store:
         timed = ticketed(store, run_id).settings["bench"]
     with (
-        workbench(db, device, own.default_workers(), timed) as bench,
+        workbench(db, device, options.default_workers(), timed) as bench,
         desk_of(bench, run_id, Lines()) as desk,
     ):
         told = desk.tell(node_id, text)

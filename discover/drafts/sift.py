@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from discover.drafts.draft import Draft
 from discover.drafts.novelty import Novelty
-from discover.drafts.parsing import Malformed, extract
 from foundry.judge.verdict import Diagnostic, Evaluation, Status
 from foundry.kernel import Kernel, render, text_hash
+from foundry.prompts.answer import Malformed, extract
 from ops.spec import Op
 
 

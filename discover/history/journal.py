@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 from discover.budget.limits import Spend
 from discover.drafts.draft import Draft
 from discover.history.lessons import lesson_of
-from discover.protocol import Attempt, Failure, Reply, Request
+from discover.protocol import Failure, Reply, Request
 from discover.selection.tree import Node, NodeState
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel
 from foundry.program import Device
+from foundry.prompts.assignment import Attempt
 from foundry.store import lessons
 from foundry.store.records import CallRecord, CallState, Lesson, Origin, Tokens
 from foundry.store.records import NodeRecord as StoredNode

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from discover.protocol import Attempt
+from foundry.prompts.assignment import Attempt
 from foundry.report.figures import Figures, figures
 
 MAX_WORDS = 320

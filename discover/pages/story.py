@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from discover.history.nodes import Seen, diff, look
 from discover.history.summary import Summary
-from discover.prompts.feedback import counted
 from discover.selection.tree import ROOT_PREFIX
+from foundry.prompts.feedback import counted
 from foundry.report.figures import figures
 
 if TYPE_CHECKING:

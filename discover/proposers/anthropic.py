@@ -7,9 +7,9 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from discover.prompts.build import build
 from discover.proposers import faults, keys, probing
 from discover.protocol import Context, Failure, FailureKind, ProposerOptions, Reply, Request
+from foundry.prompts.build import build
 from foundry.store.records import Tokens
 
 if TYPE_CHECKING:

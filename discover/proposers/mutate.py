@@ -14,7 +14,6 @@ from typing import Any
 
 from discover.proposers.rewrites import Rewrite, Variant, all_rewrites
 from discover.protocol import (
-    Attempt,
     Context,
     Failure,
     FailureKind,
@@ -24,6 +23,7 @@ from discover.protocol import (
 )
 from foundry.errors import InvalidKernel
 from foundry.kernel import Kernel, check, parse, render
+from foundry.prompts.assignment import Attempt
 from ops.spec import Op
 from templates import registry, space
 from templates.render import render as fill

@@ -12,9 +12,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from discover.prompts.build import build
 from discover.protocol import Context, Failure, FailureKind, ProposerOptions, Reply, Request
 from foundry.errors import UsageError, unknown
+from foundry.prompts.build import build
 from foundry.store.records import Tokens
 
 _TOKENS = {field.name for field in dataclasses.fields(Tokens)}

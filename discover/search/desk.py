@@ -20,7 +20,6 @@ from discover.history.journal import Journal, Restored
 from discover.history.lessons import words_of
 from discover.history.reasons import reason
 from discover.history.shown import shown
-from discover.prompts.build import Prompt, build
 from discover.search.intake import Intake, Key
 from discover.search.kernels import Kernels
 from discover.search.roots import roots
@@ -33,6 +32,7 @@ from discover.selection.tree import ROOT_PREFIX, Node, NodeState
 from foundry.errors import UsageError, unknown
 from foundry.judge.options import is_settled
 from foundry.judge.verdict import Evaluation
+from foundry.prompts.build import Prompt, build
 from foundry.store.records import Origin
 from ops.spec import Op
 

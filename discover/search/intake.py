@@ -15,7 +15,6 @@ from discover.calls.flights import Flights
 from discover.calls.roster import Roster
 from discover.drafts.draft import Draft, label
 from discover.drafts.novelty import fingerprint
-from discover.drafts.parsing import extract_all
 from discover.drafts.sift import Fresh, Repeated, Unusable, sift, verdict
 from discover.history.journal import Journal
 from discover.search.kernels import Kernels
@@ -24,6 +23,7 @@ from discover.search.watch import Watch
 from discover.selection.tree import Node, NodeState
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel, parse
+from foundry.prompts.answer import extract_all
 from foundry.store.records import Lesson
 
 Key = tuple[str, int]

@@ -15,7 +15,7 @@ from itertools import islice
 from discover.drafts.draft import Draft
 from discover.drafts.novelty import Novelty
 from discover.history.journal import Restored, attempt
-from discover.protocol import Attempt, Context
+from discover.protocol import Context
 from discover.search.task import Task
 from discover.selection.cells import cell_of
 from discover.selection.finalists import finalists
@@ -25,6 +25,7 @@ from discover.selection.strategies import strategy
 from discover.selection.tree import Node, NodeState, Tree
 from foundry.judge.verdict import Evaluation, Status
 from foundry.kernel import Kernel, parse
+from foundry.prompts.assignment import Attempt
 
 NEAR, RIVALS = 0.97, 2
 """Kernels within 3 % of the best are its rivals; so many are measured head to head."""

@@ -62,4 +62,4 @@ def _own(path: Path, op: Op) -> Draft:
     if kernel.op != op.name:
         raise InvalidKernel(f"{path} is a kernel of '{kernel.op}', not of '{op.name}'")
     check(kernel, op)
-    return Draft(text, Origin("file", str(path)))
+    return Draft(text, Origin("file", path.name))

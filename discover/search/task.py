@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from discover.calls.retry import RetryPolicy
-from discover.protocol import Attempt
 from discover.search.settings import SearchSettings
 from discover.search.watch import State
 from foundry.judge.verdict import Evaluation
 from foundry.program import Device
+from foundry.prompts.assignment import Attempt
 from ops.spec import Op, Workload
 
 

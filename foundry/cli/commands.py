@@ -21,6 +21,7 @@ application = Application(
         "report": "foundry.cli.report:command",
         "export": "foundry.cli.export:command",
         "export-sft": "foundry.cli.export_sft:command",
+        "data": "foundry.cli.data:command",
         "catalog": "foundry.cli.catalog:command",
         "validate": "foundry.cli.validate:command",
         "matrix": "foundry.cli.matrix:command",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -223,14 +222,13 @@ def save_evaluations(judged: Judged, db: str | None, command: str) -> None:
     """Store the evaluations of a kernel file as a run of their own."""
     from foundry.store import Origin, Store
 
-    path = judged.file.name
-    with suppress(OSError):
-        path = str(Path(path).resolve()) if Path(path).exists() else path
+    # The name alone: where somebody keeps his files is nobody's business, and rows are exported.
+    name = Path(judged.file.name).name
     with Store.open(db) as store:
-        settings = {"file": path, "dtypes": [e.dtype for e in judged.evaluations]}
+        settings = {"file": name, "dtypes": [e.dtype for e in judged.evaluations]}
         seed = judged.evaluations[0].seed if judged.evaluations else 0
         run_id = store.begin_run("run", command, settings, seed, judged.device)
         for evaluation in judged.evaluations:
-            origin = Origin("file", path)
+            origin = Origin("file", name)
             store.save(run_id, judged.kernel, judged.file.text, evaluation, origin)
         store.finish_run(run_id, "done")

@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 from foundry.errors import unknown
 
 F = TypeVar("F", bound=Callable[..., Any])
+MOST_WORKERS = 8
 
 
 class Name(click.ParamType[str, str]):
@@ -102,6 +103,11 @@ class Duration(click.ParamType[float, float]):
         if not 0 < seconds < float("inf"):
             self.fail(f"'{value}' must be more than 0 seconds", param, ctx)
         return seconds
+
+
+def default_workers() -> int:
+    """One worker per core, from 2 to 8."""
+    return min(MOST_WORKERS, max(2, os.cpu_count() or 1))
 
 
 def known_ops() -> Iterable[str]:

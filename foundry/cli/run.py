@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 _STRATEGIES = ("mix", "coverage", "random", "mutation")
 _DEFAULT_BUDGET = 40
-_MOST_WORKERS = 8
 
 
 @click.command("run")
@@ -69,7 +67,7 @@ _MOST_WORKERS = 8
 @options.bench_option
 @click.option(
     "--workers",
-    type=click.IntRange(1, _MOST_WORKERS),
+    type=click.IntRange(1, options.MOST_WORKERS),
     default=None,
     help="Kernels in flight; timing runs alone all the same.  [default: one per core, 2 to 8]",
 )
@@ -113,7 +111,7 @@ def command(
         budget=budget if budget or time_s else _DEFAULT_BUDGET,
         time_s=time_s,
         seed=seed,
-        workers=workers or min(_MOST_WORKERS, max(2, os.cpu_count() or 1)),
+        workers=workers or options.default_workers(),
         device=device,
         db=db,
         command=command_line(),

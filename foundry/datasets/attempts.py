@@ -2,7 +2,8 @@
 
 Rows of different devices stand side by side, and every row says which device it is of. Nested
 lists hold diagnostics, output errors, timings with raw samples and stage times; what has no fixed
-shape (knobs, fingerprint, counters) is JSON text, so that every row has the same columns.
+shape (knobs, fingerprint, counters) is JSON text, so that every row has the same columns. Seeds of
+inputs and sizes of hidden workloads stay here: whoever trains on them would train to pass.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
+from foundry.datasets import leaks
+from foundry.datasets.evidence import is_clean
+from foundry.datasets.labels import CANARY, MEASURED, PROVEN
 from foundry.datasets.teachers import Lineage
+from foundry.judge.verdict import Status
 from foundry.kernel import text_hash
 from foundry.kernel.normal_form import normalise
 from foundry.store.records import StoredEvaluation
@@ -39,7 +44,8 @@ SCHEMA: Mapping[str, Any] = {
     "device_name": TEXT,
     "device_fingerprint": TEXT,
     "judge_version": INTEGER,
-    "seed": INTEGER,
+    "method": TEXT,
+    "sanitized": FLAG,
     "origin_kind": TEXT,
     "origin_name": TEXT,
     "origin_detail": TEXT,
@@ -73,50 +79,58 @@ SCHEMA: Mapping[str, Any] = {
     ],
     "stage_ms": [{"stage": TEXT, "ms": NUMBER}],
     "extra": TEXT,
+    "canary": TEXT,
 }
 """Columns and kinds; `[kind]` is a list, a table is a record. Any value may be missing."""
+
+
+VERDICTS_OF_MACHINES = (Status.TIMEOUT, Status.CRASH)
+"""What may be the fault of a busy machine: nobody can be held to it later."""
+
+ABOUT = (
+    "One row per evaluation of a kernel on a device, failures included: `status` says what became "
+    "of it, `diagnostics` why. Rows with status `rejected` are suspected cheats. In JSON Lines, "
+    "values that are no numbers are null."
+)
 
 
 def row(stored: StoredEvaluation, lineage: Lineage) -> dict[str, Any]:
     """One evaluation as a row of `SCHEMA`."""
     evaluation = stored.evaluation
-    whole = evaluation.model_dump(mode="python")
+    text = leaks.without_paths(stored.text)
+    whole = leaks.scrubbed(evaluation.model_dump(mode="python", exclude={"diagnostics", "errors"}))
     op = all_ops().get(evaluation.op)
+    found = leaks.diagnostics(evaluation, stored.text)
     made: dict[str, Any] = {
         "evaluation_id": stored.id,
         "run_id": stored.run_id,
         "created_at": stored.created_at.astimezone(UTC).isoformat(timespec="seconds"),
         "family": op.family if op else None,
         "parent_hash": stored.parent_hash,
-        "kernel": stored.text,
+        "kernel": text,
         "normal_form": text_hash(normalise(stored.text)),
         "status": evaluation.status.value,
-        "why": evaluation.why,
+        "why": found[0].message.splitlines()[0] if found else "",
+        "diagnostics": [one.model_dump() for one in found],
+        "errors": leaks.errors(evaluation),
+        "method": MEASURED if evaluation.timings else PROVEN,
+        "sanitized": is_clean(evaluation) if evaluation.status.passed else None,
         "score": evaluation.score,
         "device_kind": stored.device.kind,
         "device_name": stored.device.name,
         "device_fingerprint": _json(stored.device.fingerprint),
         "origin_kind": stored.origin.kind,
-        "origin_name": stored.origin.name,
+        "origin_name": leaks.without_paths(stored.origin.name),
         "origin_detail": _json(stored.origin.detail),
         "teachers": list(lineage.teachers),
         "training_use": lineage.use.value,
         "licence": lineage.licence,
         "stage_ms": [{"stage": name, "ms": ms} for name, ms in evaluation.stage_ms.items()],
         "extra": _json(evaluation.extra),
+        "canary": CANARY,
     }
-    return {name: _plain(made[name] if name in made else whole[name]) for name in SCHEMA}
+    return {name: made[name] if name in made else whole[name] for name in SCHEMA}
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(dict(value), sort_keys=True)
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, all the way down."""
-    match value:
-        case tuple() | list():
-            return [_plain(item) for item in value]
-        case dict():
-            return {key: _plain(item) for key, item in value.items()}
-    return value
+    return json.dumps(leaks.scrubbed(value), sort_keys=True)

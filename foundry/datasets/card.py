@@ -1,82 +1,161 @@
 """What a dataset says about itself: `metadata.json` for programs, `README.md` for people.
 
-The head of the README is the YAML that Hugging Face `datasets` reads a local folder by.
+The head of the README is the YAML that Hugging Face `datasets` reads a local folder by, and that a
+hub lists and filters it by.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from foundry.datasets import attempts, files
+from foundry.datasets.columns import WORDS
+from foundry.datasets.labels import CANARY, PREDICTED
+from foundry.datasets.split import TEST, TRAIN, VALID
 from foundry.datasets.teachers import Use
+from foundry.datasets.views.registry import VIEWS
 from foundry.judge.verdict import JUDGE_VERSION
-from foundry.program import Device
+
+_HUGGING_FACE = {TRAIN: "train", VALID: "validation", TEST: "test"}
+_COUNTED = (
+    "device_id",
+    "op",
+    "family",
+    "status",
+    "dtype",
+    "training_use",
+    "method",
+    "task",
+    "fault",
+    "fixed_by",
+)
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
+_DTYPES = {"text": "string", "number": "float64", "integer": "int64", "flag": "bool"}
+_TAGS = ("metal", "mlx", "apple-silicon", "gpu-kernels", "code", "synthetic")
 
 
 @dataclass
 class RowTally:
-    """Counts over the rows of a dataset."""
+    """Counts over rows as they pass."""
 
     rows: int = 0
     counts: dict[str, Counter[str]] = field(default_factory=dict)
-    devices: dict[str, Device] = field(default_factory=dict)
+    devices: dict[str, dict[str, Any]] = field(default_factory=dict)
     judge_versions: set[int] = field(default_factory=set)
 
-    def add(self, device: Device, judge_version: int) -> None:
-        """Note a device and a judge that a row rests on."""
-        self.devices[device.id] = device
-        self.judge_versions.add(judge_version)
+    def over(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """The same rows, counted."""
+        for row in rows:
+            self._add(row)
+            yield row
 
-    def count(self, **values: str | Iterable[str]) -> None:
-        """Count one row under one or several values of each kind."""
+    def _add(self, row: Mapping[str, Any]) -> None:
         self.rows += 1
-        for kind, value in values.items():
-            given = [value] if isinstance(value, str) else value
-            self.counts.setdefault(kind, Counter()).update(given)
+        self.judge_versions.add(row["judge_version"])
+        about = {name: row[f"device_{name}"] for name in ("id", "kind", "name")}
+        self.devices[str(about["id"] or about["name"])] = about
+        for name in _COUNTED:
+            if row.get(name) is not None:
+                self.counts.setdefault(name, Counter())[str(row[name])] += 1
+        self.counts.setdefault("teacher", Counter()).update(row["teachers"])
+
+    def take(self, other: RowTally) -> None:
+        """Add the counts of other rows."""
+        self.rows += other.rows
+        self.judge_versions |= other.judge_versions
+        self.devices.update(other.devices)
+        for name, counts in other.counts.items():
+            self.counts.setdefault(name, Counter()).update(counts)
 
 
-def metadata(
-    kind: str,
-    tally: RowTally,
-    files: Mapping[str, Mapping[str, Any]],
-    notes: Sequence[str],
-    now: datetime,
-    **more: Any,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class WrittenFile:
+    """One file of rows."""
+
+    config: str
+    """Its view, or `attempts`."""
+    split: str
+    rows: int
+
+
+@dataclass
+class Written:
+    """What was written into a folder."""
+
+    folder: Path
+    files: dict[str, WrittenFile] = field(default_factory=dict)
+    tally: RowTally = field(default_factory=RowTally)
+    by_config: dict[str, RowTally] = field(default_factory=dict)
+
+    def add(self, rows: int, path: Path, config: str, split: str, tally: RowTally) -> None:
+        """Note a file; a table in two formats counts once."""
+        known = any(one.config == config and one.split == split for one in self.files.values())
+        self.files[str(path.relative_to(self.folder))] = WrittenFile(config, split, rows)
+        if not known:
+            self.tally.take(tally)
+            self.by_config.setdefault(config, RowTally()).take(tally)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an export knows besides its rows."""
+
+    kind: str
+    about: Mapping[str, str]
+    """What a row is, by config."""
+    notes: Sequence[str] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+def metadata(facts: Facts, written: Written, now: datetime) -> dict[str, Any]:
     """The content of `metadata.json`."""
     from foundry import __version__
 
+    tally = written.tally
     return {
-        "kind": kind,
+        "kind": facts.kind,
         "created_at": now.isoformat(timespec="seconds"),
         "metal_foundry": __version__,
         "judge_version": JUDGE_VERSION,
         "judge_versions": sorted(tally.judge_versions),
+        "canary": CANARY,
         "rows": tally.rows,
-        "files": {name: dict(facts) for name, facts in files.items()},
-        "counts": {kind: dict(sorted(counts.items())) for kind, counts in tally.counts.items()},
-        "devices": [
-            {"id": key, "kind": d.kind, "name": d.name, "fingerprint": dict(d.fingerprint)}
-            for key, d in sorted(tally.devices.items())
-        ],
-        "notes": list(notes),
-        **more,
+        "about": dict(facts.about),
+        "files": {
+            name: {"rows": one.rows, "sha256": files.sha256(written.folder / name)}
+            for name, one in written.files.items()
+        },
+        "counts": {
+            config: {name: dict(sorted(counts.items())) for name, counts in one.counts.items()}
+            for config, one in written.by_config.items()
+        },
+        "devices": [device for _, device in sorted(tally.devices.items())],
+        "notes": [*_notes(tally), *facts.notes],
+        **facts.more,
     }
 
 
-def notes(tally: RowTally) -> list[str]:
+def _notes(tally: RowTally) -> list[str]:
     """What whoever uses the rows has to know."""
     found = []
-    kinds = sorted({device.kind for device in tally.devices.values()})
+    kinds = sorted({str(device["kind"]) for device in tally.devices.values()})
     if len(tally.devices) > 1:
         found.append(
             f"Rows rest on {len(tally.devices)} devices ({', '.join(kinds)}); their times do not "
             "compare. Export one device at a time to keep them apart."
         )
+    if "cpu" in kinds:
+        found.append(
+            "Times of a device of kind cpu are times of a CPU: faster there says little of a GPU."
+        )
+    if tally.counts.get("method", Counter())[PREDICTED]:
+        found.append(f"Rows whose `method` is `{PREDICTED}` rest on a model, not on a measurement.")
     used = tally.counts.get("training_use", Counter())
     if used[Use.RESTRICTED.value]:
         found.append(
@@ -88,35 +167,102 @@ def notes(tally: RowTally) -> list[str]:
     return found
 
 
-def readme(title: str, about: str, facts: Mapping[str, Any], splits: Mapping[str, str]) -> str:
-    """The content of `README.md`.
-
-    Args:
-        title: The heading.
-        about: What a row is.
-        facts: What `metadata` gave.
-        splits: File by split name, as Hugging Face names splits.
-    """
-    uses = facts["counts"].get("training_use", {})
-    licence = "mit" if set(uses) <= {Use.FREE.value} else "other"
-    lines = ["---", f"license: {licence}", "configs:", "- config_name: default", "  data_files:"]
-    for split, file in splits.items():
-        lines += [f"  - split: {split}", f"    path: {file}"]
-    lines += ["---", "", f"# {title}", "", about, ""]
+def readme(facts: Mapping[str, Any], written: Written) -> str:
+    """The content of `README.md`, from what `metadata` gave."""
+    title = "Metal kernels for MLX, judged"
+    lines = ["---", *_yaml(title, written), "---", "", f"# {title}", ""]
     lines += [
         f"{facts['rows']} rows, made by metal-foundry {facts['metal_foundry']} "
-        f"(judge version {facts['judge_version']}) on {facts['created_at']}.",
+        f"(judge version {facts['judge_version']}) on {facts['created_at']}. Every kernel that is "
+        "called verified was held to a float64 oracle on visible, hidden and secretly drawn "
+        "workloads, and watched by a sanitizer on all of them; `foundry data verify FILE` does it "
+        "again.",
         "",
     ]
     if facts["notes"]:
         lines += [*(f"- {note}" for note in facts["notes"]), ""]
-    for kind, counts in facts["counts"].items():
-        lines += [f"| {kind} | rows |", "|---|---|"]
-        lines += [f"| {value} | {n} |" for value, n in counts.items()]
-        lines.append("")
+    lines += _loading(written)
+    for config in written.by_config:
+        lines += _section(config, facts)
+    for heading, counts in facts.get("rows_left_out", {}).items():
+        lines += _table(f"left out of {heading}", counts)
+    lines += _table("kernels in no split", facts.get("kernels_left_out", {}))
     lines += ["| device | kind | id |", "|---|---|---|"]
-    lines += [f"| {d['name']} | {d['kind']} | {d['id']} |" for d in facts["devices"]]
-    return "\n".join(lines) + "\n"
+    lines += [f"| {d['name']} | {d['kind']} | {d['id'] or '-'} |" for d in facts["devices"]]
+    return "\n".join([*lines, "", f"Canary: `{CANARY}`"]) + "\n"
+
+
+def _yaml(title: str, written: Written) -> Iterator[str]:
+    uses = written.tally.counts.get("training_use", Counter())
+    is_own = set(uses) <= {Use.FREE.value}
+    yield from ("license: mit",) if is_own else ("license: other", "license_name: see-rows")
+    yield f"pretty_name: {title}"
+    yield from ("language:", "- en", "task_categories:", "- text-generation", "tags:")
+    yield from (f"- {tag}" for tag in _TAGS)
+    size = next((name for most, name in _SIZES if written.tally.rows < most), "n>1M")
+    yield from ("size_categories:", f"- {size}", "configs:")
+    for number, config in enumerate(sorted(written.by_config, key=lambda c: c == "attempts")):
+        yield f"- config_name: {config}"
+        yield from ["  default: true"] if number == 0 else []
+        yield "  data_files:"
+        for split, name in _splits(written, config).items():
+            yield from (f"  - split: {_HUGGING_FACE[split]}", f"    path: {name}")
+    yield "dataset_info:"
+    for config in written.by_config:
+        yield from (f"- config_name: {config}", "  features:")
+        yield from _features(_schema(config), "  ")
+
+
+def _splits(written: Written, config: str) -> dict[str, str]:
+    """File by split; of a table in two formats the first."""
+    found: dict[str, str] = {}
+    for name, one in sorted(written.files.items()):
+        if one.config == config:
+            found.setdefault(one.split, name)
+    return {split: found[split] for split in (TRAIN, VALID, TEST) if split in found}
+
+
+def _schema(config: str) -> Mapping[str, Any]:
+    return VIEWS[config].schema if config in VIEWS else attempts.SCHEMA
+
+
+def _features(schema: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for name, kind in schema.items():
+        yield f"{indent}- name: {name}"
+        if isinstance(kind, list) and isinstance(kind[0], Mapping):
+            yield f"{indent}  list:"
+            yield from _features(kind[0], f"{indent}  ")
+        elif isinstance(kind, list):
+            yield f"{indent}  list: {_DTYPES[kind[0]]}"
+        else:
+            yield f"{indent}  dtype: {_DTYPES[kind]}"
+
+
+def _loading(written: Written) -> list[str]:
+    config = next(iter(sorted(written.by_config, key=lambda c: c == "attempts")))
+    return [
+        "```python",
+        "from datasets import load_dataset",
+        f'rows = load_dataset("PATH", "{config}", split="train")',
+        "```",
+        "",
+    ]
+
+
+def _section(config: str, facts: Mapping[str, Any]) -> list[str]:
+    lines = [f"## {config}", "", facts["about"][config], "", "| column | holds |", "|---|---|"]
+    lines += [f"| {name} | {WORDS[name]} |" for name in _schema(config)]
+    lines.append("")
+    for name, counts in facts["counts"].get(config, {}).items():
+        lines += _table(name, counts)
+    return lines
+
+
+def _table(heading: str, counts: Mapping[str, int]) -> list[str]:
+    if not counts:
+        return []
+    rows = [f"| {value} | {n} |" for value, n in counts.items()]
+    return [f"| {heading} | rows |", "|---|---|", *rows, ""]
 
 
 def render_json(facts: Mapping[str, Any]) -> str:

@@ -7,26 +7,31 @@ seen as such. A second export into the same folder replaces the first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 from foundry.datasets import attempts as table
-from foundry.datasets import card, files, sft
-from foundry.datasets.duplicates import near_available
-from foundry.datasets.split import SPLITS, TEST, TRAIN, VALID, assign
-from foundry.datasets.teachers import Origins, Use, lineage
+from foundry.datasets import card, files
+from foundry.datasets.choice import Choice
+from foundry.datasets.evidence import gather
+from foundry.datasets.pool import Pools, pools
+from foundry.datasets.split import SPLITS, TRAIN
+from foundry.datasets.teachers import Origins, lineage
+from foundry.datasets.views import sft
+from foundry.datasets.views.registry import VIEWS
+from foundry.datasets.views.view import Material, Row, View
 from foundry.errors import UsageError, unknown
-from foundry.judge.verdict import Status
+from foundry.judge.verdict import JUDGE_VERSION
 from foundry.store.records import StoredEvaluation
 
 Format = Literal["jsonl", "parquet"]
 FORMATS: tuple[Format, ...] = ("jsonl", "parquet")
-_PROVENANCE = "provenance.jsonl"
-_HUGGING_FACE = {TRAIN: "train", VALID: "validation", TEST: "test"}
+ATTEMPTS = "attempts"
 
 
 @dataclass(frozen=True)
@@ -67,27 +72,20 @@ def export_attempts(
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
     chosen = _not_empty(evaluations, keep=len(formats) > 1)
-    written: dict[str, int] = {}
-    tally = card.RowTally()
+    written = card.Written(folder)
     for name in FORMATS:
-        file = f"attempts.{name}"
+        path = folder / f"{ATTEMPTS}.{name}"
         if name not in formats:
-            (folder / file).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             continue
         tally = card.RowTally()
-        rows = _attempt_rows(chosen, origins, tally)
-        written[file] = (
-            files.write_jsonl(folder / file, rows)
-            if name == "jsonl"
-            else files.write_parquet(folder / file, rows, table.SCHEMA)
-        )
-    facts = _facts("attempts", tally, folder, written, now)
-    about = (
-        "One row per evaluation of a kernel on a device, failures included: `status` says what "
-        "became of it, `diagnostics` why. Rows with status `rejected` are suspected cheats. "
-        "In JSON Lines, values that are no numbers are null."
-    )
-    return _finish(folder, facts, written, "Metal kernel attempts", about, {TRAIN: min(written)})
+        rows = tally.over(table.row(one, _lineage(one, origins)) for one in chosen)
+        written.add(_write(path, rows, table.SCHEMA), path, ATTEMPTS, TRAIN, tally)
+    return _finish(written, card.Facts("attempts", {ATTEMPTS: table.ABOUT}), now)
+
+
+def _lineage(stored: StoredEvaluation, origins: Origins) -> Any:
+    return lineage(stored.evaluation.kernel_hash, origins)
 
 
 def _not_empty(
@@ -101,161 +99,168 @@ def _not_empty(
     return [first, *rows] if keep else chain([first], rows)
 
 
-def _attempt_rows(
-    evaluations: Iterable[StoredEvaluation], origins: Origins, tally: card.RowTally
-) -> Iterator[dict[str, Any]]:
-    for stored in evaluations:
-        row = table.row(stored, lineage(stored.evaluation.kernel_hash, origins))
-        tally.add(stored.device, stored.evaluation.judge_version)
-        tally.count(
-            op=row["op"],
-            status=row["status"],
-            dtype=row["dtype"],
-            device=stored.device.id,
-            teacher=row["teachers"],
-            training_use=row["training_use"],
-        )
-        yield row
-
-
 def export_sft(
     evaluations: Iterable[StoredEvaluation],
     origins: Origins,
     folder: Path,
+    choice: Choice | None = None,
     *,
-    statuses: Collection[Status] = (Status.CORRECT, Status.FASTER),
-    uses: Collection[Use] = tuple(Use),
-    valid: Collection[str] = (),
-    test: Collection[str] = (),
-    seed: int = 0,
     now: datetime | None = None,
 ) -> Exported:
     """Write verified kernels as chats: `train.jsonl`, `valid.jsonl`, `test.jsonl`.
 
-    A split without rows has no file: mlx-lm stumbles over an empty one. `provenance.jsonl` says
-    where every row comes from.
+    A split without rows has no file: mlx-lm stumbles over an empty one.
 
     Args:
         evaluations: All evaluations that may speak for or against a kernel.
         origins: `Store.origins()`.
         folder: Where to.
-        statuses: Among `correct` and `faster`: what a kernel must have reached once.
-        uses: Training uses that are allowed.
-        valid: Op families for `valid` instead of chosen ones.
-        test: Op families for `test` instead of chosen ones.
-        seed: Of the choice of families.
+        choice: What is kept.
         now: Time of the export; by default the clock's.
 
     Raises:
         UsageError: No verified kernels, or families that do not fit.
         EnvironmentUnusable: The folder cannot be written.
     """
-    selection = sft.select(evaluations, origins, statuses=statuses, uses=uses)
-    if not selection.examples:
-        raise UsageError(f"no verified kernels to export ({_reasons(selection.left_out)})")
-    families = assign(
-        Counter(example.op.family for example in selection.examples), seed, valid=valid, test=test
-    )
-    parts = {name: rows for name, rows in sft.splits(selection, families).items() if rows}
-    written: dict[str, int] = {}
-    for name in SPLITS:
-        path = folder / f"{name}.jsonl"
-        if name in parts:
-            written[path.name] = files.write_jsonl(path, (e.chat() for e in parts[name]))
-        else:
+    export = _Export(evaluations, origins, choice or Choice(), folder)
+    export.view(sft.VIEW, folder)
+    return export.finish("sft", now)
+
+
+def export_dataset(
+    evaluations: Sequence[StoredEvaluation],
+    origins: Origins,
+    folder: Path,
+    choice: Choice | None = None,
+    *,
+    views: Sequence[str] = tuple(VIEWS),
+    now: datetime | None = None,
+) -> Exported:
+    """Write the canonical table and its views, each in a folder of its own, split alike.
+
+    Args:
+        evaluations: All evaluations that may speak for or against a kernel.
+        origins: `Store.origins()`.
+        folder: Where to.
+        choice: What is kept.
+        views: Names of views.
+        now: Time of the export; by default the clock's.
+
+    Raises:
+        UsageError: No verified kernels, an unknown view, or families that do not fit.
+        EnvironmentUnusable: pyarrow is missing, or the folder cannot be written.
+    """
+    for name in views:
+        if name not in VIEWS:
+            raise unknown("view", name, VIEWS)
+    export = _Export(evaluations, origins, choice or Choice(), folder)
+    export.attempts(evaluations, origins)
+    for name in views:
+        export.view(VIEWS[name], folder / name)
+    return export.finish("dataset", now)
+
+
+class _Export:
+    """One export under way: what is dealt to which split, and what is written so far."""
+
+    def __init__(
+        self,
+        evaluations: Iterable[StoredEvaluation],
+        origins: Origins,
+        choice: Choice,
+        folder: Path,
+    ) -> None:
+        self._choice = choice
+        self._evidence = gather(evaluations, origins)
+        self._pools: Pools = pools(self._evidence, choice)
+        self._written = card.Written(folder)
+        self._about: dict[str, str] = {}
+        self._left_out: dict[str, dict[str, int]] = {}
+        if not any(pool.proven for pool in self._pools.by_split.values()):
+            raise UsageError(f"no verified kernels to export ({_reasons(self._pools.left_out)})")
+
+    def attempts(self, evaluations: Iterable[StoredEvaluation], origins: Origins) -> None:
+        """Write the canonical table: every evaluation of a kernel that some split may show."""
+        self._about[ATTEMPTS] = table.ABOUT
+        of_split: dict[str, list[StoredEvaluation]] = {name: [] for name in SPLITS}
+        of_this_judge = (e for e in evaluations if e.evaluation.judge_version == JUDGE_VERSION)
+        for one in of_this_judge:
+            for name, pool in self._pools.by_split.items():
+                if pool.holds(one.evaluation.kernel_hash):
+                    of_split[name].append(one)
+        for name, chosen in of_split.items():
+            rows = (table.row(one, _lineage(one, origins)) for one in chosen)
+            path = self._written.folder / ATTEMPTS / f"{name}.{_canonical()}"
+            self._add(path, name, rows, table.SCHEMA)
+
+    def view(self, view: View, folder: Path) -> None:
+        """Write a view, a file for each split that has rows."""
+        self._about[view.name] = view.about
+        left_out = Counter[str]()
+        for name in SPLITS:
+            material = Material(self._pools.by_split[name], self._evidence, self._choice)
+            self._add(folder / f"{name}.jsonl", name, view.rows(material), view.schema, view.name)
+            left_out.update(material.left_out)
+        self._left_out[view.name] = {reason: n for reason, n in sorted(left_out.items()) if n}
+
+    def _add(
+        self,
+        path: Path,
+        split: str,
+        rows: Iterable[Row],
+        schema: Mapping[str, Any],
+        config: str = ATTEMPTS,
+    ) -> None:
+        first, remaining = next(found := iter(rows), None), found
+        if first is None:
             path.unlink(missing_ok=True)
-    written[_PROVENANCE] = files.write_jsonl(folder / _PROVENANCE, _provenance(parts))
-    facts = _facts(
-        "sft",
-        _sft_tally(parts),
-        folder,
-        written,
-        now,
-        notes=_sft_notes(parts),
-        families=families,
-        left_out=dict(sorted(selection.left_out.items())),
-        near_duplicates_removed=near_available(),
-    )
-    about = (
-        "Chats: a request for a Metal kernel, and a kernel file that was verified against a "
-        "float64 oracle on many workloads. Op families never cross a split. Speedups are in "
-        "`provenance.jsonl`, never in a prompt."
-    )
-    named = {_HUGGING_FACE[name]: f"{name}.jsonl" for name in SPLITS if name in parts}
-    return _finish(folder, facts, written, "Verified Metal kernels, as chats", about, named)
+            return
+        tally = card.RowTally()
+        count = _write(path, tally.over(chain([first], remaining)), schema)
+        self._written.add(count, path, config, split, tally)
 
+    def finish(self, kind: str, now: datetime | None) -> Exported:
+        facts = card.Facts(
+            kind,
+            self._about,
+            notes=self._notes(),
+            more={
+                "families": dict(self._pools.families),
+                "held_out": sorted(self._choice.hold_out),
+                "kernels_left_out": self._pools.left_out,
+                "rows_left_out": self._left_out,
+            },
+        )
+        return _finish(self._written, facts, now)
 
-def _provenance(parts: Mapping[str, Sequence[sft.Example]]) -> Iterator[dict[str, Any]]:
-    for name in SPLITS:
-        for line, example in enumerate(parts.get(name, ()), 1):
-            yield sft.provenance(example, name, line)
-
-
-def _sft_tally(parts: Mapping[str, Sequence[sft.Example]]) -> card.RowTally:
-    tally = card.RowTally()
-    for name in SPLITS:
-        for example in parts.get(name, ()):
-            for proof in example.proofs:
-                tally.add(proof.device, proof.judge_version)
-            tally.count(
-                split=name,
-                op=example.op.name,
-                family=example.op.family,
-                dtype=example.dtypes,
-                device=sorted({proof.device.id for proof in example.proofs}),
-                teacher=example.lineage.teachers,
-                training_use=example.lineage.use.value,
-            )
-    return tally
-
-
-def _sft_notes(parts: Mapping[str, Sequence[sft.Example]]) -> list[str]:
-    notes = []
-    missing = [name for name in SPLITS if name not in parts]
-    if missing:
-        notes.append(
+    def _notes(self) -> list[str]:
+        missing = [name for name, pool in self._pools.by_split.items() if not pool.proven]
+        if not missing:
+            return []
+        return [
             f"No rows for {' and '.join(missing)}: splits go by op family, and there are too few. "
             "Verify kernels of more families."
-        )
-    if not near_available():
-        notes.append(
-            "Only exact duplicates (after normalising names, comments and space) were removed; "
-            "pip install 'metal-foundry[datasets]' removes near ones too."
-        )
-    return notes
+        ]
 
 
-def _facts(
-    kind: str,
-    tally: card.RowTally,
-    folder: Path,
-    written: Mapping[str, int],
-    now: datetime | None,
-    notes: Sequence[str] = (),
-    **more: Any,
-) -> dict[str, Any]:
-    described = {
-        name: {"rows": rows, "sha256": files.sha256(folder / name)}
-        for name, rows in written.items()
-    }
-    every_note = [*card.notes(tally), *notes]
-    return card.metadata(kind, tally, described, every_note, now or datetime.now(UTC), **more)
+def _canonical() -> Format:
+    """Parquet, where its library is installed."""
+    return "parquet" if find_spec("pyarrow") else "jsonl"
 
 
-def _finish(
-    folder: Path,
-    facts: Mapping[str, Any],
-    written: Mapping[str, int],
-    title: str,
-    about: str,
-    splits: Mapping[str, str],
-) -> Exported:
-    files.write_text(folder / "README.md", card.readme(title, about, facts, splits))
-    files.write_text(folder / "metadata.json", card.render_json(facts))
-    return Exported(folder, facts["rows"], dict(written), tuple(facts["notes"]), facts)
+def _write(path: Path, rows: Iterable[Mapping[str, Any]], schema: Mapping[str, Any]) -> int:
+    if path.suffix == ".parquet":
+        return files.write_parquet(path, rows, schema)
+    return files.write_jsonl(path, rows)
 
 
-def _reasons(left_out: Counter[str]) -> str:
-    return (
-        ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items()) if n) or "none judged"
-    )
+def _finish(written: card.Written, facts: card.Facts, now: datetime | None) -> Exported:
+    found = card.metadata(facts, written, now or datetime.now(UTC))
+    files.write_text(written.folder / "README.md", card.readme(found, written))
+    files.write_text(written.folder / "metadata.json", card.render_json(found))
+    rows = {name: one.rows for name, one in written.files.items()}
+    return Exported(written.folder, written.tally.rows, rows, tuple(found["notes"]), found)
+
+
+def _reasons(left_out: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n) or "none judged"

@@ -119,6 +119,18 @@ def write_parquet(path: Path, rows: Iterable[Mapping[str, Any]], schema: Mapping
     return count
 
 
+def read_parquet(path: Path) -> list[dict[str, Any]]:
+    """The rows of a Parquet file.
+
+    Raises:
+        EnvironmentUnusable: pyarrow is not installed.
+        ValueError: It is no Parquet file.
+    """
+    _, parquet = _pyarrow()
+    rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+    return rows
+
+
 def _pyarrow() -> tuple[Any, Any]:
     try:
         import pyarrow

@@ -7,7 +7,7 @@ outputs without permission; what stands behind any other server is not known her
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -24,15 +24,40 @@ class Use(StrEnum):
 
     FREE = "free"
     """Made by this program from its own templates: MIT."""
+    OPEN = "open"
+    """A model of open weights, whose licence lets its outputs train others."""
     UNKNOWN = "unknown"
     """Somebody's file or template, or a model behind a server that is not named."""
     RESTRICTED = "restricted"
     """A provider whose terms forbid training competing models."""
 
 
-_PROVIDERS = {"anthropic": Use.RESTRICTED, "openai": Use.RESTRICTED, "mutate": Use.FREE}
-_STRICTEST = (Use.FREE, Use.UNKNOWN, Use.RESTRICTED)
-LICENCES = {Use.FREE: "MIT", Use.UNKNOWN: "unknown", Use.RESTRICTED: "provider-terms"}
+TEACHERS: Mapping[str, tuple[Use, ...]] = {
+    "own": (Use.FREE,),
+    "open-weights": (Use.FREE, Use.OPEN),
+    "all": tuple(Use),
+}
+"""Whose kernels are wanted, by the name that commands know."""
+PLANTER = "planted"
+"""Who wrote a kernel with a planted fault: this program, on top of what it was made from."""
+_PROVIDERS = {
+    "anthropic": Use.RESTRICTED,
+    "openai": Use.RESTRICTED,
+    "mutate": Use.FREE,
+    PLANTER: Use.FREE,
+}
+_OPEN_WEIGHTS = (
+    "qwen", "qwq", "deepseek", "gpt-oss", "smollm", "devstral", "mixtral", "olmo", "granite",
+    "phi-", "phi3", "phi4", "glm-4", "glm-5",
+)  # fmt: skip
+"""How names of models start whose weights are under Apache-2.0 or MIT (November 2026)."""
+_STRICTEST = (Use.FREE, Use.OPEN, Use.UNKNOWN, Use.RESTRICTED)
+LICENCES = {
+    Use.FREE: "MIT",
+    Use.OPEN: "MIT; its teachers' weights are Apache-2.0 or MIT",
+    Use.UNKNOWN: "unknown",
+    Use.RESTRICTED: "provider-terms",
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +72,12 @@ class Lineage:
     def licence(self) -> str:
         """Licence of the text, as far as it is known."""
         return LICENCES[self.use]
+
+
+def joined(lineages: Sequence[Lineage]) -> Lineage:
+    """The authors of several kernels together, and the strictest of their terms."""
+    teachers = dict.fromkeys(teacher for one in lineages for teacher in one.teachers)
+    return Lineage(tuple(teachers), max((one.use for one in lineages), key=_STRICTEST.index))
 
 
 def lineage(kernel_hash: str, origins: Origins) -> Lineage:
@@ -74,7 +105,13 @@ def _author(origin: Origin) -> tuple[str, Use]:
         return "file", Use.UNKNOWN
     model = origin.detail.get("model")
     teacher = f"{origin.name}:{model}" if model else origin.name
-    return teacher, _PROVIDERS.get(origin.name, Use.UNKNOWN)
+    if origin.name in _PROVIDERS:
+        return teacher, _PROVIDERS[origin.name]
+    return teacher, Use.OPEN if _is_open(str(model or "")) else Use.UNKNOWN
+
+
+def _is_open(model: str) -> bool:
+    return model.lower().rpartition("/")[2].startswith(_OPEN_WEIGHTS)
 
 
 @cache

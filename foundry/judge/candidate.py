@@ -90,6 +90,8 @@ class Candidate:
     timings: list[Timing] = field(default_factory=list)
     untimed: dict[str, Failed] = field(default_factory=dict)
     """Why a workload has no time, though the kernel is right on it."""
+    unwatched: int | None = None
+    """Workloads that the sanitizer did not watch; None before it was done."""
     built_more: int = 0
     """Programs built after those of the hidden and bench workloads."""
     is_faster: bool = False
@@ -110,7 +112,8 @@ class Candidate:
         """The sizes it was right on, once every target has passed."""
         targets = [t for t in (*self.visible, *self.rest) if t.workload.id not in self.unproven]
         found = _proven(self.op, [*(t.workload for t in targets), *self.reached])
-        return found.model_copy(update={"dtypes": (self.dtype, *self.also_right_in)})
+        dtypes = (self.dtype, *self.also_right_in)
+        return found.model_copy(update={"dtypes": dtypes, "unwatched": self.unwatched})
 
     @property
     def kernel_hash(self) -> str:

@@ -130,6 +130,9 @@ class Proven(Record):
     flops: int = 0
     """Of the workload with most, where nothing is skipped: an axis that no array shows beside
     another, such as the terms of a product, counts here alone. 0: it is not on record."""
+    unwatched: int | None = None
+    """Workloads that the sanitizer did not watch, for want of time; None: it watched none, or that
+    is not on record."""
     dtypes: tuple[str, ...] = ()
     """Dtypes of the op in which it was right: the evaluation's own, and all others before it is
     `faster`. It is shipped under its own alone."""

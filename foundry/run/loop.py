@@ -1,4 +1,4 @@
-"""The loop: take variants from a schedule, judge several at once, keep each result at once.
+"""The loop: take slots from a schedule, judge several at once, keep each result at once.
 
 1. Slots are taken in schedule order. One that is judged already is learnt and costs nothing.
 2. The others go to a pool of threads, so that builds and verifications overlap; the judge sees to
@@ -15,31 +15,48 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from foundry.judge.verdict import Evaluation
-from foundry.run.plan import PlannedVariant, Schedule, Slot
+
+S = TypeVar("S")
+"""A slot: one kernel to judge, with whatever its schedule knows it by."""
+
+
+class Ordered(Protocol[S]):
+    """What decides the order."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether `take` may be called now."""
+
+    def take(self) -> S | None:
+        """The next slot; None when there is none."""
+
+    def learn(self, slot: S, score: float | None) -> None:
+        """Note the score of a slot; None for a kernel that did not pass, or was not timed."""
 
 
 @dataclass(frozen=True)
-class Hooks:
+class Hooks(Generic[S]):
     """What the loop does not do itself."""
 
-    evaluate: Callable[[PlannedVariant], Evaluation]
-    """Judge one variant; called from several threads."""
-    find: Callable[[PlannedVariant], Evaluation | None]
-    """The evaluation this variant has already, or None."""
-    save: Callable[[PlannedVariant, Evaluation], None]
+    evaluate: Callable[[S], Evaluation]
+    """Judge one slot; called from several threads."""
+    find: Callable[[S], Evaluation | None]
+    """The evaluation this slot has already, or None."""
+    save: Callable[[S, Evaluation], None]
     """Keep one evaluation for good."""
-    observe: Callable[[Slot, Evaluation, bool], None]
+    observe: Callable[[S, Evaluation, bool], None]
     """Hear of one evaluation; the flag says that it was made now."""
     stop: Callable[[], None]
     """Make running `evaluate` calls return soon, whatever they return."""
 
 
 def run(
-    schedule: Schedule, hooks: Hooks, *, workers: int, time_left_s: Callable[[], float]
+    schedule: Ordered[S], hooks: Hooks[S], *, workers: int, time_left_s: Callable[[], float]
 ) -> None:
-    """Judge the variants of a schedule.
+    """Judge the slots of a schedule.
 
     Args:
         schedule: What to judge.
@@ -48,7 +65,7 @@ def run(
         time_left_s: Seconds until no further evaluation is started.
     """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="evaluate")
-    flying: dict[Future[Evaluation], Slot] = {}
+    flying: dict[Future[Evaluation], S] = {}
     try:
         while True:
             _fill(schedule, hooks, pool, flying, workers if time_left_s() > 0 else 0)
@@ -66,25 +83,25 @@ def run(
 
 
 def _fill(
-    schedule: Schedule,
-    hooks: Hooks,
+    schedule: Ordered[S],
+    hooks: Hooks[S],
     pool: ThreadPoolExecutor,
-    flying: dict[Future[Evaluation], Slot],
+    flying: dict[Future[Evaluation], S],
     room: int,
 ) -> None:
     while len(flying) < room and schedule.ready:
         slot = schedule.take()
         if slot is None:
             return
-        known = hooks.find(slot.variant)
+        known = hooks.find(slot)
         if known is None:
-            flying[pool.submit(hooks.evaluate, slot.variant)] = slot
+            flying[pool.submit(hooks.evaluate, slot)] = slot
         else:
             schedule.learn(slot, known.score)
             hooks.observe(slot, known, False)
 
 
-def _land(schedule: Schedule, hooks: Hooks, slot: Slot, evaluation: Evaluation) -> None:
-    hooks.save(slot.variant, evaluation)
+def _land(schedule: Ordered[S], hooks: Hooks[S], slot: S, evaluation: Evaluation) -> None:
+    hooks.save(slot, evaluation)
     schedule.learn(slot, evaluation.score)
     hooks.observe(slot, evaluation, True)

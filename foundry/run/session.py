@@ -25,7 +25,7 @@ from foundry.judge.options import (
 from foundry.judge.verdict import Evaluation
 from foundry.report.display import open_display
 from foundry.run.loop import Hooks, run
-from foundry.run.plan import Plan, PlannedVariant, Schedule, Slot, narrow
+from foundry.run.plan import Plan, Schedule, Slot, narrow
 from foundry.run.tally import Tally, event_line
 from foundry.store.records import Origin, Outcome
 
@@ -189,11 +189,13 @@ class _Session:
         if self.run_id is not None:
             self.store.finish_run(self.run_id, outcome)
 
-    def _evaluate(self, variant: PlannedVariant) -> Evaluation:
+    def _evaluate(self, slot: Slot) -> Evaluation:
+        variant = slot.variant
         # On inputs that the judge draws in secret: the seed of a run tells nothing of them.
         return self.judge.evaluate(variant.text, variant.op, variant.dtype)
 
-    def _find(self, variant: PlannedVariant) -> Evaluation | None:
+    def _find(self, slot: Slot) -> Evaluation | None:
+        variant = slot.variant
         found = self.store.find_evaluation(variant.hash, self.device.id, variant.dtype)
         if found is not None and is_settled(found, variant.op, self.request.bench):
             return found
@@ -204,7 +206,8 @@ class _Session:
             )
         return None
 
-    def _save(self, variant: PlannedVariant, evaluation: Evaluation) -> None:
+    def _save(self, slot: Slot, evaluation: Evaluation) -> None:
+        variant = slot.variant
         if self.run_id is None:
             raise AssertionError("a run begins before its first kernel is judged")
         chosen = variant.choice

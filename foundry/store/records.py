@@ -24,7 +24,7 @@ class Origin:
 
     kind: Literal["template", "proposer", "file"]
     name: str
-    """Template name, proposer name or path."""
+    """Template name, proposer name, or name of a file without its folder."""
     detail: Mapping[str, Any] = field(default_factory=dict)
     """Knobs, model, call id, move: JSON types."""
 

@@ -9,10 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from discover.autorun.autorun import settings, share
-from discover.autorun.recipe import Recipe, read
+from discover.autorun.recipe import Recipe
 from discover.budget.limits import Limits
 from discover.cli.commands import application
 from discover.history.summary import Spending, Summary
+from discover.recipes import read
 from foundry.catalog.reader import read_wheel
 from foundry.errors import UsageError
 from foundry.store import Store
@@ -52,7 +53,7 @@ def test_an_autorun_leaves_dataset_wheel_and_report(tmp_path: Path) -> None:
     rows = (products["dataset"] / "attempts.jsonl").read_text().splitlines()
     assert len(rows) >= 4
     assert json.loads(products["report"].read_text())[0]["best"]["kernel_hash"]
-    assert list(products["sft"].glob("*.jsonl"))
+    assert list((products["training"] / "sft").glob("*.jsonl"))
 
 
 @pytest.mark.slow

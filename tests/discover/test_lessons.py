@@ -11,8 +11,9 @@ from searching import Scripted, ScriptedJudge, Stage, scored
 
 from discover.budget.limits import Limits
 from discover.history.lessons import MAX_WORDS, lesson_of, words_of
-from discover.prompts.build import build
-from discover.protocol import Attempt, Context
+from discover.protocol import Context
+from foundry.prompts.assignment import Attempt
+from foundry.prompts.build import build
 from foundry.store.lessons import TRIED_AFTER, relevant
 from foundry.store.records import Lesson
 

@@ -8,8 +8,9 @@ from toy import DEVICE, passed
 from toy import OP as TOY
 
 from discover.proposers.registry import make
-from discover.protocol import Attempt, Context, Failure, FailureKind, Reply, Request
+from discover.protocol import Context, Failure, FailureKind, Reply, Request
 from foundry.kernel import Kernel, check, parse
+from foundry.prompts.assignment import Attempt
 from ops import registry as ops
 from templates import registry, space
 from templates.render import render as fill

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.drafts.parsing import Extracted, Malformed, extract
+from foundry.prompts.answer import Extracted, Malformed, extract
 from ops.axis import axes
 from ops.spec import Case, Op, Tensor
 

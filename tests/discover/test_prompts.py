@@ -6,9 +6,7 @@ from collections.abc import Callable
 import toy
 from toy import DEVICE, OP, failed, passed
 
-from discover.prompts import feedback
-from discover.prompts.build import build
-from discover.protocol import Attempt, Context
+from discover.protocol import Context
 from discover.selection.reward import Yardstick
 from foundry.judge.verdict import Diagnostic, Status
 from foundry.msl.counters import (
@@ -20,6 +18,9 @@ from foundry.msl.counters import (
     summarise,
 )
 from foundry.program import Device
+from foundry.prompts import feedback
+from foundry.prompts.assignment import Attempt
+from foundry.prompts.build import build
 
 PARENT = Attempt(toy.kernel("out[0] = x[0] + x[0] + shift;"), passed(1.5))
 COMPILER = Diagnostic(stage="build", message="use of undeclared identifier 'y'", line=8)

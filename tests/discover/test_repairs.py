@@ -12,13 +12,13 @@ from searching import Scripted, ScriptedJudge, Stage, failing, scored
 from discover.budget.limits import Limits
 from discover.calls.bandit import in_turn
 from discover.calls.seat import MAX_REPEATS_OF_PARENT, Seat
-from discover.drafts.parsing import extract_all
 from discover.search.settings import SearchSettings
 from discover.selection.cells import cell_of
 from discover.selection.repairs import MAX_CHAIN, MAX_REPAIRS
 from discover.selection.reward import Yardstick
 from foundry.judge.verdict import Status
 from foundry.kernel import parse
+from foundry.prompts.answer import extract_all
 
 ROOT = scored(1.0)
 BROKEN = [failing(Status.WRONG_RESULT, f" int w = {i};") for i in range(400)]

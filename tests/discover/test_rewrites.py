@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 from toy import OP
 
-from discover.prompts.feedback import changes
 from discover.proposers.rewrites import all_rewrites
 from foundry.kernel import Kernel, check, parse, render
+from foundry.prompts.feedback import changes
 from ops import registry as ops
 from templates import registry, space
 from templates.render import render as fill

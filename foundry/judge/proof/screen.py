@@ -57,13 +57,17 @@ def screen_rest(walk: Walk) -> Failed | None:
     timed = [t for b in candidate.bench for t in _watched(walk, b)]
     left_s = _BUDGET_S
     watched = [t for t in (*fresh, *candidate.hidden, *timed) if has_work(t.program)]
+    unwatched = len(watched) + len(candidate.bench) - len(timed)
     for target in sorted(watched, key=_size):
         found = _examine(walk, target, _distribution(target))
         if isinstance(found, Timeout | Crash) or any(f.kind != _ENDLESS for f in found):
             return _told(walk, target, found)
         left_s -= walk.worker.spent_s
         if found or left_s < 0.0:
-            return None
+            break
+        unwatched -= 1
+    if walk.options.sanitizer is not None:
+        candidate.unwatched = unwatched
     return None
 
 

@@ -1,4 +1,4 @@
-"""From a context to a prompt. Pure: the same context gives the same text.
+"""From an assignment to a prompt. Pure: the same one gives the same text.
 
 The system part holds what stays the same for a whole search (operation, file format, rules), so
 that a provider's prompt cache is hit; the user part holds parent, failures and relatives.
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from discover.prompts import feedback
-from discover.protocol import Attempt, Context
-from foundry.datasets.prompt import described
 from foundry.program import Device
+from foundry.prompts import feedback
+from foundry.prompts.assignment import Assignment, Attempt
+from foundry.prompts.tensors import described
 from foundry.report.figures import figures
 from foundry.report.format import interval
 from ops.spec import param_dtype
@@ -43,10 +43,10 @@ class Prompt:
     user: str
 
 
-def build(context: Context) -> Prompt:
-    """The prompt for one expansion."""
-    op = context.op
-    shared = {"op": op, "dtype": context.dtype}
+def build(asked: Assignment) -> Prompt:
+    """The prompt for one kernel."""
+    op = asked.op
+    shared = {"op": op, "dtype": asked.dtype}
     system = _template("system.j2").render(
         **shared,
         sizes=[_sizes(case.axes) for case in op.visible],
@@ -56,14 +56,14 @@ def build(context: Context) -> Prompt:
     )
     user = _template("user.j2").render(
         **shared,
-        device=context.device,
-        bench=context.timed or op.workloads("bench", context.dtype),
-        parent=_attempt(context.parent, context.device) if context.parent else None,
-        failures=[_failure(f, context.parent) for f in context.failures[:MAX_FAILURES]],
-        relatives=[_relative(r) for r in context.relatives[:MAX_RELATIVES]],
-        lessons=context.lessons,
-        focus=FOCI[context.turn % len(FOCI)],
-        number=context.turn + 1,
+        device=asked.device,
+        bench=asked.timed or op.workloads("bench", asked.dtype),
+        parent=_attempt(asked.parent, asked.device) if asked.parent else None,
+        failures=[_failure(f, asked.parent) for f in asked.failures[:MAX_FAILURES]],
+        relatives=[_relative(r) for r in asked.relatives[:MAX_RELATIVES]],
+        lessons=asked.lessons,
+        focus=FOCI[asked.turn % len(FOCI)],
+        number=asked.turn + 1,
     )
     return Prompt(_tidy(system), _tidy(user))
 
@@ -112,7 +112,7 @@ def _template(name: str) -> jinja2.Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
-        loader=PackageLoader("discover", "prompts"),
+        loader=PackageLoader("foundry", "prompts"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

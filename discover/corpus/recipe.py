@@ -1,0 +1,73 @@
+"""A recipe of a dataset: how many kernels of which ops, what is measured of them, what is kept."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from foundry.datasets.choice import Choice
+from foundry.datasets.teachers import TEACHERS
+from foundry.errors import unknown
+
+
+class CorpusRecipe(BaseModel):
+    """One dataset: what is made, and what is written of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    ops: tuple[str, ...] = Field(default=("all",), min_length=1)
+    """Names, or `all`."""
+    dtypes: tuple[str, ...] = ("float32", "float16", "bfloat16")
+    """Kernels are proven in these in turn, each in one."""
+    kernels: int = Field(default=20_000, ge=1)
+    """Verified kernels in all, of different normal forms."""
+    faults: float = Field(default=0.5, ge=0, le=20)
+    """Planted faults for each verified kernel, on average."""
+    timed: int = Field(default=8, ge=0)
+    """Kernels of each op that are timed, in the first dtype: they make preference pairs."""
+    explained: int = Field(default=8, ge=0)
+    """Kernels of each op whose memory traffic is counted."""
+    chips: tuple[str, ...] = ()
+    """Chips for which the times of those are predicted."""
+    rounds: int = Field(default=3, ge=1)
+    """How often it goes through all ops: cut short, it has some of each."""
+    seed: int = Field(default=0, ge=0)
+    device: str = "auto"
+    teachers: str = "own"
+    hold_out: tuple[str, ...] = ()
+    """Ops that nothing is made of, and that no view sees."""
+    valid: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    per_group: int = Field(default=8, ge=1)
+
+    def choice(self) -> Choice:
+        """What is kept of what was made."""
+        if self.teachers not in TEACHERS:
+            raise unknown("teachers", self.teachers, TEACHERS)
+        return Choice(
+            uses=TEACHERS[self.teachers],
+            hold_out=self.hold_out,
+            valid=self.valid,
+            test=self.test,
+            per_group=self.per_group,
+            seed=self.seed,
+        )
+
+    def op_names(self) -> tuple[str, ...]:
+        """Ops that kernels are made of, in order.
+
+        Raises:
+            UsageError: An unknown op, with the nearest.
+        """
+        from ops import registry
+
+        named = [name for name in self.ops if name != "all"]
+        for name in (*named, *self.hold_out):
+            registry.get(name)
+        every = tuple(registry.all_ops()) if "all" in self.ops else tuple(dict.fromkeys(named))
+        return tuple(name for name in every if name not in self.hold_out)
+
+    def settings(self) -> dict[str, object]:
+        """What two runs share that continue one another: all but how much, and what is kept."""
+        free = {"kernels", "rounds", "teachers", "hold_out", "valid", "test", "per_group", "name"}
+        return self.model_dump(mode="json", exclude=free)

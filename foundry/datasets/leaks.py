@@ -1,0 +1,134 @@
+"""What no row may hold: absolute paths, hidden sizes, seeds, keys. Scrubbed, and looked for. Pure.
+
+`Scrubber` is what every row goes through; `leaks` is the scan that tests and `foundry data verify`
+run over what was written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from foundry.judge.verdict import Diagnostic, Evaluation, OutputError
+from ops.registry import all_ops
+
+HIDDEN = "a hidden workload"
+_PATH = re.compile(
+    r"(?<![\w)\]/*.:~-])(?:~|file://)?"
+    r"(?:/(?:Users|home|Volumes)/(?:[\w.@+ -]*[\w.@+-]/)*|/(?:[\w.@+-]+/)+)(?P<name>[\w.@+-]*)"
+    r"|\b[A-Za-z]:\\(?:[^\s\\'\"]+\\)*(?P<other>[^\s\\'\"]*)"
+)
+_WORKLOAD = re.compile(r"\b(?P<op>\w+)\[(?:\w+=[^,\]\s]+,?)+\]\w+")
+_KEY = re.compile(r"\b(?:sk|pk|ghp|gho|hf|xox[abp])[-_][A-Za-z0-9_-]{16,}|\bAKIA[0-9A-Z]{16}\b")
+_NUMBER = re.compile(r"(?<![\w.:])\d{2,}(?![\w.])")
+_DIGITS = re.compile(r"\d{3,}")
+_STAGES_THAT_QUOTE = ("parse", "build")
+"""Their words hold what a hidden size made of an expression."""
+
+
+@cache
+def public_workloads(op: str) -> frozenset[str]:
+    """Ids of the workloads of an op that everybody may see: visible and bench, in every dtype."""
+    known = all_ops().get(op)
+    if known is None:
+        return frozenset()
+    return frozenset(
+        workload.id
+        for dtype in known.dtypes
+        for kind in ("visible", "bench")
+        for workload in known.workloads(kind, dtype)
+    )
+
+
+def is_public(workload: str | None) -> bool:
+    """Whether a workload may be named; what an op of a user's calls its own is unknown here."""
+    return workload is None or workload in public_workloads(workload.partition("[")[0])
+
+
+def without_paths(text: str) -> str:
+    """The text with each absolute path cut down to its last part."""
+    return _PATH.sub(lambda found: found["name"] or found["other"] or "", text)
+
+
+def scrubbed(value: Any) -> Any:
+    """Plain data without paths, keys, and names of workloads that are hidden."""
+    match value:
+        case str():
+            return _WORKLOAD.sub(_named, _KEY.sub("...", without_paths(value)))
+        case Mapping():
+            return {scrubbed(key): scrubbed(item) for key, item in value.items()}
+        case list() | tuple():
+            return [scrubbed(item) for item in value]
+    return value
+
+
+def _named(found: re.Match[str]) -> str:
+    return found[0] if is_public(found[0]) or found["op"] not in all_ops() else HIDDEN
+
+
+def diagnostics(evaluation: Evaluation, text: str) -> list[Diagnostic]:
+    """The findings; one of a hidden workload names no size."""
+    return [_diagnostic(found, text) for found in evaluation.diagnostics]
+
+
+def _diagnostic(found: Diagnostic, text: str) -> Diagnostic:
+    hidden = found.hidden or not is_public(found.workload)
+    message = str(scrubbed(found.message))
+    if hidden and found.stage in _STAGES_THAT_QUOTE:
+        own = set(_NUMBER.findall(text))
+        message = _NUMBER.sub(lambda number: number[0] if number[0] in own else "...", message)
+    changed = {"message": message, "hidden": hidden, "workload": None if hidden else found.workload}
+    return found.model_copy(update=changed)
+
+
+def errors(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Errors by workload and output; all hidden workloads together are one entry an output."""
+    shown = [e.model_dump() for e in evaluation.errors if is_public(e.workload)]
+    hidden: dict[str, list[OutputError]] = {}
+    for error in evaluation.errors:
+        if not is_public(error.workload):
+            hidden.setdefault(error.output, []).append(error)
+    for output, found in hidden.items():
+        largest = {name: _largest(found, name) for name in ("max_abs_error", "bound_ratio")}
+        shown.append({"workload": None, "output": output, **largest})
+    return shown
+
+
+def _largest(errors: Collection[OutputError], name: str) -> float:
+    """The largest; NaN where one is, for it is no number that is smaller."""
+    values = [float(getattr(error, name)) for error in errors]
+    return next((value for value in values if value != value), max(values))
+
+
+def leaks(value: Any, seeds: Collection[int] = ()) -> Iterator[str]:
+    """Everything in plain data that must not leave the house, in words.
+
+    Args:
+        value: A row: strings, numbers, lists, records.
+        seeds: Seeds of inputs that were drawn in secret.
+    """
+    match value:
+        case str():
+            yield from _leaks_of_text(value, seeds)
+        case Mapping():
+            for key, item in value.items():
+                yield from leaks(key, seeds)
+                yield from leaks(item, seeds)
+        case list() | tuple():
+            for item in value:
+                yield from leaks(item, seeds)
+        case int() if value in seeds and value > 99:
+            yield f"seed {value}"
+
+
+def _leaks_of_text(text: str, seeds: Collection[int]) -> Iterator[str]:
+    yield from (f"path {found[0]}" for found in _PATH.finditer(text))
+    yield from (f"key {found[0][:6]}..." for found in _KEY.finditer(text))
+    for found in _WORKLOAD.finditer(text):
+        if _named(found) == HIDDEN:
+            yield f"hidden workload {found[0]}"
+    if seeds:
+        numbers = (int(found[0]) for found in _DIGITS.finditer(text))
+        yield from (f"seed {number}" for number in numbers if number in seeds)

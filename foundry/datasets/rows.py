@@ -1,0 +1,73 @@
+"""Reads the rows of a dataset file back, and the kernels that each of them makes a claim about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foundry.datasets.attempts import VERDICTS_OF_MACHINES
+from foundry.datasets.files import read_parquet
+from foundry.errors import UsageError
+from foundry.judge.verdict import Status
+
+Row = Mapping[str, Any]
+_FENCE = "```"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a row says of one kernel."""
+
+    text: str
+    op: str
+    dtype: str
+    is_right: bool
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a `.jsonl` or `.parquet` file of a dataset.
+
+    Raises:
+        UsageError: Not such a file, or not one of a dataset.
+    """
+    try:
+        if path.suffix == ".parquet":
+            rows = read_parquet(path)
+        else:
+            rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} holds no rows of a dataset: {error}") from error
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or not {"op", "dtype"} <= row.keys():
+            raise UsageError(f"{path}, row {number}: no row of a dataset, it lacks op or dtype")
+    return rows
+
+
+def claims(row: Row) -> Iterator[Claim]:
+    """What a row claims: kernels that are right, and such that are not."""
+    op, dtype = str(row["op"]), str(row["dtype"])
+    if "kernel" in row:
+        status = Status(row["status"])
+        if status not in VERDICTS_OF_MACHINES:
+            yield Claim(row["kernel"], op, dtype, status.passed)
+    elif "completion" in row:
+        yield Claim(row["prompt"] + row["completion"], op, dtype, is_right=True)
+    elif "chosen" in row:
+        for name in ("chosen", "rejected"):
+            yield Claim(_kernel_in(row[name]), op, dtype, is_right=True)
+    elif row.get("view") == "explain":
+        yield Claim(_kernel_in(row["messages"][:2]), op, dtype, is_right=True)
+    else:
+        yield Claim(_kernel_in(row["messages"]), op, dtype, is_right=True)
+        if row.get("view") == "repair":
+            yield Claim(_kernel_in(row["messages"][:2]), op, dtype, is_right=False)
+
+
+def _kernel_in(messages: list[Mapping[str, str]]) -> str:
+    """The first fenced kernel of the last message; empty where there is none."""
+    content = messages[-1]["content"]
+    _, found, rest = content.partition(f"{_FENCE}metal\n")
+    return rest.partition(f"\n{_FENCE}")[0] + "\n" if found else ""

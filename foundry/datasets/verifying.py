@@ -1,0 +1,88 @@
+"""Judges the kernels of a dataset file again: does what its rows say of them still hold?
+
+A kernel that a row calls right must pass on inputs that are drawn now; one that it calls broken
+must fail. How it fails may differ: which fault is met first depends on what is drawn.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from foundry.datasets.leaks import leaks
+from foundry.datasets.rows import Claim, Row, claims
+from foundry.judge.judge import Judge
+from foundry.judge.verdict import Evaluation
+from ops import registry
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A claim of a row, and the verdict now."""
+
+    row: str
+    claim: Claim
+    evaluation: Evaluation | None
+    """None where the op is not registered here."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the row is right."""
+        found = self.evaluation
+        return found is not None and found.status.passed == self.claim.is_right
+
+    def document(self) -> dict[str, Any]:
+        """For `--json`, and for what is said of a row that is wrong."""
+        found = self.evaluation
+        return {
+            "row": self.row,
+            "op": self.claim.op,
+            "dtype": self.claim.dtype,
+            "claimed": "right" if self.claim.is_right else "broken",
+            "status": str(found.status) if found else "op is not registered here",
+            "why": found.why if found else "",
+        }
+
+
+def sampled(rows: Sequence[Row], count: int | None, seed: int) -> list[tuple[str, Row]]:
+    """Some rows with their names, in order; all of them for None."""
+    numbers = range(len(rows))
+    if count is not None and count < len(rows):
+        numbers = sorted(random.Random(seed).sample(numbers, count))  # type: ignore[assignment]
+    return [(str(rows[n].get("id") or f"row {n + 1}"), rows[n]) for n in numbers]
+
+
+def check(
+    rows: Sequence[tuple[str, Row]],
+    judge: Judge,
+    workers: int,
+    progress: Callable[[Checked], None] = lambda _: None,
+) -> Iterator[Checked]:
+    """Judge every kernel that rows speak of, each once, several at a time."""
+    wanted: dict[Claim, str] = {}
+    for name, row in rows:
+        for claim in claims(row):
+            wanted.setdefault(claim, name)
+
+    def judged(claim: Claim) -> Checked:
+        op = registry.all_ops().get(claim.op)
+        found = judge.evaluate(claim.text, op, claim.dtype) if op else None
+        return Checked(wanted[claim], claim, found)
+
+    threads = ThreadPoolExecutor(workers)
+    try:
+        # Those of one op share what the oracle knows.
+        for one in threads.map(judged, sorted(wanted, key=lambda c: (c.op, c.dtype))):
+            progress(one)
+            yield one
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def leaking(rows: Sequence[tuple[str, Row]]) -> dict[str, list[str]]:
+    """What rows hold that must not leave the house, by the name of the row."""
+    found = {name: list(leaks(row)) for name, row in rows}
+    return {name: what for name, what in found.items() if what}

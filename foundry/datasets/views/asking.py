@@ -1,0 +1,62 @@
+"""The assignments that rows are made of: what a search would have asked. Pure."""
+
+from __future__ import annotations
+
+from foundry.datasets.evidence import Known
+from foundry.datasets.views.view import Material, drawn
+from foundry.prompts.assignment import Assignment, Attempt
+from foundry.prompts.build import FOCI, Prompt, build
+from foundry.store.records import StoredEvaluation
+from ops.spec import Workload
+
+MAX_FAILURES = 2
+
+
+def attempt(known: Known, stored: StoredEvaluation) -> Attempt:
+    """A kernel as a prompt shows it."""
+    return Attempt(known.text, stored.evaluation)
+
+
+def prompt(
+    material: Material,
+    known: Known,
+    stored: StoredEvaluation,
+    parent: Attempt | None = None,
+    failures: tuple[Attempt, ...] = (),
+) -> Prompt:
+    """What a search on the device of `stored` would have asked before it got this kernel.
+
+    Nothing that was learnt about the kernel itself is in it.
+    """
+    evaluation = stored.evaluation
+    return build(
+        Assignment(
+            known.op,
+            evaluation.dtype,
+            stored.device,
+            parent,
+            timed=_timed(known, stored),
+            failures=failures,
+            turn=drawn(known.kernel_hash, material.choice.seed, len(FOCI)),
+        )
+    )
+
+
+def _timed(known: Known, stored: StoredEvaluation) -> tuple[Workload, ...]:
+    """The bench workloads that were timed; none stands for all of the op's."""
+    names = {timing.workload for timing in stored.evaluation.timings}
+    every = known.op.workloads("bench", stored.evaluation.dtype)
+    return tuple(workload for workload in every if workload.id in names)
+
+
+def failed_siblings(material: Material, parent: Known, child: Known) -> tuple[Attempt, ...]:
+    """Failed children of a parent that were judged before a child of it, the latest first."""
+    first = min((one.id for one in child.latest.values()), default=0)
+    found = [
+        (one.id, attempt(known, one))
+        for known in material.evidence.children.get(parent.kernel_hash, ())
+        if known.kernel_hash in material.pool.failed
+        for one in known.failures()
+        if one.id < first
+    ]
+    return tuple(one for _, one in sorted(found, key=lambda pair: -pair[0])[:MAX_FAILURES])

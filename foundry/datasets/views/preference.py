@@ -1,0 +1,53 @@
+"""`preference`: a slower and a faster kernel for the same request, surely apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from foundry.chips import fitted
+from foundry.datasets.labels import MEASURED, PREDICTED
+from foundry.datasets.views.asking import prompt
+from foundry.datasets.views.pairs import Pair, measured, predicted
+from foundry.datasets.views.view import CHAT, Material, Row, View, asked, fenced, row
+
+NAME = "preference"
+
+
+def _rows(material: Material) -> Iterator[Row]:
+    for _, groups in material.pool.ops():
+        kernels = [one for group in groups for one in group]
+        for pair in (*measured(kernels), *predicted(kernels, fitted.built_in())):
+            yield _row(material, pair)
+
+
+def _row(material: Material, pair: Pair) -> Row:
+    faster, slower = pair.faster, pair.slower
+    known = faster.kernel.known
+    content = {
+        "prompt": asked(prompt(material, known, faster.stored)),
+        "chosen": [{"role": "assistant", "content": fenced(known.text)}],
+        "rejected": [{"role": "assistant", "content": fenced(slower.kernel.text)}],
+        "gain": pair.gain,
+        "rejected_hash": slower.kernel.kernel_hash,
+    }
+    beside = [slower.kernel.known]
+    if pair.chip is None:
+        return row(NAME, content, known, faster.stored, MEASURED, beside)
+    chip = {"device_id": None, "device_kind": "metal", "device_name": pair.chip}
+    return row(NAME, content, known, faster.stored, PREDICTED, beside, **chip)
+
+
+VIEW = View(
+    NAME,
+    "Two verified kernels for one request: `chosen` is faster than `rejected` by a factor of "
+    "`gain` at least. Measured pairs share device and session, and their 95 % intervals lie apart; "
+    "predicted ones (`method`) are those that the chip model tells apart.",
+    {
+        "prompt": CHAT,
+        "chosen": CHAT,
+        "rejected": CHAT,
+        "gain": "number",
+        "rejected_hash": "text",
+    },
+    _rows,
+)

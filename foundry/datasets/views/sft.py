@@ -1,0 +1,80 @@
+"""`sft`: verified kernels as chats, asked for as a search asks.
+
+Of each group of near duplicates `per_group` kernels are kept, the fastest first. A kernel that was
+surely faster than another in its session is the answer to "improve this one", its own parent where
+that is the slower; any other is the answer to "write one from scratch".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from foundry.datasets.choice import Choice
+from foundry.datasets.labels import MEASURED, PROVEN
+from foundry.datasets.pool import Proven
+from foundry.datasets.views.asking import attempt, failed_siblings, prompt
+from foundry.datasets.views.pairs import Pair, measured
+from foundry.datasets.views.view import CHAT, Material, Row, View, answered, drawn, fenced, row
+from foundry.store.records import StoredEvaluation
+
+NAME = "sft"
+
+
+def kept(groups: Sequence[Sequence[Proven]], material: Material) -> list[Proven]:
+    """What is taught of the groups of an op; what is not is counted."""
+    found = []
+    for group in groups:
+        wanted = [one for one in group if _reached(one, material.choice)]
+        material.left_out[f"not {' or '.join(material.choice.statuses)}"] += len(group) - len(
+            wanted
+        )
+        found += wanted[: material.choice.per_group]
+        surplus = max(0, len(wanted) - material.choice.per_group)
+        material.left_out[f"beyond {material.choice.per_group} near duplicates"] += surplus
+    return sorted(found, key=lambda one: one.kernel_hash)
+
+
+def proof_of(kernel: Proven, seed: int) -> StoredEvaluation:
+    """The proof that a row speaks of: over many kernels every element type has its share."""
+    return kernel.proofs[drawn(kernel.kernel_hash, seed, len(kernel.proofs))]
+
+
+def _reached(kernel: Proven, choice: Choice) -> bool:
+    return any(proof.evaluation.status in choice.statuses for proof in kernel.proofs)
+
+
+def _rows(material: Material) -> Iterator[Row]:
+    for _, groups in material.pool.ops():
+        better: dict[str, Pair] = {}
+        for pair in measured([one for group in groups for one in group]):
+            better.setdefault(pair.faster.kernel.kernel_hash, pair)
+            if pair.slower.kernel.kernel_hash == pair.faster.kernel.known.parent:
+                better[pair.faster.kernel.kernel_hash] = pair
+        for kernel in kept(groups, material):
+            pair = better.get(kernel.kernel_hash)
+            yield _improve(material, pair) if pair else _write(material, kernel)
+
+
+def _write(material: Material, kernel: Proven) -> Row:
+    stored = proof_of(kernel, material.choice.seed)
+    chat = answered(prompt(material, kernel.known, stored), fenced(kernel.text))
+    return row(NAME, {"messages": chat, "task": "write"}, kernel.known, stored, PROVEN)
+
+
+def _improve(material: Material, pair: Pair) -> Row:
+    slower, faster = pair.slower, pair.faster
+    shown = attempt(slower.kernel.known, slower.stored)
+    failures = failed_siblings(material, slower.kernel.known, faster.kernel.known)
+    asked = prompt(material, faster.kernel.known, faster.stored, shown, failures)
+    content = {"messages": answered(asked, fenced(faster.kernel.text)), "task": "improve"}
+    beside = [slower.kernel.known]
+    return row(NAME, content, faster.kernel.known, faster.stored, MEASURED, beside)
+
+
+VIEW = View(
+    NAME,
+    "A request for a Metal kernel as a search makes it (`task`: `write` one from scratch, or "
+    "`improve` a slower one), and the kernel file that answers it.",
+    {"messages": CHAT, "task": "text"},
+    _rows,
+)

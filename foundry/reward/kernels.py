@@ -1,0 +1,184 @@
+"""The reward: answers in, scores out, by the judge in its sandbox; no answer makes it raise."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as Late
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from foundry.errors import FoundryError, UsageError
+from foundry.harness.processes.pool import WorkerPool
+from foundry.judge.judge import Judge
+from foundry.judge.options import JudgeOptions
+from foundry.judge.verdict import Evaluation
+from foundry.kernel import Kernel
+from foundry.prompts.answer import Malformed, extract
+from foundry.reward.options import RewardOptions
+from foundry.reward.predicted import Forecaster
+from foundry.reward.score import Score, nothing, score
+from ops import registry
+from ops.spec import Op
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    answer: object
+    op: object
+    dtype: object
+
+
+class KernelReward:
+    """Scores answers. Close it, or use it in a `with` block; safe to use from several threads.
+
+    Args:
+        options: What counts, and how long it may take.
+
+    Raises:
+        EnvironmentUnusable: The device does not work here: found now, not in a training loop.
+        UsageError: An unknown device or chip.
+    """
+
+    def __init__(self, options: RewardOptions | None = None) -> None:
+        self._options = options or RewardOptions()
+        workers = self._options.workers or os.cpu_count() or 1
+        self._pool = WorkerPool(self._options.device, workers)
+        self._pool.device()
+        self._judge = Judge(
+            self._pool,
+            JudgeOptions(
+                timed=self._options.speed == "measured",
+                build_limit_s=self._options.build_limit_s,
+                run_limit_s=self._options.run_limit_s,
+            ),
+        )
+        predicted = self._options.speed == "predicted"
+        self._forecaster = Forecaster(self._pool, self._options.chip) if predicted else None
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="reward")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers; a second call does nothing."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
+
+    def score(self, answer: object, op: object, dtype: object = "float32") -> Score:
+        """What one answer earned.
+
+        Args:
+            answer: What a model said: a text, or the messages of a chat; anything else earns 0.
+            op: Name of the op that was asked for.
+            dtype: Element type that was asked for.
+        """
+        return self.scores([answer], [op], [dtype])[0]
+
+    def scores(
+        self,
+        answers: Sequence[object],
+        ops: Sequence[object],
+        dtypes: Sequence[object] | None = None,
+    ) -> list[Score]:
+        """What each of several answers earned, judged several at a time, within `limit_s`.
+
+        Equal answers to one question are judged once.
+
+        Args:
+            answers: As `score` takes them.
+            ops: The op of each.
+            dtypes: The element type of each; float32 where none are given.
+        """
+        until = time.monotonic() + self._options.limit_s
+        asked = [
+            _Asked(text_of(answer), _at(ops, i), "float32" if dtypes is None else _at(dtypes, i))
+            for i, answer in enumerate(answers)
+        ]
+        waiting: dict[str, Future[Score]] = {}
+        for one in asked:
+            if repr(one) not in waiting:
+                waiting[repr(one)] = self._threads.submit(self._scored, one)
+        return [self._landed(waiting[repr(one)], until) for one in asked]
+
+    def _landed(self, future: Future[Score], until: float) -> Score:
+        try:
+            return future.result(max(0.0, until - time.monotonic()))
+        except Late:
+            future.cancel()
+            return nothing(f"not judged within {self._options.limit_s:g} s")
+
+    def _scored(self, asked: _Asked) -> Score:
+        try:
+            return self._judged(asked)
+        except FoundryError as error:
+            return nothing(str(error))
+        except Exception as error:
+            # A training run of days must not end here; whoever reads its log must see it.
+            _log.warning("an answer could not be scored", exc_info=True)
+            return nothing(f"the answer could not be scored: {type(error).__name__}")
+
+    def _judged(self, asked: _Asked) -> Score:
+        if not isinstance(asked.answer, str):
+            return nothing("the answer is no text")
+        op, dtype = _question(asked.op, asked.dtype)
+        found = extract(asked.answer, op)
+        if isinstance(found, Malformed):
+            where = f" (line {found.line})" if found.line else ""
+            return nothing(f"{found.reason}{where}")
+        evaluation = self._judge.evaluate(found.text, op, dtype)
+        speedup = self._speedup(evaluation, found.kernel, op)
+        timed = self._options.speed != "none"
+        return score(evaluation, self._options.shares, speedup, timed=timed)
+
+    def _speedup(self, evaluation: Evaluation, kernel: Kernel, op: Op) -> float | None:
+        if not evaluation.status.passed or self._options.speed == "none":
+            return None
+        if self._forecaster is not None:
+            return self._forecaster.speedup(kernel, op, evaluation.dtype)
+        return evaluation.score
+
+
+def _question(name: object, dtype: object) -> tuple[Op, str]:
+    if not isinstance(name, str):
+        raise UsageError(f"an op is asked for by its name, not by {name!r}")
+    op = registry.get(name)
+    if dtype not in op.dtypes:
+        raise UsageError(f"{name} has no dtype {dtype!r}; it has {', '.join(op.dtypes)}")
+    return op, str(dtype)
+
+
+def _at(values: object, place: int) -> object:
+    """An element of what should be a list as long as the answers; None where there is none."""
+    if isinstance(values, list | tuple) and place < len(values):
+        return values[place]
+    return values if isinstance(values, str) else None
+
+
+def text_of(answer: object) -> object:
+    """The text of an answer: itself, or that of the last message of a chat that holds text."""
+    if isinstance(answer, list | tuple) and answer:
+        return text_of(answer[-1])
+    content = answer.get("content") if isinstance(answer, dict) else _attribute(answer)
+    if isinstance(content, list | tuple):
+        parts: list[Any] = [p.get("text") for p in content if isinstance(p, dict)]
+        return "".join(part for part in parts if isinstance(part, str))
+    return content
+
+
+def _attribute(answer: object) -> object:
+    return answer if isinstance(answer, str) else getattr(answer, "content", answer)

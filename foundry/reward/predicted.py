@@ -1,0 +1,48 @@
+"""How much faster than the op's first template a kernel would be on a chip that is not here."""
+
+from __future__ import annotations
+
+import threading
+
+from foundry.chips import fitted, registry
+from foundry.chips.prediction import predicted_on
+from foundry.chips.profiled import Profiler
+from foundry.harness.processes.pool import WorkerPool
+from foundry.judge.options import bench_workloads
+from foundry.kernel import Kernel, parse
+from foundry.msl.gpu.profile import GpuProfile
+from ops.spec import Op
+from templates import default, for_op, render
+
+
+class Forecaster:
+    """Predicts on one chip; what it compares with is predicted once."""
+
+    def __init__(self, pool: WorkerPool, chip: str) -> None:
+        self._chip = registry.get(chip)
+        self._profiler = Profiler(pool)
+        self._guard = threading.Lock()
+        self._references: dict[tuple[str, str], float | None] = {}
+
+    def speedup(self, kernel: Kernel, op: Op, dtype: str) -> float | None:
+        """Predicted time of the first template over that of a kernel; None where either is none."""
+        own = self._us(kernel, op, dtype)
+        with self._guard:
+            key = (op.name, dtype)
+            if key not in self._references:
+                self._references[key] = self._of_template(op, dtype)
+            reference = self._references[key]
+        return reference / own if own and reference else None
+
+    def _of_template(self, op: Op, dtype: str) -> float | None:
+        templates = for_op(op.name)
+        if not templates:
+            return None
+        return self._us(parse(render(templates[0], default(templates[0]))), op, dtype)
+
+    def _us(self, kernel: Kernel, op: Op, dtype: str) -> float | None:
+        (workload,) = bench_workloads(op, dtype, "quick")
+        profile = self._profiler.profile(kernel, op, workload)
+        if not isinstance(profile, GpuProfile):
+            return None
+        return predicted_on(profile, self._chip, fitted.built_in()).us

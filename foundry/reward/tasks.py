@@ -1,0 +1,48 @@
+"""What models are asked for a reward: the prompt that a search begins with, op by op."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from foundry.errors import unknown
+from foundry.program import Device
+from foundry.prompts.assignment import Assignment
+from foundry.prompts.build import FOCI, build
+from ops import registry
+
+_DEVICE = Device("metal", "Apple GPU")
+"""What is asked for: a kernel for a GPU, wherever it is judged."""
+
+
+def tasks(
+    ops: Sequence[str] | None = None,
+    dtypes: Sequence[str] = ("float32",),
+    hold_out: Collection[str] = (),
+) -> list[dict[str, Any]]:
+    """One row per op and element type: `prompt` (system and user), `op`, `dtype`.
+
+    Args:
+        ops: Names; None: every op.
+        dtypes: Element types; an op without one of them has fewer rows.
+        hold_out: Ops to leave out.
+
+    Raises:
+        UsageError: An unknown op.
+    """
+    known = registry.all_ops()
+    for name in (*(ops or ()), *hold_out):
+        if name not in known:
+            raise unknown("op", name, known)
+    wanted = [known[name] for name in ops or known if name not in hold_out]
+    rows = []
+    for op in wanted:
+        for dtype in dtypes:
+            if dtype in op.dtypes:
+                asked = build(Assignment(op, dtype, _DEVICE, turn=len(rows) % len(FOCI)))
+                prompt = [
+                    {"role": "system", "content": asked.system},
+                    {"role": "user", "content": asked.user},
+                ]
+                rows.append({"prompt": prompt, "op": op.name, "dtype": dtype})
+    return rows

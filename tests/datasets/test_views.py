@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dataset_examples import CPU, METAL, Filled, template_kernel, timing, variant, verdict
+
+from foundry.datasets import Exported, export_dataset
+from foundry.datasets.choice import Choice
+from foundry.datasets.columns import WORDS
+from foundry.datasets.rows import claims, read_rows
+from foundry.datasets.verifying import leaking
+from foundry.datasets.views.completion import cut
+from foundry.datasets.views.pairs import PREDICTIONS
+from foundry.datasets.views.registry import VIEWS
+from foundry.errors import UsageError
+from foundry.judge.verdict import Diagnostic, OutputError, Status
+from foundry.kernel import render, text_hash
+from foundry.store import Origin
+from ops.registry import get
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+MUTATE = Origin("proposer", "mutate", {"move": "knob"})
+
+
+def export(filled: Filled, folder: Path, choice: Choice | None = None, **more: Any) -> Exported:
+    found = list(filled.store.evaluations())
+    return export_dataset(found, filled.store.origins(), folder, choice, now=NOW, **more)
+
+
+def rows(folder: Path, view: str) -> list[dict[str, Any]]:
+    return [row for path in sorted((folder / view).iterdir()) for row in read_rows(path)]
+
+
+@pytest.fixture
+def related(filled: Filled) -> dict[str, Any]:
+    """A parent, its faster child, a failed child of the parent, and a fix of that."""
+    made = {}
+    for name, which in (("parent", 0), ("child", 1), ("failed", 2)):
+        made[name], origin = template_kernel("softmax", which=which)
+    made["fix"] = variant(render(made["failed"]), "// --- body ---", "// --- body ---\nuint z = 1;")
+    filled.add(made["parent"], origin, verdict(made["parent"], low=0.5))
+    filled.add(made["child"], MUTATE, verdict(made["child"]), parent=made["parent"].hash)
+    broken = verdict(made["failed"], Status.SANITIZER_ERROR)
+    filled.add(made["failed"], MUTATE, broken, parent=made["parent"].hash)
+    filled.add(made["fix"], MUTATE, verdict(made["fix"]), parent=made["failed"].hash)
+    return made
+
+
+def test_a_dataset_has_the_attempts_and_every_view_with_documented_columns(
+    filled: Filled, related: dict[str, Any], tmp_path: Path
+) -> None:
+    done = export(filled, tmp_path)
+    assert {name.partition("/")[0] for name in done.files} >= {"attempts", "sft", "repair"}
+    for view in VIEWS.values():
+        assert set(view.schema) <= set(WORDS)
+        for row in rows(tmp_path, view.name) if (tmp_path / view.name).exists() else ():
+            assert list(row) == list(view.schema)
+            assert row["view"] == view.name
+    card = (tmp_path / "README.md").read_text()
+    assert "| fixed_by |" in card
+    with pytest.raises(UsageError, match="did you mean repair"):
+        export(filled, tmp_path, views=["repairs"])
+
+
+def test_a_repair_shows_the_broken_kernel_with_its_lines_and_ends_in_the_child(
+    filled: Filled, related: dict[str, Any], tmp_path: Path
+) -> None:
+    export(filled, tmp_path)
+    (row,) = rows(tmp_path, "repair")
+    assert row["kernel_hash"] == related["fix"].hash
+    assert row["broken_hash"] == related["failed"].hash
+    assert (row["fault"], row["fixed_by"]) == ("sanitizer_error", "child")
+    user, answer = row["messages"][1]["content"], row["messages"][2]["content"]
+    assert "# The kernel to repair" in user
+    assert render(related["failed"]).strip() in user
+    assert "verify: line 3: out[0] is 1" in user
+    assert render(related["fix"]).strip() in answer
+
+
+def test_a_failed_change_is_repaired_by_what_it_was_made_from(
+    filled: Filled, tmp_path: Path
+) -> None:
+    good, origin = template_kernel("softmax")
+    bad = render(good).replace("// --- body ---", "")
+    filled.add(good, origin)
+    run = filled.runs[CPU.id]
+    broken = verdict(good, Status.INVALID).model_copy(update={"kernel_hash": text_hash(bad)})
+    filled.store.save(run, None, bad, broken, Origin("proposer", "planted"), good.hash)
+    export(filled, tmp_path)
+    (row,) = rows(tmp_path, "repair")
+    assert (row["fixed_by"], row["fault"]) == ("origin", "invalid")
+    assert row["teachers"] == ["template", "planted"]
+    assert row["training_use"] == "free"
+
+
+def test_a_preference_is_of_one_session_with_intervals_apart(
+    filled: Filled, tmp_path: Path
+) -> None:
+    texts = [template_kernel("softmax", which=which) for which in range(4)]
+    lows = (0.5, 0.52, 1.5, 3.0)
+    for (kernel, origin), low in zip(texts, lows, strict=True):
+        device = METAL if low == 3.0 else CPU
+        filled.add(kernel, origin, verdict(kernel, low=low, device=device))
+    export(filled, tmp_path)
+    found = rows(tmp_path, "preference")
+    hashes = [kernel.hash for kernel, _ in texts]
+    pairs = {(row["kernel_hash"], row["rejected_hash"]) for row in found}
+    assert pairs == {(hashes[2], hashes[1]), (hashes[2], hashes[0])}
+    for row in found:
+        assert row["method"] == "measured, method 2"
+        assert row["gain"] == pytest.approx(1.5 / ((0.52 if row is found[0] else 0.5) * 1.125))
+        assert [m["role"] for m in row["prompt"]] == ["system", "user"]
+        asked = str(row["prompt"])
+        assert "speedup" not in asked.split("# The answer")[1]
+
+
+def test_predicted_pairs_say_so_and_name_the_chip(filled: Filled, tmp_path: Path) -> None:
+    for which, us in enumerate((10.0, 100.0)):
+        kernel, origin = template_kernel("softmax", which=which)
+        said = {"predicted_us": us, "bound": "memory", "sentences": ["bound by memory: read once"]}
+        extra = {PREDICTIONS: {"softmax[rows=8,cols=8]float32": {"m4-max": said}}}
+        evaluation = verdict(kernel, Status.CORRECT, extra=extra, timings=())
+        filled.add(kernel, origin, evaluation)
+    done = export(filled, tmp_path)
+    (row,) = rows(tmp_path, "preference")
+    assert row["method"] == "predicted"
+    assert (row["device_id"], row["device_name"]) == (None, "m4-max")
+    assert row["gain"] == pytest.approx(10.0)
+    explained = rows(tmp_path, "explain")
+    assert [one["method"] for one in explained] == ["predicted"] * 2
+    assert "bound by memory: read once" in explained[0]["messages"][2]["content"]
+    assert any("rest on a model" in note for note in done.notes)
+
+
+def test_a_completion_is_the_file_cut_after_a_line(filled: Filled, tmp_path: Path) -> None:
+    kernel, origin = template_kernel("softmax")
+    filled.add(kernel, origin)
+    export(filled, tmp_path)
+    (row,) = rows(tmp_path, "completion")
+    assert row["prompt"] + row["completion"] == render(kernel)
+    assert row["prompt"].endswith("\n")
+    assert "// --- body ---" in row["prompt"]
+    assert row["completion"].strip()
+    assert cut("/*kernel\n*/\n// --- body ---\nout[0] = 1;\n", 7) is None
+
+
+def test_every_row_says_which_kernels_it_makes_claims_about(
+    filled: Filled, related: dict[str, Any], tmp_path: Path
+) -> None:
+    export(filled, tmp_path)
+    known = {render(kernel): name for name, kernel in related.items()}
+    found = {
+        view: sorted(
+            (known.get(claim.text, "?"), claim.is_right)
+            for row in rows(tmp_path, view)
+            for claim in claims(row)
+        )
+        for view in ("attempts", "sft", "repair", "preference", "completion")
+    }
+    right = [("child", True), ("fix", True), ("parent", True)]
+    assert found["sft"] == found["completion"] == right
+    assert found["attempts"] == sorted([*right, ("failed", False)])
+    assert found["repair"] == [("failed", False), ("fix", True)]
+    assert {name for name, _ in found["preference"]} == {"child", "fix", "parent"}
+
+
+SECRET = 80_412_973_311
+
+
+def test_nothing_that_must_stay_here_leaves(filled: Filled, tmp_path: Path) -> None:
+    """Paths, hidden and drawn sizes, seeds, keys: in findings, errors, origins and extras."""
+    good, _ = template_kernel("softmax")
+    op = get("softmax")
+    hidden = op.workloads("hidden", "float32")[0].id
+    drawn = "softmax[rows=613,cols=7919]float32"
+    shown = op.workloads("visible", "float32")[0].id
+    bad, _ = template_kernel("softmax", which=1)
+    path = "/home/jane doe/kernels/best.metal"
+    extra = {"note": f"{drawn} in {path}", hidden: [path], "key": "sk-abcdefghijklmnopqrstuvwxyz"}
+    filled.add(good, Origin("file", path), verdict(good, extra=extra, seed=SECRET))
+    messages = (
+        Diagnostic(stage="verify", message=f"wrong in {path}", workload=hidden, hidden=True),
+        Diagnostic(stage="parse", message="7919 threads", workload=drawn, hidden=True, line=2),
+        Diagnostic(stage="verify", message="out[7] is 1", workload=shown),
+    )
+    errors = tuple(
+        OutputError(workload=one, output="out", max_abs_error=1.0, bound_ratio=ratio)
+        for one, ratio in ((hidden, 3.0), (drawn, 4.0), (shown, 2.0))
+    )
+    failed = verdict(bad, Status.WRONG_RESULT, diagnostics=messages, errors=errors, seed=SECRET)
+    filled.add(bad, Origin("file", path), failed, parent=good.hash)
+    done = export(filled, tmp_path)
+    for name in [*done.files, "README.md", "metadata.json"]:
+        if not name.endswith(".parquet"):
+            text = (tmp_path / name).read_text()
+            for secret in ("/home", "jane", "7919", "613", str(SECRET), hidden, "sk-abc"):
+                assert secret not in text, (name, secret)
+    told = rows(tmp_path, "attempts")
+    assert leaking([(str(i), row) for i, row in enumerate(told)]) == {}
+    (failed_row,) = [row for row in told if row["status"] == "wrong_result"]
+    assert [d["workload"] for d in failed_row["diagnostics"]] == [None, None, shown]
+    assert failed_row["diagnostics"][1]["message"] == "... threads"
+    assert [(e["workload"], e["bound_ratio"]) for e in failed_row["errors"]] == [
+        (shown, 2.0),
+        (None, 4.0),
+    ]
+    assert failed_row["origin_name"] == "best.metal"
+
+
+def test_the_scan_finds_what_a_careless_row_holds() -> None:
+    op = get("softmax")
+    hidden = op.workloads("hidden", "float32")[0].id
+    careless = {
+        "a": "see /Users/jo/x.metal",
+        "b": [f"failed on {hidden}"],
+        "c": {"seed": SECRET},
+        "d": "key hf_abcdefghijklmnopqrstuv",
+        "fine": "a / b, https://host.org/x/y, out[i] / x[j], //--- body, and/or, 1/2/3",
+        "kernel": "// --- body ---\nout[i] = x[i] / y[i] / z; /* a/b/c */",
+        "public": op.workloads("visible", "float32")[0].id,
+    }
+    from foundry.datasets.leaks import leaks
+
+    assert sorted(leaks(careless, [SECRET])) == [
+        f"hidden workload {hidden}",
+        "key hf_abc...",
+        "path /Users/jo/x.metal",
+        f"seed {SECRET}",
+    ]
+
+
+def test_a_kernel_that_names_a_path_is_shown_nowhere(filled: Filled, tmp_path: Path) -> None:
+    good, origin = template_kernel("softmax")
+    told, _ = template_kernel("softmax", which=1)
+    remark = variant(render(told), "// --- body ---", "// --- body ---\n// /home/jo/secret/k.metal")
+    filled.add(good, origin)
+    filled.add(remark, origin)
+    done = export(filled, tmp_path)
+    assert done.metadata["kernels_left_out"]["its text names a path or a key"] == 1
+    assert all("/home/" not in str(row) for row in rows(tmp_path, "attempts"))
+
+
+def test_datasets_of_hugging_face_load_every_view(
+    filled: Filled, related: dict[str, Any], tmp_path: Path
+) -> None:
+    datasets = pytest.importorskip("datasets.load")
+    kernel, origin = template_kernel("silu")
+    filled.add(kernel, origin, verdict(kernel, timings=(timing(1.2),)))
+    done = export(filled, tmp_path / "set", Choice(test=["elementwise"]))
+    for config in {name.partition("/")[0] for name in done.files}:
+        found = datasets.load_dataset(
+            str(tmp_path / "set"), config, cache_dir=str(tmp_path / "cache")
+        )
+        for split, name in (("train", "train"), ("test", "test")):
+            wanted = sum(
+                n for file, n in done.files.items() if file.startswith(f"{config}/{name}.")
+            )
+            assert (len(found[split]) if split in found else 0) == wanted
+    chats = datasets.load_dataset(
+        str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"), split="train"
+    )
+    assert set(chats.column_names) == set(VIEWS["sft"].schema)
+
+
+def test_the_card_is_one_that_a_hub_accepts(filled: Filled, tmp_path: Path) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    kernel, origin = template_kernel("softmax")
+    filled.add(kernel, origin)
+    export(filled, tmp_path)
+    card = hub.DatasetCard.load(tmp_path / "README.md")
+    assert card.data.license == "mit"
+    assert card.data.task_categories == ["text-generation"]
+    assert card.data.size_categories == ["n<1K"]
+    assert {c["config_name"] for c in card.data.configs} >= {"attempts", "sft", "completion"}
+    assert "load_dataset(" in card.text
+    assert json.loads((tmp_path / "metadata.json").read_text())["canary"] in card.text

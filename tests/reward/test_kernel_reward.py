@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from foundry.judge.attacks.operators import OPERATORS
+from foundry.judge.verdict import Diagnostic, Evaluation, Status
+from foundry.reward import KernelReward, RewardOptions, reward_function, tasks
+from foundry.reward.kernels import text_of
+from foundry.reward.options import Shares
+from foundry.reward.score import score
+from ops import registry
+from ops.errors import UsageError
+from templates import default, for_op, render
+
+OP = "row_max"
+
+
+@pytest.fixture(scope="module")
+def reward() -> Iterator[KernelReward]:
+    with KernelReward(RewardOptions(device="cpu", workers=2)) as found:
+        yield found
+
+
+def right() -> str:
+    template = for_op(OP)[0]
+    return render(template, default(template))
+
+
+def fenced(text: str) -> str:
+    return f"Here it is.\n```metal\n{text}```\n"
+
+
+def test_a_right_kernel_earns_all_a_broken_one_little_and_rubbish_nothing(
+    reward: KernelReward,
+) -> None:
+    wrong = next(o for o in OPERATORS if o.name == "max_to_min")(right())
+    assert wrong is not None
+    unbuilt = right().replace("// --- body ---\n", "// --- body ---\n__syncthreads();\n")
+    answers = [fenced(right()), fenced(wrong), fenced(unbuilt), "I would rather not."]
+    found = reward.scores(answers, [OP] * 4)
+    assert found[0].is_right
+    assert (found[0].value, found[0].reason) == (1.0, "")
+    assert 0.0 < found[2].value < found[1].value < 0.5
+    assert found[1].status == "wrong_result"
+    assert "__syncthreads" in found[2].reason
+    assert found[3].value == 0.0
+    assert "no kernel file" in found[3].reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "op", "dtype"),
+    [
+        (None, OP, "float32"),
+        (7, OP, "float32"),
+        ("", OP, "float32"),
+        ([], OP, "float32"),
+        ({}, OP, "float32"),
+        ([{"role": "assistant", "content": None}], OP, "float32"),
+        ([{"role": "assistant"}], OP, "float32"),
+        ("\ud800 \0 ```metal\n/*kernel\n*/\n```", OP, "float32"),
+        ("```metal\n/*kernel\nop = 'row_max'\n" * 3, OP, "float32"),
+        ("x" * 500_000, OP, "float32"),
+        ("```metal\nhi\n```", "no_such_op", "float32"),
+        ("```metal\nhi\n```", None, "float32"),
+        ("```metal\nhi\n```", OP, "float8"),
+        ("```metal\nhi\n```", OP, None),
+    ],
+)
+def test_rubbish_is_answered_and_never_raised(
+    reward: KernelReward, answer: Any, op: Any, dtype: Any
+) -> None:
+    found = reward.score(answer, op, dtype)
+    assert found.value == 0.0
+    assert found.reason
+
+
+def test_a_fault_of_ours_costs_the_answer_and_not_the_training_run(
+    reward: KernelReward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(reward._judge, "evaluate", broken)
+    found = reward.score(fenced(right()), OP)
+    assert (found.value, found.reason) == (0.0, "the answer could not be scored: ZeroDivisionError")
+
+
+def test_what_is_late_earns_nothing() -> None:
+    with KernelReward(RewardOptions(device="cpu", workers=1, limit_s=0.0)) as reward:
+        (found,) = reward.scores([fenced(right())], [OP])
+    assert (found.value, found.reason) == (0.0, "not judged within 0 s")
+
+
+def test_trl_calls_it_with_columns_and_chats_and_hears_why(reward: KernelReward) -> None:
+    call = reward_function(reward)
+    logged: dict[str, list[str]] = {}
+    chats = [
+        [{"role": "assistant", "content": fenced(right())}],
+        [{"role": "assistant", "content": "no"}],
+    ]
+    found = call(
+        prompts=["a", "b"],
+        completions=chats,
+        completion_ids=[[1], [2]],
+        op=[OP, OP],
+        dtype=["float32", "float32"],
+        trainer_state=None,
+        log_extra=lambda name, values: logged.update({name: values}),
+    )
+    assert found == [1.0, 0.0]
+    assert logged["kernel_status"] == ["correct", "invalid"]
+    assert call.__name__ == "kernel_reward"
+    assert call(completions=["text only"], op=[]) == [0.0]
+
+
+def test_the_text_of_an_answer() -> None:
+    class Message:
+        content = "said"
+
+    parts = [{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]
+    assert text_of("x") == "x"
+    assert text_of([{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]) == "a"
+    assert text_of([{"role": "assistant", "content": parts}]) == "ab"
+    assert text_of([Message()]) == "said"
+
+
+def test_a_reason_tells_nothing_of_what_is_hidden() -> None:
+    op = registry.get(OP)
+    hidden = op.workloads("hidden", "float32")[0].id
+    told = Diagnostic(stage="verify", message=f"wrong on {hidden}", workload=hidden, hidden=True)
+    evaluation = Evaluation(
+        kernel_hash="a" * 64,
+        op=OP,
+        dtype="float32",
+        device_id="cpu",
+        status=Status.WRONG_RESULT,
+        diagnostics=(told,),
+    )
+    found = score(evaluation, Shares(), None, timed=False)
+    assert "hidden workload" in found.reason
+    assert not re.search(r"\d{2,}|\[", found.reason)
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_only_a_proven_kernel_is_worth_much(status: Status) -> None:
+    said = () if status.passed else (Diagnostic(stage="verify", message="no"),)
+    common: dict[str, Any] = {"op": OP, "dtype": "float32", "device_id": "cpu"}
+    evaluation = Evaluation.model_construct(
+        kernel_hash="a" * 64, status=status, diagnostics=said, timings=(), **common
+    )
+    value = score(evaluation, Shares(), 1e9, timed=True).value
+    assert value > 0.99 if status.passed else value <= Shares().clean
+    if status in (Status.REJECTED, Status.INVALID, Status.TIMEOUT, Status.CRASH):
+        assert value == 0.0
+    if status.passed:
+        slow = score(evaluation, Shares(), 0.5, timed=True).value
+        assert Shares().right < slow < value
+        assert score(evaluation, Shares(), None, timed=True).value == Shares().right
+
+
+def test_tasks_ask_as_a_search_does_and_leave_held_out_ops_alone() -> None:
+    rows = tasks(["softmax", "silu"], ["float32", "float16"], hold_out=["silu"])
+    assert [(row["op"], row["dtype"]) for row in rows] == [
+        ("softmax", "float32"),
+        ("softmax", "float16"),
+    ]
+    assert [m["role"] for m in rows[0]["prompt"]] == ["system", "user"]
+    assert "softmax" in rows[0]["prompt"][0]["content"]
+    assert len({row["op"] for row in tasks()}) == len(registry.all_ops())
+    with pytest.raises(UsageError, match="did you mean softmax"):
+        tasks(["softmex"])
