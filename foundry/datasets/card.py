@@ -214,11 +214,11 @@ def _yaml(title: str, written: Written) -> Iterator[str]:
 
 
 def _splits(written: Written, config: str) -> dict[str, str]:
-    """File by split; of a table in two formats the first."""
+    """File by split; of a table in two formats the Parquet."""
     found: dict[str, str] = {}
     for name, one in sorted(written.files.items()):
         if one.config == config:
-            found.setdefault(one.split, name)
+            found[one.split] = name
     return {split: found[split] for split in (TRAIN, VALID, TEST) if split in found}
 
 

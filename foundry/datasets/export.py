@@ -123,7 +123,7 @@ def export_sft(
         EnvironmentUnusable: The folder cannot be written.
     """
     export = _Export(evaluations, origins, choice or Choice(), folder)
-    export.view(sft.VIEW, folder)
+    export.view(sft.VIEW, folder, ("jsonl",))
     return export.finish("sft", now)
 
 
@@ -137,6 +137,8 @@ def export_dataset(
     now: datetime | None = None,
 ) -> Exported:
     """Write the canonical table and its views, each in a folder of its own, split alike.
+
+    Views are there as JSON Lines and, where pyarrow is installed, as Parquet too.
 
     Args:
         evaluations: All evaluations that may speak for or against a kernel.
@@ -156,7 +158,8 @@ def export_dataset(
     export = _Export(evaluations, origins, choice or Choice(), folder)
     export.attempts(evaluations, origins)
     for name in views:
-        export.view(VIEWS[name], folder / name)
+        # mlx-lm reads the one; a hub reads all tables of a dataset in one format.
+        export.view(VIEWS[name], folder / name, ("jsonl", _canonical()))
     return export.finish("dataset", now)
 
 
@@ -190,34 +193,41 @@ class _Export:
                     of_split[name].append(one)
         for name, chosen in of_split.items():
             rows = (table.row(one, _lineage(one, origins)) for one in chosen)
-            path = self._written.folder / ATTEMPTS / f"{name}.{_canonical()}"
-            self._add(path, name, rows, table.SCHEMA)
+            folder = self._written.folder / ATTEMPTS
+            self._add(folder, name, rows, table.SCHEMA, ATTEMPTS, (_canonical(),))
 
-    def view(self, view: View, folder: Path) -> None:
-        """Write a view, a file for each split that has rows."""
+    def view(self, view: View, folder: Path, formats: Sequence[Format]) -> None:
+        """Write a view, for each split that has rows."""
         self._about[view.name] = view.about
         left_out = Counter[str]()
         for name in SPLITS:
             material = Material(self._pools.by_split[name], self._evidence, self._choice)
-            self._add(folder / f"{name}.jsonl", name, view.rows(material), view.schema, view.name)
+            rows = list(view.rows(material))
+            self._add(folder, name, rows, view.schema, view.name, formats)
             left_out.update(material.left_out)
         self._left_out[view.name] = {reason: n for reason, n in sorted(left_out.items()) if n}
 
     def _add(
         self,
-        path: Path,
+        folder: Path,
         split: str,
         rows: Iterable[Row],
         schema: Mapping[str, Any],
-        config: str = ATTEMPTS,
+        config: str,
+        formats: Sequence[Format],
     ) -> None:
-        first, remaining = next(found := iter(rows), None), found
-        if first is None:
-            path.unlink(missing_ok=True)
-            return
-        tally = card.RowTally()
-        count = _write(path, tally.over(chain([first], remaining)), schema)
-        self._written.add(count, path, config, split, tally)
+        """Write the rows of a split in each format, the last of which may be read but once."""
+        found = iter(rows)
+        first = next(found, None)
+        for name in FORMATS:
+            path = folder / f"{split}.{name}"
+            if first is None or name not in formats:
+                path.unlink(missing_ok=True)
+                continue
+            tally = card.RowTally()
+            again = rows if isinstance(rows, list) else chain([first], found)
+            count = _write(path, tally.over(again), schema)
+            self._written.add(count, path, config, split, tally)
 
     def finish(self, kind: str, now: datetime | None) -> Exported:
         facts = card.Facts(

@@ -105,9 +105,9 @@ def pools(evidence: Evidence, choice: Choice) -> Pools:
         if name not in all_ops():
             raise unknown("op", name, all_ops())
     usable, held = _usable(evidence, choice, left_out)
-    proven = {key: found for key, known in usable.items() if (found := _proven(known))}
+    proven = {key: one for key, known in usable.items() if (one := _proven(known))}
     families = assign(
-        Counter(one.op.family for one in proven.values()),
+        Counter(kernel.op.family for kernel in proven.values()),
         choice.seed,
         valid=choice.valid,
         test=choice.test,

@@ -3,7 +3,7 @@
 1. `options` says what counts; `score` is what one answer earned, and why.
 2. `kernels.KernelReward` reads a kernel out of an answer, has it judged in the sandbox, and scores
    it; many at once, within a time limit. Whatever it is given, it answers and does not raise.
-3. `tasks` are the prompts that go with it: what a search would ask.
+3. `asking.tasks` are the prompts that go with it: what a search would ask.
 4. `trl` and `environment` hand it to TRL's trainers and to the `verifiers` package.
 
 Nothing that comes back tells hidden sizes, drawn inputs or seeds.
@@ -14,11 +14,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from foundry.reward.asking import tasks
     from foundry.reward.environment import load_environment
     from foundry.reward.kernels import KernelReward
     from foundry.reward.options import RewardOptions
     from foundry.reward.score import Score
-    from foundry.reward.tasks import tasks
     from foundry.reward.trl import reward_function
 
 __all__ = [
@@ -35,7 +35,7 @@ _HOMES = {
     "Score": "score",
     "load_environment": "environment",
     "reward_function": "trl",
-    "tasks": "tasks",
+    "tasks": "asking",
 }
 
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from foundry.errors import EnvironmentUnusable
+from foundry.reward.asking import tasks
 from foundry.reward.kernels import KernelReward
 from foundry.reward.options import RewardOptions
-from foundry.reward.tasks import tasks
 
 
 def load_environment(

@@ -32,7 +32,8 @@ def export(filled: Filled, folder: Path, choice: Choice | None = None, **more: A
 
 
 def rows(folder: Path, view: str) -> list[dict[str, Any]]:
-    return [row for path in sorted((folder / view).iterdir()) for row in read_rows(path)]
+    kind = "parquet" if view == "attempts" else "jsonl"
+    return [row for path in sorted((folder / view).glob(f"*.{kind}")) for row in read_rows(path)]
 
 
 @pytest.fixture
@@ -48,6 +49,17 @@ def related(filled: Filled) -> dict[str, Any]:
     filled.add(made["failed"], MUTATE, broken, parent=made["parent"].hash)
     filled.add(made["fix"], MUTATE, verdict(made["fix"]), parent=made["failed"].hash)
     return made
+
+
+def test_both_formats_of_a_view_hold_the_same_rows(
+    filled: Filled, related: dict[str, Any], tmp_path: Path
+) -> None:
+    done = export(filled, tmp_path)
+    assert done.files["repair/train.jsonl"] == done.files["repair/train.parquet"] == 1
+    for view in ("sft", "repair", "preference", "completion"):
+        assert rows(tmp_path, view) == read_rows(tmp_path / view / "train.parquet")
+    counted = sum(n for name, n in done.files.items() if name.endswith(".parquet"))
+    assert done.rows == counted
 
 
 def test_a_dataset_has_the_attempts_and_every_view_with_documented_columns(
@@ -256,9 +268,7 @@ def test_datasets_of_hugging_face_load_every_view(
             str(tmp_path / "set"), config, cache_dir=str(tmp_path / "cache")
         )
         for split, name in (("train", "train"), ("test", "test")):
-            wanted = sum(
-                n for file, n in done.files.items() if file.startswith(f"{config}/{name}.")
-            )
+            wanted = done.files.get(f"{config}/{name}.parquet", 0)
             assert (len(found[split]) if split in found else 0) == wanted
     chats = datasets.load_dataset(
         str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"), split="train"

@@ -51,8 +51,8 @@ def _rows(material: Material) -> Iterator[Row]:
             if pair.slower.kernel.kernel_hash == pair.faster.kernel.known.parent:
                 better[pair.faster.kernel.kernel_hash] = pair
         for kernel in kept(groups, material):
-            pair = better.get(kernel.kernel_hash)
-            yield _improve(material, pair) if pair else _write(material, kernel)
+            gain = better.get(kernel.kernel_hash)
+            yield _improve(material, gain) if gain else _write(material, kernel)
 
 
 def _write(material: Material, kernel: Proven) -> Row:

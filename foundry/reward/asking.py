@@ -35,7 +35,7 @@ def tasks(
         if name not in known:
             raise unknown("op", name, known)
     wanted = [known[name] for name in ops or known if name not in hold_out]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for op in wanted:
         for dtype in dtypes:
             if dtype in op.dtypes:
