@@ -83,7 +83,7 @@ def _run(
     from foundry.report.display import open_display
     from foundry.store import Store
 
-    choice = recipe.choice()
+    recipe.choice()  # a wrong name costs nothing yet
     with ExitStack() as stack:
         store = stack.enter_context(Store.open(db))
         pool = stack.enter_context(WorkerPool(recipe.device, workers))
@@ -97,7 +97,7 @@ def _run(
         device = pool.device().id
         names = set(recipe.op_names()) | set(recipe.hold_out)
         rows = [row for row in store.evaluations(device_id=device) if row.evaluation.op in names]
-        return made, export_dataset(rows, store.origins(), folder, choice)
+        return made, export_dataset(rows, store.origins(), folder, recipe.choice(made.verified))
 
 
 def _document(made: Harvest, exported: Exported) -> dict[str, Any]:

@@ -20,7 +20,7 @@ _COMMENTS = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Fault:
+class PlantedFault:
     """One kind of slip: a match of a pattern is replaced."""
 
     name: str
@@ -52,13 +52,15 @@ def _code(text: str) -> str:
     return _COMMENTS.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
 
-def _written(name: str, why: str, pattern: str, replacement: str, *, header: bool = False) -> Fault:
-    return Fault(name, why, re.compile(pattern, re.MULTILINE), replacement, header)
+def _written(
+    name: str, why: str, pattern: str, replacement: str, *, header: bool = False
+) -> PlantedFault:
+    return PlantedFault(name, why, re.compile(pattern, re.MULTILINE), replacement, header)
 
 
 _INDEX = r"\b(?:float|T)\(\w+\[(?P<bug>[^\[\]]+)\]\)"
 _STEP = r"\bfor \([^;()]*;[^;]*; \w+ \+= (?P<bug>\w+)\)"
-FAULTS: tuple[Fault, ...] = (
+FAULTS: tuple[PlantedFault, ...] = (
     _written(
         "unknown_key", "a key is misspelt", r"^(?P<bug>threadgroup) = ", "threads", header=True
     ),
@@ -125,12 +127,12 @@ FAULTS: tuple[Fault, ...] = (
         "half_sum", "a sum is kept in half precision", r"^\s*(?P<bug>float) \w+ = 0\.0f;", "half"
     ),
     _written("wrong_lane", "another lane writes", r"\blane == (?P<bug>0)\b", "40"),
-    *(Fault(one.name, one.why, one.pattern, one.replacement) for one in OPERATORS),
+    *(PlantedFault(one.name, one.why, one.pattern, one.replacement) for one in OPERATORS),
 )
 """Every kind of slip."""
 
 
-def planted(text: str, number: int) -> Iterator[tuple[Fault, str]]:
+def planted(text: str, number: int) -> Iterator[tuple[PlantedFault, str]]:
     """Faults that have a place in a kernel file, each planted once, in an order of `number`."""
     for fault in random.Random(number).sample(FAULTS, len(FAULTS)):
         broken = fault.plant(text, number)

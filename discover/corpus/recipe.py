@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from foundry.datasets.choice import Choice
@@ -40,18 +42,31 @@ class CorpusRecipe(BaseModel):
     test: tuple[str, ...] = ()
     per_group: int = Field(default=8, ge=1)
 
-    def choice(self) -> Choice:
-        """What is kept of what was made."""
+    def choice(self, made: Collection[str] | None = None) -> Choice:
+        """What is kept of what was made.
+
+        Args:
+            made: Ops with verified kernels: families of which none was made, since only some ops
+                were asked for or time was short, are in no split. None: all.
+        """
         if self.teachers not in TEACHERS:
             raise unknown("teachers", self.teachers, TEACHERS)
         return Choice(
             uses=TEACHERS[self.teachers],
             hold_out=self.hold_out,
-            valid=self.valid,
-            test=self.test,
+            valid=self._there(self.valid, made),
+            test=self._there(self.test, made),
             per_group=self.per_group,
             seed=self.seed,
         )
+
+    def _there(self, families: tuple[str, ...], made: Collection[str] | None) -> tuple[str, ...]:
+        from ops import registry
+
+        if made is None:
+            return families
+        found = {registry.get(name).family for name in made}
+        return tuple(family for family in families if family in found)
 
     def op_names(self) -> tuple[str, ...]:
         """Ops that kernels are made of, in order.

@@ -85,7 +85,7 @@ class WrittenFile:
 
 
 @dataclass
-class Written:
+class WrittenFiles:
     """What was written into a folder."""
 
     folder: Path
@@ -103,7 +103,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Facts:
+class CardFacts:
     """What an export knows besides its rows."""
 
     kind: str
@@ -113,7 +113,7 @@ class Facts:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-def metadata(facts: Facts, written: Written, now: datetime) -> dict[str, Any]:
+def metadata(facts: CardFacts, written: WrittenFiles, now: datetime) -> dict[str, Any]:
     """The content of `metadata.json`."""
     from foundry import __version__
 
@@ -167,7 +167,7 @@ def _notes(tally: RowTally) -> list[str]:
     return found
 
 
-def readme(facts: Mapping[str, Any], written: Written) -> str:
+def readme(facts: Mapping[str, Any], written: WrittenFiles) -> str:
     """The content of `README.md`, from what `metadata` gave."""
     title = "Metal kernels for MLX, judged"
     lines = ["---", *_yaml(title, written), "---", "", f"# {title}", ""]
@@ -192,7 +192,7 @@ def readme(facts: Mapping[str, Any], written: Written) -> str:
     return "\n".join([*lines, "", f"Canary: `{CANARY}`"]) + "\n"
 
 
-def _yaml(title: str, written: Written) -> Iterator[str]:
+def _yaml(title: str, written: WrittenFiles) -> Iterator[str]:
     uses = written.tally.counts.get("training_use", Counter())
     is_own = set(uses) <= {Use.FREE.value}
     yield from ("license: mit",) if is_own else ("license: other", "license_name: see-rows")
@@ -213,7 +213,7 @@ def _yaml(title: str, written: Written) -> Iterator[str]:
         yield from _features(_schema(config), "  ")
 
 
-def _splits(written: Written, config: str) -> dict[str, str]:
+def _splits(written: WrittenFiles, config: str) -> dict[str, str]:
     """File by split; of a table in two formats the Parquet."""
     found: dict[str, str] = {}
     for name, one in sorted(written.files.items()):
@@ -238,7 +238,7 @@ def _features(schema: Mapping[str, Any], indent: str) -> Iterator[str]:
             yield f"{indent}  dtype: {_DTYPES[kind]}"
 
 
-def _loading(written: Written) -> list[str]:
+def _loading(written: WrittenFiles) -> list[str]:
     config = next(iter(sorted(written.by_config, key=lambda c: c == "attempts")))
     return [
         "```python",

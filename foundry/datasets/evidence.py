@@ -16,7 +16,7 @@ from ops.spec import Op
 
 
 @dataclass
-class Known:
+class KernelRecord:
     """A kernel, or a text that was meant to be one, and what became of it."""
 
     op: Op
@@ -64,13 +64,13 @@ def is_clean(evaluation: Evaluation) -> bool:
 class Evidence:
     """Every kernel by hash, and why evaluations or kernels are not among them."""
 
-    kernels: dict[str, Known] = field(default_factory=dict)
+    kernels: dict[str, KernelRecord] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
 
     @cached_property
-    def children(self) -> dict[str, list[Known]]:
+    def children(self) -> dict[str, list[KernelRecord]]:
         """Kernels by the hash of what they were made from, once all are gathered."""
-        found: dict[str, list[Known]] = {}
+        found: dict[str, list[KernelRecord]] = {}
         for known in self.kernels.values():
             if known.parent is not None:
                 found.setdefault(known.parent, []).append(known)
@@ -90,7 +90,7 @@ def gather(attempts: Iterable[StoredEvaluation], origins: Origins) -> Evidence:
                 continue
             _, parent = origins.get(kernel_hash, (stored.origin, stored.parent_hash))
             authors = lineage(kernel_hash, origins)
-            known = Known(op, kernel_hash, stored.text, parent, authors)
+            known = KernelRecord(op, kernel_hash, stored.text, parent, authors)
             evidence.kernels[kernel_hash] = known
         known.add(stored)
     return evidence

@@ -72,7 +72,7 @@ def export_attempts(
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
     chosen = _not_empty(evaluations, keep=len(formats) > 1)
-    written = card.Written(folder)
+    written = card.WrittenFiles(folder)
     for name in FORMATS:
         path = folder / f"{ATTEMPTS}.{name}"
         if name not in formats:
@@ -81,7 +81,7 @@ def export_attempts(
         tally = card.RowTally()
         rows = tally.over(table.row(one, _lineage(one, origins)) for one in chosen)
         written.add(_write(path, rows, table.SCHEMA), path, ATTEMPTS, TRAIN, tally)
-    return _finish(written, card.Facts("attempts", {ATTEMPTS: table.ABOUT}), now)
+    return _finish(written, card.CardFacts("attempts", {ATTEMPTS: table.ABOUT}), now)
 
 
 def _lineage(stored: StoredEvaluation, origins: Origins) -> Any:
@@ -176,7 +176,7 @@ class _Export:
         self._choice = choice
         self._evidence = gather(evaluations, origins)
         self._pools: Pools = pools(self._evidence, choice)
-        self._written = card.Written(folder)
+        self._written = card.WrittenFiles(folder)
         self._about: dict[str, str] = {}
         self._left_out: dict[str, dict[str, int]] = {}
         if not any(pool.proven for pool in self._pools.by_split.values()):
@@ -230,7 +230,7 @@ class _Export:
             self._written.add(count, path, config, split, tally)
 
     def finish(self, kind: str, now: datetime | None) -> Exported:
-        facts = card.Facts(
+        facts = card.CardFacts(
             kind,
             self._about,
             notes=self._notes(),
@@ -264,7 +264,7 @@ def _write(path: Path, rows: Iterable[Mapping[str, Any]], schema: Mapping[str, A
     return files.write_jsonl(path, rows)
 
 
-def _finish(written: card.Written, facts: card.Facts, now: datetime | None) -> Exported:
+def _finish(written: card.WrittenFiles, facts: card.CardFacts, now: datetime | None) -> Exported:
     found = card.metadata(facts, written, now or datetime.now(UTC))
     files.write_text(written.folder / "README.md", card.readme(found, written))
     files.write_text(written.folder / "metadata.json", card.render_json(found))

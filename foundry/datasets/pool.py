@@ -17,7 +17,7 @@ from typing import Any
 from foundry.datasets import leaks
 from foundry.datasets.choice import Choice
 from foundry.datasets.duplicates import SimilarityIndex, grouped
-from foundry.datasets.evidence import Evidence, Known, is_clean
+from foundry.datasets.evidence import Evidence, KernelRecord, is_clean
 from foundry.datasets.split import SPLITS, TRAIN, assign
 from foundry.errors import unknown
 from foundry.judge.verdict import Status
@@ -27,10 +27,10 @@ from ops.spec import Op
 
 
 @dataclass(frozen=True)
-class Proven:
+class ProvenKernel:
     """A kernel that is proven right, and clean under the sanitizer, with its proofs."""
 
-    known: Known
+    known: KernelRecord
     proofs: tuple[StoredEvaluation, ...]
 
     @property
@@ -59,13 +59,13 @@ class Pool:
     """The kernels of one split."""
 
     split: str
-    proven: dict[str, Proven] = field(default_factory=dict)
-    failed: dict[str, Known] = field(default_factory=dict)
+    proven: dict[str, ProvenKernel] = field(default_factory=dict)
+    failed: dict[str, KernelRecord] = field(default_factory=dict)
     """Kernels, and texts that are none, that failed and never passed."""
-    doubtful: dict[str, Known] = field(default_factory=dict)
+    doubtful: dict[str, KernelRecord] = field(default_factory=dict)
     """Kernels that are no example of anything: suspected cheats, passes that were taken back, and
     those that the sanitizer did not watch everywhere."""
-    groups: list[list[Proven]] = field(default_factory=list)
+    groups: list[list[ProvenKernel]] = field(default_factory=list)
     """Near duplicates of one op, the fastest first; a kernel without any is alone."""
 
     def holds(self, kernel_hash: str) -> bool:
@@ -73,12 +73,12 @@ class Pool:
         return any(kernel_hash in part for part in self.parts())
 
     def parts(self) -> tuple[dict[str, Any], ...]:
-        """Proven, failed and doubtful kernels."""
+        """ProvenKernel, failed and doubtful kernels."""
         return self.proven, self.failed, self.doubtful
 
-    def ops(self) -> Iterator[tuple[Op, list[list[Proven]]]]:
+    def ops(self) -> Iterator[tuple[Op, list[list[ProvenKernel]]]]:
         """Every op with the groups of its proven kernels, by name."""
-        found: dict[str, list[list[Proven]]] = {}
+        found: dict[str, list[list[ProvenKernel]]] = {}
         for group in self.groups:
             found.setdefault(group[0].op.name, []).append(group)
         for name in sorted(found):
@@ -130,9 +130,9 @@ def pools(evidence: Evidence, choice: Choice) -> Pools:
 
 def _usable(
     evidence: Evidence, choice: Choice, left_out: Counter[str]
-) -> tuple[dict[str, Known], list[str]]:
+) -> tuple[dict[str, KernelRecord], list[str]]:
     """Kernels that may be shown, and the texts of those that are held out."""
-    usable: dict[str, Known] = {}
+    usable: dict[str, KernelRecord] = {}
     held: list[str] = []
     for key, known in evidence.kernels.items():
         if known.op.name in choice.hold_out:
@@ -147,12 +147,12 @@ def _usable(
     return usable, held
 
 
-def _proven(known: Known) -> Proven | None:
+def _proven(known: KernelRecord) -> ProvenKernel | None:
     proofs = tuple(one for one in known.proofs() if is_clean(one.evaluation))
-    return Proven(known, proofs) if proofs else None
+    return ProvenKernel(known, proofs) if proofs else None
 
 
-def _doubt(known: Known) -> str | None:
+def _doubt(known: KernelRecord) -> str | None:
     """Why an unproven kernel is no example of an honest mistake either."""
     statuses = {one.evaluation.status for one in known.latest.values()}
     if Status.REJECTED in statuses:
@@ -178,8 +178,8 @@ def _keep_apart(found: Mapping[str, Pool], held: Sequence[str], left_out: Counte
         reason = "near a kernel of another split"
 
 
-def _groups(pool: Pool, left_out: Counter[str]) -> Iterator[list[Proven]]:
-    of_op: dict[str, list[Proven]] = {}
+def _groups(pool: Pool, left_out: Counter[str]) -> Iterator[list[ProvenKernel]]:
+    of_op: dict[str, list[ProvenKernel]] = {}
     for one in pool.proven.values():
         of_op.setdefault(one.op.name, []).append(one)
     for name in sorted(of_op):

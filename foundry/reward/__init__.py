@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from foundry.reward.environment import load_environment
     from foundry.reward.kernels import KernelReward
     from foundry.reward.options import RewardOptions
-    from foundry.reward.score import Score
+    from foundry.reward.score import Earned
     from foundry.reward.trl import reward_function
 
 __all__ = [
     "KernelReward",
     "RewardOptions",
-    "Score",
+    "Earned",
     "load_environment",
     "reward_function",
     "tasks",
@@ -32,7 +32,7 @@ __all__ = [
 _HOMES = {
     "KernelReward": "kernels",
     "RewardOptions": "options",
-    "Score": "score",
+    "Earned": "score",
     "load_environment": "environment",
     "reward_function": "trl",
     "tasks": "asking",

@@ -21,7 +21,7 @@ from foundry.kernel import Kernel
 from foundry.prompts.answer import Malformed, extract
 from foundry.reward.options import RewardOptions
 from foundry.reward.predicted import Forecaster
-from foundry.reward.score import Score, nothing, score
+from foundry.reward.score import Earned, nothing, score
 from ops import registry
 from ops.spec import Op
 
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Question:
     answer: object
     op: object
     dtype: object
@@ -79,7 +79,7 @@ class KernelReward:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._pool.close()
 
-    def score(self, answer: object, op: object, dtype: object = "float32") -> Score:
+    def score(self, answer: object, op: object, dtype: object = "float32") -> Earned:
         """What one answer earned.
 
         Args:
@@ -94,7 +94,7 @@ class KernelReward:
         answers: Sequence[object],
         ops: Sequence[object],
         dtypes: Sequence[object] | None = None,
-    ) -> list[Score]:
+    ) -> list[Earned]:
         """What each of several answers earned, judged several at a time, within `limit_s`.
 
         Equal answers to one question are judged once.
@@ -106,23 +106,23 @@ class KernelReward:
         """
         until = time.monotonic() + self._options.limit_s
         asked = [
-            _Asked(text_of(answer), _at(ops, i), "float32" if dtypes is None else _at(dtypes, i))
+            _Question(text_of(answer), _at(ops, i), "float32" if dtypes is None else _at(dtypes, i))
             for i, answer in enumerate(answers)
         ]
-        waiting: dict[str, Future[Score]] = {}
+        waiting: dict[str, Future[Earned]] = {}
         for one in asked:
             if repr(one) not in waiting:
                 waiting[repr(one)] = self._threads.submit(self._scored, one)
         return [self._landed(waiting[repr(one)], until) for one in asked]
 
-    def _landed(self, future: Future[Score], until: float) -> Score:
+    def _landed(self, future: Future[Earned], until: float) -> Earned:
         try:
             return future.result(max(0.0, until - time.monotonic()))
         except Late:
             future.cancel()
             return nothing(f"not judged within {self._options.limit_s:g} s")
 
-    def _scored(self, asked: _Asked) -> Score:
+    def _scored(self, asked: _Question) -> Earned:
         try:
             return self._judged(asked)
         except FoundryError as error:
@@ -132,7 +132,7 @@ class KernelReward:
             _log.warning("an answer could not be scored", exc_info=True)
             return nothing(f"the answer could not be scored: {type(error).__name__}")
 
-    def _judged(self, asked: _Asked) -> Score:
+    def _judged(self, asked: _Question) -> Earned:
         if not isinstance(asked.answer, str):
             return nothing("the answer is no text")
         op, dtype = _question(asked.op, asked.dtype)

@@ -10,7 +10,7 @@ from foundry.reward.options import Shares
 
 
 @dataclass(frozen=True)
-class Score:
+class Earned:
     """The reward of an answer, and why it is no more."""
 
     value: float
@@ -29,12 +29,12 @@ class Score:
         return Status(self.status).passed
 
 
-def nothing(reason: str) -> Score:
+def nothing(reason: str) -> Earned:
     """An answer that earns nothing."""
-    return Score(0.0, reason)
+    return Earned(0.0, reason)
 
 
-def score(evaluation: Evaluation, shares: Shares, speedup: float | None, *, timed: bool) -> Score:
+def score(evaluation: Evaluation, shares: Shares, speedup: float | None, *, timed: bool) -> Earned:
     """What a judged kernel earned.
 
     Args:
@@ -48,7 +48,7 @@ def score(evaluation: Evaluation, shares: Shares, speedup: float | None, *, time
     value = _value(status, shares)
     if status.passed:
         value += shares.speed * (_saturating(speedup) if timed else 1.0)
-    return Score(value, reason, status.value, evaluation.kernel_hash, speedup)
+    return Earned(value, reason, status.value, evaluation.kernel_hash, speedup)
 
 
 def _value(status: Status, shares: Shares) -> float:

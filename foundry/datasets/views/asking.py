@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foundry.datasets.evidence import Known
+from foundry.datasets.evidence import KernelRecord
 from foundry.datasets.views.view import Material, drawn
 from foundry.prompts.assignment import Assignment, Attempt
 from foundry.prompts.build import FOCI, Prompt, build
@@ -12,14 +12,14 @@ from ops.spec import Workload
 MAX_FAILURES = 2
 
 
-def attempt(known: Known, stored: StoredEvaluation) -> Attempt:
+def attempt(known: KernelRecord, stored: StoredEvaluation) -> Attempt:
     """A kernel as a prompt shows it."""
     return Attempt(known.text, stored.evaluation)
 
 
 def prompt(
     material: Material,
-    known: Known,
+    known: KernelRecord,
     stored: StoredEvaluation,
     parent: Attempt | None = None,
     failures: tuple[Attempt, ...] = (),
@@ -42,14 +42,16 @@ def prompt(
     )
 
 
-def _timed(known: Known, stored: StoredEvaluation) -> tuple[Workload, ...]:
+def _timed(known: KernelRecord, stored: StoredEvaluation) -> tuple[Workload, ...]:
     """The bench workloads that were timed; none stands for all of the op's."""
     names = {timing.workload for timing in stored.evaluation.timings}
     every = known.op.workloads("bench", stored.evaluation.dtype)
     return tuple(workload for workload in every if workload.id in names)
 
 
-def failed_siblings(material: Material, parent: Known, child: Known) -> tuple[Attempt, ...]:
+def failed_siblings(
+    material: Material, parent: KernelRecord, child: KernelRecord
+) -> tuple[Attempt, ...]:
     """Failed children of a parent that were judged before a child of it, the latest first."""
     first = min((one.id for one in child.latest.values()), default=0)
     found = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from foundry.datasets.labels import COUNTED, MEASURED, PREDICTED
-from foundry.datasets.pool import Proven
+from foundry.datasets.pool import ProvenKernel
 from foundry.datasets.views.pairs import PREDICTIONS
 from foundry.datasets.views.sft import kept
 from foundry.datasets.views.view import CHAT, Material, Row, View, drawn, fenced, row
@@ -38,7 +38,7 @@ def _is_explained(stored: StoredEvaluation) -> bool:
     return bool(feedback.counted(stored.evaluation)) or bool(_said(stored))
 
 
-def _row(kernel: Proven, stored: StoredEvaluation) -> Row:
+def _row(kernel: ProvenKernel, stored: StoredEvaluation) -> Row:
     known, evaluation = kernel.known, stored.evaluation
     question = (
         f"What bounds this kernel of {known.op.name} in {evaluation.dtype}, and what would make it "

@@ -12,7 +12,7 @@ from typing import Any
 
 from foundry.chips.fitted import Fitted
 from foundry.chips.prediction import tells_apart
-from foundry.datasets.pool import Proven
+from foundry.datasets.pool import ProvenKernel
 from foundry.judge.verdict import TIMING_METHOD, Timing
 from foundry.store.records import StoredEvaluation
 
@@ -25,7 +25,7 @@ PREDICTIONS = "predictions"
 class Timed:
     """A proven kernel with one evaluation in which it was timed, or predicted."""
 
-    kernel: Proven
+    kernel: ProvenKernel
     stored: StoredEvaluation
 
     @property
@@ -36,7 +36,7 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Pair:
+class SpeedPair:
     """A slower and a faster kernel."""
 
     slower: Timed
@@ -48,7 +48,7 @@ class Pair:
     """Of a prediction."""
 
 
-def measured(kernels: Sequence[Proven]) -> Iterator[Pair]:
+def measured(kernels: Sequence[ProvenKernel]) -> Iterator[SpeedPair]:
     """For every kernel that some other is surely slower than: the nearest and the slowest of them.
 
     Args:
@@ -67,7 +67,7 @@ def _score(timed: Timed) -> float:
     return timed.stored.evaluation.score or 0.0
 
 
-def _sessions(kernels: Sequence[Proven]) -> dict[tuple[Any, ...], list[Timed]]:
+def _sessions(kernels: Sequence[ProvenKernel]) -> dict[tuple[Any, ...], list[Timed]]:
     """Timed kernels by element type, device, run and seed, and by what they were timed on."""
     found: dict[tuple[Any, ...], list[Timed]] = {}
     for kernel in kernels:
@@ -85,25 +85,25 @@ def _sessions(kernels: Sequence[Proven]) -> dict[tuple[Any, ...], list[Timed]]:
     return found
 
 
-def _apart(slower: Timed, faster: Timed) -> Pair | None:
+def _apart(slower: Timed, faster: Timed) -> SpeedPair | None:
     """The pair, where the intervals lie apart on every workload."""
     ahead = faster.timings
     gains = [ahead[name].speedup_low / t.speedup_high for name, t in slower.timings.items()]
-    return Pair(slower, faster, min(gains)) if min(gains) >= APART else None
+    return SpeedPair(slower, faster, min(gains)) if min(gains) >= APART else None
 
 
-def predicted(kernels: Sequence[Proven], fitted: Fitted) -> Iterator[Pair]:
+def predicted(kernels: Sequence[ProvenKernel], fitted: Fitted) -> Iterator[SpeedPair]:
     """The same from what the chip model said: on one workload of one chip."""
     for (chip, _, _), found in sorted(_predictions(kernels).items()):
         ordered = sorted(found, key=lambda pair: (pair[0], pair[1].kernel.kernel_hash))
         for place, (fast_us, faster) in enumerate(ordered):
             slower = [one for one in ordered[place + 1 :] if tells_apart(one[0], fast_us, fitted)]
             for slow_us, other in {id(one): one for one in (*slower[:1], *slower[-1:])}.values():
-                yield Pair(other, faster, slow_us / fast_us, chip)
+                yield SpeedPair(other, faster, slow_us / fast_us, chip)
 
 
 def _predictions(
-    kernels: Sequence[Proven],
+    kernels: Sequence[ProvenKernel],
 ) -> dict[tuple[str, str, str], list[tuple[float, Timed]]]:
     found: dict[tuple[str, str, str], list[tuple[float, Timed]]] = {}
     for kernel in kernels:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from foundry.chips import fitted
 from foundry.datasets.labels import MEASURED, PREDICTED
 from foundry.datasets.views.asking import prompt
-from foundry.datasets.views.pairs import Pair, measured, predicted
+from foundry.datasets.views.pairs import SpeedPair, measured, predicted
 from foundry.datasets.views.view import CHAT, Material, Row, View, asked, fenced, row
 
 NAME = "preference"
@@ -20,7 +20,7 @@ def _rows(material: Material) -> Iterator[Row]:
             yield _row(material, pair)
 
 
-def _row(material: Material, pair: Pair) -> Row:
+def _row(material: Material, pair: SpeedPair) -> Row:
     faster, slower = pair.faster, pair.slower
     known = faster.kernel.known
     content = {

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from foundry.datasets.evidence import Known
+from foundry.datasets.evidence import KernelRecord
 from foundry.datasets.labels import PROVEN
-from foundry.datasets.pool import Proven
+from foundry.datasets.pool import ProvenKernel
 from foundry.datasets.views.asking import attempt, prompt
 from foundry.datasets.views.view import CHAT, Material, Row, View, answered, drawn, fenced, row
 from foundry.store.records import StoredEvaluation
@@ -36,7 +36,7 @@ def _rows(material: Material) -> Iterator[Row]:
             yield _row(material, broken, failure, fix, proof, relation)
 
 
-def _fixes(material: Material, broken: Known) -> Iterator[tuple[str, Proven]]:
+def _fixes(material: Material, broken: KernelRecord) -> Iterator[tuple[str, ProvenKernel]]:
     """Verified kernels one step away: children, the best first, then the parent."""
     proven = material.pool.proven
     children = [
@@ -52,9 +52,9 @@ def _fixes(material: Material, broken: Known) -> Iterator[tuple[str, Proven]]:
 
 def _row(
     material: Material,
-    broken: Known,
+    broken: KernelRecord,
     failure: StoredEvaluation,
-    fix: Proven,
+    fix: ProvenKernel,
     proof: StoredEvaluation,
     relation: str,
 ) -> Row:

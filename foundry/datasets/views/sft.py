@@ -11,16 +11,16 @@ from collections.abc import Iterator, Sequence
 
 from foundry.datasets.choice import Choice
 from foundry.datasets.labels import MEASURED, PROVEN
-from foundry.datasets.pool import Proven
+from foundry.datasets.pool import ProvenKernel
 from foundry.datasets.views.asking import attempt, failed_siblings, prompt
-from foundry.datasets.views.pairs import Pair, measured
+from foundry.datasets.views.pairs import SpeedPair, measured
 from foundry.datasets.views.view import CHAT, Material, Row, View, answered, drawn, fenced, row
 from foundry.store.records import StoredEvaluation
 
 NAME = "sft"
 
 
-def kept(groups: Sequence[Sequence[Proven]], material: Material) -> list[Proven]:
+def kept(groups: Sequence[Sequence[ProvenKernel]], material: Material) -> list[ProvenKernel]:
     """What is taught of the groups of an op; what is not is counted."""
     found = []
     for group in groups:
@@ -34,18 +34,18 @@ def kept(groups: Sequence[Sequence[Proven]], material: Material) -> list[Proven]
     return sorted(found, key=lambda one: one.kernel_hash)
 
 
-def proof_of(kernel: Proven, seed: int) -> StoredEvaluation:
+def proof_of(kernel: ProvenKernel, seed: int) -> StoredEvaluation:
     """The proof that a row speaks of: over many kernels every element type has its share."""
     return kernel.proofs[drawn(kernel.kernel_hash, seed, len(kernel.proofs))]
 
 
-def _reached(kernel: Proven, choice: Choice) -> bool:
+def _reached(kernel: ProvenKernel, choice: Choice) -> bool:
     return any(proof.evaluation.status in choice.statuses for proof in kernel.proofs)
 
 
 def _rows(material: Material) -> Iterator[Row]:
     for _, groups in material.pool.ops():
-        better: dict[str, Pair] = {}
+        better: dict[str, SpeedPair] = {}
         for pair in measured([one for group in groups for one in group]):
             better.setdefault(pair.faster.kernel.kernel_hash, pair)
             if pair.slower.kernel.kernel_hash == pair.faster.kernel.known.parent:
@@ -55,13 +55,13 @@ def _rows(material: Material) -> Iterator[Row]:
             yield _improve(material, gain) if gain else _write(material, kernel)
 
 
-def _write(material: Material, kernel: Proven) -> Row:
+def _write(material: Material, kernel: ProvenKernel) -> Row:
     stored = proof_of(kernel, material.choice.seed)
     chat = answered(prompt(material, kernel.known, stored), fenced(kernel.text))
     return row(NAME, {"messages": chat, "task": "write"}, kernel.known, stored, PROVEN)
 
 
-def _improve(material: Material, pair: Pair) -> Row:
+def _improve(material: Material, pair: SpeedPair) -> Row:
     slower, faster = pair.slower, pair.faster
     shown = attempt(slower.kernel.known, slower.stored)
     failures = failed_siblings(material, slower.kernel.known, faster.kernel.known)

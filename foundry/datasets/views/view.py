@@ -10,7 +10,7 @@ from typing import Any
 
 from foundry.datasets.attempts import INTEGER, TEXT
 from foundry.datasets.choice import Choice
-from foundry.datasets.evidence import Evidence, Known
+from foundry.datasets.evidence import Evidence, KernelRecord
 from foundry.datasets.labels import CANARY
 from foundry.datasets.pool import Pool
 from foundry.datasets.teachers import joined
@@ -74,10 +74,10 @@ class View:
 def row(
     view: str,
     content: Row,
-    known: Known,
+    known: KernelRecord,
     stored: StoredEvaluation,
     method: str,
-    beside: Sequence[Known] = (),
+    beside: Sequence[KernelRecord] = (),
     **instead: Any,
 ) -> Row:
     """A row: its content, then where it comes from.
