@@ -18,7 +18,7 @@ from pathlib import Path
 from foundry.catalog.entry import CatalogEntry
 from foundry.catalog.package import package_files
 from foundry.catalog.rehearsal import rehearse
-from foundry.catalog.wheel import wheel_bytes, wheel_name
+from foundry.catalog.wheel import WheelMetadata, wheel_bytes, wheel_name
 from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.judge.verdict import Evaluation
 
@@ -71,8 +71,17 @@ def check_version(version: str) -> str:
     return version
 
 
-def write_wheel(folder: Path, name: str, version: str, entries: Iterable[CatalogEntry]) -> Path:
+def write_wheel(
+    folder: Path, name: str, version: str, entries: Iterable[CatalogEntry], licence: str = "MIT"
+) -> Path:
     """Write the wheel into a folder and return its path; an older one of that name is replaced.
+
+    Args:
+        folder: Where it goes.
+        name: Import name.
+        version: Its version.
+        entries: What it holds.
+        licence: SPDX expression of the kernels' licence.
 
     Raises:
         UsageError: No entries, a bad name or version.
@@ -84,7 +93,15 @@ def write_wheel(folder: Path, name: str, version: str, entries: Iterable[Catalog
         raise UsageError("no proven kernel to ship; search first: discover search softmax")
     files = package_files(check_name(name), check_version(version), chosen)
     rehearse(name, files)
-    data = wheel_bytes(name, version, "Proven Metal kernels for MLX", _REQUIRES, files)
+    about = WheelMetadata(
+        name,
+        version,
+        "Proven Metal kernels for MLX",
+        _REQUIRES,
+        licence,
+        _description(name, chosen),
+    )
+    data = wheel_bytes(about, files)
     path = folder / wheel_name(name, version)
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
@@ -101,3 +118,26 @@ def write_wheel(folder: Path, name: str, version: str, entries: Iterable[Catalog
             "Choose another -o, or free some space.",
         ) from error
     return path
+
+
+def _description(name: str, entries: Iterable[CatalogEntry]) -> str:
+    """The page that an index shows, in Markdown."""
+    kernels: dict[str, list[str]] = {}
+    for entry in entries:
+        kernels.setdefault(entry.op.name, []).append(entry.evaluation.dtype)
+    rows = [f"| `{op}` | {', '.join(dict.fromkeys(kernels[op]))} |" for op in sorted(kernels)]
+    return "\n".join(
+        [
+            f"# {name}",
+            "",
+            "Metal kernels for MLX, proven and behind plain functions. Each call runs the kernel",
+            "where it is known to win on this machine, and plain MLX everywhere else.",
+            "",
+            "| function | kernels in |",
+            "|---|---|",
+            *rows,
+            "",
+            f"`python -m {name} verify` checks them here, `tune` learns where they win, `info`",
+            f"says which path a call takes. `{name}.patch(model)` puts them into a model.",
+        ]
+    )

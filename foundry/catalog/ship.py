@@ -52,6 +52,7 @@ def ship(
     *,
     name: str,
     version: str = "0.1.0",
+    licence: str = "MIT",
     progress: Callable[[Reverified], None] = lambda _: None,
 ) -> Shipment:
     """Choose, re-verify and write.
@@ -63,6 +64,7 @@ def ship(
         folder: Where the wheel goes.
         name: Import name of the catalog.
         version: Its version.
+        licence: SPDX expression of the kernels' licence.
         progress: Called after each re-verification.
 
     Raises:
@@ -83,7 +85,7 @@ def ship(
     if not shipped:
         reasons = "; ".join(f"{r.entry.op.name}: {r.evaluation.why}" for r in left_out)
         raise UsageError(f"no kernel passed re-verification ({reasons})")
-    return Shipment(write_wheel(folder, name, version, shipped), shipped, left_out)
+    return Shipment(write_wheel(folder, name, version, shipped, licence), shipped, left_out)
 
 
 def judged_by(judge: Judge, seed: int) -> Callable[[CatalogEntry], Evaluation]:

@@ -8,6 +8,7 @@ import io
 import re
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 _EPOCH = (2020, 1, 1, 0, 0, 0)
 
@@ -22,31 +23,55 @@ def wheel_name(name: str, version: str) -> str:
     return f"{normalised(name)}-{version}-py3-none-any.whl"
 
 
-def wheel_bytes(
-    name: str, version: str, summary: str, requires: str, files: Mapping[str, str | bytes]
-) -> bytes:
-    """Contents of the wheel; equal input gives equal bytes.
+@dataclass(frozen=True)
+class WheelMetadata:
+    """What the index and installers are told of a wheel."""
 
-    Args:
-        name: Distribution name.
-        version: PEP 440 version.
-        summary: One line for the metadata.
-        requires: The one requirement, such as `mlx>=0.32`.
-        files: Text or bytes by path inside the wheel.
-    """
-    info = f"{normalised(name)}-{version}.dist-info"
-    metadata = [
-        "Metadata-Version: 2.1",
-        f"Name: {name}",
-        f"Version: {version}",
-        f"Summary: {summary}",
-        "Requires-Python: >=3.11",
-        f"Requires-Dist: {requires}",
-    ]
+    name: str
+    version: str
+    """PEP 440."""
+    summary: str
+    """One line."""
+    requires: str
+    """The one requirement, such as `mlx>=0.32`."""
+    licence: str
+    """SPDX expression."""
+    description: str
+    """Markdown."""
+
+    @property
+    def text(self) -> str:
+        """The file METADATA."""
+        lines = [
+            "Metadata-Version: 2.4",
+            f"Name: {self.name}",
+            f"Version: {self.version}",
+            f"Summary: {self.summary}",
+            f"License-Expression: {self.licence}",
+            "Keywords: mlx,metal,kernels",
+            *(f"Classifier: {classifier}" for classifier in _CLASSIFIERS),
+            "Requires-Python: >=3.11",
+            f"Requires-Dist: {self.requires}",
+            "Description-Content-Type: text/markdown",
+        ]
+        return "\n".join(lines) + f"\n\n{self.description}\n"
+
+
+_CLASSIFIERS = (
+    "Operating System :: MacOS :: MacOS X",
+    "Programming Language :: Python :: 3",
+    "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    "Typing :: Typed",
+)
+
+
+def wheel_bytes(about: WheelMetadata, files: Mapping[str, str | bytes]) -> bytes:
+    """Contents of the wheel, from text or bytes by path; equal input gives equal bytes."""
+    info = f"{normalised(about.name)}-{about.version}.dist-info"
     tag = ["Wheel-Version: 1.0", "Generator: metal-foundry", "Root-Is-Purelib: true"]
     contents = {
         **files,
-        f"{info}/METADATA": "\n".join(metadata) + "\n",
+        f"{info}/METADATA": about.text,
         f"{info}/WHEEL": "\n".join([*tag, "Tag: py3-none-any"]) + "\n",
     }
     data = {p: c.encode() if isinstance(c, str) else c for p, c in contents.items()}

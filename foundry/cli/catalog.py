@@ -47,6 +47,9 @@ def command() -> None:
 @click.option(
     "--version", "wheel_version", default="0.1.0", show_default=True, help="Version of the wheel."
 )
+@click.option(
+    "--licence", default="MIT", show_default=True, help="Licence of the kernels, as SPDX has it."
+)
 @click.option("--ops", type=OPS, default=None, help="Only these ops, comma-separated.")
 @db_option
 @device_option
@@ -58,6 +61,7 @@ def build(
     output: Path,
     name: str,
     wheel_version: str,
+    licence: str,
     ops: tuple[str, ...] | None,
     db: str | None,
     device: str,
@@ -80,6 +84,7 @@ def build(
             output,
             name=name,
             version=wheel_version,
+            licence=licence,
             progress=_say,
         )
     document = {

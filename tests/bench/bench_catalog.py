@@ -58,7 +58,7 @@ def kernel_calls(fast_ops: Any, mx: Any, x: Any) -> tuple[Callable[[], Any], Cal
     mx.fast.metal_kernel = lambda **_: lambda **_: [result]
     function = fast_ops.FUNCTIONS["softmax"]
     (kernel,) = function.op["kernels"]
-    call = fast_ops.dispatch.match(function.op, (x,), {})
+    call = fast_ops.arguments.match(function.op, (x,), {})
     function.kept.update(dict.fromkeys(function.kept, function.with_kernel(kernel, call)))
     (launch,) = kernel["launches"]
     made, sizes = fast_ops.launching, call.sizes

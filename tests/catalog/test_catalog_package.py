@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import email
 import json
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,6 +104,29 @@ def test_equal_winners_give_equal_bytes_and_read_back(tmp_path: Path) -> None:
     shipped = read_wheel(one)
     assert [s.kernel for s in shipped] == [softmax_kernel()]
     assert shipped[0].record["device_name"] == "Apple M4 Max"
+
+
+def test_the_metadata_is_what_an_index_wants(tmp_path: Path) -> None:
+    wheel = write_wheel(tmp_path, "fast_ops", "0.1.0", [entry(softmax_kernel(), MAC)], "Apache-2.0")
+    with zipfile.ZipFile(wheel) as archive:
+        found = email.message_from_bytes(archive.read("fast_ops-0.1.0.dist-info/METADATA"))
+    assert found["License-Expression"] == "Apache-2.0"
+    assert found["Requires-Dist"] == "mlx>=0.32.4"
+    assert "| `softmax` | float32 |" in found.get_payload()
+    assert found["Description-Content-Type"] == "text/markdown"
+
+
+def test_a_kernel_that_wins_at_another_size_is_shipped_beside_the_best() -> None:
+    best = entry(softmax_kernel(), MAC, low=1.5)
+    other = entry(softmax_kernel(ROWS + "\n// other"), MAC, low=1.2)
+    (timing,) = other.evaluation.timings
+    elsewhere = timing.model_copy(
+        update={"workload": get("softmax").workloads("bench", "float32")[1].id}
+    )
+    evaluation = other.evaluation.model_copy(update={"timings": (elsewhere,)})
+    moved = replace(other, evaluation=evaluation)
+    assert winners([moved, best]) == (best, moved)
+    assert winners([other, best]) == (best,)
 
 
 def test_the_best_of_each_device_wins_and_failures_never_do() -> None:

@@ -84,6 +84,8 @@ def _difference(tensor: Record, got: mx.array, prefix: str, sizes: Sizes) -> str
     name = tensor["name"]
     if list(got.shape) != shape_of(tensor, sizes) or got.dtype != dtype_in(tensor, sizes):
         return f"{name}: shape {list(got.shape)} or dtype {got.dtype} is wrong"
+    if not got.size:
+        return ""
     want, bound = (arrays().get(f"{prefix}/{kind}/{name}") for kind in ("want", "bound"))
     if want is None:  # It may come out in more than one way.
         return ""

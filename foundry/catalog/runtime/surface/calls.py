@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import mlx.core as mx
@@ -14,14 +14,12 @@ Stream = Any
 """A stream or device as MLX takes it, or None for the default."""
 
 
-@contextmanager
-def on(stream: Stream) -> Iterator[None]:
+def on(stream: Stream) -> AbstractContextManager[Any]:
     """Run what is inside on a stream or device; None: on the default."""
-    if stream is None:
-        yield
-        return
-    with mx.stream(stream):
-        yield
+    return _HERE if stream is None else mx.stream(stream)
+
+
+_HERE = nullcontext()
 
 
 def run(op: str, arrays: tuple[Any, ...], numbers: Mapping[str, Any], stream: Stream) -> Any:
@@ -32,8 +30,26 @@ def run(op: str, arrays: tuple[Any, ...], numbers: Mapping[str, Any], stream: St
         return functions()[op](arrays, numbers)
 
 
-def along(op: str, x: Any, axis: int, function: Callable[[mx.array], Any]) -> Any:
-    """Call a function of the last axis along another; its result keeps that axis in its place.
+def along(op: str, x: Any, axis: int, numbers: Mapping[str, Any], stream: Stream) -> Any:
+    """Call an op of the last axis along another; its results keep that axis in its place.
+
+    Raises:
+        ValueError: No such axis.
+    """
+    if axis == -1 and stream is None:
+        return functions()[op]((x,), numbers)
+    given = x if isinstance(x, mx.array) else mx.array(x)
+    if not isinstance(axis, int) or not -given.ndim <= axis < given.ndim:
+        raise ValueError(f"{op}: axis is {axis!r}; x has {given.ndim} dimensions")
+    with on(stream):
+        found = functions()[op]((mx.moveaxis(given, axis, -1),), numbers)
+        if isinstance(found, tuple):
+            return tuple(mx.moveaxis(f, -1, axis) for f in found)
+        return mx.moveaxis(found, -1, axis)
+
+
+def reduced(op: str, x: Any, axis: int, keepdims: bool, stream: Stream) -> mx.array:
+    """Call an op that leaves one element of every row, along any axis.
 
     Raises:
         ValueError: No such axis.
@@ -41,21 +57,6 @@ def along(op: str, x: Any, axis: int, function: Callable[[mx.array], Any]) -> An
     given = x if isinstance(x, mx.array) else mx.array(x)
     if not isinstance(axis, int) or not -given.ndim <= axis < given.ndim:
         raise ValueError(f"{op}: axis is {axis!r}; x has {given.ndim} dimensions")
-    if axis in (-1, given.ndim - 1):
-        return function(given)
-    found = function(mx.moveaxis(given, axis, -1))
-    if isinstance(found, tuple):
-        return tuple(mx.moveaxis(f, -1, axis) for f in found)
-    return mx.moveaxis(found, -1, axis)
-
-
-def reduced(op: str, x: Any, axis: int, keepdims: bool, stream: Stream) -> mx.array:
-    """Call an op that leaves one element of every row, along any axis."""
-
-    def rows(last: mx.array) -> mx.array:
-        found: mx.array = run(op, (last,), {}, stream)
-        return mx.expand_dims(found, -1)
-
     with on(stream):
-        kept: mx.array = along(op, x, axis, rows)
-        return kept if keepdims else mx.squeeze(kept, axis)
+        found: mx.array = functions()[op]((mx.moveaxis(given, axis, -1),), {})
+        return mx.expand_dims(found, axis) if keepdims else found

@@ -6,7 +6,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .calls import Stream, along, on, reduced, run
+from .calls import Stream, along, reduced
 
 
 def softmax(x: Any, axis: int = -1, *, precise: bool = True, stream: Stream = None) -> mx.array:
@@ -18,9 +18,8 @@ def softmax(x: Any, axis: int = -1, *, precise: bool = True, stream: Stream = No
         precise: Taken for MLX's sake: sums are carried in float32 either way.
         stream: A stream or device.
     """
-    with on(stream):
-        found: mx.array = along("softmax", x, axis, lambda last: run("softmax", (last,), {}, None))
-        return found
+    found: mx.array = along("softmax", x, axis, {}, stream)
+    return found
 
 
 def topk(x: Any, k: int, axis: int = -1, *, stream: Stream = None) -> tuple[mx.array, mx.array]:
@@ -35,11 +34,8 @@ def topk(x: Any, k: int, axis: int = -1, *, stream: Stream = None) -> tuple[mx.a
     Returns:
         Values and indices.
     """
-    with on(stream):
-        found: tuple[mx.array, mx.array] = along(
-            "topk", x, axis, lambda last: run("topk", (last,), {"k": k}, None)
-        )
-        return found
+    found: tuple[mx.array, mx.array] = along("topk", x, axis, {"k": k}, stream)
+    return found
 
 
 def cumsum(
@@ -61,9 +57,8 @@ def cumsum(
     """
     if reverse or not inclusive:
         return mx.cumsum(x, axis, reverse=reverse, inclusive=inclusive, stream=stream)
-    with on(stream):
-        found: mx.array = along("cumsum", x, axis, lambda last: run("cumsum", (last,), {}, None))
-        return found
+    found: mx.array = along("cumsum", x, axis, {}, stream)
+    return found
 
 
 def cummax(x: Any, axis: int = -1, *, stream: Stream = None) -> mx.array:
@@ -74,9 +69,8 @@ def cummax(x: Any, axis: int = -1, *, stream: Stream = None) -> mx.array:
         axis: Along which axis.
         stream: A stream or device.
     """
-    with on(stream):
-        found: mx.array = along("cummax", x, axis, lambda last: run("cummax", (last,), {}, None))
-        return found
+    found: mx.array = along("cummax", x, axis, {}, stream)
+    return found
 
 
 def row_sum(x: Any, axis: int = -1, keepdims: bool = False, *, stream: Stream = None) -> mx.array:
