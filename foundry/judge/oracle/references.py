@@ -35,6 +35,8 @@ from ops.registry import file_of
 from ops.spec import ELEMENT, Op, Workload, dtype_of, plain_flops, shape_of
 
 BASELINE_LIMIT_S = 60.0
+_FAR_LIMIT_S = 10.0
+"""Of a baseline that is asked for a large workload's sake: one that is slow there leaves it out."""
 _ORACLE_FLOPS = 4e8
 """Beyond this, a workload is compared with the baseline: the oracle would take seconds."""
 SAMPLED_FLOPS = 3e7
@@ -181,9 +183,11 @@ class References:
         if part and affordable:
             whole = plain_flops(op, workload) <= _WHOLE_FLOPS
             numbers = distribution not in nonfinite.DRAWS  # NaN stands out from everything
-            known = first_baseline(self._pool, op, workload, inputs) if whole and numbers else {}
+            asked_whole = whole and numbers
+            known = self._of_far(op, workload, inputs) if asked_whole else {}
             return replace(self._at(fresh, part, rng), whole=known)
-        baseline = first_baseline(self._pool, op, workload, inputs)
+        known_by = self._of_far if sampled else self._of
+        baseline = known_by(op, workload, inputs)
         is_narrow = workload.dtype in ("float16", "bfloat16")
         if not affordable:
             with _blaming(op, workload):
@@ -200,6 +204,12 @@ class References:
                 found = nonfinite.stated(op, distribution, found, baseline)
         return replace(fresh, expected=found, baseline=baseline)
 
+    def _of(self, op: Op, workload: Workload, inputs: Arrays) -> Arrays:
+        return first_baseline(self._pool, op, workload, inputs)
+
+    def _of_far(self, op: Op, workload: Workload, inputs: Arrays) -> Arrays:
+        return first_baseline(self._pool, op, workload, inputs, _FAR_LIMIT_S)
+
     def _in_float32(self, op: Op, workload: Workload, inputs: Arrays) -> Arrays:
         """What the baseline gives where it rounds nothing to T on the way, on the same inputs.
 
@@ -215,7 +225,7 @@ class References:
     ) -> Reference:
         """Ask the oracle for a part of the inputs."""
         op, inputs = reference.op, part.inputs(reference.op, reference.inputs)
-        baseline = first_baseline(self._pool, op, part.part, inputs)
+        baseline = self._of_far(op, part.part, inputs)
         asked = self._paces.asked(op, part.part, at_any_cost=at_any_cost)
         with asked, _blaming(op, part.part):
             found = expected(op, part.part, inputs, baseline, rng)
@@ -273,7 +283,13 @@ def op_file(op: Op) -> str:
     return str(file_of(op.name) or inspect.getsourcefile(inspect.unwrap(op.oracle)) or "")
 
 
-def first_baseline(pool: WorkerPool, op: Op, workload: Workload, inputs: Arrays) -> Arrays:
+def first_baseline(
+    pool: WorkerPool,
+    op: Op,
+    workload: Workload,
+    inputs: Arrays,
+    limit_s: float = BASELINE_LIMIT_S,
+) -> Arrays:
     """Outputs of the first baseline of an op that runs on a workload.
 
     Raises:
@@ -281,7 +297,7 @@ def first_baseline(pool: WorkerPool, op: Op, workload: Workload, inputs: Arrays)
     """
     reasons: list[str] = []
     for name in op.baselines:
-        found = run_baseline(pool, op, workload, name, inputs)
+        found = run_baseline(pool, op, workload, name, inputs, limit_s)
         if not isinstance(found, str):
             return found
         reasons.append(f"{name}: {found}")
@@ -292,14 +308,19 @@ def first_baseline(pool: WorkerPool, op: Op, workload: Workload, inputs: Arrays)
 
 
 def run_baseline(
-    pool: WorkerPool, op: Op, workload: Workload, name: str, inputs: Arrays
+    pool: WorkerPool,
+    op: Op,
+    workload: Workload,
+    name: str,
+    inputs: Arrays,
+    limit_s: float = BASELINE_LIMIT_S,
 ) -> Arrays | str:
     """Outputs of one baseline, or why there are none."""
     tensors = {t.name: inputs[t.name] for t in op.inputs}
     specs = output_specs(op, workload)
     job = BaselineRun(op.name, op_file(op), workload, name, tensors, specs)
     with pool.trusted() as worker:
-        found = worker.ask(job, BASELINE_LIMIT_S)
+        found = worker.ask(job, limit_s)
     match found:
         case Timeout(limit_s=limit):
             return f"no answer in {limit:g} s"
