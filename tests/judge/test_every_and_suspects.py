@@ -34,7 +34,7 @@ def test_there_is_no_such_workload_where_elements_depend_on_one_another() -> Non
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_every_normal_number_of_16_bits_is_there(dtype: str) -> None:
     ((workload, names),) = every_value(SILU, dtype, 7)
-    assert names == (EVERY,)
+    assert names[0] == EVERY
     x = make_inputs(SILU, workload, EVERY, 7)["x"]
     bits = np.unique(np.ascontiguousarray(x).view(np.uint16))
     least, top = (0x0400, 0x7C00) if dtype == "float16" else (0x0080, 0x7F80)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundry.judge.matching import Expected, Within
+from foundry.judge.oracle import nonfinite
 from foundry.judge.oracle.far import grown
 from foundry.judge.oracle.inputs import EVERY
 from foundry.judge.oracle.sampling import independent_axes
@@ -28,12 +29,12 @@ _MANY = 1 << 16
 
 
 def every_value(op: Op, dtype: str, seed: int) -> tuple[tuple[Workload, tuple[str, ...]], ...]:
-    """The workload with its distribution; empty where elements depend on one another."""
+    """The workload with its distributions; empty where elements depend on one another."""
     if not is_elementwise(op):
         return ()
     rng = random.Random(f"{seed} every {op.name} {dtype}")
     found = grown(op, dtype, _MANY, rng)
-    return ((found, (EVERY,)),) if found else ()
+    return ((found, (EVERY, *nonfinite.ASKED[op.nonfinite][:1])),) if found else ()
 
 
 def is_elementwise(op: Op) -> bool:

@@ -25,7 +25,7 @@ from foundry.harness.jobs import BaselineRun, Crash, Timeout
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.matching import Expected
 from foundry.judge.oracle import nonfinite
-from foundry.judge.oracle.every import tamed
+from foundry.judge.oracle.every import is_elementwise, tamed
 from foundry.judge.oracle.expecting import expected, expected_of_baseline, values
 from foundry.judge.oracle.inputs import EVERY, make_inputs
 from foundry.judge.oracle.pace import Paces
@@ -182,7 +182,8 @@ class References:
         fresh = Reference(op, workload, distribution, inputs, (), {})
         if part and affordable:
             whole = plain_flops(op, workload) <= _WHOLE_FLOPS
-            numbers = distribution not in nonfinite.DRAWS  # NaN stands out from everything
+            # A row that loses a NaN shows in any sample of rows; an element among others does not.
+            numbers = distribution not in nonfinite.DRAWS or is_elementwise(op)
             asked_whole = whole and numbers
             known = self._of_far(op, workload, inputs) if asked_whole else {}
             return replace(self._at(fresh, part, rng), whole=known)

@@ -62,10 +62,10 @@ def run_once(
     if not isinstance(answer, _Answer):
         return answer
     for reference, outputs in zip(references, answer.results.outputs, strict=True):
-        if failed := hold(candidate, target, reference, outputs):
+        failed = hold(candidate, target, reference, outputs)
+        if failed := failed or look_closer(walk, target, reference, outputs):
             return failed
-    failed = look_closer(walk, target, references[0], answer.results.outputs[0])
-    return failed or _doubt(target, answer) or answer.pace
+    return _doubt(target, answer) or answer.pace
 
 
 def run_lightly(

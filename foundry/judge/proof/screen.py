@@ -108,7 +108,7 @@ def _size(target: Target) -> int:
 
 
 def _distribution(target: Target) -> str:
-    return EVERY if target.distributions == (EVERY,) else MIXED
+    return EVERY if EVERY in target.distributions else MIXED
 
 
 def _examine(
