@@ -59,7 +59,7 @@ def _numbers(rng: Generator, shape: _Shape) -> Values:
 def _planted(rng: Generator, shape: _Shape) -> NDArray[np.bool_]:
     """Where there are any: in some rows, never in all of several.
 
-    In most of these are a few. They lie anywhere, the ends of a row among the places: one lane may
+    In most of these is one or a few. They lie anywhere, the end of a row most often: one lane may
     be the one to lose them. Some rows are full of them, for where each element counts alone, one
     place in a thousand may lose them.
     """
@@ -73,8 +73,9 @@ def _planted(rng: Generator, shape: _Shape) -> NDArray[np.bool_]:
         if rng.random() < _DENSE:
             flat[row] = rng.random(columns) < _SHARE
             continue
-        flat[row, rng.integers(0, columns, rng.integers(1, _MOST + 1))] = True
-        flat[row, -1 if rng.random() < 1 / 4 else rng.integers(0, columns)] = True
+        count = rng.integers(1, _MOST + 1)
+        is_last = count == 1 and rng.random() < 1 / 2
+        flat[row, -1 if is_last else rng.integers(0, columns, count)] = True
     return planted
 
 

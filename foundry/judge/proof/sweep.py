@@ -15,6 +15,7 @@ from dataclasses import replace
 from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
 from foundry.judge.candidate import Candidate, Failed, Target
+from foundry.judge.oracle import nonfinite
 from foundry.judge.oracle.far import compiled_sizes, remainders, vector_remainders
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import bound_to, run_lightly
@@ -72,9 +73,10 @@ def _targets(candidate: Candidate, *, is_whole: bool) -> Failed | tuple[Target, 
     numbers = groups_of([t.program for t in (*found, *wider)])
     known = set(numbers[: len(found)])
     same = [t for t, n in zip(wider, numbers[len(found) :], strict=True) if n in known]
+    names = itertools.cycle((*_TELLING, *nonfinite.ASKED[op.nonfinite][:1]))
     return tuple(
         replace(target, distributions=(name,))
-        for target, name in zip((*found, *same), itertools.cycle(_TELLING), strict=False)
+        for target, name in zip((*found, *same), names, strict=False)
     )
 
 
