@@ -13,16 +13,18 @@ from dataclasses import dataclass
 
 from foundry.msl.frontend.refusals import methods
 
-_HEAD = re.compile(r"(?P<part>header|source):(?P<line>\d+):(?P<column>\d+): ")
-_SPACED = r"(?:const )?(?P<space>device|threadgroup|constant) (?:const )?(?P<type>[^']*)"
+_SPACED = r"'(?:const )?(?P<space>device|threadgroup|constant) [^']*'"
 _OBJECT = re.compile(
-    rf"error: (?:cannot initialize object parameter of type '[^']*' with .*?"
-    rf"|'this' argument to member function '[^']*' has type) '{_SPACED}'"
+    rf"error: cannot initialize object parameter of type '(?P<owner>[^']*)' with .*?{_SPACED}"
+)
+_NOT_CONST = re.compile(rf"error: 'this' argument to member function '[^']*' has type {_SPACED}")
+_HERE = re.compile(
+    r"(?m)^(?P<place>(?:header|source):\d+):\d+: note: '(?:[^']*::)?(?P<name>[^':]+)' declared here"
 )
 _THIS = "'this' object is in "
 _NOTE = re.compile(
-    rf"^(?:header|source)[^\n]*: note: candidate [^\n]*?{_THIS}'(?P<space>\w+)'[^\n]*"
-    r"\n(?P<shown>[^\n]*)\n(?P<caret>[^\n]*)",
+    rf"^(?P<place>(?:header|source):\d+):[^\n]*: note: candidate [^\n]*?{_THIS}'(?P<space>\w+)'"
+    r"[^\n]*\n(?P<shown>[^\n]*)\n(?P<caret>[^\n]*)",
     re.MULTILINE,
 )
 _CANDIDATE = re.compile(r"(?m)^(?:header|source)[^\n]*: note: candidate (?!.*\(the implicit)[^\n]*")
@@ -32,7 +34,7 @@ _CALL = re.compile(r"\s*(?:(?:\.|->)\s*(?:template\s+)?(?P<name>\w+)|(?P<sign>[(
 _SIGNS = {"(": "operator()", "[": "operator[]"}
 _DECLARED = re.compile(r"operator\s*(?:\(\s*\)|\[\s*\]|[^\s\w(]+|\w+)|\w+")
 
-Told = dict[tuple[str, str], set[str]]
+Told = Sequence[methods.Method]
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,22 @@ def complaints(log: Sequence[str], unit: str) -> list[str]:
     told = methods.read(unit)
     if not told:
         return []
-    objects = {p for m in log if _OBJECT.search(m) and (p := _called(m)) is not None}
+    objects = {
+        p
+        for m in log
+        if (_OBJECT.search(m) or _NOT_CONST.search(m)) and (p := _called(m)) is not None
+    }
     return [m for m in log if _is_right(m, told, objects)]
 
 
 def _is_right(message: str, told: Told, objects: set[tuple[str, int]]) -> bool:
     if found := _OBJECT.search(message):
-        owner = _class_of(found["type"])
-        name = _name_called(message)
-        spaces = _spaces(told, owner, name)
-        return any(a == owner for a, _ in told) and bool(spaces) and found["space"] not in spaces
+        spaces = _of_class(told, found["owner"], _name_called(message))
+        return bool(spaces) and found["space"] not in spaces
+    if found := _NOT_CONST.search(message):
+        here = _HERE.search(message)
+        spaces = _at(told, here["place"], here["name"]) if here else set()
+        return bool(spaces) and found["space"] not in spaces
     if _THIS in message:
         return _all_of_other_spaces(message, told)
     if found := _UNAVAILABLE.search(message):
@@ -68,8 +76,8 @@ def _all_of_other_spaces(message: str, told: Told) -> bool:
     """Whether nothing but the object's space keeps the kernel's own functions from being called."""
     if not all(_COUNTS.search(candidate) for candidate in _CANDIDATE.findall(message)):
         return False
-    found = [(note["space"], _declared(note)) for note in _NOTE.finditer(message)]
-    known = [(space, _spaces(told, None, name)) for space, name in found]
+    notes = list(_NOTE.finditer(message))
+    known = [(note["space"], _at(told, note["place"], _declared(note))) for note in notes]
     return any(s for _, s in known) and not any(space in s for space, s in known)
 
 
@@ -80,15 +88,34 @@ def _declared(note: re.Match[str]) -> str:
     return re.sub(r"(?<=operator)\s+|\s+(?=[\[\]()])", "", found[0]) if found else ""
 
 
-def _spaces(told: Told, owner: str | None, name: str | None) -> set[str]:
-    """The spaces that a function, or any of its name, has been declared for."""
-    wanted = [s for (a, n), s in told.items() if n == name and owner in {None, a}]
-    return set().union(*wanted) if wanted else set()
+def _of_class(told: Told, kind: str, name: str | None) -> set[str]:
+    """The spaces that a function of a class, as clang names it, has been declared for."""
+    owner = _class_of(kind)
+    named = [m for m in told if m.name == name]
+    of_owner = [m for m in named if m.owner == owner]
+    last = owner.split("::")[-1]
+    return _united(of_owner or [m for m in named if m.owner.split("::")[-1] == last])
+
+
+def _at(told: Told, place: str, name: str) -> set[str]:
+    """The spaces of the functions that are declared under a name on a line.
+
+    Those of the name wherever it is where macros or templates hide the line.
+    """
+    named = [m for m in told if m.name == name]
+    return _united([m for m in named if m.place == place] or named)
+
+
+def _united(found: Sequence[methods.Method]) -> set[str]:
+    return set().union(*(method.spaces for method in found))
 
 
 def _class_of(kind: str) -> str:
-    """`n::A<float>` as `A`."""
-    return re.sub(r"<.*", "", kind).split("::")[-1].removesuffix(" const").strip()
+    """`n::A<B<float>>::C` as `n::A::C`."""
+    while (shorter := re.sub(r"<[^<>]*>", "", kind)) != kind:
+        kind = shorter
+    kind = kind.replace("(anonymous namespace)::", "")
+    return kind.removeprefix("const ").removesuffix(" const").strip()
 
 
 def _place(message: str) -> _Quoted | None:

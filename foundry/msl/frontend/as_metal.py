@@ -95,7 +95,7 @@ def _spelt(tokens: Sequence[Token], part: str) -> list[Token]:
     respelt = twins.remove_members(methods.without_spaces(tokens))
     placed = _with_casts(_with_pointers(_with_statics(texts.in_constant(respelt), part)))
     spelt = braces.counted(with_indexed(placed))
-    told = methods.comments(methods.stated(tokens))
+    told = methods.comments(methods.stated(tokens, part))
     return [*spelt, Token(COMMENT, f"\n{told}", tokens[-1].line)] if told else spelt
 
 

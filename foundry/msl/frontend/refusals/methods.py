@@ -2,14 +2,15 @@
 
 A member function that says nothing works on an object in `thread`, `float g() const device` on one
 in `device`. clang has no such functions in C++, so they lose the words, and the text to judge ends
-with a comment for each: `// method A.g device thread`. Functions that no `thread` object has are
-made unavailable, by a macro that only the pass for `thread` gives a meaning.
+with a comment for each: `// method n::A g header:3 device thread`. Functions that no `thread`
+object has are made unavailable, by a macro that only the pass for `thread` gives a meaning.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.tokens import NAME, SPACE, Token
@@ -18,91 +19,162 @@ SPACES = {"device", "thread", "threadgroup", "constant"}
 _QUALIFIERS = SPACES | {"const", "volatile", "noexcept"}
 _AFTER_HEAD = {"{", ":", ";", "->", "=", "override", "final"}
 _CLASSES = {"struct", "class", "union"}
-_LINE = re.compile(r"(?m)^// method (\S+)\.(\S+) ([a-z ]+)$")
-_DERIVED = re.compile(
-    r"\b(?:struct|class) (\w+) (?:final )?: (?:(?:public|private|protected) )?(?:\w+ :: )*(\w+)"
-)
+_ACCESS = {"public", "private", "protected"}
+_LINE = re.compile(r"(?m)^// method (\S+) (\S+) (\w+:\d+) ([a-z ]+)$")
 NOT_THREAD = "MF_NOT_THREAD"
 
 
-def stated(tokens: Sequence[Token]) -> dict[tuple[str, str], set[str]]:
-    """Class and name of each function of an object, and the spaces that its declarations name."""
+@dataclass(frozen=True)
+class Method:
+    """A member function, as a class declares or inherits it."""
+
+    owner: str
+    """The class, with namespaces and classes around it: `n::A`."""
+    name: str
+    place: str
+    """Part and line of the declaration: `header:3`."""
+    spaces: frozenset[str]
+    """Where its object may lie."""
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What stands in braces; a function and an initialiser have neither path nor class."""
+
+    path: str = ""
+    is_class: bool = False
+    bases: tuple[str, ...] = ()
+
+    def inside(self, name: str) -> str:
+        return f"{self.path}::{name}" if self.path else name
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """A declaration of a member function, by indices of tokens."""
+
+    owner: str
+    name: str
+    at: int
+    words: tuple[int, int]
+    """What follows its parameters."""
+    spaces: frozenset[str]
+
+    @property
+    def is_constructor(self) -> bool:
+        return self.name == self.owner.split("::")[-1]
+
+
+def stated(tokens: Sequence[Token], part: str) -> list[Method]:
+    """Every function that an object of a class has, and the spaces that its declarations name."""
     code = Code(tokens)
-    found: dict[tuple[str, str], set[str]] = {}
-    for owner, name, _, spaces in _methods(code):
-        if name != owner:
-            found.setdefault((owner, name), set()).update(spaces or {"thread"})
-    for derived, base in _DERIVED.findall(" ".join(code.text)) if found else ():
-        inherited = {name: spaces for (owner, name), spaces in found.items() if owner == base}
-        for name, spaces in inherited.items():
-            found.setdefault((derived, name), spaces)
-    return found
+    own: dict[str, list[Method]] = {}
+    inherited: dict[str, list[Method]] = {}
+    for found in _walk(code):
+        if isinstance(found, _Scope):
+            bases = [_resolved(base, found.path, own) for base in found.bases]
+            of_bases = (m for b in bases for m in [*own.get(b, []), *inherited.get(b, [])])
+            inherited[found.path] = [replace(m, owner=found.path) for m in of_bases]
+            own.setdefault(found.path, [])
+        elif not found.is_constructor:
+            place = f"{part}:{code.line(found.at)}"
+            spaces = found.spaces or frozenset({"thread"})
+            own[found.owner].append(Method(found.owner, found.name, place, spaces))
+    hidden = {(m.owner, m.name) for methods in own.values() for m in methods}
+    kept = (m for methods in inherited.values() for m in methods if (m.owner, m.name) not in hidden)
+    return [*(m for methods in own.values() for m in methods), *kept]
+
+
+def _resolved(base: str, derived: str, known: Collection[str]) -> str:
+    """The class that a name means among the bases of another."""
+    around = derived.split("::")[:-1]
+    names = ("::".join([*around[:n], base]) for n in range(len(around), -1, -1))
+    return next((name for name in names if name in known), base)
 
 
 def without_spaces(tokens: Sequence[Token]) -> list[Token]:
     """As many tokens, without the spaces of member functions."""
     code = Code(tokens)
-    told = stated(tokens)
+    of_thread = {(m.owner, m.name) for m in stated(tokens, "") if "thread" in m.spaces}
     changed: dict[int, str] = {}
-    for owner, name, (start, end), spaces in _methods(code):
+    for found in _walk(code):
+        if isinstance(found, _Scope):
+            continue
+        start, end = found.words
         for n in range(start, end):
             if code.text[n] in SPACES:
-                changed[code.at[n]] = _in_its_place(code, n, (start, end), name == owner)
-        if spaces and "thread" not in told.get((owner, name), {"thread"}):
+                changed[code.at[n]] = _in_its_place(code, n, found)
+        is_of_thread = found.is_constructor or (found.owner, found.name) in of_thread
+        if found.spaces and not is_of_thread:
             last = code.at[end - 1]
             changed[last] = f"{changed.get(last, code.text[end - 1])} {NOT_THREAD}"
     return [_spelt(t, changed[n]) if n in changed else t for n, t in enumerate(tokens)]
 
 
-def _in_its_place(code: Code, at: int, words: tuple[int, int], is_constructor: bool) -> str:
+def _in_its_place(code: Code, at: int, found: _Declared) -> str:
     """What stands for a space: nothing, or the `const` that goes with `constant`."""
-    is_constant = code.text[at] == "constant" and "const" not in code.text[slice(*words)]
-    return "const" if is_constant and not is_constructor else " "
+    is_constant = code.text[at] == "constant" and "const" not in code.text[slice(*found.words)]
+    return "const" if is_constant and not found.is_constructor else " "
 
 
 def _spelt(token: Token, text: str) -> Token:
     return token._replace(kind=token.kind if text.strip() else SPACE, text=text)
 
 
-def comments(told: dict[tuple[str, str], set[str]]) -> str:
+def comments(told: Sequence[Method]) -> str:
     """The lines that a text ends with."""
-    lines = (
-        f"// method {a}.{name} {' '.join(sorted(told[a, name]))}\n" for a, name in sorted(told)
+    return "".join(
+        f"// method {m.owner} {m.name} {m.place} {' '.join(sorted(m.spaces))}\n" for m in told
     )
-    return "".join(lines)
 
 
-def read(text: str) -> dict[tuple[str, str], set[str]]:
+def read(text: str) -> list[Method]:
     """What `comments` wrote at the end of a text."""
-    return {(a, name): set(spaces.split()) for a, name, spaces in _LINE.findall(text)}
+    lines = _LINE.findall(text)
+    return [Method(a, name, place, frozenset(spaces.split())) for a, name, place, spaces in lines]
 
 
-def _methods(code: Code) -> Iterator[tuple[str, str, tuple[int, int], set[str]]]:
-    """Class, name, where the words after the parameters stand, and the spaces among them."""
-    owners: list[str | None] = []
+def _walk(code: Code) -> Iterator[_Scope | _Declared]:
+    """Each class where it opens, and the functions that its braces declare."""
+    scopes = [_Scope()]
     first = at = 0
     while at < len(code.text):
         text = code.text[at]
         if text == "{":
-            owners.append(_class_name(code, first, at))
-            first = at + 1
+            scopes.append(_scope(code, first, at, scopes[-1]))
+            if scopes[-1].is_class:
+                yield scopes[-1]
         elif text == "}":
-            owners = owners[:-1]
-            first = at + 1
-        elif text == ";":
-            first = at + 1
+            scopes = scopes[:-1] or [_Scope()]
         elif text in "([" and at in code.partner:
             end = code.partner[at]
-            owner = owners[-1] if owners else None
             name = _name(code, first, at) if text == "(" and code.text[at - 1] != "operator" else ""
-            if owner and (words := _words_after(code, end)) is not None:
-                yield owner, name or owner, words, SPACES & set(code.text[slice(*words)])
+            if scopes[-1].is_class and (words := _words_after(code, end)) is not None:
+                owner = scopes[-1].path
+                spaces = frozenset(SPACES & set(code.text[slice(*words)]))
+                yield _Declared(owner, name or owner.split("::")[-1], at, words, spaces)
             at = end
+        if text in "{};":
+            first = at + 1
         at += 1
 
 
-def _class_name(code: Code, first: int, at: int) -> str | None:
-    """The class whose braces open, and None for other braces."""
+def _scope(code: Code, first: int, at: int, outer: _Scope) -> _Scope:
+    """What the braces at `at` hold, whose head begins at `first`."""
+    head = code.text[first:at]
+    if "namespace" in head:
+        names = [word for word in head[head.index("namespace") + 1 :] if word.isidentifier()]
+        return _Scope("::".join(filter(None, [outer.path, *names])))
+    if head[:1] == ["extern"] and at == first + 2:
+        return outer
+    named = _class_name(code, first, at)
+    if named is None:
+        return _Scope()
+    return _Scope(outer.inside(code.text[named]), True, tuple(_bases(code, named + 1, at)))
+
+
+def _class_name(code: Code, first: int, at: int) -> int | None:
+    """The name of the class whose braces open, and None for other braces."""
     depth = 0
     for n in range(first, at):
         text = code.text[n]
@@ -111,8 +183,22 @@ def _class_name(code: Code, first: int, at: int) -> str | None:
             return None
         if depth == 0 and text in _CLASSES:
             named = _past_attributes(code, n + 1)
-            return code.text[named] if code.kind[named] == NAME else None
+            return named if code.kind[named] == NAME else None
     return None
+
+
+def _bases(code: Code, first: int, at: int) -> Iterator[str]:
+    """The classes that a head names after its colon."""
+    while first < at and code.text[first] != ":":
+        first += 1
+    depth, name = 0, ""
+    for text in [*code.text[first + 1 : at], ","]:
+        depth += (text == "<") - (text == ">")
+        if depth == 0 and text == "," and name:
+            yield name
+            name = ""
+        elif depth == 0 and text not in {*_ACCESS, ",", ">", "virtual"}:
+            name += text
 
 
 def _past_attributes(code: Code, at: int) -> int:
