@@ -64,6 +64,8 @@ _LIGHT_PASSES = (
     "-disable-loop-idiom-all",
     *_ONE_PLACE,
 )
+_UNMOVED = ("-mllvm", "-disable-licm-promotion")
+"""A variable that is kept in memory is not read before the loop that may set it first."""
 _ALL_PASSES = ("-O3", "-fPIC", "-Wno-everything")
 _NO_PASSES = (
     "-O1",
@@ -115,7 +117,9 @@ class SanitizerToolchain(Flavour):
             return self.plain.run(command, text)
         optimised = self.plain.run(command, guessing)
         kept = locals.survivors(optimised, text)
-        return self.plain.run(command, locals.watched(text, kept)) if kept else optimised
+        if not kept:
+            return optimised
+        return self.plain.run([*command, *_UNMOVED], locals.watched(text, kept))
 
 
 @dataclass
