@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundry.errors import UsageError, unknown
+from foundry.metal import slots
 from foundry.metal.declarations import Declaration
 from foundry.metal.functions import spaced
 from foundry.metal.parameters import attributes_in
@@ -118,10 +119,17 @@ def _constant(one: Declaration) -> FunctionConstant:
     index = attributes_in(code, at + 2, code.partner[at] - 1).get("function_constant", "")
     words = [t for t in code.text[one.first : at - 1] if t not in _SPECIFIERS]
     type_name = spaced(words)
-    if not _TYPE.fullmatch(type_name):
-        reason = f"a function constant is a scalar or a vector, not '{type_name}'"
+    if reason := _reason_against(one, code.partner[at], type_name, index):
         raise Refused("header", one.line, reason)
     return FunctionConstant(code.text[at - 1], index, type_name, one)
+
+
+def _reason_against(one: Declaration, end: int, type_name: str, index: str) -> str | None:
+    if not _TYPE.fullmatch(type_name):
+        return f"a function constant is a scalar or a vector, not '{type_name}'"
+    if one.code.text[end + 1] == "=":
+        return "a function constant has no initialiser: its value comes from the host"
+    return slots.reason_against("function_constant", index)
 
 
 def given(
@@ -132,16 +140,24 @@ def given(
     Raises:
         UsageError: A name or an index that the file does not declare.
     """
-    by_index = {constant.index: constant.name for constant in constants.values()}
+    by_index: dict[str | int, list[str]] = {}
+    for constant in constants.values():
+        by_index.setdefault(_index(constant), []).append(constant.name)
     result = {}
     for key, value in values.items():
-        name = by_index.get(str(key), "") if isinstance(key, int) else key
-        if name not in constants:
-            known = [*constants, *by_index] if isinstance(key, int) else constants
+        names = by_index.get(key, []) if isinstance(key, int) else [key] * (key in constants)
+        if not names:
+            known = [*constants, *map(str, by_index)] if isinstance(key, int) else constants
             raise unknown("function constant", str(key), known)
-        constants[name].literal(value)
-        result[name] = value
+        for name in names:
+            constants[name].literal(value)
+            result[name] = value
     return result
+
+
+def _index(constant: FunctionConstant) -> str | int:
+    number = slots.number(constant.index)
+    return constant.index if number is None else number
 
 
 def missing(

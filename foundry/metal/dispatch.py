@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from foundry.errors import UsageError
@@ -68,8 +69,11 @@ def sizes(
 
 
 def _size3(name: str, given: Size) -> Size3:
-    values = (given,) if isinstance(given, int) else tuple(given)
-    if not 1 <= len(values) <= 3 or not all(isinstance(v, int) for v in values):
+    try:
+        values = tuple(map(operator.index, given if isinstance(given, Iterable) else (given,)))
+    except TypeError:
+        values = ()
+    if not 1 <= len(values) <= 3:
         raise UsageError(f"{name}={given!r}: it is a whole number, or up to three of them")
     if not all(1 <= value <= _LARGEST for value in values):
         raise UsageError(f"{name}={given!r}: every size is at least 1 and below 2**32")

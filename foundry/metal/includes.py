@@ -75,7 +75,8 @@ def splice(text: str, name: str, folder: Path | None, root: Path | None) -> Spli
     """
     state = _Splice(None if root is None else root.resolve())
     _add(state, _File(name, text, folder))
-    return Spliced("\n".join(state.lines), FilePlaces(tuple(state.starts)))
+    last = "" if state.lines[-1:] == [""] else "\n"
+    return Spliced("\n".join(state.lines) + last, FilePlaces(tuple(state.starts)))
 
 
 def _add(state: _Splice, file: _File) -> None:

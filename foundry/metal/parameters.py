@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from foundry.metal import slots
 from foundry.metal.declarations import Declaration
 from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.refusals.refusal import Refused
@@ -39,6 +40,7 @@ _KNOWN_TYPES = frozenset(
 """Types that are known to be what they are called."""
 _NO_MEANING = {"unused", "maybe_unused", "restrict", "noalias"}
 BUFFER, THREADGROUP, ATTRIBUTE = "buffer", "threadgroup", "attribute"
+_MEANINGS = {BUFFER, THREADGROUP, *SIZE_ATTRIBUTES, *INDEX_ATTRIBUTES}
 _NOT_HERE = {
     "stage_in": "[[stage_in]] is not supported: only what a kernel takes in buffers runs here",
     "texture": "textures are not supported by the cpu engine",
@@ -89,7 +91,9 @@ def parameters_of(function: Declaration) -> list[FunctionParameter]:
         for first, last in split(function.code, opening + 1, closing)
     ]
     _check_sizes(found)
-    return _numbered(found)
+    numbered = _numbered(found)
+    _check_slots(numbered)
+    return numbered
 
 
 def split(code: Code, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -123,6 +127,8 @@ def _parameter(code: Code, first: int, last: int) -> FunctionParameter:
     typed = " ".join(w for w in words if w not in {"*", "&", "[", *_QUALIFIERS})
     if kind == ATTRIBUTE:
         _check_attribute(slot, typed, sign, line)
+    elif reason := _reason_against(kind, [*words, *typed.split()], sign):
+        raise Refused("header", line, f"{reason} (parameter '{name}')")
     return FunctionParameter(
         name, kind, slot, typed, space, sign,
         is_const=space == "constant" or "const" in pointee,
@@ -174,9 +180,24 @@ def attributes_in(code: Code, start: int, end: int) -> dict[str, str]:
     return found
 
 
+def _reason_against(kind: str, words: Sequence[str], sign: str) -> str | None:
+    """Why memory of a kind cannot be what a declaration says; an alias may hide what it is."""
+    spaces = {"device", "constant"} if kind == BUFFER else {"threadgroup"}
+    wrong = ({*_SPACES, "thread"} - spaces) & set(words)
+    if wrong:
+        return f"address space '{min(wrong)}' is not valid for attribute '{kind}'"
+    if not sign and _KNOWN_TYPES & set(words):
+        return f"a value is not valid for attribute '{kind}': it takes a pointer or a reference"
+    return None
+
+
 def _meaning(
     name: str, attributes: dict[str, str], space: str, sign: str, line: int
 ) -> tuple[str, str]:
+    told = [word for word in attributes if word in _MEANINGS]
+    if len(told) > 1:
+        reason = f"attributes '{told[0]}' and '{told[1]}' of parameter '{name}' exclude each other"
+        raise Refused("header", line, reason)
     for word, argument in attributes.items():
         if reason := _NOT_HERE.get(word):
             raise Refused("header", line, f"{reason} (parameter '{name}')")
@@ -218,14 +239,32 @@ def _check_sizes(found: Sequence[FunctionParameter]) -> None:
             raise Refused("header", one.line, reason)
 
 
+def _check_slots(found: Sequence[FunctionParameter]) -> None:
+    """Refuse indices that there are not, and two parameters that are always there at one."""
+    taken: dict[tuple[str, int], str] = {}
+    for one in found:
+        if one.kind == ATTRIBUTE:
+            continue
+        reason = slots.reason_against(one.kind, one.slot)
+        index = slots.number(one.slot)
+        if index is not None and not one.condition:
+            other = taken.setdefault((one.kind, index), one.name)
+            if other != one.name:
+                reason = (
+                    f"cannot reserve '{one.kind}' index {index} for '{one.name}': '{other}' has it"
+                )
+        if reason:
+            raise Refused("header", one.line, reason)
+
+
 def _numbered(found: Sequence[FunctionParameter]) -> list[FunctionParameter]:
     """With the first index that is free for each buffer that has none."""
     result = list(found)
     for kind in (BUFFER, THREADGROUP):
-        taken = {p.slot for p in found if p.kind == kind}
+        taken = {slots.number(p.slot) for p in found if p.kind == kind}
         for at, one in enumerate(result):
             if one.kind == kind and not one.slot:
-                slot = next(str(n) for n in range(len(found) + 1) if str(n) not in taken)
-                taken.add(slot)
-                result[at] = FunctionParameter(**(vars(one) | {"slot": slot}))
+                free = next(n for n in range(len(found) + 1) if n not in taken)
+                taken.add(free)
+                result[at] = replace(one, slot=str(free))
     return result

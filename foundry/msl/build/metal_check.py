@@ -73,14 +73,22 @@ _NEEDS_STRICT = re.compile(
     re.MULTILINE,
 )
 """Where pointers to `thread` and to another space may meet, or classes have functions."""
+_SPACE = r"(?:const )?(?:device|threadgroup|constant) "
+_LEADS = rf"'{_SPACE}[^']*[*\])]'"
+"""A pointer to another space, or an array there."""
+_LEADS_TO_THREAD = rf"'(?!{_SPACE})[^']*\*[^']*'"
+_CANDIDATE = r"candidate (?:function|constructor)"
 _TO_THREAD = re.compile(
-    r"error: cannot initialize an? .*? of type '(?!device|threadgroup|constant)[^']*\*' .*?with "
-    r"an? [lr]value of type '(?:const )?(?:device|threadgroup|constant) [^']*\*"
+    rf"error: cannot initialize (?:an? )?[^']*of type {_LEADS_TO_THREAD} .*?with an [lr]value of"
+    rf" type {_LEADS}"
+    rf"|error: assigning {_LEADS} to {_LEADS_TO_THREAD} changes address space"
+    rf"|error: assigning to {_LEADS_TO_THREAD} from incompatible type {_LEADS}"
+    rf"|error: (?:static_cast|reinterpret_cast) from {_LEADS} to {_LEADS_TO_THREAD} is not allowed"
     r"|error: (?:incompatible operand|comparison of distinct pointer) types"
     r" \('[^']*[*\]]'[^\n]*? and '[^']*[*\]]'"
-    r"|note: candidate function[^\n]*cannot pass pointer to '\w+' as a pointer to 'thread'"
-    r"|error: binding reference of type '(?!const |device|threadgroup|constant)[^']*' to value of"
-    r" type '(?:const )?(?:device|threadgroup|constant) "
+    rf"|note: {_CANDIDATE}[^\n]*cannot pass pointer to '\w+' as a pointer to 'thread'"
+    rf"|note: {_CANDIDATE}[^\n]*no known conversion from {_LEADS} to {_LEADS_TO_THREAD}"
+    rf"|error: binding reference of type '(?!const |{_SPACE})[^']*' to value of type '{_SPACE}"
     r"|^(?:header|source):\d+:\d+: note: candidate function(?! \(the implicit)[^\n]*cannot bind"
     r" reference in '(?:device|threadgroup|constant)' to object in 'thread'"
     r"(?![^\n]*\n[^\n]*\b(?:thread const|const thread)\b)",

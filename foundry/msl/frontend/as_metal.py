@@ -9,7 +9,9 @@ Address spaces keep their meaning; what only a Metal compiler parses is respelt 
 4. Casts to pointers go through `mf::cast` (`prelude/metal_spaces.h`), which keeps to the space.
 5. What is indexed in `&p[i]` and `float& r = p[i]` goes through `mf::indexed`
    (`prelude/metal_vector.h`): a component of a vector has no address.
-6. Texts lie in `constant` (`texts`), and braces say how many values they hold (`braces`).
+6. What `thread auto&` and `thread auto*` are set to goes through `mf::of_thread`: clang's `auto`
+   may be any space.
+7. Texts lie in `constant` (`texts`), and braces say how many values they hold (`braces`).
 """
 
 from __future__ import annotations
@@ -94,7 +96,7 @@ def _spelt(tokens: Sequence[Token], part: str) -> list[Token]:
     """As many tokens, each where it was, and a comment on member functions at the end."""
     respelt = twins.remove_members(methods.without_spaces(tokens))
     placed = _with_casts(_with_pointers(_with_statics(texts.in_constant(respelt), part)))
-    spelt = braces.counted(with_indexed(placed))
+    spelt = braces.counted(_with_autos(with_indexed(placed)))
     told = methods.comments(methods.stated(tokens, part))
     return [*spelt, Token(COMMENT, f"\n{told}", tokens[-1].line)] if told else spelt
 
@@ -112,6 +114,38 @@ def _with_statics(tokens: Sequence[Token], part: str) -> list[Token]:
             if not words & {"static", "extern"}:
                 result[at] = token._replace(text="static threadgroup")
     return result
+
+
+def _with_autos(tokens: list[Token]) -> list[Token]:
+    """`thread auto& r = v` as `thread auto& r = mf::of_thread() ->* (v)`."""
+    code = _code(tokens)
+    text = [tokens[n].text for n in code]
+    result = list(tokens)
+    for at in range(1, len(text) - 3):
+        sign = at + 1
+        while text[sign] in {"const", "thread"} and sign < len(text) - 3:
+            sign += 1
+        if text[at] != "auto" or text[sign] not in {"&", "*"} or text[sign + 2] != "=":
+            continue
+        end = _end_of_value(text, sign + 3)
+        if "thread" in text[max(at - 2, 0) : sign] and end is not None:
+            made = "of_thread" if text[sign] == "&" else "leads_to_thread"
+            equals, after = code[sign + 2], code[end]
+            result[equals] = tokens[equals]._replace(text=f"= mf::{made}() ->* (")
+            result[after] = tokens[after]._replace(text=f"){text[end]}")
+    return result
+
+
+def _end_of_value(text: list[str], at: int) -> int | None:
+    """The comma or semicolon after an initialiser; None where it is one in braces."""
+    depth = 0
+    for end in range(at, len(text)):
+        depth += sum((sign in "([{") - (sign in ")]}") for sign in text[end])
+        if depth < 0 or (end == at and text[at] == "{"):
+            return None
+        if depth == 0 and text[end] in {",", ";"}:
+            return end
+    return None
 
 
 def _with_pointers(tokens: list[Token]) -> list[Token]:

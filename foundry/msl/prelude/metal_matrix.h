@@ -40,6 +40,7 @@ struct matrix {
 
   MF_FN constexpr vec<T, R>& operator[](int c) { return columns[mf::component<C>(c)]; }
   MF_FN constexpr const vec<T, R>& operator[](int c) const { return columns[mf::component<C>(c)]; }
+  MF_NO_REAL_INDEX
 
   friend MF_FN constexpr matrix operator+(matrix a, const matrix& b) { return a += b; }
   friend MF_FN constexpr matrix operator-(matrix a, const matrix& b) { return a -= b; }

@@ -41,6 +41,7 @@ struct packed_vec;
     }                                                                                         \
     MF_FN constexpr T operator[](int i) const { return e[i]; }                                \
     MF_FN constexpr T& operator[](int i) { return e[i]; }                                     \
+    MF_NO_REAL_INDEX                                                                          \
     template <int I>                                                                          \
     MF_FN constexpr T lane() const {                                                          \
       return e[I];                                                                            \

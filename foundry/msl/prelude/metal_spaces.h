@@ -70,6 +70,22 @@ constexpr auto operator->*(read_cast<To>, From from) -> decltype(*(To)from) {
   return *(To)from;
 }
 
+// `thread auto& r = v` is read as `auto& r = of_thread() ->* v`, and `thread auto* p` likewise.
+struct of_thread {};
+struct leads_to_thread {};
+template <typename T>
+constexpr T&& operator->*(of_thread, T&& place) {
+  static_assert(space_of<__remove_reference_t(T)*>::value <= 0,
+                "a reference to 'thread' cannot bind to an object in another address space");
+  return static_cast<T&&>(place);
+}
+template <typename T>
+constexpr T operator->*(leads_to_thread, T pointer) {
+  static_assert(space_of<T>::value <= 0,
+                "a pointer to 'thread' cannot lead to another address space");
+  return pointer;
+}
+
 }  // namespace mf
 
 #endif

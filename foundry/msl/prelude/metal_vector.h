@@ -139,6 +139,15 @@ namespace metal {
 #define MF_SET_LANE(d, lane, i, v) ((d)[i] = (v))
 #endif
 
+// Where a text is judged, an index is an integer.
+#if MF_DECLARED
+#define MF_NO_REAL_INDEX         \
+  template <mf::builtin_real S>  \
+  T operator[](S) const = delete;
+#else
+#define MF_NO_REAL_INDEX
+#endif
+
 #define MF_VEC_COMMON(N)                                                                    \
   using mf_in = mf::component_t<T>;                                                          \
   using mf_lane = mf::lane_t<T>;                                                            \
@@ -179,6 +188,7 @@ namespace metal {
   }                                                                                         \
   MF_FN constexpr T operator[](int i) const { return mf::from_lane<T>(d[mf::component<N>(i)]); }  \
   MF_FN T& operator[](int i) { return reinterpret_cast<T*>(&d)[mf::component<N>(i)]; }      \
+  MF_NO_REAL_INDEX                                                                          \
   MF_VEC_OPERATORS(N)
 
 #define MF_VEC_ARITH(N, op)                                                                 \

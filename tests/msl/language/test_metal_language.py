@@ -42,8 +42,7 @@ class Snippet:
         if not bar:
             declared, body = "", self.text
         inside = f"void f({CONTEXT}) {{ {body} }}"
-        text = f"namespace n{number} {{ {declared} {inside} }}"
-        return re.sub(r"\bA\b", f"A{number}", text)  # classes are told apart by name
+        return f"namespace n{number} {{ {declared} {inside} }}"
 
 
 def snippets(name: str) -> Iterator[Snippet]:

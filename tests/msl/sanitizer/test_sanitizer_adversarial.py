@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from adversarial_kernels import GUILTY, HEAD, Case, examine
 from further_kernels import FURTHER
 from innocent_kernels import INNOCENT
+from later_kernels import cases
 
 _MARKER = re.compile(r"//! (\w+)")
+LATER, LATER_HONEST = cases("later_faults.txt"), cases("later_honest.txt")
+_SAMPLE = 30
+"""Of so many of a later round `make test` runs one; `make test-slow` runs all."""
 
 
 def places(case: Case) -> set[tuple[str, str, int]]:
@@ -22,9 +28,16 @@ def places(case: Case) -> set[tuple[str, str, int]]:
     }
 
 
-@pytest.mark.parametrize("name", [*GUILTY, *FURTHER])
+def dealt(names: Iterable[str]) -> list[Any]:
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] * bool(n % _SAMPLE))
+        for n, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize("name", [*GUILTY, *FURTHER, *dealt(LATER)])
 def test_a_fault_is_named_with_its_line(name: str) -> None:
-    case = (GUILTY | FURTHER)[name]
+    case = (GUILTY | FURTHER | LATER)[name]
     report = examine(case)
     assert report.build_log is None
     assert report.findings, "no finding"
@@ -32,9 +45,9 @@ def test_a_fault_is_named_with_its_line(name: str) -> None:
     assert (str(first.kind), first.part, first.part_line) in places(case), first.message
 
 
-@pytest.mark.parametrize("name", INNOCENT)
+@pytest.mark.parametrize("name", [*INNOCENT, *dealt(LATER_HONEST), "set by first turn"])
 def test_an_honest_trick_gets_no_finding(name: str) -> None:
-    report = examine(INNOCENT[name])
+    report = examine((INNOCENT | LATER_HONEST)[name])
     assert report.build_log is None
     assert [finding.message for finding in report.findings] == []
 

@@ -124,7 +124,7 @@ def _reason(code: Sequence[Token], at: int) -> str | None:
         return None
     if token.text in _WORDS and before not in {".", "->", "::"}:
         return _WORDS[token.text]
-    if token.text.startswith(("__sync_", "__atomic_", "__c11_", "__nvvm_", "_mm_", "__cxa_")):
+    if token.text.startswith(("__sync", "__atomic_", "__c11_", "__nvvm_", "_mm_", "__cxa_")):
         return f"{token.text} is not Metal"
     return _function_pointer(code, at)
 

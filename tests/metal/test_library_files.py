@@ -1,0 +1,84 @@
+"""Whole files that Metal's compiler refuses or takes, and calls that fit them or do not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foundry.errors import DoesNotBuild, UsageError
+from foundry.metal import Library
+
+BEGINNING = "#include <metal_stdlib>\nusing namespace metal;\n"
+_HEAD = re.compile(r"(?m)^== (.+)\n")
+_SAMPLE = 9
+"""Of so many files `make test` reads one; `make test-slow` reads all."""
+
+
+def files(name: str) -> dict[str, str]:
+    _, *found = _HEAD.split((Path(__file__).parent / name).read_text())
+    return dict(zip(found[::2], found[1::2], strict=True))
+
+
+def dealt(texts: dict[str, str]) -> list[Any]:
+    return [
+        pytest.param(text, id=name, marks=[pytest.mark.slow] * bool(n % _SAMPLE))
+        for n, (name, text) in enumerate(texts.items())
+    ]
+
+
+@pytest.mark.parametrize("text", dealt(files("files_refused.txt")))
+def test_what_metal_refuses_does_not_build(text: str) -> None:
+    with pytest.raises(DoesNotBuild):
+        Library(BEGINNING + text)["f"]
+
+
+@pytest.mark.parametrize("text", dealt(files("files_accepted.txt")))
+def test_what_metal_takes_builds(text: str) -> None:
+    library = Library(BEGINNING + text)
+    assert library[library.names[-1]].buffers
+
+
+SLOTS = """\
+#define FC 400
+constant int a [[function_constant(FC + 1)]];
+constant int b [[function_constant(401)]];
+kernel void f(device float* o [[buffer(0x1 + 1)]], constant float* x) { o[0] = a + b + x[0]; } //"""
+
+
+def test_indices_are_sums_and_a_file_may_end_in_a_comment() -> None:
+    library = Library(BEGINNING + SLOTS, function_constants={401: 3})
+    out = np.zeros(1, np.float32)
+    library["f"]({2: out, "x": np.ones(1, np.float32)}, grid=1, threadgroup=1)
+    assert out[0] == 7
+
+
+@pytest.mark.parametrize(
+    ("attribute", "words"),
+    [
+        ("[[function_constant(65536)]]", "65536 is not in 0 to 65535"),
+        ("[[function_constant(-1)]]", "-1 is not in 0 to 65535"),
+        ("[[function_constant(0)]] = 3", "no initialiser"),
+    ],
+)
+def test_function_constants_that_metal_refuses(attribute: str, words: str) -> None:
+    text = f"constant int a {attribute};\nkernel void f(device float* o) {{ o[0] = a; }}\n"
+    with pytest.raises(DoesNotBuild, match=words):
+        Library(BEGINNING + text)
+
+
+@pytest.mark.parametrize("grid", [0, -1, 1.5, "4", (1, 2, 3, 4), (), None, (4, "1")])
+def test_a_grid_that_is_none(grid: Any) -> None:
+    library = Library(BEGINNING + "kernel void f(device float* o) { o[0] = 1; }")
+    with pytest.raises(UsageError, match="grid"):
+        library["f"]([np.zeros(1, np.float32)], grid=grid, threadgroup=1)
+
+
+def test_sizes_may_be_of_numpy() -> None:
+    library = Library(BEGINNING + "kernel void f(device float* o) { o[0] = 1; }")
+    out = np.zeros(1, np.float32)
+    library["f"]([out], grid=np.int64(4), threadgroup=(np.int32(2), 1))
+    assert out[0] == 1
