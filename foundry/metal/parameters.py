@@ -199,8 +199,8 @@ def _meaning(
         reason = f"attributes '{told[0]}' and '{told[1]}' of parameter '{name}' exclude each other"
         raise Refused("header", line, reason)
     for word, argument in attributes.items():
-        if reason := _NOT_HERE.get(word):
-            raise Refused("header", line, f"{reason} (parameter '{name}')")
+        if word in _NOT_HERE:
+            raise Refused("header", line, f"{_NOT_HERE[word]} (parameter '{name}')")
         if word in {BUFFER, THREADGROUP, "threadgroup_index"}:
             return (BUFFER if word == BUFFER else THREADGROUP), argument
         if word in SIZE_ATTRIBUTES | INDEX_ATTRIBUTES:

@@ -82,3 +82,16 @@ def test_sizes_may_be_of_numpy() -> None:
     out = np.zeros(1, np.float32)
     library["f"]([out], grid=np.int64(4), threadgroup=(np.int32(2), 1))
     assert out[0] == 1
+
+
+def test_a_kernel_without_parameters_runs() -> None:
+    noop = Library(BEGINNING + "kernel void noop() {}")["noop"]
+    noop([], grid=4, threadgroup=4)
+    assert noop.sanitize([], grid=4, threadgroup=4).findings == ()
+
+
+def test_a_logger_builds() -> None:
+    text = (
+        'constant metal::os_log logger("a", "b");\nkernel void f(device float* o) { o[0] = 1; }\n'
+    )
+    assert Library("#include <metal_logging>\n" + BEGINNING + text)["f"].buffers

@@ -163,7 +163,7 @@ def parse(captured: Captured, header: str, source: str) -> Signature:
         kernel=captured.kernel,
         header=header,
         template=template,
-        parameters=tuple(map(_parameter, parameters.split("\n"))),
+        parameters=tuple(map(_parameter, filter(str.strip, parameters.split("\n")))),
         body=source,
         arguments=_arguments(instantiation, captured.kernel),
         facts=captured.facts,

@@ -6,7 +6,7 @@
 
 namespace metal {
 struct os_log {
-  constexpr os_log(const char*, const char*) {}
+  constexpr os_log(MF_CONSTANT char*, MF_CONSTANT char*) {}
   template <typename... A>
   void log(const char*, A...) const {}
   template <typename... A>
@@ -18,5 +18,5 @@ struct os_log {
   template <typename... A>
   void log_fault(const char*, A...) const {}
 };
-inline constexpr os_log os_log_default{"", ""};
+inline constexpr os_log os_log_default{nullptr, nullptr};
 }  // namespace metal

@@ -93,7 +93,7 @@ def _arena(program: Program) -> Arena:
     arguments = sum(3 * len(launch.inputs) + 1 for launch in program.launches)
     sizes = (numpy_dtype(spec.dtype).itemsize * math.prod(spec.shape) for spec in specs)
     marks = sum(len(launch.outputs) for launch in program.launches)
-    count, largest = len(specs) + 2 * arguments + marks, max(THREADGROUP_BYTES, *sizes)
+    count, largest = len(specs) + 2 * arguments + marks, max((THREADGROUP_BYTES, *sizes))
     arena = _kept.pop() if _kept else None
     if arena is not None and arena.fits(count, largest):
         arena.clear()

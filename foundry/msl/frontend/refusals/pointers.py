@@ -73,11 +73,9 @@ def check(
         first = _type_before(code, at, types)
         if first is None and _of_array(code, at):
             first = _type_before(code, at - 1, types)
-        if _follows_pointer(code, at, types):
-            first = at
         if first is None or code.text(at - 1) in spaced:
             continue
-        if first == at or not _has_space(code, first, at):
+        if not _has_space(code, first, at):
             kind = "pointer" if sign == "*" else "reference"
             reason = f"{kind} type must have explicit address space qualifier"
             raise Refused(part, code.tokens[at].line, reason)
@@ -90,16 +88,6 @@ def _of_array(code: _Words, at: int) -> bool:
     name, end = (code.tokens[at + 1].kind, at + 2) if named else (NAME, at + 1)
     is_array = name == NAME and code.text(end) == ")" and code.text(end + 1) == "["
     return code.text(at - 1) == "(" and is_array
-
-
-def _follows_pointer(code: _Words, at: int, types: frozenset[str]) -> bool:
-    """`device float**`, `device float* const&`: what leads to the pointer names no space."""
-    star = at - 1
-    while code.text(star) in {"const", "volatile", "__restrict", "restrict"}:
-        star -= 1
-    if code.text(star) != "*":
-        return False
-    return _type_before(code, star, types) is not None or _follows_pointer(code, star, types)
 
 
 def _declared(code: _Words) -> Iterator[str]:
