@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ops.cases import Values
 from ops.errors import UsageError
 from ops.metal_text import as_mlx
@@ -66,9 +68,9 @@ class Score:
     inputs: tuple[Tensor, ...] = ()
     mlx: str = ""
     formula: str = ""
-    slope: str = "1.0f"
+    slope: str = ""
     """Metal: what the score changes by where `s` does; gradients need it."""
-    slope_np: Callable[..., Any] = lambda s: 0.0 * s + 1.0
+    slope_np: Callable[..., Any] | None = None
     """The same as float64 NumPy of those it names."""
 
     @property
@@ -92,7 +94,7 @@ CAUSAL = Mask(
     pairs=CAUSAL_PAIRS,
     keys="kv_len",
 )
-AS_IT_IS = Score(np=lambda s: s, metal="s")
+AS_IT_IS = Score(np=lambda s: s, metal="s", slope="1.0f", slope_np=lambda s: np.ones_like(s))
 
 
 def further_inputs(mask: Mask, score: Score) -> tuple[Tensor, ...]:
@@ -122,7 +124,7 @@ def metal_of(
         "first": mask.first,
         "until": mask.until,
         "score": score.metal,
-        "slope": score.slope,
+        "slope": score.slope or "1.0f",
         "sinks": sinks,
         "lse": lse,
         "rows": [t.name for t in further],

@@ -12,6 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ops.errors import unknown
 from ops.parameters import Scalar
 from ops.spec import Oracle, Steps, Workload, param_value
 
@@ -51,5 +52,13 @@ def values(workload: Workload) -> dict[str, Scalar]:
 
 
 def asked(formula: Formula, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the known values that a formula takes by name."""
-    return {name: known[name] for name in inspect.signature(formula).parameters}
+    """Those of the known values that a formula takes by name.
+
+    Raises:
+        UsageError: It takes one that is not known.
+    """
+    names = tuple(inspect.signature(formula).parameters)
+    for name in names:
+        if name not in known:
+            raise unknown("argument of a NumPy formula", name, known)
+    return {name: known[name] for name in names}

@@ -11,12 +11,15 @@ from foundry.cli.app import command_line
 from foundry.cli.failures import FAILED
 from foundry.cli.output import note, print_json, print_table
 from foundry.errors import UsageError
+from ops.dtypes import FLOAT_DTYPES
 
 if TYPE_CHECKING:
     from foundry.run.session import RunResult
 
 _STRATEGIES = ("mix", "coverage", "random", "mutation")
 _DEFAULT_BUDGET = 40
+_POINTS = 21
+"""Points of a template where all templates are proven: the default and 20 others."""
 
 
 @click.command("run")
@@ -24,6 +27,17 @@ _DEFAULT_BUDGET = 40
     "--ops",
     type=options.OPS,
     help="Ops, comma-separated.  [default: every op that has a template]",
+)
+@click.option("--all", "every", is_flag=True, help="Every op that has a template, in every dtype.")
+@click.option(
+    "--coverage",
+    "points",
+    type=click.IntRange(1),
+    is_flag=False,
+    flag_value=_POINTS,
+    metavar="[N]",
+    help="Prove N points of each template, the default and every knob value first, and time none.  "
+    f"[default: {_POINTS}]",
 )
 @click.option(
     "--dtype",
@@ -80,6 +94,8 @@ _DEFAULT_BUDGET = 40
 @options.debug_option
 def command(
     ops: tuple[str, ...] | None,
+    every: bool,
+    points: int | None,
     dtypes: tuple[str, ...],
     strategy: str,
     budget: int | None,
@@ -97,31 +113,37 @@ def command(
 
     The variants and their order follow from the seed. One that was judged on this device before
     is not judged again, so the same command continues what was interrupted, and a larger --budget
-    goes further. Exit code 1 when no kernel passed.
+    goes further. Exit code 1 when no kernel passed; with --coverage, when one did not.
     """
     from foundry.run.session import RunRequest, execute
 
+    if every and ops:
+        raise UsageError("--all and --ops exclude each other; give one of them")
     request = RunRequest(
         ops=ops or _ops_with_templates(),
-        dtypes=dtypes,
+        dtypes=FLOAT_DTYPES if every else dtypes,
         templates=template_names or (),
         knobs=_knobs(knobs),
-        strategy=strategy,
+        strategy=strategy if points is None else "coverage",
         bench=bench,
-        budget=budget if budget or time_s else _DEFAULT_BUDGET,
+        budget=budget if budget or time_s or points else _DEFAULT_BUDGET,
         time_s=time_s,
         seed=seed,
         workers=workers or options.default_workers(),
         device=device,
         db=db,
         command=command_line(),
+        points=points,
     )
     result = execute(request)
     if as_json:
         print_json(_document(result))
-    else:
+    elif points is None:
         _show(result)
-    return FAILED if result.tally.fruitless else 0
+    else:
+        _show_proven(result)
+    failed = result.tally.fruitless if points is None else result.tally.refused > 0
+    return FAILED if failed else 0
 
 
 def _ops_with_templates() -> tuple[str, ...]:
@@ -153,6 +175,25 @@ def _document(result: RunResult) -> dict[str, object]:
         "elapsed_s": round(result.elapsed_s, 3),
         "tasks": [task.document() for task in result.tally.tasks],
     }
+
+
+def _show_proven(result: RunResult) -> None:
+    """What was refused, and how many were proven."""
+    from foundry.report.format import count, duration, statuses
+    from foundry.report.table import Column
+
+    refused = [t for t in result.tally.tasks if not {"correct", "faster"} >= t.statuses.keys()]
+    if refused:
+        columns = [Column("op"), Column("dtype"), Column("statuses", elastic=True)]
+        print_table(columns, [[t.op, t.dtype, statuses(t.statuses)] for t in refused])
+    proven = result.tally.fresh + result.tally.known - result.tally.refused
+    click.echo(
+        f"{count(proven, 'kernel')} of {count(len({t.op for t in result.tally.tasks}), 'op')} "
+        f"proven, {result.tally.refused:,} refused, {result.tally.known:,} known before, in "
+        f"{duration(result.elapsed_s)}"
+    )
+    if refused:
+        note("next: foundry report says why")
 
 
 def _show(result: RunResult) -> None:

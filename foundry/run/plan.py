@@ -55,7 +55,13 @@ class Plan:
     """The variants of one op in one dtype, in order."""
 
     def __init__(
-        self, op: Op, dtype: str, templates: Sequence[Template], strategy: str, seed: int
+        self,
+        op: Op,
+        dtype: str,
+        templates: Sequence[Template],
+        strategy: str,
+        seed: int,
+        points: int | None = None,
     ) -> None:
         """Start a plan.
 
@@ -65,6 +71,7 @@ class Plan:
             templates: Where variants come from, the starting template first.
             strategy: A name of `STRATEGIES`.
             seed: Two plans of one seed are equal.
+            points: Variants of each template, on average; None: all there are.
 
         Raises:
             UsageError: No template, or an unknown strategy.
@@ -77,6 +84,7 @@ class Plan:
         self.dtype = dtype
         self._templates = tuple(templates)
         self._turns = STRATEGIES[strategy]
+        self._most = None if points is None else points * len(templates)
         self._rng = random.Random(f"{seed} {op.name} {dtype}")
         self._covering = covering_choices(self._templates, self._rng)
         self._taken: set[PointChoice] = set()
@@ -92,7 +100,7 @@ class Plan:
 
     def take(self) -> tuple[int, PlannedVariant] | None:
         """The next position and its variant; None when the knob spaces are used up."""
-        while (chosen := self._choose()) is not None:
+        while not self._full and (chosen := self._choose()) is not None:
             self._taken.add(chosen)
             variant = self._variant(chosen)
             if variant.hash in self._hashes:
@@ -101,6 +109,10 @@ class Plan:
             self._order.append(chosen)
             return len(self._order) - 1, variant
         return None
+
+    @property
+    def _full(self) -> bool:
+        return self._most is not None and len(self._order) >= self._most
 
     def learn(self, position: int, score: float | None) -> None:
         """Note the score of a position; None for a kernel that did not pass."""

@@ -28,6 +28,7 @@ from foundry.run.loop import Hooks, run
 from foundry.run.plan import Plan, Schedule, Slot, narrow
 from foundry.run.tally import Tally, event_line
 from foundry.store.records import Origin, Outcome
+from ops.spec import Op
 
 if TYPE_CHECKING:
     from foundry.harness.processes.pool import WorkerPool
@@ -53,6 +54,9 @@ class RunRequest:
     device: str
     db: str | None
     command: str
+    points: int | None = None
+    """Points of each template that are proven and not timed; None: kernels are timed, and there
+    are as many as the budget allows."""
 
     def settings(self) -> dict[str, Any]:
         """What two commands share that continue one another; budgets may differ."""
@@ -63,6 +67,7 @@ class RunRequest:
             "knobs": dict(self.knobs),
             "strategy": self.strategy,
             "bench": self.bench,
+            **({} if self.points is None else {"points": self.points}),
         }
 
 
@@ -94,10 +99,17 @@ def make_plans(request: RunRequest) -> list[Plan]:
         own = [template for template in kept if template.op == op.name]
         if not own and any(template.op == op.name for template in every):
             continue
-        for dtype in request.dtypes:
+        for dtype in _dtypes(request, op):
             bench_workloads(op, dtype, request.bench)
-            plans.append(Plan(op, dtype, own, request.strategy, request.seed))
+            plans.append(Plan(op, dtype, own, request.strategy, request.seed, request.points))
     return plans
+
+
+def _dtypes(request: RunRequest, op: Op) -> tuple[str, ...]:
+    """Those asked for; where points of all ops are proven, those that an op has."""
+    if request.points is None:
+        return request.dtypes
+    return tuple(dtype for dtype in request.dtypes if dtype in op.dtypes)
 
 
 def execute(request: RunRequest) -> RunResult:
@@ -114,7 +126,7 @@ def execute(request: RunRequest) -> RunResult:
     plans = make_plans(request)
     start_s = time.monotonic()
     with Store.open(request.db) as store, WorkerPool(request.device, request.workers) as pool:
-        options = JudgeOptions(bench=request.bench)
+        options = JudgeOptions(bench=request.bench, timed=request.points is None)
         judge = Judge(pool, options)
         session = _Session(request, plans, store, pool, judge)
         session.go()
@@ -169,6 +181,7 @@ class _Session:
         asked = self.request
         limits = [f"budget {asked.budget}"] if asked.budget is not None else []
         limits += [f"{asked.time_s:g} s"] if asked.time_s is not None else []
+        limits += [f"{asked.points} points a template"] if asked.points is not None else []
         again = f" · goes on with run {self.run_id}" if self.run_id is not None else ""
         names = ", ".join(dict.fromkeys(task.op for task in self.tally.tasks))
         return (
@@ -197,7 +210,7 @@ class _Session:
     def _find(self, slot: Slot) -> Evaluation | None:
         variant = slot.variant
         found = self.store.find_evaluation(variant.hash, self.device.id, variant.dtype)
-        if found is not None and is_settled(found, variant.op, self.request.bench):
+        if found is not None and self._answers(found, variant.op):
             return found
         if self.run_id is None:
             asked = self.request
@@ -205,6 +218,10 @@ class _Session:
                 "run", asked.command, asked.settings(), asked.seed, self.device
             )
         return None
+
+    def _answers(self, found: Evaluation, op: Op) -> bool:
+        """Whether a stored evaluation says all that is asked."""
+        return self.request.points is not None or is_settled(found, op, self.request.bench)
 
     def _save(self, slot: Slot, evaluation: Evaluation) -> None:
         variant = slot.variant

@@ -88,6 +88,16 @@ class Tally:
         statuses = sum((task.statuses for task in self.tasks), Counter[str]())
         return statuses.total() > 0 and not any(Status(s).passed for s in statuses)
 
+    @property
+    def refused(self) -> int:
+        """Evaluations of kernels that did not pass."""
+        return sum(
+            count
+            for task in self.tasks
+            for status, count in task.statuses.items()
+            if not Status(status).passed
+        )
+
     def add(self, slot: Slot, evaluation: Evaluation, *, fresh: bool) -> None:
         """Count the evaluation of a slot."""
         self.tasks[slot.plan].add(slot.variant, evaluation, fresh=fresh)

@@ -17,13 +17,13 @@ dtype = "uint32"
 // --- body ---
 // 0: no pair of the block is seen, 1: some are, 2: all are.
 const uint lane = thread_index_in_simdgroup;
-const uint block = thread_position_in_grid.y;
+const uint column = thread_position_in_grid.y;
 const uint row = thread_position_in_grid.z;
 const int q_len = q_shape[2];
 const int kv_len = k_shape[2];
 const uint rows = (uint(q_len) + QUERIES - 1) / QUERIES;
 const int first_query = int(row % rows) * QUERIES;
-const int first_key_of = int(block) * BLOCK_KEYS;
+const int first_key_of = int(column) * BLOCK_KEYS;
 const int tall = min(QUERIES, q_len - first_query);
 const int wide = min(BLOCK_KEYS, kv_len - first_key_of);
 int count = 0;
@@ -34,7 +34,7 @@ for (int pair = int(lane); pair < tall * wide; pair += 32) {
 }
 count = simd_sum(count);
 if (lane == 0) {
-  blocks[size_t(row) * ((kv_len + BLOCK_KEYS - 1) / BLOCK_KEYS) + block] =
+  blocks[size_t(row) * ((kv_len + BLOCK_KEYS - 1) / BLOCK_KEYS) + column] =
       count == 0 ? 0u : count == tall * wide ? 2u : 1u;
 }
 /*kernel
@@ -58,12 +58,12 @@ const uint head = thread_position_in_grid.z;  // counted over the batch
 const uint columns = (uint(kv_len) + BLOCK_KEYS - 1) / BLOCK_KEYS;
 const uint rows = (uint(q_len) + QUERIES - 1) / QUERIES;
 auto states = blocks + (size_t(head / heads) * rows + query / QUERIES) * columns;
-for (uint block = 0; block < columns; ++block) {
-  const uint state = states[block];
+for (uint column = 0; column < columns; ++column) {
+  const uint state = states[column];
   if (state == 0) {
     continue;
   }
-  const int begin = int(block) * BLOCK_KEYS;
+  const int begin = int(column) * BLOCK_KEYS;
   const int end = min(begin + BLOCK_KEYS, kv_len);
   {{ walk("(state == 2 || is_seen(place, key, " ~ more ~ "))", more) | trim | indent(2) }}
 }

@@ -201,3 +201,17 @@ def test_unknown_strategy_and_an_op_without_templates() -> None:
         _plan("randon")
     with pytest.raises(UsageError, match="no template for op 'silu'"):
         Plan(ops.get("silu"), "float32", (), "mix", 0)
+
+
+def test_points_bound_a_plan_by_its_templates() -> None:
+    templates = (
+        _template("one"),
+        _template("two", threads=(32, 64, 128), a=(5, 7), b=(False, True)),
+    )
+    plan = Plan(ops.get("silu"), "float32", templates, "coverage", 3, points=2)
+    taken = []
+    while (found := plan.take()) is not None:
+        plan.learn(found[0], None)
+        taken.append(found[1].choice.template.name)
+    assert len(taken) == 4
+    assert set(taken) == {"one", "two"}

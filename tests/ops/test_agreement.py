@@ -40,8 +40,11 @@ def test_a_score_that_parts_from_itself_is_refused() -> None:
     capped = Score(np=lambda s: 5.0 * np.tanh(s / 5.0), metal="5.0f * tanh(s / 4.0f)")
     with pytest.raises(UsageError, match="the score's NumPy and Metal differ at h = 0"):
         check(EVERY_KEY, capped, ())
+    sloped = replace(
+        capped, metal="5.0f * tanh(s / 5.0f)", slope="1.0f", slope_np=lambda s: 0.0 * s + 1.0
+    )
     with pytest.raises(UsageError, match="the score's slope in NumPy is 1 at h = 0"):
-        check(EVERY_KEY, replace(capped, metal="5.0f * tanh(s / 5.0f)"), ())
+        check(EVERY_KEY, sloped, ())
 
 
 def test_a_users_file_is_held_to_it(tmp_path: Path) -> None:

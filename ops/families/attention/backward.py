@@ -15,6 +15,7 @@ import numpy as np
 from ops.axis import Axis, axes
 from ops.baselines import Baseline
 from ops.cases import cases, labelled
+from ops.errors import UsageError
 from ops.families.attention.attention import AXES, attention
 from ops.families.attention.masked import SEEN, known_of, one_batch
 from ops.families.attention.modifiers import (
@@ -87,7 +88,12 @@ def attention_gradient(
         mask: Its mask.
         score: Its score, whose slope counts.
         wanted: Which of `dq`, `dk` and `dv` it gives; all of them make it the backward op.
+
+    Raises:
+        UsageError: The score has no slope.
     """
+    if score.slope_np is None or not score.slope:
+        raise UsageError(f"{name}: the score has no slope; give slope= and slope_np=")
     further = further_inputs(mask, score)
     steps = _steps(mask, score, further, wanted)
     shapes = {tensor.name: tensor.shape for tensor in attention.inputs}
@@ -160,7 +166,8 @@ def _one(
     p, _ = one_batch(mask, score, known, scores)
     u = dout @ values.swapaxes(-1, -2)
     ds = p * (u - (p * u).sum(axis=-1, keepdims=True))
-    ds = ds * score.slope_np(**asked(score.slope_np, {**known, "s": scores}))
+    if score.slope_np is not None:
+        ds = ds * score.slope_np(**asked(score.slope_np, {**known, "s": scores}))
     grouped = (one["k"].shape[0], repeats, *one["k"].shape[1:])
     return {
         "dq": scale * (ds @ keys),

@@ -33,6 +33,7 @@ def decoded(
     formula: str,
     constraints: tuple[str, ...] = (),
     bytes: str | None = None,
+    plain_flops: str | None = None,
     out: tuple[str, ...] = ("batch", "heads", "head_dim"),
 ) -> Op:
     """An op of one query a head against a cache.
@@ -51,6 +52,7 @@ def decoded(
         formula: The mathematics for a proposer.
         constraints: Conditions between axes.
         bytes: Bytes over the axes, where not everything is read.
+        plain_flops: FLOPs where every key counts, those that are not there included.
         out: Shape of the output.
     """
     plain = {"seen": "true", "score": "s", "heads": "heads", "width": "head_dim"}
@@ -69,6 +71,7 @@ def decoded(
         baselines=mlx,
         flops=flops,
         bytes=bytes,
+        plain_flops=plain_flops,
         visible=cases[0],
         hidden=cases[1],
         bench=cases[2],
@@ -167,6 +170,7 @@ return (mx.where(live, weights, 0) @ laid_out(values))[:, :, 0].astype(dtype)
     },
     flops="batch * heads * head_dim",
     bytes="2 * batch * heads * head_dim * itemsize",
+    plain_flops="8 * batch * heads * blocks * page_size * head_dim",
     constraints=("heads % kv_heads == 0",),
     cases=(
         (

@@ -97,6 +97,8 @@ ALIBI = Score(
     np=lambda s, q, k, h, heads: s + 2.0 ** (-8.0 * (h + 1) / heads) * (k - q),
     metal="s + exp2(-8.0f * float(h + 1) / float(heads)) * float(k - q)",
     formula="s + 2^(-8 (h + 1) / heads) (k - q)",
+    slope="1.0f",
+    slope_np=lambda s: np.ones_like(s),
 )
 attention_alibi = masked_attention(
     "attention_alibi",

@@ -37,11 +37,13 @@ def indexed(
     cases: CaseSets,
     formula: str,
     count: str = "",
+    counted: str = "",
     helpers: str = "",
     params: Mapping[str, Values] = NONE,
     ranges: Mapping[str, Range] = NO_RANGES,
     steps: Formula | None = None,
     bytes: str | None = None,
+    plain_flops: str | None = None,
     constraints: tuple[str, ...] = (),
     dtypes: tuple[str, ...] = FLOAT_DTYPES,
     gradient_of: str = "",
@@ -54,7 +56,8 @@ def indexed(
     `elementwise` and `Op`.
     """
     names = [tensor.name for tensor in inputs]
-    counted = count or " * ".join(f"({size})" for size in outputs[0].shape)
+    places = count or " * ".join(f"({size})" for size in outputs[0].shape)
+    counted = counted or places.replace("//", "/")
     used = [a.name for a in op_axes if a.name in _WORD.findall(f"{metal} {counted}")]
     return Op(
         name=name,
@@ -71,6 +74,7 @@ def indexed(
         baselines={"plain": mlx} if isinstance(mlx, str) else mlx,
         flops=flops,
         bytes=bytes,
+        plain_flops=plain_flops,
         visible=cases[0],
         hidden=cases[1],
         bench=cases[2],
@@ -80,8 +84,8 @@ def indexed(
             "form": "indexed",
             "body": metal,
             "helpers": helpers,
-            "count": counted,
-            "counted": counted.replace("//", "/"),
+            "count": places,
+            "counted": counted,
             "sizes": {axis: _size(axis, inputs) for axis in used},
         },
     )

@@ -13,6 +13,8 @@ from ops.matches import Close
 from ops.parameters import Range
 from ops.spec import Op, Tensor, Workload, param_value
 
+STEP = 100_000
+"""FLOPs that a step of an oracle's loop costs beside its own."""
 MAMBA = "batch seq channels state"
 DELTA = "batch heads seq key value"
 TTT = "batch width"
@@ -63,6 +65,7 @@ return (mx.stack(found, axis=1) + skip.astype(mx.float32) * wide).astype(dtype)
 """
     },
     flops="batch * seq * channels * (state * 10 + 2)",
+    plain_flops=f"batch * seq * channels * state * 12 + seq * {STEP}",
     visible=cases(MAMBA, (1, 1, 1, 1), (2, 5, 8, 4), (1, 16, 32, 16), (3, 7, 10, 16)),
     hidden=cases(
         MAMBA,
@@ -139,6 +142,7 @@ return (mx.stack(found, axis=2) if seq else zeros).astype(dtype), s
 """
     },
     flops="batch * heads * seq * key * value * 7",
+    plain_flops=f"batch * heads * seq * key * value * 14 + seq * {STEP}",
     visible=cases(DELTA, (1, 1, 1, 4, 4), (2, 2, 5, 32, 16), (1, 2, 16, 64, 64), (1, 3, 7, 32, 8)),
     hidden=cases(
         DELTA,

@@ -1,0 +1,149 @@
+"""Attention over ranks: sequences are permuted in a zigzag, sharded, merged by their sums."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from numpy.typing import NDArray
+
+import ops
+from ops.families.attention.masked import NO_KEY, one_batch
+from ops.families.attention.modifiers import DOCUMENT
+from ops.masking import AS_IT_IS, CAUSAL, EVERY_KEY, Mask
+from ops.spec import Case
+
+Array = NDArray[Any]
+HEADS, WIDTH, SCALE = 2, 8, 0.3
+
+
+def run(name: str, axes: dict[str, int], **inputs: Array) -> tuple[Array, ...]:
+    op = ops.get(name)
+    return op.oracle(inputs, op.workload(Case(axes), "float32"))
+
+
+def zigzag(x: Array, ranks: int) -> Array:
+    """Places of a sequence, in the order in which ranks hold them."""
+    shards = 2 * ranks
+    shaped = x.reshape(1, shards, -1, 1).astype(float)
+    axes = {"batch": 1, "shards": shards, "each": shaped.shape[2], "cols": 1}
+    return run("zigzag_permute", axes, x=shaped)[0].reshape(-1).astype(int)
+
+
+def attended(mask: Mask, q: Array, k: Array, v: Array, at: Array, keys: Array, **known: Any) -> Any:
+    """Output and logarithm of the sums, for queries and keys that stand anywhere."""
+    places = {"q": at[:, None], "k": keys[None], "q_len": len(at), "kv_len": len(keys), **known}
+    weights, sums = one_batch(mask, AS_IT_IS, places, SCALE * q @ k.swapaxes(-1, -2))
+    return weights @ v, sums
+
+
+def merged(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    out, sums = parts[0]
+    for other, other_sums in parts[1:]:
+        rows = {"rows": sums.size, "cols": WIDTH}
+        flat = {"x": out.reshape(-1, WIDTH), "x_lse": sums.ravel()}
+        flat |= {"y": other.reshape(-1, WIDTH), "y_lse": other_sums.ravel()}
+        found, logs = run("attention_merge", rows, **flat)
+        out, sums = found.reshape(out.shape), logs.reshape(sums.shape)
+    return out, sums
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+@pytest.mark.parametrize("mask", [CAUSAL, EVERY_KEY, DOCUMENT], ids=["causal", "full", "document"])
+def test_ranks_together_give_the_whole(mask: Mask, ranks: int) -> None:
+    seq = 2 * ranks * 3
+    rng = np.random.default_rng(ranks)
+    q, k, v = rng.normal(size=(3, HEADS, seq, WIDTH))
+    known: dict[str, Any] = {}
+    if mask is DOCUMENT:
+        known["segments"] = np.array([0] * (seq // 3) + [1] * (seq // 3) + [-1] * (seq // 3))
+    place = np.arange(seq)
+    whole, sums = attended(mask, q, k, v, place, place, **known)
+
+    order = zigzag(place, ranks)
+    shards = order.reshape(ranks, -1)
+    found, logs = np.zeros_like(whole), np.zeros_like(sums)
+    for mine in shards:
+        parts = [
+            attended(mask, q[:, mine], k[:, theirs], v[:, theirs], mine, theirs, **known)
+            for theirs in shards
+        ]
+        found[:, mine], logs[:, mine] = merged(parts)
+    live = sums > NO_KEY
+    assert_allclose(found, whole, rtol=1e-12, atol=1e-12)
+    assert_allclose(logs[live], sums[live], rtol=1e-12)
+    assert (logs[~live] < NO_KEY / 2).all()
+
+
+def test_a_rank_holds_an_early_and_a_late_shard() -> None:
+    place = np.arange(16)
+    assert_array_equal(
+        zigzag(place, 2).reshape(2, -1), [[0, 1, 2, 3, 12, 13, 14, 15], [4, 5, 6, 7, 8, 9, 10, 11]]
+    )
+    axes = {"batch": 1, "shards": 4, "each": 4, "cols": 1}
+    shaped = zigzag(place, 2).reshape(1, 4, 4, 1).astype(float)
+    assert_array_equal(run("zigzag_restore", axes, x=shaped)[0].ravel(), place)
+
+
+def test_a_document_mask_is_a_loop_over_documents() -> None:
+    rng = np.random.default_rng(0)
+    lengths = (5, 1, 7)
+    seq = sum(lengths) + 3  # a tail of padding
+    segments = np.repeat([0, 1, 2, -1], [*lengths, 3])[None]
+    q, k, v = (rng.normal(size=(1, HEADS, seq, WIDTH)) for _ in range(3))
+    axes = {"batch": 1, "heads": HEADS, "kv_heads": HEADS, "head_dim": WIDTH}
+    sizes = {"q_len": seq, "kv_len": seq}
+    (out,) = run("attention_document", {**axes, **sizes}, q=q, k=k, v=v, segments=segments)
+    start = 0
+    for length in lengths:
+        own = slice(start, start + length)
+        sizes = {"q_len": length, "kv_len": length}
+        parts = {n: x[:, :, own] for n, x in (("q", q), ("k", k), ("v", v))}
+        (alone,) = run("attention", {**axes, **sizes}, **parts)
+        assert_allclose(out[:, :, own], alone, rtol=1e-12)
+        start += length
+    assert not out[:, :, start:].any()
+
+
+def test_dispatch_then_combine_with_shares_of_one_is_k_times_the_rows() -> None:
+    x = np.random.default_rng(0).normal(size=(5, 7))
+    index = np.repeat(np.arange(5), 3).astype(np.uint32)
+    (picked,) = run("gather_rows", {"rows": 5, "cols": 7, "count": 15}, x=x, index=index)
+    axes = {"rows": 5, "slots": 3, "cols": 7}
+    (out,) = run("moe_combine", axes, x=picked.reshape(5, 3, 7), share=np.ones((5, 3)))
+    assert_allclose(out, 3 * x)
+
+
+def test_quantised_codes_give_back_what_they_came_from_within_half_a_step() -> None:
+    x = np.random.default_rng(0).normal(size=(3, 2, 64))
+    axes = {"rows": 3, "groups": 2, "group": 64}
+    codes, scales, biases = run("quantize_affine_4bit", axes, x=x)
+    back = np.rint(codes) * scales[..., None] + biases[..., None]
+    assert (np.abs(back - x) <= 0.5 * scales[..., None] * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("name", ["attention_vjp", "attention_softcap_vjp", "attention_alibi_vjp"])
+def test_gradients_follow_the_forward_oracle(name: str) -> None:
+    backward = ops.get(name)
+    forward = ops.get(backward.gradient_of)
+    axes = {"batch": 1, "heads": 4, "kv_heads": 2, "q_len": 3, "kv_len": 5, "head_dim": 4}
+    workload = forward.workload(Case(axes, {"scale": 0.5}), "float32")
+    rng = np.random.default_rng(1)
+    inputs = {
+        "q": rng.normal(size=(1, 4, 3, 4)),
+        "k": rng.normal(size=(1, 2, 5, 4)),
+        "v": rng.normal(size=(1, 2, 5, 4)),
+    }
+    dout = rng.normal(size=(1, 4, 3, 4))
+    given = {**inputs, "dout": dout}
+    found = backward.oracle(given, backward.workload(Case(axes, {"scale": 0.5}), "float32"))
+    for gradient, key in zip(found, inputs, strict=True):
+        way = rng.normal(size=inputs[key].shape)
+        above, below = (
+            forward.oracle({**inputs, key: inputs[key] + s * 1e-6 * way}, workload)[0]
+            for s in (1, -1)
+        )
+        quotient = ((above - below) * dout).sum() / 2e-6
+        assert_allclose((gradient * way).sum(), quotient, rtol=1e-5, err_msg=key)
