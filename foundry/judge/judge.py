@@ -35,7 +35,14 @@ from foundry.judge.proof.sweep import REMAINDERS
 from foundry.judge.proof.verify import prove, verify
 from foundry.judge.stages import Walk, build_rest, build_visible
 from foundry.judge.time.benchmark import Benchmark
-from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster, spanning, widened
+from foundry.judge.time.confirmation import (
+    Looks,
+    blocks_for,
+    fresh_seed,
+    is_faster,
+    spanning,
+    widened,
+)
 from foundry.judge.verdict import Evaluation, Status, score_of
 from foundry.kernel import Kernel, render
 from ops.spec import Op
@@ -207,9 +214,13 @@ class Judge:
             return found
         first, first_score = candidate.timings, score_of(candidate.timings)
         looks = max(self._looks.add(candidate.op.name, candidate.dtype), candidate.finalists)
-        again = self._time_all(walk, fresh_seed(candidate.seed))
+        again = self._time_all(_confirming(walk, looks), fresh_seed(candidate.seed))
         if isinstance(again, Failed):
-            return again
+            if first_score > 1.0 or not again.status.passed:
+                return again
+            # Slower, and the second time in no calm moment: what was measured stands.
+            candidate.timings, candidate.untimed = first, {}
+            return None
         if first_score > 1.0:
             candidate.is_faster = is_faster(candidate.timings, looks, again)
         candidate.facts |= {"first_score": first_score, "looks": looks}
@@ -242,3 +253,11 @@ class Judge:
         if candidate.timings:
             return drift
         return next(iter((*candidate.untimed.values(), *candidate.unproven.values())))
+
+
+def _confirming(walk: Walk, looks: int) -> Walk:
+    """The walk with a plan of as many blocks as it takes to confirm one of so many picks."""
+    plan = walk.options.plan
+    blocks = max(plan.min_blocks, blocks_for(looks))
+    plan = replace(plan, min_blocks=blocks, blocks=max(plan.blocks, blocks))
+    return replace(walk, options=replace(walk.options, plan=plan))

@@ -17,7 +17,7 @@ TIMING_METHOD = 3
 3: the baseline alone is measured beside the pairs; intervals are order statistics of the blocks,
 and span two measurements on other inputs in other memory."""
 
-JUDGE_VERSION = 8
+JUDGE_VERSION = 9
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""
 
 

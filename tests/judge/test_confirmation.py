@@ -13,7 +13,14 @@ from foundry.judge.candidate import Candidate, Target, prepare
 from foundry.judge.stages import Walk
 from foundry.judge.time.baselines import Bar
 from foundry.judge.time.benchmark import Measured
-from foundry.judge.time.confirmation import Looks, fresh_seed, is_faster, spanning, widened
+from foundry.judge.time.confirmation import (
+    Looks,
+    blocks_for,
+    fresh_seed,
+    is_faster,
+    spanning,
+    widened,
+)
 from foundry.judge.time.pairs import Latencies
 from foundry.judge.time.statistics import speedup
 from foundry.judge.time.trial import Tried
@@ -130,6 +137,13 @@ def test_later_picks_need_more() -> None:
     rng = np.random.default_rng(2)
     timings = [measured(rng, 1.035) for _ in range(40)]
     assert sum(is_faster([t], 1) for t in timings) > sum(is_faster([t], 1000) for t in timings)
+
+
+def test_few_blocks_cannot_confirm_one_of_many_picks() -> None:
+    assert [blocks_for(looks) for looks in (1, 6, 7, 10_000)] == [6, 8, 9, 19]
+    few = timing(np.full(16, 20.0), np.full(16, 10.0))
+    assert is_faster([few], 6)
+    assert not is_faster([few], 7)
 
 
 def test_a_gain_smaller_than_the_drift_is_none() -> None:

@@ -55,13 +55,21 @@ def derived_seed(seed: int, what: str) -> int:
 def is_faster(timings: Sequence[Timing], looks: int, drift: float = 1.0) -> bool:
     """Whether second measurements, corrected for `looks` picks, are above 1 as a geometric mean.
 
-    Where the device drifted while it was measured, above the drift instead.
+    Where the device drifted while it was measured, above the drift instead. Fewer blocks than
+    `blocks_for` cannot show it.
     """
     if not timings:
         return False
     level = 1.0 - _ALPHA / max(looks, 1)
+    if min(len(t.samples_kernel_us) // 2 for t in timings) < blocks_for(looks):
+        return False
     lows = [speedup(t.samples_baseline_us, t.samples_kernel_us, level=level).low for t in timings]
     return math.fsum(math.log(low) for low in lows) / len(lows) > math.log(drift)
+
+
+def blocks_for(looks: int) -> int:
+    """Blocks that an interval corrected for so many picks needs: all of them on one side of 1."""
+    return math.ceil(math.log2(2 * max(looks, 1) / _ALPHA))
 
 
 def spanning(timings: Sequence[Timing], before: Sequence[Timing]) -> list[Timing]:

@@ -68,11 +68,9 @@ def agrees(chosen_us: float, alone_us: float, beside_us: float) -> bool:
         alone_us: Alone, a moment before or after.
         beside_us: Beside the kernel.
     """
-    most_of_short = _DISAGREEMENT if alone_us < _LONG_US else _DISAGREEMENT_OF_LONG
-    return (
-        _apart(alone_us, beside_us) <= most_of_short
-        and _apart(chosen_us, beside_us) <= _DISAGREEMENT_OF_LONG
-    )
+    is_short = min(chosen_us, alone_us, beside_us) < _LONG_US
+    most = _DISAGREEMENT if is_short else _DISAGREEMENT_OF_LONG
+    return max(_apart(alone_us, beside_us), _apart(chosen_us, beside_us)) <= most
 
 
 def _apart(one_us: float, other_us: float) -> float:

@@ -93,19 +93,18 @@ class SanitizerToolchain(Flavour):
             BuildFailed: when the unit does not compile or link.
             EnvironmentUnusable: when the compiler does not work here.
         """
-        assembly, made = target.with_suffix(".s"), target.with_suffix(".o")
+        made = target.with_suffix(".o")
         written = self.llvm_text(unit, math_mode, target)
         text = kept.freed(self._optimised(kept.kept(written), math_mode), written)
         clang = ["clang", *self.plain.target.machine_flags]
         if self.is_quick and (simple := quick(text)) is not None:
             self.plain.run([*clang, "-x", "ir", *_ALL_PASSES, "-c", "-", "-o", str(made)], simple)
             return self.plain.link(made, target, [str(self.runtime)])
-        command = [*clang, "-x", "ir", *_NO_PASSES, "-S", "-", "-o", str(assembly)]
-        self.plain.run(command, checked(text))
-        is_mac = self.plain.target.is_mac
-        assembly.write_text(annotate(assembly.read_text(), underscore=is_mac))
-        self.plain.run([*clang, "-c", str(assembly), "-o", str(made)])
-        assembly.unlink()
+        command = [*clang, "-x", "ir", *_NO_PASSES, "-S", "-", "-o", "-"]
+        assembly = annotate(
+            self.plain.run(command, checked(text)), underscore=self.plain.target.is_mac
+        )
+        self.plain.run([*clang, "-x", "assembler", "-c", "-", "-o", str(made)], assembly)
         return self.plain.link(made, target, [str(self.runtime)])
 
     def _optimised(self, text: str, math_mode: str) -> str:
