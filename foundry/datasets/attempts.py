@@ -14,12 +14,12 @@ from datetime import UTC
 from typing import Any
 
 from foundry.datasets import leaks
+from foundry.datasets.duplicates import form
 from foundry.datasets.evidence import is_clean
 from foundry.datasets.labels import CANARY, MEASURED, PROVEN
 from foundry.datasets.teachers import Lineage
 from foundry.judge.verdict import Status
 from foundry.kernel import text_hash
-from foundry.kernel.normal_form import normalise
 from foundry.store.records import StoredEvaluation
 from ops.registry import all_ops
 
@@ -108,7 +108,7 @@ def row(stored: StoredEvaluation, lineage: Lineage) -> dict[str, Any]:
         "family": op.family if op else None,
         "parent_hash": stored.parent_hash,
         "kernel": text,
-        "normal_form": text_hash(normalise(stored.text)),
+        "normal_form": text_hash(form(stored.text)),
         "status": evaluation.status.value,
         "why": found[0].message.splitlines()[0] if found else "",
         "diagnostics": [one.model_dump() for one in found],

@@ -73,7 +73,7 @@ class Pool:
         return any(kernel_hash in part for part in self.parts())
 
     def parts(self) -> tuple[dict[str, Any], ...]:
-        """ProvenKernel, failed and doubtful kernels."""
+        """Proven, failed and doubtful kernels."""
         return self.proven, self.failed, self.doubtful
 
     def ops(self) -> Iterator[tuple[Op, list[list[ProvenKernel]]]]:

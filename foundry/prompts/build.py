@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
+from foundry.judge.oracle.sampling import SameOp
 from foundry.program import Device
 from foundry.prompts import feedback
 from foundry.prompts.assignment import Assignment, Attempt
@@ -46,16 +47,9 @@ class Prompt:
 def build(asked: Assignment) -> Prompt:
     """The prompt for one kernel."""
     op = asked.op
-    shared = {"op": op, "dtype": asked.dtype}
-    system = _template("system.j2").render(
-        **shared,
-        sizes=[_sizes(case.axes) for case in op.visible],
-        inputs=[described(t) for t in op.inputs],
-        outputs=[described(t) for t in op.outputs],
-        params=[(name, param_dtype(value), value) for name, value in op.params.items()],
-    )
     user = _template("user.j2").render(
-        **shared,
+        op=op,
+        dtype=asked.dtype,
         device=asked.device,
         bench=asked.timed or op.workloads("bench", asked.dtype),
         parent=_attempt(asked.parent, asked.device) if asked.parent else None,
@@ -65,7 +59,22 @@ def build(asked: Assignment) -> Prompt:
         focus=FOCI[asked.turn % len(FOCI)],
         number=asked.turn + 1,
     )
-    return Prompt(_tidy(system), _tidy(user))
+    return Prompt(_system(SameOp(op), asked.dtype), _tidy(user))
+
+
+@lru_cache(maxsize=512)
+def _system(same: SameOp, dtype: str) -> str:
+    """The part that all prompts of one op and element type share."""
+    op = same.op
+    text = _template("system.j2").render(
+        op=op,
+        dtype=dtype,
+        sizes=[_sizes(case.axes) for case in op.visible],
+        inputs=[described(t) for t in op.inputs],
+        outputs=[described(t) for t in op.outputs],
+        params=[(name, param_dtype(value), value) for name, value in op.params.items()],
+    )
+    return _tidy(text)
 
 
 def _attempt(attempt: Attempt, device: Device) -> dict[str, Any]:

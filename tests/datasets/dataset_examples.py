@@ -6,7 +6,15 @@ import itertools
 import re
 from pathlib import Path
 
-from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Proven, Status, Timing
+from foundry.judge.verdict import (
+    TIMING_METHOD,
+    Diagnostic,
+    Evaluation,
+    OutputError,
+    Proven,
+    Status,
+    Timing,
+)
 from foundry.kernel import Kernel, parse
 from foundry.program import Device
 from foundry.store import Origin, Store
@@ -79,7 +87,7 @@ def timing(low: float) -> Timing:
         samples_kernel_us=(8.0, 8.125, 7.9),
         bytes_moved=4096,
         flops=8192,
-        method=2,
+        method=TIMING_METHOD,
     )
 
 

@@ -14,6 +14,7 @@ from dataset_examples import CPU, METAL, Filled, template_kernel, variant, verdi
 from foundry.datasets import Exported, export_sft
 from foundry.datasets.choice import Choice
 from foundry.datasets.duplicates import NEAR, jaccard, shingles
+from foundry.datasets.labels import MEASURED
 from foundry.datasets.teachers import TEACHERS
 from foundry.errors import UsageError
 from foundry.judge.verdict import Status
@@ -108,7 +109,7 @@ def test_a_kernel_surely_faster_than_its_parent_improves_it(filled: Filled, tmp_
     found = {row["kernel_hash"]: row for row in every_row(tmp_path)}
     assert found[parent.hash]["task"] == "write"
     improved = found[child.hash]
-    assert (improved["task"], improved["method"]) == ("improve", "measured, method 2")
+    assert (improved["task"], improved["method"]) == ("improve", MEASURED)
     user = improved["messages"][1]["content"]
     assert "# The kernel to improve" in user
     assert render(parent).strip() in user

@@ -11,6 +11,7 @@ from dataset_examples import CPU, METAL, Filled, template_kernel, timing, varian
 from foundry.datasets import Exported, export_dataset
 from foundry.datasets.choice import Choice
 from foundry.datasets.columns import WORDS
+from foundry.datasets.labels import MEASURED
 from foundry.datasets.rows import claims, read_rows
 from foundry.datasets.verifying import leaking
 from foundry.datasets.views.completion import cut
@@ -123,7 +124,7 @@ def test_a_preference_is_of_one_session_with_intervals_apart(
     pairs = {(row["kernel_hash"], row["rejected_hash"]) for row in found}
     assert pairs == {(hashes[2], hashes[1]), (hashes[2], hashes[0])}
     for row in found:
-        assert row["method"] == "measured, method 2"
+        assert row["method"] == MEASURED
         assert row["gain"] == pytest.approx(1.5 / ((0.52 if row is found[0] else 0.5) * 1.125))
         assert [m["role"] for m in row["prompt"]] == ["system", "user"]
         asked = str(row["prompt"])
