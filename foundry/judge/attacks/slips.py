@@ -1,7 +1,8 @@
 """Slips: the first template of an op with one place changed, so that it is wrong where few look.
 
-`slips.toml` lists them: state that is kept, sizes, parameters, values, order, memory. Those that
-are `honest` change a place too, and are right all the same: they are controls.
+`slips.toml` lists them: state that is kept, sizes, parameters, values, order, memory;
+`slips_of_ops.toml` those of an op's own kind: a wrong nibble, a dropped tie, a lost offset. Those
+that are `honest` change a place too, and are right all the same: they are controls.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from foundry.judge.verdict import Status
 from templates import default, for_op, render
 
 KIND = "slips"
-_FILE = Path(__file__).with_name("slips.toml")
+_FILES = ("slips.toml", "slips_of_ops.toml")
 
 
 def slips() -> tuple[Attack, ...]:
@@ -30,7 +31,8 @@ def slips() -> tuple[Attack, ...]:
 
 
 def _slips() -> Iterator[Attack]:
-    for found in tomllib.loads(_FILE.read_text())["slip"]:
+    texts = (Path(__file__).with_name(file).read_text() for file in _FILES)
+    for found in (slip for text in texts for slip in tomllib.loads(text)["slip"]):
         honest = bool(found.get("honest"))
         yield Attack(
             kind=CONTROLS if honest else KIND,

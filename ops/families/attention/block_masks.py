@@ -64,8 +64,8 @@ block_mask_document = indexed(
     (Tensor("segments", ("seq",), "int32", Segments()),),
     (
         Tensor("states", ("ceildiv(seq, block)", "ceildiv(seq, block)"), "uint32", match=Exact()),
-        Tensor("first", ("ceildiv(seq, block)",), "uint32", match=Exact()),
-        Tensor("until", ("ceildiv(seq, block)",), "uint32", match=Exact()),
+        Tensor("begins", ("ceildiv(seq, block)",), "uint32", match=Exact()),
+        Tensor("ends", ("ceildiv(seq, block)",), "uint32", match=Exact()),
     ),
     np=_document,
     mlx="""
@@ -102,8 +102,8 @@ for (uint j = 0; j < blocks; ++j) {
   begun = count > 0 && ended == 0 ? j : begun;
   ended = count > 0 ? j + 1 : ended;
 }
-first[i] = begun;
-until[i] = ended;
+begins[i] = begun;
+ends[i] = ended;
 """,
     count="ceildiv(seq, block)",
     counted="(segments_shape[0] + SIZE_BLOCK - 1) / SIZE_BLOCK",
@@ -119,6 +119,6 @@ until[i] = ended;
     ),
     formula="Causal attention within documents, in blocks of `block` places: states[i, j] is 0 "
     "where no query of block i sees a key of block j, 2 where every one sees every key, else 1; "
-    "first[i] and until[i] bound the blocks that are not 0 (0 and 0 where there is none). A query "
+    "begins[i] and ends[i] bound the blocks that are not 0 (0 and 0 where there is none). A query "
     "sees the keys up to its own with its segment, which is not -1.",
 )

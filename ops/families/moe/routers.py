@@ -61,7 +61,7 @@ router_sigmoid_groups = Op(
     ),
     inputs=(
         Tensor("x", ("rows", "groups * width"), fill=_spread(2.0)),
-        Tensor("bias", ("groups * width",), "float32", fill=_spread(0.1)),
+        Tensor("bias", ("groups * width",), "float32", fill=_spread(0.6)),
     ),
     outputs=(
         Tensor("share", ("rows", "k"), match=Close("k")),
