@@ -27,8 +27,9 @@ from __future__ import annotations
 import numpy
 
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE
-from ops.families.elementwise import BENCH, LOG_ONE_PLUS, elements, pointwise
-from ops.families.rowwise import rowwise
+from ops.families.forms.pointwise import BENCH, elements, pointwise
+from ops.families.forms.rowwise import rowwise
+from ops.families.pointwise.elementwise import LOG_ONE_PLUS
 from ops.matches import Close
 from ops.spec import Tensor
 
