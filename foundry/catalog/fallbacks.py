@@ -17,7 +17,8 @@ from foundry.judge.oracle.inputs import make_inputs
 from ops.arrays import to_mlx
 from ops.baselines import Baseline, Bound
 from ops.expressions import names_in
-from ops.spec import ELEMENT, Op, Workload, present
+from ops.fills import Bits
+from ops.spec import ELEMENT, Op, Tensor, Workload, present
 
 _HEAD = '''"""What runs where no kernel serves: the MLX of each op as its author wrote it."""
 
@@ -75,7 +76,8 @@ def takes_leading_dimensions(op: Op) -> bool:
     """
     batch = batch_axis(op)
     name, baseline = fallback_of(op)
-    if batch is None or baseline.uses((batch,)):
+    # MLX reads wherever an index says; one that was folded wrongly would lead out of the array.
+    if batch is None or baseline.uses((batch,)) or any(map(_holds_places, op.inputs)):
         return False
     workload = _workload_with(op, batch, math.prod(_LEADING[0]))
     if workload is None:
@@ -86,6 +88,11 @@ def takes_leading_dimensions(op: Op) -> bool:
     leads = [t.shape[:1] == (batch,) for t in given]
     run = op.bound_baseline(name, workload)
     return all(_same_with(run, folded, leads, shape) for shape in _LEADING)
+
+
+def _holds_places(tensor: Tensor) -> bool:
+    """Whether an input may hold indices: whole numbers that are no packed codes."""
+    return "int" in tensor.dtype and not isinstance(tensor.fill, Bits)
 
 
 _LEADING = ((2, 3), (3, 1, 2), ())
