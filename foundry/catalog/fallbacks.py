@@ -112,7 +112,7 @@ def _same_with(run: Bound, folded: list[Any], leads: list[bool], shape: tuple[in
     count = math.prod(shape)
     pairs = list(zip(folded, leads, strict=True))
     plain_form = [a[:count] if leading else a for a, leading in pairs]
-    given = [a[:count].reshape(*shape, *a.shape[1:]) if leading else a for a, leading in pairs]
+    given = [a[:count].reshape((*shape, *a.shape[1:])) if leading else a for a, leading in pairs]
     try:
         results = list(zip(run(*plain_form), run(*given), strict=True))
         return all(

@@ -261,6 +261,7 @@ MLX: dict[str, Any] = {
         lambda x: mx.fast.layer_norm(x, x[0, 0], None, 1e-5),
     ),
     "row_sum": (lambda p, x: p.row_sum(x, 0), lambda x: x.sum(0)),
+    "row_sum of one row": (lambda p, x: p.row_sum(x[0, 0]), lambda x: x[0, 0].sum()),
     "row_max": (lambda p, x: p.row_max(x, 1, keepdims=True), lambda x: x.max(1, keepdims=True)),
     "row_logsumexp": (lambda p, x: p.row_logsumexp(x), lambda x: mx.logsumexp(x, -1)),
     "cumsum": (lambda p, x: p.cumsum(x, 0), lambda x: mx.cumsum(x, 0)),

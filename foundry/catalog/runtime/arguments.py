@@ -46,7 +46,8 @@ class Sizes:
         """Outputs with the leading dimensions that the inputs had."""
         if self.lead is None or len(self.lead) == 1:
             return tuple(results)
-        return tuple(result.reshape(*self.lead, *result.shape[1:]) for result in results)
+        # One tuple: MLX takes a reshape without arguments for one to nothing, and crashes.
+        return tuple(result.reshape((*self.lead, *result.shape[1:])) for result in results)
 
 
 @dataclass(frozen=True)
