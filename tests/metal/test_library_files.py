@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from foundry.errors import DoesNotBuild, UsageError
-from foundry.metal import Library
+from foundry.metal import Library, slots
 
 BEGINNING = "#include <metal_stdlib>\nusing namespace metal;\n"
 _HEAD = re.compile(r"(?m)^== (.+)\n")
@@ -40,6 +40,18 @@ def test_what_metal_refuses_does_not_build(text: str) -> None:
 def test_what_metal_takes_builds(text: str) -> None:
     library = Library(BEGINNING + text)
     assert library[library.names[-1]].buffers
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3), ("01", 1), ("017", 15), ("0x1F", 31), ("00", 0), ("0", 0), ("( 400 + 1 )", 401),
+        ("- 1", -1), ("7u", 7), ("1 + 2 - 3", 0), ("N", None), ("08", None), ("2 * 3", None),
+        ("", None), ("1 +", None), ("(1) + (2)", None),
+    ],
+)  # fmt: skip
+def test_a_slot_is_a_sum_of_numbers(text: str, value: int | None) -> None:
+    assert slots.number(text) == value
 
 
 SLOTS = """\
