@@ -18,7 +18,7 @@ from foundry.judge.verdict import Status
 from templates import default, for_op, render
 
 KIND = "slips"
-_FILES = ("slips.toml", "slips_of_ops.toml")
+_FILES = tuple(Path(__file__).with_name(f) for f in ("slips.toml", "slips_of_ops.toml"))
 
 
 def slips() -> tuple[Attack, ...]:
@@ -31,7 +31,7 @@ def slips() -> tuple[Attack, ...]:
 
 
 def _slips() -> Iterator[Attack]:
-    texts = (Path(__file__).with_name(file).read_text() for file in _FILES)
+    texts = (file.read_text() for file in _FILES)
     for found in (slip for text in texts for slip in tomllib.loads(text)["slip"]):
         honest = bool(found.get("honest"))
         yield Attack(
