@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -275,6 +276,20 @@ def test_datasets_of_hugging_face_load_every_view(
         str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"), split="train"
     )
     assert set(chats.column_names) == set(VIEWS["sft"].schema)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("view", ["sft", "repair", "completion"])
+def test_mlx_lm_reads_a_view_as_it_stands(
+    filled: Filled, related: dict[str, Any], tmp_path: Path, view: str
+) -> None:
+    reading = pytest.importorskip("mlx_lm.tuner.datasets")
+    export(filled, tmp_path)
+    config = SimpleNamespace(mask_prompt=True)
+    train, _, _ = reading.load_local_dataset(tmp_path / view, object(), config)
+    kind = "CompletionsDataset" if view == "completion" else "ChatDataset"
+    assert type(train).__name__ == kind
+    assert len(train) == len(rows(tmp_path, view))
 
 
 def test_the_card_is_one_that_a_hub_accepts(filled: Filled, tmp_path: Path) -> None:
