@@ -10,6 +10,7 @@ from ops.fills.around import Padded, Sorted
 from ops.fills.base import Fill
 from ops.fills.custom import Custom
 from ops.fills.indices import Distinct, Index, Permutation
+from ops.fills.positive import Positive
 from ops.fills.real import Real
 from ops.fills.simplex import Simplex
 from ops.fills.spans import Offsets, Segments
@@ -26,6 +27,7 @@ __all__ = [
     "Offsets",
     "Padded",
     "Permutation",
+    "Positive",
     "Real",
     "Segments",
     "Simplex",

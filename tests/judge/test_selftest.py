@@ -133,7 +133,7 @@ def test_a_slip_that_finds_nothing_to_change_names_itself(
 ) -> None:
     slip = '[[slip]]\nop = "silu"\nname = "odd"\ndtype = "float32"\nwhy = "w"\nold = "?"\nnew = "!"'
     (tmp_path / "slips.toml").write_text(slip)
-    monkeypatch.setattr(sys.modules[slips.__module__], "_FILES", (tmp_path / "slips.toml",))
+    monkeypatch.setattr(sys.modules[slips.__module__], "_FOLDER", tmp_path)
     with pytest.raises(
         UsageError, match=r"silu_elements has no '\?', which the slip 'odd' changes"
     ):

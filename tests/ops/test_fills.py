@@ -106,6 +106,7 @@ RULES: dict[str, tuple[Fill, tuple[str, ...], Callable[[Array], bool]]] = {
     ),
     "offsets": (fills.Offsets("tokens"), INTEGERS, is_offsets),
     "permutation": (fills.Permutation(), INTEGERS, is_permutation),
+    "positive": (fills.Positive(), FLOAT_DTYPES, lambda a: bool((a > 0).all())),
     "simplex": (fills.Simplex(), FLOAT_DTYPES, is_simplex),
     "int": (fills.Int(), INTEGERS, lambda a: True),
     "some ints": (fills.Int(-3, 8), SIGNED, between(-3, 8)),
@@ -260,6 +261,7 @@ def test_what_cannot_be_drawn_is_refused(fill: Fill, shape: tuple[int, ...], sai
         (fills.Padded(fills.Index(3)), "uint32", "pads with -1"),
         (fills.Bool(), "int32", "Bool fills bool_"),
         (fills.Simplex(), "int32", "Simplex fills floats"),
+        (fills.Positive(), "int32", "Positive fills floats"),
     ],
 )
 def test_a_dtype_that_cannot_hold_the_values_is_refused(fill: Fill, dtype: str, said: str) -> None:
@@ -285,6 +287,7 @@ def test_a_dtype_that_cannot_hold_the_values_is_refused(fill: Fill, dtype: str, 
         (fills.Offsets("t"), "where each span begins, ascending from 0 to t"),
         (fills.Permutation(), "a permutation along the last axis"),
         (fills.Simplex(), "probabilities along the last axis"),
+        (fills.Positive(), "above zero"),
     ],
 )
 def test_a_fill_tells_a_proposer_its_rule(fill: Fill, said: str) -> None:

@@ -1,8 +1,7 @@
 """Slips: the first template of an op with one place changed, so that it is wrong where few look.
 
-`slips.toml` lists them: state that is kept, sizes, parameters, values, order, memory;
-`slips_of_ops.toml` those of an op's own kind: a wrong nibble, a dropped tie, a lost offset. Those
-that are `honest` change a place too, and are right all the same: they are controls.
+`slip_texts` lists them by kind: state that is kept, sizes, parameters, values, order, memory, NaN;
+`of_ops` those of an op's own kind: a wrong nibble, a dropped tie, a lost offset. Those that are `honest` change a place too, and are right all the same: they are controls.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from foundry.judge.verdict import Status
 from templates import default, for_op, render
 
 KIND = "slips"
-_FILES = tuple(Path(__file__).with_name(f) for f in ("slips.toml", "slips_of_ops.toml"))
+_FOLDER = Path(__file__).with_name("slip_texts")
 
 
 def slips() -> tuple[Attack, ...]:
@@ -31,8 +30,8 @@ def slips() -> tuple[Attack, ...]:
 
 
 def _slips() -> Iterator[Attack]:
-    texts = (file.read_text() for file in _FILES)
-    for found in (slip for text in texts for slip in tomllib.loads(text)["slip"]):
+    files = sorted(_FOLDER.glob("*.toml"))
+    for found in (slip for file in files for slip in tomllib.loads(file.read_text())["slip"]):
         honest = bool(found.get("honest"))
         yield Attack(
             kind=CONTROLS if honest else KIND,

@@ -21,7 +21,7 @@ from foundry.errors import unknown
 from foundry.judge.oracle import nonfinite
 from foundry.program import Arrays
 from ops.dtypes import numpy_dtype
-from ops.fills import Real
+from ops.fills import Positive, Real
 from ops.matches import Distribution, Exact, Match, Set, Ties
 from ops.spec import Op, Tensor, Workload, dtype_of, fill_of, kernel_shape, param_dtype, shape_of
 
@@ -117,7 +117,8 @@ def _tensor(tensor: Tensor, workload: Workload, distribution: str, rng: Generato
     is_free = fill == Real()
     if distribution in nonfinite.DRAWS and not is_free:
         distribution = "normal"  # a range has neither NaN nor infinities
-    to_the_ends = is_free and distribution in (*TO_THE_ENDS, *nonfinite.DRAWS)
+    has_ends = is_free or fill == Positive()
+    to_the_ends = has_ends and distribution in (*TO_THE_ENDS, *nonfinite.DRAWS)
 
     def values(rng: Generator, shape: _Shape, dtype: str) -> Values:
         drawn = _DRAWS[distribution](rng, shape, dtype)

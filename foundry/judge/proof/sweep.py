@@ -24,7 +24,7 @@ from foundry.judge.verdict import Diagnostic, Status
 
 REMAINDERS = "remainders"
 """Among what is not proven: sizes that leave some of the remainders."""
-_LEAST_S = 12.0
+_LEAST_S = 9.0
 """For builds and runs together; more where the budget for large workloads is more."""
 _FEW_COMPILED = 4
 _TELLING = ("sparse", "sorted")

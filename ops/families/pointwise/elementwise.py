@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ops.families.forms.pointwise import binary, elementwise, gradient
-from ops.fills import Real
+from ops.fills import Positive
 from ops.formulas import (
     gelu_erf_by_the_book,
     gelu_tanh_by_the_book,
@@ -74,9 +74,7 @@ silu = elementwise(
     nonfinite="propagate",
 )
 exp = elementwise("exp", np=np.exp, mlx="mx.exp(x)", metal="exp(x)", flops=4, nonfinite="propagate")
-log = elementwise(
-    "log", np=np.log, mlx="mx.log(x)", metal="log(x)", flops=4, fill=Real(low=2.0**-10)
-)
+log = elementwise("log", np=np.log, mlx="mx.log(x)", metal="log(x)", flops=4, fill=Positive())
 tanh = elementwise(
     "tanh", np=np.tanh, mlx="mx.tanh(x)", metal="tanh(x)", flops=4, nonfinite="propagate"
 )
