@@ -1,7 +1,8 @@
 """Slips: the first template of an op with one place changed, so that it is wrong where few look.
 
 `slip_texts` lists them by kind: state that is kept, sizes, parameters, values, order, memory, NaN;
-`of_ops` those of an op's own kind: a wrong nibble, a dropped tie, a lost offset. Those that are `honest` change a place too, and are right all the same: they are controls.
+`of_ops` those of an op's own kind: a wrong nibble, a dropped tie, a lost offset. Those that are
+`honest` change a place too, and are right all the same: they are controls.
 """
 
 from __future__ import annotations
