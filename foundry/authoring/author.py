@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from foundry.authoring.function import AuthoredFunction, kept
+from foundry.authoring.function import AuthoredFunction
+from foundry.authoring.keeping import kept
 from foundry.authoring.op_text import Authored, check, derived, elementwise_text, rows_text
 from foundry.errors import UsageError
 

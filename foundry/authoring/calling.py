@@ -12,7 +12,7 @@ from foundry.catalog.checks import Checks
 from foundry.catalog.entry import CatalogEntry
 from foundry.catalog.package import op_record
 from foundry.catalog.runtime import transforms
-from foundry.catalog.runtime.arguments import MatchedCall, Record, match
+from foundry.catalog.runtime.arguments import MatchedCall, Record, dtype_in, match
 from foundry.catalog.runtime.bounds import unproven
 from foundry.catalog.runtime.choice import never
 from foundry.catalog.runtime.gradients import Backward
@@ -63,6 +63,8 @@ class AuthoredCalls:
         gradient = None
         if self.backward is not None:
             gradient = Backward(self.backward.op, self.op, self.backward.kernel)
+        if not _is_of_one_dtype(self.op, call):
+            return None
         for kernel in self.op["kernels"]:
             is_meant = kernel["dtype"] == call.sizes.dtype
             if is_meant and not unproven(self.op, kernel, call.sizes):
@@ -73,8 +75,7 @@ class AuthoredCalls:
 def calls_of(
     ops: Sequence[Op], kernels: Sequence[Kernel], evaluations: Mapping[str, Evaluation]
 ) -> AuthoredCalls:
-    """An op and, behind it, its gradient."""
-    _listen()
+    """An op and, behind it, its gradient; kernels that were proven on a Metal device."""
     made = [
         _calls(op, kernel, [e for key, e in evaluations.items() if key.split()[0] == op.name])
         for op, kernel in zip(ops, kernels, strict=True)
@@ -84,13 +85,23 @@ def calls_of(
 
 
 def _calls(op: Op, kernel: Kernel, evaluations: Sequence[Evaluation]) -> AuthoredCalls:
-    passed = [CatalogEntry(op, kernel, e, _HERE) for e in evaluations if e.status.passed]
+    passed = [
+        CatalogEntry(op, kernel, e, _HERE)
+        for e in evaluations
+        if e.status.passed and e.device_id.startswith(f"{_HERE.kind}-")
+    ]
     namespace: dict[str, Any] = {}
     exec(fallbacks.module([op]), namespace)  # the text is made here, of a checked expression
     return AuthoredCalls(op_record(op, passed, Checks([], {})), namespace[op.name])
 
 
+def _is_of_one_dtype(op: Record, call: MatchedCall) -> bool:
+    """Whether every array has the dtype that kernels were proven for."""
+    pairs = zip(op["inputs"], call.arrays, strict=True)
+    return all(a is None or a.dtype == dtype_in(t, call.sizes) for t, a in pairs)
+
+
 @functools.cache
-def _listen() -> None:
+def listen() -> None:
     """Hear of the transformations that cannot pass through a kernel; once."""
     transforms.install()

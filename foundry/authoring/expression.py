@@ -100,15 +100,28 @@ def read(text: str, names: Iterable[str], *, reductions: bool = False) -> Tree:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UsageError(f"'{text}' is no expression ({error})") from error
     _check(tree, frozenset(names), reductions)
-    stable: Tree = _Stable().visit(tree)
-    return stable
+    meant: Tree = _Meant().visit(tree)
+    return meant
 
 
-class _Stable(ast.NodeTransformer):
-    """`log(1 + exp(a))` is written as `softplus(a)`: it overflows nowhere, and has a derivative."""
+class _Meant(ast.NodeTransformer):
+    """Writes what every language takes alike.
+
+    `log(1 + exp(a))` becomes `softplus(a)`: it overflows nowhere, and has a derivative. A
+    comparison that stands for a number becomes 1.0 or 0.0: languages add truth values differently.
+    """
+
+    def visit_Compare(self, node: ast.Compare) -> Tree:
+        """A comparison that is no condition."""
+        self.generic_visit(node)
+        return ast.Call(ast.Name("where"), [node, _number(1.0), _number(0.0)], [])
 
     def visit_Call(self, node: ast.Call) -> Tree:
-        """A logarithm of one and an exponential, or any other call over its own arguments."""
+        """A choice, a logarithm of one and an exponential, or any other call."""
+        match node:
+            case ast.Call(func=ast.Name(id="where"), args=[ast.Compare() as condition, *values]):
+                self.generic_visit(condition)
+                return ast.Call(node.func, [condition, *map(self.visit, values)], [])
         self.generic_visit(node)
         match node:
             case ast.Call(
@@ -208,11 +221,7 @@ def flops(tree: Tree) -> int:
 
 
 def derivative(tree: Tree, name: str) -> Tree:
-    """Derivative of an expression without reductions by a name.
-
-    Raises:
-        UsageError: It has none: a comparison outside of `where`.
-    """
+    """Derivative of an expression without reductions by a name; that of a comparison is 0."""
     match tree:
         case ast.Constant():
             return _number(0)
@@ -230,7 +239,7 @@ def derivative(tree: Tree, name: str) -> Tree:
             return _simple_where(condition, derivative(one, name), derivative(other, name))
         case ast.Call(func=ast.Name(id=function), args=arguments):
             return _chained(function, arguments, name)
-    raise UsageError(f"'{ast.unparse(tree)}' has no derivative; put it into where")
+    raise AssertionError(ast.dump(tree))
 
 
 def _of_pair(left: Tree, operator: ast.operator, right: Tree, name: str) -> Tree:

@@ -6,7 +6,6 @@ expression everywhere else.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +30,12 @@ class AuthoredFunction:
     """The ops as Python text: the function's own, then its gradient's."""
     evaluations: dict[str, Evaluation] = field(default_factory=dict, compare=False)
     """What the judge said, by dtype."""
+
+    def __post_init__(self) -> None:
+        """Hear of transformations from now on: one may be taken before the first call."""
+        from foundry.authoring.calling import listen
+
+        listen()
 
     def __call__(self, *arrays: Any) -> Any:
         """Run on arrays in the order of the inputs; any number of leading dimensions.
@@ -88,15 +93,3 @@ def _kernel_of(op: Op) -> Kernel:
 
     template = templates.for_op(op.name)[0]
     return parse(filled(template, default(template)))
-
-
-def kept(text: str, name: str) -> Path:
-    """The file of an authored op, written once."""
-    base = os.environ.get("FOUNDRY_CACHE_DIR") or Path.home() / ".cache" / "metal-foundry"
-    file = Path(base) / "authored" / f"{name}.py"
-    if not file.is_file() or file.read_text() != text:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".{os.getpid()}.part")
-        part.write_text(text)
-        part.replace(file)
-    return file

@@ -157,8 +157,9 @@ def rows_text(authored: Authored) -> str:
         numpy, mlx = f"({found.numpy(value)})[:, 0]", f"({found.mlx(value)})[:, 0]"
     else:
         output = 'Tensor("out", ("rows", "cols"), match=Close("cols"))'
-        numpy = _full(found.numpy(value), authored.names[0], "numpy")
-        mlx = _full(found.mlx(value), authored.names[0], "mx")
+        # Reductions keep an axis of 1 that names the input too.
+        numpy = _spread(found.numpy(value), authored.names[0], "numpy")
+        mlx = _spread(found.mlx(value), authored.names[0], "mx")
     return (
         _HEAD.format(said=_quoted(authored.expression))
         + f'''
@@ -264,7 +265,11 @@ def _row_mlx(authored: Authored, value: str) -> str:
 def _full(text: str, name: str, library: str) -> str:
     """As large as the inputs, also where the expression names none of them."""
     is_named = re.search(rf"\b{name}\b", text)
-    return text if is_named else f"{library}.broadcast_to({text}, {name}.shape)"
+    return text if is_named else _spread(text, name, library)
+
+
+def _spread(text: str, name: str, library: str) -> str:
+    return f"{library}.broadcast_to({text}, {name}.shape)"
 
 
 def _helpers(*texts: str) -> str:

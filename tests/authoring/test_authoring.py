@@ -11,11 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundry.authoring import AuthoredFunction, elementwise, map_reduce, rowwise
+from foundry.authoring.calling import listen
 from foundry.authoring.expression import derivative, read, written
-from foundry.catalog.runtime import device
+from foundry.catalog.runtime import device, transforms
 from foundry.errors import UsageError
-from foundry.judge.verdict import Evaluation, Proven, Status
+from foundry.judge.judge import Judge
+from foundry.judge.oracle.inputs import make_inputs
+from foundry.judge.verdict import Diagnostic, Evaluation, Proven, Status
+from foundry.kernel import Kernel
 from foundry.msl.stand_in.metal import metal
+from ops.spec import Op, widen
 
 MISH = "x * tanh(log(1 + exp(x)))"
 
@@ -57,7 +62,27 @@ def test_rows_and_their_reductions() -> None:
     assert map_reduce("abs(x)", "max")(x()).shape == (2, 3)
 
 
-def anywhere(made: AuthoredFunction) -> None:
+def test_a_comparison_is_one_or_zero_in_every_language() -> None:
+    steps = elementwise("(x > 0) + (x > 1) - (x < 0) + where(x > 0, x > 1, (x < 2) > 0)")
+    values = mx.array([-1.0, 0.5, 2.0])
+    assert steps(values).tolist() == [0.0, 1.0, 3.0]
+    assert mx.grad(lambda v: steps(v).sum())(values).tolist() == [0.0, 0.0, 0.0]
+    assert "+ (x >" not in steps.metal
+    assert elementwise("where(x > 0, x, 0)").metal.count("?") == 1
+    assert rowwise("(x > mean(x)) - 0.5")(values[None]).tolist() == [[-0.5, -0.5, 0.5]]
+
+
+def test_rows_of_reductions_alone_are_as_long_as_the_input() -> None:
+    largest = rowwise("max(x)")
+    assert largest(x()).tolist() == mx.broadcast_to(x().max(-1, keepdims=True), x().shape).tolist()
+    (op,) = largest.ops
+    case = op.workloads("visible", "float32")[0]
+    given = make_inputs(op, case, "normal", 1)
+    assert op.oracle(widen(op, case, given), case)[0].shape == given["x"].shape
+    assert rowwise("sum(x) * 0.5")(x()).shape == x().shape
+
+
+def anywhere(made: AuthoredFunction, device_id: str = "metal-here") -> None:
     """As if the judge had proven its kernels at every size."""
     for op, kernel in zip(made.ops, made.kernels, strict=True):
         sizes = dict.fromkeys(op.axis_names, (1, 1 << 20))
@@ -66,7 +91,7 @@ def anywhere(made: AuthoredFunction) -> None:
             kernel_hash=kernel.hash,
             op=op.name,
             dtype="float32",
-            device_id="here",
+            device_id=device_id,
             status=Status.CORRECT,
             proven=Proven(axes=sizes, params=params, elements=1 << 30, flops=1 << 40),
         )
@@ -85,6 +110,53 @@ def test_a_proven_kernel_answers_where_metal_is() -> None:
         assert [key[1] for key in made._calls.kept] == [""]
     device.chip.cache_clear()
     assert mx.allclose(got, gradient, 1e-5, 1e-5).item()
+
+
+def is_served(made: AuthoredFunction, *arrays: mx.array) -> bool:
+    """Whether a kernel answers such a call where Metal is."""
+    with metal():
+        device.chip.cache_clear()
+        found = made._calls.kernel(arrays, {}, exactly=False)
+    device.chip.cache_clear()
+    return found is not None
+
+
+@pytest.mark.parametrize(("device_id", "served"), [("metal-here", True), ("cpu-here", False)])
+def test_what_was_proven_elsewhere_is_not_proven_on_metal(device_id: str, served: bool) -> None:
+    made = elementwise("x * y", ("x", "y"))
+    anywhere(made, device_id)
+    assert is_served(made, x(), x()) is served
+    assert not is_served(made, x(), x().astype(mx.float16)), "proven for arrays of one dtype"
+
+
+def test_a_transformation_is_heard_before_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bool] = []
+    monkeypatch.setattr(transforms, "install", lambda: heard.append(True))
+    listen.cache_clear()
+    elementwise("x * x")
+    listen.cache_clear()
+    assert heard == [True]
+
+
+@pytest.mark.parametrize(("status", "times"), [(Status.TIMEOUT, 2), (Status.WRONG_RESULT, 1)])
+def test_what_a_busy_machine_did_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, status: Status, times: int
+) -> None:
+    made = elementwise("x * x", grad=False)
+    judged: list[str] = []
+
+    def evaluate(_: Judge, kernel: Kernel, op: Op, dtype: str, seed: int) -> Evaluation:
+        judged.append(dtype)
+        return Evaluation(
+            kernel_hash=kernel.hash, op=op.name, dtype=dtype, device_id="cpu-here", status=status,
+            diagnostics=(Diagnostic(stage="verify", message="no"),), seed=seed,
+        )  # fmt: skip
+
+    monkeypatch.setattr(Judge, "evaluate", evaluate)
+    said = [made.verify(device="cpu").status for _ in range(2)]
+    assert said == [status, status]
+    assert len(judged) == times
+    assert not list(made.file.parent.glob("*.part"))
 
 
 @pytest.mark.slow

@@ -1,0 +1,24 @@
+"""Files of authored functions: written whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+
+def kept(text: str, name: str) -> Path:
+    """The file of an authored op, written once."""
+    base = os.environ.get("FOUNDRY_CACHE_DIR") or Path.home() / ".cache" / "metal-foundry"
+    file = Path(base) / "authored" / f"{name}.py"
+    if not file.is_file() or file.read_text() != text:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, text)
+    return file
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file so that no reader, and no other writer, meets half of it."""
+    part = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
+    part.write_text(text)
+    part.replace(file)
