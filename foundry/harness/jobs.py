@@ -194,9 +194,9 @@ class Run:
     repeats: int = 1
     """Calls per set; each starts from poisoned outputs and must give the same bytes."""
     echo: bool = False
-    """Run the first set once more at the end in buffers of its own: new pointers, equal data."""
+    """Run the first set once more in buffers of its own: new pointers, equal data."""
     stale: bool = False
-    """Run the last set once more over what the first left in the outputs, which nobody poisons."""
+    """Run the first set once more over what the last left in the outputs, which nobody poisons."""
     orders: int = 0
     """Run the first set so many times more, threadgroups begun in another order each time."""
     kind: ClassVar[str] = "run"

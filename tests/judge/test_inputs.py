@@ -40,7 +40,7 @@ def test_inputs_have_the_ops_shapes_and_dtypes_and_are_finite_but_where_masked(
     workload = found.workload(case, dtype)
     arrays = make_inputs(found, workload, distribution, seed)
     assert list(arrays) == [t.name for t in found.inputs] + list(found.params)
-    for tensor in found.inputs:
+    for tensor in (t for t in found.inputs if t.name not in workload.absent):
         array = arrays[tensor.name]
         assert array.shape == shape_of(tensor, workload)
         assert array.dtype == numpy_dtype(dtype_of(tensor, workload))

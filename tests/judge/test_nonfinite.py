@@ -17,7 +17,7 @@ from foundry.judge.oracle.nonfinite import INFINITE, NAN, stated
 from ops import Case, registry
 from ops.validation import problems
 
-SOFTMAX, LOG, RMS_NORM = map(registry.get, ("softmax", "log", "rms_norm"))
+SOFTMAX, LOG, RMS_NORM, MATMUL = map(registry.get, ("softmax", "log", "rms_norm", "matmul"))
 OPTIONS = JudgeOptions(sanitizer=None, reach_s=0.0, timed=False, per_workload=1)
 
 
@@ -37,6 +37,14 @@ def test_some_rows_hold_them_and_others_do_not(dtype: str, seed: int) -> None:
     assert 0 < np.isinf(infinite).any(axis=-1).sum() < 7
     assert not np.isinf(nan).any()
     assert not np.isnan(infinite).any()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_factor_leaves_the_nan_of_the_other_to_be_seen(seed: int) -> None:
+    workload = MATMUL.workload(Case({"m": 9, "n": 5, "k": 700}), "float32")
+    given = make_inputs(MATMUL, workload, NAN, seed)
+    most, least = sorted((int(np.isnan(given[n]).sum()) for n in ("a", "b")), reverse=True)
+    assert least <= 1 <= most
 
 
 def test_inputs_with_a_range_stay_within_it() -> None:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from foundry import engines
 from foundry.engines import gpu_faults
-from foundry.engines.base import Engine, Executable, Reorderable
+from foundry.engines.base import Call, Engine, Executable, Reorderable
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import file_sanitizing, frames, sanitizing
 from foundry.harness.jobs import decode_program, decode_workload, encode_sets, read_sets
@@ -122,12 +122,18 @@ class Worker:
         executable = self._executable(request.header["program"])
         sets, repeats = read_sets(request), request.header["repeats"]
         pinned = Buffers(sets[0])
-        runs = [_run_set(executable, pinned, inputs, repeats) for inputs in sets]
+        runs = []
+        for inputs in sets:
+            last = executable.bind(pinned.fill(inputs), poison=True)
+            runs.append(_run_set(last, pinned, inputs, repeats))
+        if request.header["stale"]:
+            over = executable.bind(pinned.fill(sets[0]), over=last)
+            runs.append(_run_set(over, pinned, sets[0], 1))
         if request.header["echo"]:
             # The first buffers are still alive, so these lie elsewhere.
-            runs.append(_run_set(executable, Buffers(sets[0]), sets[0], 1))
-        if request.header["stale"]:
-            runs.append(_run_over(executable, pinned, sets[0], sets[-1]))
+            elsewhere = Buffers(sets[0])
+            echo = executable.bind(elsewhere.fill(sets[0]), poison=True)
+            runs.append(_run_set(echo, elsewhere, sets[0], 1))
         for order in range(1, request.header["orders"] + 1):
             runs.append(_run_in(executable, pinned, sets[0], order))
         header, data = encode_sets(tuple(outputs for outputs, _, _ in runs))
@@ -199,10 +205,9 @@ def announce(channel: frames.Channel) -> None:
 
 
 def _run_set(
-    executable: Executable, buffers: Buffers, inputs: Arrays, repeats: int
+    call: Call, buffers: Buffers, inputs: Arrays, repeats: int
 ) -> tuple[Arrays, str | None, int]:
     """Outputs of the last of some calls, the input they changed, and how many results differ."""
-    call = executable.bind(buffers.fill(inputs), poison=True)
     outputs: Arrays = {}
     seen: set[bytes] = set()
     for _ in range(repeats):
@@ -211,17 +216,6 @@ def _run_set(
         if repeats > 1:
             seen.add(b"".join(hashlib.sha256(a.tobytes()).digest() for a in outputs.values()))
     return outputs, buffers.changed(call, inputs), max(1, len(seen))
-
-
-def _run_over(
-    executable: Executable, buffers: Buffers, first: Arrays, last: Arrays
-) -> tuple[Arrays, str | None, int]:
-    """As `_run_set`, where the results of other inputs still lie in the outputs."""
-    before = executable.bind(buffers.fill(first), poison=True)
-    before()
-    call = executable.bind(buffers.fill(last), over=before)
-    call()
-    return call.outputs(), buffers.changed(call, last), 1
 
 
 def _run_in(

@@ -63,17 +63,30 @@ def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arr
         raise unknown("distribution", distribution, _DRAWS)
     arrays: Arrays = {}
     sources = {t.match.source for t in op.outputs if isinstance(t.match, Distribution)}
+    spared = _spared(op, workload, distribution, seed)
     for tensor in op.inputs:
         if tensor.name in workload.absent:
             arrays[tensor.name] = _stand_in(tensor, workload)
             continue
         rng = _generator(seed, workload.id, tensor.name, _STREAM.get(distribution, distribution))
-        chosen = "normal" if tensor.name in sources else distribution
+        chosen = nonfinite.SPARING[distribution] if tensor.name in spared else distribution
+        chosen = "normal" if tensor.name in sources else chosen
         arrays[tensor.name] = _tensor(tensor, workload, chosen, rng)
     for name, default in op.params.items():
         value = workload.params.get(name, default)
         arrays[name] = np.asarray(value, dtype=numpy_dtype(param_dtype(default)))
     return arrays
+
+
+def _spared(op: Op, workload: Workload, distribution: str, seed: int) -> set[str]:
+    """The tensors that hold one NaN or infinity at most: all but one, drawn, of those that may."""
+    if distribution not in nonfinite.SPARING:
+        return set()
+    given = [t for t in op.inputs if t.name not in workload.absent]
+    free = [t.name for t in given if fill_of(t, workload) == Real()]
+    if free:
+        free.pop(int(_generator(seed, workload.id, distribution).integers(len(free))))
+    return set(free)
 
 
 def _stand_in(tensor: Tensor, workload: Workload) -> NDArray[Any]:

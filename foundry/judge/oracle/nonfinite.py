@@ -25,6 +25,12 @@ from ops.spec import Nonfinite, Op, Workload
 
 NAN, INFINITE = "nan", "infinite"
 """Distributions: normal values with a few in their places that are no numbers, or infinite."""
+ONE_NAN, ONE_INFINITY = "one nan", "one infinity"
+"""The same with one of them at most in the whole tensor."""
+SPARING: Mapping[str, str] = MappingProxyType({NAN: ONE_NAN, INFINITE: ONE_INFINITY})
+"""What fills all tensors but one: a NaN in every column of a matrix would hide those of the other
+factor, and with them a kernel that loses them.
+"""
 ASKED: Mapping[Nonfinite, tuple[str, ...]] = MappingProxyType(
     {"undefined": (), "nan": (NAN,), "propagate": (NAN, INFINITE)}
 )
@@ -37,6 +43,8 @@ _DENSE = 1 / 3
 """Of these rows: full of them."""
 _ZEROS = 1 / 8
 """Of the numbers."""
+_SPARED = 1 / 2
+"""Of the tensors that hold one of them at most: without any."""
 
 Values = NDArray[np.float64]
 _Shape = tuple[int, ...]
@@ -46,14 +54,30 @@ def _nan(rng: Generator, shape: _Shape, dtype: str) -> Values:
     return np.where(_planted(rng, shape), np.nan, _numbers(rng, shape))
 
 
+def _one_nan(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    return np.where(_one(rng, shape), np.nan, _numbers(rng, shape))
+
+
 def _infinite(rng: Generator, shape: _Shape, dtype: str) -> Values:
     signs = np.where(rng.integers(0, 2, (*shape[:-1], 1) if shape else ()) == 0, -1.0, 1.0)
     return np.where(_planted(rng, shape), signs * np.inf, _numbers(rng, shape))
 
 
+def _one_infinity(rng: Generator, shape: _Shape, dtype: str) -> Values:
+    return np.where(_one(rng, shape), rng.choice([-np.inf, np.inf]), _numbers(rng, shape))
+
+
 def _numbers(rng: Generator, shape: _Shape) -> Values:
     """Normal values, and zeros: a kernel may leave out what a zero is multiplied with."""
     return np.where(rng.random(shape) < _ZEROS, 0.0, rng.standard_normal(shape))
+
+
+def _one(rng: Generator, shape: _Shape) -> NDArray[np.bool_]:
+    """A place anywhere, or none."""
+    found = np.zeros(shape, bool)
+    if shape and found.size and rng.random() >= _SPARED:
+        found.reshape(-1)[rng.integers(found.size)] = True
+    return found
 
 
 def _planted(rng: Generator, shape: _Shape) -> NDArray[np.bool_]:
@@ -80,7 +104,7 @@ def _planted(rng: Generator, shape: _Shape) -> NDArray[np.bool_]:
 
 
 DRAWS: Mapping[str, Callable[[Generator, _Shape, str], Values]] = MappingProxyType(
-    {NAN: _nan, INFINITE: _infinite}
+    {NAN: _nan, INFINITE: _infinite, ONE_NAN: _one_nan, ONE_INFINITY: _one_infinity}
 )
 """The distributions by name."""
 

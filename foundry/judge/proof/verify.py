@@ -74,8 +74,7 @@ def _verify_one(
         candidate.paces.append(pace_of(candidate.op, target, seconds))
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
-        again = (expected[:1] if echo else []) + (expected[-1:] if stale else [])
-        again += expected[:1] * orders
+        again = expected[:1] * (int(stale) + int(echo) + orders)
         return _judge(candidate, target, [*expected, *again], found, orders)
 
 
