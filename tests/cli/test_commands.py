@@ -160,7 +160,7 @@ def test_list_report_and_exports_tell_what_was_saved(filled: Path, tmp_path: Pat
     kernels = json.loads(foundry("list", "kernels", "--json").stdout)
     assert [k["status"] for k in kernels][0] == "wrong_result"
     assert kernels[1]["status"] in ("correct", "faster")
-    assert kernels[1]["origin"] == {"kind": "file", "name": str(filled), "detail": {}}
+    assert kernels[1]["origin"] == {"kind": "file", "name": filled.name, "detail": {}}
     assert (
         len(json.loads(foundry("list", "kernels", "--status", "wrong_result", "--json").stdout))
         == 1
