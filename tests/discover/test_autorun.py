@@ -118,9 +118,11 @@ def test_what_an_op_leaves_goes_to_those_that_wait() -> None:
     assert share(recipe, spent, "silu float32", 2) == Limits(evaluations=50, usd=5.0)
 
 
-@pytest.mark.parametrize("file", sorted(RECIPES.glob("*.toml")), ids=lambda f: f.stem)
+@pytest.mark.parametrize(
+    "file", [RECIPES / "quick.toml", RECIPES / "overnight.toml"], ids=lambda f: f.stem
+)
 def test_the_shipped_recipes_are_whole(file: Path) -> None:
-    recipe = read(file)
+    recipe = read(file, Recipe)
     assert recipe.tasks()
     assert recipe.name == file.stem
     assert set(settings(recipe)) & {"per_op", "total"} == set()
@@ -142,7 +144,7 @@ def test_a_broken_recipe_says_where(tmp_path: Path, text: str, words: str) -> No
     file = tmp_path / "r.toml"
     file.write_text(text)
     with pytest.raises(UsageError, match=words):
-        read(file)
+        read(file, Recipe)
 
 
 def test_unknown_names_carry_the_nearest() -> None:
@@ -151,4 +153,4 @@ def test_unknown_names_carry_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean float"):
         Recipe(name="x", ops=("silu",), dtypes=("float31",)).tasks()
     with pytest.raises(UsageError, match="cannot read the recipe"):
-        read(Path("/no/such/recipe.toml"))
+        read(Path("/no/such/recipe.toml"), Recipe)
