@@ -67,16 +67,18 @@ def _cell(
 ) -> ModelValidation:
     """What is known of a cell, or what is found out now."""
     from foundry.cli.validating import validated
+    from foundry.models.conditions import ValidationPlan, conditions
     from foundry.models.loading import load
-    from foundry.models.validation import ModelValidation, ValidationPlan
+    from foundry.models.validation import ModelValidation
     from foundry.store import Store, validations
 
     loaded = load(cell.model, cell.dtype, cell.quantised)
+    plan = ValidationPlan(cell.mode, recipe.tokens, recipe.pairs)
+    under = conditions(loaded, bench.package, plan).model_dump(mode="json")
     with Store.open(db) as store:
-        known = None if anew else validations.latest(store, bench.key(loaded, cell.mode))
+        known = None if anew else validations.latest(store, bench.key(loaded, cell.mode), under)
     if known is not None:
         return ModelValidation.model_validate(known.document)
-    plan = ValidationPlan(cell.mode, recipe.tokens, recipe.pairs)
     found = validated(bench, loaded, plan, db, save=True)
     same, tokens = found.identical
     note(f"{found.model} {cell.mode}: {same} of {tokens} tokens identical")

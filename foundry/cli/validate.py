@@ -72,8 +72,8 @@ def command(
     when a token differs.
     """
     from foundry.cli.validating import ModelBench, validated
+    from foundry.models.conditions import ValidationPlan
     from foundry.models.loading import load
-    from foundry.models.validation import ValidationPlan
 
     plan = ValidationPlan(mode, tokens, pairs, _words(only), _words(without))
     with ModelBench(catalog, every_kernel) as bench:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Self
 from foundry.cli.output import note
 
 if TYPE_CHECKING:
+    from foundry.models.conditions import ValidationPlan
     from foundry.models.loading import LoadedModel
-    from foundry.models.validation import ModelValidation, ValidationPlan
+    from foundry.models.validation import ModelValidation
     from foundry.program import Device
     from foundry.store.validations import ValidationKey
 
@@ -53,7 +54,7 @@ class ModelBench:
         self._stack.close()
 
     def key(self, loaded: LoadedModel, mode: str) -> ValidationKey:
-        """What decides whether a validation has been done already."""
+        """What is validated, and where."""
         from foundry.models.package import hash_of
         from foundry.store.validations import ValidationKey
 

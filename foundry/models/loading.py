@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,21 @@ _PROMPTS = (
 class LoadedModel:
     """A model, and prompts for it as token numbers."""
 
-    name: str
+    source: str
+    """Name of its folder, or `tiny:FAMILY`; where the folder lies is nobody else's business."""
+    dtype: str | None
+    quantised: int
     model: Any
     family: str
     prompts: tuple[tuple[int, ...], ...]
     weights_hash: str
-    """Of the configuration and the names and sizes of the weights."""
+    """Of the configuration, and of names, sizes and values of the weights."""
+
+    @property
+    def name(self) -> str:
+        """For people: the source, and what became of its weights."""
+        bits = f"q{self.quantised}" if self.quantised else ""
+        return " ".join(word for word in (self.source, self.dtype, bits) if word)
 
 
 def load(name: str, dtype: str | None = None, quantised: int = 0) -> LoadedModel:
@@ -55,7 +63,9 @@ def load(name: str, dtype: str | None = None, quantised: int = 0) -> LoadedModel
         model, prompts = _from_folder(Path(name))
     _convert(model, dtype, quantised)
     return LoadedModel(
-        name=name + (f" {dtype}" if dtype else "") + (f" q{quantised}" if quantised else ""),
+        source=name if name.startswith("tiny:") else Path(name).resolve().name,
+        dtype=dtype,
+        quantised=quantised,
         model=model,
         family=str(getattr(model, "model_type", "") or family),
         prompts=prompts,
@@ -111,7 +121,12 @@ def _is_packable(path: str, layer: Any) -> bool:
 
 
 def _hash(model: Any) -> str:
+    import mlx.core as mx
+    import numpy as np
     from mlx.utils import tree_flatten
 
-    weights = [(name, list(w.shape), str(w.dtype)) for name, w in tree_flatten(model.parameters())]
-    return hashlib.sha256(json.dumps(weights).encode()).hexdigest()[:16]
+    found = hashlib.sha256(repr(getattr(model, "args", "")).encode())
+    for name, weight in tree_flatten(model.parameters()):
+        found.update(f"{name} {weight.shape} {weight.dtype}".encode())
+        found.update(np.array(weight.reshape(-1).view(mx.uint8)).data)
+    return found.hexdigest()[:16]

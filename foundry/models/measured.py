@@ -7,6 +7,7 @@ from typing import Any
 
 from foundry.errors import UsageError
 from foundry.models.capsule import Capsule
+from foundry.models.conditions import ValidationConditions, command
 from foundry.program import Device
 from foundry.store import Store, validations
 
@@ -21,13 +22,14 @@ def of_validation(store: Store, number: int) -> Capsule:
     if found is None:
         raise UsageError(f"no validation {number}; make one: foundry validate MODEL --save")
     document, key = dict(found.document), found.key
+    under = ValidationConditions.model_validate(document["conditions"])
     return Capsule(
         kind="validation",
         device=_told(validations.device_of(store, key.device_id)),
         environment=_shared(found.environment),
         hashes={"weights": key.weights_hash, "catalog": key.catalog_hash},
         document=document,
-        command=f"foundry validate '{key.model}' --catalog {document['catalog']} --mode {key.mode}",
+        command=command(under, document["catalog"], key.mode),
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +15,7 @@ from pydantic import Field
 
 from foundry.judge.verdict import Record
 from foundry.models.comparing import PromptComparison, Throughput, compared, throughput
+from foundry.models.conditions import ValidationConditions, ValidationPlan, conditions
 from foundry.models.decoding import Decoded, decode
 from foundry.models.loading import LoadedModel
 from foundry.models.package import hash_of
@@ -31,6 +31,7 @@ class ModelValidation(Record):
     catalog: str
     catalog_version: str
     catalog_hash: str
+    conditions: ValidationConditions
     patterns: dict[str, int] = Field(default_factory=dict)
     """Layers by pattern."""
     left: dict[str, str] = Field(default_factory=dict)
@@ -55,26 +56,16 @@ class ModelValidation(Record):
         return sum(p.identical for p in self.prompts), sum(p.tokens for p in self.prompts)
 
 
-@dataclass(frozen=True)
-class ValidationPlan:
-    """What is done with a model."""
-
-    mode: str = "stable"
-    tokens: int = 50
-    pairs: int = 5
-    """Timed turns of each side; 0: no times."""
-    only: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-
-
 def validate(loaded: LoadedModel, package: ModuleType, plan: ValidationPlan) -> ModelValidation:
     """Decode with kernels and without, compare, and time."""
     model = loaded.model
+    under = conditions(loaded, package, plan)
     plain, plain_bytes = _decoded(loaded, plan)
-    before = _kept(package)
+    # What answered another model, or in another mode, is no news of this one.
+    package.dispatch.forget_decisions()
     with _patched(package, model, plan) as report:
         kernels, kernels_bytes = _decoded(loaded, plan)
-    ran = {op: count for op, count in _kept(package).items() if count > before.get(op, 0)}
+    ran = {op: count for op, count in _answered(package).items() if count}
     prompts = tuple(compared(a, b) for a, b in zip(plain, kernels, strict=True))
     prefill, decoding = (None, None)
     if plan.pairs and all(p.is_same for p in prompts) and report.layers:
@@ -87,6 +78,7 @@ def validate(loaded: LoadedModel, package: ModuleType, plan: ValidationPlan) -> 
         catalog=package.__name__,
         catalog_version=package.__version__,
         catalog_hash=hash_of(package),
+        conditions=under,
         patterns=report.counts,
         left=dict(report.left),
         kernels_ran=ran,
@@ -112,8 +104,8 @@ def _patched(package: ModuleType, model: Any, plan: ValidationPlan) -> Iterator[
         yield report
 
 
-def _kept(package: ModuleType) -> Mapping[str, int]:
-    """Kinds of calls that kernels answer so far, by op."""
+def _answered(package: ModuleType) -> Mapping[str, int]:
+    """Kinds of calls that kernels answered, by op."""
     return {
         name: sum(run is not None for run in function.kernels_kept.values())
         for name, function in package.FUNCTIONS.items()

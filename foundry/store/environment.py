@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("metal-foundry", "mlx", "numpy", "ziglang", "sqlalchemy", "anthropic", "openai")
+_PACKAGES = (
+    "metal-foundry", "mlx", "mlx-lm", "numpy", "ziglang", "sqlalchemy", "anthropic", "openai",
+)  # fmt: skip
 _ROOT = Path(__file__).parents[2]
 
 

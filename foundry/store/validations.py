@@ -21,7 +21,7 @@ _COLUMNS = models.validations.c
 
 @dataclass(frozen=True)
 class ValidationKey:
-    """What decides whether a validation has been done already."""
+    """What was validated where; how it was done stands in the document, under `conditions`."""
 
     model: str
     weights_hash: str
@@ -64,13 +64,16 @@ def keep(store: Store, key: ValidationKey, device: Device, document: Mapping[str
         return int(connection.execute(row).scalar_one())
 
 
-def latest(store: Store, key: ValidationKey) -> StoredValidation | None:
-    """The newest row of a key, None where there is none."""
+def latest(
+    store: Store, key: ValidationKey, conditions: Mapping[str, Any]
+) -> StoredValidation | None:
+    """The newest row of a key that was made under these conditions, None where there is none."""
     same = [getattr(_COLUMNS, name) == value for name, value in vars(key).items()]
-    statement = select(models.validations).where(*same).order_by(_COLUMNS.id.desc()).limit(1)
+    statement = select(models.validations).where(*same).order_by(_COLUMNS.id.desc())
     with store.connected(writing=False) as connection:
-        row = connection.execute(statement).mappings().first()
-    return None if row is None else _stored(row)
+        rows = connection.execute(statement).mappings().all()
+    found = (row for row in rows if row["document"].get("conditions") == conditions)
+    return next(map(_stored, found), None)
 
 
 def read(store: Store, number: int) -> StoredValidation | None:
@@ -79,14 +82,6 @@ def read(store: Store, number: int) -> StoredValidation | None:
     with store.connected(writing=False) as connection:
         row = connection.execute(statement).mappings().first()
     return None if row is None else _stored(row)
-
-
-def newest(store: Store) -> list[StoredValidation]:
-    """The newest row of every key, in the order in which they were made."""
-    with store.connected(writing=False) as connection:
-        rows = connection.execute(select(models.validations).order_by(_COLUMNS.id)).mappings().all()
-    found = {stored.key: stored for stored in map(_stored, rows)}
-    return sorted(found.values(), key=lambda stored: stored.id)
 
 
 def _stored(row: Mapping[Any, Any]) -> StoredValidation:

@@ -19,8 +19,12 @@ from foundry.errors import UsageError
 from foundry.models import matrix
 from foundry.models.capsule import Capsule, differences, read, render
 from foundry.models.comparing import PromptComparison, throughput
+from foundry.models.conditions import ValidationConditions, command
 from foundry.models.page import page
 from foundry.models.validation import ModelValidation
+from foundry.program import Device
+from foundry.store import Store, validations
+from foundry.store.validations import ValidationKey
 
 
 def foundry(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -61,7 +65,9 @@ def test_a_matrix_is_kept_and_its_cells_can_be_repeated(tmp_path: Path) -> None:
     other = foundry(tmp_path, "capsule", "write", "two.json", "--validation", "2")
     assert other.returncode == 0, other.stderr
     shown = foundry(tmp_path, "capsule", "show", "one.json")
-    assert "foundry validate 'tiny:llama' --catalog patterns --mode stable" in shown.stdout
+    assert "foundry validate tiny:llama --catalog patterns --mode stable" in shown.stdout
+    assert "--tokens 6 --pairs 2 --every-kernel" in shown.stdout
+    assert "mlx-lm" in shown.stdout
     compared = json.loads(
         foundry(tmp_path, "capsule", "compare", "one.json", "two.json", "--json").stdout
     )
@@ -72,8 +78,43 @@ def test_a_matrix_is_kept_and_its_cells_can_be_repeated(tmp_path: Path) -> None:
     assert foundry(tmp_path, "validate", "nowhere", "--catalog", wheel.name).returncode == 2
 
 
+UNDER = ValidationConditions(source="tiny:llama", tokens=6, pairs=2, tuned="t", mlx_lm="0.32")
+OTHERWISE: list[dict[str, Any]] = [
+    {"tokens": 7}, {"pairs": 3}, {"only": ("norms",)}, {"without": ("rope",)},
+    {"dispatch": "all"}, {"tuned": "u"}, {"mlx_lm": "0.33"}, {"dtype": "bfloat16"},
+]  # fmt: skip
+
+
+def test_a_cell_is_known_under_its_own_conditions_alone(tmp_path: Path) -> None:
+    device = Device("cpu", "a CPU")
+    key = ValidationKey("tiny:llama", "w", "stable", "c", device.id)
+    with Store.open(f"sqlite:///{tmp_path / 'ledger.db'}") as store:
+        validations.keep(store, key, device, validation().model_dump(mode="json"))
+        assert validations.latest(store, key, UNDER.model_dump(mode="json"))
+        for changed in OTHERWISE:
+            under = UNDER.model_copy(update=changed).model_dump(mode="json")
+            assert validations.latest(store, key, under) is None, changed
+
+
+def test_a_command_says_all_that_a_result_depends_on() -> None:
+    assert command(UNDER, "mine", "fast") == (
+        "foundry validate tiny:llama --catalog mine --mode fast --tokens 6 --pairs 2"
+    )
+    under = ValidationConditions(
+        source="my model", dtype="bfloat16", quantised=4, tokens=9, pairs=0, only=("norms", "glu"),
+        without=("rope",), dispatch="all", tuned="t", mlx_lm="0.32",
+    )  # fmt: skip
+    assert command(under, "mine", "stable") == (
+        "foundry validate 'my model' --catalog mine --mode stable --tokens 9 --pairs 0"
+        " --dtype bfloat16 --quantised 4 --only norms,glu --without rope --every-kernel"
+    )
+    off = command(UNDER.model_copy(update={"dispatch": "off"}), "mine", "stable")
+    assert off.startswith("MINE_DISPATCH=off foundry")
+
+
 def validation(**changed: Any) -> ModelValidation:
     values: dict[str, Any] = {
+        "conditions": UNDER,
         "model": "tiny:llama", "family": "llama", "weights_hash": "w", "mode": "stable",
         "catalog": "mine", "catalog_version": "0.1.0", "catalog_hash": "c",
         "patterns": {"norms": 5}, "kernels_ran": {"rms_norm": 2},

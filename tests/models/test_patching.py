@@ -18,9 +18,10 @@ pytest.importorskip("mlx_lm")
 from mlx_lm.tuner.trainer import grad_checkpoint
 
 from foundry.models import tiny
+from foundry.models.conditions import ValidationPlan
 from foundry.models.decoding import decode
 from foundry.models.loading import load
-from foundry.models.validation import ValidationPlan, validate
+from foundry.models.validation import validate
 
 NAME = "patterns"
 
@@ -54,6 +55,19 @@ def same_tokens(package: ModuleType, family: str, plan: ValidationPlan) -> Any:
 def test_tokens_stay_the_same(package: ModuleType, family: str) -> None:
     found = same_tokens(package, family, STABLE)
     assert {"rms_norm", "swiglu", "rope"} <= set(found.kernels_ran)
+
+
+def test_what_ran_is_told_of_every_validation(
+    package: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = ValidationPlan("stable", tokens=2, pairs=0)
+    first, again = (validate(load("tiny:llama"), package, plan) for _ in range(2))
+    assert again == first.model_copy(
+        update={"plain_bytes": again.plain_bytes, "kernels_bytes": again.kernels_bytes}
+    )
+    assert again.kernels_ran
+    monkeypatch.setattr(tiny, "_SEED", 12)
+    assert load("tiny:llama").weights_hash != first.weights_hash, "other values, other weights"
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ pytest.importorskip("mlx_lm")
 
 from smollm2 import smollm2
 
-from foundry.models.validation import ValidationPlan, validate
+from foundry.models.conditions import ValidationPlan
+from foundry.models.validation import validate
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
