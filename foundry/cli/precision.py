@@ -40,7 +40,8 @@ def command(op: str, magnitudes: tuple[float, ...], tolerance: float, as_json: b
     """Say where float16 and bfloat16 are safe for an op, by the error model of the judge.
 
     An op is safe at a magnitude where no result leaves the range of the dtype, MLX's own expression
-    does not overflow on the way, and a right kernel's errors stay within the tolerance.
+    does not overflow on the way, and a right kernel's errors stay within the tolerance, with inputs
+    of both signs and of one.
     """
     from foundry.judge.precision import precision, safe_up_to
     from foundry.report.table import Column
@@ -55,6 +56,7 @@ def command(op: str, magnitudes: tuple[float, ...], tolerance: float, as_json: b
         return
     titles = ("dtype", "magnitude", "safe", "error", "why")
     print_table([Column(title) for title in titles], [_row(p) for p in found])
+    click.echo(f"at {found[0].sizes}; longer rows leave a range earlier")
     for dtype, limit in limits.items():
         click.echo(f"{dtype}: safe up to {limit:.6g}" if limit else f"{dtype}: never safe")
 

@@ -1,8 +1,9 @@
 """Is a dtype precise enough for an op at a magnitude: what the error model and MLX itself say.
 
-Inputs are drawn as large as is asked, the op's formula is evaluated in float64, and two things are
-held against it: the range of the dtype, in the results and in what MLX's own expression gives, and
-the error that a right kernel may make, as the judge allows it.
+Inputs are drawn as large as is asked, once around 0 and once of one sign, where sums do not cancel.
+The op's formula is evaluated in float64, and two things are held against it: the range of the
+dtype, in the results and in what MLX's own expression gives, and the error that a right kernel may
+make, as the judge allows it.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class Precision:
     dtype: str
     magnitude: float
     """Largest input, by absolute value."""
+    sizes: str
+    """At which it was tried; sums of longer rows leave the range earlier."""
     overflow: float
     """Share of the results that the dtype cannot hold."""
     lost_by_mlx: float
@@ -71,18 +74,26 @@ def precision(op: Op, dtype: str, magnitude: float, tolerance: float = TOLERANCE
         tolerance: Largest error that counts as safe.
     """
     workload = _workload(op, dtype)
-    inputs = _scaled(op, workload, magnitude)
+    drawn = _scaled(op, workload, magnitude)
+    found = [_worst(op, workload, inputs) for inputs in (drawn, _one_signed(op, workload, drawn))]
+    overflow, lost, error = map(max, zip(*found, strict=True))
+    sizes = ", ".join(f"{name} {size}" for name, size in workload.axes.items())
+    return Precision(op.name, dtype, magnitude, sizes, overflow, lost, error, tolerance)
+
+
+def _worst(op: Op, workload: Workload, inputs: Arrays) -> tuple[float, float, float]:
+    """Overflow, what MLX lost, and error of the worst output."""
     call = BaselineCall(op, workload, next(iter(op.baselines)), inputs)
     call()
     given = call.outputs()
     found = expected(op, workload, inputs, given, np.random.default_rng(_SEED))
     parts = [
-        _part(want, np.asarray(given[tensor.name], np.float64), dtype)
+        _part(want, np.asarray(given[tensor.name], np.float64), workload.dtype)
         for tensor, want in zip(op.outputs, found, strict=True)
         if isinstance(want, Within)
     ]
     overflow, lost, error = map(max, zip(*parts, strict=True)) if parts else (0.0, 0.0, 0.0)
-    return Precision(op.name, dtype, magnitude, overflow, lost, error, tolerance)
+    return overflow, lost, error
 
 
 def safe_up_to(op: Op, dtype: str, tolerance: float = TOLERANCE) -> float:
@@ -124,6 +135,12 @@ def _scaled(op: Op, workload: Workload, magnitude: float) -> Arrays:
         largest = np.abs(wide).max(initial=0.0) or 1.0
         inputs[tensor.name] = (wide * (magnitude / largest)).astype(numpy_dtype(workload.dtype))
     return inputs
+
+
+def _one_signed(op: Op, workload: Workload, inputs: Arrays) -> Arrays:
+    """The same inputs without minus signs, where they are of the element type and freely drawn."""
+    free = {t.name for t in present(op, workload) if t.dtype == ELEMENT and t.fill is None}
+    return {name: np.abs(a) if name in free else a for name, a in inputs.items()}
 
 
 def _part(want: Within, given: np.ndarray, dtype: str) -> tuple[float, float, float]:

@@ -26,6 +26,12 @@ def test_what_overflows_is_not_safe(op: str, dtype: str, magnitude: float, said:
     assert found.is_safe is not bool(said)
 
 
+def test_sums_of_one_sign_do_not_cancel() -> None:
+    found = precision(get("row_sum"), "float16", 1000.0)
+    assert "beyond the range of float16" in found.why
+    assert "cols" in found.sizes
+
+
 def test_a_tolerance_decides_what_errors_are_safe() -> None:
     assert not precision(get("softmax"), "bfloat16", 1.0, tolerance=1e-3).is_safe
     assert precision(get("softmax"), "float32", 1.0, tolerance=1e-3).is_safe

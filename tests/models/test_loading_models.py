@@ -19,6 +19,7 @@ pytest.importorskip("mlx_lm")
 
 from saved_model import saved
 
+from foundry.catalog.runtime.patching import loads
 from foundry.models.loading import load
 
 
@@ -30,13 +31,24 @@ def test_a_model_is_patched_as_it_loads(tmp_path: Path, monkeypatch: pytest.Monk
     folder = saved(tmp_path / "model")
     said: list[str] = []
     with at_work(written(tmp_path, "loads", ops=("rms_norm", "rope")), "loads") as package:
-        package.patch_loads(told=said.append)
+        package.patch_loads("fast", told=said.append)
         package.patch_loads(told=said.append)
         loaded = load(str(folder))
         assert said == ["llama, stable: norms x5, rope x2\nglu: no swiglu in this package\n"
                         "softmax: no softmax in this package"]  # fmt: skip
         assert package.unpatch(loaded.model) == 7
     assert len(loaded.prompts) == 3
+
+
+def test_run_without_mlx_lm_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlx_lm", None)
+    monkeypatch.setattr(loads.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as ended:
+        loads.run("mlx_lm.server", [])
+    assert ended.value.code == 3
+    assert "pip install mlx-lm" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -83,8 +83,8 @@ def test_no_mode_breaks_a_model(package: ModuleType, family: str) -> None:
     found = validate(
         load(f"tiny:{family}", quantised=4), package, ValidationPlan("edge", tokens=20, pairs=0)
     )
-    assert all(p.furthest < 1e-2 or not p.is_same for p in found.prompts), found
-    assert all(p.is_same or p.parted_by > p.plain_margin / 4 for p in found.prompts), found
+    assert all(p.furthest < 1e-2 for p in found.prompts), found
+    assert all(p.is_same or p.plain_margin <= 2e-2 for p in found.prompts), found
 
 
 def test_in_16_bits_only_kernels_with_the_bits_of_the_baseline_answer(package: ModuleType) -> None:

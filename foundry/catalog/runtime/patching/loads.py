@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import runpy
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ Told = Callable[[str], None]
 def patch_loads(
     mode: Mode = "stable", told: Told = lambda text: print(text, file=sys.stderr)
 ) -> None:
-    """From now on put kernels into every model that mlx-lm loads.
+    """From now on put kernels into every model that mlx-lm loads; the newest call counts.
 
     Args:
         mode: As in `patch`.
@@ -28,9 +29,7 @@ def patch_loads(
         ImportError: mlx-lm is not installed.
     """
     utils: Any = importlib.import_module("mlx_lm.utils")
-    load_model = utils.load_model
-    if getattr(load_model, "_is_patching", False):
-        return
+    load_model = getattr(utils.load_model, "_without_kernels", utils.load_model)
 
     @functools.wraps(load_model)
     def load_and_patch(*arguments: Any, **named: Any) -> Any:
@@ -38,12 +37,19 @@ def patch_loads(
         told(str(patch(loaded[0], mode)))
         return loaded
 
-    load_and_patch._is_patching = True  # type: ignore[attr-defined]
+    load_and_patch._without_kernels = load_model  # type: ignore[attr-defined]
     utils.load_model = load_and_patch
 
 
 def run(module: str, arguments: Sequence[str], mode: Mode = "stable") -> None:
-    """Run a module as `python -m` does, every model that it loads patched."""
+    """Run a module as `python -m` does, every model that it loads patched.
+
+    Raises:
+        SystemExit: mlx-lm is not installed; 3.
+    """
+    if importlib.util.find_spec("mlx_lm") is None:
+        print("mlx-lm is not installed: pip install mlx-lm", file=sys.stderr)
+        raise SystemExit(3)
     patch_loads(mode)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

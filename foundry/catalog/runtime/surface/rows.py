@@ -74,17 +74,17 @@ def cummax(x: Any, axis: int = -1, *, stream: Stream = None) -> mx.array:
 
 
 def row_sum(x: Any, axis: int = -1, keepdims: bool = False, *, stream: Stream = None) -> mx.array:
-    """Sums along an axis, carried in float32; `axis` and `keepdims` as in `mx.sum`."""
+    """Sums along one axis, carried in float32; `keepdims` as in `mx.sum`."""
     return reduced("row_sum", x, axis, keepdims, stream)
 
 
 def row_max(x: Any, axis: int = -1, keepdims: bool = False, *, stream: Stream = None) -> mx.array:
-    """Maxima along an axis; `axis` and `keepdims` as in `mx.max`."""
+    """Maxima along one axis; `keepdims` as in `mx.max`."""
     return reduced("row_max", x, axis, keepdims, stream)
 
 
 def row_mean(x: Any, axis: int = -1, keepdims: bool = False, *, stream: Stream = None) -> mx.array:
-    """Means along an axis, carried in float32; `axis` and `keepdims` as in `mx.mean`."""
+    """Means along one axis, carried in float32; `keepdims` as in `mx.mean`."""
     return reduced("row_mean", x, axis, keepdims, stream)
 
 
