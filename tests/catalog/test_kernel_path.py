@@ -162,6 +162,24 @@ CHECKS = {
     assert rows == {key: {2, 3, 4} for key, wrong in keys.items() if not wrong}, rows
     off = {key for key, verdict in document["verdicts"].items() if not verdict["passed"]}
     assert off == {key for key, wrong in keys.items() if wrong}
+    before = document["points"]
+    fast_ops.tuning.sizes._SWEEP = (2, 5, 6)
+    inputs = fast_ops.tuning.tune.timed_call
+    def failing(op, dtype, sizes, samples):
+        if sizes["axes"]["rows"] == 5:
+            raise RuntimeError("too large")
+        return inputs(op, dtype, sizes, samples)
+    fast_ops.tuning.tune.timed_call = failing
+    assert main(FUNCTIONS, fast_ops.info, call) == 0
+    document = json.loads(fast_ops.device.cache_file().read_text())
+    for key, found in document["points"].items():
+        assert found[:3] == before[key] and [p["axes"]["rows"] for p in found[3:]] == [6], found
+    assert main(FUNCTIONS, fast_ops.info, [*call, "--minutes", "0", "--anew"]) == 0
+    assert json.loads(fast_ops.device.cache_file().read_text())["points"] == document["points"]
+    Path("config.json").write_text('{"hidden_size": 64, "num_attention_heads": 4}')
+    assert main(FUNCTIONS, fast_ops.info, ["tune", "--model", "."]) == 2
+    Path("none.json").write_text("[]")
+    assert main(FUNCTIONS, fast_ops.info, ["tune", "--shapes", "none.json"]) == 2
     assert main(FUNCTIONS, fast_ops.info, ["tune", "--shapes", "missing.json"]) == 2
     assert main(FUNCTIONS, fast_ops.info, ["tune", "--ops", "nothing"]) == 2
 """,

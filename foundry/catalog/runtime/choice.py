@@ -23,6 +23,7 @@ from .bounds import unproven
 from .device import PREFIX, chip
 from .learning.learnt import KernelVerdict
 from .learning.regions import TunedRegion, covering
+from .learning.winning import Winning
 from .transforms import is_tracing_through
 
 DISPATCH_VARIABLE = f"{PREFIX}_DISPATCH"
@@ -54,12 +55,12 @@ class Dispatch:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of kernels on this machine, by their keys."""
+    """What is known of kernels on this machine."""
 
     verdict: Callable[[Record, Record], KernelVerdict]
     """Of an op and a kernel."""
-    regions: Callable[[str], tuple[TunedRegion, ...] | None]
-    """Where it was timed here and wins; None: it was never timed here."""
+    winning: Callable[[Record], Winning]
+    """Of a kernel."""
 
 
 def key_of(kernel: Record) -> str:
@@ -113,9 +114,10 @@ def _judged(
     op: Record, kernel: Record, call: MatchedCall, known: Known, exactly: bool
 ) -> tuple[str, float]:
     """Why a kernel does not answer a call, or an empty text and by how much it is faster."""
-    region, said = _region(kernel, call.sizes.axes, known)
-    if said and MODE != "all":
-        return said, 0.0
+    where = known.winning(kernel)
+    region = covering(where.regions, call.sizes.axes)
+    if region is None and MODE != "all":
+        return where.elsewhere, 0.0
     if said := unproven(op, kernel, call.sizes):
         return said, 0.0
     verdict = known.verdict(op, kernel)
@@ -128,33 +130,6 @@ def _judged(
 
 def _gives_same_bits(verdict: KernelVerdict, region: TunedRegion | None) -> bool:
     return verdict.same_bits and (region is None or region.same_bits)
-
-
-def _region(
-    kernel: Record, axes: Mapping[str, int], known: Known
-) -> tuple[TunedRegion | None, str]:
-    """Where a kernel was measured to win around some sizes, or why it is not known to."""
-    tuned = known.regions(key_of(kernel))
-    if tuned is not None:
-        found = covering(tuned, axes)
-        return found, "" if found else "timed here, and not known to win at these sizes"
-    record = kernel["record"]
-    if record["device_kind"] != "metal":
-        return None, f"timed on {record['device_name']} ({record['device_kind']}), not on a GPU"
-    if record["device_name"] != chip():
-        return None, f"timed on {record['device_name']}, this is {chip()}; run tune"
-    if record["status"] != "faster":
-        return None, "proven, but not faster than the baseline where it was timed"
-    found = covering(recorded(kernel), axes)
-    return found, "" if found else "outside the sizes it was timed at; run tune"
-
-
-def recorded(kernel: Record) -> tuple[TunedRegion, ...]:
-    """The sizes at which a kernel won where the package was built."""
-    return tuple(
-        TunedRegion(r["axes"], r["axes"], r["speedup"], 0.95, same_bits=False)
-        for r in kernel["record"]["regions"]
-    )
 
 
 def _same_dtypes(op: Record, call: MatchedCall) -> bool:

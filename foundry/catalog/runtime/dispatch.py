@@ -29,8 +29,9 @@ from .choice import Dispatch, Known, key_of
 from .device import cache_file, catalog, identity
 from .gradients import Backward
 from .learning import learnt
-from .learning.learnt import KernelVerdict, Learnt, Regions
+from .learning.learnt import KernelVerdict, Learnt
 from .learning.regions import Sizes
+from .learning.winning import Winning, winning
 from .running import Fallback, Gradient, Run, with_kernel, without_kernels
 from .transforms import is_tracing_through
 
@@ -62,7 +63,7 @@ class CatalogFunction:
             ValueError: Dimensions, sizes or dtypes that the op does not take.
         """
         try:
-            looks = map(self.look, arrays)  # as `_key` does, without a call
+            looks = map(self.look, arrays)  # as `key` does, without a call
             device = mx.default_device().type
             run = self.kept[(is_tracing_through(), device, *looks, *numbers.values())]
         except (KeyError, TypeError, AttributeError):
@@ -80,7 +81,7 @@ class CatalogFunction:
             numbers: Parameters and sizes that no input shows; no arrays.
             exactly: In 16 bits only a kernel that gives the very bits of the baseline.
         """
-        key = (exactly, *self._key(arrays, numbers))
+        key = (exactly, *self.key(arrays, numbers))
         if key not in self.kernels_kept:
             if len(self.kernels_kept) >= _MOST_KEPT:
                 self.kernels_kept.clear()
@@ -97,7 +98,8 @@ class CatalogFunction:
         kernel = self.choose(call, exactly=exactly).kernel
         return None if kernel is None else self.with_kernel(kernel, call)
 
-    def _key(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> tuple[Any, ...]:
+    def key(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What decides how a call is answered."""
         looks = map(self.look, arrays)
         return (is_tracing_through(), mx.default_device().type, *looks, *numbers.values())
 
@@ -114,7 +116,7 @@ class CatalogFunction:
         if plain and all(a is None or isinstance(a, mx.array) for a in arrays):
             if len(self.kept) >= _MOST_KEPT:
                 self.kept.clear()
-            self.kept[self._key(arrays, numbers)] = run
+            self.kept[self.key(arrays, numbers)] = run
         return call.arrays, run
 
     def ready(self, call: MatchedCall) -> Run:
@@ -143,7 +145,7 @@ def forget() -> None:
 
 def forget_decisions() -> None:
     """Decide every call anew, by what is known in this process."""
-    for reset in (known, _regions, gradient_of):
+    for reset in (_winning, gradient_of):
         reset.cache_clear()
     for function in functions().values():
         function.kept.clear()
@@ -177,13 +179,23 @@ def here() -> Learnt:
 @cache
 def known() -> Known:
     """What is known of kernels on this machine."""
-    return Known(verdict, lambda key: _regions().of(key))
+    return Known(verdict, lambda kernel: _winning(*_names(kernel)))
+
+
+def _names(kernel: Record) -> tuple[str, str]:
+    """What tells a kernel and its record apart: one kernel may have been timed on two devices."""
+    return key_of(kernel), kernel["record"]["device_id"]
 
 
 @cache
-def _regions() -> Regions:
-    ops = {key_of(kernel): op for op in catalog()["ops"] for kernel in op["kernels"]}
-    return Regions(here(), lambda key: partial(_has, ops[key]))
+def _winning(key: str, device_id: str) -> Winning:
+    op, kernel = _kernels()[key, device_id]
+    return winning(kernel, here().points.get(key, ()), partial(_has, op))
+
+
+@cache
+def _kernels() -> Mapping[tuple[str, str], tuple[Record, Record]]:
+    return {_names(kernel): (op, kernel) for op in catalog()["ops"] for kernel in op["kernels"]}
 
 
 def _has(op: Record, axes: Sizes) -> bool:
@@ -196,6 +208,6 @@ def verdict(op: Record, kernel: Record) -> KernelVerdict:
     found = here().verdicts.get(key_of(kernel))
     if found is None:
         found = verdict_of(op, functions()[op["name"]].fallback, kernel)
-        here().verdicts[key_of(kernel)] = found
+        here().judge(key_of(kernel), found)
         here().keep()
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import choice
 from .arguments import Record
-from .choice import DISPATCH_VARIABLE, key_of, recorded
+from .choice import DISPATCH_VARIABLE, key_of
 from .device import chip
 from .dispatch import CatalogFunction, here, known
 from .learning.regions import TunedRegion
@@ -55,21 +55,13 @@ def _off(kernel: Record) -> str:
 
 def _nowhere(kernel: Record) -> str:
     """Why a kernel answers at no sizes at all; empty when it does at some."""
-    if choice.MODE == "all" or known().regions(key_of(kernel)):
-        return ""
-    if known().regions(key_of(kernel)) == ():
-        return "timed here, and not known to win anywhere"
-    record = kernel["record"]
-    if record["device_kind"] != "metal":
-        return f"timed on {record['device_name']} ({record['device_kind']}), never on an Apple GPU"
-    if record["device_name"] != chip():
-        return f"timed on {record['device_name']}, this is {chip()}; run tune"
-    return "" if record["regions"] else "proven, but not faster than the baseline"
+    where = known().winning(kernel)
+    return "" if choice.MODE == "all" or where.regions else where.elsewhere
 
 
 def _where(kernel: Record) -> str:
-    regions = known().regions(key_of(kernel)) or recorded(kernel)
-    return f"kernel {kernel['hash'][:12]} at " + " and ".join(map(_told, regions))
+    regions = map(_told, known().winning(kernel).regions)
+    return f"kernel {kernel['hash'][:12]} at " + " and ".join(regions)
 
 
 def _told(region: TunedRegion) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -87,13 +87,28 @@ def with_rules(
         inputs = list(primals) if many else [primals]
         duals = list(cotangents) if isinstance(cotangents, list | tuple) else [cotangents]
         found = gradient(inputs, outputs, duals) if gradient else None
-        gradients = mx.vjp(plain, inputs, duals)[1] if found is None else found
+        gradients = _gradients(plain, inputs, duals) if found is None else found
         return gradients if many else gradients[0]
 
     function = mx.custom_function(kernel)
     function.vjp(backward)
     run: Callable[..., Any] = function
     return run
+
+
+def _gradients(
+    plain: Plain, inputs: Sequence[mx.array], duals: Sequence[mx.array]
+) -> list[mx.array]:
+    """Gradients of a function by plain MLX; those of indices and packed codes are zeros."""
+    moving = [at for at, array in enumerate(inputs) if mx.issubdtype(array.dtype, mx.inexact)]
+
+    def of_moving(*moved: mx.array) -> tuple[mx.array, ...]:
+        given = dict(zip(moving, moved, strict=True))
+        return plain(*[given.get(at, array) for at, array in enumerate(inputs)])
+
+    found = mx.vjp(of_moving, [inputs[at] for at in moving], list(duals))[1]
+    gradients = dict(zip(moving, found, strict=True))
+    return [gradients.get(at, mx.zeros_like(array)) for at, array in enumerate(inputs)]
 
 
 def _launch_of(kernel: ReadyKernel) -> Plain:

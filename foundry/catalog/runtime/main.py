@@ -16,7 +16,7 @@ from .dispatch import CatalogFunction, forget
 from .patching.loads import run
 from .patching.pattern import MODES
 from .tuning.from_model import of_model
-from .tuning.sizes import of_file
+from .tuning.sizes import Sizes, of_file
 from .tuning.timing import TimingRules
 from .tuning.tune import TuneRequest, tune
 from .verify import checks, summary
@@ -67,7 +67,7 @@ def _add_tuning(command: argparse.ArgumentParser) -> None:
     source.add_argument("--shapes", type=Path, metavar="FILE", help="sizes in this file")
     command.add_argument("--ops", default="", help="only these ops, comma-separated")
     command.add_argument("--dtypes", default="", help="only these dtypes, comma-separated")
-    command.add_argument("--minutes", type=float, default=20.0, help="begin no kernel after it")
+    command.add_argument("--minutes", type=float, default=20.0, help="begin no size after it")
     command.add_argument("--anew", action="store_true", help="verify and time again what is known")
 
 
@@ -85,7 +85,8 @@ def _tune(functions: Functions, given: argparse.Namespace) -> int:
     for kernel in tune(functions, _request(functions, given)):
         done.append(kernel)
         said = f"off: {kernel.off}" if kernel.off else f"wins at {kernel.wins} of {kernel.points}"
-        print(f"{kernel.op} {kernel.dtype} {kernel.hash[:12]}: {said}", file=sys.stderr)
+        for line in (said, *kernel.untimed):
+            print(f"{kernel.op} {kernel.dtype} {kernel.hash[:12]}: {line}", file=sys.stderr)
     forget()
     if given.json:
         print(json.dumps([asdict(kernel) for kernel in done], indent=2))
@@ -100,19 +101,28 @@ def _request(functions: Functions, given: argparse.Namespace) -> TuneRequest:
     wanted = _words(given.ops)
     if unknown := [name for name in wanted if name not in ops]:
         raise ValueError(f"no op {unknown[0]} in this package; it has {', '.join(ops)}")
-    bases = {}
-    if given.model:
-        bases = of_model(given.model, ops)
-    elif given.shapes:
-        bases = of_file(given.shapes, ops)
     return TuneRequest(
-        bases=bases,
+        bases=_bases(given, ops),
         ops=wanted,
         dtypes=_words(given.dtypes),
         anew=given.anew,
         rules=TimingRules(),
         until_s=time.perf_counter() + 60 * given.minutes,
     )
+
+
+def _bases(given: argparse.Namespace, ops: Mapping[str, Any]) -> dict[str, list[Sizes]] | None:
+    """Sizes by op that are asked for, None where nothing is said of them."""
+    if given.model:
+        found = of_model(given.model, ops)
+    elif given.shapes:
+        found = of_file(given.shapes, ops)
+    else:
+        return None
+    if not found:
+        raise ValueError(f"{given.model or given.shapes} calls no op of this package; it has "
+                         f"{', '.join(ops)}")  # fmt: skip
+    return found
 
 
 def _words(text: str) -> tuple[str, ...]:

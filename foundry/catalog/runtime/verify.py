@@ -54,7 +54,7 @@ def keep_verdicts(functions: Mapping[str, CatalogFunction]) -> None:
     for function in functions.values():
         for kernel in function.op["kernels"]:
             found = verdict_of(function.op, function.fallback, kernel)
-            here().verdicts[key_of(kernel)] = found
+            here().judge(key_of(kernel), found)
     here().keep()
 
 

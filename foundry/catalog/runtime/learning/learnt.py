@@ -1,23 +1,26 @@
 """What was learnt of this machine, kept in one JSON file beside its identity.
 
 A file that is broken, of another form or of another identity counts as absent: what it held is
-learnt anew. Where it cannot be written, what was learnt lasts as long as the process.
+learnt anew. Where it cannot be written, what was learnt lasts as long as the process. Several
+processes and threads may learn at once: each adds what it found to what is on file by then.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
-import os
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .regions import Sizes, TimedPoint, TunedRegion, learn
+from .regions import Sizes, TimedPoint, key_of_sizes
 
-FORM = 1
+FORM = 2
+_LOCK = threading.RLock()
+"""Held by the thread that changes or writes what was learnt."""
 
 
 @dataclass(frozen=True)
@@ -40,47 +43,55 @@ class Learnt:
     verdicts: dict[str, KernelVerdict] = field(default_factory=dict)
     """By the kernel's key: its hash and dtype."""
     points: dict[str, list[TimedPoint]] = field(default_factory=dict)
+    """By the same keys; a kernel that was timed nowhere has none."""
+    _news: list[Callable[[Learnt], None]] = field(default_factory=list, repr=False, compare=False)
+    """What was found since the file was written, to be told to what is on file by then."""
+
+    def judge(self, key: str, verdict: KernelVerdict) -> None:
+        """The verdict on a kernel."""
+        self._hear(lambda learnt: learnt.verdicts.__setitem__(key, verdict))
+
+    def add(self, key: str, found: Iterable[TimedPoint]) -> None:
+        """Points of a kernel; of those at equal sizes the new ones count."""
+        new = list(found)
+        if new:
+            self._hear(lambda learnt: learnt._join(key, new))
+
+    def forget(self, key: str) -> None:
+        """Nothing is known of a kernel."""
+        self._hear(lambda learnt: learnt._drop(key))
 
     def keep(self) -> None:
         """Write the file in one step; nothing happens where that is not possible."""
-        document = {
+        with _LOCK, contextlib.suppress(OSError), _only_one(self.file):
+            now = read(self.file, self.identity)
+            for told in self._news:
+                told(now)
+            part = self.file.with_suffix(".part")
+            part.write_text(json.dumps(now._document(), indent=1))
+            part.replace(self.file)
+            self.verdicts, self.points, self._news = now.verdicts, now.points, []
+
+    def _hear(self, told: Callable[[Learnt], None]) -> None:
+        with _LOCK:
+            told(self)
+            self._news.append(told)
+
+    def _join(self, key: str, new: list[TimedPoint]) -> None:
+        points = [*self.points.get(key, []), *new]
+        self.points[key] = list({key_of_sizes(p.axes): p for p in points}.values())
+
+    def _drop(self, key: str) -> None:
+        self.verdicts.pop(key, None)
+        self.points.pop(key, None)
+
+    def _document(self) -> dict[str, Any]:
+        return {
             "form": FORM,
             "identity": self.identity,
             "verdicts": {key: asdict(verdict) for key, verdict in self.verdicts.items()},
             "points": {key: [asdict(p) for p in found] for key, found in self.points.items()},
         }
-        part = self.file.with_suffix(f".{os.getpid()}.part")
-        with contextlib.suppress(OSError):
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(document, indent=1))
-            part.replace(self.file)
-
-    def add(self, key: str, found: Iterable[TimedPoint]) -> None:
-        """Points of a kernel; of those at equal sizes the new ones count."""
-        before = {tuple(p.axes.items()): p for p in self.points.get(key, [])}
-        now = {tuple(p.axes.items()): p for p in found}
-        self.points[key] = list({**before, **now}.values())
-
-
-@dataclass
-class Regions:
-    """The boxes of every kernel, made when they are first asked for."""
-
-    learnt: Learnt
-    allowed: Callable[[str], Callable[[Sizes], bool]]
-    """For a kernel's key, whether its op has some sizes."""
-
-    def of(self, key: str) -> tuple[TunedRegion, ...] | None:
-        """Where a kernel wins; None: it was never timed here."""
-        if key not in self.learnt.points:
-            return None
-        if key not in self._found:
-            self._found[key] = learn(self.learnt.points[key], self.allowed(key))
-        return self._found[key]
-
-    @cached_property
-    def _found(self) -> dict[str, tuple[TunedRegion, ...]]:
-        return {}
 
 
 def read(file: Path, identity: dict[str, str]) -> Learnt:
@@ -96,7 +107,20 @@ def read(file: Path, identity: dict[str, str]) -> Learnt:
         return Learnt(file, identity)
 
 
+@contextlib.contextmanager
+def _only_one(file: Path) -> Iterator[None]:
+    """No other process writes the file inside.
+
+    Raises:
+        OSError: Nothing can be written there.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _point(found: dict[str, Any]) -> TimedPoint:
-    axes = {str(name): int(size) for name, size in found.pop("axes").items()}
+    axes: Sizes = {str(name): int(size) for name, size in found.pop("axes").items()}
     numbers = {name: float(found.pop(name)) for name in ("speedup", "low", "high", "chance")}
     return TimedPoint(axes=axes, same_bits=bool(found.pop("same_bits")), **numbers)

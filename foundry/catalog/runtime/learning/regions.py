@@ -1,19 +1,18 @@
 """Sizes at which a kernel may be called, learnt from the sizes at which it was timed.
 
-A kernel wins at a point where it is faster, and all but certainly no more than 2 % slower. Between
+A kernel wins at a point where it is all but certainly faster. Between
 points it may be called where they are neighbours, every corner of the box between them wins, and no
 side of the box is longer than four times: nothing is said of sizes beyond the outermost points.
 """
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 Sizes = Mapping[str, int]
-SLOWEST = 0.98
-"""A kernel that is called is at least this times as fast as the baseline."""
 CERTAIN = 0.95
 WIDEST = 4.0
 """Largest ratio of two neighbours for anything to be said of what lies between them."""
@@ -31,14 +30,14 @@ class TimedPoint:
     """Lower end of the 95 % interval of the speedup."""
     high: float
     chance: float
-    """Share of the resamples in which it is no more than 2 % slower."""
+    """How sure it is that the kernel is the faster one."""
     same_bits: bool = False
     """Whether both sides gave the same bits here."""
 
     @property
     def wins(self) -> bool:
         """Whether the kernel may be called at these very sizes."""
-        return self.speedup > 1.0 and self.low >= SLOWEST and self.chance >= CERTAIN
+        return self.low > 1.0 and self.chance >= CERTAIN
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,12 @@ class TunedRegion:
         """Whether sizes lie in it."""
         return all(low <= axes[name] <= self.most[name] for name, low in self.least.items())
 
+    def corners(self) -> Iterator[Key]:
+        """Sizes at its ends, each once."""
+        ends = [sorted({low, self.most[name]}) for name, low in self.least.items()]
+        for values in itertools.product(*ends):
+            yield key_of_sizes(dict(zip(self.least, values, strict=True)))
+
     @property
     def text(self) -> str:
         """Its sizes in words: `rows 1 to 64, cols 576`."""
@@ -72,13 +77,13 @@ def learn(
         points: Where it was timed; of two with equal sizes the later one counts.
         allowed: Whether an op has these sizes at all; a corner that it does not have is not asked.
     """
-    known = {_key(point.axes): point for point in points}
-    names = list(next(iter(known.values())).axes) if known else []
+    grid = PointGrid(points)
     sides = [
-        side for count in range(_MOST_SIDES + 1) for side in itertools.combinations(names, count)
+        side
+        for count in range(_MOST_SIDES + 1)
+        for side in itertools.combinations(grid.varying, count)
     ]
-    found = [box for side in sides for box in _boxes(known, side, names, allowed)]
-    return _joined(found)
+    return _joined([box for side in sides for box in _boxes(grid, side, allowed)])
 
 
 def covering(regions: Sequence[TunedRegion], axes: Sizes) -> TunedRegion | None:
@@ -89,68 +94,94 @@ def covering(regions: Sequence[TunedRegion], axes: Sizes) -> TunedRegion | None:
 
 def neighbours(points: Iterable[TimedPoint]) -> Iterator[tuple[TimedPoint, TimedPoint]]:
     """Pairs of points that differ in one size, with none between them."""
-    known = {_key(point.axes): point for point in points}
-    for point in known.values():
-        for name in point.axes:
-            following = _next(known, point, name)
-            if following is not None:
-                yield point, following
+    grid = PointGrid(points)
+    for point in grid.points.values():
+        for name in grid.varying:
+            size = grid.following(point, name)
+            if size is not None:
+                yield point, grid.points[key_of_sizes({**point.axes, name: size})]
 
 
 Key = tuple[tuple[str, int], ...]
 
 
-def _key(axes: Sizes) -> Key:
-    return tuple(axes.items())
+def key_of_sizes(axes: Sizes) -> Key:
+    """What points are told apart by."""
+    return tuple(sorted(axes.items()))
 
 
-def _next(known: Mapping[Key, TimedPoint], point: TimedPoint, name: str) -> TimedPoint | None:
-    line = [p for p in known.values() if _same_but(p.axes, point.axes, name)]
-    after = [p for p in line if p.axes[name] > point.axes[name]]
-    return min(after, key=lambda p: p.axes[name], default=None)
+class PointGrid:
+    """Points by their sizes, and by the lines along which but one size changes."""
+
+    def __init__(self, points: Iterable[TimedPoint]) -> None:
+        self.points = {key_of_sizes(point.axes): point for point in points}
+        sizes: dict[str, set[int]] = {}
+        lines: dict[tuple[str, Key], list[int]] = {}
+        for point in self.points.values():
+            for name, size in point.axes.items():
+                sizes.setdefault(name, set()).add(size)
+                lines.setdefault(_line(point.axes, name), []).append(size)
+        self._sizes = {name: sorted(found) for name, found in sizes.items()}
+        self._lines = {line: sorted(found) for line, found in lines.items()}
+        self.varying = [name for name, found in sizes.items() if len(found) > 1]
+        """Axes along which points differ at all."""
+
+    def following(self, point: TimedPoint, name: str) -> int | None:
+        """The next size along an axis at which there is a point; None: this one is the last."""
+        return _above(self._lines[_line(point.axes, name)], point.axes[name])
+
+    def following_anywhere(self, point: TimedPoint, name: str) -> int | None:
+        """The next size along an axis that any point has."""
+        return _above(self._sizes[name], point.axes[name])
 
 
-def _same_but(a: Sizes, b: Sizes, name: str) -> bool:
-    return all(a[other] == size for other, size in b.items() if other != name)
+def _line(axes: Sizes, name: str) -> tuple[str, Key]:
+    return name, tuple((other, size) for other, size in axes.items() if other != name)
+
+
+def _above(sizes: Sequence[int], size: int) -> int | None:
+    at = bisect.bisect_right(sizes, size)
+    return sizes[at] if at < len(sizes) else None
 
 
 def _boxes(
-    known: Mapping[Key, TimedPoint],
-    side: Sequence[str],
-    names: Sequence[str],
-    allowed: Callable[[Sizes], bool],
+    grid: PointGrid, side: Sequence[str], allowed: Callable[[Sizes], bool]
 ) -> Iterator[TunedRegion]:
     """Boxes that stretch along some axes from a point to its neighbours."""
-    for point in known.values():
-        ends = {name: _end(known, point, name, names, allowed) for name in side}
+    for point in grid.points.values():
+        ends = _ends(grid, point, side, allowed) if point.wins else None
+        if ends is None:
+            continue
         corners = [
             {**point.axes, **dict(zip(side, values, strict=True))}
-            for values in itertools.product(*((point.axes[n], ends[n] or 0) for n in side))
+            for values in itertools.product(*((point.axes[n], end) for n, end in ends.items()))
         ]
-        if None in ends.values() or any(
-            size > WIDEST * point.axes[n] for n, size in ends.items() if size
-        ):
-            continue
-        met = [known.get(_key(corner)) for corner in corners if allowed(corner)]
+        met = [grid.points.get(key_of_sizes(corner)) for corner in corners if allowed(corner)]
         if met and all(p is not None and p.wins for p in met):
             yield _box([p for p in met if p is not None], corners)
 
 
+def _ends(
+    grid: PointGrid, point: TimedPoint, side: Sequence[str], allowed: Callable[[Sizes], bool]
+) -> dict[str, int] | None:
+    """Where a box from a point ends along each side; None where nothing is said so far."""
+    found = {}
+    for name in side:
+        end = _end(grid, point, name, allowed)
+        if end is None or end > WIDEST * point.axes[name]:
+            return None
+        found[name] = end
+    return found
+
+
 def _end(
-    known: Mapping[Key, TimedPoint],
-    point: TimedPoint,
-    name: str,
-    names: Sequence[str],
-    allowed: Callable[[Sizes], bool],
+    grid: PointGrid, point: TimedPoint, name: str, allowed: Callable[[Sizes], bool]
 ) -> int | None:
     """The next size along an axis; where the op has none beside this point, its neighbours'."""
-    following = _next(known, point, name)
-    if following is not None:
-        return following.axes[name]
-    if allowed({**point.axes, name: point.axes[name] + 1}):
-        return None
-    larger = [p.axes[name] for p in known.values() if p.axes[name] > point.axes[name]]
-    return min(larger, default=None)
+    following = grid.following(point, name)
+    if following is not None or allowed({**point.axes, name: point.axes[name] + 1}):
+        return following
+    return grid.following_anywhere(point, name)
 
 
 def _box(met: Sequence[TimedPoint], corners: Sequence[Sizes]) -> TunedRegion:
@@ -165,13 +196,18 @@ def _box(met: Sequence[TimedPoint], corners: Sequence[Sizes]) -> TunedRegion:
 
 
 def _joined(boxes: Sequence[TunedRegion]) -> tuple[TunedRegion, ...]:
-    """Without those that lie in another; the largest first."""
+    """Without those that are sides of another; the largest first."""
 
     def extent(box: TunedRegion) -> int:
         return sum(box.least[name] != size for name, size in box.most.items())
 
     kept: list[TunedRegion] = []
+    at: dict[Key, list[TunedRegion]] = {}
     for box in sorted(boxes, key=extent, reverse=True):
-        if not any(other.holds(box.least) and other.holds(box.most) for other in kept):
-            kept.append(box)
+        # A side of a box begins in one of its corners.
+        if any(other.holds(box.most) for other in at.get(key_of_sizes(box.least), [])):
+            continue
+        kept.append(box)
+        for corner in box.corners():
+            at.setdefault(corner, []).append(box)
     return tuple(kept)

@@ -62,16 +62,21 @@ def read(folder: Path) -> ModelShape:
     """
     path = folder / "config.json"
     try:
-        config: dict[str, Any] = json.loads(path.read_text())
-        config = config.get("text_config", config)
-        hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return _shape(json.loads(path.read_text()))
+    except (OSError, ArithmeticError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is no configuration of a transformer ({error})") from error
-    packed = config.get("quantization") or {}
+
+
+def _shape(document: dict[str, Any]) -> ModelShape:
+    config = {**document, **document.get("text_config", {})}  # packing stands outside of the text
+    hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
+    if hidden < 1 or heads < 1:
+        raise ValueError(f"hidden_size is {hidden} and num_attention_heads {heads}")
     inner = config.get("moe_intermediate_size") or config.get("intermediate_size") or 4 * hidden
+    packed = config.get("quantization") or {}
     return ModelShape(
         hidden=hidden,
-        inner=int(inner),
+        inner=int(max(inner) if isinstance(inner, list) else inner),  # a list: one for each layer
         heads=heads,
         kv_heads=int(config.get("num_key_value_heads") or heads),
         head_dim=int(config.get("head_dim") or hidden // heads),

@@ -2,40 +2,44 @@
 
 1. A kernel that does not give what the formula gives is off: it is named, and not timed.
 2. Every kernel is timed against the baseline at every size of the sweep where it is proven.
-3. Between two neighbours that both won, the size in the middle is timed as well: a box in which the
-   middle loses is divided.
-4. Points are kept after each kernel, so a run that is cut loses little; the next one goes on.
+3. Between two neighbours that both won and are more than twice apart, the size in the middle is
+   timed as well: a box in which the middle loses is divided.
+4. Each point is kept as it is found, so a run that is cut loses little; the next one goes on. A
+   size that raises is named, and costs no other.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import mlx.core as mx
 
 from ..arguments import MatchedCall, Record, value
 from ..bounds import unproven
 from ..checking import arrays, equal_bits
 from ..choice import key_of
 from ..dispatch import CatalogFunction, here, verdict
-from ..learning.regions import TimedPoint, neighbours
+from ..learning.regions import TimedPoint, key_of_sizes, neighbours
 from ..learning.statistics import point_of
+from ..running import Run
 from .inputs import samples_of, timed_call
 from .sizes import Sizes, of_package, swept
-from .timing import TimingRules, paired_times
+from .timing import TimingRules, paired_times, side_of
 
 _MOST_ELEMENTS = 1 << 27
+_PLACEMENTS = 2
+"""Inputs of its own that each size is measured on: where they lie may decide a few percent."""
+_NEAR = 2.0
+"""Between winning neighbours that are no farther apart by ratio nothing is timed."""
 
 
 @dataclass(frozen=True)
 class TuneRequest:
     """What is timed, and how."""
 
-    bases: Mapping[str, list[Sizes]] = field(default_factory=dict)
-    """Sizes by op, in place of those that the package carries; empty: those of the package."""
+    bases: Mapping[str, list[Sizes]] | None = None
+    """Sizes by op; ops without any are not timed. None: those that the package carries."""
     ops: tuple[str, ...] = ()
     """Only these; empty: all."""
     dtypes: tuple[str, ...] = ()
@@ -44,7 +48,12 @@ class TuneRequest:
     """Time again what is on file."""
     rules: TimingRules = field(default_factory=TimingRules)
     until_s: float = math.inf
-    """By the clock of the rules: no kernel is begun after it."""
+    """By the clock of the rules: no size is begun after it."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its time is up."""
+        return self.rules.clock() > self.until_s
 
 
 @dataclass(frozen=True)
@@ -58,19 +67,21 @@ class TunedKernel:
     """Why it is off; empty when it is right."""
     points: int
     wins: int
+    untimed: tuple[str, ...] = ()
+    """Sizes that raised, and what."""
 
 
 def tune(functions: Mapping[str, CatalogFunction], request: TuneRequest) -> Iterator[TunedKernel]:
     """Verify and time what is asked for; yields each kernel when its points are on file."""
-    for function in functions.values():
-        if request.ops and function.op["name"] not in request.ops:
+    for name, function in functions.items():
+        if request.ops and name not in request.ops:
             continue
-        if request.bases and function.op["name"] not in request.bases:
+        if request.bases is not None and name not in request.bases:
             continue
         for kernel in function.op["kernels"]:
             if request.dtypes and kernel["dtype"] not in request.dtypes:
                 continue
-            if request.rules.clock() > request.until_s:
+            if request.is_over:
                 return
             yield _tuned(function, kernel, request)
 
@@ -78,35 +89,38 @@ def tune(functions: Mapping[str, CatalogFunction], request: TuneRequest) -> Iter
 def _tuned(function: CatalogFunction, kernel: Record, request: TuneRequest) -> TunedKernel:
     op, key = function.op, key_of(kernel)
     if request.anew:
-        here().verdicts.pop(key, None)
-        here().points.pop(key, None)
+        here().forget(key)
     found = verdict(op, kernel)
     names = (op["name"], kernel["dtype"], kernel["hash"])
     if not found.passed:
         return TunedKernel(*names, off=found.detail, points=0, wins=0)
-    timed = {tuple(p.axes.items()) for p in here().points.get(key, [])}
-    bases = request.bases.get(op["name"]) or of_package(op)
-    fresh = [s for s in swept(op, bases) if tuple(s["axes"].items()) not in timed]
-    here().add(key, _timed(function, kernel, fresh, request.rules))
-    here().add(key, _timed(function, kernel, _middles(op, here().points[key]), request.rules))
-    here().keep()
-    points = here().points[key]
-    return TunedKernel(*names, off="", points=len(points), wins=sum(p.wins for p in points))
+    bases = of_package(op) if request.bases is None else request.bases[op["name"]]
+    untimed = _time(function, kernel, swept(op, bases), request)
+    untimed += _time(function, kernel, _middles(op, here().points.get(key, [])), request)
+    points = here().points.get(key, [])
+    wins = sum(point.wins for point in points)
+    return TunedKernel(*names, off="", points=len(points), wins=wins, untimed=tuple(untimed))
 
 
-def _timed(
-    function: CatalogFunction, kernel: Record, sizes: Iterable[Sizes], rules: TimingRules
-) -> list[TimedPoint]:
-    op = function.op
-    samples = samples_of(op, kernel["dtype"], arrays())
-    found = []
+def _time(
+    function: CatalogFunction, kernel: Record, sizes: Iterable[Sizes], request: TuneRequest
+) -> list[str]:
+    """Time a kernel and keep every point as it is found; what could not be timed, and why."""
+    op, key = function.op, key_of(kernel)
+    known = {key_of_sizes(point.axes) for point in here().points.get(key, [])}
+    failed = []
     for wanted in sizes:
-        if _elements(op, wanted) > _MOST_ELEMENTS:
+        if key_of_sizes(wanted["axes"]) in known or _elements(op, wanted) > _MOST_ELEMENTS:
             continue
-        call = timed_call(op, kernel["dtype"], wanted, samples)
-        if not unproven(op, kernel, call.sizes):
-            found.append(_point(function, kernel, call, rules))
-    return found
+        if request.is_over:
+            break
+        try:
+            here().add(key, _points(function, kernel, wanted, request.rules))
+        except Exception as error:  # whatever it is, the other sizes are timed
+            failed.append(f"{wanted['axes']}: {type(error).__name__}: {error}")
+        else:
+            here().keep()
+    return failed
 
 
 def _elements(op: Record, sizes: Sizes) -> int:
@@ -114,27 +128,43 @@ def _elements(op: Record, sizes: Sizes) -> int:
     return sum(math.prod(value(d, sizes["axes"]) for d in t["shape"]) for t in tensors)
 
 
-def _point(
-    function: CatalogFunction, kernel: Record, call: MatchedCall, rules: TimingRules
-) -> TimedPoint:
-    baseline = _side(function.without_kernels(call), call)
-    candidate = _side(function.with_kernel(kernel, call), call)
-    same = equal_bits(baseline(), candidate())
-    return point_of(call.sizes.axes, *paired_times(baseline, candidate, rules), same)
+def _points(
+    function: CatalogFunction, kernel: Record, sizes: Sizes, rules: TimingRules
+) -> list[TimedPoint]:
+    """The point at some sizes; none where the kernel is not proven."""
+    op, dtype = function.op, kernel["dtype"]
+    samples = samples_of(op, dtype, arrays())
+    # All are held while each is timed: the next one lies elsewhere in memory.
+    calls = [timed_call(op, dtype, sizes, samples) for _ in range(_PLACEMENTS)]
+    if unproven(op, kernel, calls[0].sizes):
+        return []
+    measured, same = [], True
+    for call in calls:
+        plain, by_kernel = function.without_kernels(call), _looked_up(function, kernel, call)
+        same = same and equal_bits(plain(*call.arrays), by_kernel(*call.arrays))
+        sides = side_of(plain, call.arrays), side_of(by_kernel, call.arrays)
+        measured.append(paired_times(*sides, rules))
+    return [point_of(calls[0].sizes.axes, measured, same_bits=same)]
 
 
-def _side(run: Callable[..., Sequence[mx.array]], call: MatchedCall) -> Any:
-    return lambda: run(*call.arrays)
+def _looked_up(function: CatalogFunction, kernel: Record, call: MatchedCall) -> Run:
+    """A kernel as calls find it: by a look-up, which the baseline alone would not need."""
+    numbers = call.sizes.params
+    kept = {function.key(call.arrays, numbers): function.with_kernel(kernel, call)}
+    return lambda *given: kept[function.key(given, numbers)](*given)
 
 
 def _middles(op: Record, points: Sequence[TimedPoint]) -> list[Sizes]:
-    """The sizes half way, by ratio, between neighbours that both won."""
-    known = {tuple(p.axes.items()) for p in points}
+    """The sizes half way, by ratio, between neighbours that both won and are far apart."""
     found: dict[Any, Sizes] = {}
     for a, b in neighbours(points):
+        if not (a.wins and b.wins and _are_far(a.axes, b.axes)):
+            continue
         axes = {n: round(math.sqrt(size * b.axes[n])) for n, size in a.axes.items()}
-        key = tuple(axes.items())
-        is_new = key not in known and all(value(rule, axes) for rule in op["rules"])
-        if a.wins and b.wins and is_new:
-            found[key] = {"axes": axes, "params": dict(op["params"])}
+        if all(value(rule, axes) for rule in op["rules"]):
+            found[key_of_sizes(axes)] = {"axes": axes, "params": dict(op["params"])}
     return list(found.values())
+
+
+def _are_far(a: Mapping[str, int], b: Mapping[str, int]) -> bool:
+    return any(b[name] > _NEAR * size for name, size in a.items())

@@ -1,0 +1,131 @@
+"""How kernels are timed on a user's machine: clocks, chains, middles, configurations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+
+from foundry.catalog.runtime.launching import with_rules
+from foundry.catalog.runtime.learning import winning as at_work
+from foundry.catalog.runtime.learning.regions import TimedPoint, covering
+from foundry.catalog.runtime.learning.winning import winning
+from foundry.catalog.runtime.tuning import timing, tune
+from foundry.catalog.runtime.tuning.from_model import read
+
+
+class Machine:
+    """A clock, and calls that take ten microseconds; what waits for them costs a millisecond."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def clock(self) -> float:
+        self.now += 1e-3
+        return self.now
+
+    def side(self, after: mx.array | None) -> tuple[mx.array]:
+        self.now += 1e-5
+        return (mx.array(1.0),)
+
+
+def test_the_wait_for_a_batch_is_no_part_of_a_call() -> None:
+    machine = Machine()
+    assert timing.call_s(machine.side, 4, machine.clock) == pytest.approx(1e-5)
+    rules = timing.TimingRules(pairs=3, clock=machine.clock)
+    found = timing.paired_times(machine.side, machine.side, rules)
+    assert found.baseline_s == pytest.approx([1e-5] * 3)
+
+
+def test_a_call_waits_for_the_one_before_and_reads_what_it_always_reads() -> None:
+    seen: list[list[Any]] = []
+
+    def run(*arrays: Any) -> tuple[mx.array]:
+        seen.append(list(arrays))
+        return (arrays[1] * 2,)
+
+    large, small, index = mx.ones((4, 64)), mx.ones((64,), mx.float16), mx.array([3])
+    side = timing.side_of(run, [large, small, None, index])
+    side(side(None)[0])
+    first, second = seen
+    assert second[0] is large
+    assert second[2] is None
+    assert second[3] is index
+    assert second[1] is not first[1]
+    assert second[1].dtype == mx.float16
+    assert mx.array_equal(second[1], small).item()
+    alone = timing.side_of(run, [index, index])
+    alone(alone(None)[0])
+    assert seen[-1][1] is index
+
+
+def test_middles_come_to_an_end() -> None:
+    op = {"rules": [], "params": {}}
+    points = [TimedPoint({"rows": rows}, 1.5, 1.4, 1.6, 1.0) for rows in (1, 2, 8)]
+    (middle,) = tune._middles(op, points)
+    assert middle["axes"] == {"rows": 4}
+    more = TimedPoint(middle["axes"], 1.5, 1.4, 1.6, 1.0)
+    assert not tune._middles(op, [*points, more])
+
+
+RECORD = {
+    "device_kind": "metal", "device_name": "this", "status": "faster",
+    "regions": [{"axes": {"rows": 8}, "speedup": 1.4}],
+}  # fmt: skip
+
+
+def test_what_is_on_record_counts_where_nothing_was_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(at_work, "chip", lambda: "this")
+    kernel = {"record": RECORD}
+
+    def wins(points: list[TimedPoint]) -> bool:
+        found = winning(kernel, points, lambda _: True)
+        return covering(found.regions, {"rows": 8}) is not None
+
+    assert wins([])
+    assert wins([TimedPoint({"rows": 1}, 0.5, 0.5, 0.5, 0.0)])
+    assert not wins([TimedPoint({"rows": 8}, 0.5, 0.5, 0.5, 0.0)])
+    kernel = {"record": {**RECORD, "status": "correct"}}
+    assert not wins([])
+    assert "not faster" in winning(kernel, [], lambda _: True).elsewhere
+    kernel = {"record": {**RECORD, "device_name": "another"}}
+    assert "run tune" in winning(kernel, [], lambda _: True).elsewhere
+
+
+def test_gradients_pass_by_indices_and_packed_codes() -> None:
+    def plain(index: mx.array, x: mx.array) -> tuple[mx.array, mx.array]:
+        return mx.take(x, index, axis=0) * 2, index + 1
+
+    kernel = with_rules(plain, plain)
+    x, index = mx.ones((3, 2)), mx.array([2, 0], mx.uint32)
+    got = mx.grad(lambda v: kernel(index, v)[0].sum())(x)
+    assert got.tolist() == [[2.0, 2.0], [0.0, 0.0], [2.0, 2.0]]
+
+
+def configuration(folder: Path, **given: Any) -> Path:
+    (folder / "config.json").write_text(json.dumps(given))
+    return folder
+
+
+def test_a_configuration_may_hold_lists_and_stand_around_its_text(tmp_path: Path) -> None:
+    text = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": [128, 256]}
+    found = read(configuration(tmp_path, text_config=text, quantization={"group_size": 32}))
+    assert (found.inner, found.head_dim, found.group) == (256, 16, 32)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"num_attention_heads": 0},
+        {"num_attention_heads": 0, "head_dim": 64},
+        {"num_attention_heads": 4, "intermediate_size": {}, "quantization": 3},
+        {"num_attention_heads": 4, "intermediate_size": ["many"]},
+        {},
+    ],
+)
+def test_a_configuration_of_nothing_is_refused(tmp_path: Path, given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="no configuration of a transformer"):
+        read(configuration(tmp_path, hidden_size=64, **given))
