@@ -176,8 +176,6 @@ CHECKS = {
         assert found[:3] == before[key] and [p["axes"]["rows"] for p in found[3:]] == [6], found
     assert main(FUNCTIONS, fast_ops.info, [*call, "--minutes", "0", "--anew"]) == 0
     assert json.loads(fast_ops.device.cache_file().read_text())["points"] == document["points"]
-    Path("config.json").write_text('{"hidden_size": 64, "num_attention_heads": 4}')
-    assert main(FUNCTIONS, fast_ops.info, ["tune", "--model", "."]) == 2
     Path("none.json").write_text("[]")
     assert main(FUNCTIONS, fast_ops.info, ["tune", "--shapes", "none.json"]) == 2
     assert main(FUNCTIONS, fast_ops.info, ["tune", "--shapes", "missing.json"]) == 2
