@@ -127,15 +127,20 @@ def test_a_right_kernel_is_timed_and_carries_its_samples(judge: Judge) -> None:
     assert timing.kernel_dispatch_us > 0
     assert {"parse", "build", "verify", "benchmark"} <= set(found.stage_ms)
     assert max(e.bound_ratio for e in found.errors) <= 1
-    tested = len(SOFTMAX.visible) + len(SOFTMAX.hidden) + UNSEEN + len(SOFTMAX.bench)
-    assert len({e.workload for e in found.errors}) > tested
+    proven = len(SOFTMAX.visible) + len(SOFTMAX.hidden) + UNSEEN
+    # On a busy machine it may not be surely faster, and is then run on no further sizes.
+    beyond = len(SOFTMAX.bench) if found.status is Status.FASTER else 0
+    assert len({e.workload for e in found.errors}) >= proven + beyond
 
 
 def test_the_record_says_of_every_other_dtype_what_became_of_it(
     judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     op = replace(SOFTMAX, dtypes=("float32", "float16", "bfloat16", "float64"))
-    walk: Any = SimpleNamespace(candidate=Candidate(kernel("right"), op, "float32", 3))
+    walk: Any = SimpleNamespace(
+        candidate=Candidate(kernel("right"), op, "float32", 3),
+        worker=SimpleNamespace(is_whole=True),
+    )
     signal = Failed(Status.CRASH, Diagnostic(stage="verify", message="a signal"))
     answers = {"float16": None, "bfloat16": signal}
     monkeypatch.setattr(judge, "_prove_in", lambda walk, dtype: answers[dtype])
