@@ -173,6 +173,7 @@ def test_a_short_row_names_the_field_that_it_lacks(small: Path) -> None:
         read_rows(small)
 
 
+@pytest.mark.slow
 def test_a_changed_kernel_is_profiled_anew(small: Path) -> None:
     rows, kernel = read_rows(small), small.parent / "exp" / "plain.metal"
     (before,) = profiles(rows, small).values()

@@ -53,6 +53,7 @@ def bench(text: str, *args: str) -> Result:
     return CliRunner().invoke(application, ["bench", "-", *args], input=text)
 
 
+@pytest.mark.slow
 def test_bench_counts_what_the_kernel_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,6 +61,7 @@ def filled(filled_once: Path, tmp_path: Path) -> Path:
     return filled_once
 
 
+@pytest.mark.slow
 def test_verify_proves_a_kernel_in_every_dtype(kernel: Path) -> None:
     result = foundry("verify", str(kernel))
     assert result.exit_code == 0, result.output
@@ -156,6 +157,7 @@ def test_bench_says_what_its_numbers_are(kernel: Path) -> None:
     assert "lower bound of the speedup" in foundry("bench", str(kernel)).stdout
 
 
+@pytest.mark.slow
 def test_list_report_and_exports_tell_what_was_saved(filled: Path, tmp_path: Path) -> None:
     kernels = json.loads(foundry("list", "kernels", "--json").stdout)
     assert [k["status"] for k in kernels][0] == "wrong_result"

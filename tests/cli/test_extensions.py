@@ -122,6 +122,7 @@ def test_two_packages_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert "other" in told
 
 
+@pytest.mark.slow
 def test_an_engine_or_proposer_that_lacks_members_names_its_package(tmp_path: Path) -> None:
     package(tmp_path, engines={"hollow": "acme:Hollow"}, proposers={"hollow": "acme:hollow"})
     search = ("search", "silu", "--max-evaluations", "2")

@@ -38,6 +38,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(folder / f"{name}.metal") for name in ("fast", "slow", "wrong")]
 
 
+@pytest.mark.slow
 def test_two_kernels_are_ranked_and_nothing_calls_itself_a_measurement(files: list[str]) -> None:
     axes = ("--axes", "rows=4096,cols=4096")
     done = run("predict", *files[:2], "--chip", "m1-max", *axes, "--json")

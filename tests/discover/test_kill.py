@@ -40,6 +40,7 @@ def start(server: FakeLLM, db: Path) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path: Path) -> None:
     db = tmp_path / "interrupted.db"
     with Store.open(f"sqlite:///{db}"):

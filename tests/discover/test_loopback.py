@@ -58,6 +58,7 @@ def search(server: FakeLLM, name: str, *more: object, code: int = 0) -> dict[str
     return dict(json.loads(result.stdout))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["anthropic", *(pytest.param(n, marks=pytest.mark.slow) for n in ("openai", "openai-chat"))],

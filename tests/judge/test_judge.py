@@ -152,6 +152,7 @@ def test_the_record_says_of_every_other_dtype_what_became_of_it(
     }
 
 
+@pytest.mark.slow
 def test_a_slow_kernel_is_correct_and_not_faster(judge: Judge) -> None:
     found = judge.evaluate(kernel("late 0.02"), SOFTMAX, "float32", 3)
     assert found.status is Status.CORRECT
@@ -194,6 +195,7 @@ def test_a_size_that_only_a_hidden_workload_refuses_is_not_told(judge: Judge) ->
     assert found.diagnostics[0].hidden
 
 
+@pytest.mark.slow
 def test_text_and_kernel_are_judged_alike(judge: Judge) -> None:
     text = kernel("right")
     a = judge.evaluate(text, SOFTMAX, "float16", 3)

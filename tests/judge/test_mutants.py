@@ -69,6 +69,7 @@ def test_an_operator_without_a_place_makes_nothing() -> None:
         assert operator("// --- body ---\nout[0] = x[0];\n") is None
 
 
+@pytest.mark.slow
 def test_every_template_has_mutants_that_differ_from_it() -> None:
     assert {m.op for m in MUTANTS} == {t.op for t in all_templates().values()}
     right = {normalise(render(t, default(t))) for t in all_templates().values()}

@@ -85,6 +85,7 @@ def rope(x: Array, **params: Scalar) -> Array:
     return run("rope", axes, x, **params)[0]
 
 
+@pytest.mark.slow
 @given(
     tensors(("batch", "heads", "seq", "half"), ("batch", "heads", "seq", "half")),
     st.integers(0, 5000),

@@ -157,7 +157,14 @@ def test_attention_of_one_query(dtype: str) -> None:
     _close(got, scores / scores.sum(-1, keepdims=True) @ wide[2], dtype)
 
 
-@DTYPES
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "float16",
+        pytest.param("float32", marks=pytest.mark.slow),
+        pytest.param("bfloat16", marks=pytest.mark.slow),
+    ],
+)
 def test_tiled_matrix_product(dtype: str) -> None:
     m, n, k = 70, 130, 50
     a, b = _random(m, k, dtype=dtype), _random(n, k, dtype=dtype, seed=1)
@@ -256,7 +263,13 @@ GROUPS = {
 }
 
 
-@pytest.mark.parametrize("group", list(GROUPS))
+@pytest.mark.parametrize(
+    "group",
+    [
+        g if g in ("elementwise", "attention") else pytest.param(g, marks=pytest.mark.slow)
+        for g in GROUPS
+    ],
+)
 def test_headers_are_read(group: str) -> None:
     x = np.zeros(16, np.float32)
     header = text_of(GROUPS[group]) + "\n"
