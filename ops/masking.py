@@ -6,6 +6,7 @@ query stands at the last key: query i of `q_len` is at place i + kv_len - q_len.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from ops.cases import Values
 from ops.errors import UsageError
 from ops.metal_text import as_mlx
+from ops.mlx_text import names_in
 from ops.spec import Tensor
 
 CAUSAL_PAIRS = "q_len * (kv_len - q_len) + q_len * (q_len + 1) // 2"
@@ -41,6 +43,9 @@ class Mask:
     """Further inputs, of the shape `(batch, n)` or `(n,)`."""
     mlx: str = ""
     """The condition as MLX text; empty: what follows from the Metal."""
+    baselines: Mapping[str, str] = field(default_factory=dict)
+    """Further MLX texts of attention under it by name, which may use it as the array `mask`: what
+    is faster than to give the whole array to MLX."""
     pairs: str = "q_len"
     """How many pairs of a query and a key are seen at least, over axes and whole parameters."""
     keys: str = "min(q_len, kv_len)"
@@ -77,6 +82,15 @@ class Score:
     def text(self) -> str:
         """The score as MLX text."""
         return self.mlx or as_mlx(self.metal, whole=False)
+
+    @property
+    def bias(self) -> str:
+        """MLX text of what is added to `s`; empty where more is done to it."""
+        match ast.parse(self.text, mode="eval").body:
+            case ast.BinOp(left=ast.Name(id="s"), op=ast.Add(), right=added):
+                text = ast.unparse(added)
+                return "" if "s" in names_in(text) else text
+        return ""
 
 
 EVERY_KEY = Mask(

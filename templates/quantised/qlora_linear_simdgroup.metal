@@ -62,7 +62,10 @@ for (uint at = lane; at < depth / 8; at += 32) {
 }
 for (int c = 0; c < COLUMNS; ++c) {
   const size_t column = min(first + c, n - 1);
-  const float part = lane < RANK ? small[row * RANK + lane] * float(up[column * RANK + lane]) : 0.0f;
+  float part = 0.0f;
+  for (uint r = lane; r < RANK; r += 32) {
+    part += small[row * RANK + r] * float(up[column * RANK + r]);
+  }
   const float found = simd_sum(sums[c] + scale * part);
   if (lane == 0 && first + c < n) {
     out[size_t(row) * n + column] = T(found);

@@ -10,6 +10,7 @@ import pytest
 import ops
 from ops.baselines import Baseline
 from ops.errors import UsageError
+from ops.masking import Score
 from ops.mlx_text import MlxTextError, faults, names_in, statements
 
 KNOWN = ("x", "weight", "eps", "rows", "cols", "dtype")
@@ -154,3 +155,24 @@ def test_an_unknown_baseline_is_refused_with_the_nearest() -> None:
 
 def test_a_bare_text_is_a_baseline_that_is_not_compiled() -> None:
     assert ops.get("silu").baseline("plain") == Baseline("x * mx.sigmoid(x)")
+
+
+def test_a_gating_differentiates() -> None:
+    op = ops.get("topk_gating")
+    run = op.bound_baseline("mx.argsort", op.workload(op.visible[1], "float32"))
+    found = mx.grad(lambda v: run(v)[0][:, 0].sum())(mx.random.normal((4, 8)))
+    assert mx.all(mx.isfinite(found)).item()
+    assert mx.any(found != 0).item()
+
+
+@pytest.mark.parametrize(
+    ("metal", "bias"),
+    [
+        ("s + rate * float(q - k)", "rate * (q - k)"),
+        ("s + float(offset[h])", "offset[h]"),
+        ("0.5f * s", ""),
+        ("s + s * float(k)", ""),
+    ],
+)
+def test_what_a_score_adds_is_told_from_its_text(metal: str, bias: str) -> None:
+    assert Score(np=lambda s: s, metal=metal).bias == bias

@@ -31,6 +31,8 @@ HALF: Any = 0.5
 def test_built_in_ops_keep_the_rules(op: Op) -> None:
     assert list(problems(op)) == []
     assert all(case.label for case in op.bench), "a bench shape says where it comes from"
+    hidden, bench = ({w.id for w in op.workloads(kind, "float32")} for kind in ("hidden", "bench"))
+    assert not hidden & bench, "bench cases are shown, and hidden ones are not"
     assert {"float32", "float16", "bfloat16"} <= set(op.dtypes)
 
 

@@ -60,7 +60,7 @@ dv = mx.sum((p.swapaxes(-1, -2) @ given).reshape(grouped), axis=2)
 """
 FAST = """
 def found(q, k, v):
-    return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask="causal")
+    return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask={mask})
 parts = mx.vjp(found, [q, k, v], [dout])[1]
 return parts[0], parts[1], parts[2]
 """
@@ -115,7 +115,7 @@ def attention_gradient(
         # Two products of five are the forward's: 6 head_dim a pair for dq, 8 for dk and dv.
         flops=f"{ {'dq': 3, 'dk dv': 4}.get(' '.join(wanted), 5) } * ({forward.flops}) // 2",
         plain_flops="14 * batch * heads * head_dim * q_len * kv_len",
-        bytes=f"2 * ({forward.bytes})" if forward.bytes else None,
+        bytes=_bytes(mask, wanted) if forward.bytes else None,
         nonfinite="undefined",
         visible=_smaller(forward.visible),
         hidden=_smaller(forward.hidden),
@@ -124,6 +124,15 @@ def attention_gradient(
         ),
         metal={**metal_of(mask, score), "form": "attention_backward"},
         gradient_of=forward.name if whole else "",
+    )
+
+
+def _bytes(mask: Mask, wanted: tuple[str, ...]) -> str:
+    """q, dout, and the keys and values seen are read; gradients are written whole."""
+    queries, keys = 2 + ("dq" in wanted), sum(n in wanted for n in ("dk", "dv"))
+    return (
+        f"itemsize * batch * head_dim * ({queries} * heads * q_len + kv_heads * "
+        f"(2 * max(0, min(kv_len, {mask.keys})) + {keys} * kv_len))"
     )
 
 
@@ -183,8 +192,9 @@ def _baselines(
     text = text.replace("{slope}", as_mlx(score.slope, whole=False))
     given = ", ".join(f"{n}.astype(dtype)" for n in wanted)
     found: dict[str, Baseline | str] = {"explicit": f"{text}return {given}"}
-    if forward is attention and len(wanted) == len(_LIKE):
-        found["mx.vjp"] = FAST
+    known = {"attention": '"causal"', "attention_full": "None"}
+    if forward.name in known and len(wanted) == len(_LIKE):
+        found["mx.vjp"] = FAST.replace("{mask}", known[forward.name])
     return found
 
 

@@ -156,6 +156,16 @@ scores = scale * (q.astype(mx.float32)[:, :, None] @ laid_out(keys).swapaxes(-1,
 weights = mx.softmax(mx.where(live, scores, -1e30), axis=-1, precise=True)
 return (mx.where(live, weights, 0) @ laid_out(values))[:, :, 0].astype(dtype)
 """,
+        "mx.fast.scaled_dot_product_attention": """
+size = blocks * page_size
+def laid_out(pool):
+    return pool[mx.maximum(table, 0)].reshape(batch, size, kv_heads, head_dim).swapaxes(1, 2)
+live = (mx.arange(size)[None] < counts[:, None]) & mx.repeat(table >= 0, page_size, axis=1)
+live = live[:, None, None]
+found = mx.fast.scaled_dot_product_attention(q[:, :, None], laid_out(keys), laid_out(values),
+                                             scale=scale, mask=live)
+return mx.where(mx.any(live, axis=-1, keepdims=True), found, mx.zeros_like(found))[:, :, 0]
+""",
     },
     metal={
         "row": "(size_t(table[batch * table_shape[1] + key / keys_shape[1]]) * keys_shape[1] + "
@@ -218,11 +228,18 @@ attention_decode_kv8 = decoded(
     mlx={
         "in float32": """
 def wide(codes, scales):
-    return mx.repeat(codes.astype(mx.float32) * scales[..., None], heads // kv_heads, axis=1)
+    return codes.astype(mx.float32) * scales[..., None]
 given = q.astype(mx.float32)[:, :, None]
 found = mx.fast.scaled_dot_product_attention(given, wide(keys, keys_scales),
                                              wide(values, values_scales), scale=scale)
 return found[:, :, 0].astype(dtype)
+""",
+        "plain": """
+def wide(codes, scales):
+    return (codes * scales[..., None]).astype(dtype)
+found = mx.fast.scaled_dot_product_attention(q[:, :, None], wide(keys, keys_scales),
+                                             wide(values, values_scales), scale=scale)
+return found[:, :, 0]
 """,
     },
     metal={

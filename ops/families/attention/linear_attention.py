@@ -73,7 +73,9 @@ linear_attention = Op(
         "in float32": f"{_MLX}norm = mx.sum(a * mx.sum(b, axis=2, keepdims=True), axis=-1, "
         "keepdims=True)\nreturn ((a @ (b.swapaxes(-1, -2) @ c)) / (norm + eps)).astype(dtype)",
     },
-    flops="4 * batch * heads * seq * head_dim * head_dim",
+    # Of a few rows, the products of pairs are fewer than the sums of head_dim by head_dim.
+    flops="4 * batch * heads * seq * head_dim * min(seq, head_dim)",
+    plain_flops="4 * batch * heads * seq * head_dim * head_dim",
     visible=CASES[0],
     hidden=CASES[1],
     bench=CASES[2],
@@ -94,7 +96,8 @@ linear_attention_causal = Op(
         "weights = mx.where(live, a @ b.swapaxes(-1, -2), 0)\n"
         "return ((weights @ c) / (mx.sum(weights, axis=-1, keepdims=True) + eps)).astype(dtype)",
     },
-    flops="4 * batch * heads * seq * head_dim * head_dim",
+    flops="2 * batch * heads * seq * head_dim * min(seq + 1, 2 * head_dim)",
+    plain_flops="4 * batch * heads * seq * seq * head_dim",
     visible=CASES[0],
     hidden=CASES[1],
     bench=CASES[2],

@@ -38,6 +38,29 @@ FAST_MASKED = """
 found = mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=mask)
 return mx.where(mx.any(mask, axis=-1, keepdims=True), found, mx.zeros_like(found))
 """
+EVERY = "return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale)"
+ADDED = """
+def added(q, k, h):
+    return {bias}
+places = mx.arange(q_len)[:, None] + (kv_len - q_len)
+bias = added(places, mx.arange(kv_len)[None, :], mx.arange(heads)[:, None, None])
+"""
+ADDED_TO_SEEN = (
+    f"{ADDED}mask, seen = mx.where(mask, bias, -1e30).astype(dtype), mask"
+    + """
+found = mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=mask)
+return mx.where(mx.any(seen, axis=-1, keepdims=True), found, mx.zeros_like(found))
+"""
+)
+ADDED_TO_EVERY = (
+    f"{ADDED}mask = bias.astype(dtype)"
+    + """
+return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=mask)
+"""
+)
+SINKS = """
+return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask={mask}, sinks=sinks)
+"""
 EXPLICIT = """
 def changed(s, q, k, h):
     return {score}
@@ -68,6 +91,7 @@ sums = mx.where(total > 0, peak + mx.log(live), -1e30)[..., 0]
 found = ((weights / live) @ values).astype(dtype)
 return found{also}
 """
+FAST = "mx.fast.scaled_dot_product_attention"
 NO_KEY = -1e30
 """The logarithm of a sum over no keys, which is finite in float32; a merge gives it no weight."""
 MASKED_BENCH = {
@@ -85,6 +109,7 @@ def masked_attention(
     *,
     sinks: bool = False,
     lse: bool = False,
+    bench: tuple[Case, ...] = (),
     formula: str = "",
 ) -> Op:
     """Attention with grouped queries under any mask and score modifier.
@@ -96,6 +121,7 @@ def masked_attention(
         sinks: Whether each head has one more score, an input `sinks`, that counts in the softmax
             and has no value.
         lse: Whether the logarithm of the sum of exp of the scores is a second output, `lse`.
+        bench: Bench cases beside those of every member.
         formula: The mathematics for a proposer; empty: what mask and score say.
 
     Raises:
@@ -125,9 +151,12 @@ def masked_attention(
         f"(heads * q_len + kv_heads * max(0, min(kv_len, {mask.keys})))",
         visible=_with_scale(shown(attention.visible, params)),
         hidden=_with_scale(unshown(attention.hidden, params)),
-        bench=tuple(
-            labelled(AXES, label, *sizes, scale=sizes[-1] ** -0.5)
-            for label, sizes in MASKED_BENCH.items()
+        bench=(
+            *(
+                labelled(AXES, label, *sizes, scale=sizes[-1] ** -0.5)
+                for label, sizes in MASKED_BENCH.items()
+            ),
+            *bench,
         ),
         metal=metal_of(mask, score, sinks=sinks, lse=lse),
     )
@@ -243,10 +272,31 @@ def _baselines(mask: Mask, score: Score, *, sinks: bool, lse: bool) -> dict[str,
         text = text.replace(
             "{sink}", "sinks.astype(mx.float32)[:, None, None]" if sinks else "-1e30"
         )
-        return {"mx.softmax": _text(mask, text.replace("{also}", ", sums" if lse else ""))}
+        found: dict[str, Baseline | str] = {
+            "mx.softmax": _text(mask, text.replace("{also}", ", sums" if lse else ""))
+        }
+        return found if lse or score is not AS_IT_IS else {**found, FAST: _with_sinks(mask)}
+    if mask is EVERY_KEY and score is AS_IT_IS:
+        return {FAST: EVERY}
     if score is AS_IT_IS:
-        return {"mx.fast.scaled_dot_product_attention": _text(mask, FAST_MASKED)}
-    return {"mx.softmax": _text(mask, EXPLICIT.replace("{score}", score.text))}
+        others = {name: _text(mask, text) for name, text in mask.baselines.items()}
+        return {FAST: _text(mask, FAST_MASKED), **others}
+    explicit = {"mx.softmax": _text(mask, EXPLICIT.replace("{score}", score.text))}
+    if not score.bias:
+        return explicit
+    return {**explicit, FAST: _with_bias(mask, score.bias)}
+
+
+def _with_bias(mask: Mask, bias: str) -> str:
+    if mask is EVERY_KEY:
+        return ADDED_TO_EVERY.replace("{bias}", bias)
+    return _text(mask, ADDED_TO_SEEN.replace("{bias}", bias))
+
+
+def _with_sinks(mask: Mask) -> str:
+    if mask is CAUSAL:
+        return SINKS.replace("{mask}", 'None if q_len == 1 else "causal"')
+    return _text(mask, SINKS.replace("{mask}", "mask"))
 
 
 def _text(mask: Mask, rest: str) -> str:

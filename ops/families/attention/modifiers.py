@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ops.cases import labelled
+from ops.families.attention.attention import AXES
 from ops.families.attention.masked import masked_attention
 from ops.fills import Bool, Segments
 from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, Mask, Score
@@ -29,19 +31,34 @@ def _neighbours(q: Any, k: Any, kv_len: int, width: int, reach: int) -> Any:
     return (np.abs(line - k // width) <= reach) & (np.abs(column - k % width) <= reach)
 
 
+_MISSED = "max(0, min(window, kv_len) - 1 - (kv_len - q_len))"
+# The first query sees least far back; a single one sees all of its window.
+WINDOWED = """
+left_out = max(kv_len - q_len - window + 1, 0)
+keys, values = k[:, :, left_out:], v[:, :, left_out:]
+near = None if q_len == 1 else mask[..., left_out:]
+return mx.fast.scaled_dot_product_attention(q, keys, values, scale=scale, mask=near)
+"""
 WINDOW = Mask(
     np=lambda q, k, window: (k <= q) & (k > q - window),
     metal="k <= q && k > q - window",
     first="q - window + 1",
     until="q + 1",
-    params={"window": (128, 5, 1, 33)},
-    pairs="q_len * min(window, kv_len - q_len + 1)",
+    params={"window": (128, 5, 1, 4096, 33)},
+    # The first queries see fewer than `window` keys where little stands before them.
+    pairs=f"q_len * min(window, kv_len) - {_MISSED} * ({_MISSED} + 1) // 2",
     keys="min(kv_len, window)",
+    baselines={"keys of the window": WINDOWED},
     formula="the last `window` keys up to its own: q - window < k <= q",
 )
 attention_sliding_window = masked_attention(
     "attention_sliding_window",
     WINDOW,
+    bench=(
+        labelled(
+            AXES, "gemma-3-1b decode, 4096 keys", 1, 4, 1, 1, 4096, 256, scale=0.0625, window=512
+        ),
+    ),
 )
 attention_dilated_window = masked_attention(
     "attention_dilated_window",
@@ -52,7 +69,7 @@ attention_dilated_window = masked_attention(
         metal="abs(q - k) <= window && abs(q - k) % dilation == 0",
         first="q - window",
         until="q + window + 1",
-        params={"window": (128, 6, 3, 32), "dilation": (2, 3, 1, 4)},
+        params={"window": (128, 6, 3, 4096, 32), "dilation": (2, 3, 1, 4)},
         formula="every `dilation`-th key up to `window` away: |q - k| <= window and |q - k| % "
         "dilation == 0",
     ),
@@ -63,7 +80,7 @@ attention_prefix = masked_attention(
         np=lambda q, k, prefix: (k < prefix) | (k <= q),
         metal="k < prefix || k <= q",
         until="max(prefix, q + 1)",
-        params={"prefix": (32, 3, 0, 11)},
+        params={"prefix": (32, 3, 0, 256, 11)},
         pairs=CAUSAL_PAIRS,
         keys="kv_len",
         formula="the first `prefix` keys and those up to its own: k < prefix or k <= q",
@@ -117,7 +134,7 @@ attention_two_sided_window = masked_attention(
         metal="k >= q - before && k <= q + behind",
         first="q - before",
         until="q + behind + 1",
-        params={"before": (64, 5, 1, 17), "behind": (64, 3, 0, 9)},
+        params={"before": (64, 5, 1, 512, 17), "behind": (64, 3, 0, 512, 9)},
         formula="the keys from `before` in front of its own to `behind` after it",
     ),
 )
@@ -133,7 +150,7 @@ attention_block_diffusion = masked_attention(
         "((q < max(kv_len // 2, 1)) == (k < max(kv_len // 2, 1)))) | "
         "((k >= max(kv_len // 2, 1)) & ((q % max(kv_len // 2, 1)) // block > "
         "(k % max(kv_len // 2, 1)) // block))",
-        params={"block": (16, 3, 1, 5)},
+        params={"block": (16, 3, 1, 64, 5)},
         formula="for n = kv_len / 2, noisy places first and clean ones from n on, in blocks of "
         "`block` places (place % n) / block: those of its own block and half, and all clean ones "
         "of earlier blocks",
@@ -160,7 +177,7 @@ attention_global_window = masked_attention(
             (np.abs(q - k) <= window) | everywhere[q] | everywhere[k]
         ),
         metal="abs(q - k) <= window || everywhere[q] || everywhere[k]",
-        params={"window": (64, 4, 1, 17)},
+        params={"window": (64, 4, 1, 256, 17)},
         inputs=(Tensor("everywhere", ("kv_len",), "bool_", Bool()),),
         formula="the keys up to `window` away, and the global ones; a global query sees all: "
         "|q - k| <= window or everywhere[q] or everywhere[k] (Longformer, BigBird)",

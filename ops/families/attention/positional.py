@@ -69,7 +69,7 @@ rope = Op(
     hidden=(
         *cases(AXES, (0, 2, 3, 8), (1, 2, 0, 8), (1, 1, 1, 64), (3, 1, 31, 6), (1, 5, 33, 10)),
         *cases(AXES, (1, 9, 17, 64), (2, 3, 129, 30), (1, 2, 257, 34)),
-        *cases(AXES, (1, 9, 1, 64), base=100000.0, offset=511),
+        *cases(AXES, (1, 11, 1, 64), base=100000.0, offset=511),
         *cases(AXES, (2, 7, 3, 256), base=1000000.0, offset=1023),
         *cases(AXES, (1, 3, 13, 66), base=123.5, offset=1),
         *cases(AXES, (1, 2, 5, 14), offset=77),

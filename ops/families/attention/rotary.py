@@ -62,7 +62,7 @@ ROTATED = (
     ),
     (
         *cases(PAIRS, (0, 2, 3, 8), (1, 2, 0, 8), (3, 1, 31, 6), (1, 5, 33, 10), (2, 3, 129, 30)),
-        *cases(PAIRS, (1, 9, 1, 64), base=100000.0, offset=511),
+        *cases(PAIRS, (1, 11, 1, 64), base=100000.0, offset=511),
         *cases(PAIRS, (2, 7, 3, 258), base=1000000.0, offset=1023),
     ),
     (
@@ -86,7 +86,11 @@ rope_interleaved = indexed(
     (X,),
     (Tensor("out", ("batch", "heads", "seq", "head_dim"), match=Close(2)),),
     np=lambda x, base, offset: turned(x, np.arange(x.shape[2]) + offset, base, True),
-    mlx=f"{_MLX}return turned(x, mx.arange(seq) + offset, True)",
+    mlx={
+        "in float32": f"{_MLX}return turned(x, mx.arange(seq) + offset, True)",
+        "mx.fast.rope": "mx.fast.rope("
+        "x, head_dim, traditional=True, base=base, scale=1.0, offset=offset)",
+    },
     metal=f"""{_PAIR}
 const float first = float(x[2 * i]);
 const float second = float(x[2 * i + 1]);
@@ -110,7 +114,11 @@ rope_vjp = indexed(
     (Tensor("dout", ("batch", "heads", "seq", "head_dim")),),
     (Tensor("dx", ("batch", "heads", "seq", "head_dim"), match=Close(2)),),
     np=lambda dout, base, offset: turned(dout, np.arange(dout.shape[2]) + offset, base, False, -1),
-    mlx=f"{_MLX}return turned(dout, -(mx.arange(seq) + offset), False)",
+    mlx={
+        "in float32": f"{_MLX}return turned(dout, -(mx.arange(seq) + offset), False)",
+        "mx.fast.rope": "mx.fast.rope("
+        "dout, head_dim, traditional=False, base=base, scale=-1.0, offset=offset)",
+    },
     metal=f"""{_PAIR}
 const uint at = row * head_dim + pair;
 const float first = float(dout[at]);
@@ -179,7 +187,7 @@ to[at + pairs] = T(first * sin(angle) + second * cos(angle));
         ),
         (
             *cases(QK, (0, 2, 1, 3, 8), (1, 2, 1, 0, 8), (3, 1, 2, 31, 6), (1, 5, 5, 33, 10)),
-            *cases(QK, (1, 9, 3, 1, 64), base=100000.0, offset=511),
+            *cases(QK, (1, 11, 3, 1, 64), base=100000.0, offset=511),
             *cases(QK, (2, 0, 3, 17, 130), offset=77),
         ),
         (
@@ -219,12 +227,21 @@ rope_kv_append = indexed(
         Tensor("values_out", CACHE, continues="values_seen"),
     ),
     np=_append,
-    mlx=f"""{_MLX}
+    mlx={
+        "in float32": f"""{_MLX}
 at = mx.full((1,), offset)
 here = (mx.arange(cache) == offset % cache)[:, None]
 keys_out = mx.where(here, turned(k, at, False), keys)
 return turned(q, at, False), keys_out, mx.where(here, v, values_seen)
 """,
+        "mx.fast.rope": """
+def turned(x):
+    return mx.fast.rope(x, head_dim, traditional=False, base=base, scale=1.0, offset=offset)
+row = mx.array([offset % cache])
+keys_out = mx.slice_update(keys, turned(k), row, axes=[2])
+return turned(q), keys_out, mx.slice_update(values_seen, v, row, axes=[2])
+""",
+    },
     metal="""
 const uint pairs = head_dim / 2;
 const uint pair = i % pairs;
@@ -317,12 +334,20 @@ rope_mla = indexed(
         Tensor("k_out", ("batch", "latent + rotary"), match=Close(2)),
     ),
     np=_mla,
-    mlx=f"""{_MLX}
+    mlx={
+        "in float32": f"""{_MLX}
 at = mx.full((1,), offset)
 q_part = turned(q_turned[:, :, None], at, True)[:, :, 0]
 k_part = turned(k_turned[:, None], at, True)[:, 0]
 return mx.concatenate([q, q_part], axis=-1), mx.concatenate([c, k_part], axis=-1)
 """,
+        "mx.fast.rope": """
+def turned(x):
+    return mx.fast.rope(x, rotary, traditional=True, base=base, scale=1.0, offset=offset)
+q_part, k_part = turned(q_turned[:, :, None])[:, :, 0], turned(k_turned[:, None, None])[:, 0, 0]
+return mx.concatenate([q, q_part], axis=-1), mx.concatenate([c, k_part], axis=-1)
+""",
+    },
     metal="""
 const uint width = latent + rotary;
 const uint element = 2 * (i % (width / 2));

@@ -20,6 +20,7 @@ LORA = "m n k rank group"
 SKV = "tokens heads head_dim rank"
 PACKED = Weight("w", 4)
 RANK = Axis("rank", values=(8, 16, 32), compiled=True)
+ADAPTER_RANK = Axis("rank", values=(8, 16, 32, 64), compiled=True)
 
 
 def _linear_rms(inputs: Any, workload: Workload, stored: Stored = unrounded) -> tuple[Any, ...]:
@@ -75,7 +76,7 @@ qlora_linear = Op(
     family="quantised",
     formula="out = x W^T + scale (x down^T) up^T: a 4-bit matrix as in `qmm_4bit` and an adapter "
     "of low rank beside it. Each of the products may be rounded to T.",
-    axes=axes("m n", Axis("k", 32), RANK, GROUP),
+    axes=axes("m n", Axis("k", 32), ADAPTER_RANK, GROUP),
     inputs=(
         Tensor("x", ("m", "k")),
         *PACKED.tensors(()),
@@ -109,6 +110,7 @@ return (base + scale * ((x @ down.T) @ up.T)).astype(dtype)
     hidden=(
         *cases(LORA, (0, 4, 64, 8, 64), (3, 0, 64, 8, 32), (2, 5, 0, 8, 64), (1, 31, 96, 16, 32)),
         *cases(LORA, (7, 13, 320, 8, 64), (1, 67, 128, 32, 128), (2, 65, 64, 8, 64), scale=-1.0),
+        *cases(LORA, (3, 5, 96, 64, 32)),
     ),
     bench=(
         labelled(LORA, "smollm2-135m decode, up projection", 1, 1536, 576, 8, 64),

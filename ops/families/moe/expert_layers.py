@@ -60,9 +60,19 @@ h = g * mx.sigmoid(g) * u
 each = (down.astype(mx.float32)[index] @ h[..., None])[..., 0]
 return mx.sum(each * share.astype(mx.float32)[..., None], axis=1).astype(dtype)
 """,
+        "mx.gather_mm": """
+def given(x, weights):
+    return mx.gather_mm(x, weights.swapaxes(-1, -2), rhs_indices=index)
+each_row = mx.expand_dims(x, (-2, -3))
+g, u = given(each_row, gate), given(each_row, up)
+each = given(g * mx.sigmoid(g) * u, down)[..., 0, :]
+return mx.sum(each * share[..., None], axis=1)
+""",
     },
     flops="6 * rows * slots * n * k",
-    bytes="2 * rows * k * itemsize + 3 * min(experts, rows * slots) * n * k * itemsize",
+    # Experts come more than once: of e drawn p times, more than e p / (e + p) differ on average.
+    bytes="2 * rows * k * itemsize + 3 * n * k * itemsize * experts * rows * slots "
+    "// (experts + rows * slots)",
     visible=cases(AXES, (1, 1, 1, 1, 1), (2, 16, 8, 4, 2), (1, 64, 32, 8, 8), (4, 33, 20, 3, 2)),
     hidden=cases(
         AXES,

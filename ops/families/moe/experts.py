@@ -139,7 +139,7 @@ topk_gating = Op(
     baselines={
         "mx.argsort": """
 wide = x.astype(mx.float32)
-index = mx.argsort(-x, axis=-1)[:, :k]
+index = mx.stop_gradient(mx.argsort(-x, axis=-1)[:, :k])
 picked = mx.take_along_axis(wide, index, axis=-1)
 soft = mx.softmax(picked, axis=-1)
 whole = mx.exp(picked - mx.logsumexp(wide, axis=-1, keepdims=True))

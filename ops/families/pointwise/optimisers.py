@@ -48,7 +48,9 @@ return (wide - rate * step).astype(dtype), first.astype(dtype), second.astype(dt
         "beta_1": Range(0.0, 0.99, usual=(0.9, 0.95)),
         "beta_2": Range(0.0, 0.9999, usual=(0.999, 0.99, 0.95)),
         "eps": Range(1e-8, 1e-2, usual=(1e-8, 1e-6)),
-        "decay": Range(0.0, 0.25, usual=(0.1, 0.01)),
+        "decay": Range(0.0, 0.25, usual=(0.0, 0.1, 0.01)),
+        "correct_1": Range(1.0, 10.0, usual=(1.0, 10.0)),
+        "correct_2": Range(1.0, 1000.0, usual=(1.0, 100.0, 1000.0)),
     },
     flops=24,
     formula="moment_out = beta_1 moment + (1 - beta_1) grad; square_out = beta_2 square + (1 - "
@@ -103,7 +105,12 @@ return (wide - rate * step).astype(dtype), found.astype(dtype)
         "beta_2": (0.99, 0.98, 0.5),
         "decay": (0.01, 0.1, 0.25),
     },
-    ranges={"rate": RATE},
+    ranges={
+        "rate": RATE,
+        "beta_1": Range(0.0, 0.99, usual=(0.9, 0.95)),
+        "beta_2": Range(0.0, 0.999, usual=(0.98, 0.99, 0.999)),
+        "decay": Range(0.0, 1.0, usual=(0.0, 0.1, 1.0)),
+    },
     flops=12,
     formula="out = x - rate (sign(beta_1 moment + (1 - beta_1) grad) + decay x), sign(0) = 0; "
     "moment_out = beta_2 moment + (1 - beta_2) grad. All is computed in float32.",

@@ -70,6 +70,7 @@ cross_entropy = rowwise(
         "return (mx.logsumexp(wide - peak, axis=-1) - picked).astype(dtype)",
         "mx.logsumexp": "mx.logsumexp(x, axis=-1) - "
         "mx.take_along_axis(x, target[:, None], axis=-1)[:, 0]",
+        "mx.fast.cross_entropy": "mx.fast.cross_entropy(x, target).astype(dtype)",
     },
     passes={**SOFT, "picked": "sum of (c == target ? x - peak : 0.0f)"},
     metal={"out": "log(total) - picked"},

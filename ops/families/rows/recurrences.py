@@ -43,7 +43,7 @@ selective_scan = Op(
     inputs=(
         Tensor("x", ("batch", "seq", "channels")),
         Tensor("step", ("batch", "seq", "channels"), fill=Real(0.0, 1.0)),
-        Tensor("decay", ("channels", "state"), fill=Real(-4.0, 0.0)),
+        Tensor("decay", ("channels", "state"), fill=Real(-16.0, 0.0)),
         Tensor("given", ("batch", "seq", "state")),
         Tensor("read", ("batch", "seq", "state")),
         Tensor("skip", ("channels",)),
@@ -139,7 +139,15 @@ for t in range(seq):
     found = found + [mx.sum(s * wide_q[:, :, t, :, None], axis=-2)]
 zeros = mx.zeros((batch, heads, 0, value), dtype=mx.float32)
 return (mx.stack(found, axis=2) if seq else zeros).astype(dtype), s
-"""
+""",
+        # Its time stands before the heads, and its state is the transpose.
+        "mx.fast.gated_delta_update": """
+def moved(x):
+    return x.swapaxes(1, 2)
+out, last = mx.fast.gated_delta_update(moved(q), moved(k), moved(v), moved(decay), moved(beta),
+                                       state.swapaxes(2, 3))
+return moved(out).astype(dtype), last.swapaxes(2, 3)
+""",
     },
     flops="batch * heads * seq * key * value * 7",
     plain_flops=f"batch * heads * seq * key * value * 14 + seq * {STEP}",
@@ -198,7 +206,10 @@ ttt_linear_decode = Op(
         Tensor("b_out", ("batch", "width"), "float32", match=Close("width")),
     ),
     params={"rate": 0.1, "eps": 1e-3},
-    ranges={"rate": Range(0.0, 1.0, usual=(0.01, 0.1)), "eps": Range(1e-4, 0.5, usual=(1e-3,))},
+    ranges={
+        "rate": Range(0.0, 1.0, usual=(0.01, 0.1)),
+        "eps": Range(1e-6, 0.5, usual=(1e-6, 1e-3)),
+    },
     oracle=_ttt,
     steps=lambda inputs, workload, stored: _ttt(inputs, workload),
     baselines={

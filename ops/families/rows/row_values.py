@@ -172,7 +172,7 @@ return (wide * mx.minimum(1, most / (norm + eps))).astype(dtype)
 """
     },
     flops="3 * count",
-    bytes="3 * count * itemsize",
+    bytes="2 * count * itemsize",
     visible=(*COUNTS[0], *cases("count", (500,), most=40.0, eps=1e-3)),
     hidden=(
         *COUNTS[1],

@@ -44,7 +44,7 @@ logits_penalties = indexed(
     "logits_penalties",
     "sampling",
     axes("rows cols"),
-    (elements("x"), Tensor("counts", ("rows", "cols"), "uint32", Int(0, 3))),
+    (elements("x"), Tensor("counts", ("rows", "cols"), "uint32", Int(0, 300))),
     (Tensor("out", ("rows", "cols"), match=Close(3)),),
     np=_penalised,
     steps=_penalised,
@@ -151,6 +151,8 @@ logits_top_k = Op(
     oracle=_top_k,
     baselines={
         "mx.sort": "least = -mx.sort(-x, axis=-1)[:, k - 1 : k]\n"
+        "return mx.where(x >= least, x, mx.array(removed, dtype=dtype))",
+        "mx.topk": "least = mx.min(mx.topk(x, k, axis=-1), axis=-1, keepdims=True)\n"
         "return mx.where(x >= least, x, mx.array(removed, dtype=dtype))",
     },
     flops="rows * cols * 2",
