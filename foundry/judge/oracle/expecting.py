@@ -64,7 +64,13 @@ def values(op: Op, workload: Workload, inputs: Arrays) -> Arrays:
     found = _Formula(op)(widen(op, workload, inputs), workload)
     pairs = zip(op.outputs, found[: len(op.outputs)], strict=True)
     with np.errstate(all="ignore"):
-        return {t.name: v.astype(numpy_dtype(dtype_of(t, workload))) for t, v in pairs}
+        return {t.name: _stored(v, numpy_dtype(dtype_of(t, workload))) for t, v in pairs}
+
+
+def _stored(value: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """In a dtype: codes that the oracle leaves between two whole numbers are the nearest."""
+    is_between = dtype.kind in "iu" and value.dtype.kind == "f"
+    return (np.rint(value) if is_between else value).astype(dtype)
 
 
 def expected_of_baseline(

@@ -111,7 +111,7 @@ ends[i] = ended;
     plain_flops="seq * seq * 8",
     cases=(
         cases(AXES, (1, 16), (64, 16), (100, 32)),
-        cases(AXES, (0, 16), (31, 64), (67, 16), (129, 128), (257, 32)),
+        cases(AXES, (0, 16), (1, 32), (31, 64), (67, 16), (129, 128), (257, 32)),
         (
             labelled(AXES, "12 documents, 1024 tokens", 1024, 64),
             labelled(AXES, "12 documents, 8192 tokens", 8192, 128),

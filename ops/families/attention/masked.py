@@ -151,7 +151,7 @@ def masked_attention(
         f"(heads * q_len + kv_heads * max(0, min(kv_len, {mask.keys})))",
         visible=_with_scale(shown(attention.visible, params)),
         hidden=_with_scale(unshown(attention.hidden, params)),
-        bench=(
+        bench=_by_queries(
             *(
                 labelled(AXES, label, *sizes, scale=sizes[-1] ** -0.5)
                 for label, sizes in MASKED_BENCH.items()
@@ -160,6 +160,11 @@ def masked_attention(
         ),
         metal=metal_of(mask, score, sinks=sinks, lse=lse),
     )
+
+
+def _by_queries(*cases: Case) -> tuple[Case, ...]:
+    """Decoding before prefills, which are more work."""
+    return tuple(sorted(cases, key=lambda case: case.axes["q_len"]))
 
 
 def _formula(mask: Mask, score: Score, *, sinks: bool, lse: bool) -> str:
