@@ -286,7 +286,9 @@ def _baselines(mask: Mask, score: Score, *, sinks: bool, lse: bool) -> dict[str,
     if score is AS_IT_IS:
         others = {name: _text(mask, text) for name, text in mask.baselines.items()}
         return {FAST: _text(mask, FAST_MASKED), **others}
-    explicit = {"mx.softmax": _text(mask, EXPLICIT.replace("{score}", score.text))}
+    explicit: dict[str, Baseline | str] = {
+        "mx.softmax": _text(mask, EXPLICIT.replace("{score}", score.text))
+    }
     if not score.bias:
         return explicit
     return {**explicit, FAST: _with_bias(mask, score.bias)}
