@@ -22,15 +22,15 @@ for (uint i = 0; i < width; i += UNROLL) {
     sums[j] += mine && i + j < width ? float(from[i + j]) * float(to[(i + j) * RANK + lane]) : 0.0f;
   }
 }
-float z = 0.0f;
+float projected = 0.0f;
 for (int j = 0; j < UNROLL; ++j) {
-  z += sums[j];
+  projected += sums[j];
 }
-const float low = simd_min(mine ? z : INFINITY);
-const float high = simd_max(mine ? z : -INFINITY);
+const float low = simd_min(mine ? projected : INFINITY);
+const float high = simd_max(mine ? projected : -INFINITY);
 const float scale = max((high - low) / 255.0f, 1e-8f);
 if (mine) {
-  codes[place * RANK + lane] = uchar(clamp(rint((z - low) / scale), 0.0f, 255.0f));
+  codes[place * RANK + lane] = uchar(clamp(rint((projected - low) / scale), 0.0f, 255.0f));
 }
 if (lane == 0) {
   scales[place] = scale;

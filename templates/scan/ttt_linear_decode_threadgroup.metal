@@ -30,12 +30,12 @@ threadgroup_barrier(mem_flags::mem_threadgroup);
 auto model = w + row * WIDTH * WIDTH;
 const float first_bias = b[row * WIDTH + at];
 
-float z = first_bias;
+float before = first_bias;
 for (uint i = 0; i < WIDTH; ++i) {
-  z += {{ k_of }} * model[i * WIDTH + at];
+  before += {{ k_of }} * model[i * WIDTH + at];
 }
-float mean = group_sum(mine ? z : 0.0f, shared, lane, simd, simds) / float(WIDTH);
-float centred = z - mean;
+float mean = group_sum(mine ? before : 0.0f, shared, lane, simd, simds) / float(WIDTH);
+float centred = before - mean;
 float variance = group_sum(mine ? centred * centred : 0.0f, shared, lane, simd, simds) / float(WIDTH);
 const float inverse = rsqrt(variance + eps);
 const float hat = centred * inverse;
@@ -47,16 +47,16 @@ const float lean = group_sum(mine ? away * hat : 0.0f, shared, lane, simd, simds
 const float slope = (away - away_mean - hat * lean) * inverse;
 
 const float new_bias = first_bias - rate * slope;
-float y = new_bias;
+float after = new_bias;
 for (uint i = 0; i < WIDTH; ++i) {
   const float moved = model[i * WIDTH + at] - rate * {{ k_of }} * slope;
-  y += {{ q_of }} * moved;
+  after += {{ q_of }} * moved;
   if (mine) {
     w_out[(row * WIDTH + i) * WIDTH + column] = moved;
   }
 }
-mean = group_sum(mine ? y : 0.0f, shared, lane, simd, simds) / float(WIDTH);
-centred = y - mean;
+mean = group_sum(mine ? after : 0.0f, shared, lane, simd, simds) / float(WIDTH);
+centred = after - mean;
 variance = group_sum(mine ? centred * centred : 0.0f, shared, lane, simd, simds) / float(WIDTH);
 if (mine) {
   b_out[row * WIDTH + column] = new_bias;
