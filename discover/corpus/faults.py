@@ -13,10 +13,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from foundry.judge.attacks.operators import OPERATORS
+from foundry.judge.attacks.operators import OPERATORS, uncommented
 
 BODY = "// --- body ---"
-_COMMENTS = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class PlantedFault:
 
     def places(self, text: str) -> Iterator[tuple[int, int]]:
         """Where it could be planted."""
-        searched = text if self.header else _code(text)
+        searched = text if self.header else uncommented(text)
         yield from (found.span("bug") for found in self.pattern.finditer(searched))
 
     def plant(self, text: str, number: int) -> str | None:
@@ -45,11 +44,6 @@ class PlantedFault:
             return None
         start, end = spans[number % len(spans)]
         return text[:start] + self.replacement.format(text[start:end]) + text[end:]
-
-
-def _code(text: str) -> str:
-    """The text with its comments blanked, each character in its place."""
-    return _COMMENTS.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
 
 def _written(

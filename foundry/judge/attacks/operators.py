@@ -29,7 +29,7 @@ class Operator:
 
     def __call__(self, text: str) -> str | None:
         """The kernel file with the bug; None where it has no place for it."""
-        code, body = _code(text), text.find(_BODY)
+        code, body = uncommented(text), text.find(_BODY)
         found = list(self.pattern.finditer(code, body)) or list(
             self.pattern.finditer(code, 0, body)
         )
@@ -39,7 +39,7 @@ class Operator:
         return text[:start] + self.replacement.format(text[start:end]) + text[end:]
 
 
-def _code(text: str) -> str:
+def uncommented(text: str) -> str:
     """The text with its comments blanked, each character in its place."""
     return _COMMENTS.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
