@@ -6,12 +6,14 @@ running their `__init__`, which would import transformers.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import subprocess
 import sys
 import types
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,10 +43,13 @@ def folder() -> Path:
     return target
 
 
-def enter(root: Path) -> None:
-    """Make the package's modules importable; forget earlier ones."""
-    for name in [n for n in sys.modules if n == "mlx_lm" or n.startswith("mlx_lm.")]:
-        del sys.modules[name]
+@contextlib.contextmanager
+def entered(root: Path) -> Iterator[None]:
+    """The package's modules can be imported; what stood under its name before stands again after.
+
+    Packages entered like this have no `__spec__`: another test of the process would fail on them.
+    """
+    before = _forgotten()
     for name in _PACKAGES:
         module = types.ModuleType(name)
         module.__path__ = [str(root.joinpath(*name.split(".")))]
@@ -52,6 +57,17 @@ def enter(root: Path) -> None:
     utils = types.ModuleType("mlx_lm.utils")
     utils.can_run_metal = lambda: True  # type: ignore[attr-defined]
     sys.modules["mlx_lm.utils"] = utils
+    try:
+        yield
+    finally:
+        _forgotten()
+        sys.modules.update(before)
+
+
+def _forgotten() -> dict[str, types.ModuleType]:
+    """The modules that stood under the package's name; none does any more."""
+    names = [n for n in sys.modules if n == "mlx_lm" or n.startswith("mlx_lm.")]
+    return {name: sys.modules.pop(name) for name in names}
 
 
 def load(name: str) -> types.ModuleType:

@@ -69,10 +69,10 @@ def package() -> Iterator[Package]:
         patch.setattr(mx.fast, "metal_kernel", loaded.metal_kernel)
         patch.setattr(mx.metal, "is_available", lambda: True)
         mx.disable_compile()
-        mlx_lm_package.enter(root)
-        for name in MODULES:
-            loaded.modules[name] = mlx_lm_package.load(name)
-        yield loaded
+        with mlx_lm_package.entered(root):
+            for name in MODULES:
+                loaded.modules[name] = mlx_lm_package.load(name)
+            yield loaded
         mx.enable_compile()
 
 
