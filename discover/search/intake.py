@@ -21,6 +21,7 @@ from discover.search.kernels import Kernels
 from discover.search.task import Evaluate, Task
 from discover.search.watch import Watch
 from discover.selection.tree import Node, NodeState
+from foundry.judge.options import Rivals
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel, parse
 from foundry.prompts.answer import extract_all
@@ -125,7 +126,8 @@ class Intake:
         self._judging[node.id] = fresh
         self.journal.opened(node, fresh.draft)
         text, seed = fresh.draft.text, self._inputs_seed
-        self.flights.start(("judge", node.id), lambda: self.evaluate(text, seed))
+        rivals = Rivals(self.kernels.best_score)
+        self.flights.start(("judge", node.id), lambda: self.evaluate(text, seed, rivals))
 
     def _repeated(self, node: Node, draft: Draft, found: Repeated) -> None:
         self.kernels.tree.close(node.id, NodeState.DUPLICATE, found.kernel.hash)

@@ -23,6 +23,7 @@ from discover.selection.repairs import Repairs
 from discover.selection.reward import REPAIRABLE, Yardstick
 from discover.selection.strategies import strategy
 from discover.selection.tree import Node, NodeState, Tree
+from foundry.judge.options import NOBODY
 from foundry.judge.verdict import Evaluation, Status
 from foundry.kernel import Kernel, parse
 from foundry.prompts.assignment import Attempt
@@ -49,6 +50,7 @@ class Kernels:
         self._yardstick = Yardstick()
         self._attempts: dict[int, Attempt] = {}
         self._looks: Counter[int] = Counter()
+        self.best_score = NOBODY.best
 
     def __getitem__(self, node: Node) -> Attempt:
         """The judged kernel of a node."""
@@ -120,6 +122,7 @@ class Kernels:
         evaluation = found.evaluation
         self._attempts[node.id] = replace(found, evaluation=without_samples(evaluation))
         self.statuses[str(evaluation.status)] += 1
+        self.best_score = max(self.best_score, evaluation.score or 0.0)
         if kernel is not None and node.reward is not None:
             self.strategy.added(node, cell_of(kernel))
         if node.repairable:

@@ -35,6 +35,7 @@ from discover.search.kernels import RIVALS, Kernels
 from discover.search.task import Evaluate, Outcome, Task
 from discover.search.watch import Silent, State, Watch
 from discover.selection.tree import ROOT_PREFIX, Node
+from foundry.judge.options import Rivals
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import parse
 from foundry.report.format import count
@@ -317,7 +318,8 @@ class Search:
         if self._stopping():
             raise KeyboardInterrupt
         self._budget.evaluations += 1
-        evaluation = self._evaluate(self._kernels[node].text, seed, finalists)
+        rivals = Rivals(best=0.0, finalists=finalists)
+        evaluation = self._evaluate(self._kernels[node].text, seed, rivals)
         found = self._kernels.confirmed(node, evaluation)
         kernel = parse(found.text)
         self._journal.confirmed(node, found, kernel, evaluation, self._elapsed_s())

@@ -27,7 +27,7 @@ from discover.search.watch import Watch
 from discover.search.workbench import Workbench
 from foundry.errors import UsageError, unknown
 from foundry.harness.sandbox import Level, shortage
-from foundry.judge.options import bench_workloads, is_settled
+from foundry.judge.options import Rivals, bench_workloads, is_settled
 from foundry.judge.verdict import Evaluation
 from foundry.store.records import Outcome as RunOutcome
 from ops.spec import Op
@@ -161,8 +161,8 @@ def task_of(bench: Workbench, request: SearchRequest, op: Op, *, remote: bool) -
 def evaluator(bench: Workbench, request: SearchRequest, op: Op, *, counted: bool) -> Evaluate:
     """The judge of a workbench for one search."""
 
-    def evaluate(text: str, seed: int, finalists: int = 1) -> Evaluation:
-        found = bench.judge.evaluate(text, op, request.dtype, seed, finalists=finalists)
+    def evaluate(text: str, seed: int, rivals: Rivals) -> Evaluation:
+        found = bench.judge.evaluate(text, op, request.dtype, seed, rivals=rivals)
         if not counted:
             return found
         from foundry.judge.time.counting import with_counters

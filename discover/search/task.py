@@ -9,6 +9,7 @@ from typing import Protocol
 from discover.calls.retry import RetryPolicy
 from discover.search.settings import SearchSettings
 from discover.search.watch import State
+from foundry.judge.options import Rivals
 from foundry.judge.verdict import Evaluation
 from foundry.program import Device
 from foundry.prompts.assignment import Attempt
@@ -39,14 +40,13 @@ class Task:
 class Evaluate(Protocol):
     """The judge as a search sees it; called from several threads."""
 
-    def __call__(self, text: str, seed: int, finalists: int = 1) -> Evaluation:
+    def __call__(self, text: str, seed: int, rivals: Rivals) -> Evaluation:
         """Judge a kernel file on the inputs of a seed.
 
         Args:
             text: The kernel file.
             seed: Draws the inputs.
-            finalists: Kernels that are looked at a second time together: their intervals are
-                widened so that all of them hold at once.
+            rivals: Among what it is judged: behind the best, or one of the finalists.
         """
 
 

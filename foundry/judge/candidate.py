@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from foundry.errors import InvalidKernel
-from foundry.judge.options import JudgeOptions, bench_workloads
+from foundry.judge.options import NOBODY, JudgeOptions, Rivals, bench_workloads
 from foundry.judge.oracle.dealing import (
     Dealt,
     deal,
@@ -72,8 +72,8 @@ class Candidate:
     op: Op
     dtype: str
     seed: int
-    finalists: int = 1
-    """Kernels that are measured once more together; intervals hold for all of them at once."""
+    rivals: Rivals = NOBODY
+    """Among what it is judged."""
     kernel: Kernel | None = None
     visible: tuple[Target, ...] = ()
     hidden: tuple[Target, ...] = ()

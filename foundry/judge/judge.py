@@ -27,7 +27,14 @@ from dataclasses import replace
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.candidate import Candidate, Failed, prepare
 from foundry.judge.disturbed import Disturbed, await_recovery
-from foundry.judge.options import WHOLE_REACH_S, JudgeOptions, bench_workloads
+from foundry.judge.options import (
+    BEHIND,
+    NOBODY,
+    WHOLE_REACH_S,
+    JudgeOptions,
+    Rivals,
+    bench_workloads,
+)
 from foundry.judge.oracle.references import References, op_file
 from foundry.judge.proof.reach import reach, verify_large
 from foundry.judge.proof.screen import screen, screen_rest
@@ -40,10 +47,11 @@ from foundry.judge.time.confirmation import (
     blocks_for,
     fresh_seed,
     is_faster,
+    measured_once,
     spanning,
     widened,
 )
-from foundry.judge.verdict import Evaluation, Status, score_of
+from foundry.judge.verdict import Diagnostic, Evaluation, Status, score_of
 from foundry.kernel import Kernel, render
 from ops.spec import Op
 
@@ -76,7 +84,7 @@ class Judge:
         dtype: str,
         seed: int | None = None,
         *,
-        finalists: int = 1,
+        rivals: Rivals = NOBODY,
     ) -> Evaluation:
         """Judge one kernel.
 
@@ -86,8 +94,7 @@ class Judge:
             dtype: Element type of the workloads.
             seed: Draws inputs. None: a secret one that this judge drew when it was made. Either
                 way the evaluation records it.
-            finalists: Kernels that a search measures once more together, this one included: the
-                intervals are widened so that all of them hold at once.
+            rivals: Among what it is judged; a kernel that is not ahead of them costs less.
 
         Raises:
             UsageError: Unknown dtype or bench label.
@@ -95,7 +102,7 @@ class Judge:
         """
         text = kernel if isinstance(kernel, str) else render(kernel)
         bench_workloads(op, dtype, self._options.bench)
-        fresh = Candidate(text, op, dtype, self.seed if seed is None else seed, finalists=finalists)
+        fresh = Candidate(text, op, dtype, self.seed if seed is None else seed, rivals=rivals)
         device_id = self._pool.device().id
         candidate, failed = self._judged(fresh)
         passed = Status.FASTER if candidate.is_faster else Status.CORRECT
@@ -119,9 +126,7 @@ class Judge:
 
     def _judged(self, fresh: Candidate) -> tuple[Candidate, Failed | None]:
         """The candidate and why it stopped; from the start again where a GPU was disturbed."""
-        candidate = Candidate(
-            fresh.text, fresh.op, fresh.dtype, fresh.seed, finalists=fresh.finalists
-        )
+        candidate = Candidate(fresh.text, fresh.op, fresh.dtype, fresh.seed, rivals=fresh.rivals)
         try:
             return candidate, self._walk(candidate)
         except Disturbed:
@@ -207,13 +212,23 @@ class Judge:
         return self._prove(replace(walk, candidate=other))
 
     def _benchmark(self, walk: Walk) -> Failed | None:
-        """Time every bench workload, and once more on inputs never seen; only that may confirm."""
-        candidate = walk.candidate
+        """Time every bench workload, and once more on inputs never seen; only that may confirm.
+
+        What is not ahead of its rivals would win nothing by the second: it is measured once.
+        """
+        candidate, rivals = walk.candidate, walk.candidate.rivals
         found = self._time_all(walk, candidate.seed)
         if isinstance(found, Failed):
             return found
         first, first_score = candidate.timings, score_of(candidate.timings)
-        looks = max(self._looks.add(candidate.op.name, candidate.dtype), candidate.finalists)
+        looks = max(self._looks.add(candidate.op.name, candidate.dtype), rivals.finalists)
+        candidate.facts |= {"first_score": first_score, "looks": looks}
+        if first_score <= rivals.best:
+            candidate.timings = measured_once(first)
+            if first_score > 1.0:
+                candidate.facts[BEHIND] = rivals.best
+                candidate.unproven[BEHIND] = _left_out(first_score, rivals.best)
+            return None
         again = self._time_all(_confirming(walk, looks), fresh_seed(candidate.seed))
         if isinstance(again, Failed):
             if first_score > 1.0 or not again.status.passed:
@@ -223,11 +238,10 @@ class Judge:
             return None
         if first_score > 1.0:
             candidate.is_faster = is_faster(candidate.timings, looks, again)
-        candidate.facts |= {"first_score": first_score, "looks": looks}
         candidate.timings = spanning(candidate.timings, first)
-        if candidate.finalists > 1:
-            candidate.timings = widened(candidate.timings, candidate.finalists)
-            candidate.facts["finalists"] = candidate.finalists
+        if rivals.finalists > 1:
+            candidate.timings = widened(candidate.timings, rivals.finalists)
+            candidate.facts["finalists"] = rivals.finalists
         return None
 
     def _time_all(self, walk: Walk, seed: int) -> Failed | float:
@@ -261,3 +275,12 @@ def _confirming(walk: Walk, looks: int) -> Walk:
     blocks = max(plan.min_blocks, blocks_for(looks))
     plan = replace(plan, min_blocks=blocks, blocks=max(plan.blocks, blocks))
     return replace(walk, options=replace(walk.options, plan=plan))
+
+
+def _left_out(score: float, best: float) -> Failed:
+    said = (
+        f"right, and ahead of the baseline by {score:.3g}, not of the best so far ({best:.3g}): it "
+        "was measured once, and run neither on large sizes nor in other dtypes. Judge it by "
+        "itself to have that."
+    )
+    return Failed(Status.CORRECT, Diagnostic(stage="benchmark", message=said))

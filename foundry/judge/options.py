@@ -47,6 +47,25 @@ class JudgeOptions:
     returns an object whose `findings` have a `message` and a `line`."""
 
 
+@dataclass(frozen=True)
+class Rivals:
+    """What else is judged beside a kernel: whole proofs are for those that may win.
+
+    A kernel whose score is not above the best is measured once, proven on all small workloads and
+    its timed ones, and is `correct`; its record says what was left out.
+    """
+
+    best: float = 1.0
+    """Score of the best so far; 1 is the baseline's own. Below 1, everything is measured again."""
+    finalists: int = 1
+    """Kernels that a search measures once more together, this one included: the intervals are
+    widened so that all of them hold at once."""
+
+
+NOBODY = Rivals()
+"""Only the baseline is to beat."""
+
+
 def bench_workloads(op: Op, dtype: str, choice: str | tuple[str, ...]) -> tuple[Workload, ...]:
     """The bench workloads an option chooses.
 
@@ -81,11 +100,23 @@ def _work_us(op: Op, workload: Workload) -> float:
     return max(by_traffic, plain_flops(op, workload) / _PLAIN_GFLOP_S) / 1e3
 
 
+BEHIND = "behind"
+"""Among the facts about times: the score of the best, where a kernel was left for that."""
+
+
+def is_behind(evaluation: Evaluation) -> bool:
+    """Whether a kernel that may be faster was not proven wholly, for another was ahead of it."""
+    return BEHIND in evaluation.extra.get("benchmark", {})
+
+
 def is_settled(evaluation: Evaluation, op: Op, bench: str | tuple[str, ...]) -> bool:
     """Whether a stored evaluation answers this choice of bench workloads.
 
-    It does when the kernel failed, or was timed on all of them, or could not be timed and says so.
+    It does when the kernel failed, or was timed on all of them, or could not be timed and says so;
+    not when it was ahead of the baseline, and left there since others were ahead of it.
     """
+    if is_behind(evaluation):
+        return False
     untimed = any(diagnostic.stage == "benchmark" for diagnostic in evaluation.diagnostics)
     if untimed or not evaluation.status.passed:
         return True

@@ -12,12 +12,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-TIMING_METHOD = 3
+TIMING_METHOD = 4
 """2: slopes between batches of two lengths by the judge's clocks, dispatch taken off both sides.
 3: the baseline alone is measured beside the pairs; intervals are order statistics of the blocks,
-and span two measurements on other inputs in other memory."""
+and span two measurements on other inputs in other memory.
+4: what is not ahead of its rivals is measured once, and its interval widened as much."""
 
-JUDGE_VERSION = 9
+JUDGE_VERSION = 10
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""
 
 

@@ -1,7 +1,8 @@
 """Figures of the judge on this machine: `bench_judge.py [PART ...] [--kernels N] [--trials N]`.
 
 1. `rate`: evaluations per second, parse to timed verdict, of kernels never built before, warm, on
-   all cores, with the time of each stage; without the sanitizer and with it.
+   all cores, with the time of each stage; without the sanitizer and with it; behind the best of a
+   search, as most are, and proven wholly.
 2. `full`: one small row-wise kernel at a time, judged fully (sanitizer, visible, hidden), by stage;
    untimed and timed.
 3. `checks`: what each check adds to that, or would save if it were left out.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import os
 import statistics
 import tempfile
@@ -35,7 +37,14 @@ from foundry.harness.measuring.jobs import TimingPlan
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Evaluation, Judge, JudgeOptions
 from foundry.judge.attacks import corpus
-from foundry.judge.options import QUICK_REACH_S, SANITIZER, WHOLE_REACH_S, worth_timing
+from foundry.judge.options import (
+    NOBODY,
+    QUICK_REACH_S,
+    SANITIZER,
+    WHOLE_REACH_S,
+    Rivals,
+    worth_timing,
+)
 from foundry.judge.oracle.references import op_file
 from foundry.judge.time.itself import against_itself
 from foundry.judge.time.pairs import Latencies
@@ -66,29 +75,34 @@ def kernels() -> Kernels:
 
 
 def rate(pool: WorkerPool, fresh: Kernels, count: int) -> None:
-    """Judge `count` new kernels on all workers."""
-    for sanitizer in (None, SANITIZER):
+    """Judge `count` new kernels on all workers: as a search does most, and each wholly."""
+    for sanitizer, best in itertools.product((None, SANITIZER), (math.inf, 1.0)):
         judge = Judge(pool, JudgeOptions(sanitizer=sanitizer))
         for op, text in itertools.islice(fresh, len(ROW_WISE)):
             judge.evaluate(text, registry.get(op), "float32", SEED)
         chosen = list(itertools.islice(fresh, count))
         used_s, start = cpu_s(), time.perf_counter()
-        found = _judged_together(judge, chosen, pool.workers)
+        found = _judged_together(judge, chosen, pool.workers, Rivals(best))
         spent_s = time.perf_counter() - start
         passed = sum(e.status.passed for e in found)
         print(
-            f"{len(found) / spent_s:.1f} evaluations/s {_sanitized(sanitizer)} "
+            f"{len(found) / spent_s:.1f} evaluations/s {_sanitized(sanitizer)}, "
+            f"{'all behind the best' if best > 1.0 else 'each proven wholly'} "
             f"({len(found)} in {spent_s:.1f} s, {passed} passed, "
             f"cpu {1e3 * (cpu_s() - used_s) / len(found):.0f} ms each)"
         )
         _print_stages(found)
 
 
-def _judged_together(judge: Judge, chosen: list[tuple[str, str]], workers: int) -> list[Evaluation]:
+def _judged_together(
+    judge: Judge, chosen: list[tuple[str, str]], workers: int, rivals: Rivals = NOBODY
+) -> list[Evaluation]:
+    def judged(kernel: tuple[str, str]) -> Evaluation:
+        op, text = kernel
+        return judge.evaluate(text, registry.get(op), "float32", SEED, rivals=rivals)
+
     with ThreadPoolExecutor(workers) as threads:
-        return list(
-            threads.map(lambda k: judge.evaluate(k[1], registry.get(k[0]), "float32", SEED), chosen)
-        )
+        return list(threads.map(judged, chosen))
 
 
 def full(pool: WorkerPool, fresh: Kernels, count: int) -> None:

@@ -23,6 +23,7 @@ from discover.protocol import Context, Failure, FailureKind, Reply, Request
 from discover.search.search import Search
 from discover.search.settings import SearchSettings
 from discover.search.task import Outcome, Task
+from foundry.judge.options import NOBODY, Rivals
 from foundry.judge.verdict import Diagnostic, Evaluation, Status
 from foundry.kernel import parse
 from foundry.store import Store
@@ -50,7 +51,7 @@ class ScriptedJudge:
         self._lock = threading.Lock()
         self._interrupt_at = interrupt_at
 
-    def __call__(self, text: str, seed: int, finalists: int = 1) -> Evaluation:
+    def __call__(self, text: str, seed: int, rivals: Rivals = NOBODY) -> Evaluation:
         with self._lock:
             self.texts.append(text)
             if self._interrupt_at is not None and len(self.texts) >= self._interrupt_at:

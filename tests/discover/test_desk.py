@@ -45,7 +45,7 @@ class Judge:
     def __init__(self) -> None:
         self.judged: list[str] = []
 
-    def evaluate(self, text: str, op: Any, dtype: str, seed: int, finalists: int = 1) -> Evaluation:
+    def evaluate(self, text: str, op: Any, dtype: str, seed: int) -> Evaluation:
         self.judged.append(text)
         found = ScriptedJudge()(text, seed)
         return found.model_copy(update={"op": op.name, "kernel_hash": parse(text).hash})
@@ -91,7 +91,7 @@ def test_tickets_outlive_the_process_and_every_kernel_is_judged(
 
 
 def _plain(bench: Any, request: Any, op: Any, *, counted: bool) -> Any:
-    return lambda text, seed, finalists=1: bench.judge.evaluate(text, op, request.dtype, seed)
+    return lambda text, seed, rivals: bench.judge.evaluate(text, op, request.dtype, seed)
 
 
 def _elsewhere(bench: Workbench, **other: Any) -> Workbench:

@@ -10,6 +10,7 @@ from discover.budget.limits import Limits
 from discover.calls.retry import RetryPolicy
 from discover.protocol import Failure, FailureKind, Reply
 from discover.selection.tree import NodeState
+from foundry.judge.options import NOBODY, Rivals
 from foundry.judge.verdict import Status
 from foundry.program import Device
 from foundry.store.records import CallState, Tokens
@@ -189,7 +190,7 @@ def test_without_a_kernel_to_start_from_one_is_written_from_scratch(stage: Stage
 
 def test_confirmation_replaces_what_was_drawn(stage: Stage) -> None:
     class Lucky(ScriptedJudge):
-        def __call__(self, text: str, seed: int, finalists: int = 1) -> object:  # type: ignore[override]
+        def __call__(self, text: str, seed: int, rivals: Rivals = NOBODY) -> object:  # type: ignore[override]
             again = text in self.texts
             found = super().__call__(text, seed)
             lucky = "score = 9" in text and again
@@ -214,7 +215,7 @@ def test_a_wait_longer_than_the_time_left_ends_the_proposer_but_breaks_nothing(
     outcome = stage.search(
         [llm],
         ScriptedJudge(),
-        Limits(seconds=0.5),
+        Limits(seconds=20),
         roots=[ROOT],
         retry=RetryPolicy(first_s=60),
     )

@@ -10,6 +10,7 @@ import pytest
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
 from foundry.judge.candidate import Candidate, Target, prepare
+from foundry.judge.options import BEHIND, Rivals
 from foundry.judge.stages import Walk
 from foundry.judge.time.baselines import Bar
 from foundry.judge.time.benchmark import Measured
@@ -106,6 +107,17 @@ class NoisyDevice:
         return Measured(found, Tried(latencies, 10.0, Taken(), 1.0, 0), Bar("b", 10.0, 0.0, 1), 1)
 
 
+def timed(pool: WorkerPool, rng: np.random.Generator, gain: float, rivals: Rivals) -> Candidate:
+    """A kernel of some gain after it was timed among its rivals."""
+    judge = Judge(pool, JudgeOptions(sanitizer=None))
+    judge._bench = NoisyDevice(rng, gain)  # type: ignore[assignment]
+    candidate = Candidate(COPY, SOFTMAX, "float32", judge.seed, rivals=rivals)
+    assert prepare(candidate, JudgeOptions(sanitizer=None)) is None
+    walk = Walk(candidate, None, None, judge._references, JudgeOptions(sanitizer=None))  # type: ignore[arg-type]
+    assert judge._benchmark(walk) is None
+    return candidate
+
+
 def winners(pool: WorkerPool, rng: np.random.Generator, copies: int, gain: float = 1.0) -> int:
     """How many kernels of one search the judge itself calls faster."""
     judge = Judge(pool, JudgeOptions(sanitizer=None))
@@ -119,6 +131,25 @@ def winners(pool: WorkerPool, rng: np.random.Generator, copies: int, gain: float
         assert judge._benchmark(walk) is None
         found += candidate.is_faster
     return found
+
+
+def test_a_kernel_behind_the_best_is_measured_once_and_says_so() -> None:
+    rng = np.random.default_rng(5)
+    with WorkerPool("cpu", 1) as pool:
+        behind = timed(pool, rng, 1.3, Rivals(best=2.0))
+        ahead = timed(pool, rng, 1.3, Rivals(best=1.1))
+        slower = timed(pool, rng, 0.7, Rivals(best=0.0))
+    assert not behind.is_faster
+    assert behind.facts[BEHIND] == 2.0
+    assert "not of the best so far (2)" in behind.unproven[BEHIND].diagnostic.message
+    (timing,) = behind.timings
+    once = speedup(timing.samples_baseline_us, timing.samples_kernel_us)
+    assert timing.speedup_low < once.low / 1.1
+    assert timing.speedup_high > once.high * 1.1
+    assert ahead.is_faster
+    assert BEHIND not in ahead.facts
+    assert len(slower.timings) == 1
+    assert BEHIND not in slower.facts
 
 
 def test_the_judge_names_no_winner_among_forty_copies_in_twenty_searches() -> None:

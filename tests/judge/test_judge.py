@@ -14,7 +14,7 @@ from foundry.harness.measuring.jobs import TimingPlan
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions, Status
 from foundry.judge.candidate import Candidate, Failed
-from foundry.judge.options import worth_timing
+from foundry.judge.options import Rivals, is_behind, is_settled, worth_timing
 from foundry.judge.oracle.dealing import UNSEEN
 from foundry.judge.stages import run_limit_s
 from foundry.judge.time import plausible
@@ -207,12 +207,23 @@ def test_text_and_kernel_are_judged_alike(judge: Judge) -> None:
 
 @pytest.mark.slow
 def test_finalists_are_stated_with_intervals_for_all_of_them(judge: Judge) -> None:
-    found = judge.evaluate(kernel("right"), SOFTMAX, "float32", 3, finalists=4)
+    found = judge.evaluate(kernel("right"), SOFTMAX, "float32", 3, rivals=Rivals(finalists=4))
     assert found.extra["benchmark"]["finalists"] == 4
     for timing in found.timings:
         plain = speedup(timing.samples_baseline_us, timing.samples_kernel_us)
         assert timing.speedup_low <= plain.low
         assert timing.speedup_high >= plain.high
+
+
+def test_a_kernel_behind_the_best_is_no_settled_question(judge: Judge) -> None:
+    found = judge.evaluate(kernel("right"), SOFTMAX, "float32", 3, rivals=Rivals(best=math.inf))
+    assert found.status is Status.CORRECT
+    assert is_behind(found) == (
+        found.score is not None and found.extra["benchmark"]["first_score"] > 1
+    )
+    assert is_settled(found, SOFTMAX, "quick") != is_behind(found)
+    assert found.proven is not None
+    assert found.proven.dtypes == ("float32",)
 
 
 def test_untimed_judging_stops_at_correct(pool: WorkerPool) -> None:

@@ -19,6 +19,9 @@ from foundry.judge.time.statistics import speedup
 from foundry.judge.verdict import Timing
 
 _ALPHA = 0.05
+_APART = 1.2
+"""A kernel reads so far apart, at most, in most pairs of measurements on other inputs in other
+memory."""
 
 
 class Looks:
@@ -76,6 +79,14 @@ def spanning(timings: Sequence[Timing], before: Sequence[Timing]) -> list[Timing
     """Timings with intervals that hold those of an earlier measurement too."""
     earlier = {timing.workload: timing for timing in before}
     return [_joined(timing, earlier.get(timing.workload, timing)) for timing in timings]
+
+
+def measured_once(timings: Sequence[Timing]) -> list[Timing]:
+    """Timings with intervals as wide as those that span two measurements."""
+    return [
+        _spread(timing, timing.speedup_low / _APART, timing.speedup_high * _APART)
+        for timing in timings
+    ]
 
 
 def widened(timings: Sequence[Timing], finalists: int) -> list[Timing]:
