@@ -25,11 +25,33 @@ _LOG_LINE = re.compile(rf"({_FILE}:\d+:\d+: | *\d+ \|)?(.*)")
 _PLACE = re.compile(r"\[(?:launch (\d+), )?(header|source):(\d+): `[^\n]*\]$")
 
 
+OVER_OTHERS = (
+    "where other inputs left their results in the outputs, though it is right over fresh memory: "
+    "write every element, and read none before it is written"
+)
+"""How a kernel was run that was right on the same inputs before; so are the two that follow."""
+ELSEWHERE = "where its buffers lie elsewhere, though it is right on equal inputs"
+REORDERED = "where its threadgroups begin in another order, though it is right in the natural one"
+
+
 def wrong_result(
-    output: str, fault: str, distribution: str, workload: Workload, *, hidden: bool
+    output: str,
+    fault: str,
+    distribution: str,
+    workload: Workload,
+    *,
+    hidden: bool,
+    manner: str = "",
 ) -> Diagnostic:
-    """An output that differs from the oracle."""
-    if hidden and distribution in DRAWS:
+    """An output that differs from the oracle; `manner` says how it was run, where that did it."""
+    if manner and hidden:
+        message = f"output '{output}' is wrong on a hidden workload {manner}."
+    elif manner:
+        message = (
+            f"output '{output}' is wrong {manner}. There, {fault}. "
+            f"Workload {workload.id}, {distribution}."
+        )
+    elif hidden and distribution in DRAWS:
         message = (
             f"output '{output}' is wrong on a hidden workload of which an input holds {_HELD}."
         )

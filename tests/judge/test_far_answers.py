@@ -135,6 +135,44 @@ def test_a_kernel_that_builds_slowly_is_right_and_its_record_says_what_is_left_o
     assert "each remainder of 32" in found.why
 
 
+def test_a_sweep_without_answers_is_told_and_its_kernel_is_not_called_faster(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "MOST_S", 1e-9)
+    judge = Judge(pool, JudgeOptions(sanitizer=None, timed=False, reach_s=1.0))
+    found = judge.evaluate(RIGHT.format(name="softmax"), SOFTMAX, "float32", 3)
+    assert found.status is Status.CORRECT, found.why
+    assert "nothing says what is right on" in found.why
+    assert "not called faster" in found.why
+
+
+def test_values_alone_say_nothing_of_what_bounds_take(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "MOST_S", 1e-9)
+    references = References(pool)
+    assert references.values(SOFTMAX, sized(50), "normal", 1).whole
+    with pytest.raises(NoAnswer):
+        references.values(SOFTMAX, sized(60), "normal", 1)
+    assert references.get(SOFTMAX, sized(70), "normal", 1, sampled=True).expected
+
+
+def test_a_sweep_ends_by_processor_time_and_by_a_share_of_the_walls() -> None:
+    now = [0.0]
+    course = sweep._Course(10.0, lambda: now[0])
+    now[0], course.workers_s = 12.0, 1.0
+    assert not course.is_over
+    now[0] = 41.0
+    assert course.is_over
+    now[0], course.workers_s = 12.0, 11.0
+    assert course.is_over
+    course.held, course.unanswered = 3, 2
+    assert "nothing says what is right on 2 " in course.left_out(5)
+    assert course.left_out(9).count("on 4 and nothing") == 1
+    course.unanswered = 0
+    assert course.left_out(3) == ""
+
+
 def test_large_workloads_meet_nan_and_say_what_comes_of_it(pool: WorkerPool) -> None:
     workload = SOFTMAX.workload(Case({"rows": 4, "cols": 70_000}), "float32")
     found = References(pool).get(SOFTMAX, workload, nonfinite.NAN, 7, sampled=True)

@@ -62,6 +62,25 @@ def test_scaled_distributions_are_multiples_of_the_normal_one() -> None:
     np.testing.assert_allclose(draw("small"), 0.01 * normal, rtol=1e-6)
 
 
+def test_faint_rows_lie_at_every_distance_above_the_smallest_numbers() -> None:
+    for dtype, faintest in (("float32", 2.0**-38), ("float16", 2.0**-10.5)):
+        sizes = np.abs(draw("faint", dtype, rows=400).astype(np.float64)).max(axis=1)
+        assert sizes.min() < 4 * faintest
+        assert sizes.max() > 2.0**-7
+
+
+def test_inputs_of_one_kind_come_near_each_other_and_others_do_not() -> None:
+    residual, silu = registry.get("speculative_residual"), registry.get("silu")
+    assert "alike" in applicable(residual, tuple(DISTRIBUTIONS))
+    assert "alike" not in applicable(silu, tuple(DISTRIBUTIONS))
+    workload = residual.workload(Case({"rows": 200, "cols": 64}), "float32")
+    drawn = make_inputs(residual, workload, "alike", 1)
+    left = np.maximum(drawn["target"].astype(np.float64) - drawn["draft"], 0).sum(axis=1)
+    assert (left == 0).any()
+    assert ((left > 0) & (left < 1e-6)).any()
+    assert ((left > 1e-4) & (left < 1e-2)).any()
+
+
 def test_each_distribution_has_its_mark() -> None:
     assert len(np.unique(draw("ties"))) <= 5
     assert all(len(np.unique(row)) == 1 for row in draw("constant"))

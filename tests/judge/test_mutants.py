@@ -69,6 +69,13 @@ def test_an_operator_without_a_place_makes_nothing() -> None:
         assert operator("// --- body ---\nout[0] = x[0];\n") is None
 
 
+def test_a_maximum_of_indices_is_no_place_for_a_bug() -> None:
+    (operator,) = (o for o in OPERATORS if o.name == "max_to_min")
+    lines = ["// --- body ---", "const int begin = max(first, 0);", "peak = max(peak, score);"]
+    assert operator("\n".join(lines[:2])) is None
+    assert operator("\n".join(lines)) == "\n".join([*lines[:2], "peak = min(peak, score);"])
+
+
 @pytest.mark.slow
 def test_every_template_has_mutants_that_differ_from_it() -> None:
     assert {m.op for m in MUTANTS} == {t.op for t in all_templates().values()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foundry.judge.wording import build_failure
+from foundry.judge.wording import OVER_OTHERS, build_failure, wrong_result
 from foundry.kernel import parse
 from foundry.program import BuildFailure
 from ops import registry
@@ -31,3 +31,16 @@ def test_a_compilers_words_about_a_hidden_workload_hold_no_number_of_its_own() -
     assert hidden.message.startswith(f"kernel:{shown.line}:25: error")
     assert "threadgroup float4 kept[256];" in hidden.message
     assert hidden.line == shown.line == 7
+
+
+def test_a_result_that_is_wrong_over_what_others_left_says_so_and_hides_sizes() -> None:
+    (workload, *_) = registry.get("silu").workloads("hidden", "float32")
+    shown, hidden = (
+        wrong_result("out", "at [3] it is 7", "normal", workload, hidden=hidden, manner=OVER_OTHERS)
+        for hidden in (False, True)
+    )
+    assert "other inputs left their results in the outputs" in shown.message
+    assert "at [3] it is 7" in shown.message
+    assert "other inputs left their results in the outputs" in hidden.message
+    assert "[3]" not in hidden.message
+    assert workload.id not in hidden.message

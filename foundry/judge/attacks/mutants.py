@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from foundry.judge.attacks.attack import REFUSED, Attack
 from foundry.judge.attacks.operators import OPERATORS
-from ops import all_ops, get
+from ops import all_ops
 from templates import Template, default, for_op, render
 
 KIND = "mutants"
@@ -33,18 +33,11 @@ def mutants_of_templates() -> tuple[Attack, ...]:
     return tuple(sorted(found, key=lambda attack: attack.name))
 
 
-def _is_no_bug(template: Template, operator: str) -> bool:
-    """Whether it is listed, or the first key of a mask that begins at 0 is made no more than 0."""
-    begins_at_0 = get(template.op).metal.get("first") == "0"
-    changes_first = operator == "max_to_min" and template.name.endswith("_masked")
-    return (template.name, operator) in NO_BUGS or (begins_at_0 and changes_first)
-
-
 def _mutants(template: Template) -> Iterator[Attack]:
     text = render(template, default(template))
     for operator in OPERATORS:
         mutant = operator(text)
-        if mutant is None or _is_no_bug(template, operator.name):
+        if mutant is None or (template.name, operator.name) in NO_BUGS:
             continue
         yield Attack(
             kind=KIND,

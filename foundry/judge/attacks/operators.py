@@ -46,6 +46,11 @@ def uncommented(text: str) -> str:
 
 _LOOP_BOUND = re.compile(r"\bfor \([^;]*; \w+ < (?P<bug>[^;&]+?)(?:;| &&)")
 _ADDITION = re.compile(r"(?P<bug>\+=)")
+_MAXIMUM = re.compile(
+    # Of indices it is left alone: a loop that begins earlier, where a mask hides all, is right.
+    r"^(?![^\n]*\b(?:u?int|u?short|u?long|size_t) \w+ = [^\n;]*\bmax\()[^\n]*?\b(?P<bug>max)\(",
+    re.MULTILINE,
+)
 
 OPERATORS = (
     Operator("divides_wrong", "the first division multiplies", re.compile(r" (?P<bug>/) "), "*"),
@@ -62,9 +67,7 @@ OPERATORS = (
     Operator(
         "loop_ends_early", "the last loop ends one step early", _LOOP_BOUND, "{} - 1", last=True
     ),
-    Operator(
-        "max_to_min", "the first maximum is a minimum", re.compile(r"\b(?P<bug>max)\("), "min"
-    ),
+    Operator("max_to_min", "the first maximum of values is a minimum", _MAXIMUM, "min"),
     Operator(
         "no_barrier",
         "the first barrier is gone",

@@ -15,13 +15,16 @@ from dataclasses import replace
 
 from foundry.judge.oracle import nonfinite
 from foundry.judge.oracle.inputs import DISTRIBUTIONS
+from foundry.judge.oracle.near import ALIKE, FAINT
 from foundry.judge.oracle.sizes import Listed, largest_compiled, listed, new_compiled, redrawn
 from ops.errors import UsageError
 from ops.spec import Case, CaseSet, Op, Workload, elements_of, plain_flops, present, shape_of
 
 UNSEEN = 3
 """Workloads drawn for every kernel of a judge."""
-_LAST, _FAINT = "touched", "faint"
+_LAST = "touched"
+_AT_FLOORS = (FAINT, ALIKE)
+"""What is as small as a parameter that is added, or lies under it."""
 _SMALL, _LARGE = 1 << 16, 1 << 20
 """Elements of a workload: up to the first every distribution is affordable, beyond the second
 hardly any."""
@@ -53,9 +56,10 @@ def deal_faintly(
     workloads: Sequence[Workload], distributions: Sequence[str], each: int, seed: int
 ) -> Iterator[Dealt]:
     """As `deal`, and to every workload inputs so small that what is added to them shows."""
-    others = [name for name in distributions if name != _FAINT]
-    for workload, dealt in deal(workloads, others, max(1, each - 1), seed):
-        yield workload, (*dealt, _FAINT) if _FAINT in distributions else dealt
+    small = [name for name in _AT_FLOORS if name in distributions]
+    others = [name for name in distributions if name not in small]
+    for workload, dealt in deal(workloads, others, max(1, each - len(small)), seed):
+        yield workload, (*dealt, *small)
 
 
 def deal_thoroughly(

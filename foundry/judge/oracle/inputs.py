@@ -18,7 +18,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from foundry.errors import unknown
-from foundry.judge.oracle import nonfinite
+from foundry.judge.oracle import near, nonfinite
 from foundry.program import Arrays
 from ops.dtypes import numpy_dtype
 from ops.fills import Positive, Real
@@ -64,14 +64,17 @@ def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arr
     arrays: Arrays = {}
     sources = {t.match.source for t in op.outputs if isinstance(t.match, Distribution)}
     spared = _spared(op, workload, distribution, seed)
+    models = near.models(op) if distribution == near.ALIKE else {}
     for tensor in op.inputs:
         if tensor.name in workload.absent:
             arrays[tensor.name] = _stand_in(tensor, workload)
             continue
-        rng = _generator(seed, workload.id, tensor.name, _STREAM.get(distribution, distribution))
+        name, stream = tensor.name, _STREAM.get(distribution, distribution)
+        rng = _generator(seed, workload.id, models.get(name, name), stream)
+        apart = _generator(seed, workload.id, name, "apart") if name in models else None
         chosen = nonfinite.SPARING[distribution] if tensor.name in spared else distribution
         chosen = "normal" if tensor.name in sources else chosen
-        arrays[tensor.name] = _tensor(tensor, workload, chosen, rng)
+        arrays[tensor.name] = _tensor(tensor, workload, chosen, rng, apart)
     for name, default in op.params.items():
         value = workload.params.get(name, default)
         arrays[name] = np.asarray(value, dtype=numpy_dtype(param_dtype(default)))
@@ -106,7 +109,7 @@ def applicable(op: Op, distributions: Sequence[str]) -> tuple[str, ...]:
     alone that only select.
     """
     matches = [t.compared for t in op.outputs]
-    barred = {EVERY}
+    barred = {EVERY} if near.models(op) else {EVERY, near.ALIKE}
     if any(isinstance(m, Exact | Ties | Set) for m in matches):
         barred.add("denormal")
     if not all(_selects(m) for m in matches):
@@ -124,7 +127,14 @@ def _generator(seed: int, *names: str) -> Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *words])))
 
 
-def _tensor(tensor: Tensor, workload: Workload, distribution: str, rng: Generator) -> NDArray[Any]:
+def _tensor(
+    tensor: Tensor,
+    workload: Workload,
+    distribution: str,
+    rng: Generator,
+    apart: Generator | None,
+) -> NDArray[Any]:
+    """Draw one input; `apart` moves it away from the one that `rng` draws too."""
     shape, dtype = shape_of(tensor, workload), dtype_of(tensor, workload)
     fill = fill_of(tensor, workload)
     is_free = fill == Real()
@@ -135,6 +145,7 @@ def _tensor(tensor: Tensor, workload: Workload, distribution: str, rng: Generato
 
     def values(rng: Generator, shape: _Shape, dtype: str) -> Values:
         drawn = _DRAWS[distribution](rng, shape, dtype)
+        drawn = drawn if apart is None else near.moved(drawn, apart)
         return drawn if to_the_ends else _finite(drawn, dtype)
 
     return fill.draw(rng, shape, dtype, workload.axes, values)
@@ -366,7 +377,7 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
         "large": _scaled(3.0),
         "constant": _constant,
         "small": _scaled(0.01),
-        "faint": _scaled(2.0**-10),
+        near.FAINT: near.faint,
         "duplicates": _duplicates,
         "negated": _scaled(-1.0),
         "sorted": _sorted,
@@ -375,6 +386,7 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
         "widest": _widest,
         "planted": _planted,
         "band": _band,
+        near.ALIKE: _normal,
         MIXED: _mixed,
         EVERY: _every,
     }
@@ -385,7 +397,7 @@ _DRAWS: Mapping[str, _Draw] = MappingProxyType({**DISTRIBUTIONS, **nonfinite.DRA
 _PARTS = 8
 _MIXED = (
     *("normal", "sparse", "ties", "cancelling", "extreme", "large", "constant", "small"),
-    *("duplicates", "sorted", "offset", "planted", "band"),
+    *("duplicates", "sorted", "offset", "planted", "band", near.FAINT),
 )
 """Distributions of the rows of `mixed`."""
 
@@ -395,7 +407,7 @@ _STREAM = MappingProxyType(
         "negated": "normal",
         "large": "normal",
         "small": "normal",
-        "faint": "normal",
+        near.FAINT: "normal",
     }
 )
 """Distributions made of the values of another one, element by element."""

@@ -97,6 +97,9 @@ class References:
     def __init__(self, pool: WorkerPool, limit_bytes: int = _CACHE_BYTES) -> None:
         self._pool = pool
         self._paces = Paces()
+        """Of answers with their bounds."""
+        self._paces_of_values = Paces()
+        """Of values alone, which take a fraction of that."""
         self._limit = limit_bytes
         self._guard = threading.Lock()
         self._found: OrderedDict[Key, Reference] = OrderedDict()
@@ -163,7 +166,8 @@ class References:
     def _values(self, op: Op, workload: Workload, distribution: str, seed: int) -> Reference:
         check_size(op, workload, _BYTES_PER_ELEMENT)
         inputs = make_inputs(op, workload, distribution, seed)
-        with self._paces.asked(op, workload, at_any_cost=False), _blaming(op, workload):
+        asked = self._paces_of_values.asked(op, workload, at_any_cost=False)
+        with asked, _blaming(op, workload):
             known = values(op, workload, inputs)
         return Reference(op, workload, distribution, inputs, (), {}, whole=known)
 

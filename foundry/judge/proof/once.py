@@ -22,6 +22,7 @@ from foundry.judge.proof.forecast import Forecast
 from foundry.judge.proof.verify import hold, told
 from foundry.judge.stages import Walk, pace_of, stopped
 from foundry.judge.verdict import Diagnostic, Status
+from foundry.judge.wording import OVER_OTHERS
 from foundry.kernel import bind
 from foundry.program import Arrays, TensorSpec
 from ops.spec import Workload
@@ -71,10 +72,10 @@ def run_once(
     if not isinstance(answer, _Answer):
         return answer
     outputs_of = answer.results.outputs
-    held = (*zip(references, outputs_of, strict=False), (references[0], outputs_of[-1]))
-    for reference, outputs in held:
-        failed = hold(candidate, target, reference, outputs)
-        if failed := failed or look_closer(walk, target, reference, outputs):
+    held = [(r, o, "") for r, o in zip(references, outputs_of, strict=False)]
+    for reference, outputs, manner in (*held, (references[0], outputs_of[-1], OVER_OTHERS)):
+        failed = hold(candidate, target, reference, outputs, manner)
+        if failed := failed or look_closer(walk, target, reference, outputs, manner):
             return failed
     return _doubt(target, answer) or answer.pace
 
@@ -133,7 +134,9 @@ def _answer(walk: Walk, target: Target, job: Run, expected: Forecast) -> Failed 
     return _Answer(found, job.outputs, pace_of(candidate.op, target, seconds))
 
 
-def look_closer(walk: Walk, target: Target, reference: Reference, outputs: Arrays) -> Failed | None:
+def look_closer(
+    walk: Walk, target: Target, reference: Reference, outputs: Arrays, manner: str = ""
+) -> Failed | None:
     """Hold to the oracle what is far from the baseline, wherever it lies."""
     if reference.sample is None or not reference.whole:
         return None
@@ -145,7 +148,7 @@ def look_closer(walk: Walk, target: Target, reference: Reference, outputs: Array
         return None
     with candidate.stage("oracle"):
         closer = walk.references.closer(reference, places)
-    return hold(candidate, target, closer, outputs)
+    return hold(candidate, target, closer, outputs, manner)
 
 
 def _doubt(target: Target, answer: _Answer) -> Failed | None:

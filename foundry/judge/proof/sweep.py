@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
-from foundry.judge.candidate import Candidate, Failed, Target
+from foundry.harness.processes.clock import Clock
+from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle import nonfinite
 from foundry.judge.oracle.far import compiled_sizes, remainders, vector_remainders
 from foundry.judge.proof.forecast import forecast
@@ -31,29 +33,74 @@ _TELLING = ("sparse", "sorted")
 """Distributions in which the last element of a row often counts most."""
 _AT_ONCE = 8
 """Builds of one job."""
+_LEFT_OUT = (
+    "right wherever it was held to something, but {} of {} small sizes, which leave each remainder "
+    "of 32 lanes; without them it is not called faster."
+)
 
 
 def sweep(walk: Walk, budget_s: float) -> Failed | None:
     """Run the kernel once on every remainder that an axis may leave."""
     candidate = walk.candidate
-    is_whole = budget_s > _LEAST_S
-    bound = _targets(candidate, is_whole=is_whole)
+    bound = _targets(candidate, is_whole=budget_s > _LEAST_S)
     if isinstance(bound, Failed):
         return bound
-    left = list(bound)
-    random.Random(f"{candidate.seed} remainders").shuffle(left)
-    left_s = max(budget_s, _LEAST_S)
-    while left and left_s > 0.0:
-        some = left[:_AT_ONCE]
-        found = _sweep(walk, some, left_s)
-        if isinstance(found, Failed):
-            return found
-        if found is None:
+    targets = list(bound)
+    random.Random(f"{candidate.seed} remainders").shuffle(targets)
+    course = _Course(max(budget_s, _LEAST_S), candidate.clock)
+    for start in range(0, len(targets), _AT_ONCE):
+        if course.is_over:
             break
-        left, left_s = left[_AT_ONCE:], left_s - found
-    if left:
-        candidate.unproven[REMAINDERS] = _left_out(len(left), len(bound))
+        if failed := _sweep(walk, targets[start : start + _AT_ONCE], course):
+            return failed
+    if said := course.left_out(len(targets)):
+        candidate.unproven[REMAINDERS] = Failed(
+            Status.CORRECT, Diagnostic(stage="verify", message=said)
+        )
     return None
+
+
+@dataclass
+class _Course:
+    """How a sweep goes: what it took, and on how many sizes the kernel was held to something.
+
+    Seconds pass with processor time, the judge's own and the workers', but never slower than a
+    share of the wall's: a busy machine makes a sweep longer, not endless.
+    """
+
+    budget_s: float
+    wall_s: Callable[[], float]
+    workers_s: float = 0.0
+    held: int = 0
+    unanswered: int = 0
+    """Sizes on which nothing says what is right."""
+    is_cut: bool = False
+    """Builds or a run took too long."""
+
+    def __post_init__(self) -> None:
+        self._clock = Clock(lambda: time.thread_time() + self.workers_s, self.wall_s)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that builds and runs may still take."""
+        return self.budget_s - self._clock()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further size is tried."""
+        return self.is_cut or self.left_s <= 0.0
+
+    def left_out(self, of: int) -> str:
+        """What the kernel was not held to, in words; empty where it was to all sizes."""
+        told: list[str] = []
+        if untried := of - self.held - self.unanswered:
+            told.append(f"it builds or runs too slowly to be run on {untried}")
+        if self.unanswered:
+            told.append(
+                f"nothing says what is right on {self.unanswered} (the oracle takes too long there,"
+                " or no baseline runs)"
+            )
+        return _LEFT_OUT.format(" and ".join(told), of) if told else ""
 
 
 def _targets(candidate: Candidate, *, is_whole: bool) -> Failed | tuple[Target, ...]:
@@ -80,34 +127,44 @@ def _targets(candidate: Candidate, *, is_whole: bool) -> Failed | tuple[Target, 
     )
 
 
-def _sweep(walk: Walk, targets: Sequence[Target], limit_s: float) -> Failed | float | None:
-    """Seconds that some of them took; None where builds or runs take too long."""
-    candidate, first = walk.candidate, walk.first_of_next
-    failed = build_more(walk, targets, limit_s)
+def _sweep(walk: Walk, targets: Sequence[Target], course: _Course) -> Failed | None:
+    """Build some of them, and run each as long as there is time."""
+    first = walk.first_of_next
+    failed = build_more(walk, targets, course.left_s)
+    course.workers_s += walk.worker.spent_s
     if isinstance(failed, Timeout):
+        course.is_cut = True
         return None
     if failed:
         return failed
-    spent_s = walk.worker.spent_s
     for index, target in enumerate(targets, first):
+        if course.is_over:
+            return None
         try:
-            with candidate.stage("oracle"):
-                known = [
-                    walk.references.values(candidate.op, target.workload, name, candidate.seed)
-                    for name in target.distributions
-                ]
-            found = run_lightly(walk, target, index, forecast(candidate, target), known)
+            found = _held(walk, target, index)
         except NoAnswer:
+            course.unanswered += 1
             continue
-        if found is None or isinstance(found, Failed):
+        if isinstance(found, Failed):
             return found
-        spent_s += found.seconds
-    return spent_s
+        if found is None:
+            course.is_cut = True
+            return None
+        course.workers_s += found.seconds
+        course.held += 1
+    return None
 
 
-def _left_out(count: int, of: int) -> Failed:
-    said = (
-        f"right wherever it was run, but it builds or runs too slowly to be run on {count} of {of} "
-        "small sizes, which leave each remainder of 32 lanes; without them it is not called faster."
-    )
-    return Failed(Status.CORRECT, Diagnostic(stage="verify", message=said))
+def _held(walk: Walk, target: Target, index: int) -> Failed | Pace | None:
+    """The kernel on one size, held to what the oracle gives.
+
+    Raises:
+        NoAnswer: Nothing says what is right.
+    """
+    candidate = walk.candidate
+    with candidate.stage("oracle"):
+        known = [
+            walk.references.values(candidate.op, target.workload, name, candidate.seed)
+            for name in target.distributions
+        ]
+    return run_lightly(walk, target, index, forecast(candidate, target), known)

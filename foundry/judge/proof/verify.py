@@ -74,19 +74,21 @@ def _verify_one(
         candidate.paces.append(pace_of(candidate.op, target, seconds))
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
-        again = expected[:1] * (int(stale) + int(echo) + orders)
-        return _judge(candidate, target, [*expected, *again], found, orders)
+        again = [wording.OVER_OTHERS] * stale + [wording.ELSEWHERE] * echo
+        again += [wording.REORDERED] * orders
+        runs_of = [*((e, "") for e in expected), *((expected[0], manner) for manner in again)]
+        return _judge(candidate, target, runs_of, found, orders)
 
 
 def _judge(
     candidate: Candidate,
     target: Target,
-    expected: Sequence[Reference],
+    expected: Sequence[tuple[Reference, str]],
     results: Results,
     orders: int,
 ) -> Failed | None:
-    for reference, outputs in zip(expected, results.outputs, strict=True):
-        if failed := hold(candidate, target, reference, outputs):
+    for (reference, manner), outputs in zip(expected, results.outputs, strict=True):
+        if failed := hold(candidate, target, reference, outputs, manner):
             return failed
     if execution.is_deterministic(target.program) and execution.is_ordered(results, orders):
         return Failed(Status.WRONG_RESULT, told(execution.ORDERED, target))
@@ -98,9 +100,16 @@ def _judge(
 
 
 def hold(
-    candidate: Candidate, target: Target, reference: Reference, outputs: Arrays
+    candidate: Candidate,
+    target: Target,
+    reference: Reference,
+    outputs: Arrays,
+    manner: str = "",
 ) -> Failed | None:
-    """Compare one set of outputs with its reference, and keep the largest errors."""
+    """Compare one set of outputs with its reference, and keep the largest errors.
+
+    `manner` says how a kernel was run again that was right on these inputs before.
+    """
     outputs = reference.part_of(outputs)
     for spec, want in zip(reference.specs, reference.expected, strict=True):
         difference = compare(spec, outputs.get(spec.name), want)
@@ -112,6 +121,7 @@ def hold(
                 reference.distribution,
                 target.workload,
                 hidden=target.hidden,
+                manner=manner,
             )
             return Failed(Status.WRONG_RESULT, said)
     return None

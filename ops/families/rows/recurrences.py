@@ -194,10 +194,11 @@ ttt_linear_decode = Op(
     "xq + gain normal(w_out^T xq + b_out) + shift.",
     axes=axes("batch", Axis("width", values=(16, 32, 64, 128), compiled=True)),
     inputs=(
-        *(Tensor(name, ("batch", "width")) for name in ("xq", "xk", "xv")),
+        # What is far from zero hides all that a normal form keeps of it, in float32 for everybody.
+        *(Tensor(name, ("batch", "width"), fill=Real(-64.0, 64.0)) for name in ("xq", "xk", "xv")),
         Tensor("w", ("batch", "width", "width"), "float32", fill=Real(-0.25, 0.25)),
         Tensor("b", ("batch", "width"), "float32"),
-        Tensor("gain", ("width",)),
+        Tensor("gain", ("width",), fill=Real(-4.0, 4.0)),
         Tensor("shift", ("width",)),
     ),
     outputs=(
