@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable
 
 import pytest
@@ -73,12 +74,13 @@ def test_every_variant_is_another_valid_kernel(name: str) -> None:
     rewrite = all_rewrites()[name]
     for template in registry.one_of_each_text():
         op = ops.get(template.op)
-        for point in itertools.islice(space.points(template), 0, 12, 4):
-            kernel = parse(fill(template, point))
-            for variant in rewrite(kernel, op):
-                assert variant.kernel != kernel, variant.label
-                assert parse(render(variant.kernel)) == variant.kernel, variant.label
-                check(variant.kernel, op)
+        points = list(itertools.islice(space.points(template), 12))
+        point = random.Random(f"{name} {template.name}").choice(points)
+        kernel = parse(fill(template, point))
+        for variant in rewrite(kernel, op):
+            assert variant.kernel != kernel, variant.label
+            assert parse(render(variant.kernel)) == variant.kernel, variant.label
+            check(variant.kernel, op)
 
 
 @pytest.mark.parametrize("name", sorted(all_rewrites()))
