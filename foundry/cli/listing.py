@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from foundry.chips.chip import Figure
-    from foundry.store.records import RunRecord, StoredEvaluation
+    from foundry.store.records import Overview, RunRecord, StoredEvaluation
     from ops.spec import Tensor
+    from templates.template import Template
 
 _MOST_COUNTED = 20_000
 """A knob space is counted up to here; some have millions of points."""
@@ -88,28 +89,32 @@ def command(
 
 def _ops(query: Query) -> Listing:
     from ops import registry as ops
+    from ops.tiers import tier
     from templates.registry import all_templates
 
-    counts: dict[str, int] = {}
+    owned: dict[str, list[Template]] = {}
     for template in all_templates().values():
-        counts[template.op] = counts.get(template.op, 0) + 1
+        owned.setdefault(template.op, []).append(template)
     chosen = [op for name, op in sorted(ops.all_ops().items()) if query.op in (None, name)]
     columns = [
         Column("op"),
         Column("family"),
+        Column("tier", right=True),
         Column("axes", elastic=True),
         Column("inputs", elastic=True),
         Column("outputs"),
         Column("templates", right=True),
     ]
+    best = _best(query)
     rows = [
         [
             op.name,
             op.family,
+            str(tier(op)),
             " ".join(op.axis_names),
             " ".join((*(t.name for t in op.inputs), *op.params)),
             " ".join(t.name for t in op.outputs),
-            str(counts.get(op.name, 0)),
+            str(len(owned.get(op.name, ()))),
         ]
         for op in chosen
     ]
@@ -117,6 +122,7 @@ def _ops(query: Query) -> Listing:
         {
             "op": op.name,
             "family": op.family,
+            "tier": tier(op),
             "formula": op.formula,
             "axes": list(op.axis_names),
             "conditions": list(op.conditions),
@@ -126,13 +132,51 @@ def _ops(query: Query) -> Listing:
             "outputs": [_tensor(t) for t in op.outputs],
             "params": dict(op.params),
             "dtypes": list(op.dtypes),
-            "bench": [case.label or dict(case.axes) for case in op.bench],
+            "workloads": {
+                "visible": len(op.visible),
+                "hidden": len(op.hidden),
+                "bench": [case.label or dict(case.axes) for case in op.bench],
+            },
             "baselines": {n: op.baseline(n).text.strip() for n in op.baselines},
-            "templates": counts.get(op.name, 0),
+            "templates": {t.name: _count(t) for t in owned.get(op.name, ())},
+            "best": best.get(op.name, []),
         }
         for op in chosen
     ]
     return Listing(columns, rows, document, "no ops")
+
+
+def _count(template: Template) -> int:
+    """Points of a template, counted up to a limit."""
+    from templates import space
+
+    return sum(1 for _ in islice(space.points(template), _MOST_COUNTED))
+
+
+def _best(query: Query) -> dict[str, list[dict[str, Any]]]:
+    """The best kernel known of each op, on every device and in every dtype; none without a file."""
+    from foundry.errors import EnvironmentUnusable
+    from foundry.store import Store
+
+    found: dict[str, list[dict[str, Any]]] = {}
+    try:
+        with Store.open(query.db, read_only=True) as store:
+            for entry in store.overview():
+                if entry.best_hash is not None:
+                    found.setdefault(entry.op, []).append(_best_row(entry))
+    except EnvironmentUnusable:
+        return {}
+    return found
+
+
+def _best_row(entry: Overview) -> dict[str, Any]:
+    return {
+        "device": f"{entry.device_kind}: {entry.device_name}",
+        "device_id": entry.device_id,
+        "dtype": entry.dtype,
+        "kernel": entry.best_hash,
+        "score": entry.best_score,
+    }
 
 
 def _held(tensor: Tensor) -> dict[str, Any]:
@@ -146,12 +190,11 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
 
 
 def _templates(query: Query) -> Listing:
-    from templates import space
     from templates.registry import all_templates
 
     chosen = [t for t in all_templates().values() if query.op in (None, t.op)]
     chosen.sort(key=lambda t: (t.op, not t.start, t.name))
-    points = {t.name: sum(1 for _ in islice(space.points(t), _MOST_COUNTED)) for t in chosen}
+    points = {t.name: _count(t) for t in chosen}
     columns = [
         Column("template"),
         Column("op"),

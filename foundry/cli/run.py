@@ -16,7 +16,7 @@ from ops.dtypes import FLOAT_DTYPES
 if TYPE_CHECKING:
     from foundry.run.session import RunResult
 
-_STRATEGIES = ("mix", "coverage", "random", "mutation")
+_STRATEGIES = ("mix", "coverage", "random", "mutation", "cross-entropy")
 _DEFAULT_BUDGET = 40
 _POINTS = 21
 """Points of a template where all templates are proven: the default and 20 others."""
@@ -54,7 +54,12 @@ _POINTS = 21
     show_default=True,
     metavar="|".join(_STRATEGIES),
     help="coverage: every knob value soon; random: any point; mutation: one step from the best; "
-    "mix: all in turn.",
+    "cross-entropy: values as the best have them; mix: all in turn.",
+)
+@click.option(
+    "--curriculum",
+    is_flag=True,
+    help="Easy ops first (tiers 1 to 5); a tier ends where nothing more is won.",
 )
 @click.option(
     "--budget",
@@ -98,6 +103,7 @@ def command(
     points: int | None,
     dtypes: tuple[str, ...],
     strategy: str,
+    curriculum: bool,
     budget: int | None,
     time_s: float | None,
     template_names: tuple[str, ...] | None,
@@ -119,6 +125,8 @@ def command(
 
     if every and ops:
         raise UsageError("--all and --ops exclude each other; give one of them")
+    if curriculum and points:
+        raise UsageError("--curriculum goes by what is won, and --coverage times nothing; omit one")
     request = RunRequest(
         ops=ops or _ops_with_templates(),
         dtypes=FLOAT_DTYPES if every else dtypes,
@@ -134,6 +142,7 @@ def command(
         db=db,
         command=command_line(),
         points=points,
+        curriculum=curriculum,
     )
     result = execute(request)
     if as_json:

@@ -30,6 +30,8 @@ from templates.template import Template, Value
 
 LAG = 8
 """Positions between a variant and the scores it may use: room for as many in flight."""
+_PATIENCE, _GAIN = 16, 1.02
+"""A plan is flat when so many positions in a row gained less than 2 %."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,16 @@ class Plan:
     def _full(self) -> bool:
         return self._most is not None and len(self._order) >= self._most
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether the last positions whose scores may be used brought no gain."""
+        best, since = 0.0, 0
+        for position in self._usable:
+            score = self._scores.get(position) or 0.0
+            since = 0 if score > best * _GAIN else since + 1
+            best = max(best, score)
+        return since >= _PATIENCE
+
     def learn(self, position: int, score: float | None) -> None:
         """Note the score of a position; None for a kernel that did not pass."""
         self._scores[position] = score
@@ -130,9 +142,13 @@ class Plan:
                 return chosen
         return None
 
+    @property
+    def _usable(self) -> range:
+        """Positions whose scores the next one may depend on."""
+        return range(max(0, len(self._order) - LAG + 1))
+
     def _best(self) -> list[PointChoice]:
-        usable = range(max(0, len(self._order) - LAG + 1))
-        proven = [(s, i) for i in usable if (s := self._scores.get(i)) is not None]
+        proven = [(s, i) for i in self._usable if (s := self._scores.get(i)) is not None]
         return [self._order[i] for _, i in sorted(proven, key=lambda pair: (-pair[0], pair[1]))]
 
     def _variant(self, chosen: PointChoice) -> PlannedVariant:
@@ -155,39 +171,54 @@ class Slot:
 
 
 class Schedule:
-    """Plans that take turns until the budget is used up."""
+    """Plans that take turns until the budget is used up: all of them, or lesson by lesson."""
 
-    def __init__(self, plans: Sequence[Plan], budget: int | None) -> None:
+    def __init__(
+        self, plans: Sequence[Plan], budget: int | None, lessons: Sequence[int] = ()
+    ) -> None:
         """Start a schedule.
 
         Args:
             plans: At least one.
             budget: Slots in all; None: until every plan is used up.
+            lessons: Number of each plan's lesson. The plans of the lowest take turns until they are
+                flat or used up, then those of the next. Empty: all take turns until used up.
         """
         self.plans = tuple(plans)
         self.budget = budget
         self.taken = 0
-        self._turns = list(range(len(plans)))
+        self._ends_flat = bool(lessons)
+        numbers = lessons or [0] * len(plans)
+        self._lessons = [
+            [plan for plan, number in enumerate(numbers) if number == lesson]
+            for lesson in sorted(set(numbers))
+        ]
 
     @property
     def exhausted(self) -> bool:
         """Whether `take` has nothing more to give."""
-        return not self._turns or (self.budget is not None and self.taken >= self.budget)
+        return not self._lessons or (self.budget is not None and self.taken >= self.budget)
 
     @property
     def ready(self) -> bool:
         """Whether the plan whose turn it is knows all it needs."""
-        return not self.exhausted and self.plans[self._turns[0]].ready
+        return not self.exhausted and self.plans[self._lessons[0][0]].ready
 
     def take(self) -> Slot | None:
-        """The next slot; None when everything is used up. Call it only while `ready`."""
-        while not self.exhausted:
-            plan = self._turns.pop(0)
-            if (found := self.plans[plan].take()) is not None:
-                self._turns.append(plan)
+        """The next slot; None when everything is used up, or the next waits for a score."""
+        while self.ready:
+            turns = self._lessons[0]
+            plan = turns.pop(0)
+            if (found := self._next(self.plans[plan])) is not None:
+                turns.append(plan)
                 self.taken += 1
                 return Slot(plan, *found)
+            if not turns:
+                del self._lessons[0]
         return None
+
+    def _next(self, plan: Plan) -> tuple[int, PlannedVariant] | None:
+        return None if self._ends_flat and plan.is_flat else plan.take()
 
     def learn(self, slot: Slot, score: float | None) -> None:
         """Note the score of a slot."""

@@ -29,6 +29,7 @@ from foundry.run.plan import Plan, Schedule, Slot, narrow
 from foundry.run.tally import Tally, event_line
 from foundry.store.records import Origin, Outcome
 from ops.spec import Op
+from ops.tiers import tier
 
 if TYPE_CHECKING:
     from foundry.harness.processes.pool import WorkerPool
@@ -57,6 +58,8 @@ class RunRequest:
     points: int | None = None
     """Points of each template that are proven and not timed; None: kernels are timed, and there
     are as many as the budget allows."""
+    curriculum: bool = False
+    """Whether easy ops come first, and harder ones once nothing more is won there."""
 
     def settings(self) -> dict[str, Any]:
         """What two commands share that continue one another; budgets may differ."""
@@ -68,6 +71,7 @@ class RunRequest:
             "strategy": self.strategy,
             "bench": self.bench,
             **({} if self.points is None else {"points": self.points}),
+            **({"curriculum": True} if self.curriculum else {}),
         }
 
 
@@ -149,7 +153,8 @@ class _Session:
         self.judge = judge
         self.device = pool.device()
         self.tally = Tally(plans, request.budget, request.time_s)
-        self.schedule = Schedule(plans, request.budget)
+        lessons = [tier(plan.op) for plan in plans] if request.curriculum else ()
+        self.schedule = Schedule(plans, request.budget, lessons)
         self.run_id = self._unfinished()
 
     def go(self) -> None:

@@ -16,6 +16,8 @@ from templates.template import Template, Value
 _TRIES = 32
 _PARENTS = 4
 """Mutation moves one of this many best, the better ones more often."""
+_ELITE, _LEAST_WEIGHT = 8, 0.25
+"""The cross-entropy method learns from so many best; a value that none of them has weighs this."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,31 @@ def mutation(situation: Situation) -> PointChoice | None:
     return None
 
 
+def cross_entropy(situation: Situation) -> PointChoice | None:
+    """A point whose values are drawn from those of the best, each knob by itself.
+
+    The cross-entropy method over discrete knobs: every value counts as often as the elite has it,
+    and a little more, so that none dies out.
+    """
+    elite = list(situation.best[:_ELITE])
+    for _ in range(_TRIES if elite else 0):
+        template = situation.rng.choice(elite).template
+        points = [c.point for c in elite if c.template is template]
+        drawn = {knob: _drawn(situation.rng, knob, template, points) for knob in template.knobs}
+        found = choice(template, drawn)
+        if space.valid(template, drawn) and not situation.taken(found):
+            return found
+    return None
+
+
+def _drawn(
+    rng: random.Random, knob: str, template: Template, points: Sequence[Mapping[str, Value]]
+) -> Value:
+    values = template.knobs[knob]
+    weights = [_LEAST_WEIGHT + sum(p[knob] == value for p in points) for value in values]
+    return rng.choices(values, weights)[0]
+
+
 def any_left(situation: Situation) -> PointChoice | None:
     """The first point nobody took, in the order of the spaces."""
     every = (choice(t, point) for t in situation.templates for point in space.points(t))
@@ -104,7 +131,8 @@ STRATEGIES: Mapping[str, tuple[Strategy, ...]] = {
     "coverage": (coverage,),
     "random": (random_point,),
     "mutation": (mutation,),
-    "mix": (coverage, mutation, random_point, mutation),
+    "cross-entropy": (cross_entropy,),
+    "mix": (coverage, mutation, random_point, cross_entropy),
 }
 """Strategies by name: what takes its turn after what."""
 
