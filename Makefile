@@ -73,8 +73,9 @@ test-slow: $(DEV) ## what make test leaves out: far sizes, families, a Mac's who
 accept: $(DEV) ## rewrite the golden files
 	FOUNDRY_ACCEPT=1 $(BIN)/pytest -q -n 2 -m "not slow"
 
-docs: $(DEV) ## regenerate docs/cli.md
+docs: $(DEV) ## regenerate docs/cli.md and docs/ops
 	$(BIN)/python -m foundry.cli.reference
+	$(BIN)/python -m foundry.report.family_pages
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

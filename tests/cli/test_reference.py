@@ -8,6 +8,7 @@ import click
 import pytest
 
 from foundry.cli.reference import page, programs, walk
+from foundry.report import family_pages
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -18,6 +19,11 @@ COMMANDS = [
 
 def test_the_reference_is_made_from_the_help_texts() -> None:
     assert (DOCS / "cli.md").read_text(encoding="utf-8") == page(), "stale: make docs rewrites it"
+
+
+def test_the_pages_of_families_are_made_from_the_registry() -> None:
+    found = {file.name: file.read_text(encoding="utf-8") for file in (DOCS / "ops").glob("*.md")}
+    assert found == family_pages.pages(), "stale: make docs rewrites them"
 
 
 @pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])

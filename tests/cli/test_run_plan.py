@@ -107,6 +107,41 @@ def test_coverage_starts_at_the_starting_points_and_uses_every_value() -> None:
     assert used == every
 
 
+def _lessons(scores: dict[int, list[float]], lessons: list[int]) -> list[int]:
+    """The plans in the order of their turns, where each position of a plan has a known score."""
+    wide = _template(threads=(32, 64, 128, 256), a=tuple(range(12)), b=(False, True))
+    schedule = Schedule([_plan("random", n, wide) for n in range(len(lessons))], 200, lessons)
+    order: list[int] = []
+    while (slot := schedule.take()) is not None:
+        order.append(slot.plan)
+        known = scores[slot.plan]
+        schedule.learn(slot, known[min(slot.position, len(known) - 1)])
+    return order
+
+
+def test_a_lesson_ends_where_nothing_more_is_won_and_the_next_begins() -> None:
+    rising = [1.1**n for n in range(40)]
+    order = _lessons({0: [1.0], 1: rising, 2: [2.0]}, [1, 1, 2])
+    easy = [n for n, plan in enumerate(order) if plan < 2]
+    assert order[: len(easy)] == [plan for plan in order if plan < 2], "the harder comes last"
+    assert order.count(0) < order.count(1), "a flat plan ends before one that still rises"
+    assert order.count(1) > 40
+    assert order.count(2) > LAG
+
+
+def test_the_cross_entropy_method_keeps_to_what_the_best_have_in_common() -> None:
+    wide = _template(threads=(32, 64, 128, 256), a=tuple(range(12)), b=(False, True))
+    plan = _plan("cross-entropy", 0, wide)
+    drawn = []
+    while (found := plan.take()) is not None:
+        position, variant = found
+        point = variant.choice.point
+        plan.learn(position, float(point["a"]) + (10.0 if point["b"] else 0.0))
+        drawn.append(point)
+    late = drawn[24:40]
+    assert sum(bool(p["b"]) for p in late) > 10
+
+
 def test_mutation_climbs() -> None:
     """A mutation plan finds the top of a hill in a space of 4,096 points within 60 positions."""
     values = (1, 2, 4, 8, 16, 32, 64, 128)
