@@ -156,7 +156,7 @@ def settings(recipe: Recipe) -> dict[str, Any]:
 def _begin(bench: Workbench, recipe: Recipe, command: str) -> tuple[int, bool]:
     from foundry.store import settings_key
 
-    store, device, kept = bench.store, bench.pool.device(), settings(recipe)
+    store, device, kept = bench.store, bench.seat.device, settings(recipe)
     run_id = store.resumable("autorun", settings_key(kept, recipe.seed, device))
     if run_id is None:
         return store.begin_run(

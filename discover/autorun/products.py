@@ -23,6 +23,7 @@ from foundry.datasets.files import write_text
 from foundry.errors import UsageError
 from foundry.judge.options import WHOLE_REACH_S, JudgeOptions
 from foundry.report.format import count
+from foundry.report.predicted import MODEL
 
 if TYPE_CHECKING:
     from discover.search.workbench import Workbench
@@ -60,7 +61,9 @@ def write_products(
     steps: list[tuple[str, Callable[[], list[Written]]]] = []
     if wanted.dataset:
         steps.append(("dataset", lambda: _dataset(bench, found, folder)))
-    if wanted.catalog:
+    if wanted.catalog and bench.seat.device.kind == MODEL:
+        say(f"no catalog: times on {bench.seat.device.name} are no measurement; time them there")
+    elif wanted.catalog:
         name = wanted.catalog
         steps.append(("catalog", lambda: [_catalog(bench, found, name, folder, say)]))
     for kind, make in steps:
@@ -84,14 +87,14 @@ def _winner(bench: Workbench, summary: Summary) -> StoredEvaluation | None:
     if summary.best is None:
         return None
     wanted = summary.best.evaluation.kernel_hash
-    device = bench.pool.device()
+    device = bench.seat.device
     proven = bench.store.best(summary.op, device.id, summary.dtype, None)
     return next((row for row in proven if row.evaluation.kernel_hash == wanted), None)
 
 
 def _dataset(bench: Workbench, found: Sequence[Summary], folder: Path) -> list[Written]:
     """Every attempt on these ops on this device, and what a model can be taught of them."""
-    device, store = bench.pool.device(), bench.store
+    device, store = bench.seat.device, bench.store
     rows = [
         row
         for op in dict.fromkeys(s.op for s in found)
@@ -119,7 +122,7 @@ def _catalog(
 
     stored = [row for s in found if (row := _winner(bench, s)) is not None]
     # Inputs nobody has seen: the seed is drawn now and kept nowhere.
-    judge = Judge(bench.pool, JudgeOptions(timed=False, reach_s=WHOLE_REACH_S))
+    judge = Judge(bench.seat.pool, JudgeOptions(timed=False, reach_s=WHOLE_REACH_S))
     shipment = ship(
         stored,
         registry.all_ops(),

@@ -29,7 +29,7 @@ from foundry.cli.output import note, print_json
 @options.user_code_options
 @options.language_option
 @options.db_option
-@options.device_option
+@options.searched_device_option
 @own.unconfined_option
 @options.seed_option
 @options.json_option

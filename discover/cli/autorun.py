@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 @options.db_option
 @click.option(
     "--device",
-    type=options.DEVICE,
+    type=options.SEARCHED_DEVICE,
     envvar="FOUNDRY_DEVICE",
     show_envvar=True,
-    metavar=options.DEVICE_METAVAR,
+    metavar=options.SEARCHED_METAVAR,
     help="Where kernels run.  [default: the recipe's]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed.  [default: the recipe's]")
@@ -95,7 +95,7 @@ def _run(
         bench = stack.enter_context(workbench(db, recipe.device, workers, recipe.bench, pricing))
         if line := own.offline_note(recipe.proposers):
             note(line)
-        title = f"discover autorun {recipe.name} · {bench.pool.device().name} · seed {recipe.seed}"
+        title = f"discover autorun {recipe.name} · {bench.seat.device.name} · seed {recipe.seed}"
         with open_display(title) as display:
             shown = SearchDisplay(display, names, recipe.per_op)
             done = run_autorun(bench, recipe, command_line(), proposers, shown, shown.done)
@@ -120,9 +120,9 @@ def _document(done: Autorun, written: list[Written]) -> dict[str, Any]:
 
 def _show(done: Autorun, written: list[Written]) -> None:
     from discover.history.summary import Spending
-    from discover.history.tables import COLUMNS, rows, spending_line
+    from discover.history.tables import spending_line, table
 
-    print_table(COLUMNS, rows(done.summaries))
+    print_table(*table(done.summaries))
     if line := spending_line(sum((s.spending for s in done.summaries), Spending())):
         click.echo(line)
     for product in written:
@@ -131,6 +131,9 @@ def _show(done: Autorun, written: list[Written]) -> None:
         )
     wheel = next((p.path for p in written if p.kind == "catalog"), None)
     note(f"next: discover report {done.run_id} --tree")
+    for summary in done.summaries:
+        if chip := own.chip_of(summary):
+            note(own.time_it_there(chip, summary.op, summary.dtype))
     note("next: foundry report --top 3")
     if wheel is not None:
         note(f"next: pip install {wheel}")

@@ -13,7 +13,7 @@ from foundry.cli import options
 @options.user_code_options
 @options.language_option
 @options.db_option
-@options.device_option
+@options.searched_device_option
 @own.unconfined_option
 @options.debug_option
 def command(bench: str | None, db: str | None, device: str) -> None:

@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +14,10 @@ from discover.proposers.registry import NAMES
 from discover.search.settings import OFFLINE, SearchSettings
 from discover.selection.strategies import STRATEGIES
 from foundry.cli import options
+from foundry.report.predicted import MODEL
+
+if TYPE_CHECKING:
+    from discover.history.summary import Summary
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -153,6 +157,20 @@ def worker_options(function: F) -> F:
         type=click.IntRange(1, options.MOST_WORKERS),
         help="Worker processes; timing runs alone all the same.  [default: one per core, 2 to 8]",
     )(function)
+
+
+def chip_of(summary: Summary) -> str | None:
+    """The chip that a search was for; None where it measured."""
+    device = summary.run.device
+    return str(device.fingerprint["chip"]) if device.kind == MODEL else None
+
+
+def time_it_there(chip: str, op: str, dtype: str) -> str:
+    """What follows a search for a chip that is not here."""
+    return (
+        f"predicted, not measured; next: foundry shortlist --chip {chip} --op {op} --dtype {dtype} "
+        f"-o {op}.json, and on that chip: foundry confirm {op}.json"
+    )
 
 
 def offline_note(proposers: tuple[str, ...]) -> str | None:

@@ -94,15 +94,16 @@ def _document(
 
 def _show(summaries: list[Summary]) -> None:
     from discover.history.summary import Spending, origin_label
-    from discover.history.tables import COLUMNS, rows, short, spending_line
+    from discover.history.tables import short, spending_line, table
     from foundry.report.format import meaning
 
-    print_table(COLUMNS, rows(summaries))
+    print_table(*table(summaries))
     for summary in summaries:
-        if summary.best is not None:
-            made_by = origin_label(summary.best.node)
-            click.echo(f"{summary.op} {short(summary.best)} is from {made_by}")
-    for said in dict.fromkeys(meaning(s.run.device.kind) for s in summaries if s.best):
+        for found in summary.front or (summary.best,):
+            if found is not None:
+                click.echo(f"{summary.op} {short(found)} is from {origin_label(found.node)}")
+    shown = (s for s in summaries if s.best or s.front)
+    for said in dict.fromkeys(meaning(s.run.device.kind) for s in shown):
         if said:
             click.echo(said)
     if line := spending_line(sum((s.spending for s in summaries), Spending())):

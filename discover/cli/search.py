@@ -53,7 +53,7 @@ DEFAULT_EVALUATIONS = 40
 @options.user_code_options
 @options.language_option
 @options.db_option
-@options.device_option
+@options.searched_device_option
 @options.seed_option
 @options.json_option
 @options.debug_option
@@ -126,7 +126,7 @@ def _run(
         for line in estimates(bench, request, proposers):
             note(line)
         check(proposers)
-        where = bench.pool.device().name
+        where = bench.seat.device.name
         title = f"discover search · {request.name} · {where} · {_limits(request)}"
         with open_display(title) as display:
             shown = SearchDisplay(display, (request.name,), request.limits)
@@ -161,10 +161,10 @@ def _document(outcome: Outcome, summary: Summary) -> dict[str, object]:
 
 
 def _show(outcome: Outcome, summary: Summary) -> None:
-    from discover.history.tables import COLUMNS, row, spending_line
+    from discover.history.tables import spending_line, table
     from foundry.report.format import duration
 
-    print_table(COLUMNS, [row(summary)])
+    print_table(*table([summary]))
     if line := spending_line(summary.spending):
         click.echo(line)
     note(f"ended: {outcome.reason}")
@@ -172,6 +172,9 @@ def _show(outcome: Outcome, summary: Summary) -> None:
         note(f"{who} was away for {duration(seconds)}")
     if outcome.by_budget:
         note("a larger budget goes on from here: the same command with it")
+    if chip := own.chip_of(summary):
+        note(own.time_it_there(chip, summary.op, summary.dtype))
+        return
     best = summary.best.evaluation.kernel_hash[:8] if summary.best else "HASH"
     note(
         f"next: discover report {outcome.run_id}, foundry report --kernel {best}, "

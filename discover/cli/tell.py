@@ -23,7 +23,7 @@ REJECTED = 4
 @options.user_code_options
 @options.language_option
 @options.db_option
-@options.device_option
+@options.searched_device_option
 @own.unconfined_option
 @options.json_option
 @options.debug_option

@@ -17,7 +17,6 @@ from discover.corpus.recipe import CorpusRecipe
 from foundry.chips import fitted, registry
 from foundry.chips.prediction import predicted_on
 from foundry.chips.profiled import Profiler
-from foundry.datasets.views.pairs import PREDICTIONS
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.judge import Judge
 from foundry.judge.options import JudgeOptions, bench_workloads
@@ -30,7 +29,7 @@ from foundry.report.format import statuses
 from foundry.report.progress import Progress, TaskProgress
 from foundry.run.loop import Hooks, run
 from foundry.store import Store, settings_key
-from foundry.store.records import Outcome
+from foundry.store.records import PREDICTIONS, Outcome
 from ops import registry as ops
 
 _SAID_EVERY = 50

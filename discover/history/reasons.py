@@ -5,13 +5,18 @@ from __future__ import annotations
 from foundry.judge.verdict import Evaluation, Status
 from foundry.report.figures import figures
 from foundry.report.format import interval, latency
+from foundry.report.predicted import predicted_times
 
 
 def reason(evaluation: Evaluation) -> str:
-    """What decided: the first finding of a failure; of a pass, its interval and what that lacks."""
+    """What decided: the first finding of a failure; of a pass, its interval and what that lacks,
+    or what was predicted.
+    """
     found = figures(evaluation)
     if not evaluation.status.passed:
         return evaluation.why
+    if said := predicted_times(evaluation):
+        return f"right, {'; '.join(one.words for one in said)}"
     if found is None:
         return f"right, but not timed{': ' if evaluation.why else ''}{evaluation.why}"
     measured = interval(found.speedup, found.speedup_low, found.speedup_high)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from discover.selection.tree import ROOT_PREFIX, NodeState
 from foundry.judge.verdict import Evaluation
 from foundry.report.figures import Figures, figures
+from foundry.report.predicted import MODEL, front, predicted_gain, predicted_times
 from foundry.store.records import CallRecord, CallState, NodeRecord, RunRecord
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class Summary:
     """The best kernel that the search began with."""
     spending: Spending
     elapsed_s: float
+    front: tuple[Found, ...] = ()
+    """Of a search for a chip that is not here: the kernel that is predicted to be fastest and all
+    that cannot be told from it, in no order. `best` and `start` are measured: there are none.
+    """
 
     @property
     def gain(self) -> tuple[float, float, float] | None:
@@ -109,6 +114,7 @@ def summarise(store: Store, run: RunRecord) -> Summary:
         if (evaluation := evaluations.get(node.id)) is not None and evaluation.status.passed
     ]
     timed = [f for f in found if f.evaluation.score is not None]
+    kept = {one.kernel_hash for one in front(f.evaluation for f in found)}
     return Summary(
         run=run,
         op=str(run.settings["op"]),
@@ -121,7 +127,14 @@ def summarise(store: Store, run: RunRecord) -> Summary:
         start=max((f for f in timed if _is_root(f.node)), key=_rank, default=None),
         spending=spending(store.calls(run.id)),
         elapsed_s=max((n.detail.get("elapsed_s", 0.0) for n in nodes), default=0.0),
+        front=tuple(_distinct(f for f in found if f.evaluation.kernel_hash in kept)),
     )
+
+
+def _distinct(found: Iterable[Found]) -> list[Found]:
+    """One of each kernel, in the order of their hashes."""
+    by_hash = {one.evaluation.kernel_hash: one for one in found}
+    return [one for _, one in sorted(by_hash.items())]
 
 
 def searches(store: Store, *, part_of: str | None = None) -> list[RunRecord]:
@@ -170,6 +183,7 @@ def document(summary: Summary) -> dict[str, Any]:
         "seed": summary.run.seed,
         "evaluations": summary.evaluations,
         "statuses": dict(summary.statuses),
+        **_predicted_document(summary),
         "start": _found_document(summary.start),
         "best": _found_document(summary.best),
         "gain_over_start": dict(zip(("speedup", "low", "high"), gain, strict=True))
@@ -209,6 +223,24 @@ def _rank(found: Found) -> tuple[bool, float, int]:
     """Kernels that were measured twice come first: the best of many single draws is mostly luck."""
     confirmed = bool(found.node.detail.get("confirmed"))
     return confirmed, found.node.reward or 0.0, -found.node.id
+
+
+def _predicted_document(summary: Summary) -> dict[str, Any]:
+    """The kernels that are not told apart; nothing of a search that measured."""
+    if summary.run.device.kind != MODEL:
+        return {}
+    return {
+        "predicted": [
+            {
+                "kind": "prediction",
+                "kernel_hash": one.evaluation.kernel_hash,
+                "from": origin_label(one.node),
+                "gain_over_best_template": predicted_gain(one.evaluation),
+                "times": [asdict(time) for time in predicted_times(one.evaluation)],
+            }
+            for one in summary.front
+        ]
+    }
 
 
 def _found_document(found: Found | None) -> dict[str, Any] | None:

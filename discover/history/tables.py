@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from discover.history.summary import Found, Spending, Summary
 from foundry.report.figures import figures
+from foundry.report.forecast import PREDICTED_COLUMNS, PredictedRow
 from foundry.report.format import count, interval, latency, statuses
+from foundry.report.predicted import MODEL
 from foundry.report.table import Column
 
 COLUMNS = (
@@ -21,6 +23,18 @@ COLUMNS = (
     Column("evaluations", right=True),
     Column("statuses", elastic=True),
 )
+
+
+def table(summaries: Sequence[Summary]) -> tuple[Sequence[Column], list[list[str]]]:
+    """Columns and rows of searches on one device; of a chip that is not here, what is predicted."""
+    if not any(summary.run.device.kind == MODEL for summary in summaries):
+        return COLUMNS, [row(summary) for summary in summaries]
+    return PREDICTED_COLUMNS, [_predicted(summary) for summary in summaries]
+
+
+def _predicted(summary: Summary) -> list[str]:
+    front = [one.evaluation for one in summary.front]
+    return PredictedRow(summary.op, summary.dtype, front, summary.statuses).cells()
 
 
 def row(summary: Summary) -> list[str]:
@@ -39,11 +53,6 @@ def row(summary: Summary) -> list[str]:
         f"{summary.evaluations:,}",
         statuses(summary.statuses),
     ]
-
-
-def rows(summaries: Sequence[Summary]) -> list[list[str]]:
-    """Several searches."""
-    return [row(summary) for summary in summaries]
 
 
 def short(found: Found | None) -> str:

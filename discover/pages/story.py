@@ -88,12 +88,14 @@ def is_root(one: Seen) -> bool:
 
 
 def _steps(seen: tuple[Seen, ...]) -> list[Step]:
+    """Of kernels that were timed: a predicted gain is no speedup."""
     steps: list[Step] = []
     best, evaluations, usd = 0.0, 0, 0.0
     for one in seen:
         evaluations += one.evaluation is not None
         usd += sum(call.cost_usd or 0.0 for call in one.calls)
-        if one.node.reward and one.node.reward > best:
+        timed = one.evaluation is not None and bool(one.evaluation.timings)
+        if timed and one.node.reward and one.node.reward > best:
             best = one.node.reward
             steps.append(Step(evaluations, usd, best))
     if steps:

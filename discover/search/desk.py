@@ -7,7 +7,7 @@ proposer asks and tells at its own pace, from as many processes as it likes, one
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,6 @@ from discover.search.watch import Watch
 from discover.search.workbench import Workbench
 from discover.selection.tree import ROOT_PREFIX, Node, NodeState
 from foundry.errors import UsageError, unknown
-from foundry.judge.options import is_settled
 from foundry.judge.verdict import Evaluation
 from foundry.prompts.build import Prompt, build
 from foundry.store.records import Origin
@@ -97,7 +96,12 @@ class Desk:
     """Hands out tickets of one search, and takes answers."""
 
     def __init__(
-        self, task: Task, journal: Journal, evaluate: Evaluate, watch: Watch, bench: str
+        self,
+        task: Task,
+        journal: Journal,
+        evaluate: Evaluate,
+        watch: Watch,
+        settled: Callable[[Evaluation], bool],
     ) -> None:
         self._task = task
         self._journal = journal
@@ -105,7 +109,7 @@ class Desk:
         self._flights: Flights[Key] = Flights()
         self._intake = Intake(
             task, self._kernels, Roster([]), journal, Budget(Limits(), started_s=time.monotonic()),
-            self._flights, evaluate, lambda e: is_settled(e, task.op, bench), time.monotonic, watch,
+            self._flights, evaluate, settled, time.monotonic, watch,
         )  # fmt: skip
 
     @property
@@ -204,7 +208,7 @@ def new_desk(bench: Workbench, request: SearchRequest, watch: Watch) -> Iterator
     fit_for_strangers(bench)
     journal, restored = journal_of(bench, request)
     with _opened(bench, journal, request, op, watch) as desk:
-        desk.take_up(restored, roots(request, op, bench.store, bench.pool.device()))
+        desk.take_up(restored, roots(request, op, bench.store, bench.seat.device))
         yield desk
 
 
@@ -228,7 +232,7 @@ def desk_of(bench: Workbench, run_id: int, watch: Watch) -> Iterator[Desk]:
         run.settings["op"], run.settings["dtype"], Limits(), run.command, settings
     )
     bench.store.resume_run(run_id)
-    journal = Journal(bench.store, run_id, bench.pool.device(), request.dtype)
+    journal = Journal(bench.store, run_id, bench.seat.device, request.dtype)
     with _opened(bench, journal, request, checked_op(request), watch) as desk:
         desk.take_up(journal.restore(), ())
         yield desk
@@ -248,7 +252,7 @@ def ticketed(store: Store, run_id: int) -> RunRecord:
 
 def _same_measure(bench: Workbench, run: RunRecord) -> None:
     """Refuse a run whose kernels were measured elsewhere, or on other workloads."""
-    here = bench.pool.device()
+    here = bench.seat.device
     if run.device.id != here.id:
         raise UsageError(
             f"run {run.id} is of {run.device.name} ({run.device.kind}), and this is {here.name} "
@@ -269,7 +273,7 @@ def _opened(
     task = task_of(bench, request, op, remote=True)
     judge = evaluator(bench, request, op, counted=request.settings.counters)
     try:
-        yield Desk(task, journal, judge, watch, request.settings.bench)
+        yield Desk(task, journal, judge, watch, lambda e: bench.seat.settled(e, op))
     finally:
         with suppress(Exception):
             bench.store.finish_run(journal.run_id, "interrupted")

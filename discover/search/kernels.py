@@ -27,6 +27,7 @@ from foundry.judge.options import NOBODY
 from foundry.judge.verdict import Evaluation, Status
 from foundry.kernel import Kernel, parse
 from foundry.prompts.assignment import Attempt
+from foundry.report.predicted import tells_apart
 
 NEAR, RIVALS = 0.97, 2
 """Kernels within 3 % of the best are its rivals; so many are measured head to head."""
@@ -63,9 +64,12 @@ class Kernels:
         for node_id, found in restored.attempts.items():
             valid = found.evaluation.status is not Status.INVALID
             kernel = parse(found.text) if valid else None
+            self._yardstick.see(found.evaluation)
             self._keep(self.tree[node_id], found, kernel)
             if kernel is not None:
                 self.met.add(kernel, node_id)
+        if self._yardstick.shortest_us is not None:
+            self._rank_anew()
 
     def expanded(self, node: Node) -> None:
         """An expansion of a proposer that repairs began."""
@@ -102,6 +106,8 @@ class Kernels:
             evaluation: The verdict.
             here: Whether this session measured it.
         """
+        before = self._yardstick.shortest_us
+        self._yardstick.see(evaluation)
         self.tree.close(
             node.id,
             NodeState.JUDGED,
@@ -110,12 +116,23 @@ class Kernels:
             repairable=evaluation.status in REPAIRABLE,
         )
         self._keep(node, attempt(draft.text, evaluation, draft.origin), kernel)
+        if self._yardstick.shortest_us != before:
+            self._rank_anew()
+
+    def _rank_anew(self) -> None:
+        """Set all against a new shortest prediction: what cannot be told from it is its equal."""
+        for node in self._passed():
+            evaluation = self._attempts[node.id].evaluation
+            self.tree.revalue(node.id, self._yardstick.reward(evaluation, here=False))
 
     def beats_parent(self, node: Node) -> bool:
         """Whether a kernel is better than the one it was made from; of a repair, that it passed."""
         if node.reward is None or node.parent is None:
             return False
-        return node.reward > (self.tree[node.parent].reward or 0.0)
+        if node.reward <= (self.tree[node.parent].reward or 0.0):
+            return False
+        mine, other = (self._attempts[i].evaluation for i in (node.id, node.parent))
+        return tells_apart(mine, other)
 
     def _keep(self, node: Node, found: Attempt, kernel: Kernel | None) -> None:
         """Remember a verdict; raw samples stay in the database."""

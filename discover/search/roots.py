@@ -12,6 +12,7 @@ from discover.search.settings import SearchRequest
 from foundry.errors import InvalidKernel, UsageError
 from foundry.kernel import check, parse
 from foundry.program import Device
+from foundry.report.predicted import MODEL
 from foundry.store.records import Origin
 from ops.spec import Op
 
@@ -46,7 +47,8 @@ def _templates(op: Op) -> Iterator[Draft]:
 
 
 def _winners(request: SearchRequest, store: Store, device: Device) -> Iterator[Draft]:
-    for stored in store.best(request.op, device.id, request.dtype, STORED_ROOTS):
+    found = store.shortest if device.kind == MODEL else store.best
+    for stored in found(request.op, device.id, request.dtype, STORED_ROOTS):
         # A kernel of a version whose file format differed cannot be started from any more.
         with suppress(InvalidKernel):
             parse(stored.text)

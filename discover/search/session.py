@@ -27,8 +27,9 @@ from discover.search.watch import Watch
 from discover.search.workbench import Workbench
 from foundry.errors import UsageError, unknown
 from foundry.harness.sandbox import Level, shortage
-from foundry.judge.options import Rivals, bench_workloads, is_settled
+from foundry.judge.options import Rivals, bench_workloads
 from foundry.judge.verdict import Evaluation
+from foundry.report.predicted import MODEL
 from foundry.store.records import Outcome as RunOutcome
 from ops.spec import Op
 
@@ -60,7 +61,7 @@ def fit_for_strangers(bench: Workbench) -> None:
     Raises:
         EnvironmentUnusable: The workers have no such sandbox, and nobody accepted the risk.
     """
-    if reason := shortage(Level.FILTERED, bench.pool.level):
+    if reason := shortage(Level.FILTERED, bench.seat.pool.level):
         raise reason
 
 
@@ -78,7 +79,7 @@ def run_search(
     """
     op = checked_op(request)
     remote = any(p.remote for p in proposers)
-    starts = list(roots(request, op, bench.store, bench.pool.device()))
+    starts = list(roots(request, op, bench.store, bench.seat.device))
     if not starts and not remote:
         raise UsageError(
             f"no kernel of {op.name} to start from: it has no template; give one with --from FILE, "
@@ -89,7 +90,7 @@ def run_search(
         fit_for_strangers(bench)
     journal, restored = journal_of(bench, request)
     if restored is not None:
-        bench.judge.expect_looks(op.name, request.dtype, restored.timed)
+        bench.seat.judge.expect_looks(op.name, request.dtype, restored.timed)
     evaluate = evaluator(bench, request, op, counted=request.settings.counters and remote)
     with (
         _marked(bench.store, journal.run_id),
@@ -101,7 +102,7 @@ def run_search(
             journal,
             Budget(request.limits, started_s=time.monotonic()),
             evaluate=evaluate,
-            settled=lambda evaluation: is_settled(evaluation, op, request.settings.bench),
+            settled=lambda evaluation: bench.seat.settled(evaluation, op),
             clock=time.monotonic,
             watch=watch,
             stopping=stopping,
@@ -119,7 +120,7 @@ def _ending(outcome: Outcome) -> RunOutcome:
 
 def estimates(bench: Workbench, request: SearchRequest, proposers: Sequence[Proposer]) -> list[str]:
     """What the calls of a search will cost, one line per proposer that costs something."""
-    op, device = checked_op(request), bench.pool.device()
+    op, device = checked_op(request), bench.seat.device
     asked = []
     for seat in seats_of(proposers, bench.prices, request.limits, request.settings):
         first = seat.proposer.request(Context(op, request.dtype, device, parent=None))
@@ -146,14 +147,17 @@ def finished_run(bench: Workbench, request: SearchRequest) -> int | None:
 
 def task_of(bench: Workbench, request: SearchRequest, op: Op, *, remote: bool) -> Task:
     """What one search works on."""
-    settings = request.settings
+    settings, workers = request.settings, bench.seat.pool.workers
+    if bench.seat.device.kind == MODEL:
+        # What is predicted is predicted again alike: no second look, and no budget kept for it.
+        settings = settings.model_copy(update={"confirm": 0})
     return Task(
         op=op,
         dtype=request.dtype,
-        device=bench.pool.device(),
+        device=bench.seat.device,
         settings=settings,
         timed=bench_workloads(op, request.dtype, settings.bench),
-        parallel=settings.parallel or max(bench.pool.workers, REMOTE_PARALLEL if remote else 1),
+        parallel=settings.parallel or max(workers, REMOTE_PARALLEL if remote else 1),
         retry=bench.retry,
     )
 
@@ -162,12 +166,12 @@ def evaluator(bench: Workbench, request: SearchRequest, op: Op, *, counted: bool
     """The judge of a workbench for one search."""
 
     def evaluate(text: str, seed: int, rivals: Rivals) -> Evaluation:
-        found = bench.judge.evaluate(text, op, request.dtype, seed, rivals=rivals)
+        found = bench.seat.judge.evaluate(text, op, request.dtype, seed, rivals=rivals)
         if not counted:
             return found
         from foundry.judge.time.counting import with_counters
 
-        return with_counters(bench.pool, found, text, op)
+        return with_counters(bench.seat.pool, found, text, op)
 
     return evaluate
 
@@ -193,7 +197,7 @@ def _marked(store: Store, run_id: int) -> Iterator[None]:
 
 def journal_of(bench: Workbench, request: SearchRequest) -> tuple[Journal, Restored | None]:
     """The rows of a search: those of its unfinished run, or of a new one."""
-    device, store = bench.pool.device(), bench.store
+    device, store = bench.seat.device, bench.store
     run_id = store.resumable("search", _key(bench, request))
     if run_id is None:
         seed = request.settings.seed
@@ -209,4 +213,4 @@ def journal_of(bench: Workbench, request: SearchRequest) -> tuple[Journal, Resto
 def _key(bench: Workbench, request: SearchRequest) -> str:
     from foundry.store import settings_key
 
-    return settings_key(request.key(), request.settings.seed, bench.pool.device())
+    return settings_key(request.key(), request.settings.seed, bench.seat.device)

@@ -14,8 +14,7 @@ from discover.calls.retry import RetryPolicy
 from foundry.judge.options import JudgeOptions
 
 if TYPE_CHECKING:
-    from foundry.harness.processes.pool import WorkerPool
-    from foundry.judge import Judge
+    from foundry.chips.judged import Seat
     from foundry.store import Store
 
 
@@ -24,8 +23,8 @@ class Workbench:
     """What searches on one device share."""
 
     store: Store
-    pool: WorkerPool
-    judge: Judge
+    seat: Seat
+    """The device, and the workers and the judge that belong to it."""
     prices: Prices
     timed: str
     """Bench workloads that its judge times: `quick`, `full` or a label."""
@@ -40,14 +39,12 @@ def workbench(
 
     Raises:
         EnvironmentUnusable: Database or device cannot be used.
-        UsageError: No price file.
+        UsageError: No price file, or an unknown chip.
     """
-    from foundry.harness.processes.pool import WorkerPool
-    from foundry.judge import Judge
+    from foundry.chips.judged import judge_seat
     from foundry.store import Store
 
     prices = pricing.load(own_prices)
-    with Store.open(db) as store, WorkerPool(device, workers) as pool:
-        options = JudgeOptions(bench=bench)
-        judge = Judge(pool, options)
-        yield Workbench(store, pool, judge, prices, bench)
+    options = JudgeOptions(bench=bench)
+    with Store.open(db) as store, judge_seat(device, workers, options) as seat:
+        yield Workbench(store, seat, prices, bench)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from foundry.judge.verdict import Evaluation, Status, Timing
+from foundry.report.predicted import predicted_us, worth
 
 REPAIRABLE = frozenset(
     {
@@ -30,11 +31,21 @@ class Yardstick:
 
     def __init__(self) -> None:
         self._baseline_us: dict[str, float] = {}
+        self.shortest_us: float | None = None
+        """The shortest predicted time so far, of a search for a chip that is not here."""
+
+    def see(self, evaluation: Evaluation) -> None:
+        """Take note of a prediction."""
+        us = predicted_us(evaluation)
+        if us is not None and evaluation.status.passed:
+            self.shortest_us = min(us, self.shortest_us or us)
 
     def reward(self, evaluation: Evaluation, *, here: bool) -> float | None:
         """Speedup over the common baseline, geometric mean of the workloads; None for a failure.
 
-        A kernel that was proven but not timed earns 0: it is a parent, and the least of them.
+        A kernel whose time was predicted earns its gain over the best template, in steps of what
+        the model tells apart, from the shortest that was seen. One that was proven and neither
+        timed nor predicted earns 0: it is a parent, and the least of them.
 
         Args:
             evaluation: Of a kernel.
@@ -43,7 +54,7 @@ class Yardstick:
         if not evaluation.status.passed:
             return None
         if not evaluation.timings or evaluation.score is None:
-            return 0.0
+            return worth(evaluation, self.shortest_us) or 0.0
         logs = [math.log(self._speedup(timing, here=here)) for timing in evaluation.timings]
         return math.exp(sum(logs) / len(logs))
 

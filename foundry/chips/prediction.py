@@ -75,10 +75,7 @@ def predicted_on(profile: GpuProfile, chip: Chip, fitted: Fitted) -> Prediction:
     """
     known = speeds(chip)
     if known is None:
-        raise UsageError(
-            f"nothing can be predicted for '{chip.key}': cores, clock or memory bandwidth are"
-            " unknown; give them in a file of your own (docs/chips.md)"
-        )
+        raise unpredictable(chip)
     family = fitted.family(known.is_dynamic)
     launches = predict(profile, known, family.constants)
     us = sum(terms.total_s for terms in launches) * 1e6
@@ -91,6 +88,14 @@ def predicted_on(profile: GpuProfile, chip: Chip, fitted: Fitted) -> Prediction:
         sentences = _sentences(profile.launches[longest], launches[longest], known)
     return Prediction(
         chip.key, us, us / wide, us * wide, launches, bound, sentences, _assumed(chip)
+    )
+
+
+def unpredictable(chip: Chip) -> UsageError:
+    """The error of a chip of which too little is known."""
+    return UsageError(
+        f"nothing can be predicted for '{chip.key}': cores, clock or memory bandwidth are"
+        " unknown; give them in a file of your own (docs/chips.md)"
     )
 
 

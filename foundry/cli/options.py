@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from foundry.errors import unknown
+from foundry.errors import UsageError, unknown
 
 F = TypeVar("F", bound=Callable[..., Any])
 MOST_WORKERS = 8
@@ -43,10 +43,30 @@ class DeviceName(Name):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name, when it is known or names a class."""
+        from foundry.chips.device import chip_named
+
+        if chip_named(str(value)) is not None:
+            raise UsageError(
+                f"'{value}' is no device that kernels run on: times on a chip that is not here are"
+                " predicted; foundry run, discover search, autorun and ask take it"
+            )
         module, colon, attribute = str(value).partition(":")
         if colon and module and attribute:
             return str(value)
         return super().convert(value, param, ctx)
+
+
+class SearchedDevice(DeviceName):
+    """Such a device, or `model:CHIP`: a chip that is not here, whose times are predicted."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, when it is known."""
+        from foundry.chips.device import PREFIX, chip_named
+
+        chip = chip_named(str(value))
+        if chip is None:
+            return super().convert(value, param, ctx)
+        return f"{PREFIX}{CHIP.convert(chip, param, ctx)}"
 
 
 class Names(click.ParamType[tuple[str, ...], tuple[str, ...]]):
@@ -131,6 +151,20 @@ def known_devices() -> Iterable[str]:
     return engines.names()
 
 
+def known_chips() -> Iterable[str]:
+    """Names of chips."""
+    from foundry.chips import registry
+
+    return registry.all_chips()
+
+
+def known_searched_devices() -> Iterable[str]:
+    """What `--device` takes where kernels are searched."""
+    from foundry.chips.device import PREFIX
+
+    return (*known_devices(), *(f"{PREFIX}{chip}" for chip in known_chips()))
+
+
 def known_languages() -> Iterable[str]:
     """Versions of the Metal Shading Language."""
     from foundry.msl.frontend.language import VERSIONS
@@ -153,8 +187,11 @@ TEMPLATES = Names("template", known_templates)
 DURATION = Duration()
 LANGUAGE_VERSION = Name("language version", known_languages)
 LANGUAGE_SETTING = "FOUNDRY_LANGUAGE_VERSION"
+CHIP = Name("chip", known_chips)
 DEVICE = DeviceName("device", known_devices)
+SEARCHED_DEVICE = SearchedDevice("device", known_searched_devices)
 DEVICE_METAVAR = "auto|metal|cpu|MODULE:CLASS"
+SEARCHED_METAVAR = f"{DEVICE_METAVAR}|model:CHIP"
 
 
 def db_option(function: F) -> F:
@@ -179,6 +216,21 @@ def device_option(function: F) -> F:
         show_envvar=True,
         metavar=DEVICE_METAVAR,
         help="Where kernels run; auto takes Metal where it works, else the CPU.",
+    )(function)
+
+
+def searched_device_option(function: F) -> F:
+    """`--device`, or `model:CHIP` for a chip that is not here."""
+    return click.option(
+        "--device",
+        type=SEARCHED_DEVICE,
+        default="auto",
+        show_default=True,
+        envvar="FOUNDRY_DEVICE",
+        show_envvar=True,
+        metavar=SEARCHED_METAVAR,
+        help="Where kernels run; auto takes Metal where it works, else the CPU. With model:m4-max "
+        "they are proven on the CPU, and their times on that chip are predicted.",
     )(function)
 
 

@@ -21,13 +21,6 @@ if TYPE_CHECKING:
     from ops.spec import Op, Workload
 
 
-def known_chips() -> tuple[str, ...]:
-    """Names of chips."""
-    from foundry.chips import registry
-
-    return tuple(registry.all_chips())
-
-
 @click.command("predict")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True)
@@ -35,7 +28,7 @@ def known_chips() -> tuple[str, ...]:
 @click.option(
     "--chip",
     "names",
-    type=options.Name("chip", known_chips),
+    type=options.CHIP,
     multiple=True,
     required=True,
     help="Chip to predict for, as foundry list chips names it (repeatable).",

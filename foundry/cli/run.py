@@ -11,6 +11,7 @@ from foundry.cli.app import command_line
 from foundry.cli.failures import FAILED
 from foundry.cli.output import note, print_json, print_table
 from foundry.errors import UsageError
+from foundry.report.predicted import MODEL
 from ops.dtypes import FLOAT_DTYPES
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _STRATEGIES = ("mix", "coverage", "random", "mutation", "cross-entropy")
 _DEFAULT_BUDGET = 40
+_FRUITLESS = "no kernel passed: `foundry report` says why, `foundry doctor` checks this machine"
 _POINTS = 21
 """Points of a template where all templates are proven: the default and 20 others."""
 
@@ -93,7 +95,7 @@ _POINTS = 21
 @options.user_code_options
 @options.language_option
 @options.db_option
-@options.device_option
+@options.searched_device_option
 @options.seed_option
 @options.json_option
 @options.debug_option
@@ -147,6 +149,8 @@ def command(
     result = execute(request)
     if as_json:
         print_json(_document(result))
+    elif points is None and result.device.kind == MODEL:
+        _show_predicted(result)
     elif points is None:
         _show(result)
     else:
@@ -205,8 +209,31 @@ def _show_proven(result: RunResult) -> None:
         note("next: foundry report says why")
 
 
+def _show_predicted(result: RunResult) -> None:
+    from foundry.report.forecast import PREDICTED_COLUMNS, PredictedRow
+    from foundry.report.format import meaning
+    from foundry.report.predicted import front
+
+    rows = [
+        PredictedRow(t.op, t.dtype, front(e for _, e in t.predicted), t.statuses).cells()
+        for t in result.tally.tasks
+    ]
+    print_table(PREDICTED_COLUMNS, rows)
+    click.echo(_counted(result))
+    click.echo(meaning(result.device.kind))
+    if result.tally.fruitless:
+        note(_FRUITLESS)
+
+
+def _counted(result: RunResult) -> str:
+    from foundry.report.format import count, duration
+
+    fresh = count(result.tally.fresh, "new evaluation")
+    return f"{fresh}, {result.tally.known:,} known before, in {duration(result.elapsed_s)}"
+
+
 def _show(result: RunResult) -> None:
-    from foundry.report.format import count, duration, interval, latency, statuses
+    from foundry.report.format import interval, latency, statuses
     from foundry.report.table import Column
 
     columns = [
@@ -235,11 +262,8 @@ def _show(result: RunResult) -> None:
             ]
         )
     print_table(columns, rows)
-    click.echo(
-        f"{count(result.tally.fresh, 'new evaluation')}, {result.tally.known:,} known before, "
-        f"in {duration(result.elapsed_s)}"
-    )
+    click.echo(_counted(result))
     if result.tally.fruitless:
-        note("no kernel passed: `foundry report` says why, `foundry doctor` checks this machine")
+        note(_FRUITLESS)
     else:
         note("next: foundry report, foundry list kernels, foundry catalog build")

@@ -9,7 +9,6 @@ import click
 
 from foundry.cli import options
 from foundry.cli.output import note, print_json, print_table
-from foundry.cli.predict import known_chips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 @click.command("shortlist")
 @click.option(
     "--chip",
-    type=options.Name("chip", known_chips),
+    type=options.CHIP,
     required=True,
     help="Chip to choose for, as foundry list chips names it.",
 )

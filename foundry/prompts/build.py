@@ -15,6 +15,7 @@ from foundry.judge.oracle.sampling import SameOp
 from foundry.program import Device
 from foundry.prompts import feedback
 from foundry.prompts.assignment import Assignment, Attempt
+from foundry.prompts.chip import chip_facts, is_predicted, predicted_words, predictions
 from foundry.prompts.tensors import described
 from foundry.report.figures import figures
 from foundry.report.format import interval
@@ -51,6 +52,7 @@ def build(asked: Assignment) -> Prompt:
         op=op,
         dtype=asked.dtype,
         device=asked.device,
+        chip=chip_facts(asked.device),
         bench=asked.timed or op.workloads("bench", asked.dtype),
         parent=_attempt(asked.parent, asked.device) if asked.parent else None,
         failures=[_failure(f, asked.parent) for f in asked.failures[:MAX_FAILURES]],
@@ -59,16 +61,17 @@ def build(asked: Assignment) -> Prompt:
         focus=FOCI[asked.turn % len(FOCI)],
         number=asked.turn + 1,
     )
-    return Prompt(_system(SameOp(op), asked.dtype), _tidy(user))
+    return Prompt(_system(SameOp(op), asked.dtype, is_predicted(asked.device)), _tidy(user))
 
 
 @lru_cache(maxsize=512)
-def _system(same: SameOp, dtype: str) -> str:
-    """The part that all prompts of one op and element type share."""
+def _system(same: SameOp, dtype: str, predicted: bool) -> str:
+    """The part that all prompts of one op and element type share, of one way to take times."""
     op = same.op
     text = _template("system.j2").render(
         op=op,
         dtype=dtype,
+        predicted=predicted,
         sizes=[_sizes(case.axes) for case in op.visible],
         inputs=[described(t) for t in op.inputs],
         outputs=[described(t) for t in op.outputs],
@@ -83,6 +86,7 @@ def _attempt(attempt: Attempt, device: Device) -> dict[str, Any]:
         "passed": attempt.evaluation.status.passed,
         "status": attempt.evaluation.status.value,
         "timings": feedback.timing_rows(attempt.evaluation, device),
+        "predictions": predictions(attempt.evaluation),
         "counters": feedback.counted(attempt.evaluation),
         "reasons": feedback.reasons(attempt.evaluation),
     }
@@ -99,8 +103,9 @@ def _failure(attempt: Attempt, parent: Attempt | None) -> dict[str, Any]:
 def _relative(attempt: Attempt) -> dict[str, Any]:
     found = figures(attempt.evaluation)
     measured = (found.speedup, found.speedup_low, found.speedup_high) if found else None
-    speedup = interval(*measured) if measured else "not timed"
-    return {"text": attempt.text, "speedup": speedup}
+    speed = f"Speedup {interval(*measured)}" if measured else "Speedup not timed"
+    said = predicted_words(attempt.evaluation)
+    return {"text": attempt.text, "speed": said.capitalize() or speed}
 
 
 def _sizes(axes: Mapping[str, int]) -> str:

@@ -50,6 +50,11 @@ def taken_off(baseline_us: float, kernel_us: float) -> str:
 
 def meaning(kind: str) -> str:
     """What times of a kind of device are good for, in one sentence; empty where they need none."""
+    if kind == "model":
+        return (
+            "Times on a chip that is not here are predicted, not measured: they choose what is "
+            "worth timing there (foundry shortlist, foundry confirm)."
+        )
     if kind != "cpu":
         return ""
     return (

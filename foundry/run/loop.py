@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from foundry.judge.verdict import Evaluation
+from foundry.report.predicted import worth
 
 S = TypeVar("S")
 """A slot: one kernel to judge, with whatever its schedule knows it by."""
@@ -34,7 +35,7 @@ class Ordered(Protocol[S]):
         """The next slot; None when there is none."""
 
     def learn(self, slot: S, score: float | None) -> None:
-        """Note the score of a slot; None for a kernel that did not pass, or was not timed."""
+        """Note the score of a slot, or its predicted gain; None for a kernel with neither."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,11 @@ def _fill(
         if known is None:
             flying[pool.submit(hooks.evaluate, slot)] = slot
         else:
-            schedule.learn(slot, known.score)
+            schedule.learn(slot, worth(known))
             hooks.observe(slot, known, False)
 
 
 def _land(schedule: Ordered[S], hooks: Hooks[S], slot: S, evaluation: Evaluation) -> None:
     hooks.save(slot, evaluation)
-    schedule.learn(slot, evaluation.score)
+    schedule.learn(slot, worth(evaluation))
     hooks.observe(slot, evaluation, True)

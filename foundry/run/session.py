@@ -17,11 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from foundry.judge.options import (
-    JudgeOptions,
-    bench_workloads,
-    is_settled,
-)
+from foundry.judge.options import JudgeOptions, bench_workloads
 from foundry.judge.verdict import Evaluation
 from foundry.report.display import open_display
 from foundry.run.loop import Hooks, run
@@ -32,8 +28,7 @@ from ops.spec import Op
 from ops.tiers import tier
 
 if TYPE_CHECKING:
-    from foundry.harness.processes.pool import WorkerPool
-    from foundry.judge import Judge
+    from foundry.chips.judged import Seat
     from foundry.program import Device
     from foundry.store import Store
 
@@ -123,16 +118,17 @@ def execute(request: RunRequest) -> RunResult:
         UsageError: See `make_plans`; or another process is at work on the same run.
         EnvironmentUnusable: Database or device cannot be used.
     """
-    from foundry.harness.processes.pool import WorkerPool
-    from foundry.judge import Judge
+    from foundry.chips.judged import judge_seat
     from foundry.store import Store
 
     plans = make_plans(request)
     start_s = time.monotonic()
-    with Store.open(request.db) as store, WorkerPool(request.device, request.workers) as pool:
-        options = JudgeOptions(bench=request.bench, timed=request.points is None)
-        judge = Judge(pool, options)
-        session = _Session(request, plans, store, pool, judge)
+    options = JudgeOptions(bench=request.bench, timed=request.points is None)
+    with (
+        Store.open(request.db) as store,
+        judge_seat(request.device, request.workers, options) as seat,
+    ):
+        session = _Session(request, plans, store, seat)
         session.go()
         elapsed_s = time.monotonic() - start_s
         return RunResult(session.tally, session.device, session.run_id, elapsed_s)
@@ -144,14 +140,12 @@ class _Session:
         request: RunRequest,
         plans: Sequence[Plan],
         store: Store,
-        pool: WorkerPool,
-        judge: Judge,
+        seat: Seat,
     ) -> None:
         self.request = request
         self.store = store
-        self.pool = pool
-        self.judge = judge
-        self.device = pool.device()
+        self.seat = seat
+        self.device = seat.device
         self.tally = Tally(plans, request.budget, request.time_s)
         lessons = [tier(plan.op) for plan in plans] if request.curriculum else ()
         self.schedule = Schedule(plans, request.budget, lessons)
@@ -163,9 +157,10 @@ class _Session:
         try:
             with open_display(self._title()) as display:
                 self._display = display
+                stop = self.seat.pool.close
                 run(
                     self.schedule,
-                    Hooks(self._evaluate, self._find, self._save, self._observe, self.pool.close),
+                    Hooks(self._evaluate, self._find, self._save, self._observe, stop),
                     workers=self.request.workers,
                     time_left_s=lambda: (
                         1.0 if limit_s is None else limit_s - (time.monotonic() - start_s)
@@ -210,7 +205,7 @@ class _Session:
     def _evaluate(self, slot: Slot) -> Evaluation:
         variant = slot.variant
         # On inputs that the judge draws in secret: the seed of a run tells nothing of them.
-        return self.judge.evaluate(variant.text, variant.op, variant.dtype)
+        return self.seat.judge.evaluate(variant.text, variant.op, variant.dtype)
 
     def _find(self, slot: Slot) -> Evaluation | None:
         variant = slot.variant
@@ -226,7 +221,7 @@ class _Session:
 
     def _answers(self, found: Evaluation, op: Op) -> bool:
         """Whether a stored evaluation says all that is asked."""
-        return self.request.points is not None or is_settled(found, op, self.request.bench)
+        return self.request.points is not None or self.seat.settled(found, op)
 
     def _save(self, slot: Slot, evaluation: Evaluation) -> None:
         variant = slot.variant

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from foundry.judge.verdict import Evaluation, Status
 from foundry.report.figures import figures
 from foundry.report.format import interval, latency
+from foundry.report.predicted import front, predicted_gain, predicted_times
 from foundry.report.progress import Progress, TaskProgress
 from foundry.run.plan import Plan, PlannedVariant, Slot
 
@@ -23,6 +24,8 @@ class TaskTally:
     statuses: Counter[str] = field(default_factory=Counter)
     fresh: int = 0
     best: tuple[PlannedVariant, Evaluation] | None = None
+    predicted: list[tuple[PlannedVariant, Evaluation]] = field(default_factory=list)
+    """Kernels that the chip model does not tell from the one it takes for the fastest."""
 
     @property
     def name(self) -> str:
@@ -36,6 +39,10 @@ class TaskTally:
         held = self.best[1].score if self.best else None
         if evaluation.score is not None and (held is None or evaluation.score > held):
             self.best = (variant, evaluation)
+        if predicted_times(evaluation):
+            found = [*self.predicted, (variant, evaluation)]
+            kept = {one.kernel_hash for one in front(e for _, e in found)}
+            self.predicted = [pair for pair in found if pair[1].kernel_hash in kept]
 
     def progress(self, state: str) -> TaskProgress:
         """For the display."""
@@ -61,7 +68,22 @@ class TaskTally:
             "new": self.fresh,
             "statuses": dict(self.statuses),
             "best": _best_document(*self.best) if self.best else None,
+            **({"predicted": self._predicted_document()} if self.predicted else {}),
         }
+
+    def _predicted_document(self) -> list[dict[str, Any]]:
+        ordered = sorted(self.predicted, key=lambda pair: pair[1].kernel_hash)
+        return [
+            {
+                "kind": "prediction",
+                "kernel_hash": evaluation.kernel_hash,
+                "template": variant.choice.template.name,
+                "knobs": variant.choice.point,
+                "gain_over_best_template": predicted_gain(evaluation),
+                "times": [asdict(time) for time in predicted_times(evaluation)],
+            }
+            for variant, evaluation in ordered
+        ]
 
 
 class Tally:
@@ -115,8 +137,10 @@ class Tally:
 
 def event_line(variant: PlannedVariant, evaluation: Evaluation) -> str:
     """One finished evaluation: what it was and what became of it."""
-    found = figures(evaluation)
-    if found is None:
+    found, said = figures(evaluation), predicted_times(evaluation)
+    if said:
+        outcome = f"{evaluation.status} {'; '.join(one.words for one in said)}"
+    elif found is None:
         outcome = f"{evaluation.status} {evaluation.why}".rstrip()
     else:
         measured = interval(found.speedup, found.speedup_low, found.speedup_high)

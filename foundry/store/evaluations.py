@@ -27,6 +27,7 @@ PASSED = tuple(status for status in Status if status.passed)
 
 _ROWS = models.evaluations.c
 _CURRENT = _ROWS.judge_version == JUDGE_VERSION
+_TIMED = _ROWS.score.is_not(None)
 _MIN_PREFIX = 4
 
 
@@ -90,7 +91,7 @@ def best(
     connection: Connection, op: str, device_id: str, dtype: str, limit: int | None
 ) -> list[StoredEvaluation]:
     """Proven kernels by their latest score, highest first; one row per kernel."""
-    latest = _standing().subquery()
+    latest = _standing(_TIMED).subquery()
     statement = (
         SELECTED.join(latest, _ROWS.id == latest.c.id)
         .where(_ROWS.op == op, _ROWS.device_id == device_id, _ROWS.dtype == dtype)
@@ -100,8 +101,24 @@ def best(
     return load(connection, connection.execute(statement).all())
 
 
-def _standing() -> Select[Any]:
-    """Ids of the latest timed pass of every kernel, device and dtype that nothing disproves."""
+def shortest(
+    connection: Connection, op: str, device_id: str, dtype: str, limit: int | None
+) -> list[StoredEvaluation]:
+    """Proven kernels by the time that was predicted first, the shortest first."""
+    said = models.predictions.c
+    latest = _standing(_ROWS.id == said.evaluation_id, said.position == 0).subquery()
+    statement = (
+        SELECTED.join(latest, _ROWS.id == latest.c.id)
+        .join(models.predictions, (said.evaluation_id == _ROWS.id) & (said.position == 0))
+        .where(_ROWS.op == op, _ROWS.device_id == device_id, _ROWS.dtype == dtype)
+        .order_by(said.predicted_us, _ROWS.id)
+        .limit(limit)
+    )
+    return load(connection, connection.execute(statement).all())
+
+
+def _standing(*wanted: ColumnElement[bool]) -> Select[Any]:
+    """Ids of the latest such pass of every kernel, device and dtype that nothing disproves."""
     other = models.evaluations.alias("other").c
     disproved = (
         select(other.id)
@@ -116,7 +133,7 @@ def _standing() -> Select[Any]:
     )
     return (
         select(func.max(_ROWS.id).label("id"))
-        .where(_CURRENT, _ROWS.status.in_(PASSED), _ROWS.score.is_not(None), ~disproved)
+        .where(_CURRENT, _ROWS.status.in_(PASSED), *wanted, ~disproved)
         .group_by(_ROWS.kernel_hash, _ROWS.device_id, _ROWS.dtype)
     )
 
@@ -151,7 +168,7 @@ def overview(connection: Connection) -> list[Overview]:
 
 
 def _tops(connection: Connection) -> dict[tuple[str, str, str], tuple[float, str]]:
-    standing = _standing().subquery()
+    standing = _standing(_TIMED).subquery()
     rows = select(_ROWS.op, _ROWS.dtype, _ROWS.device_id, _ROWS.score, _ROWS.kernel_hash)
     statement = rows.join(standing, _ROWS.id == standing.c.id).order_by(
         _ROWS.score, _ROWS.id.desc()

@@ -1,7 +1,7 @@
 """The tables, in SQLAlchemy Core: outside, `Evaluation` and the `records` are the objects.
 
 `runs` made `evaluations` of `kernels` on `devices`; each evaluation owns its `diagnostics`,
-`output_errors` and `timings`. `llm_calls` and `nodes` belong to a run.
+`output_errors`, `timings` and `predictions`. `llm_calls` and `nodes` belong to a run.
 
 The tables here are what the newest migration leaves behind; a test holds the two together.
 """
@@ -211,6 +211,20 @@ timings = Table(
     _added("kernel_dispatch_us", Float(53), "0"),
     _added("fixed_us", Float(53), "0"),
     _added("method", Integer, "1"),
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    _part_of("evaluations"),
+    _position(),
+    _required("workload", Text),
+    _required("chip", Text),
+    Column("predicted_us", Float(53)),
+    Column("low_us", Float(53)),
+    Column("high_us", Float(53)),
+    Column("bound", Text),
+    _required("document", JSON),
 )
 
 llm_calls = Table(

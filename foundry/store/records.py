@@ -13,6 +13,8 @@ from foundry.program import Device
 if TYPE_CHECKING:
     from foundry.judge.verdict import Evaluation
 
+PREDICTIONS = "predictions"
+"""In `Evaluation.extra`: by workload and chip, what the chip model said; never a measurement."""
 RunKind = Literal["run", "search", "autorun"]
 Outcome = Literal["done", "budget", "interrupted", "failed"]
 """`budget`: a limit ended it, and a larger one takes it up again."""

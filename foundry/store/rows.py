@@ -1,4 +1,4 @@
-"""Evaluations as rows of four tables, and back."""
+"""Evaluations as rows of five tables, and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row, Table, insert, null, select
 from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Timing
 from foundry.program import Device
 from foundry.store import models
-from foundry.store.records import Origin, StoredEvaluation
+from foundry.store.predictions import Documents, insert_predictions, load_predictions
+from foundry.store.records import PREDICTIONS, Origin, StoredEvaluation
 
 _PARTS: Mapping[str, Table] = {
     "diagnostics": models.diagnostics,
@@ -33,12 +34,14 @@ def insert_evaluation(
     own = {name: getattr(evaluation, name) for name in _OWN}
     proven = evaluation.proven.model_dump(mode="json") if evaluation.proven else null()
     own |= {"status": evaluation.status.value, "score": evaluation.score, "proven": proven}
+    own["extra"] = {name: fact for name, fact in evaluation.extra.items() if name != PREDICTIONS}
     statement = insert(models.evaluations).values(**own, **provenance)
     key = int(connection.execute(statement.returning(models.evaluations.c.id)).scalar_one())
     for attribute, table in _PARTS.items():
         parts = getattr(evaluation, attribute)
         if parts:
             connection.execute(insert(table), [_part(key, i, p) for i, p in enumerate(parts)])
+    insert_predictions(connection, key, evaluation.extra)
     return key
 
 
@@ -50,12 +53,15 @@ def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[StoredEvaluat
     """Whole evaluations of rows of `SELECTED`, in their order."""
     keys = [row.id for row in rows]
     parts = {attribute: _parts(connection, attribute, keys) for attribute in _PARTS}
+    predictions = load_predictions(connection, keys)
     devices = load_devices(connection, {row.device_id for row in rows})
     return [
         StoredEvaluation(
             id=row.id,
             run_id=row.run_id,
-            evaluation=_evaluation(row, {k: found.get(row.id, ()) for k, found in parts.items()}),
+            evaluation=_evaluation(
+                row, {k: found.get(row.id, ()) for k, found in parts.items()}, predictions
+            ),
             text=row.text,
             origin=Origin(row.origin_kind, row.origin_name, row.origin_detail),
             parent_hash=row.parent_hash,
@@ -70,8 +76,12 @@ SELECTED = select(models.evaluations, models.kernels.c.text).join(models.kernels
 """What `load` needs of one evaluation."""
 
 
-def _evaluation(row: Row[Any], parts: Mapping[str, Any]) -> Evaluation:
+def _evaluation(
+    row: Row[Any], parts: Mapping[str, Any], predictions: Mapping[int, Documents]
+) -> Evaluation:
     own = {name: getattr(row, name) for name in _OWN}
+    if row.id in predictions:
+        own["extra"] = {**own["extra"], PREDICTIONS: predictions[row.id]}
     return Evaluation(**own, status=row.status, proven=row.proven, **parts)
 
 

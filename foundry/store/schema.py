@@ -12,7 +12,7 @@ from sqlalchemy import Connection, inspect, text
 from foundry.errors import EnvironmentUnusable
 from foundry.store.location import Location
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision in order; a test holds it against the files in `migrations/versions`."""
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "alembic_version"

@@ -337,6 +337,13 @@ class Store:
         with self._reading() as connection:
             return evaluations.best(connection, op, device_id, dtype, limit)
 
+    def shortest(
+        self, op: str, device_id: str, dtype: str, limit: int | None = 1
+    ) -> list[StoredEvaluation]:
+        """Proven kernels by their predicted time, shortest first; disproved ones do not count."""
+        with self._reading() as connection:
+            return evaluations.shortest(connection, op, device_id, dtype, limit)
+
     def overview(self) -> list[Overview]:
         """What is stored, one entry per op, dtype and device."""
         with self._reading() as connection:

@@ -17,12 +17,12 @@ from foundry.datasets.labels import MEASURED
 from foundry.datasets.rows import claims, read_rows
 from foundry.datasets.verifying import leaking
 from foundry.datasets.views.completion import cut
-from foundry.datasets.views.pairs import PREDICTIONS
 from foundry.datasets.views.registry import VIEWS
 from foundry.errors import UsageError
 from foundry.judge.verdict import Diagnostic, OutputError, Status
 from foundry.kernel import render, text_hash
 from foundry.store import Origin
+from foundry.store.records import PREDICTIONS
 from ops.registry import get
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

@@ -26,6 +26,7 @@ from discover.search.task import Outcome, Task
 from foundry.judge.options import NOBODY, Rivals
 from foundry.judge.verdict import Diagnostic, Evaluation, Status
 from foundry.kernel import parse
+from foundry.program import Device
 from foundry.store import Store
 from foundry.store.records import Origin, Tokens
 
@@ -145,11 +146,18 @@ class SimulatedTime:
 class Stage:
     """One database and as many sessions of one search as a test wants."""
 
-    def __init__(self, folder: Path, run_id: int | None = None, url: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        run_id: int | None = None,
+        url: str | None = None,
+        device: Device = DEVICE,
+    ) -> None:
         """Open the folder's database, or another; take up the search of this run, or begin one."""
         self.store = Store.open(url or f"sqlite:///{folder / 'search.db'}")
-        begun = {"op": OP.name}
-        self.run_id = run_id or self.store.begin_run("search", "test", begun, 0, DEVICE)
+        begun = {"op": OP.name, "dtype": "float32"}
+        self.device = device
+        self.run_id = run_id or self.store.begin_run("search", "test", begun, 0, device)
         self.events: list[str] = []
 
     def search(
@@ -168,12 +176,12 @@ class Stage:
         stopping: Callable[[], bool] = lambda: False,
         settings: SearchSettings | None = None,
     ) -> Outcome:
-        journal = Journal(self.store, self.run_id, DEVICE, "float32")
+        journal = Journal(self.store, self.run_id, self.device, "float32")
         restored = journal.restore() if resume else None
         settings = settings or SearchSettings(seed=5, confirm=confirm)
         now = clock or time.monotonic
         search = Search(
-            Task(OP, "float32", DEVICE, settings, parallel=parallel, retry=retry),
+            Task(OP, "float32", self.device, settings, parallel=parallel, retry=retry),
             Roster([Seat(p, price) for p in proposers], limits),
             journal,
             Budget(limits, started_s=now()),

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 
 from foundry.datasets.labels import COUNTED, MEASURED, PREDICTED
 from foundry.datasets.pool import ProvenKernel
-from foundry.datasets.views.pairs import PREDICTIONS
 from foundry.datasets.views.sft import kept
 from foundry.datasets.views.view import CHAT, Material, Row, View, drawn, fenced, row
 from foundry.prompts import feedback
-from foundry.store.records import StoredEvaluation
+from foundry.store.records import PREDICTIONS, StoredEvaluation
 
 NAME = "explain"
 _SYSTEM = (

@@ -14,11 +14,9 @@ from foundry.chips.fitted import Fitted
 from foundry.chips.prediction import tells_apart
 from foundry.datasets.pool import ProvenKernel
 from foundry.judge.verdict import TIMING_METHOD, Timing
-from foundry.store.records import StoredEvaluation
+from foundry.store.records import PREDICTIONS, StoredEvaluation
 
 APART = 1.05
-PREDICTIONS = "predictions"
-"""In `Evaluation.extra`: by workload and chip, what the chip model said; never a measurement."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Writes the golden database of the newest schema revision; run once, by the code of that revision.
 
-python tests/store/assets/make_golden.py tests/store/assets/0005.db
+python tests/store/assets/make_golden.py tests/store/assets/0006.db
 """
 
 from __future__ import annotations

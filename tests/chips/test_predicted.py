@@ -1,0 +1,189 @@
+"""Predictions beside verdicts: which kernels are told apart, what a search sees, what is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from foundry.chips import fitted, registry
+from foundry.chips.device import chip_named, device_of
+from foundry.judge.verdict import Diagnostic, Evaluation, Status
+from foundry.kernel import parse, render
+from foundry.program import Device
+from foundry.report.forecast import PREDICTED_COLUMNS, PredictedRow
+from foundry.report.predicted import (
+    MODEL,
+    front,
+    predicted_gain,
+    predicted_times,
+    predicted_us,
+    tells_apart,
+    worth,
+)
+from foundry.store import Store, models
+from foundry.store.records import PREDICTIONS, Origin
+
+HERE = Device("cpu", "Test CPU")
+CHIP = device_of(registry.get("m4-max"), fitted.built_in(), HERE)
+WORKLOAD = "silu[rows=8,cols=64]float32"
+TIMES = st.lists(st.floats(0.5, 1e6), min_size=1, max_size=12)
+
+
+def said(us: float, template_us: float | None = 100.0) -> dict[str, object]:
+    return {
+        "kind": "prediction",
+        "chip": "m4-max",
+        "predicted_us": us,
+        "low_us": us / 2,
+        "high_us": us * 2,
+        "bound": "memory",
+        "launches": [{"us": us, "by_unit_us": {"memory": us}}],
+        "sentences": ["bound by memory: fewer bytes"],
+        "assumed": [],
+        "template_us": template_us,
+        "apart": 1.25,
+    }
+
+
+def kernel_text(number: int) -> str:
+    return (
+        '/*kernel\nop = "silu"\ngrid = ["rows * cols"]\nthreadgroup = [32]\n*/\n// --- body ---\n'
+        f"uint i = thread_position_in_grid.x;\nout[i] = x[i] + T({number});\n"
+    )
+
+
+def predicted(us: float, number: int = 0, template_us: float | None = 100.0) -> Evaluation:
+    return Evaluation(
+        kernel_hash=parse(kernel_text(number)).hash,
+        op="silu",
+        dtype="float32",
+        device_id=CHIP.id,
+        status=Status.CORRECT,
+        extra={PREDICTIONS: {WORKLOAD: {"m4-max": said(us, template_us)}}},
+    )
+
+
+def test_a_prediction_is_no_score_and_no_speedup() -> None:
+    one = predicted(10)
+    assert one.score is None
+    assert not one.timings
+    assert predicted_us(one) == pytest.approx(10)
+    assert predicted_gain(one) == pytest.approx(10)
+    assert predicted_times(one)[0].words == "predicted 10.0 us (5.00 to 20.0), bound by memory"
+
+
+@given(TIMES)
+def test_kernels_of_one_step_are_never_told_apart(times: Sequence[float]) -> None:
+    found = [predicted(us) for us in times]
+    for anchor, (one, other) in itertools.product((None, min(times)), pairs(found)):
+        first, second = worth(one, anchor) or 0, worth(other, anchor) or 0
+        if first == pytest.approx(second):
+            assert not tells_apart(one, other)
+        elif tells_apart(one, other):
+            assert (first > second) == ((predicted_us(one) or 0) < (predicted_us(other) or 0))
+
+
+@given(TIMES)
+def test_all_that_cannot_be_told_from_the_shortest_are_worth_the_same(
+    times: Sequence[float],
+) -> None:
+    found = [predicted(us, number) for number, us in enumerate(times)]
+    (same,) = {worth(one, min(times)) for one in front(found)}
+    assert same == pytest.approx(100 / min(times))
+    assert same >= max(worth(one, min(times)) or 0 for one in found)
+
+
+def pairs(found: Sequence[Evaluation]) -> list[tuple[Evaluation, Evaluation]]:
+    return list(itertools.combinations(found, 2))
+
+
+@given(TIMES)
+def test_the_front_is_the_shortest_and_all_that_cannot_be_told_from_it(
+    times: Sequence[float],
+) -> None:
+    found = [predicted(us, number) for number, us in enumerate(times)]
+    kept = front(found)
+    assert kept == sorted(kept, key=lambda e: e.kernel_hash)
+    hashes = {one.kernel_hash for one in kept}
+    for one, us in zip(found, times, strict=True):
+        assert (one.kernel_hash in hashes) == (us <= 1.25 * min(times))
+
+
+def test_a_gain_is_one_over_the_best_template() -> None:
+    assert worth(predicted(100), 100) == worth(predicted(105), 100) == pytest.approx(1)
+    assert worth(predicted(50), 50) == pytest.approx(2)
+    assert (worth(predicted(200), 100) or 0) < 1
+
+
+def test_without_a_template_the_shorter_is_still_worth_more() -> None:
+    fast, slow = predicted(10, template_us=None), predicted(100, template_us=None)
+    assert predicted_gain(fast) is None
+    assert (worth(fast) or 0) > (worth(slow) or 0)
+
+
+def test_what_failed_is_in_no_front_and_worth_nothing() -> None:
+    wrong = Evaluation(
+        kernel_hash="h",
+        op="silu",
+        dtype="float32",
+        device_id=CHIP.id,
+        status=Status.WRONG_RESULT,
+        diagnostics=(Diagnostic(stage="verify", message="no"),),
+        extra=predicted(1).extra,
+    )
+    assert worth(wrong) is None
+    assert front([wrong]) == []
+
+
+def test_a_table_names_all_that_are_not_told_apart_and_no_speedup() -> None:
+    kept = front([predicted(10, 1), predicted(11, 2), predicted(40, 3)])
+    cells = PredictedRow("silu", "float32", kept, {"correct": 3}).cells()
+    told = dict(zip((column.title for column in PREDICTED_COLUMNS), cells, strict=True))
+    assert told["predicted us"] == "10.0 to 11.0"
+    assert told["over best template"] == "9.09x to 10.00x"
+    assert len(told["kernels, not told apart"].split()) == 2
+    assert not any("speedup" in column.title for column in PREDICTED_COLUMNS)
+    assert PredictedRow("silu", "float32", [], {}).cells()[3] == "-"
+
+
+def test_predictions_are_rows_of_their_own_and_rank_no_kernel(tmp_path: Path) -> None:
+    origin = Origin("template", "silu/rows")
+    times = {0: 40.0, 1: 10.0, 2: 20.0}
+    with Store.open(str(tmp_path / "d.db")) as store:
+        run = store.begin_run("run", "test", {}, 0, CHIP)
+        for number, us in times.items():
+            kernel = parse(kernel_text(number))
+            store.save(run, kernel, render(kernel), predicted(us, number), origin)
+        assert store.best("silu", CHIP.id, "float32", None) == []
+        shortest = store.shortest("silu", CHIP.id, "float32", 2)
+        found = [predicted_us(one.evaluation) for one in shortest]
+        assert found == [pytest.approx(10), pytest.approx(20)]
+        assert shortest[0].evaluation.extra == predicted(10, 1).extra
+        assert all(entry.best_hash is None for entry in store.overview())
+        with store.connected(writing=False) as connection:
+            rows = connection.execute(select(models.predictions)).mappings().all()
+            (extra,) = set(
+                map(str, connection.execute(select(models.evaluations.c.extra)).scalars())
+            )
+        assert {row["predicted_us"] for row in rows} == set(times.values())
+        assert {row["chip"] for row in rows} == {"m4-max"}
+        assert extra == "{}"
+
+
+def test_a_chip_that_is_not_here_is_a_device_of_its_own() -> None:
+    assert CHIP.kind == MODEL
+    assert "predicted" in CHIP.name
+    assert CHIP.fingerprint["cores"] == 40
+    built_in = fitted.built_in()
+    refitted = dataclasses.replace(built_in, apart=1.5)
+    assert device_of(registry.get("m4-max"), refitted, HERE).id != CHIP.id
+    assert chip_named("model:m4-max") == "m4-max"
+    assert chip_named("cpu") is None
+    assert chip_named("my_engine:Engine") is None

@@ -1,0 +1,133 @@
+"""A search for a chip that is not here steers by predictions, and ranks no ties."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import toy
+from searching import Scripted, ScriptedJudge, Stage
+from toy import OP
+
+from discover.budget.limits import Limits
+from discover.drafts.draft import Draft
+from discover.history.reasons import reason
+from discover.history.summary import document, summarise
+from discover.history.tables import table
+from discover.protocol import Context
+from discover.search.kernels import Kernels
+from discover.search.task import Task
+from foundry.chips import fitted, registry
+from foundry.chips.device import device_of
+from foundry.judge.verdict import Evaluation
+from foundry.kernel import parse
+from foundry.prompts.assignment import Attempt
+from foundry.prompts.build import build
+from foundry.store.records import PREDICTIONS, Origin
+
+CHIP = device_of(registry.get("m4-max"), fitted.built_in(), toy.DEVICE)
+
+
+def taking(us: float, salt: str = "") -> str:
+    """A kernel that is predicted to take so long."""
+    return toy.kernel(f"out[0] = x[0] * 2 + shift; const float us = {us};{salt}")
+
+
+def predicted(us: float) -> Evaluation:
+    said = {
+        "kind": "prediction",
+        "chip": "m4-max",
+        "predicted_us": us,
+        "low_us": us / 2,
+        "high_us": us * 2,
+        "bound": "memory",
+        "launches": [],
+        "sentences": ["bound by memory: the arrays hold 0.5 MB"],
+        "assumed": [],
+        "template_us": 100.0,
+        "apart": 1.25,
+    }
+    workload = "twice[rows=64,cols=1024,shift=0.5]float32"
+    made = {"timings": (), "device_id": CHIP.id, "status": "correct"}
+    extra = {PREDICTIONS: {workload: {"m4-max": said}}}
+    return Evaluation.model_validate({**dict(toy.passed(1.0)), **made, "extra": extra})
+
+
+class Predicting(ScriptedJudge):
+    """Reads the predicted time off the kernel."""
+
+    def __call__(self, text: str, seed: int, finalists: int = 1) -> Evaluation:
+        self.texts.append(text)
+        us = re.search(r"us = ([\d.]+)", text)
+        assert us
+        return predicted(float(us[1])).model_copy(update={"kernel_hash": parse(text).hash})
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(tmp_path, device=CHIP)
+    yield made
+    made.store.close()
+
+
+def test_ties_are_kept_together_and_no_tie_has_the_credit(stage: Stage) -> None:
+    llm = Scripted([f"```metal\n{taking(us)}```" for us in (95, 30, 28, 60)])
+    judge = Predicting()
+    stage.search([llm], judge, Limits(evaluations=5), roots=[taking(100)])
+    assert len(judge.texts) == 5
+    run = next(run for run in stage.store.runs() if run.id == stage.run_id)
+    summary = summarise(stage.store, run)
+    assert summary.best is None
+    assert summary.gain is None
+    assert len(summary.front) == 2
+    told = document(summary)
+    assert told["best"] is None
+    assert {one["kind"] for one in told["predicted"]} == {"prediction"}
+    columns, rows = table([summary])
+    assert not any("speedup" in column.title for column in columns)
+    assert "28.0 to 30.0" in rows[0]
+    assert set(summary.statuses) == {"correct"}
+
+
+def test_what_cannot_be_told_from_the_shortest_is_its_equal_whenever_it_came() -> None:
+    kernels = Kernels(Task(OP, "float32", CHIP))
+    rewards = {}
+    for us in (100, 95, 30, 28, 36, 60):
+        text, node = taking(us), kernels.tree.open(None, "scripted")
+        made = predicted(us).model_copy(update={"kernel_hash": parse(text).hash})
+        kernels.judged(node, Draft(text, Origin("proposer", "scripted")), parse(text), made)
+        rewards[us] = node
+    found = {us: node.reward for us, node in rewards.items()}
+    assert found[30] == found[28] == pytest.approx(100 / 28)
+    assert found[28] > found[36] > found[60] > found[95] == found[100]  # type: ignore[operator]
+
+
+def test_a_search_is_taken_up_with_what_was_predicted(stage: Stage) -> None:
+    first = Scripted([f"```metal\n{taking(50)}```"])
+    stage.search([first], Predicting(), Limits(evaluations=2), roots=[taking(100)])
+    again = Scripted([f"```metal\n{taking(20)}```"])
+    outcome = stage.search([again], Predicting(), Limits(evaluations=3), resume=True)
+    assert outcome.best is not None
+    assert "us = 20" in outcome.best.text
+    assert "predicted 20.0 us" in reason(outcome.best.evaluation)
+
+
+def test_the_prompt_speaks_of_the_chip_and_not_of_this_cpu(
+    golden: Callable[[str, str], None],
+) -> None:
+    parent = Attempt(taking(100), predicted(100))
+    relatives = (Attempt(taking(50), predicted(50)),)
+    prompt = build(Context(OP, "float32", CHIP, parent=parent, relatives=relatives))
+    golden("discover/improve_predicted.txt", prompt.user)
+    for fact in (
+        "SIMD-groups of 32",
+        "32,768 bytes of threadgroup memory",
+        "40 GPU cores",
+        "546 GB/s",
+    ):
+        assert fact in prompt.user
+    assert "CPU" not in prompt.user
+    assert "speedup" not in (prompt.user + prompt.system).lower()
+    assert "predicted" in prompt.system
