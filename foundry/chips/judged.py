@@ -19,7 +19,7 @@ from foundry.chips.prediction import unpredictable
 from foundry.chips.profiled import Profiler
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.judge import Judge
-from foundry.judge.options import JudgeOptions, bench_workloads, is_settled
+from foundry.judge.options import NOBODY, JudgeOptions, Rivals, bench_workloads, is_settled
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel, parse
 from foundry.program import Device
@@ -56,10 +56,10 @@ class PredictingJudge:
         dtype: str,
         seed: int | None = None,
         *,
-        finalists: int = 1,
+        rivals: Rivals = NOBODY,
     ) -> Evaluation:
         """Judge one kernel, as `Judge.evaluate`; its predicted time is always the same."""
-        found = self._judge.evaluate(kernel, op, dtype, seed, finalists=finalists)
+        found = self._judge.evaluate(kernel, op, dtype, seed, rivals=rivals)
         found = found.model_copy(update={"device_id": self._device.id})
         if not found.status.passed:
             return found

@@ -22,6 +22,7 @@ from discover.search.watch import Silent
 from discover.search.workbench import Workbench
 from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.harness.sandbox import Level
+from foundry.judge.options import is_settled
 from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Proven, Status
 from foundry.kernel import parse
 from foundry.program import Device
@@ -54,8 +55,14 @@ class Judge:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Workbench]:
     with Store.open(f"sqlite:///{tmp_path / 'desk.db'}") as store:
-        pool = SimpleNamespace(device=lambda: DEVICE, workers=1, level=Level.ISOLATED)
-        made = SimpleNamespace(store=store, pool=pool, judge=Judge(), retry=None, timed="quick")
+        pool = SimpleNamespace(workers=1, level=Level.ISOLATED)
+        seat = SimpleNamespace(
+            device=DEVICE,
+            pool=pool,
+            judge=Judge(),
+            settled=lambda evaluation, op: is_settled(evaluation, op, "quick"),
+        )
+        made = SimpleNamespace(store=store, seat=seat, retry=None, timed="quick")
         yield cast(Workbench, made)
 
 
@@ -71,10 +78,10 @@ def test_tickets_outlive_the_process_and_every_kernel_is_judged(
         one, two = desk.ask(), desk.ask()
     assert one.run_id == two.run_id
     assert "silu" in one.prompt.system
-    roots = len(cast(Judge, bench.judge).judged)
+    roots = len(cast(Judge, bench.seat.judge).judged)
     assert roots >= 1
     run_id, node_id = parts(two.name)
-    fresh = [text for text in KERNELS if text not in cast(Judge, bench.judge).judged][:2]
+    fresh = [text for text in KERNELS if text not in cast(Judge, bench.seat.judge).judged][:2]
     with desk_of(bench, run_id, Silent()) as desk:
         told = desk.tell(node_id, answered(fresh))
         assert {t.kernel_hash for t in told} == {parse(text).hash for text in fresh}
@@ -87,11 +94,11 @@ def test_tickets_outlive_the_process_and_every_kernel_is_judged(
             desk.tell(0, "a root is no ticket")
     with new_desk(bench, REQUEST, Silent()) as desk:
         assert desk.ask().run_id == run_id, "the same search goes on"
-    assert len(cast(Judge, bench.judge).judged) == roots + 2, "roots are judged once"
+    assert len(cast(Judge, bench.seat.judge).judged) == roots + 2, "roots are judged once"
 
 
 def _plain(bench: Any, request: Any, op: Any, *, counted: bool) -> Any:
-    return lambda text, seed, rivals: bench.judge.evaluate(text, op, request.dtype, seed)
+    return lambda text, seed, rivals: bench.seat.judge.evaluate(text, op, request.dtype, seed)
 
 
 def _elsewhere(bench: Workbench, **other: Any) -> Workbench:
@@ -104,9 +111,9 @@ def test_a_ticket_is_answered_where_it_was_handed_out(
     monkeypatch.setattr("discover.search.desk.evaluator", _plain)
     with new_desk(bench, REQUEST, Silent()) as desk:
         run_id = desk.run_id
-    other = SimpleNamespace(**{**vars(bench.pool), "device": lambda: Device("metal", "Apple M4")})
+    other = SimpleNamespace(**{**vars(bench.seat), "device": Device("metal", "Apple M4")})
     for where, words in (
-        (_elsewhere(bench, pool=other), "Toy CPU.* and this is Apple M4"),
+        (_elsewhere(bench, seat=other), "Toy CPU.* and this is Apple M4"),
         (_elsewhere(bench, timed="full"), "'quick', and here 'full'"),
     ):
         with pytest.raises(UsageError, match=words), desk_of(where, run_id, Silent()):
@@ -121,8 +128,8 @@ def test_no_stranger_is_judged_without_a_sandbox(
     monkeypatch.setattr("discover.search.desk.evaluator", _plain)
     with new_desk(bench, REQUEST, Silent()) as desk:
         run_id = desk.run_id
-    pool = SimpleNamespace(**{**vars(bench.pool), "level": Level.LIMITS})
-    bare = _elsewhere(bench, pool=pool)
+    pool = SimpleNamespace(**{**vars(bench.seat.pool), "level": Level.LIMITS})
+    bare = _elsewhere(bench, seat=SimpleNamespace(**{**vars(bench.seat), "pool": pool}))
     monkeypatch.delenv("FOUNDRY_SANDBOX", raising=False)
     for opened in (new_desk(bare, REQUEST, Silent()), desk_of(bare, run_id, Silent())):
         with pytest.raises(EnvironmentUnusable, match="'filtered'"), opened:

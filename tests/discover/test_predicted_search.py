@@ -21,6 +21,7 @@ from discover.search.kernels import Kernels
 from discover.search.task import Task
 from foundry.chips import fitted, registry
 from foundry.chips.device import device_of
+from foundry.judge.options import NOBODY, Rivals
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import parse
 from foundry.prompts.assignment import Attempt
@@ -58,7 +59,7 @@ def predicted(us: float) -> Evaluation:
 class Predicting(ScriptedJudge):
     """Reads the predicted time off the kernel."""
 
-    def __call__(self, text: str, seed: int, finalists: int = 1) -> Evaluation:
+    def __call__(self, text: str, seed: int, rivals: Rivals = NOBODY) -> Evaluation:
         self.texts.append(text)
         us = re.search(r"us = ([\d.]+)", text)
         assert us
