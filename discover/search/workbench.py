@@ -14,7 +14,7 @@ from discover.calls.retry import RetryPolicy
 from foundry.judge.options import JudgeOptions
 
 if TYPE_CHECKING:
-    from foundry.chips.judged import Seat
+    from foundry.chips.judged import JudgeSeat
     from foundry.store import Store
 
 
@@ -23,7 +23,7 @@ class Workbench:
     """What searches on one device share."""
 
     store: Store
-    seat: Seat
+    seat: JudgeSeat
     """The device, and the workers and the judge that belong to it."""
     prices: Prices
     timed: str

@@ -16,7 +16,7 @@ from ops.spec import Op, Workload
 from templates import default, for_op, render
 
 
-class Forecaster:
+class ChipForecaster:
     """Predicts on one chip; templates are predicted once. Safe to use from several threads."""
 
     def __init__(self, profiler: Profiler, chip: Chip, fitted: Fitted) -> None:

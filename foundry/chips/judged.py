@@ -13,7 +13,7 @@ from typing import Any
 
 from foundry.chips import fitted, registry
 from foundry.chips.device import chip_named, device_of
-from foundry.chips.forecaster import Forecaster
+from foundry.chips.forecaster import ChipForecaster
 from foundry.chips.model import speeds
 from foundry.chips.prediction import unpredictable
 from foundry.chips.profiled import Profiler
@@ -42,7 +42,7 @@ class PredictingJudge:
     """
 
     def __init__(
-        self, judge: Judge, forecaster: Forecaster, device: Device, bench: Choice = "quick"
+        self, judge: Judge, forecaster: ChipForecaster, device: Device, bench: Choice = "quick"
     ) -> None:
         self._judge = judge
         self._forecaster = forecaster
@@ -83,7 +83,7 @@ class PredictingJudge:
 
 
 @dataclass(frozen=True)
-class Seat:
+class JudgeSeat:
     """A device with all that judges on it."""
 
     device: Device
@@ -95,7 +95,7 @@ class Seat:
 
 
 @contextmanager
-def judge_seat(device: str, workers: int, options: JudgeOptions) -> Iterator[Seat]:
+def judge_seat(device: str, workers: int, options: JudgeOptions) -> Iterator[JudgeSeat]:
     """Open the workers and the judge of a device, or of a chip that is not here.
 
     Args:
@@ -111,7 +111,9 @@ def judge_seat(device: str, workers: int, options: JudgeOptions) -> Iterator[Sea
     if key is None:
         with WorkerPool(device, workers) as pool:
             judge = Judge(pool, options)
-            yield Seat(pool.device(), pool, judge, lambda e, op: is_settled(e, op, options.bench))
+            yield JudgeSeat(
+                pool.device(), pool, judge, lambda e, op: is_settled(e, op, options.bench)
+            )
         return
     chip, fit = registry.get(key), fitted.built_in()
     if speeds(chip) is None:
@@ -120,8 +122,8 @@ def judge_seat(device: str, workers: int, options: JudgeOptions) -> Iterator[Sea
         found = device_of(chip, fit, pool.device())
         bench = options.bench if options.timed else ()
         judge = Judge(pool, replace(options, timed=False))
-        forecaster = Forecaster(Profiler(pool), chip, fit)
-        yield Seat(
+        forecaster = ChipForecaster(Profiler(pool), chip, fit)
+        yield JudgeSeat(
             found,
             pool,
             PredictingJudge(judge, forecaster, found, bench),

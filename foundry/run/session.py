@@ -28,7 +28,7 @@ from ops.spec import Op
 from ops.tiers import tier
 
 if TYPE_CHECKING:
-    from foundry.chips.judged import Seat
+    from foundry.chips.judged import JudgeSeat
     from foundry.program import Device
     from foundry.store import Store
 
@@ -140,7 +140,7 @@ class _Session:
         request: RunRequest,
         plans: Sequence[Plan],
         store: Store,
-        seat: Seat,
+        seat: JudgeSeat,
     ) -> None:
         self.request = request
         self.store = store
