@@ -102,7 +102,7 @@ def best(
 
 
 def shortest(
-    connection: Connection, op: str, device_id: str, dtype: str, limit: int | None
+    connection: Connection, op: str, device_id: str, dtype: str, limit: int
 ) -> list[StoredEvaluation]:
     """Proven kernels by the time that was predicted first, the shortest first."""
     said = models.predictions.c

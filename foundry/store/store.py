@@ -331,15 +331,12 @@ class Store:
     ) -> list[StoredEvaluation]:
         """Proven kernels by the lower bound of their speedup, highest first.
 
-        Each kernel counts with its latest timed evaluation; one that any evaluation of the same
-        device, dtype and judge version disproves does not count at all.
+        Each counts with its latest timed evaluation; one that is disproved there does not count.
         """
         with self._reading() as connection:
             return evaluations.best(connection, op, device_id, dtype, limit)
 
-    def shortest(
-        self, op: str, device_id: str, dtype: str, limit: int | None = 1
-    ) -> list[StoredEvaluation]:
+    def shortest(self, op: str, device_id: str, dtype: str, limit: int) -> list[StoredEvaluation]:
         """Proven kernels by their predicted time, shortest first; disproved ones do not count."""
         with self._reading() as connection:
             return evaluations.shortest(connection, op, device_id, dtype, limit)
