@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from foundry.catalog import fallbacks
@@ -16,7 +17,7 @@ from foundry.catalog.runtime.arguments import MatchedCall, Record, dtype_in, mat
 from foundry.catalog.runtime.bounds import unproven
 from foundry.catalog.runtime.choice import never
 from foundry.catalog.runtime.gradients import Backward
-from foundry.catalog.runtime.running import Fallback, Run, with_kernel, without_kernels
+from foundry.catalog.runtime.running import Baseline, Run, with_kernel, without_kernels
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel
 from foundry.program import Device
@@ -30,7 +31,7 @@ class AuthoredCalls:
     """An op with its proven kernels."""
 
     op: Record
-    fallback: Fallback
+    fallback: Baseline
     backward: AuthoredCalls | None = None
     kept: dict[Any, Run] = field(default_factory=dict)
 
@@ -92,7 +93,8 @@ def _calls(op: Op, kernel: Kernel, evaluations: Sequence[Evaluation]) -> Authore
     ]
     namespace: dict[str, Any] = {}
     exec(fallbacks.module([op]), namespace)  # the text is made here, of a checked expression
-    return AuthoredCalls(op_record(op, passed, Checks([], {})), namespace[op.name])
+    record = op_record(op, passed, Checks([], {}))
+    return AuthoredCalls(record, Baseline.of(record["fallback"], SimpleNamespace(**namespace)))
 
 
 def _is_of_one_dtype(op: Record, call: MatchedCall) -> bool:

@@ -1,6 +1,7 @@
-"""The fallbacks of a catalog: the first baseline of each op, as plain functions of mlx alone.
+"""The baselines of a catalog, as plain functions of mlx alone.
 
-The text stands in the wheel as the op's author wrote it; only the line with `def` is made here.
+The first one of an op is its fallback; the others are what kernels have to beat beside it. Texts
+stand in the wheel as the op's author wrote them; only the line with `def` is made here.
 """
 
 from __future__ import annotations
@@ -20,10 +21,8 @@ from ops.expressions import names_in
 from ops.fills import Bits
 from ops.spec import ELEMENT, Op, Tensor, Workload, present
 
-_HEAD = '''"""What runs where no kernel serves: the MLX of each op as its author wrote it."""
-
-from __future__ import annotations
-'''
+_FALLBACKS = "What runs where no kernel serves: the MLX of each op as its author wrote it."
+_OTHERS = "Other ways to write each op in MLX: the fastest one here is what a kernel has to beat."
 
 
 def fallback_of(op: Op) -> tuple[str, Baseline]:
@@ -34,12 +33,24 @@ def fallback_of(op: Op) -> tuple[str, Baseline]:
 
 def record(op: Op) -> dict[str, Any]:
     """What the wheel's run-time must know to call the fallback of an op."""
-    name, baseline = fallback_of(op)
+    folds = batch_axis(op) is not None and not takes_leading_dimensions(op)
+    return _record(op, fallback_of(op)[0], op.name, folds=folds)
+
+
+def other_records(op: Op) -> list[dict[str, Any]]:
+    """The same for the other baselines of an op."""
+    folds = batch_axis(op) is not None
+    return [_record(op, name, function, folds=folds) for name, function in _others(op).items()]
+
+
+def _record(op: Op, name: str, function: str, *, folds: bool) -> dict[str, Any]:
+    baseline = op.baseline(name)
     return {
         "name": name,
+        "function": function,
         "text": baseline.text.strip(),
         "numbers": list(_numbers(op, baseline)),
-        "folds": batch_axis(op) is not None and not takes_leading_dimensions(op),
+        "folds": folds,
     }
 
 
@@ -48,13 +59,33 @@ def module(ops: Iterable[Op]) -> str:
 
     Arrays are positional, in the op's order; the numbers the text uses are keywords.
     """
-    functions = [_function(op) for op in ops]
+    return _module(_FALLBACKS, [_function(op, fallback_of(op)[1], op.name) for op in ops])
+
+
+def others_module(ops: Iterable[Op]) -> str:
+    """Source of the module of all other baselines, alike."""
+    functions = [
+        _function(op, op.baseline(name), function)
+        for op in ops
+        for name, function in _others(op).items()
+    ]
+    return _module(_OTHERS, functions)
+
+
+def _others(op: Op) -> dict[str, str]:
+    """Names of the baselines beside the first one, and of their functions."""
+    names = list(op.baselines)[1:]
+    return {name: f"{op.name}_{number}" for number, name in enumerate(names, 1)}
+
+
+def _module(told: str, functions: list[str]) -> str:
     imports = [
         line
         for word, line in (("math.", "import math"), ("mx.", "import mlx.core as mx"))
         if any(word in function for function in functions)
     ]
-    return "\n\n\n".join(["\n".join([_HEAD, *imports]), *functions]) + "\n"
+    head = [f'"""{told}"""', "", "from __future__ import annotations", "", *imports]
+    return "\n\n\n".join(["\n".join(head), *functions]) + "\n"
 
 
 def batch_axis(op: Op) -> str | None:
@@ -140,18 +171,17 @@ def _shown_types(op: Op) -> dict[str, str]:
     return shown
 
 
-def _function(op: Op) -> str:
-    baseline = fallback_of(op)[1]
+def _function(op: Op, baseline: Baseline, name: str) -> str:
     numbers = _numbers(op, baseline)
     if not baseline.compiled:
-        return _def(op.name, op, numbers, _body(op, baseline))
-    inner = f"_{op.name}"
+        return _def(name, op, numbers, _body(op, baseline))
+    inner = f"_{name}"
     given = [f"{n}=mx.array({n})" if n in baseline.traced else f"{n}={n}" for n in numbers]
     call = ", ".join([*(t.name for t in op.inputs), *given])
     return "\n\n\n".join(
         [
             "@mx.compile\n" + _def(inner, op, numbers, _body(op, baseline)),
-            _def(op.name, op, numbers, f"return {inner}({call})"),
+            _def(name, op, numbers, f"return {inner}({call})"),
         ]
     )
 

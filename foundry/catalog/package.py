@@ -3,6 +3,7 @@
 NAME/__init__.py     one plain function per op, `info`, `patch`, `unpatch`
 NAME/__main__.py     `python -m NAME info|verify|tune`
 NAME/fallbacks.py    the first baseline of each op, as its text stands
+NAME/others.py       all other baselines, which kernels are timed against too
 NAME/catalog.json    ops, kernels, records
 NAME/checks.safetensors  what `verify` holds results to
 NAME/kernels/*.metal the kernel files, for people and for `foundry catalog verify`
@@ -60,6 +61,7 @@ def package_files(
         f"{name}/__init__.py": init(name, version, ops),
         f"{name}/__main__.py": _MAIN,
         f"{name}/fallbacks.py": fallbacks.module(ops),
+        f"{name}/others.py": fallbacks.others_module(ops),
         f"{name}/catalog.json": json.dumps({"ops": list(records)}, indent=1) + "\n",
         f"{name}/checks.safetensors": safetensors(arrays),
         **{f"{name}/kernels/{_kernel_file(e)}": render(e.kernel) for e in ordered},
@@ -92,6 +94,7 @@ def op_record(op: Op, entries: list[CatalogEntry], checks: Checks) -> dict[str, 
         "flops": op.plain_flops or op.flops,
         "gradient_of": op.gradient_of,
         "fallback": fallbacks.record(op),
+        "others": fallbacks.other_records(op),
         "over_nothing": over_nothing(op),
         "bench": [_bench(case) for case in op.bench],
         "checks": checks.records,

@@ -22,6 +22,7 @@ application = Application(
         "export": "foundry.cli.export:command",
         "export-sft": "foundry.cli.export_sft:command",
         "data": "foundry.cli.data:command",
+        "train": "foundry.cli.train:command",
         "catalog": "foundry.cli.catalog:command",
         "validate": "foundry.cli.validate:command",
         "matrix": "foundry.cli.matrix:command",

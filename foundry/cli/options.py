@@ -96,6 +96,24 @@ class Names(click.ParamType[tuple[str, ...], tuple[str, ...]]):
         return [CompletionItem(f"{head}{comma}{item.value}") for item in items]
 
 
+class Sizes(click.ParamType[dict[str, int], dict[str, int]]):
+    """Sizes of axes: `m=4096,k=64`."""
+
+    name = "axis=size,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, int]:
+        """Sizes by axis."""
+        if isinstance(value, dict):
+            return value
+        try:
+            pairs = [word.split("=") for word in str(value).split(",")]
+            return {name.strip(): int(size) for name, size in pairs}
+        except ValueError:
+            self.fail(f"it is like m=64,n=64, not '{value}'", param, ctx)
+
+
 class Duration(click.ParamType[float, float]):
     """A time span as seconds: `90`, `90s`, `5m`, `1.5h`."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from foundry.cli.options import Name as KnownName
-from foundry.cli.options import debug_option, json_option, known_ops, user_code_options
+from foundry.cli.options import Sizes, debug_option, json_option, known_ops, user_code_options
 from foundry.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -33,23 +33,34 @@ if TYPE_CHECKING:
     show_default=True,
     help="Largest error that is safe: a share of the largest result of a row.",
 )
+@click.option(
+    "--axes",
+    type=Sizes(),
+    help="Sizes to try it at, such as cols=8192: longer sums leave a range earlier.",
+)
 @user_code_options
 @json_option
 @debug_option
-def command(op: str, magnitudes: tuple[float, ...], tolerance: float, as_json: bool) -> None:
+def command(
+    op: str,
+    magnitudes: tuple[float, ...],
+    tolerance: float,
+    axes: dict[str, int] | None,
+    as_json: bool,
+) -> None:
     """Say where float16 and bfloat16 are safe for an op, by the error model of the judge.
 
     An op is safe at a magnitude where no result leaves the range of the dtype, MLX's own expression
     does not overflow on the way, and a right kernel's errors stay within the tolerance, with inputs
-    of both signs and of one.
+    of both signs and of one. It is tried at the sizes of a small workload, or at those of --axes.
     """
     from foundry.judge.precision import precision, safe_up_to
     from foundry.report.table import Column
     from ops import get
 
-    meant = get(op)
-    found = [precision(meant, d, m, tolerance) for d in meant.dtypes for m in magnitudes]
-    limits = {dtype: safe_up_to(meant, dtype, tolerance) for dtype in meant.dtypes}
+    meant, sizes = get(op), axes or {}
+    found = [precision(meant, d, m, tolerance, sizes) for d in meant.dtypes for m in magnitudes]
+    limits = {dtype: safe_up_to(meant, dtype, tolerance, sizes) for dtype in meant.dtypes}
     if as_json:
         rows = [asdict(p) | {"safe": p.is_safe, "why": p.why} for p in found]
         print_json({"op": op, "safe_up_to": limits, "magnitudes": rows})

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 @options.bench_option
 @click.option(
     "--axes",
+    type=options.Sizes(),
     help="Sizes instead of the op's bench workloads: m=4096,n=4096,k=4096.",
 )
 @click.option(
@@ -60,7 +61,7 @@ def command(
     names: tuple[str, ...],
     dtype: str,
     bench: str,
-    axes: str | None,
+    axes: dict[str, int] | None,
     constants: Path | None,
     seed: int,
     as_json: bool,
@@ -100,7 +101,7 @@ class _Asked:
     fitted: Fitted
     dtype: str
     bench: str
-    axes: str | None
+    axes: dict[str, int] | None
 
 
 @dataclass(frozen=True)
@@ -142,17 +143,10 @@ def _workloads(op: Op, asked: _Asked) -> tuple[Workload, ...]:
 
     if asked.axes is None:
         return bench_workloads(op, asked.dtype, asked.bench)
-    try:
-        sizes = {
-            name.strip(): int(size)
-            for name, size in (word.split("=") for word in asked.axes.split(","))
-        }
-    except ValueError:
-        raise UsageError(f"--axes is like m=64,n=64, not '{asked.axes}'") from None
-    if set(sizes) != set(op.axis_names):
+    if set(asked.axes) != set(op.axis_names):
         raise UsageError(f"the axes of {op.name} are {', '.join(op.axis_names)}")
     like = bench_workloads(op, asked.dtype, "quick")[0]
-    return (op.workload(Case(sizes, like.params), asked.dtype),)
+    return (op.workload(Case(asked.axes, like.params), asked.dtype),)
 
 
 def _show(found: list[Predicted], fitted: Fitted) -> None:

@@ -9,7 +9,9 @@ make, as the judge allows it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,13 +21,15 @@ from foundry.judge.oracle.expecting import expected
 from foundry.judge.oracle.inputs import largest_finite, make_inputs
 from foundry.program import Arrays
 from ops.dtypes import FLOAT_DTYPES, numpy_dtype
-from ops.spec import ELEMENT, Op, Workload, present, shape_of
+from ops.spec import ELEMENT, Case, Op, Workload, present, shape_of
 
 TOLERANCE = 0.02
 """Largest error that counts as safe: a share of the largest result of the row."""
 _MOST_ELEMENTS = 1 << 16
 _SEED = 5
 _LEAST_POWER = -11
+AS_LISTED: Mapping[str, int] = MappingProxyType({})
+"""No sizes of its own: those of the largest small workload of an op."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,13 @@ class Precision:
         return ""
 
 
-def precision(op: Op, dtype: str, magnitude: float, tolerance: float = TOLERANCE) -> Precision:
+def precision(
+    op: Op,
+    dtype: str,
+    magnitude: float,
+    tolerance: float = TOLERANCE,
+    axes: Mapping[str, int] = AS_LISTED,
+) -> Precision:
     """What an op in a dtype does with inputs of a magnitude.
 
     Args:
@@ -72,8 +82,12 @@ def precision(op: Op, dtype: str, magnitude: float, tolerance: float = TOLERANCE
         dtype: One of its dtypes.
         magnitude: Largest input, by absolute value, above 0.
         tolerance: Largest error that counts as safe.
+        axes: Sizes to try it at; axes without one are those of a small workload of the op.
+
+    Raises:
+        UsageError: An axis that the op lacks, or a size that it does not take.
     """
-    workload = _workload(op, dtype)
+    workload = _workload(op, dtype, axes)
     drawn = _scaled(op, workload, magnitude)
     found = [_worst(op, workload, inputs) for inputs in (drawn, _one_signed(op, workload, drawn))]
     overflow, lost, error = map(max, zip(*found, strict=True))
@@ -96,14 +110,16 @@ def _worst(op: Op, workload: Workload, inputs: Arrays) -> tuple[float, float, fl
     return overflow, lost, error
 
 
-def safe_up_to(op: Op, dtype: str, tolerance: float = TOLERANCE) -> float:
+def safe_up_to(
+    op: Op, dtype: str, tolerance: float = TOLERANCE, axes: Mapping[str, int] = AS_LISTED
+) -> float:
     """Largest power of two that is safe as a magnitude, 0 where none from 1/1024 on is.
 
     From 1 up it is searched by halving: what overflows at a magnitude does so beyond it.
     """
 
     def is_safe(power: int) -> bool:
-        return precision(op, dtype, 2.0**power, tolerance).is_safe
+        return precision(op, dtype, 2.0**power, tolerance, axes).is_safe
 
     low, high = 0, math.floor(math.log2(largest_finite(dtype)))
     if not is_safe(low):
@@ -114,14 +130,18 @@ def safe_up_to(op: Op, dtype: str, tolerance: float = TOLERANCE) -> float:
     return 2.0**low
 
 
-def _workload(op: Op, dtype: str) -> Workload:
-    """The largest of the small workloads."""
+def _workload(op: Op, dtype: str, axes: Mapping[str, int]) -> Workload:
+    """The largest of the small workloads, with the sizes that are asked for."""
 
     def elements(workload: Workload) -> int:
         return sum(math.prod(shape_of(t, workload)) for t in (*present(op, workload), *op.outputs))
 
     small = [w for w in op.workloads("visible", dtype) if elements(w) <= _MOST_ELEMENTS]
-    return max(small or op.workloads("visible", dtype)[:1], key=elements)
+    found = max(small or op.workloads("visible", dtype)[:1], key=elements)
+    if not axes:
+        return found
+    case = Case({**found.axes, **axes}, found.params, types=found.types, absent=found.absent)
+    return op.workload(case, dtype)
 
 
 def _scaled(op: Op, workload: Workload, magnitude: float) -> Arrays:

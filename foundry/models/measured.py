@@ -22,6 +22,11 @@ def of_validation(store: Store, number: int) -> Capsule:
     if found is None:
         raise UsageError(f"no validation {number}; make one: foundry validate MODEL --save")
     document, key = dict(found.document), found.key
+    if "conditions" not in document:
+        raise UsageError(
+            f"validation {number} does not say under which conditions it was made: a version before"
+            " they were kept wrote it; validate again: foundry validate MODEL --save"
+        )
     under = ValidationConditions.model_validate(document["conditions"])
     return Capsule(
         kind="validation",

@@ -25,12 +25,17 @@ def families() -> tuple[str, ...]:
     return tuple(name for name in _known() if name != "common")
 
 
-def build(family: str) -> Any:
-    """A model of a family, its weights drawn from one seed."""
+def build(family: str, **changed: Any) -> Any:
+    """A model of a family, its weights drawn from one seed.
+
+    Args:
+        family: One of `families()`.
+        changed: Keys of its configuration that are to be others.
+    """
     import mlx.core as mx
 
     module = importlib.import_module(f"mlx_lm.models.{family}")
-    config = {**_known()["common"], **_known()[family], "model_type": family}
+    config = {**_known()["common"], **_known()[family], "model_type": family, **changed}
     mx.random.seed(_SEED)
     model = module.Model(module.ModelArgs.from_dict(config))
     model.eval()

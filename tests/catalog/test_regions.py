@@ -204,9 +204,9 @@ def test_a_kernel_without_points_has_no_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        "", "{", "[]", "null", '{"form": 2}', '{"form": 9, "identity": {"chip": "a"}}', "\0\0",
-        '{"form": 2, "identity": {"chip": "a"}, "verdicts": {"k": 3}, "points": {}}',
-        '{"form": 2, "identity": {"chip": "a"}, "verdicts": {}, "points": {"k": [{"axes": 3}]}}',
+        "", "{", "[]", "null", '{"form": 3}', '{"form": 9, "identity": {"chip": "a"}}', "\0\0",
+        '{"form": 3, "identity": {"chip": "a"}, "verdicts": {"k": 3}, "points": {}}',
+        '{"form": 3, "identity": {"chip": "a"}, "verdicts": {}, "points": {"k": [{"axes": 3}]}}',
     ],
 )  # fmt: skip
 def test_a_broken_cache_is_built_anew(tmp_path: Path, broken: str) -> None:

@@ -13,8 +13,10 @@ from foundry.catalog.runtime.launching import with_rules
 from foundry.catalog.runtime.learning import winning as at_work
 from foundry.catalog.runtime.learning.regions import TimedPoint, covering
 from foundry.catalog.runtime.learning.winning import winning
+from foundry.catalog.runtime.tuning import rivals as rivalry
 from foundry.catalog.runtime.tuning import timing, tune
 from foundry.catalog.runtime.tuning.from_model import read
+from foundry.catalog.runtime.tuning.rivals import against
 
 
 class Machine:
@@ -36,8 +38,68 @@ def test_the_wait_for_a_batch_is_no_part_of_a_call() -> None:
     machine = Machine()
     assert timing.call_s(machine.side, 4, machine.clock) == pytest.approx(1e-5)
     rules = timing.TimingRules(pairs=3, clock=machine.clock)
-    found = timing.paired_times(machine.side, machine.side, rules)
-    assert found.baseline_s == pytest.approx([1e-5] * 3)
+    for times in timing.times_in_turns([machine.side] * 3, rules):
+        assert times == pytest.approx([1e-5] * 3)
+
+
+def of_length(machine: Machine, seconds: float) -> timing.Side:
+    """Calls that take so long."""
+
+    def side(after: mx.array | None) -> tuple[mx.array]:
+        machine.now += seconds
+        return (mx.array(1.0),)
+
+    return side
+
+
+def test_every_other_turn_goes_backwards() -> None:
+    machine, order = Machine(), []
+
+    def side(name: str) -> timing.Side:
+        def call(after: mx.array | None) -> tuple[mx.array]:
+            machine.now += 0.01  # one call fills a batch
+            order.append(name)
+            return (mx.array(1.0),)
+
+        return call
+
+    timing.times_in_turns([side(n) for n in "abc"], timing.TimingRules(2, clock=machine.clock))
+    turns = "".join(order)[-24:]
+    assert turns == "aaaabbbbcccc" + "ccccbbbbaaaa"
+
+
+@pytest.mark.parametrize(
+    ("rivals", "hardest", "wins"),
+    [
+        ({"slow": 4e-5}, "slow", True),
+        ({"slow": 4e-5, "fast": 1e-5}, "fast", False),
+        ({"slow": 4e-5, "near": 2.2e-5, "nearer": 2.1e-5}, "nearer", True),
+        ({"even": 2e-5, "slow": 4e-5}, "even", False),
+    ],
+)
+def test_a_kernel_has_to_beat_every_rival(
+    rivals: dict[str, float], hardest: str, wins: bool
+) -> None:
+    machine = Machine()
+    rules = timing.TimingRules(pairs=8, clock=machine.clock)
+    sides = {name: of_length(machine, seconds) for name, seconds in rivals.items()}
+    times = against(sides, of_length(machine, 2e-5), rules)
+    found = rivalry.hardest({"rows": 1}, {n: [t, t] for n, t in times.items()}, same_bits=True)
+    assert (found.baseline, found.wins) == (hardest, wins)
+
+
+def test_what_takes_long_is_looked_at_once() -> None:
+    machine = Machine()
+    calls = 0
+
+    def side(after: mx.array | None) -> tuple[mx.array]:
+        nonlocal calls
+        calls += 1
+        machine.now += 0.5
+        return (mx.array(1.0),)
+
+    assert rivalry.look_s(side, machine.clock) == pytest.approx(0.5, rel=0.01)
+    assert calls == 2
 
 
 def test_a_call_waits_for_the_one_before_and_reads_what_it_always_reads() -> None:

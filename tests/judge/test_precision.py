@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from foundry.errors import UsageError
 from foundry.judge.precision import precision, safe_up_to
 from ops import get
 
@@ -30,6 +31,25 @@ def test_sums_of_one_sign_do_not_cancel() -> None:
     found = precision(get("row_sum"), "float16", 1000.0)
     assert "beyond the range of float16" in found.why
     assert "cols" in found.sizes
+
+
+def test_longer_sums_leave_the_range_earlier() -> None:
+    op = get("row_sum")
+    short, long = (safe_up_to(op, "float16", axes={"rows": 2, "cols": n}) for n in (64, 8192))
+    assert long <= short / 16
+    assert "cols 8192" in precision(op, "float16", 1.0, axes={"cols": 8192}).sizes
+
+
+def test_sums_of_one_sign_decide_where_both_signs_would_cancel() -> None:
+    """Around 0 this sum stays within 256 times the deviation; of one sign it grows with cols."""
+    limit = safe_up_to(get("row_sum"), "float16", axes={"rows": 1, "cols": 4096})
+    assert limit < 65504 * 8 / 4096
+
+
+@pytest.mark.parametrize("axes", [{"nothing": 3}, {"cols": -1}])
+def test_sizes_that_an_op_does_not_take_are_refused(axes: dict[str, int]) -> None:
+    with pytest.raises(UsageError):
+        precision(get("row_sum"), "float16", 1.0, axes=axes)
 
 
 def test_a_tolerance_decides_what_errors_are_safe() -> None:

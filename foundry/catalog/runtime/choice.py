@@ -1,9 +1,10 @@
 """Which path a call takes: the one rule of this package.
 
-1. MLX's own function, the first baseline of the op, answers where it is the faster one.
+1. MLX's own function, the first baseline of the op, answers where no kernel is known to win.
 2. A kernel answers where it is proven for these sizes and numbers, gave what the formula gives on
-   this machine, and was measured to win: here by `python -m NAME tune`, or on the same chip where
-   the package was built. Of several, the one that wins by most.
+   this machine, and was measured to win: here by `python -m NAME tune`, against the fastest way to
+   do without it, or on the same chip where the package was built. Of several, the one that wins by
+   most.
 3. Where nothing was measured, or a transformation or device cannot take a kernel, the baseline
    answers: the plain MLX of the op, which needs neither Metal nor a record.
 """
@@ -75,7 +76,7 @@ def choose(op: Record, call: MatchedCall, known: Known, *, exactly: bool = False
         op: The op.
         call: Its arguments, matched.
         known: What is known of kernels here.
-        exactly: In 16 bits only a kernel that gives the very bits of the baseline.
+        exactly: In 16 bits only a kernel that gives the very bits of the code that it replaces.
     """
     if said := never(op, call):
         return Dispatch(None, said)
@@ -124,7 +125,7 @@ def _judged(
     if not verdict.passed:
         return f"kernel {kernel['hash'][:12]} is off: {verdict.detail}", 0.0
     if exactly and kernel["dtype"] in _NARROW and not _gives_same_bits(verdict, region):
-        return "its bits are not those of the baseline, and 16 bits are few", 0.0
+        return "its bits are not those of what it replaces, and 16 bits are few", 0.0
     return "", region.speedup if region else 1.0
 
 

@@ -32,7 +32,7 @@ from .learning import learnt
 from .learning.learnt import KernelVerdict, Learnt
 from .learning.regions import Sizes
 from .learning.winning import Winning, winning
-from .running import Fallback, Gradient, Run, with_kernel, without_kernels
+from .running import Baseline, Gradient, Run, with_kernel, without_kernels
 from .transforms import is_tracing_through
 
 _MOST_KEPT = 4096
@@ -49,8 +49,8 @@ class CatalogFunction:
     """One op of the catalog as a callable."""
 
     op: Mapping[str, Any]
-    fallback: Fallback
-    """Takes the arrays in the op's order and, by name, the numbers that its record lists."""
+    fallback: Baseline
+    """What answers where no kernel does: the first baseline of the op."""
     kept: dict[Any, Run] = field(default_factory=dict, repr=False, compare=False)
     """What is ready, by shapes, dtypes and numbers."""
     kernels_kept: dict[Any, Run | None] = field(default_factory=dict, repr=False, compare=False)
@@ -79,7 +79,7 @@ class CatalogFunction:
         Args:
             arrays: In the op's order of inputs.
             numbers: Parameters and sizes that no input shows; no arrays.
-            exactly: In 16 bits only a kernel that gives the very bits of the baseline.
+            exactly: In 16 bits only a kernel that gives the very bits of the code that it replaces.
         """
         key = (exactly, *self.key(arrays, numbers))
         if key not in self.kernels_kept:
@@ -157,7 +157,7 @@ def functions() -> Mapping[str, CatalogFunction]:
     """Every op of the package, by name."""
     fallbacks = importlib.import_module(".fallbacks", __package__)
     ops = ((op["name"], op) for op in catalog()["ops"])
-    return {name: CatalogFunction(op, getattr(fallbacks, name)) for name, op in ops}
+    return {n: CatalogFunction(op, Baseline.of(op["fallback"], fallbacks)) for n, op in ops}
 
 
 @cache

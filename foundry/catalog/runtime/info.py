@@ -82,5 +82,6 @@ def _shown(kernel: Record) -> Row:
         "timings": record["timings"],
         "verified_here": None if verdict is None else verdict.passed,
         "points_here": len(points),
+        "against_here": sorted({point.baseline for point in points}),
         "wins_here": sum(point.wins for point in points),
     }

@@ -84,7 +84,9 @@ def _tune(functions: Functions, given: argparse.Namespace) -> int:
     done = []
     for kernel in tune(functions, _request(functions, given)):
         done.append(kernel)
-        said = f"off: {kernel.off}" if kernel.off else f"wins at {kernel.wins} of {kernel.points}"
+        against = ", ".join(f"{name} at {count}" for name, count in kernel.against.items())
+        wins = f"wins at {kernel.wins} of {kernel.points}" + (against and f" (against {against})")
+        said = f"off: {kernel.off}" if kernel.off else wins
         for line in (said, *kernel.untimed):
             print(f"{kernel.op} {kernel.dtype} {kernel.hash[:12]}: {line}", file=sys.stderr)
     forget()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,8 +12,6 @@ import mlx.core as mx
 from .arguments import Array, MatchedCall, Record, Sizes, dtype_in, dtype_of, shape_of
 from .launching import ready, with_rules
 
-Fallback = Callable[..., Any]
-"""Takes the arrays in the op's order and, by name, the numbers that its record lists."""
 Run = Callable[..., tuple[mx.array, ...]]
 """Takes the arrays as the caller gives them, in the op's order."""
 Gradient = Callable[..., Any] | None
@@ -20,19 +19,38 @@ Gradient = Callable[..., Any] | None
 those of the inputs; None where no backward kernel serves the call."""
 
 
-def without_kernels(op: Record, fallback: Fallback, call: MatchedCall) -> Run:
+@dataclass(frozen=True)
+class Baseline:
+    """A way to compute an op in plain MLX."""
+
+    name: str
+    function: Callable[..., Any]
+    """Takes the arrays in the op's order, and the numbers by name."""
+    numbers: tuple[str, ...]
+    """Parameters, sizes and dtypes that it asks for."""
+    folds: bool
+    """Whether leading dimensions have to be folded for it."""
+
+    @classmethod
+    def of(cls, record: Record, functions: Any) -> Baseline:
+        """A baseline on record, out of the module that holds its function."""
+        function = getattr(functions, record["function"])
+        return cls(record["name"], function, tuple(record["numbers"]), record["folds"])
+
+
+def without_kernels(op: Record, baseline: Baseline, call: MatchedCall) -> Run:
     """What answers a call where no kernel serves it."""
     sizes = call.sizes
     if filled := _without_a_run(op, call):
         return lambda *_: sizes.unfold(filled())
-    run = plain(op, fallback, sizes)
-    if not op["fallback"]["folds"]:
+    run = plain(baseline, sizes)
+    if not baseline.folds:
         return run
     return lambda *arrays: sizes.unfold(run(*sizes.fold(arrays)))
 
 
 def with_kernel(
-    op: Record, fallback: Fallback, kernel: Record, call: MatchedCall, gradient: Gradient = None
+    op: Record, fallback: Baseline, kernel: Record, call: MatchedCall, gradient: Gradient = None
 ) -> Run:
     """What answers a call by a kernel.
 
@@ -43,7 +61,7 @@ def with_kernel(
         call: The arguments, matched.
         gradient: Gradients by a backward kernel.
     """
-    sizes, run_plain = call.sizes, plain(op, fallback, call.sizes)
+    sizes, run_plain = call.sizes, plain(fallback, call.sizes)
     holes = [array is None for array in call.arrays]
     names = [tensor["name"] for tensor in op["inputs"]]
     absent = frozenset(name for name, hole in zip(names, holes, strict=True) if hole)
@@ -60,15 +78,15 @@ def with_kernel(
     return lambda *arrays: sizes.unfold(run(*[a for a in sizes.fold(arrays) if a is not None]))
 
 
-def plain(op: Record, fallback: Fallback, sizes: Sizes) -> Run:
-    """The fallback with its numbers given."""
+def plain(baseline: Baseline, sizes: Sizes) -> Run:
+    """A baseline with its numbers given."""
     types = {name: dtype_of(dtype) for name, dtype in sizes.types.items()}
     names = {**sizes.axes, **sizes.params, **types, "dtype": types["T"]}
-    numbers = {name: names[name] for name in op["fallback"]["numbers"]}
-    one = mx.array
+    numbers = {name: names[name] for name in baseline.numbers}
+    function, one = baseline.function, mx.array
 
     def run(*arrays: Array) -> tuple[mx.array, ...]:
-        found = fallback(*arrays, **numbers)
+        found = function(*arrays, **numbers)
         return (found,) if isinstance(found, one) else tuple(found)
 
     return run

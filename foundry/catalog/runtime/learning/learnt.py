@@ -18,7 +18,7 @@ from typing import Any
 
 from .regions import Sizes, TimedPoint, key_of_sizes
 
-FORM = 2
+FORM = 3
 _LOCK = threading.RLock()
 """Held by the thread that changes or writes what was learnt."""
 
@@ -31,7 +31,7 @@ class KernelVerdict:
     detail: str
     """Empty, or what is wrong."""
     same_bits: bool = False
-    """Whether it gave the very bits of the baseline on every check."""
+    """Whether it gave the very bits of the code that it replaces on every check."""
 
 
 @dataclass
@@ -123,4 +123,5 @@ def _only_one(file: Path) -> Iterator[None]:
 def _point(found: dict[str, Any]) -> TimedPoint:
     axes: Sizes = {str(name): int(size) for name, size in found.pop("axes").items()}
     numbers = {name: float(found.pop(name)) for name in ("speedup", "low", "high", "chance")}
-    return TimedPoint(axes=axes, same_bits=bool(found.pop("same_bits")), **numbers)
+    same_bits, baseline = bool(found.pop("same_bits")), str(found.pop("baseline"))
+    return TimedPoint(axes=axes, same_bits=same_bits, baseline=baseline, **numbers)

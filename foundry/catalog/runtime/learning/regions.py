@@ -22,7 +22,7 @@ _MOST_SIDES = 2
 
 @dataclass(frozen=True)
 class TimedPoint:
-    """A kernel against the baseline at one set of sizes."""
+    """A kernel against the fastest baseline at one set of sizes."""
 
     axes: Sizes
     speedup: float
@@ -32,7 +32,9 @@ class TimedPoint:
     chance: float
     """How sure it is that the kernel is the faster one."""
     same_bits: bool = False
-    """Whether both sides gave the same bits here."""
+    """Whether it gave the bits of the code that it replaces here."""
+    baseline: str = ""
+    """Name of the fastest baseline: what the kernel was timed against."""
 
     @property
     def wins(self) -> bool:

@@ -25,12 +25,15 @@ class PairedTimes:
     kernel_s: Sequence[float]
 
 
-def point_of(axes: Sizes, measured: Sequence[PairedTimes], *, same_bits: bool) -> TimedPoint:
+def point_of(
+    axes: Sizes, measured: Sequence[PairedTimes], *, baseline: str = "", same_bits: bool
+) -> TimedPoint:
     """A point from what was measured at some sizes.
 
     Args:
         axes: The sizes.
         measured: Each on inputs of its own.
+        baseline: What the kernel was timed against.
         same_bits: Whether both sides gave the same bits.
 
     Raises:
@@ -47,6 +50,7 @@ def point_of(axes: Sizes, measured: Sequence[PairedTimes], *, same_bits: bool) -
         high=math.exp(max(found[-1 - rank] for found, rank in zip(logs, ranks, strict=True))),
         chance=min(map(_chance, logs)),
         same_bits=same_bits,
+        baseline=baseline,
     )
 
 

@@ -28,7 +28,7 @@ class Serving:
 
     functions: Mapping[str, CatalogFunction]
     exactly: bool
-    """In 16 bits only kernels that give the very bits of the baseline."""
+    """In 16 bits only kernels that give the very bits of the code that they replace."""
 
     def kernel(
         self, op: str, arrays: Sequence[Any], numbers: Mapping[str, Any] | None = None

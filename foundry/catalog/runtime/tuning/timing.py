@@ -1,8 +1,8 @@
-"""Times two ways to compute the same, in turns: a baseline and a kernel on equal inputs.
+"""Times ways to compute the same, in turns: baselines and a kernel on equal inputs.
 
 The time of a call is what a longer batch takes beyond a shorter one: what the clock and the one
 wait cost is in both. A call waits for the one before, as in a model, so calls that leave a GPU
-mostly idle do not hide in each other. What makes it wait counts on both sides: of short calls a
+mostly idle do not hide in each other. What makes it wait counts on every side: of short calls a
 speedup is told too low, never too high.
 """
 
@@ -15,8 +15,6 @@ from functools import partial
 from typing import Any
 
 import mlx.core as mx
-
-from ..learning.statistics import PairedTimes
 
 Run = Callable[..., Sequence[mx.array]]
 Side = Callable[[mx.array | None], Sequence[mx.array]]
@@ -40,7 +38,7 @@ class TimingRules:
 
     pairs: int = 15
     limit_s: float = 2.0
-    """No further pair is begun after it, once there are enough."""
+    """No further turn is begun after it, once there are enough."""
     clock: Clock = time.perf_counter
 
 
@@ -50,36 +48,37 @@ def side_of(run: Run, arrays: Sequence[mx.array | None]) -> Side:
     return partial(_call, run, arrays) if at is None else partial(_call_after, run, arrays, at)
 
 
-def paired_times(baseline: Side, kernel: Side, rules: TimingRules) -> PairedTimes:
-    """Seconds a call of each side, pair by pair; the side that begins changes every time."""
-    sides: tuple[Side, Side] = (baseline, kernel)
+def times_in_turns(sides: Sequence[Side], rules: TimingRules) -> list[list[float]]:
+    """Seconds a call of each side, turn by turn; every other turn goes through them backwards."""
     calls = max(_calls(side, rules.clock) for side in sides)
-    times: tuple[list[float], list[float]] = ([], [])
+    times: list[list[float]] = [[] for _ in sides]
     begun = rules.clock()
-    for pair in range(rules.pairs):
-        for side in (0, 1) if pair % 2 == 0 else (1, 0):
+    for turn in range(rules.pairs):
+        order = range(len(sides))
+        for side in order if turn % 2 == 0 else reversed(order):
             times[side].append(call_s(sides[side], calls, rules.clock))
-        if pair + 1 >= _FEWEST and rules.clock() - begun > rules.limit_s:
+        if turn + 1 >= _FEWEST and rules.clock() - begun > rules.limit_s:
             break
-    return PairedTimes(*times)
+    return times
 
 
 def call_s(side: Side, calls: int, clock: Clock) -> float:
     """Seconds of one call: the slope between a batch and a longer one."""
-    short = _batch(side, calls, clock)
-    long = _batch(side, _LONGER * calls, clock)
+    short = batch_s(side, calls, clock)
+    long = batch_s(side, _LONGER * calls, clock)
     # At least what a clock of any machine can tell from nothing: ratios have logarithms.
     return max((long - short) / ((_LONGER - 1) * calls), 1e-9)
 
 
 def _calls(side: Side, clock: Clock) -> int:
     """Calls that fill a batch; the first batch also builds what has to be built."""
-    _batch(side, 1, clock)
+    batch_s(side, 1, clock)
     once = max(min(call_s(side, 2, clock) for _ in range(2)), 1e-7)
     return max(1, min(_MOST_CALLS, round(_BATCH_S / once)))
 
 
-def _batch(side: Side, calls: int, clock: Clock) -> float:
+def batch_s(side: Side, calls: int, clock: Clock) -> float:
+    """Seconds of some calls and the one wait for all of them."""
     begun = clock()
     results: list[Any] = []
     after = None

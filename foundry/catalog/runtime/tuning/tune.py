@@ -1,7 +1,8 @@
 """`python -m NAME tune`: verifies and times every kernel here, and learns where each one wins.
 
 1. A kernel that does not give what the formula gives is off: it is named, and not timed.
-2. Every kernel is timed against the baseline at every size of the sweep where it is proven.
+2. Every kernel is timed at every size of the sweep where it is proven, against the fastest way to
+   do without it on this machine: any baseline of the op, or the code of the layers it is put into.
 3. Between two neighbours that both won and are more than twice apart, the size in the middle is
    timed as well: a box in which the middle loses is divided.
 4. Each point is kept as it is found, so a run that is cut loses little; the next one goes on. A
@@ -11,21 +12,24 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..arguments import MatchedCall, Record, value
 from ..bounds import unproven
-from ..checking import arrays, equal_bits
+from ..checking import arrays, has_bits_of
 from ..choice import key_of
 from ..dispatch import CatalogFunction, here, verdict
 from ..learning.regions import TimedPoint, key_of_sizes, neighbours
-from ..learning.statistics import point_of
-from ..running import Run
+from ..learning.statistics import PairedTimes
+from ..replaced import bits_of
+from ..running import Run, without_kernels
 from .inputs import samples_of, timed_call
+from .rivals import against, fastest, hardest
 from .sizes import Sizes, of_package, swept
-from .timing import TimingRules, paired_times, side_of
+from .timing import TimingRules, side_of
 
 _MOST_ELEMENTS = 1 << 27
 _PLACEMENTS = 2
@@ -67,6 +71,8 @@ class TunedKernel:
     """Why it is off; empty when it is right."""
     points: int
     wins: int
+    against: Mapping[str, int] = field(default_factory=dict)
+    """Points by the baseline that was the fastest there."""
     untimed: tuple[str, ...] = ()
     """Sizes that raised, and what."""
 
@@ -98,8 +104,14 @@ def _tuned(function: CatalogFunction, kernel: Record, request: TuneRequest) -> T
     untimed = _time(function, kernel, swept(op, bases), request)
     untimed += _time(function, kernel, _middles(op, here().points.get(key, [])), request)
     points = here().points.get(key, [])
-    wins = sum(point.wins for point in points)
-    return TunedKernel(*names, off="", points=len(points), wins=wins, untimed=tuple(untimed))
+    return TunedKernel(
+        *names,
+        off="",
+        points=len(points),
+        wins=sum(point.wins for point in points),
+        against=dict(Counter(point.baseline for point in points)),
+        untimed=tuple(untimed),
+    )
 
 
 def _time(
@@ -138,13 +150,17 @@ def _points(
     calls = [timed_call(op, dtype, sizes, samples) for _ in range(_PLACEMENTS)]
     if unproven(op, kernel, calls[0].sizes):
         return []
-    measured, same = [], True
+    rivals, same = fastest(function, calls[0], rules), True
+    measured: dict[str, list[PairedTimes]] = {rival.name: [] for rival in rivals}
     for call in calls:
-        plain, by_kernel = function.without_kernels(call), _looked_up(function, kernel, call)
-        same = same and equal_bits(plain(*call.arrays), by_kernel(*call.arrays))
-        sides = side_of(plain, call.arrays), side_of(by_kernel, call.arrays)
-        measured.append(paired_times(*sides, rules))
-    return [point_of(calls[0].sizes.axes, measured, same_bits=same)]
+        by_kernel = _looked_up(function, kernel, call)
+        same = same and has_bits_of(
+            bits_of(op, function.fallback), op, call, by_kernel(*call.arrays)
+        )
+        sides = {r.name: side_of(without_kernels(op, r, call), call.arrays) for r in rivals}
+        for name, times in against(sides, side_of(by_kernel, call.arrays), rules).items():
+            measured[name].append(times)
+    return [hardest(calls[0].sizes.axes, measured, same_bits=same)]
 
 
 def _looked_up(function: CatalogFunction, kernel: Record, call: MatchedCall) -> Run:

@@ -1,0 +1,85 @@
+"""`foundry train DATA`: fine-tune a small model by mlx-lm on an exported dataset."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from foundry.cli import options
+from foundry.cli.output import note
+
+_DATA = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command("train")
+@click.argument("data", type=_DATA)
+@click.option("--model", required=True, help="A folder, or a name on a hub, as mlx-lm takes it.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs/adapter"),
+    show_default=True,
+    help="Folder for the adapter.",
+)
+@click.option("--iterations", type=click.IntRange(1), default=200, show_default=True)
+@click.option(
+    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Rows of an iteration."
+)
+@click.option(
+    "--layers",
+    type=click.IntRange(-1),
+    default=-1,
+    show_default=True,
+    help="Layers from the last one down that are trained; -1: all.",
+)
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(8),
+    default=2048,
+    show_default=True,
+    help="Longer rows are cut there; a prompt that fills them is refused.",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0.0, min_open=True),
+    default=1e-4,
+    show_default=True,
+)
+@click.option("--dry-run", is_flag=True, help="Print the commands, run none.")
+@options.seed_option
+@options.debug_option
+def command(
+    data: Path,
+    model: str,
+    output: Path,
+    iterations: int,
+    batch: int,
+    layers: int,
+    max_tokens: int,
+    learning_rate: float,
+    dry_run: bool,
+    seed: int,
+) -> None:
+    """Train an adapter (LoRA) by mlx-lm, on answers alone, and say its loss on the test rows.
+
+    DATA is a folder with train.jsonl, valid.jsonl and test.jsonl: of foundry export-sft, or of one
+    view of foundry data build. The very commands of mlx-lm that run are printed first.
+    """
+    from foundry.training import TrainingPlan, commands, splits, train
+
+    plan = TrainingPlan(
+        data, model, output, iterations, batch, layers, max_tokens, learning_rate, seed
+    )
+    if dry_run:
+        for line in commands(plan, splits(data)):
+            click.echo(shlex.join(line))
+        return
+    train(plan, told=note)
+    click.echo(output)
+    note(
+        f"next: python -m mlx_lm server --model {shlex.quote(model)} --adapter-path "
+        f"{shlex.quote(str(output))}; discover search softmax --llm openai-chat"
+    )

@@ -1,0 +1,9 @@
+"""Fine-tunes a small model by mlx-lm on an exported dataset."""
+
+from __future__ import annotations
+
+from foundry.training.lengths import RowLengths, lengths
+from foundry.training.plan import TrainingPlan, commands, splits
+from foundry.training.train import train
+
+__all__ = ["RowLengths", "TrainingPlan", "commands", "lengths", "splits", "train"]

@@ -1,0 +1,60 @@
+"""Runs the commands of a plan, once nothing stands in their way.
+
+1. The folder has rows to train on, and mlx-lm is there.
+2. Every row leaves some of its answer within the tokens that are read.
+3. The commands run one after the other; the first that fails ends it.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+
+from foundry.errors import EnvironmentUnusable, FoundryError, UsageError
+from foundry.training.lengths import lengths
+from foundry.training.plan import TrainingPlan, commands, splits
+
+Told = Callable[[str], None]
+
+
+def train(
+    plan: TrainingPlan, told: Told, run: Callable[[Sequence[str]], int] = subprocess.call
+) -> None:
+    """Fine-tune.
+
+    Args:
+        plan: What is trained on what.
+        told: Takes what is worth knowing before a command runs, as text.
+        run: Runs a command and gives its exit code.
+
+    Raises:
+        UsageError: No rows, or prompts that leave no answer to learn.
+        EnvironmentUnusable: mlx-lm is missing, or cannot load the model.
+        FoundryError: A command failed.
+    """
+    if find_spec("mlx_lm") is None:
+        raise EnvironmentUnusable(
+            "mlx-lm is not installed.", "Install it: pip install 'metal-foundry[models]'."
+        )
+    there = splits(plan.data)
+    for split in there:
+        _check(plan, split, told)
+    for command in commands(plan, there):
+        told(shlex.join(command))
+        if code := run(command):
+            raise FoundryError(f"{shlex.join(command)} ended with exit code {code}")
+
+
+def _check(plan: TrainingPlan, split: str, told: Told) -> None:
+    found = lengths(plan.data, split, plan.model, plan.most_tokens)
+    if found.without_answer:
+        raise UsageError(
+            f"{found.without_answer} of {found.rows} prompts in {split}.jsonl fill "
+            f"{plan.most_tokens} tokens, so nothing of their answers is learnt and the loss is NaN; "
+            f"the longest row has {found.longest}: give --max-tokens {found.longest}"
+        )
+    told(
+        f"{split}: {found.rows:,} rows of up to {found.longest:,} tokens, {found.cut:,} of them cut"
+    )
