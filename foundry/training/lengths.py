@@ -6,6 +6,7 @@ of its batch is 0 / 0, and from then on every weight is NaN.
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,10 +49,9 @@ def lengths(folder: Path, split: str, model: str, most_tokens: int) -> RowLength
 
 
 def _tokenizer(model: str) -> Any:
-    from mlx_lm.utils import load_tokenizer
-
+    utils: Any = importlib.import_module("mlx_lm.utils")
     try:
-        return load_tokenizer(model)
+        return utils.load_tokenizer(model)
     except Exception as error:
         raise EnvironmentUnusable(
             f"mlx-lm cannot load the tokenizer of {model}: {str(error).splitlines()[0]}.",

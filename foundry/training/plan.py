@@ -72,7 +72,7 @@ def commands(plan: TrainingPlan, there: Collection[str]) -> list[tuple[str, ...]
         *("--train", "--iters", str(plan.iterations), "--learning-rate", str(plan.learning_rate)),
         *("--save-every", str(max(1, plan.iterations // 4)), "--grad-checkpoint"),
     )
-    found = [(*begin, *shared, *training)]
+    found: list[tuple[str, ...]] = [(*begin, *shared, *training)]
     if "test" in there:
         found.append((*begin, *shared, "--test"))
     return found

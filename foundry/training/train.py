@@ -52,7 +52,7 @@ def _check(plan: TrainingPlan, split: str, told: Told) -> None:
     if found.without_answer:
         raise UsageError(
             f"{found.without_answer} of {found.rows} prompts in {split}.jsonl fill "
-            f"{plan.most_tokens} tokens, so nothing of their answers is learnt and the loss is NaN; "
+            f"{plan.most_tokens} tokens: nothing of their answers is learnt, and the loss is NaN; "
             f"the longest row has {found.longest}: give --max-tokens {found.longest}"
         )
     told(

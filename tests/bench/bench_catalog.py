@@ -34,7 +34,9 @@ def compared(name: str, direct: Callable[[], object], ours: Callable[[], object]
     pairs = [(cost_us(direct), cost_us(ours)) for _ in range(ROUNDS)]
     low, median, high = statistics.quantiles([b - a for a, b in pairs])
     alone = statistics.median(a for a, _ in pairs)
+    least = min(b for _, b in pairs) - min(a for a, _ in pairs)
     print(f"{name}: {median:.2f} us [{low:.2f}, {high:.2f}] over a direct call of {alone:.2f} us")
+    print(f"{name}: {least:.2f} us between the shortest of both")
 
 
 def main() -> None:
@@ -55,6 +57,8 @@ def main() -> None:
 def kernel_calls(fast_ops: Any, mx: Any, x: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """The same launch with the same rule for its gradient, written by hand and by the catalog."""
     result = mx.zeros((4, 64))
+    fast_ops.dispatch._HAS_METAL = True  # keys as on a Mac
+    fast_ops.softmax(x)
     mx.fast.metal_kernel = lambda **_: lambda **_: [result]
     function = fast_ops.FUNCTIONS["softmax"]
     (kernel,) = function.op["kernels"]

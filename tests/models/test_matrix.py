@@ -20,6 +20,7 @@ from foundry.models import matrix
 from foundry.models.capsule import Capsule, differences, read, render
 from foundry.models.comparing import PromptComparison, throughput
 from foundry.models.conditions import ValidationConditions, command
+from foundry.models.measured import of_validation
 from foundry.models.page import page
 from foundry.models.validation import ModelValidation
 from foundry.program import Device
@@ -94,6 +95,18 @@ def test_a_cell_is_known_under_its_own_conditions_alone(tmp_path: Path) -> None:
         for changed in OTHERWISE:
             under = UNDER.model_copy(update=changed).model_dump(mode="json")
             assert validations.latest(store, key, under) is None, changed
+
+
+def test_a_validation_without_conditions_is_answered_in_a_sentence(tmp_path: Path) -> None:
+    """Rows of a version that did not keep them."""
+    device = Device("cpu", "a CPU")
+    key = ValidationKey("tiny:llama", "w", "stable", "c", device.id)
+    document = validation().model_dump(mode="json")
+    del document["conditions"]
+    with Store.open(f"sqlite:///{tmp_path / 'ledger.db'}") as store:
+        number = validations.keep(store, key, device, document)
+        with pytest.raises(UsageError, match=f"validation {number} does not say .* conditions"):
+            of_validation(store, number)
 
 
 def test_a_command_says_all_that_a_result_depends_on() -> None:

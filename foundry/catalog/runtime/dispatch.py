@@ -26,18 +26,29 @@ from . import choice
 from .arguments import MatchedCall, Record, match, value
 from .checking import verdict_of
 from .choice import Dispatch, Known, key_of
-from .device import cache_file, catalog, identity
+from .device import cache_file, catalog, chip, identity
 from .gradients import Backward
 from .learning import learnt
 from .learning.learnt import KernelVerdict, Learnt
 from .learning.regions import Sizes
 from .learning.winning import Winning, winning
-from .running import Baseline, Gradient, Run, with_kernel, without_kernels
+from .running import (
+    Answer,
+    Baseline,
+    Gradient,
+    Run,
+    answer_without_kernels,
+    with_kernel,
+    without_kernels,
+)
 from .transforms import is_tracing_through
 
 _MOST_KEPT = 4096
 """Calls that an op remembers; a cache that grows makes new sizes at every step."""
 _look = attrgetter("shape", "dtype")
+_ARRAY, _GPU = mx.array, mx.gpu
+_HAS_METAL = chip() is not None
+"""Without it nothing but the arguments decides: no kernel answers."""
 
 
 def _look_if_given(array: Any) -> Any:
@@ -51,7 +62,7 @@ class CatalogFunction:
     op: Mapping[str, Any]
     fallback: Baseline
     """What answers where no kernel does: the first baseline of the op."""
-    kept: dict[Any, Run] = field(default_factory=dict, repr=False, compare=False)
+    kept: dict[Any, Answer] = field(default_factory=dict, repr=False, compare=False)
     """What is ready, by shapes, dtypes and numbers."""
     kernels_kept: dict[Any, Run | None] = field(default_factory=dict, repr=False, compare=False)
     """The same for those who ask for a kernel or nothing."""
@@ -63,13 +74,18 @@ class CatalogFunction:
             ValueError: Dimensions, sizes or dtypes that the op does not take.
         """
         try:
-            looks = map(self.look, arrays)  # as `key` does, without a call
-            device = mx.default_device().type
-            run = self.kept[(is_tracing_through(), device, *looks, *numbers.values())]
+            key: tuple[Any, ...] = tuple(map(self.look, arrays))  # as `key` does, without a call
+            if numbers:
+                key += tuple(numbers.values())
+            if _HAS_METAL:
+                key += (is_tracing_through(), mx.default_device().type is _GPU)
+            answer = self.kept[key]
         except (KeyError, TypeError, AttributeError):
-            arrays, run = self._first(arrays, numbers)
-        outputs = run(*arrays)
-        return outputs[0] if len(outputs) == 1 else outputs
+            arrays, answer = self._first(arrays, numbers)
+        found = answer(*arrays)
+        if type(found) is _ARRAY:
+            return found
+        return found[0] if len(found) == 1 else tuple(found)
 
     def kernel(
         self, arrays: Sequence[Any], numbers: Mapping[str, Any], *, exactly: bool
@@ -100,29 +116,33 @@ class CatalogFunction:
 
     def key(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> tuple[Any, ...]:
         """What decides how a call is answered."""
-        looks = map(self.look, arrays)
-        return (is_tracing_through(), mx.default_device().type, *looks, *numbers.values())
+        key = (*map(self.look, arrays), *numbers.values())
+        if not _HAS_METAL:
+            return key
+        return (*key, is_tracing_through(), mx.default_device().type is _GPU)
 
     @cached_property
     def look(self) -> Callable[[Any], Any]:
         """What of an array decides how a call of its kind is answered."""
         return _look_if_given if any(t["flag"] for t in self.op["inputs"]) else _look
 
-    def _first(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> tuple[Any, Run]:
+    def _first(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> tuple[Any, Answer]:
         """Make a call ready, and keep that where its arguments say all about it."""
         call = match(self.op, arrays, numbers)
-        run = self.ready(call)
+        answer = self.ready(call)
         plain = all(type(number) in (int, float, bool) for number in numbers.values())
         if plain and all(a is None or isinstance(a, mx.array) for a in arrays):
             if len(self.kept) >= _MOST_KEPT:
                 self.kept.clear()
-            self.kept[self.key(arrays, numbers)] = run
-        return call.arrays, run
+            self.kept[self.key(arrays, numbers)] = answer
+        return call.arrays, answer
 
-    def ready(self, call: MatchedCall) -> Run:
+    def ready(self, call: MatchedCall) -> Answer:
         """What answers this call, and every other of its shapes, dtypes and numbers."""
         kernel = self.choose(call).kernel
-        return self.without_kernels(call) if kernel is None else self.with_kernel(kernel, call)
+        if kernel is not None:
+            return self.with_kernel(kernel, call)
+        return answer_without_kernels(self.op, self.fallback, call)
 
     def choose(self, call: MatchedCall, *, exactly: bool = False) -> Dispatch:
         """The kernel for this call, or None and the reason."""

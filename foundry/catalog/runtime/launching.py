@@ -12,7 +12,7 @@ import mlx.core as mx
 from .arguments import Sizes, dtype_in, dtype_of, shape_of, value
 
 Record = Mapping[str, Any]
-Plain = Callable[..., tuple[mx.array, ...]]
+Plain = Callable[..., Sequence[mx.array]]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _gradients(
     """Gradients of a function by plain MLX; those of indices and packed codes are zeros."""
     moving = [at for at, array in enumerate(inputs) if mx.issubdtype(array.dtype, mx.inexact)]
 
-    def of_moving(*moved: mx.array) -> tuple[mx.array, ...]:
+    def of_moving(*moved: mx.array) -> Sequence[mx.array]:
         given = dict(zip(moving, moved, strict=True))
         return plain(*[given.get(at, array) for at, array in enumerate(inputs)])
 
@@ -114,7 +114,7 @@ def _gradients(
 def _launch_of(kernel: ReadyKernel) -> Plain:
     """A kernel that is one launch, without the look at what goes where."""
     launch = partial(kernel.launches[0].run, **kernel.launches[0].settings)
-    return lambda *arrays: tuple(launch(inputs=list(arrays)))
+    return lambda *arrays: launch(inputs=list(arrays))
 
 
 def _settings(

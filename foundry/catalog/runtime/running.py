@@ -12,8 +12,10 @@ import mlx.core as mx
 from .arguments import Array, MatchedCall, Record, Sizes, dtype_in, dtype_of, shape_of
 from .launching import ready, with_rules
 
-Run = Callable[..., tuple[mx.array, ...]]
+Run = Callable[..., Sequence[mx.array]]
 """Takes the arrays as the caller gives them, in the op's order."""
+Answer = Callable[..., mx.array | Sequence[mx.array]]
+"""The same; what gives one array may give it alone."""
 Gradient = Callable[..., Any] | None
 """Takes names and values of the present inputs, parameters, outputs and their gradients, and gives
 those of the inputs; None where no backward kernel serves the call."""
@@ -49,6 +51,13 @@ def without_kernels(op: Record, baseline: Baseline, call: MatchedCall) -> Run:
     return lambda *arrays: sizes.unfold(run(*sizes.fold(arrays)))
 
 
+def answer_without_kernels(op: Record, baseline: Baseline, call: MatchedCall) -> Answer:
+    """The same with nothing around the baseline's own function, where nothing is needed."""
+    if baseline.folds or _without_a_run(op, call):
+        return without_kernels(op, baseline, call)
+    return _with_numbers(baseline, call.sizes)
+
+
 def with_kernel(
     op: Record, fallback: Baseline, kernel: Record, call: MatchedCall, gradient: Gradient = None
 ) -> Run:
@@ -66,7 +75,7 @@ def with_kernel(
     names = [tensor["name"] for tensor in op["inputs"]]
     absent = frozenset(name for name, hole in zip(names, holes, strict=True) if hole)
 
-    def plain_of_present(*present: mx.array) -> tuple[mx.array, ...]:
+    def plain_of_present(*present: mx.array) -> Sequence[mx.array]:
         others = iter(present)
         return run_plain(*(None if hole else next(others) for hole in holes))
 
@@ -80,16 +89,20 @@ def with_kernel(
 
 def plain(baseline: Baseline, sizes: Sizes) -> Run:
     """A baseline with its numbers given."""
-    types = {name: dtype_of(dtype) for name, dtype in sizes.types.items()}
-    names = {**sizes.axes, **sizes.params, **types, "dtype": types["T"]}
-    numbers = {name: names[name] for name in baseline.numbers}
-    function, one = baseline.function, mx.array
+    function, one = _with_numbers(baseline, sizes), mx.array
 
     def run(*arrays: Array) -> tuple[mx.array, ...]:
-        found = function(*arrays, **numbers)
+        found = function(*arrays)
         return (found,) if isinstance(found, one) else tuple(found)
 
     return run
+
+
+def _with_numbers(baseline: Baseline, sizes: Sizes) -> Callable[..., Any]:
+    types = {name: dtype_of(dtype) for name, dtype in sizes.types.items()}
+    names = {**sizes.axes, **sizes.params, **types, "dtype": types["T"]}
+    numbers = {name: names[name] for name in baseline.numbers}
+    return partial(baseline.function, **numbers) if numbers else baseline.function
 
 
 def _without_a_run(op: Record, call: MatchedCall) -> Callable[[], list[mx.array]] | None:

@@ -50,13 +50,13 @@ def side_of(run: Run, arrays: Sequence[mx.array | None]) -> Side:
 
 def times_in_turns(sides: Sequence[Side], rules: TimingRules) -> list[list[float]]:
     """Seconds a call of each side, turn by turn; every other turn goes through them backwards."""
-    calls = max(_calls(side, rules.clock) for side in sides)
+    calls = [_calls(side, rules.clock) for side in sides]
     times: list[list[float]] = [[] for _ in sides]
     begun = rules.clock()
     for turn in range(rules.pairs):
         order = range(len(sides))
         for side in order if turn % 2 == 0 else reversed(order):
-            times[side].append(call_s(sides[side], calls, rules.clock))
+            times[side].append(call_s(sides[side], calls[side], rules.clock))
         if turn + 1 >= _FEWEST and rules.clock() - begun > rules.limit_s:
             break
     return times

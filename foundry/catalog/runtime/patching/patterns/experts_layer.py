@@ -125,7 +125,7 @@ class ExpertsLayer:
         if run is None:
             return self.form.routes(this, gates)
         share, index = run(gates)
-        return share, index
+        return share, mx.stop_gradient(index)
 
     def _combined(self, y: mx.array, share: mx.array) -> Any:
         run = None

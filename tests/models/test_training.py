@@ -1,0 +1,118 @@
+"""`foundry train`: the commands of mlx-lm, what is refused before, and a training of two steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mlx_lm")
+
+from saved_model import saved
+
+from foundry.errors import FoundryError, UsageError
+from foundry.training import TrainingPlan, commands, lengths, splits, train
+
+
+def chats(folder: Path, **rows: int) -> Path:
+    """Splits of short chats."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, count in rows.items():
+        lines = [
+            json.dumps(
+                {
+                    "messages": [
+                        {"role": "system", "content": "Write Metal."},
+                        {"role": "user", "content": f"Add {n} to x."},
+                        {"role": "assistant", "content": f"out[i] = x[i] + {n};" * 3},
+                    ],
+                    "op": "add",
+                }
+            )
+            for n in range(count)
+        ]
+        (folder / f"{split}.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+def test_the_commands_are_those_of_mlx_lm(tmp_path: Path) -> None:
+    plan = TrainingPlan(Path("sft"), "a model", Path("out"), iterations=9, batch=2, layers=4)
+    alone = commands(plan, ("train",))
+    (line,) = map(shlex.join, alone)
+    assert line == (
+        f"{sys.executable} -m mlx_lm lora --model 'a model' --data sft --adapter-path out "
+        "--mask-prompt --batch-size 2 --max-seq-length 2048 --num-layers 4 --seed 0 --train "
+        "--iters 9 --learning-rate 0.0001 --save-every 2 --grad-checkpoint"
+    )
+    both = commands(plan, ("train", "test"))
+    assert both[:1] == alone
+    assert both[1][-1] == "--test"
+
+
+def test_a_folder_without_rows_to_train_on_is_refused(tmp_path: Path) -> None:
+    chats(tmp_path, valid=1)
+    (tmp_path / "train.jsonl").write_text("")
+    with pytest.raises(UsageError, match=r"no rows in train.jsonl; export them"):
+        splits(tmp_path)
+    assert splits(chats(tmp_path, train=2)) == ("train", "valid")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory.mktemp("model"))
+
+
+def test_what_leaves_no_answer_to_learn_is_refused_before_anything_runs(
+    tmp_path: Path, model: Path
+) -> None:
+    data = chats(tmp_path / "sft", train=3, test=2)
+    found = lengths(data, "train", str(model), 40)
+    assert (found.rows, found.longest, found.longest_prompt) == (3, 77, 23)
+    assert (found.cut, found.without_answer) == (3, 0)
+    ran: list[Sequence[str]] = []
+
+    def run(command: Sequence[str]) -> int:
+        ran.append(command)
+        return len(ran) - 1
+
+    said: list[str] = []
+    plan = TrainingPlan(data, str(model), tmp_path / "adapter", most_tokens=20)
+    with pytest.raises(UsageError, match=r"3 of 3 prompts .* NaN; .*--max-tokens 77"):
+        train(plan, said.append, run)
+    assert not ran
+    with pytest.raises(FoundryError, match="--test ended with exit code 1"):
+        train(replace(plan, most_tokens=77), said.append, run)
+    assert said[-2:] == [shlex.join(command) for command in ran]
+    assert said[0] == "train: 3 rows of up to 77 tokens, 0 of them cut"
+
+
+@pytest.mark.slow
+def test_an_adapter_is_trained_and_its_loss_is_a_number(tmp_path: Path, model: Path) -> None:
+    import mlx.core as mx
+
+    data = chats(tmp_path / "sft", train=6, valid=2, test=2)
+    words = ["train", str(data), "--model", str(model), "-o", "adapter", "--iterations", "4"]
+    done = subprocess.run(
+        [sys.executable, "-m", "foundry", *words, "--max-tokens", "128", "--batch", "2"],
+        cwd=tmp_path,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mlx_lm lora --model" in done.stderr
+    assert "Test loss" in done.stdout
+    assert "nan" not in done.stdout
+    weights = mx.load(str(tmp_path / "adapter" / "adapters.safetensors"))
+    moved = [w for name, w in weights.items() if name.endswith("lora_b")]
+    assert moved
+    assert all(mx.abs(w).max().item() > 0 for w in moved)
+    assert done.stdout.rstrip().endswith("adapter")
