@@ -17,7 +17,7 @@ from foundry.catalog.runtime.arguments import MatchedCall, Record, dtype_in, mat
 from foundry.catalog.runtime.bounds import unproven
 from foundry.catalog.runtime.choice import never
 from foundry.catalog.runtime.gradients import Backward
-from foundry.catalog.runtime.running import Baseline, Run, with_kernel, without_kernels
+from foundry.catalog.runtime.running import Run, ShippedBaseline, with_kernel, without_kernels
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel
 from foundry.program import Device
@@ -31,7 +31,7 @@ class AuthoredCalls:
     """An op with its proven kernels."""
 
     op: Record
-    fallback: Baseline
+    fallback: ShippedBaseline
     backward: AuthoredCalls | None = None
     kept: dict[Any, Run] = field(default_factory=dict)
 
@@ -94,7 +94,9 @@ def _calls(op: Op, kernel: Kernel, evaluations: Sequence[Evaluation]) -> Authore
     namespace: dict[str, Any] = {}
     exec(fallbacks.module([op]), namespace)  # the text is made here, of a checked expression
     record = op_record(op, passed, Checks([], {}))
-    return AuthoredCalls(record, Baseline.of(record["fallback"], SimpleNamespace(**namespace)))
+    return AuthoredCalls(
+        record, ShippedBaseline.of(record["fallback"], SimpleNamespace(**namespace))
+    )
 
 
 def _is_of_one_dtype(op: Record, call: MatchedCall) -> bool:

@@ -96,7 +96,7 @@ class Names(click.ParamType[tuple[str, ...], tuple[str, ...]]):
         return [CompletionItem(f"{head}{comma}{item.value}") for item in items]
 
 
-class Sizes(click.ParamType[dict[str, int], dict[str, int]]):
+class AxisSizes(click.ParamType[dict[str, int], dict[str, int]]):
     """Sizes of axes: `m=4096,k=64`."""
 
     name = "axis=size,..."

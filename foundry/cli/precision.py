@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from foundry.cli.options import AxisSizes, debug_option, json_option, known_ops, user_code_options
 from foundry.cli.options import Name as KnownName
-from foundry.cli.options import Sizes, debug_option, json_option, known_ops, user_code_options
 from foundry.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--axes",
-    type=Sizes(),
+    type=AxisSizes(),
     help="Sizes to try it at, such as cols=8192: longer sums leave a range earlier.",
 )
 @user_code_options

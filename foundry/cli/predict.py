@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @options.bench_option
 @click.option(
     "--axes",
-    type=options.Sizes(),
+    type=options.AxisSizes(),
     help="Sizes instead of the op's bench workloads: m=4096,n=4096,k=4096.",
 )
 @click.option(

@@ -16,7 +16,7 @@ from .arguments import MatchedCall, Record, Sizes, dtype_in, match, shape_of
 from .device import HERE
 from .learning.learnt import KernelVerdict
 from .replaced import bits_of
-from .running import Baseline, with_kernel, without_kernels
+from .running import ShippedBaseline, with_kernel, without_kernels
 
 Arrays = Mapping[str, mx.array]
 
@@ -51,7 +51,7 @@ def outcome(
     return next((fault for fault in faults if fault), "")
 
 
-def verdict_of(op: Record, fallback: Baseline, kernel: Record) -> KernelVerdict:
+def verdict_of(op: Record, fallback: ShippedBaseline, kernel: Record) -> KernelVerdict:
     """Run every check of a kernel's dtype: is it right here, are its bits those it replaces."""
     same = True
     for check in op["checks"]:
@@ -66,7 +66,7 @@ def verdict_of(op: Record, fallback: Baseline, kernel: Record) -> KernelVerdict:
 
 
 def has_bits_of(
-    baseline: Baseline, op: Record, call: MatchedCall, results: Sequence[mx.array]
+    baseline: ShippedBaseline, op: Record, call: MatchedCall, results: Sequence[mx.array]
 ) -> bool:
     """Whether results are those of a baseline to the last bit; no where it does not take a call."""
     try:

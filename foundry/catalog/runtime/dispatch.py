@@ -34,9 +34,9 @@ from .learning.regions import Sizes
 from .learning.winning import Winning, winning
 from .running import (
     Answer,
-    Baseline,
     Gradient,
     Run,
+    ShippedBaseline,
     answer_without_kernels,
     with_kernel,
     without_kernels,
@@ -60,7 +60,7 @@ class CatalogFunction:
     """One op of the catalog as a callable."""
 
     op: Mapping[str, Any]
-    fallback: Baseline
+    fallback: ShippedBaseline
     """What answers where no kernel does: the first baseline of the op."""
     kept: dict[Any, Answer] = field(default_factory=dict, repr=False, compare=False)
     """What is ready, by shapes, dtypes and numbers."""
@@ -177,7 +177,7 @@ def functions() -> Mapping[str, CatalogFunction]:
     """Every op of the package, by name."""
     fallbacks = importlib.import_module(".fallbacks", __package__)
     ops = ((op["name"], op) for op in catalog()["ops"])
-    return {n: CatalogFunction(op, Baseline.of(op["fallback"], fallbacks)) for n, op in ops}
+    return {n: CatalogFunction(op, ShippedBaseline.of(op["fallback"], fallbacks)) for n, op in ops}
 
 
 @cache

@@ -13,7 +13,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from .arguments import Record
-from .running import Baseline
+from .running import ShippedBaseline
 
 _NAME = "the code of the layer"
 
@@ -60,12 +60,16 @@ _FUNCTIONS: Mapping[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
 """By op: the code, and the numbers that it asks for."""
 
 
-def replaced(op: Record) -> Baseline | None:
+def replaced(op: Record) -> ShippedBaseline | None:
     """The code of the layers that an op is put into; None where its baselines hold that."""
     found = _FUNCTIONS.get(op["name"])
-    return None if found is None else Baseline(_NAME, *found, folds=op["batch_axis"] is not None)
+    return (
+        None
+        if found is None
+        else ShippedBaseline(_NAME, *found, folds=op["batch_axis"] is not None)
+    )
 
 
-def bits_of(op: Record, fallback: Baseline) -> Baseline:
+def bits_of(op: Record, fallback: ShippedBaseline) -> ShippedBaseline:
     """The code whose bits an exact caller is to get."""
     return replaced(op) or fallback

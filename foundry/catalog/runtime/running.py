@@ -22,7 +22,7 @@ those of the inputs; None where no backward kernel serves the call."""
 
 
 @dataclass(frozen=True)
-class Baseline:
+class ShippedBaseline:
     """A way to compute an op in plain MLX."""
 
     name: str
@@ -34,13 +34,13 @@ class Baseline:
     """Whether leading dimensions have to be folded for it."""
 
     @classmethod
-    def of(cls, record: Record, functions: Any) -> Baseline:
+    def of(cls, record: Record, functions: Any) -> ShippedBaseline:
         """A baseline on record, out of the module that holds its function."""
         function = getattr(functions, record["function"])
         return cls(record["name"], function, tuple(record["numbers"]), record["folds"])
 
 
-def without_kernels(op: Record, baseline: Baseline, call: MatchedCall) -> Run:
+def without_kernels(op: Record, baseline: ShippedBaseline, call: MatchedCall) -> Run:
     """What answers a call where no kernel serves it."""
     sizes = call.sizes
     if filled := _without_a_run(op, call):
@@ -51,7 +51,7 @@ def without_kernels(op: Record, baseline: Baseline, call: MatchedCall) -> Run:
     return lambda *arrays: sizes.unfold(run(*sizes.fold(arrays)))
 
 
-def answer_without_kernels(op: Record, baseline: Baseline, call: MatchedCall) -> Answer:
+def answer_without_kernels(op: Record, baseline: ShippedBaseline, call: MatchedCall) -> Answer:
     """The same with nothing around the baseline's own function, where nothing is needed."""
     if baseline.folds or _without_a_run(op, call):
         return without_kernels(op, baseline, call)
@@ -59,7 +59,11 @@ def answer_without_kernels(op: Record, baseline: Baseline, call: MatchedCall) ->
 
 
 def with_kernel(
-    op: Record, fallback: Baseline, kernel: Record, call: MatchedCall, gradient: Gradient = None
+    op: Record,
+    fallback: ShippedBaseline,
+    kernel: Record,
+    call: MatchedCall,
+    gradient: Gradient = None,
 ) -> Run:
     """What answers a call by a kernel.
 
@@ -87,7 +91,7 @@ def with_kernel(
     return lambda *arrays: sizes.unfold(run(*[a for a in sizes.fold(arrays) if a is not None]))
 
 
-def plain(baseline: Baseline, sizes: Sizes) -> Run:
+def plain(baseline: ShippedBaseline, sizes: Sizes) -> Run:
     """A baseline with its numbers given."""
     function, one = _with_numbers(baseline, sizes), mx.array
 
@@ -98,7 +102,7 @@ def plain(baseline: Baseline, sizes: Sizes) -> Run:
     return run
 
 
-def _with_numbers(baseline: Baseline, sizes: Sizes) -> Callable[..., Any]:
+def _with_numbers(baseline: ShippedBaseline, sizes: Sizes) -> Callable[..., Any]:
     types = {name: dtype_of(dtype) for name, dtype in sizes.types.items()}
     names = {**sizes.axes, **sizes.params, **types, "dtype": types["T"]}
     numbers = {name: names[name] for name in baseline.numbers}

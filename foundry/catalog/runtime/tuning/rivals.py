@@ -11,7 +11,7 @@ from ..dispatch import CatalogFunction
 from ..learning.regions import TimedPoint
 from ..learning.statistics import PairedTimes, point_of
 from ..replaced import replaced
-from ..running import Baseline, without_kernels
+from ..running import ShippedBaseline, without_kernels
 from .timing import Clock, Side, TimingRules, batch_s, call_s, side_of, times_in_turns
 
 _NEAR = 1.25
@@ -22,21 +22,23 @@ _LONG_S = 0.02
 """Beside a call of this length the wait for it is nothing."""
 
 
-def baselines(function: CatalogFunction) -> list[Baseline]:
+def baselines(function: CatalogFunction) -> list[ShippedBaseline]:
     """Every way to compute an op in plain MLX: its fallback, its other baselines, layers' code."""
     others = importlib.import_module("..others", __package__)
-    found = [Baseline.of(record, others) for record in function.op["others"]]
+    found = [ShippedBaseline.of(record, others) for record in function.op["others"]]
     layer = replaced(function.op)
     return [function.fallback, *found, *([layer] if layer else [])]
 
 
-def fastest(function: CatalogFunction, call: MatchedCall, rules: TimingRules) -> list[Baseline]:
+def fastest(
+    function: CatalogFunction, call: MatchedCall, rules: TimingRules
+) -> list[ShippedBaseline]:
     """The baselines that are the fastest at a call, or close to it; the fastest one first.
 
     Raises:
         ValueError: None of them takes the call; says what each raised.
     """
-    looks: list[tuple[float, Baseline]] = []
+    looks: list[tuple[float, ShippedBaseline]] = []
     failed = []
     for baseline in baselines(function):
         try:
