@@ -73,6 +73,8 @@ class Restored:
     """Nodes of further kernels of an answer: no expansions of their own."""
     looks: Mapping[int, int] = field(default_factory=dict)
     """Second looks, and third ones of rivals, by node; those without are left out."""
+    repeats: Mapping[int, int] = field(default_factory=dict)
+    """The node that had a kernel first, by the node that repeats it."""
 
     @property
     def timed(self) -> int:
@@ -240,6 +242,11 @@ class Journal:
             siblings=siblings,
             elapsed_s=max((row.detail.get("elapsed_s", 0.0) for row in rows), default=0.0),
             looks={row.id: looks for row in rows if (looks := _looks(row.detail))},
+            repeats={
+                row.id: first
+                for row in rows
+                if (first := row.detail.get("duplicate_of")) is not None
+            },
         )
 
     def _attempt(self, node: Node, evaluations: Mapping[str, Evaluation]) -> Attempt:

@@ -130,7 +130,7 @@ class Intake:
         self.flights.start(("judge", node.id), lambda: self.evaluate(text, seed, rivals))
 
     def _repeated(self, node: Node, draft: Draft, found: Repeated) -> None:
-        self.kernels.tree.close(node.id, NodeState.DUPLICATE, found.kernel.hash)
+        self.kernels.repeated(node, found.kernel.hash, found.first)
         self.budget.evaluations -= 1
         self.journal.closed(node, self._elapsed_s(), draft, duplicate_of=found.first)
         self.watch.event(f"{self.task.name}: the same kernel again · {label(draft.origin)}")

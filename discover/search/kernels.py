@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -33,8 +33,8 @@ NEAR, RIVALS = 0.97, 2
 """Kernels within 3 % of the best are its rivals; so many are measured head to head."""
 _RELATIVES = 4
 """Best other kernels that a proposer may know of."""
-_FAILURES = 8
-"""Failed children that it may know of."""
+_CHILDREN = 8
+"""Failed children that it may know of; as many that are right and no faster, and repeats."""
 
 
 class Kernels:
@@ -52,6 +52,7 @@ class Kernels:
         self._attempts: dict[int, Attempt] = {}
         self._looks: Counter[int] = Counter()
         self.best_score = NOBODY.best
+        self._first: dict[int, int] = {}
 
     def __getitem__(self, node: Node) -> Attempt:
         """The judged kernel of a node."""
@@ -61,6 +62,7 @@ class Kernels:
         """Take over what earlier sessions judged."""
         self.tree.restore(restored.nodes)
         self._looks = Counter(restored.looks)
+        self._first = dict(restored.repeats)
         for node_id, found in restored.attempts.items():
             valid = found.evaluation.status is not Status.INVALID
             kernel = parse(found.text) if valid else None
@@ -124,6 +126,11 @@ class Kernels:
         for node in self._passed():
             evaluation = self._attempts[node.id].evaluation
             self.tree.revalue(node.id, self._yardstick.reward(evaluation, here=False))
+
+    def repeated(self, node: Node, kernel_hash: str, first: int) -> None:
+        """End a node whose kernel an earlier node had."""
+        self.tree.close(node.id, NodeState.DUPLICATE, kernel_hash)
+        self._first[node.id] = first
 
     def beats_parent(self, node: Node) -> bool:
         """Whether a kernel is better than the one it was made from; of a repair, that it passed."""
@@ -207,18 +214,35 @@ class Kernels:
             device=self._task.device,
             parent=self._attempts[parent.id] if parent else None,
             timed=self._task.timed,
-            failures=self._failures(parent) if parent else (),
+            failures=self._children(parent, self._failed),
+            slower=self._children(parent, self._is_slower),
+            repeated=self._children(parent, self._is_repeat),
             relatives=tuple(self._attempts[n.id] for n in best[:_RELATIVES]),
             turn=turn,
             seed=random.Random(f"{self._task.settings.seed} {node.id}").randrange(2**31),
             seen=lambda kernel: self.met.first(kernel) is not None,
         )
 
-    def _failures(self, parent: Node) -> tuple[Attempt, ...]:
-        """Failed children, the latest first."""
+    def _children(self, parent: Node | None, wanted: Callable[[Node], bool]) -> tuple[Attempt, ...]:
+        """The latest children of a kind, each kernel once; of a repeat, the kernel it repeats."""
+        if parent is None:
+            return ()
         children = (self.tree[child] for child in reversed(parent.children))
-        failed = (c for c in children if c.id in self._attempts and c.reward is None)
-        return tuple(self._attempts[c.id] for c in islice(failed, _FAILURES))
+        found = (self._first.get(c.id, c.id) for c in children if wanted(c))
+        return tuple(self._attempts[i] for i in islice(dict.fromkeys(found), _CHILDREN))
+
+    def _failed(self, child: Node) -> bool:
+        return child.id in self._attempts and child.reward is None
+
+    def _is_slower(self, child: Node) -> bool:
+        if child.id not in self._attempts or child.reward is None or child.parent is None:
+            return False
+        return child.reward <= (self.tree[child.parent].reward or 0.0)
+
+    def _is_repeat(self, child: Node) -> bool:
+        """Whether an earlier node had its kernel, which is judged, and is not its parent."""
+        first = self._first.get(child.id)
+        return first in self._attempts and first != child.parent
 
     def _passed(self) -> list[Node]:
         return sorted(self.tree.ranked(len(self.tree)), key=lambda n: n.id)

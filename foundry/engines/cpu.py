@@ -9,6 +9,7 @@ from pathlib import Path
 
 from foundry import mac
 from foundry.errors import EnvironmentUnusable
+from foundry.msl.build.processor import vector_bits
 from foundry.msl.run.builder import Builder, default_builder
 from foundry.msl.run.program import BuiltProgram, build
 from foundry.msl.run.runtime import worker_threads
@@ -46,6 +47,7 @@ class CpuEngine:
                 "processor": model,
                 "architecture": platform.machine(),
                 "cores": cores,
+                "vector_bits": vector_bits(),
                 "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
                 "system": f"{platform.system()} {platform.release()}",
                 **versions,

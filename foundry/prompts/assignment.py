@@ -35,6 +35,10 @@ class Assignment:
     """The bench workloads that count."""
     failures: tuple[Attempt, ...] = ()
     """Failed children of the parent, the latest first."""
+    slower: tuple[Attempt, ...] = ()
+    """Children of the parent that are right, but no faster, the latest first."""
+    repeated: tuple[Attempt, ...] = ()
+    """Kernels known before that were proposed again from the parent, the latest first."""
     relatives: tuple[Attempt, ...] = ()
     """Best other kernels of the search, the best first."""
     lessons: tuple[Lesson, ...] = ()

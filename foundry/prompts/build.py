@@ -1,7 +1,9 @@
 """From an assignment to a prompt. Pure: the same one gives the same text.
 
-The system part holds what stays the same for a whole search (operation, file format, rules), so
-that a provider's prompt cache is hit; the user part holds parent, failures and relatives.
+The system part holds what stays the same for a whole search (operation, baselines, file format,
+rules), and the user part begins with the device and the timed workloads, so that a provider's
+prompt cache is hit; kernel, diagnosis and what was tried come after. What does not fit is left out
+item by item, the least valuable first.
 """
 
 from __future__ import annotations
@@ -13,28 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 from foundry.judge.oracle.sampling import SameOp
 from foundry.program import Device
-from foundry.prompts import feedback
+from foundry.prompts import demands, devices, feedback
 from foundry.prompts.assignment import Assignment, Attempt
-from foundry.prompts.chip import chip_facts, is_predicted, predicted_words, predictions
+from foundry.prompts.chip import chip_facts, is_predicted, predictions
+from foundry.prompts.diagnosis import Diagnosis, diagnose
+from foundry.prompts.foci import focus
+from foundry.prompts.parts import Parts, parts
 from foundry.prompts.tensors import described
-from foundry.report.figures import figures
-from foundry.report.format import interval
 from ops.spec import param_dtype
 
 if TYPE_CHECKING:
     import jinja2
 
-FOCI = (
-    "the algorithm: fewer passes over the data, another order of the work",
-    "memory access: what each thread reads, in which order, how wide, how often",
-    "the launch: how work is shared out over threads, SIMD-groups and threadgroups",
-    "the inner loop: independent operations, unrolling, what the compiler can vectorise",
-    "synchronisation: fewer barriers and SIMD-group operations, or none",
-    "arithmetic: cheaper but equally exact operations, fewer of them",
-)
-"""Proposals take these in turn, so that several at once do not all try the same."""
-MAX_FAILURES = 4
-MAX_RELATIVES = 2
+MAX_TOKENS = 16_000
+"""Of a prompt, system and user part together; the kernel itself is never cut."""
+_CHARACTERS_PER_TOKEN = 3
+"""Of code, at least: no tokenizer is at hand."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +41,43 @@ class Prompt:
     user: str
 
 
-def build(asked: Assignment) -> Prompt:
-    """The prompt for one kernel."""
-    op = asked.op
-    user = _template("user.j2").render(
+def build(asked: Assignment, tokens: int = MAX_TOKENS) -> Prompt:
+    """The prompt for one kernel.
+
+    Args:
+        asked: What is wanted, and known.
+        tokens: Length of the whole prompt, at most: what is known beside the kernel is left out
+            until it fits, by what it is worth.
+    """
+    system = _system(SameOp(asked.op), asked.dtype, is_predicted(asked.device))
+    room = tokens * _CHARACTERS_PER_TOKEN - len(system)
+    held: Parts | None = parts(asked)
+    user = ""
+    while held is not None:
+        user = _user(asked, held)
+        held = held.cheaper if len(user) > room else None
+    return Prompt(system, user)
+
+
+def _user(asked: Assignment, held: Parts) -> str:
+    op, parent, device = asked.op, asked.parent, asked.device
+    found = Diagnosis("")
+    if parent and parent.evaluation.status.passed:
+        found = diagnose(parent.evaluation, device)
+    text = _template("user.j2").render(
         op=op,
         dtype=asked.dtype,
-        device=asked.device,
-        chip=chip_facts(asked.device),
+        device=device,
+        chip=chip_facts(device),
+        abilities=devices.described(device),
         bench=asked.timed or op.workloads("bench", asked.dtype),
-        parent=_attempt(asked.parent, asked.device) if asked.parent else None,
-        failures=[_failure(f, asked.parent) for f in asked.failures[:MAX_FAILURES]],
-        relatives=[_relative(r) for r in asked.relatives[:MAX_RELATIVES]],
-        lessons=asked.lessons,
-        focus=FOCI[asked.turn % len(FOCI)],
+        parent=_attempt(parent, device) if parent else None,
+        diagnosis=found.text,
+        parts=held,
+        focus=focus(asked.turn, found.costly, found.idle),
         number=asked.turn + 1,
     )
-    return Prompt(_system(SameOp(op), asked.dtype, is_predicted(asked.device)), _tidy(user))
+    return _tidy(text)
 
 
 @lru_cache(maxsize=512)
@@ -76,6 +92,10 @@ def _system(same: SameOp, dtype: str, predicted: bool) -> str:
         inputs=[described(t) for t in op.inputs],
         outputs=[described(t) for t in op.outputs],
         params=[(name, param_dtype(value), value) for name, value in op.params.items()],
+        baselines=demands.baselines(op),
+        values=demands.inputs(op),
+        nonfinite=demands.nonfinite(op),
+        tolerances=list(demands.tolerances(op, dtype)),
     )
     return _tidy(text)
 
@@ -87,25 +107,8 @@ def _attempt(attempt: Attempt, device: Device) -> dict[str, Any]:
         "status": attempt.evaluation.status.value,
         "timings": feedback.timing_rows(attempt.evaluation, device),
         "predictions": predictions(attempt.evaluation),
-        "counters": feedback.counted(attempt.evaluation),
         "reasons": feedback.reasons(attempt.evaluation),
     }
-
-
-def _failure(attempt: Attempt, parent: Attempt | None) -> dict[str, Any]:
-    return {
-        "status": attempt.evaluation.status.value,
-        "reasons": feedback.reasons(attempt.evaluation, characters=600),
-        "changes": feedback.changes(parent.text, attempt.text) if parent else "",
-    }
-
-
-def _relative(attempt: Attempt) -> dict[str, Any]:
-    found = figures(attempt.evaluation)
-    measured = (found.speedup, found.speedup_low, found.speedup_high) if found else None
-    speed = f"Speedup {interval(*measured)}" if measured else "Speedup not timed"
-    said = predicted_words(attempt.evaluation)
-    return {"text": attempt.text, "speed": said.capitalize() or speed}
 
 
 def _sizes(axes: Mapping[str, int]) -> str:

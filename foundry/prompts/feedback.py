@@ -6,17 +6,18 @@ Times carry their device; speedups are against the baseline, with the 95 % inter
 
 from __future__ import annotations
 
-import difflib
+import re
 from dataclasses import dataclass
 
 from foundry.judge.verdict import Diagnostic, Evaluation, Timing
 from foundry.program import Device
+from foundry.prompts import devices
 from foundry.report import counters
-from foundry.report.format import interval, taken_off
+from foundry.report.format import interval, latency, taken_off
 
 _HIDDEN = "wrong on a hidden workload: the kernel must hold for every size, also 0, 1 and primes"
-_RIDGE_FLOPS_PER_BYTE = {"cpu": 8.0, "metal": 25.0}
-"""About where compute starts to bound a kernel instead of memory."""
+_PLACE = re.compile(r"\[(?:launch \d+, )?(?:header|source):\d+: (`[^\n]*)\]$")
+"""Where a sanitizer's sentence says its line, counted in a part of the file."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class TimingRow:
     speedup: str
     taken_off: str
     """What the times do not hold."""
+    left: str
+    """What is left to win."""
     rate: str
     bound: str
 
@@ -44,6 +47,7 @@ def timing_rows(evaluation: Evaluation, device: Device) -> list[TimingRow]:
             baseline_us=t.baseline_us,
             speedup=interval(t.speedup, t.speedup_low, t.speedup_high),
             taken_off=taken_off(t.baseline_dispatch_us, t.kernel_dispatch_us),
+            left=left(t),
             rate=rate(t),
             bound=bound(t, device),
         )
@@ -64,6 +68,18 @@ def counted(evaluation: Evaluation) -> list[str]:
     return lines + counters.sentences(summary)
 
 
+def left(timing: Timing) -> str:
+    """What is left to win at most, by the physical floor; empty where that is not known."""
+    if not timing.floor_us or timing.kernel_us <= 0:
+        return ""
+    won, times = timing.kernel_us - timing.floor_us, timing.kernel_us / timing.floor_us
+    if won <= 0:
+        return f"at its floor of {latency(timing.floor_us)} us"
+    return f"at most {latency(won)} us ({times:.1f}x) left above the floor of " + (
+        f"{latency(timing.floor_us)} us"
+    )
+
+
 def rate(timing: Timing) -> str:
     """Achieved memory traffic and arithmetic."""
     seconds = timing.kernel_us * 1e-6
@@ -78,8 +94,7 @@ def bound(timing: Timing, device: Device) -> str:
     if not timing.bytes_moved:
         return ""
     intensity = timing.flops / timing.bytes_moved
-    ridge = _RIDGE_FLOPS_PER_BYTE.get(device.kind, 25.0)
-    kind = "memory" if intensity < ridge else "compute"
+    kind = "memory" if intensity < devices.ridge(device) else "compute"
     text = f"{kind} bound ({intensity:.2g} FLOP per byte)"
     if timing.floor_us and timing.kernel_us > 0:
         text += f", {timing.kernel_us / timing.floor_us:.1f} times its physical floor"
@@ -98,19 +113,14 @@ def reasons(evaluation: Evaluation, *, characters: int = 1500) -> list[str]:
     return kept
 
 
-def changes(parent: str, child: str, *, lines: int = 60) -> str:
-    """The child as a unified diff against its parent, within a length."""
-    diff = list(
-        difflib.unified_diff(parent.splitlines(), child.splitlines(), "parent", "child", "", "", 1)
-    )
-    text = "\n".join(line.rstrip("\n") for line in diff[:lines])
-    return text + (f"\n({len(diff) - lines} more lines)" if len(diff) > lines else "")
-
-
 def _words(diagnostic: Diagnostic) -> str:
     if diagnostic.hidden:
         return _HIDDEN
-    told = diagnostic.message.startswith("kernel:")  # the compiler's words have their places
+    message = diagnostic.message.strip()
+    told = message.startswith("kernel:")  # the compiler's words have their places
     where = f"line {diagnostic.line}: " if diagnostic.line and not told else ""
-    under = f" (workload {diagnostic.workload})" if diagnostic.workload else ""
-    return f"{diagnostic.stage}: {where}{diagnostic.message.strip()}{under}"
+    if where:  # a line is told once, as the file counts it
+        message = _PLACE.sub(r"[\1]", message)
+    is_named = diagnostic.workload is None or diagnostic.workload in message
+    under = "" if is_named else f" (workload {diagnostic.workload})"
+    return f"{diagnostic.stage}: {where}{message}{under}"

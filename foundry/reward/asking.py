@@ -8,7 +8,8 @@ from typing import Any
 from foundry.errors import unknown
 from foundry.program import Device
 from foundry.prompts.assignment import Assignment
-from foundry.prompts.build import FOCI, build
+from foundry.prompts.build import build
+from foundry.prompts.foci import FOCI
 from ops import registry
 
 _DEVICE = Device("metal", "Apple GPU")

@@ -9,7 +9,7 @@ from toy import OP
 
 from discover.proposers.rewrites import all_rewrites
 from foundry.kernel import Kernel, check, parse, render
-from foundry.prompts.feedback import changes
+from foundry.prompts.differences import changes
 from ops import registry as ops
 from templates import registry, space
 from templates.render import render as fill

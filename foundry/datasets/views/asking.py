@@ -5,7 +5,8 @@ from __future__ import annotations
 from foundry.datasets.evidence import KernelRecord
 from foundry.datasets.views.view import Material, drawn
 from foundry.prompts.assignment import Assignment, Attempt
-from foundry.prompts.build import FOCI, Prompt, build
+from foundry.prompts.build import Prompt, build
+from foundry.prompts.foci import FOCI
 from foundry.store.records import StoredEvaluation
 from ops.spec import Workload
 

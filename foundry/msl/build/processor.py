@@ -20,3 +20,13 @@ def processor() -> str:
     except OSError:
         lines = [mac.processor() or platform.processor()]
     return "\n".join([platform.machine(), sys.platform, *lines])
+
+
+@functools.cache
+def vector_bits() -> int:
+    """Width of the widest vector registers that a build for this processor may use."""
+    features = set(processor().split())
+    if platform.machine() in ("arm64", "aarch64"):
+        return 128
+    widths = {"avx512f": 512, "avx": 256}
+    return next((bits for name, bits in widths.items() if name in features), 128)
