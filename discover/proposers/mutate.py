@@ -1,4 +1,4 @@
-"""The offline proposer: knob moves, other templates, source-level rewrites. No key, no network.
+"""The offline proposer: knob moves, other templates, rewrites, crossover. No key, no network.
 
 For one parent it draws kinds of moves by weight and takes each kind's candidates in random order
 until one is new to the search. A parent with nothing new left is exhausted. Equal seeds and equal
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from discover.proposers import crossover
 from discover.proposers.rewrites import Rewrite, Variant, all_rewrites
 from discover.protocol import (
     Context,
@@ -106,6 +107,8 @@ def _moves(context: Context, rng: random.Random) -> dict[str, Move]:
         chain = tuple(context.parent.detail.get("rewrites", ()))
         if len(chain) < _LONGEST_CHAIN:
             moves["rewrite"] = _rewrites(context, chain, rng)
+        if context.relatives:
+            moves["cross"] = _crossed(context, rng)
     return moves
 
 
@@ -169,6 +172,28 @@ def _rewrites(context: Context, chain: tuple[str, ...], rng: random.Random) -> M
             yield Mutation(variant.kernel, variant.label, {**inherited, "rewrites": done})
 
 
+def _crossed(context: Context, rng: random.Random) -> Move:
+    """The parent with something of each other good kernel, those in random order."""
+    parent, templates = context.parent, registry.for_op(context.op.name)
+    assert parent is not None
+    own, point = _place(parent, templates)
+    for other in rng.sample(context.relatives, len(context.relatives)):
+        theirs, their_point = _place(other, templates)
+        if own is not None and own is theirs and point is not None and their_point is not None:
+            for mixed in crossover.knobs(point, their_point, rng):
+                if space.valid(own, mixed):
+                    yield _filled(own, mixed)
+        yield from _grafted(parent, other, context.op, rng)
+
+
+def _grafted(parent: Attempt, other: Attempt, op: Op, rng: random.Random) -> Move:
+    chain = tuple(parent.detail.get("rewrites", ()))
+    inherited = {k: v for k, v in parent.detail.items() if k in ("template", "knobs")}
+    for variant in crossover.texts(parent, other, op, rng):
+        done = [*chain, f"cross: {variant.label}"]
+        yield Mutation(variant.kernel, variant.label, {**inherited, "rewrites": done})
+
+
 def _shuffled(rewrite: Rewrite, kernel: Kernel, op: Op, rng: random.Random) -> Iterator[Variant]:
     """Variants in random order; nothing is rewritten before the first is drawn."""
     variants = list(rewrite(kernel, op))
@@ -184,4 +209,6 @@ def _valid(kernel: Kernel, op: Op) -> bool:
     return True
 
 
-_WEIGHTS: Mapping[str, float] = {"knob": 4.0, "jump": 2.0, "template": 1.5, "rewrite": 3.0}
+_WEIGHTS: Mapping[str, float] = {
+    "knob": 4.0, "jump": 2.0, "template": 1.5, "rewrite": 3.0, "cross": 1.5,
+}  # fmt: skip

@@ -52,6 +52,46 @@ for (int j = 0; j < 2; j++) {
   }
 }
 """
+GROUPS = """/*kernel
+op = "twice"
+grid = ["rows * 32", 1, 1]
+threadgroup = [32, 1, 1]
+*/
+// --- body ---
+uint row = threadgroup_position_in_grid.x;
+uint lane = thread_index_in_threadgroup;
+float first = 0.0f;
+for (uint r = 0; r < x_shape[0]; ++r) {
+  first += float(x[r * x_shape[1]]);
+}
+float total = 0.0f;
+for (uint half_at = 0; half_at < 2; ++half_at) {
+  for (uint c = lane; c < x_shape[1]; c += 32) {
+    total += float(x[row * x_shape[1] + c]);
+  }
+}
+total = simd_sum(total);
+out[row * x_shape[1] + lane] = T(total + first);
+"""
+TREE = """/*kernel
+op = "twice"
+grid = ["rows * 64", 1, 1]
+threadgroup = [64, 1, 1]
+*/
+// --- body ---
+threadgroup float part[64];
+uint i = thread_index_in_threadgroup;
+part[i] = float(x[thread_position_in_grid.x]);
+threadgroup_barrier(mem_flags::mem_threadgroup);
+for (uint s = 64 / 2; s > 0; s >>= 1) {
+  if (i < s) {
+    part[i] += part[i + s];
+  }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+}
+out[thread_position_in_grid.x] = T(part[0]);
+"""
+TEXTS = {"rows": ROWS, "elements": ELEMENTS, "groups": GROUPS, "tree": TREE}
 
 
 def variants(text: str, name: str) -> dict[str, Kernel]:
@@ -61,12 +101,12 @@ def variants(text: str, name: str) -> dict[str, Kernel]:
 @pytest.mark.parametrize("name", sorted(all_rewrites()))
 def test_what_a_rewrite_does(name: str, golden: Callable[[str, str], None]) -> None:
     parts = []
-    for title, text in (("rows", ROWS), ("elements", ELEMENTS)):
+    for title, text in TEXTS.items():
         kernel = parse(text)
         for label, changed in variants(text, name).items():
             parts.append(f"== {title}: {label}\n{changes(render(kernel), render(changed))}\n")
     golden(f"discover/rewrites/{name}.txt", "\n".join(parts))
-    assert parts, "each rewrite must apply to one of the two kernels"
+    assert parts, "each rewrite must apply to one of the kernels"
 
 
 @pytest.mark.parametrize("name", sorted(all_rewrites()))
@@ -134,3 +174,39 @@ def test_only_pure_accumulation_is_split(body: str) -> None:
 )
 def test_threads_that_depend_on_each_other_are_not_coarsened(line: str) -> None:
     assert not variants(ELEMENTS.replace("uint i =", f"{line}\nuint i ="), "coarsen")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "for (uint c = 0; c < 2; ++c) { for (uint j = c; j < 4; ++j) { s += x[j]; } }",
+        "for (uint c = 0; c < n; ++c) { for (uint j = 0; j < 4; ++j) { n = x[j]; } }",
+        "for (uint c = 0; c < 2; ++c) { s = 0; for (uint j = 0; j < 4; ++j) { s += x[j]; } }",
+        "for (uint c = 0; c < 2; ++c) { for (uint j = 0; j < 4; ++j) { if (x[j]) break; } }",
+    ],
+)
+def test_loops_that_hang_on_one_another_are_not_swapped(line: str) -> None:
+    text = ROWS.replace("total = simd_sum(total);", f"float s = 0; uint n = 3;\n{line}")
+    assert not variants(text, "interchange")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("x[r * x_shape[1]]", "x[r * x_shape[1] + lane]"),
+        ("r < x_shape[0]", "r < lane"),
+        ("uint lane =", "if (row > 3) return;\nuint lane ="),
+        ("uint lane =", "uint k = 0; if (row > 3) { k = simd_sum(1); }\nuint lane ="),
+    ],
+)
+def test_only_what_all_threads_read_alike_is_staged(old: str, new: str) -> None:
+    text = GROUPS.replace(old, new)
+    found = [label for label in variants(text, "staging") if "over r" in label]
+    assert bool(found) is (new.startswith("uint k"))
+
+
+def test_a_reduction_that_not_all_threads_reach_stays_in_its_simdgroup() -> None:
+    text = ROWS.replace("total = simd_sum(total);", "if (row > 2) { total = simd_sum(total); }")
+    assert not variants(text, "group_reduction")
+    assert not variants(ROWS.replace("simd_sum(total)", "simd_shuffle_xor(total, 1)"),
+                        "group_reduction")  # fmt: skip

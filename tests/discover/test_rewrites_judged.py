@@ -32,6 +32,58 @@ float total = 0.0f;
 for (uint c = 0; c < cols; ++c) { total += exp(float(row[c]) - peak); }
 for (uint c = 0; c < cols; ++c) { to[c] = T(exp(float(row[c]) - peak) / total); }
 """
+GROUPED = """/*kernel
+op = "softmax"
+grid = ["rows * 32", 1, 1]
+threadgroup = [32, 1, 1]
+*/
+// --- body ---
+const uint cols = x_shape[1], lane = thread_index_in_simdgroup;
+auto row = x + size_t(threadgroup_position_in_grid.x) * cols;
+auto to = out + size_t(threadgroup_position_in_grid.x) * cols;
+float peak = -INFINITY;
+for (uint c = lane; c < cols; c += 32) { peak = max(peak, float(row[c])); }
+peak = simd_max(peak);
+float total = 0.0f;
+for (uint parity = 0; parity < 2; ++parity) {
+  for (uint c = lane; c < cols; c += 32) {
+    total += c / 32 % 2 == parity ? exp(float(row[c]) - peak) : 0.0f;
+  }
+}
+total = simd_sum(total);
+for (uint c = lane; c < cols; c += 32) { to[c] = T(exp(float(row[c]) - peak) / total); }
+"""
+HALVING = """/*kernel
+op = "softmax"
+grid = ["rows * 64", 1, 1]
+threadgroup = [64, 1, 1]
+*/
+// --- body ---
+threadgroup float part[64];
+const uint cols = x_shape[1], i = thread_index_in_threadgroup;
+auto row = x + size_t(threadgroup_position_in_grid.x) * cols;
+auto to = out + size_t(threadgroup_position_in_grid.x) * cols;
+float peak = -INFINITY;
+for (uint c = i; c < cols; c += 64) { peak = max(peak, float(row[c])); }
+part[i] = peak;
+threadgroup_barrier(mem_flags::mem_threadgroup);
+for (uint s = 32; s > 0; s /= 2) {
+  if (i < s) { part[i] = max(part[i], part[i + s]); }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+}
+peak = part[0];
+threadgroup_barrier(mem_flags::mem_threadgroup);
+float total = 0.0f;
+for (uint c = i; c < cols; c += 64) { total += exp(float(row[c]) - peak); }
+part[i] = total;
+threadgroup_barrier(mem_flags::mem_threadgroup);
+for (uint s = 32; s > 0; s /= 2) {
+  if (i < s) { part[i] += part[i + s]; }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+}
+total = part[0];
+for (uint c = i; c < cols; c += 64) { to[c] = T(exp(float(row[c]) - peak) / total); }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +94,8 @@ def judge() -> Iterator[Judge]:
 
 @pytest.mark.parametrize("name", sorted(set(all_rewrites()) - CHANGE_MEANING))
 def test_the_kernel_still_computes_the_op(judge: Judge, name: str) -> None:
-    texts = [DIVIDING, *(_text(t) for t in ("rms_norm_thread", "silu_elements"))]
+    own = [DIVIDING, GROUPED, HALVING]
+    texts = [*own, *map(_text, ("softmax_simdgroup", "rms_norm_thread", "silu_elements"))]
     kernels = [parse(text) for text in texts]
     made = [(ops.get(k.op), v) for k in kernels for v in all_rewrites()[name](k, ops.get(k.op))]
     assert made, f"{name} applies to none of these kernels"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from discover.proposers.rewrites import Variant
 from discover.proposers.rewrites.source import (
+    LEAVES,
     Loop,
     assigned,
     edit_bodies,
@@ -19,7 +20,6 @@ from foundry.kernel import Kernel
 from ops.spec import Op
 
 FACTORS = (2, 4)
-_LEAVES = {"break", "continue", "goto", "threadgroup_barrier", "simdgroup_barrier"}
 
 
 def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
@@ -75,4 +75,4 @@ def _alike(loop: Loop) -> bool:
     """Whether nothing leaves the loop early and nothing but its header moves it."""
     moved = assigned(loop.body)
     bounds = names(loop.limit) | names(loop.step) | {loop.var}
-    return not (names(loop.body) & _LEAVES or moved & bounds)
+    return not (names(loop.body) & LEAVES or moved & bounds)

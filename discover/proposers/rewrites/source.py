@@ -31,6 +31,8 @@ _STEP = re.compile(
 )
 _ADVICE = re.compile(r"\n?[ \t]*#pragma[ \t]+unroll[^\n]*\n\s*\Z")
 _JOINING = {",", "&&", "||", "?", "="}
+LEAVES = {"break", "continue", "goto", "threadgroup_barrier", "simdgroup_barrier"}
+"""Names that leave a step early, or make threads wait in it."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,22 @@ def closing(tokens: Sequence[Piece], index: int) -> int | None:
     return None
 
 
+def depth_at(text: str, at: int) -> int:
+    """How many braces are open at a place; `text` must be `plain`."""
+    return sum((p.text == "{") - (p.text == "}") for p in pieces(text) if p.at < at)
+
+
+def subscripts(text: str) -> Iterator[tuple[str, str]]:
+    """Arrays that are indexed, each with the text between its brackets; `text` must be `plain`."""
+    tokens = pieces(text)
+    for index, piece in enumerate(tokens[:-1]):
+        member = index and tokens[index - 1].text in (".", "->", "::")
+        if piece.token.kind == NAME and not member and tokens[index + 1].text == "[":
+            close = closing(tokens, index + 1)
+            if close is not None:
+                yield piece.text, text[tokens[index + 1].end : tokens[close].at].strip()
+
+
 def statements(body: str) -> list[str]:
     """Statements of a flat block, without their semicolons; empty when it holds blocks."""
     tokens = pieces(body)
@@ -151,9 +169,9 @@ def statements(body: str) -> list[str]:
     for piece in tokens:
         depth += (piece.text in "([") - (piece.text in ")]")
         if piece.text == ";" and depth == 0:
-            found.append(_code(body[start : piece.at]))
+            found.append(code(body[start : piece.at]))
             start = piece.end
-    return found if not _code(body[start:]) else []
+    return found if not code(body[start:]) else []
 
 
 def assigned(text: str) -> set[str]:
@@ -289,6 +307,6 @@ def _simple(text: str) -> bool:
     return True
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """The text without comments, outer space removed."""
     return "".join(t.text for t in tokenize(text) if t.kind != COMMENT).strip()

@@ -29,7 +29,7 @@ def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
                     threadgroup=group,
                     grid=swap(launch.grid, size, new),
                     constants=tuple((n, _number(v, size, new)) for n, v in launch.constants),
-                    body=_numbers(plain(launch.body), size, new),
+                    body=numbers(plain(launch.body), size, new),
                     lines={},
                 )
                 launches = [*kernel.launches[:index], everywhere, *kernel.launches[index + 1 :]]
@@ -50,7 +50,7 @@ def _number(value: int | bool | str, size: int, new: int) -> int | bool | str:
     return value if isinstance(value, bool) else swap_number(value, size, new)
 
 
-def _numbers(body: str, size: int, new: int) -> str:
+def numbers(body: str, size: int, new: int) -> str:
     """The body with the literal replaced, its suffix kept: `32u` becomes `64u`."""
     literal = re.compile(rf"{size}(?P<suffix>[uU]?)")
     found = []
