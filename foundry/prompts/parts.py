@@ -24,7 +24,7 @@ _FADES = 0.8
 
 
 @dataclass(frozen=True)
-class Part:
+class PromptItem:
     """One item of a prompt."""
 
     worth: float
@@ -32,7 +32,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Failed(Part):
+class FailedChild(PromptItem):
     """A failed child of the parent."""
 
     status: str
@@ -41,14 +41,14 @@ class Failed(Part):
 
 
 @dataclass(frozen=True)
-class Line(Part):
+class ToldLine(PromptItem):
     """One line."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Relative(Part):
+class Relative(PromptItem):
     """Another good kernel."""
 
     text: str
@@ -59,11 +59,11 @@ class Relative(Part):
 class Parts:
     """All that a prompt may hold beside the parent."""
 
-    failures: tuple[Failed, ...] = ()
-    slower: tuple[Line, ...] = ()
-    repeated: tuple[Line, ...] = ()
+    failures: tuple[FailedChild, ...] = ()
+    slower: tuple[ToldLine, ...] = ()
+    repeated: tuple[ToldLine, ...] = ()
     relatives: tuple[Relative, ...] = ()
-    lessons: tuple[Line, ...] = ()
+    lessons: tuple[ToldLine, ...] = ()
 
     @property
     def cheaper(self) -> Parts | None:
@@ -90,11 +90,11 @@ def parts(asked: Assignment) -> Parts:
     )
 
 
-def _failed(attempt: Attempt, parent: Attempt | None, place: int) -> Failed:
+def _failed(attempt: Attempt, parent: Attempt | None, place: int) -> FailedChild:
     found = attempt.evaluation
     diff = changes(parent.text, attempt.text, failed=_line(found), lines=40) if parent else ""
     told = tuple(feedback.reasons(found, characters=600))
-    return Failed(0.9 * _FADES**place, str(found.status), told, diff)
+    return FailedChild(0.9 * _FADES**place, str(found.status), told, diff)
 
 
 def _line(evaluation: Evaluation) -> int | None:
@@ -102,9 +102,9 @@ def _line(evaluation: Evaluation) -> int | None:
     return next((d.line for d in evaluation.diagnostics if d.line and not d.hidden), None)
 
 
-def _lines(attempts: Sequence[Attempt], parent: Attempt | None, worth: float) -> list[Line]:
+def _lines(attempts: Sequence[Attempt], parent: Attempt | None, worth: float) -> list[ToldLine]:
     return [
-        Line(worth * _FADES**n, f"{_time(one.evaluation)}: {_change(one, parent)}")
+        ToldLine(worth * _FADES**n, f"{_time(one.evaluation)}: {_change(one, parent)}")
         for n, one in enumerate(attempts)
     ]
 
@@ -146,5 +146,5 @@ def _relative(attempt: Attempt, place: int) -> Relative:
     return Relative(0.85 * _FADES ** (2 * place), attempt.text, said or speed)
 
 
-def _lesson(lesson: Lesson, place: int) -> Line:
-    return Line(0.7 * _FADES**place, f"{lesson.op}, {lesson.gain:.2f}x: {lesson.text}")
+def _lesson(lesson: Lesson, place: int) -> ToldLine:
+    return ToldLine(0.7 * _FADES**place, f"{lesson.op}, {lesson.gain:.2f}x: {lesson.text}")
