@@ -2,7 +2,8 @@
 
 1. The run begins, or the unfinished one of the same recipe goes on.
 2. Each op is searched within what the recipe allows it and its share of what is left of the total;
-   searches that are done already are passed over, one that was cut short goes on.
+   searches that are done already are passed over, one that was cut short goes on. Where the ops are
+   those of a model, they take turns, slice by slice, as `whole` says.
 3. A fault that ends every proposer (a spent account, a wrong key) ends the autorun: what is found
    stays, and the same command goes on once it is mended.
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from discover.autorun.recipe import Recipe
+from discover.autorun.whole import SLICE, next_op
 from discover.budget.limits import Limits
 from discover.calls.checking import check
 from discover.calls.roster import seats_of
@@ -102,6 +104,8 @@ class _Night:
         What the others leave of the total goes to those that could have used more: a second time
         round.
         """
+        if self.recipe.weights:
+            return self._search_by_gain()
         pending, ended = self.recipe.tasks(), False
         for _ in range(2):
             again = []
@@ -116,7 +120,28 @@ class _Night:
             pending = tuple(again) if self.recipe.total != Limits() else ()
         return None, ended
 
-    def _search(self, op: str, dtype: str, *, waiting: int) -> Outcome | None:
+    def _search_by_gain(self) -> tuple[str | None, bool]:
+        """Slice by slice, each for the op from which the whole model gains most."""
+        open_ops, ended = dict(self.recipe.weights), False
+        while (op := next_op(open_ops, _summaries(self.bench, self.run_id))) is not None:
+            used = [s for s in _summaries(self.bench, self.run_id) if s.op == op]
+            went_on = False
+            for _, dtype in (task for task in self.recipe.tasks() if task[0] == op):
+                so_far = sum(s.evaluations for s in used if s.dtype == dtype)
+                outcome = self._search(op, dtype, waiting=0, most=so_far + SLICE)
+                if outcome and outcome.broken:
+                    return outcome.broken, ended
+                ended = ended or bool(outcome and outcome.by_budget)
+                now = _summaries(self.bench, self.run_id)
+                grown = sum(s.evaluations for s in now if (s.op, s.dtype) == (op, dtype))
+                went_on = went_on or grown > so_far
+            if not went_on:
+                del open_ops[op]
+        return None, ended
+
+    def _search(
+        self, op: str, dtype: str, *, waiting: int, most: int | None = None
+    ) -> Outcome | None:
         """One search within its share; None where it is done, or nothing is left for it."""
         request = SearchRequest(
             op,
@@ -131,6 +156,8 @@ class _Night:
         if limits is None:
             self.watch.event(f"{request.name}: the total budget of the recipe is used up")
             return None
+        if most is not None:
+            limits = replace(limits, evaluations=min(most, limits.evaluations or most))
         outcome = None
         if finished_run(self.bench, request) is None:
             found = replace(request, limits=limits)
@@ -146,8 +173,8 @@ def _ending(broken: str | None, *, by_budget: bool) -> RunOutcome:
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
-    """What two autoruns share that continue one another: all but the budgets."""
-    budgets = {"per_op", "total", "products", "parallel", "counters", "wait"}
+    """What two autoruns share that continue one another: all but budgets, and what is measured."""
+    budgets = {"per_op", "total", "products", "parallel", "counters", "wait", "weights"}
     kept = recipe.model_dump(mode="json", exclude={*budgets, "strategy", "repair"})
     kept["base_url"] = without_login(recipe.base_url)
     return {**kept, **recipe.chosen()}

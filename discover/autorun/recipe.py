@@ -29,6 +29,8 @@ class Recipe(SearchSettings):
     per_op: Limits = Limits()
     total: Limits = Limits()
     products: Products = Products()
+    weights: dict[str, float] = Field(default_factory=dict)
+    """Share of each op in a model: evaluations go where the whole gains most. Empty: all alike."""
 
     @field_validator("dtypes")
     @classmethod

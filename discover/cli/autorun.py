@@ -17,10 +17,19 @@ if TYPE_CHECKING:
     from discover.autorun.autorun import Autorun
     from discover.autorun.products import Written
     from discover.autorun.recipe import Recipe
+    from discover.search.workbench import Workbench
+    from foundry.catalog.runtime.tuning.from_model import ModelShape
 
 
 @click.command("autorun")
-@click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("recipe", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--from-model",
+    metavar="CONFIG|DIR",
+    type=click.Path(exists=True, path_type=Path),
+    help="Search the ops of a model instead of the recipe's: its config.json, or its folder. Their "
+    "shares of a step and what each can gain are printed first.",
+)
 @click.option(
     "-o",
     "--output",
@@ -47,7 +56,8 @@ if TYPE_CHECKING:
 @options.debug_option
 @own.settings_given
 def command(
-    recipe: Path,
+    recipe: Path | None,
+    from_model: Path | None,
     output: Path | None,
     ops: tuple[str, ...] | None,
     given: dict[str, Any],
@@ -59,16 +69,21 @@ def command(
 ) -> None:
     """Search every op of RECIPE, then write dataset, catalog wheel and report.
 
-    The same command takes up an autorun that was cut short.
+    With --from-model, RECIPE is optional, and evaluations go where the whole model gains most: an
+    op stops once it is at its roofline, or when nothing better comes. The same command takes up an
+    autorun that was cut short.
     """
-    from discover.autorun.recipe import Recipe
-    from discover.recipes import read
-
     place = {"ops": ops, "device": device}
     given |= {name: value for name, value in place.items() if value is not None}
-    asked = read(recipe, Recipe).model_copy(update=given)
+    asked = _recipe(recipe, from_model).model_copy(update=given)
     folder = output or Path("runs") / asked.name
-    done, written = _run(asked, folder, db, workers or options.default_workers(), pricing)
+    shape = None
+    if from_model is not None:
+        from discover.autorun.models import ops_of, read_model
+
+        shape = read_model(from_model)
+        asked = asked.model_copy(update={"ops": ops or ops_of(shape, asked.dtypes[0])})
+    done, written = _run(asked, shape, folder, db, workers or options.default_workers(), pricing)
     if as_json:
         print_json(_document(done, written))
     else:
@@ -79,8 +94,26 @@ def command(
         raise EnvironmentUnusable(done.broken + ".", "Mend it, then run the same command again.")
 
 
+def _recipe(recipe: Path | None, from_model: Path | None) -> Recipe:
+    """The recipe of the file; without one, a plain one for the ops of a model."""
+    from discover.autorun.models import plain_recipe
+    from discover.autorun.recipe import Recipe
+    from discover.recipes import read
+
+    if recipe is not None:
+        return read(recipe, Recipe)
+    if from_model is None:
+        raise click.UsageError("give a RECIPE, or a model with --from-model CONFIG|DIR")
+    return plain_recipe(from_model)
+
+
 def _run(
-    recipe: Recipe, folder: Path, db: str | None, workers: int, pricing: Path | None
+    recipe: Recipe,
+    shape: ModelShape | None,
+    folder: Path,
+    db: str | None,
+    workers: int,
+    pricing: Path | None,
 ) -> tuple[Autorun, list[Written]]:
     from discover.autorun.autorun import run_autorun
     from discover.autorun.products import write_products
@@ -95,12 +128,28 @@ def _run(
         bench = stack.enter_context(workbench(db, recipe.device, workers, recipe.bench, pricing))
         if line := own.offline_note(recipe.proposers):
             note(line)
+        if shape is not None:
+            recipe = _weighed(recipe, shape, bench)
         title = f"discover autorun {recipe.name} · {bench.seat.device.name} · seed {recipe.seed}"
         with open_display(title) as display:
             shown = SearchDisplay(display, names, recipe.per_op)
             done = run_autorun(bench, recipe, command_line(), proposers, shown, shown.done)
             written = write_products(bench, done.summaries, recipe.products, folder, display.event)
         return done, written
+
+
+def _weighed(recipe: Recipe, shape: ModelShape, bench: Workbench) -> Recipe:
+    """The recipe with the share of each op, which are told before anything is spent."""
+    from discover.autorun.models import COLUMNS, rates, rows, shares_of
+    from foundry.report.table import table
+
+    gb_s, gflops = rates(bench.seat)
+    found = shares_of(shape, recipe.dtypes[0], gb_s, gflops)
+    note(f"one step by bytes and FLOPs, at {gb_s:.3g} GB/s and {gflops:.4g} GFLOP/s:")
+    note(table(COLUMNS, rows(found), None))
+    return recipe.model_copy(
+        update={"weights": {one.op: one.decode for one in found if one.op in recipe.ops}}
+    )
 
 
 def _document(done: Autorun, written: list[Written]) -> dict[str, Any]:

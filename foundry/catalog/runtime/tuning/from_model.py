@@ -26,6 +26,13 @@ class ModelShape:
     experts: int
     slots: int
     group: int
+    layers: int = 1
+    words: int = 0
+    """Rows of the vocabulary; 0: not said."""
+    bits: int = 0
+    """Of packed weights; 0: they are not packed."""
+    dtype: str = ""
+    """Of the weights, as the configuration has it; empty: not said."""
 
     @property
     def products(self) -> tuple[tuple[int, int], ...]:
@@ -57,10 +64,13 @@ def of_model(folder: Path, ops: Mapping[str, Record]) -> dict[str, list[Sizes]]:
 def read(folder: Path) -> ModelShape:
     """The shape of a model.
 
+    Args:
+        folder: Where its `config.json` is, or that file itself.
+
     Raises:
         ValueError: No readable `config.json` of a transformer.
     """
-    path = folder / "config.json"
+    path = folder if folder.is_file() else folder / "config.json"
     try:
         return _shape(json.loads(path.read_text()))
     except (OSError, ArithmeticError, LookupError, ValueError, TypeError, AttributeError) as error:
@@ -83,6 +93,10 @@ def _shape(document: dict[str, Any]) -> ModelShape:
         experts=int(config.get("num_experts") or config.get("num_local_experts") or 1),
         slots=int(config.get("num_experts_per_tok") or 1),
         group=int(packed.get("group_size", 64)),
+        layers=int(config.get("num_hidden_layers") or 1),
+        words=int(config.get("vocab_size") or 0),
+        bits=int(packed.get("bits", 0)),
+        dtype=str(config.get("dtype") or config.get("torch_dtype") or ""),
     )
 
 
