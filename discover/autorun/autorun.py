@@ -174,7 +174,16 @@ def _ending(broken: str | None, *, by_budget: bool) -> RunOutcome:
 
 def settings(recipe: Recipe) -> dict[str, Any]:
     """What two autoruns share that continue one another: all but budgets, and what is measured."""
-    budgets = {"per_op", "total", "products", "parallel", "counters", "wait", "weights"}
+    budgets = {
+        "per_op",
+        "total",
+        "products",
+        "parallel",
+        "counters",
+        "wait",
+        "weights",
+        "elsewhere",
+    }
     kept = recipe.model_dump(mode="json", exclude={*budgets, "strategy", "repair"})
     kept["base_url"] = without_login(recipe.base_url)
     return {**kept, **recipe.chosen()}

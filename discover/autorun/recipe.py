@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from discover.budget.limits import Limits
 from discover.search.settings import SearchSettings
+from foundry.chips.device import PREFIX
 
 
 class Products(BaseModel):
@@ -16,6 +17,16 @@ class Products(BaseModel):
     dataset: bool = True
     catalog: str | None = "my_kernels"
     """Import name of the wheel; "" for none."""
+
+
+class Elsewhere(BaseModel):
+    """A chip that is not here, for which the same ops are searched once more."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    chip: str
+    """As `foundry list chips` names it: `m4-max`."""
+    per_op: Limits = Limits(evaluations=8)
 
 
 class Recipe(SearchSettings):
@@ -31,6 +42,8 @@ class Recipe(SearchSettings):
     products: Products = Products()
     weights: dict[str, float] = Field(default_factory=dict)
     """Share of each op in a model: evaluations go where the whole gains most. Empty: all alike."""
+    elsewhere: Elsewhere | None = None
+    """Searched for as well where there is no GPU."""
 
     @field_validator("dtypes")
     @classmethod
@@ -38,6 +51,18 @@ class Recipe(SearchSettings):
         if not value:
             raise ValueError("name at least one")
         return value
+
+    def of_chip(self) -> Recipe | None:
+        """What is searched for the chip that is not here."""
+        if self.elsewhere is None:
+            return None
+        asked = {
+            "device": f"{PREFIX}{self.elsewhere.chip}",
+            "per_op": self.elsewhere.per_op,
+            "total": Limits(),
+            "elsewhere": None,
+        }
+        return self.model_copy(update=asked)
 
     def tasks(self) -> tuple[tuple[str, str], ...]:
         """Op and dtype of every search, in order.

@@ -15,6 +15,7 @@ from foundry.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
     from discover.autorun.autorun import Autorun
+    from discover.autorun.elsewhere import BothMachines
     from discover.autorun.products import Written
     from discover.autorun.recipe import Recipe
     from discover.search.workbench import Workbench
@@ -83,11 +84,15 @@ def command(
 
         shape = read_model(from_model)
         asked = asked.model_copy(update={"ops": ops or ops_of(shape, asked.dtypes[0])})
-    done, written = _run(asked, shape, folder, db, workers or options.default_workers(), pricing)
+    done, written, both = _run(
+        asked, shape, folder, db, workers or options.default_workers(), pricing
+    )
     if as_json:
-        print_json(_document(done, written))
+        print_json({**_document(done, written), **(both.document() if both else {})})
     else:
         _show(done, written)
+        if both is not None:
+            _show_both(both)
     if done.broken:
         from foundry.errors import EnvironmentUnusable
 
@@ -114,8 +119,9 @@ def _run(
     db: str | None,
     workers: int,
     pricing: Path | None,
-) -> tuple[Autorun, list[Written]]:
+) -> tuple[Autorun, list[Written], BothMachines | None]:
     from discover.autorun.autorun import run_autorun
+    from discover.autorun.elsewhere import search_elsewhere
     from discover.autorun.products import write_products
     from discover.cli.display import SearchDisplay
     from discover.proposers.registry import proposers_of
@@ -135,7 +141,8 @@ def _run(
             shown = SearchDisplay(display, names, recipe.per_op)
             done = run_autorun(bench, recipe, command_line(), proposers, shown, shown.done)
             written = write_products(bench, done.summaries, recipe.products, folder, display.event)
-        return done, written
+            both = search_elsewhere(bench, recipe, done, proposers, shown, command_line())
+        return done, written, both
 
 
 def _weighed(recipe: Recipe, shape: ModelShape, bench: Workbench) -> Recipe:
@@ -165,6 +172,16 @@ def _document(done: Autorun, written: list[Written]) -> dict[str, Any]:
             for product in written
         ],
     }
+
+
+def _show_both(both: BothMachines) -> None:
+    from discover.autorun.elsewhere import columns
+    from foundry.report.format import meaning
+    from foundry.report.predicted import MODEL
+
+    click.echo()
+    print_table(columns(both), [row.cells() for row in both.rows])
+    click.echo(meaning(MODEL))
 
 
 def _show(done: Autorun, written: list[Written]) -> None:

@@ -61,10 +61,20 @@ class PredictingJudge:
         """Judge one kernel, as `Judge.evaluate`; its predicted time is always the same."""
         found = self._judge.evaluate(kernel, op, dtype, seed, rivals=rivals)
         found = found.model_copy(update={"device_id": self._device.id})
-        if not found.status.passed:
-            return found
+        return self.with_predictions(found, kernel, op)
+
+    @property
+    def chip(self) -> str:
+        """Its key."""
+        return self._forecaster.chip.key
+
+    def with_predictions(self, evaluation: Evaluation, kernel: Kernel | str, op: Op) -> Evaluation:
+        """The evaluation of a kernel with what is predicted of it; of a failure, as it is."""
+        if not evaluation.status.passed:
+            return evaluation
         proven = parse(kernel) if isinstance(kernel, str) else kernel
-        return found.model_copy(update={"extra": {**found.extra, **self._said(proven, op, dtype)}})
+        said = self._said(proven, op, evaluation.dtype)
+        return evaluation.model_copy(update={"extra": {**evaluation.extra, **said}})
 
     def expect_looks(self, op: str, dtype: str, count: int) -> None:
         """Nothing to expect: no kernel has a chance to look fast by luck."""

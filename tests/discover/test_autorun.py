@@ -66,6 +66,40 @@ def test_the_table_and_the_next_commands_are_printed(tmp_path: Path) -> None:
     assert "next: pip install" in result.stderr
 
 
+ELSEWHERE = """
+[elsewhere]
+chip = "m4-max"
+per_op = { evaluations = 2 }
+"""
+
+
+@pytest.mark.slow
+def test_without_a_gpu_a_chip_is_searched_for_as_well(tmp_path: Path) -> None:
+    result = autorun(tmp_path, "--json", recipe=RECIPE + ELSEWHERE)
+    both = json.loads(result.stdout)["elsewhere"]
+    assert both["chip"] == "m4-max"
+    assert [row["found_for"] for row in both["kernels"]] == ["this machine", "m4-max"]
+    for row in both["kernels"]:
+        assert row["measured_here_us"] > 0
+        assert row["predicted"][0]["kind"] == "prediction"
+        assert row["predicted"][0]["bound"]
+    with Store.open(str(tmp_path / "a.db"), read_only=True) as store:
+        kinds = {stored.device.kind: stored.evaluation for stored in store.evaluations()}
+        of_chip = [e.evaluation for e in store.evaluations() if e.device.kind == "model"]
+    assert set(kinds) == {"cpu", "model"}
+    assert all(e.score is None and e.status != "faster" for e in of_chip)
+
+
+def test_what_is_searched_for_a_chip_is_the_recipe_on_that_device() -> None:
+    recipe = read(RECIPES / "quick.toml", Recipe)
+    asked = recipe.of_chip()
+    assert asked is not None
+    assert asked.device == "model:m4-max"
+    assert asked.tasks() == recipe.tasks()
+    assert asked.of_chip() is None
+    assert settings(asked) | {"device": recipe.device} == settings(recipe)
+
+
 @pytest.mark.slow
 def test_a_search_that_is_done_is_not_done_again(tmp_path: Path) -> None:
     autorun(tmp_path)
