@@ -13,6 +13,7 @@ from foundry.cli.app import LazyGroup
 from foundry.cli.output import note, print_json
 
 if TYPE_CHECKING:
+    from foundry.chips.fitting.measured import MeasuredRows
     from foundry.chips.fitting.refit import Data
 
 _DATA = click.argument(
@@ -34,9 +35,18 @@ def command() -> None:
     required=True,
     help="File to write the fit to.",
 )
+@click.option(
+    "--from-store",
+    is_flag=True,
+    help="Add what this database holds of times on Apple GPUs, a Mac's own measurements.",
+)
+@options.user_code_options
+@options.db_option
 @options.json_option
 @options.debug_option
-def fit_command(data: Path | None, output: Path, as_json: bool) -> None:
+def fit_command(
+    data: Path | None, output: Path, from_store: bool, db: str | None, as_json: bool
+) -> None:
     """Fit the constants of the chip model to times.
 
     DATA is a CSV file with the columns op, chip, cores, kernel, constants, axes, dtype, us, source
@@ -46,11 +56,13 @@ def fit_command(data: Path | None, output: Path, as_json: bool) -> None:
     predict takes it as --constants.
     """
     from foundry.chips import fitted
-    from foundry.chips.fitting.refit import refit
+    from foundry.chips.fitting.refit import data_of, refit
     from foundry.chips.fitting.rows import PUBLISHED
 
     path = data or PUBLISHED
-    found = refit(path, _read(path), datetime.datetime.now(datetime.UTC).date().isoformat())
+    measured = _measured(db) if from_store else None
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    found = refit(path, data_of(path, measured), today)
     fitted.write(found, output)
     if as_json:
         print_json(dict(found.about))
@@ -58,6 +70,22 @@ def fit_command(data: Path | None, output: Path, as_json: bool) -> None:
         for name, value in found.about.items():
             click.echo(f"{name:13s} {value}")
         note(f"kept in {output}")
+
+
+def _measured(db: str | None) -> MeasuredRows:
+    """The times of a database, and a word on what is left out."""
+    from foundry.chips.fitting.measured import measured_rows
+    from foundry.chips.profiled import Profiler
+    from foundry.harness.processes.pool import WorkerPool
+    from foundry.report.format import count
+    from foundry.store import Store
+
+    with Store.open(db, read_only=True) as store, WorkerPool("cpu", workers=1) as pool:
+        found = measured_rows(store.evaluations(), Profiler(pool).profile)
+    note(f"{count(len(found.rows), 'time')} of Apple GPUs in the database")
+    for why, times in found.left_out.most_common():
+        note(f"left out: {count(times, 'time')}: {why}")
+    return found
 
 
 @command.command("accuracy")

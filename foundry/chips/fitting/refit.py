@@ -18,6 +18,7 @@ from foundry.chips.fitting.accuracy import (
     spearman,
 )
 from foundry.chips.fitting.fit import family_of, fit, leave_one_out, spread
+from foundry.chips.fitting.measured import MeasuredRows
 from foundry.chips.fitting.rows import Row, profiles, read_rows
 from foundry.msl.gpu.profile import GpuProfile
 
@@ -34,18 +35,27 @@ class Data:
     profiles: dict[str, GpuProfile]
     pairs: list[Pair]
     left_out: Cost
+    measured: int = 0
+    """Rows of the user's own database."""
 
 
-def data_of(path: Path) -> Data:
+def data_of(path: Path, measured: MeasuredRows | None = None) -> Data:
     """Read a data set.
+
+    Args:
+        path: Of its CSV file.
+        measured: Times of one's own, taken together with it.
 
     Raises:
         UsageError, InvalidKernel, LaunchFailed: A row or its kernel is no good.
     """
     rows = read_rows(path)
     found = profiles(rows, path)
+    if measured is not None:
+        rows, found = [*rows, *measured.rows], {**found, **measured.profiles}
     cost = predicted(found, leave_one_out(rows, found))
-    return Data(rows, found, list(pairs(rows)), cost)
+    own = len(measured.rows) if measured else 0
+    return Data(rows, found, list(pairs(rows)), cost, own)
 
 
 def refit(path: Path, data: Data, date: str) -> Fitted:
@@ -65,6 +75,7 @@ def refit(path: Path, data: Data, date: str) -> Fitted:
             "data": path.name,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "rows": len(data.rows),
+            **({"measured_rows": data.measured} if data.measured else {}),
             "pairs": answered.pairs,
             "answered": round(answered.share_answered, 3),
             "right": round(answered.share_right, 3),
