@@ -24,14 +24,14 @@ with metal():
         return "2 * total" in kernel["launches"][0]["body"]
     assert all(dispatch.verdict(softmax.op, k).passed is not is_wrong(k) for k in kernels)
     ran = []
-    ready = fast_ops.running.ready
+    ready = fast_ops.launching.LaunchPlan.ready
     def seen(*given):
         made = ready(*given)
         def kernel(*arrays):
             ran.append([a.shape for a in arrays])
             return made(*arrays)
         return kernel
-    fast_ops.running.ready = seen
+    fast_ops.launching.LaunchPlan.ready = seen
     plain = lambda v: mx.softmax(v, axis=-1)
     f = fast_ops.softmax
     x = mx.random.normal((2, 3, 17))
@@ -192,6 +192,33 @@ CHECKS = {
     mx.set_default_device(mx.cpu)
     assert softmax.kernel((x,), {}, exactly=True) is None
     assert f(x).shape == x.shape and not ran
+""",
+    "a number that decides nothing is no new decision, and no array is held": """
+    like = dict(softmax.op, params={"offset": 0})
+    proven = {"params": {"offset": [0, 9]}}
+    function = dispatch.CatalogFunction(like, softmax.fallback)
+    asked = []
+    serving = choice.serving
+    def record(kernel):
+        return dict(kernel["record"], proven={**kernel["record"]["proven"], **proven})
+    def counted(*given, **named):
+        asked.append(given)
+        found, why = serving(*given, **named)
+        return [(gain, dict(kernel, record=record(kernel))) for gain, kernel in found], why
+    choice.serving = counted
+    runs = [function.kernel((x,), {"offset": n}, exactly=False) for n in (0, 5, 9, 10, -1)]
+    assert len(asked) == 1, asked
+    assert [run is not None for run in runs] == [True, True, True, False, False]
+    assert function.kernel((x,), {"offset": 5}, exactly=False) is runs[1]
+    held = [value for kept in function.served.values() for at in kept
+            for value in vars(at).values()]
+    arrays = (mx.array, fast_ops.arguments.MatchedCall)
+    assert held and not any(isinstance(value, arrays) for value in held), held
+    asked.clear()
+    function = dispatch.CatalogFunction(dict(like, flops="offset"), softmax.fallback)
+    for n in (1, 2):
+        function.kernel((x,), {"offset": n}, exactly=False)
+    assert len(asked) == 2, "what the work depends on decides"
 """,
     "info says what the variable does": """
     choice.MODE = "off"

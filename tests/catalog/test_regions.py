@@ -6,6 +6,7 @@ import itertools
 import random
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry.catalog.runtime.learning.learnt import KernelVerdict, Learnt, read
-from foundry.catalog.runtime.learning.regions import TimedPoint, covering, learn
+from foundry.catalog.runtime.learning.regions import RegionIndex, TimedPoint, TunedRegion, learn
 from foundry.catalog.runtime.learning.statistics import PairedTimes, outer_rank, point_of
 from foundry.judge.time import statistics as of_judge
 
@@ -21,6 +22,10 @@ from foundry.judge.time import statistics as of_judge
 def point(rows: int, cols: int = 64, speedup: float = 1.5, chance: float = 1.0) -> TimedPoint:
     axes = {"rows": rows, "cols": cols}
     return TimedPoint(axes, speedup, speedup * 0.99, speedup * 1.01, chance)
+
+
+def covering(regions: Sequence[TunedRegion], axes: Mapping[str, int]) -> TunedRegion | None:
+    return RegionIndex(regions).covering(axes)
 
 
 def at(rows: int, cols: int = 64) -> dict[str, int]:
@@ -87,6 +92,23 @@ def test_no_kernel_is_called_outside_of_what_was_timed(given: list[tuple[int, fl
             assert sizes[below] > 1
             assert sizes[above] > 1
             assert above <= 4 * below
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 64), st.sampled_from([64, 128]), st.floats(0.9, 2.0)), max_size=20
+    ),
+    st.integers(1, 70),
+)
+def test_the_index_finds_the_best_of_the_boxes_that_hold_sizes(
+    given: list[tuple[int, int, float]], rows: int
+) -> None:
+    regions = learn([point(n, cols, speedup) for n, cols, speedup in given])
+    for cols in (64, 100, 128):
+        held = [region for region in regions if region.holds(at(rows, cols))]
+        found = covering(regions, at(rows, cols))
+        assert (found is None) is (not held)
+        assert found is None or found.speedup == max(region.speedup for region in held)
 
 
 def test_many_points_of_many_axes_are_learnt_while_nobody_waits() -> None:

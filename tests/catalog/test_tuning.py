@@ -11,7 +11,7 @@ import pytest
 
 from foundry.catalog.runtime.launching import with_rules
 from foundry.catalog.runtime.learning import winning as at_work
-from foundry.catalog.runtime.learning.regions import TimedPoint, covering
+from foundry.catalog.runtime.learning.regions import TimedPoint
 from foundry.catalog.runtime.learning.winning import winning
 from foundry.catalog.runtime.tuning import rivals as rivalry
 from foundry.catalog.runtime.tuning import timing, tune
@@ -145,7 +145,7 @@ def test_what_is_on_record_counts_where_nothing_was_timed(monkeypatch: pytest.Mo
 
     def wins(points: list[TimedPoint]) -> bool:
         found = winning(kernel, points, lambda _: True)
-        return covering(found.regions, {"rows": 8}) is not None
+        return found.index.covering({"rows": 8}) is not None
 
     assert wins([])
     assert wins([TimedPoint({"rows": 1}, 0.5, 0.5, 0.5, 0.0)])

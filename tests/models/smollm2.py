@@ -67,7 +67,8 @@ def smollm2(dtype: mx.Dtype = mx.float32) -> LoadedModel:
     mx.eval(model.parameters())
     numbers = {word: at for at, word in enumerate(about["tokenizer.ggml.tokens"])}
     prompt = tuple(numbers[word] for word in _PROMPT)
-    return LoadedModel("smollm2-135m", model, "llama", (prompt,), _hash(model))
+    name = str(dtype).removeprefix("mlx.core.")
+    return LoadedModel("smollm2-135m", name, 0, model, "llama", (prompt,), _hash(model))
 
 
 def _unpacked(weights: Any, stem: str) -> mx.array:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import CodeType
 from typing import Any
 
 import mlx.core as mx
@@ -164,7 +165,7 @@ def _check_rules(op: Record, axes: Mapping[str, int]) -> None:
 
 
 @cache
-def _code(expression: str) -> Any:
+def _code(expression: str) -> CodeType:
     return compile(expression, "<catalog>", "eval")
 
 
@@ -172,8 +173,19 @@ def value(expression: int | bool | str, names: Mapping[str, int]) -> int:
     """An expression of this package's own catalog; it was checked to be plain arithmetic."""
     if not isinstance(expression, str):
         return expression
-    known = {"min": min, "max": max, "ceildiv": lambda a, b: -(-a // b)}
-    return int(eval(_code(expression), {"__builtins__": {}}, {**known, **names}))
+    if expression in names:
+        return int(names[expression])
+    return int(eval(_code(expression), _KNOWN, names))
+
+
+_KNOWN: dict[str, Any] = {
+    "__builtins__": {}, "min": min, "max": max, "ceildiv": lambda a, b: -(-a // b),
+}  # fmt: skip
+
+
+def names_in(expression: int | str) -> tuple[str, ...]:
+    """The names that an expression mentions."""
+    return _code(expression).co_names if isinstance(expression, str) else ()
 
 
 def shape_of(tensor: Record, sizes: Sizes) -> list[int]:

@@ -20,10 +20,10 @@ from typing import Any
 import mlx.core as mx
 
 from .arguments import MatchedCall, Record, dtype_in, shape_of
-from .bounds import unproven
+from .bounds import numbers_unproven, sizes_unproven
 from .device import PREFIX, chip
 from .learning.learnt import KernelVerdict
-from .learning.regions import TunedRegion, covering
+from .learning.regions import TunedRegion
 from .learning.winning import Winning
 from .transforms import is_tracing_through
 
@@ -78,20 +78,36 @@ def choose(op: Record, call: MatchedCall, known: Known, *, exactly: bool = False
         known: What is known of kernels here.
         exactly: In 16 bits only a kernel that gives the very bits of the code that it replaces.
     """
+    found, why = serving(op, call, known, exactly=exactly)
+    for gain, kernel in found:
+        if not (why := numbers_unproven(kernel, call.sizes.params)):
+            said = f"kernel {kernel['hash'][:12]}" + (f", {gain:.2f}x" if gain > 1 else "")
+            return Dispatch(kernel, said)
+    return Dispatch(None, why)
+
+
+def serving(
+    op: Record, call: MatchedCall, known: Known, *, exactly: bool = False
+) -> tuple[list[tuple[float, Record]], str]:
+    """Kernels that may answer at the sizes of a call, and by how much they win: the best first.
+
+    Values of parameters are not looked at, but for those that `bounds.deciding` names.
+
+    Returns:
+        They, and why there are no more.
+    """
     if said := never(op, call):
-        return Dispatch(None, said)
-    why, best, gain = f"no kernel for {call.sizes.dtype}", None, 0.0
+        return [], said
+    why, found = f"no kernel for {call.sizes.dtype}", []
     for kernel in op["kernels"]:
         if kernel["dtype"] != call.sizes.dtype or not _same_dtypes(op, call):
             continue
-        said, speedup = _judged(op, kernel, call, known, exactly)
+        said, gain = _judged(op, kernel, call, known, exactly)
         if said:
             why = said
-        elif speedup > gain:
-            best, gain = kernel, speedup
-    if best is None:
-        return Dispatch(None, why)
-    return Dispatch(best, f"kernel {best['hash'][:12]}" + (f", {gain:.2f}x" if gain > 1 else ""))
+        else:
+            found.append((gain, kernel))
+    return sorted(found, key=lambda one: -one[0]), why
 
 
 def never(op: Record, call: MatchedCall) -> str:
@@ -116,10 +132,10 @@ def _judged(
 ) -> tuple[str, float]:
     """Why a kernel does not answer a call, or an empty text and by how much it is faster."""
     where = known.winning(kernel)
-    region = covering(where.regions, call.sizes.axes)
+    region = where.index.covering(call.sizes.axes)
     if region is None and MODE != "all":
         return where.elsewhere, 0.0
-    if said := unproven(op, kernel, call.sizes):
+    if said := sizes_unproven(op, kernel, call.sizes):
         return said, 0.0
     verdict = known.verdict(op, kernel)
     if not verdict.passed:

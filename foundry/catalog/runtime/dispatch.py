@@ -24,6 +24,7 @@ import mlx.core as mx
 
 from . import choice
 from .arguments import MatchedCall, Record, match, value
+from .bounds import deciding, numbers_unproven
 from .checking import verdict_of
 from .choice import Dispatch, Known, key_of
 from .device import cache_file, catalog, chip, identity
@@ -35,8 +36,10 @@ from .learning.winning import Winning, winning
 from .running import (
     Answer,
     Gradient,
+    KernelAt,
     Run,
     ShippedBaseline,
+    absent_in,
     answer_without_kernels,
     with_kernel,
     without_kernels,
@@ -66,6 +69,8 @@ class CatalogFunction:
     """What is ready, by shapes, dtypes and numbers."""
     kernels_kept: dict[Any, Run | None] = field(default_factory=dict, repr=False, compare=False)
     """The same for those who ask for a kernel or nothing."""
+    served: dict[Any, list[KernelAt]] = field(default_factory=dict, repr=False, compare=False)
+    """For those the kernels that may answer, the best first, whatever numbers decide nothing."""
 
     def __call__(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Any:
         """Run on arrays, in the op's order of inputs.
@@ -101,18 +106,38 @@ class CatalogFunction:
         if key not in self.kernels_kept:
             if len(self.kernels_kept) >= _MOST_KEPT:
                 self.kernels_kept.clear()
+                self.served.clear()
             self.kernels_kept[key] = self._kernel(arrays, numbers, exactly)
         return self.kernels_kept[key]
 
     def _kernel(
         self, arrays: Sequence[Any], numbers: Mapping[str, Any], exactly: bool
     ) -> Run | None:
+        """By what was decided for other values of numbers that decide nothing, where that is."""
+        decisive = {n: v for n, v in numbers.items() if n not in self.undecisive}
+        key = (exactly, *self.key(arrays, decisive))
+        if key not in self.served:
+            self.served[key] = self._serving(arrays, numbers, exactly)
+        params = {name: numbers.get(name, like) for name, like in self.op["params"].items()}
+        fitting = (at for at in self.served[key] if not numbers_unproven(at.kernel, params))
+        found = next(fitting, None)
+        return None if found is None else found.run(params)
+
+    def _serving(
+        self, arrays: Sequence[Any], numbers: Mapping[str, Any], exactly: bool
+    ) -> list[KernelAt]:
         try:
             call = match(self.op, arrays, numbers)
         except ValueError:
-            return None
-        kernel = self.choose(call, exactly=exactly).kernel
-        return None if kernel is None else self.with_kernel(kernel, call)
+            return []
+        found, _ = choice.serving(self.op, call, known(), exactly=exactly)
+        shared = (call.sizes, absent_in(self.op, call), gradient_of(self.op["name"]))
+        return [KernelAt(self.op, self.fallback, kernel, *shared) for _, kernel in found]
+
+    @cached_property
+    def undecisive(self) -> frozenset[str]:
+        """Parameters of which a choice asks no more than whether a kernel is proven for them."""
+        return frozenset(self.op["params"]) - deciding(self.op)
 
     def key(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> tuple[Any, ...]:
         """What decides how a call is answered."""
@@ -170,6 +195,7 @@ def forget_decisions() -> None:
     for function in functions().values():
         function.kept.clear()
         function.kernels_kept.clear()
+        function.served.clear()
 
 
 @cache

@@ -52,8 +52,26 @@ class ReadyKernel:
         return tuple([known[at] for at in self.outputs])
 
 
-def ready(op: Record, kernel: Record, sizes: Sizes, absent: frozenset[str]) -> Plain:
-    """A kernel as a function of its present inputs, everything about its launches decided.
+@dataclass(frozen=True)
+class LaunchPlan:
+    """A kernel at one set of sizes; the values of its parameters are open."""
+
+    defaults: Mapping[str, Any]
+    """Of the parameters."""
+    absent: tuple[mx.array, ...]
+    """What stands for the inputs that are not given."""
+    launches: tuple[ReadyLaunch, ...]
+    outputs: tuple[int, ...]
+
+    def ready(self, params: Mapping[str, Any]) -> Plain:
+        """The kernel as a function of its present inputs."""
+        numbers = [_parameter(params[name], like) for name, like in self.defaults.items()]
+        made = ReadyKernel((*numbers, *self.absent), self.launches, self.outputs)
+        return _launch_of(made) if made.is_one_launch else made
+
+
+def planned(op: Record, kernel: Record, sizes: Sizes, absent: frozenset[str]) -> LaunchPlan:
+    """Everything about the launches of a kernel that sizes decide.
 
     Args:
         op: The op.
@@ -61,10 +79,9 @@ def ready(op: Record, kernel: Record, sizes: Sizes, absent: frozenset[str]) -> P
         sizes: Of the call.
         absent: Optional inputs that are not given.
     """
-    constants = {k: _parameter(v, op["params"][k]) for k, v in sizes.params.items()}
-    constants |= {t["name"]: _absent(t, sizes) for t in op["inputs"] if t["name"] in absent}
+    missing = {t["name"]: _absent(t, sizes) for t in op["inputs"] if t["name"] in absent}
     present = [t["name"] for t in op["inputs"] if t["name"] not in absent]
-    places = {name: at for at, name in enumerate([*constants, *present])}
+    places = {name: at for at, name in enumerate([*op["params"], *missing, *present])}
     count, launches = len(places), []
     for index, launch in enumerate(kernel["launches"]):
         reads = tuple(places[name] for name in launch["inputs"])
@@ -73,8 +90,7 @@ def ready(op: Record, kernel: Record, sizes: Sizes, absent: frozenset[str]) -> P
         places |= {name: at for at, name in enumerate(launch["outputs"], count)}
         count += len(launch["outputs"])
     outputs = tuple(places[t["name"]] for t in op["outputs"])
-    made = ReadyKernel(tuple(constants.values()), tuple(launches), outputs)
-    return _launch_of(made) if made.is_one_launch else made
+    return LaunchPlan(op["params"], tuple(missing.values()), tuple(launches), outputs)
 
 
 def with_rules(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import mlx.core as mx
 
 from .arguments import Array, MatchedCall, Record, Sizes, dtype_in, dtype_of, shape_of
-from .launching import ready, with_rules
+from .launching import LaunchPlan, planned, with_rules
 
 Run = Callable[..., Sequence[mx.array]]
 """Takes the arrays as the caller gives them, in the op's order."""
@@ -58,6 +58,51 @@ def answer_without_kernels(op: Record, baseline: ShippedBaseline, call: MatchedC
     return _with_numbers(baseline, call.sizes)
 
 
+@dataclass(frozen=True)
+class KernelAt:
+    """A kernel at the sizes of some call; the values of parameters are open.
+
+    An offset is another at every token: what sizes decide is decided once. No array is held, which
+    may be a whole cache of keys.
+    """
+
+    op: Record
+    fallback: ShippedBaseline
+    """Its derivative is the kernel's, where `gradient` gives none."""
+    kernel: Record
+    sizes: Sizes
+    absent: frozenset[str]
+    """Optional inputs that are not given."""
+    gradient: Gradient = None
+    """Gradients by a backward kernel."""
+
+    @cached_property
+    def plan(self) -> LaunchPlan:
+        """Its launches."""
+        return planned(self.op, self.kernel, self.sizes, self.absent)
+
+    def run(self, params: Mapping[str, Any]) -> Run:
+        """What answers calls with some values of the parameters."""
+        given = self.sizes
+        sizes = Sizes(given.axes, dict(params), given.types, given.lead, given.folds)
+        names = tuple(t["name"] for t in self.op["inputs"] if t["name"] not in self.absent)
+        by_kernel = None if self.gradient is None else partial(self.gradient, names, params)
+        run = with_rules(self.plan.ready(params), self._plain_of_present(sizes), by_kernel)
+        if not self.absent and not any(sizes.folds):
+            return run
+        return lambda *arrays: sizes.unfold(run(*[a for a in sizes.fold(arrays) if a is not None]))
+
+    def _plain_of_present(self, sizes: Sizes) -> Run:
+        run = plain(self.fallback, sizes)
+        holes = [tensor["name"] in self.absent for tensor in self.op["inputs"]]
+
+        def run_present(*present: mx.array) -> Sequence[mx.array]:
+            others = iter(present)
+            return run(*(None if hole else next(others) for hole in holes))
+
+        return run_present if any(holes) else run
+
+
 def with_kernel(
     op: Record,
     fallback: ShippedBaseline,
@@ -65,30 +110,16 @@ def with_kernel(
     call: MatchedCall,
     gradient: Gradient = None,
 ) -> Run:
-    """What answers a call by a kernel.
+    """What answers a call by a kernel; see `KernelAt`."""
+    return KernelAt(op, fallback, kernel, call.sizes, absent_in(op, call), gradient).run(
+        call.sizes.params
+    )
 
-    Args:
-        op: The op.
-        fallback: Its derivative is the kernel's, where `gradient` gives none.
-        kernel: The kernel.
-        call: The arguments, matched.
-        gradient: Gradients by a backward kernel.
-    """
-    sizes, run_plain = call.sizes, plain(fallback, call.sizes)
-    holes = [array is None for array in call.arrays]
-    names = [tensor["name"] for tensor in op["inputs"]]
-    absent = frozenset(name for name, hole in zip(names, holes, strict=True) if hole)
 
-    def plain_of_present(*present: mx.array) -> Sequence[mx.array]:
-        others = iter(present)
-        return run_plain(*(None if hole else next(others) for hole in holes))
-
-    present = tuple(name for name in names if name not in absent)
-    by_kernel = None if gradient is None else partial(gradient, present, sizes.params)
-    run = with_rules(ready(op, kernel, sizes, absent), plain_of_present, by_kernel)
-    if not absent and not any(sizes.folds):
-        return run
-    return lambda *arrays: sizes.unfold(run(*[a for a in sizes.fold(arrays) if a is not None]))
+def absent_in(op: Record, call: MatchedCall) -> frozenset[str]:
+    """Optional inputs that a call does not give."""
+    pairs = zip(op["inputs"], call.arrays, strict=True)
+    return frozenset(tensor["name"] for tensor, array in pairs if array is None)
 
 
 def plain(baseline: ShippedBaseline, sizes: Sizes) -> Run:

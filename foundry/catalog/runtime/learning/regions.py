@@ -88,10 +88,29 @@ def learn(
     return _joined([box for side in sides for box in _boxes(grid, side, allowed)])
 
 
-def covering(regions: Sequence[TunedRegion], axes: Sizes) -> TunedRegion | None:
-    """Of the boxes that hold these sizes the one whose kernel wins by most; None: none does."""
-    held = [region for region in regions if region.holds(axes)]
-    return max(held, key=lambda region: region.speedup, default=None)
+class RegionIndex:
+    """Boxes by the sizes along which none of them stretches: those of a model, mostly."""
+
+    def __init__(self, regions: Sequence[TunedRegion]) -> None:
+        names = regions[0].least if regions else ()
+        self._fixed = [n for n in names if all(r.least[n] == r.most[n] for r in regions)]
+        stretching = [n for n in names if n not in self._fixed]
+        self._boxes: dict[tuple[int, ...], list[tuple[list[tuple[str, int, int]], TunedRegion]]]
+        self._boxes = {}
+        for region in sorted(regions, key=lambda region: -region.speedup):
+            sides = [(n, region.least[n], region.most[n]) for n in stretching]
+            of_these = self._boxes.setdefault(tuple(region.least[n] for n in self._fixed), [])
+            of_these.append((sides, region))
+
+    def covering(self, axes: Sizes) -> TunedRegion | None:
+        """Of the boxes that hold some sizes the one that wins by most; None: none holds them."""
+        for sides, region in self._boxes.get(tuple([axes[n] for n in self._fixed]), ()):
+            for name, low, high in sides:
+                if not low <= axes[name] <= high:
+                    break
+            else:
+                return region
+        return None
 
 
 def neighbours(points: Iterable[TimedPoint]) -> Iterator[tuple[TimedPoint, TimedPoint]]:

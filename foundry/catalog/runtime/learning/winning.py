@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..arguments import Record
 from ..device import chip
-from .regions import Sizes, TimedPoint, TunedRegion, key_of_sizes, learn
+from .regions import RegionIndex, Sizes, TimedPoint, TunedRegion, key_of_sizes, learn
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,11 @@ class Winning:
     regions: tuple[TunedRegion, ...]
     elsewhere: str
     """Why it answers at no other sizes."""
+
+    @cached_property
+    def index(self) -> RegionIndex:
+        """To find the region that holds some sizes."""
+        return RegionIndex(self.regions)
 
 
 def winning(
