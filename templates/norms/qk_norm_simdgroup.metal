@@ -8,6 +8,7 @@ PER_LANE = "ceildiv(head_dim, 32)"
 {% endif %}
 */
 // --- body ---
+// A small array lies in constant memory, and no pointer leads to both: values are chosen.
 const uint lane = thread_index_in_simdgroup;
 const uint heads = q_shape[1];
 const uint kv_heads = k_shape[1];
@@ -17,8 +18,6 @@ const uint head = thread_position_in_grid.y;
 const bool is_key = head >= heads;
 const size_t at = is_key ? (size_t(row) * kv_heads + (head - heads)) * cols
                          : (size_t(row) * heads + head) * cols;
-auto from = is_key ? k + at : q + at;
-auto weight = is_key ? k_weight : q_weight;
 auto to = is_key ? k_out + at : q_out + at;
 
 float squares = 0.0f;
@@ -26,12 +25,12 @@ float squares = 0.0f;
 float held[PER_LANE];
 for (int j = 0; j < PER_LANE; ++j) {
   const uint c = lane + 32 * j;
-  held[j] = c < cols ? float(from[c]) : 0.0f;
+  held[j] = c < cols ? float(is_key ? k[at + c] : q[at + c]) : 0.0f;
   squares += held[j] * held[j];
 }
 {% else %}
 for (uint c = lane; c < cols; c += 32) {
-  const float v = float(from[c]);
+  const float v = float(is_key ? k[at + c] : q[at + c]);
   squares += v * v;
 }
 {% endif %}
@@ -40,11 +39,11 @@ const float scale = rsqrt(simd_sum(squares) / float(cols) + eps);
 for (int j = 0; j < PER_LANE; ++j) {
   const uint c = lane + 32 * j;
   if (c < cols) {
-    to[c] = T(held[j] * scale * float(weight[c]));
+    to[c] = T(held[j] * scale * float(is_key ? k_weight[c] : q_weight[c]));
   }
 }
 {% else %}
 for (uint c = lane; c < cols; c += 32) {
-  to[c] = T(float(from[c]) * scale * float(weight[c]));
+  to[c] = T(float(is_key ? k[at + c] : q[at + c]) * scale * float(is_key ? k_weight[c] : q_weight[c]));
 }
 {% endif %}

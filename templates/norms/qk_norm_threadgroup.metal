@@ -6,6 +6,7 @@ threadgroup = [{{ threads }}, 1, 1]
 */
 {{ group_reduce("group_sum", "simd_sum", "0.0f") -}}
 // --- body ---
+// A small array lies in constant memory, and no pointer leads to both: values are chosen.
 const uint lane = thread_position_in_threadgroup.x;
 const uint heads = q_shape[1];
 const uint kv_heads = k_shape[1];
@@ -15,19 +16,17 @@ const uint head = thread_position_in_grid.y;
 const bool is_key = head >= heads;
 const size_t at = is_key ? (size_t(row) * kv_heads + (head - heads)) * cols
                          : (size_t(row) * heads + head) * cols;
-auto from = is_key ? k + at : q + at;
-auto weight = is_key ? k_weight : q_weight;
 auto to = is_key ? k_out + at : q_out + at;
 threadgroup float shared[32];
 
 float squares = 0.0f;
 for (uint c = lane; c < cols; c += {{ threads }}) {
-  const float v = float(from[c]);
+  const float v = float(is_key ? k[at + c] : q[at + c]);
   squares += v * v;
 }
 squares = group_sum(squares, shared, thread_index_in_simdgroup, simdgroup_index_in_threadgroup,
                     simdgroups_per_threadgroup);
 const float scale = rsqrt(squares / float(cols) + eps);
 for (uint c = lane; c < cols; c += {{ threads }}) {
-  to[c] = T(float(from[c]) * scale * float(weight[c]));
+  to[c] = T(float(is_key ? k[at + c] : q[at + c]) * scale * float(is_key ? k_weight[c] : q_weight[c]));
 }

@@ -357,15 +357,16 @@ const bool is_key = row >= queries;
 const uint own = is_key ? row - queries : row;
 auto to = (is_key ? k_out : q_out) + own * width + element;
 if (element < latent) {
-  auto from = (is_key ? c : q) + own * latent + element;
-  to[0] = from[0];
-  to[1] = from[1];
+  // A small array lies in constant memory: values are chosen, for pointers to both are no type.
+  const uint at = own * latent + element;
+  to[0] = is_key ? c[at] : q[at];
+  to[1] = is_key ? c[at + 1] : q[at + 1];
 } else {
   const uint pair = (element - latent) / 2;
-  auto from = (is_key ? k_turned : q_turned) + own * rotary + 2 * pair;
+  const uint at = own * rotary + 2 * pair;
   const float angle = angle_of(pair, rotary / 2, offset, base);
-  const float first = float(from[0]);
-  const float second = float(from[1]);
+  const float first = float(is_key ? k_turned[at] : q_turned[at]);
+  const float second = float(is_key ? k_turned[at + 1] : q_turned[at + 1]);
   to[0] = T(first * cos(angle) - second * sin(angle));
   to[1] = T(first * sin(angle) + second * cos(angle));
 }

@@ -42,7 +42,8 @@ inline float gelu_slope(float v) {{
   const float squared = min(v * v, 1.0e4f);
   const float u = 1.59576912f * v * (1.0f + 0.044715f * squared);
   const float steep = 1.59576912f * (1.0f + 0.134145f * squared);
-  return sigmoid(u) * (1.0f + v * sigmoid(-u) * steep);
+  // Where the other factors are 0, v must not make them infinite; a NaN still comes by u.
+  return sigmoid(u) * (1.0f + clamp(v, -100.0f, 100.0f) * sigmoid(-u) * steep);
 }}
 """
 _IN_FLOAT32 = "wide, given = x.astype(mx.float32), dout.astype(mx.float32)\n"
@@ -174,7 +175,7 @@ elu_vjp = gradient(
     elu,
     np=lambda x, dout, alpha: dout * np.where(x > 0, 1.0, alpha * np.exp(np.minimum(x, 0.0))),
     mlx=f"{_IN_FLOAT32}return (given * mx.where(wide > 0, 1, alpha * mx.exp(wide))).astype(dtype)",
-    metal="x > 0.0f ? dout : dout * alpha * exp(x)",
+    metal="x > 0.0f ? dout : dout * (alpha * exp(x))",
     flops=6,
 )
 hard_sigmoid_vjp = gradient(

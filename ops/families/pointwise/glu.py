@@ -104,7 +104,7 @@ swiglu_vjp = gradient(
     ),
     mlx="s = mx.sigmoid(gate)\nreturn dout * up * s * (1 + gate * (1 - s)), dout * gate * s",
     metal={
-        "dgate": "dout * up * (1.0f + gate / (1.0f + exp(gate))) / (1.0f + exp(-gate))",
+        "dgate": "dout * up * ((1.0f + gate / (1.0f + exp(gate))) / (1.0f + exp(-gate)))",
         "dup": "dout * gate / (1.0f + exp(-gate))",
     },
     flops=22,
