@@ -13,12 +13,12 @@ from emulated import Process
 from emulator import PAGE_BYTES
 from numpy.typing import NDArray
 
-from foundry.msl.build.toolchain import Toolchain
 from foundry.msl.counters import native
 from foundry.msl.counters.instrument import Kind
 from foundry.msl.counters.run import ENOUGH_EVENTS, MOST_EVENTS
-from foundry.msl.counters.toolchain import builder_on
+from foundry.msl.counters.toolchain import CountingBuilder
 from foundry.msl.frontend.signature import Captured
+from foundry.msl.gpu.toolchain import GpuBuilder
 from foundry.msl.run.builder import Text
 from foundry.msl.run.memory import argument_buffers
 from foundry.program import Launch
@@ -30,8 +30,7 @@ Counts = Counter[tuple[Kind, int, str]]
 class CountingProcess(Process):
     """A process that counts what kernels do."""
 
-    def __init__(self, plain: Toolchain, folder: Path) -> None:
-        builder = builder_on(plain)
+    def __init__(self, builder: CountingBuilder | GpuBuilder, folder: Path) -> None:
         super().__init__(builder, builder.toolchain.runtime, folder)
         self._state = self.emulator.call(self.emulator.symbols["_mf_counters_state"])
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import lief
+import numpy as np
 from unicorn import UC_ARCH_ARM64, UC_HOOK_CODE, UC_MODE_ARM, Uc, UcError
 from unicorn import arm64_const as arm
 from unicorn.unicorn_const import UC_HOOK_MEM_INVALID
@@ -37,10 +39,19 @@ _OF_LIBM = {
         "cbrt", "expm1", "log1p", "hypot", "erf", "remainder", "fmin", "fmax", "fma",
     )
 }  # fmt: skip
+_OF_FLOAT = {
+    f"_{function.__name__}f": function
+    for function in (np.exp, np.exp2, np.log, np.log2, np.sin, np.cos)
+}
+"""What builds for the chip model call; those for the cpu engine bring their own."""
 
 
 class Killed(Exception):
     """The process would have ended by a signal."""
+
+
+def _absent(name: str) -> None:
+    raise Killed(f"{name} is not here")
 
 
 class Emulator:
@@ -94,15 +105,20 @@ class Emulator:
         return own
 
     def _bound(self, name: str) -> int:
-        """Where a function of another library is; of libm only the names are here."""
+        """Where a function of another library is; of most of libm only the names are here."""
         if name not in self.symbols:
             assert name in _OF_LIBM, f"{name} is no function of the system that is known"
-            self.symbols[name] = self._stub(name, lambda: self._absent(name))
+            stub = partial(self._of_float, name) if name in _OF_FLOAT else partial(_absent, name)
+            self.symbols[name] = self._stub(name, stub)
         return self.symbols[name]
 
-    @staticmethod
-    def _absent(name: str) -> None:
-        raise Killed(f"{name} is not here")
+    def _of_float(self, name: str) -> None:
+        """A function of one float, from the first floating-point register into it."""
+        bits = self._cpu.reg_read(arm.UC_ARM64_REG_S0)
+        value = np.uint32(bits & 0xFFFF_FFFF).view(np.float32)
+        with np.errstate(all="ignore"):
+            found = np.float32(_OF_FLOAT[name](value))
+        self._cpu.reg_write(arm.UC_ARM64_REG_S0, int(found.view(np.uint32)))
 
     # Memory
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from emulated import Process
-from emulated_counters import CountingProcess
+from emulated_counters import CountingProcess, Counts
 from emulated_sanitizer import Found, SanitizedProcess
 
 from foundry.judge.oracle.inputs import make_inputs
@@ -16,12 +18,16 @@ from foundry.kernel import parse
 from foundry.kernel.binding import bind
 from foundry.msl.build.target import BuildTarget
 from foundry.msl.build.toolchain import Toolchain, find_toolchain
+from foundry.msl.counters import toolchain as counters
 from foundry.msl.counters.instrument import Kind
-from foundry.msl.counters.model import THREADGROUP
+from foundry.msl.counters.model import DEVICE, THREADGROUP
+from foundry.msl.counters.native import CounterState
 from foundry.msl.counters.run import count
 from foundry.msl.frontend.signature import capture_launch
+from foundry.msl.gpu import toolchain as gpu
+from foundry.msl.gpu.run import profile
 from foundry.msl.run.builder import Builder
-from foundry.program import Launch, TensorSpec
+from foundry.program import Arrays, Launch, Program, TensorSpec
 from ops import get
 from ops.dtypes import numpy_dtype
 from templates import Template, default, for_op, render
@@ -199,7 +205,7 @@ def test_what_fills_memory_on_a_mac_comes_to_an_end(name: str, process: Process)
 
 @pytest.fixture(scope="module")
 def counting(mac: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> CountingProcess:
-    return CountingProcess(mac, tmp_path_factory.mktemp("counted"))
+    return CountingProcess(counters.builder_on(mac), tmp_path_factory.mktemp("counted"))
 
 
 FIELDS = {
@@ -211,23 +217,61 @@ FIELDS = {
 }
 
 
+def small(template: Template) -> tuple[Program, Arrays]:
+    """A kernel on a small workload."""
+    op = get(template.op)
+    workload = op.workloads("visible", "float32")[1]
+    program = bind(parse(render(template, default(template))), op, workload)
+    return program, make_inputs(op, workload, "normal", 3)
+
+
+def counted(
+    process: CountingProcess, program: Program, inputs: Arrays
+) -> tuple[Counts, CounterState]:
+    """What the first launch of a program does on the emulated Mac."""
+    launch, specs = program.launches[0], {spec.name: spec for spec in program.inputs}
+    arrays = [np.ascontiguousarray(inputs[name]) for name in launch.inputs]
+    outputs = [np.zeros(s.shape, numpy_dtype(s.dtype)) for s in launch.outputs]
+    captured = capture_launch(launch, [specs[name] for name in launch.inputs])
+    return process.count(launch, captured, arrays, outputs)
+
+
 @pytest.mark.parametrize("template", list(kernels()))
 def test_a_mac_counts_what_this_machine_counts(
     template: Template, counting: CountingProcess
 ) -> None:
-    op = get(template.op)
-    workload = op.workloads("visible", "float32")[1]
-    inputs = make_inputs(op, workload, "normal", 3)
-    program = bind(parse(render(template, default(template))), op, workload)
-    launch, wanted = program.launches[0], count(program, inputs, threadgroups=1 << 20).launches[0]
-    specs = {spec.name: spec for spec in program.inputs}
-    arrays = [np.ascontiguousarray(inputs[name]) for name in launch.inputs]
-    outputs = [np.zeros(s.shape, numpy_dtype(s.dtype)) for s in launch.outputs]
-    captured = capture_launch(launch, [specs[name] for name in launch.inputs])
-    found, state = counting.count(launch, captured, arrays, outputs)
+    program, inputs = small(template)
+    wanted = count(program, inputs, threadgroups=1 << 20).launches[0]
+    found, state = counted(counting, program, inputs)
     assert (state.threadgroups, state.threads) == (wanted.threadgroups, wanted.threads)
     assert (state.groups, state.barriers) == (wanted.simdgroups, wanted.barriers)
     for number, array in enumerate(a for a in wanted.arrays if a.space != THREADGROUP):
         for kind, traffic in ((Kind.LOAD, array.loads), (Kind.STORE, array.stores)):
             for field, name in FIELDS.items():
                 assert found[kind, number, field] == getattr(traffic, name), (array.name, name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["softmax", *(pytest.param(op, marks=pytest.mark.slow) for op in OPS if op != "softmax")],
+)
+def test_what_was_built_as_for_a_gpu_runs_on_an_emulated_mac(
+    name: str, mac: Toolchain, tmp_path: Path
+) -> None:
+    program, inputs = small(for_op(name)[0])
+    wanted = profile(program, inputs).launches[0]
+    process = CountingProcess(gpu.builder_on(mac), tmp_path)
+    blocks = process.emulator.call(process.emulator.symbols["_mf_count_blocks"])
+    process.emulator.write(blocks + 8, struct.pack("<Q", process.emulator.allocate(1 << 16)))
+    found, state = counted(process, program, inputs)
+    assert (state.threadgroups, state.threads) == (
+        wanted.threadgroups,
+        wanted.threadgroups * wanted.threads,
+    )
+    # A profile tells of arrays in device memory alone: small ones and parameters are elsewhere.
+    arrays = count(program, inputs, threadgroups=1).launches[0].arrays
+    bound = [array for array in arrays if array.space != THREADGROUP]
+    numbers = [number for number, array in enumerate(bound) if array.space == DEVICE]
+    for kind, all_wanted in ((Kind.LOAD, wanted.loads), (Kind.STORE, wanted.stores)):
+        for number, reuse in zip(numbers, all_wanted, strict=True):
+            assert found[kind, number, "instructions"] == reuse.instructions
