@@ -13,7 +13,7 @@ from foundry.judge import Judge, JudgeOptions, Status
 from foundry.judge.matching import Within
 from foundry.judge.oracle.dealing import with_nonfinite
 from foundry.judge.oracle.inputs import make_inputs
-from foundry.judge.oracle.nonfinite import INFINITE, NAN, stated
+from foundry.judge.oracle.nonfinite import INFINITE, NAN, NAN_OF_ANOTHER, of_large, stated
 from ops import Case, registry
 from ops.validation import problems
 
@@ -45,6 +45,19 @@ def test_one_factor_leaves_the_nan_of_the_other_to_be_seen(seed: int) -> None:
     given = make_inputs(MATMUL, workload, NAN, seed)
     most, least = sorted((int(np.isnan(given[n]).sum()) for n in ("a", "b")), reverse=True)
     assert least <= 1 <= most
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_it_counts_each_factor_holds_many_once(seed: int) -> None:
+    workload = MATMUL.workload(Case({"m": 9, "n": 8, "k": 700}), "float32")
+    assert of_large(MATMUL, workload) == (NAN, NAN_OF_ANOTHER)
+    counts = {
+        name: tuple(int(np.isnan(given[n]).sum()) for n in ("a", "b"))
+        for name in of_large(MATMUL, workload)
+        for given in (make_inputs(MATMUL, workload, name, seed),)
+    }
+    assert {c.index(max(c)) for c in counts.values()} == {0, 1}
+    assert of_large(SOFTMAX, SOFTMAX.workloads("bench", "float32")[0]) == (NAN,)
 
 
 def test_inputs_with_a_range_stay_within_it() -> None:

@@ -85,10 +85,12 @@ def _spared(op: Op, workload: Workload, distribution: str, seed: int) -> set[str
     """The tensors that hold one NaN or infinity at most: all but one, drawn, of those that may."""
     if distribution not in nonfinite.SPARING:
         return set()
-    given = [t for t in op.inputs if t.name not in workload.absent]
-    free = [t.name for t in given if fill_of(t, workload) == Real()]
+    free = list(nonfinite.may_hold(op, workload))
     if free:
-        free.pop(int(_generator(seed, workload.id, distribution).integers(len(free))))
+        is_another = distribution == nonfinite.NAN_OF_ANOTHER
+        name = nonfinite.NAN if is_another else distribution
+        first = int(_generator(seed, workload.id, name).integers(len(free)))
+        free.pop((first + is_another) % len(free))
     return set(free)
 
 

@@ -21,13 +21,18 @@ from numpy.typing import NDArray
 
 from foundry.judge.matching import Expected, Within
 from foundry.program import Arrays
-from ops.spec import Nonfinite, Op, Workload
+from ops.fills import Real
+from ops.spec import Nonfinite, Op, Workload, fill_of, present
 
 NAN, INFINITE = "nan", "infinite"
 """Distributions: normal values with a few in their places that are no numbers, or infinite."""
 ONE_NAN, ONE_INFINITY = "one nan", "one infinity"
 """The same with one of them at most in the whole tensor."""
-SPARING: Mapping[str, str] = MappingProxyType({NAN: ONE_NAN, INFINITE: ONE_INFINITY})
+NAN_OF_ANOTHER = "nan of another"
+"""As the first, and another tensor is the one that holds many."""
+SPARING: Mapping[str, str] = MappingProxyType(
+    {NAN: ONE_NAN, INFINITE: ONE_INFINITY, NAN_OF_ANOTHER: ONE_NAN}
+)
 """What fills all tensors but one: a NaN in every column of a matrix would hide those of the other
 factor, and with them a kernel that loses them.
 """
@@ -104,9 +109,32 @@ def _planted(rng: Generator, shape: _Shape) -> NDArray[np.bool_]:
 
 
 DRAWS: Mapping[str, Callable[[Generator, _Shape, str], Values]] = MappingProxyType(
-    {NAN: _nan, INFINITE: _infinite, ONE_NAN: _one_nan, ONE_INFINITY: _one_infinity}
+    {
+        NAN: _nan,
+        INFINITE: _infinite,
+        NAN_OF_ANOTHER: _nan,
+        ONE_NAN: _one_nan,
+        ONE_INFINITY: _one_infinity,
+    }
 )
 """The distributions by name."""
+
+
+def may_hold(op: Op, workload: Workload) -> tuple[str, ...]:
+    """The tensors that may hold NaN and infinities: given, and of any value."""
+    given = present(op, workload)
+    return tuple(t.name for t in given if fill_of(t, workload) == Real())
+
+
+def of_large(op: Op, workload: Workload) -> tuple[str, ...]:
+    """What a large workload meets: NaN, which tells more kernels apart than infinities.
+
+    Few workloads are large, so where two factors may hold many, each of two does once: those of one
+    hide what becomes of the other's.
+    """
+    if not ASKED[op.nonfinite]:
+        return ()
+    return (NAN, NAN_OF_ANOTHER) if len(may_hold(op, workload)) > 1 else (NAN,)
 
 
 def one_of(op: Op, workload: Workload, seed: int) -> tuple[str, ...]:

@@ -111,13 +111,11 @@ def _is_far(op: Op, target: Target) -> bool:
 def _references(walk: Walk, target: Target) -> tuple[Reference, ...]:
     """What is right there on rows of all distributions, and where some hold NaN.
 
-    NaN tells more kernels apart than infinities, which small workloads meet.
-
     Raises:
         NoAnswer: Nothing says what is right; then nothing is proven there.
     """
     candidate, workload = walk.candidate, target.workload
-    names = (MIXED, *nonfinite.ASKED[candidate.op.nonfinite][:1])
+    names = (MIXED, *nonfinite.of_large(candidate.op, workload))
     with candidate.stage("oracle"):
         found = [
             walk.references.get(candidate.op, workload, name, candidate.seed, sampled=True)
