@@ -48,6 +48,7 @@ def test_in_32_bits_the_ends_of_the_range_and_every_exponent_are_there() -> None
     assert x.max() > 1e38
     exponents = set(np.frexp(x[(x > 0) & np.isfinite(x)])[1].tolist())
     assert len(exponents) > 200
+    assert {0.5, 1.0, 2.5, 3.0, 6.0} <= set(x.reshape(-1).tolist())
 
 
 def test_other_seeds_give_other_sizes() -> None:

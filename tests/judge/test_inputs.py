@@ -46,7 +46,7 @@ def test_inputs_have_the_ops_shapes_and_dtypes_and_are_finite_but_where_masked(
         assert array.dtype == numpy_dtype(dtype_of(tensor, workload))
         values = array.astype(np.float64)
         if distribution == "widest":  # some rows are masked
-            values = values[values != -np.inf]
+            values = values[~np.isinf(values)]
         assert np.isfinite(values).all()
 
 
@@ -125,11 +125,22 @@ def test_numbers_up_to_the_largest_are_for_ops_that_only_select() -> None:
     assert "widest" not in applicable(softmax, tuple(DISTRIBUTIONS))
     for dtype, largest in (("float16", 2.0**15), ("float32", 2.0**125)):
         (workload, *_) = topk.workloads("bench", dtype)
+        workload = topk.workload(Case({**workload.axes, "rows": 8}), dtype)
         x = make_inputs(topk, workload, "widest", 1)["x"].astype(np.float64)
         drawn = x[np.isfinite(x) & (np.abs(x) <= largest)]
         assert largest / 16 < np.abs(drawn).max()
         masked = {float(v) for v in x[np.abs(x) > largest]}
-        assert masked <= {-np.inf, -largest_finite(dtype)}
+        ends = {np.inf, largest_finite(dtype)}
+        assert masked <= ends | {-end for end in ends}
+
+
+def test_rows_are_masked_by_the_lowest_and_by_the_largest_numbers() -> None:
+    row_min = registry.get("row_min")
+    workload = row_min.workload(Case({"rows": 200, "cols": 40}), "float32")
+    x = make_inputs(row_min, workload, "widest", 1)["x"]
+    most = largest_finite("float32")
+    for end in (np.inf, -np.inf, most, -most):
+        assert {39, 40} <= set((x == end).sum(axis=1).tolist())
 
 
 def test_ties_hold_both_zeros_and_one_touched_element_is_anywhere() -> None:

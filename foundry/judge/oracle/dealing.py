@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from foundry.judge.oracle import nonfinite
-from foundry.judge.oracle.inputs import DISTRIBUTIONS
+from foundry.judge.oracle.inputs import DISTRIBUTIONS, MIXED
 from foundry.judge.oracle.near import ALIKE, FAINT
 from foundry.judge.oracle.sizes import Listed, largest_compiled, listed, new_compiled, redrawn
 from ops.errors import UsageError
@@ -23,8 +23,8 @@ from ops.spec import Case, CaseSet, Op, Workload, elements_of, plain_flops, pres
 UNSEEN = 3
 """Workloads drawn for every kernel of a judge."""
 _LAST = "touched"
-_AT_FLOORS = (FAINT, ALIKE)
-"""What is as small as a parameter that is added, or lies under it."""
+_OF_PARAMETERS = (FAINT, ALIKE, "large", MIXED)
+"""Where parameters show: inputs as small as one that is added, and of all sizes for thresholds."""
 _SMALL, _LARGE = 1 << 16, 1 << 20
 """Elements of a workload: up to the first every distribution is affordable, beyond the second
 hardly any."""
@@ -55,11 +55,11 @@ def deal(
 def deal_faintly(
     workloads: Sequence[Workload], distributions: Sequence[str], each: int, seed: int
 ) -> Iterator[Dealt]:
-    """As `deal`, and to every workload inputs so small that what is added to them shows."""
-    small = [name for name in _AT_FLOORS if name in distributions]
-    others = [name for name in distributions if name not in small]
-    for workload, dealt in deal(workloads, others, max(1, each - len(small)), seed):
-        yield workload, (*dealt, *small)
+    """As `deal`, and to every workload inputs on which a parameter shows, small ones among them."""
+    always = [name for name in _OF_PARAMETERS if name in distributions]
+    others = [name for name in distributions if name not in always]
+    for workload, dealt in deal(workloads, others, max(1, each - len(always)), seed):
+        yield workload, (*dealt, *always)
 
 
 def deal_thoroughly(

@@ -36,6 +36,9 @@ EVERY = "every"
 TO_THE_ENDS = ("widest", EVERY)
 _NEAR = 48.0
 """Where functions of one number change most."""
+_KEPT = 2 / 3
+"""Of the rows that are masked: with one element that is not."""
+_ROUND = np.arange(-512, 513) / 8.0
 _EXTREME_EXPONENT = MappingProxyType({"float16": 10, "bfloat16": 24, "float32": 24})
 """Largest power of two drawn: products and long sums of them stay finite in float32."""
 _WIDEST_EXPONENT = MappingProxyType({"float16": 15, "bfloat16": 125, "float32": 125})
@@ -225,8 +228,8 @@ def _extreme(rng: Generator, shape: _Shape, dtype: str) -> Values:
 def _widest(rng: Generator, shape: _Shape, dtype: str) -> Values:
     """Magnitudes up to the largest that is safe to compare; every other row lies far below zero.
 
-    Some rows are all but one or two the lowest number there is, or minus infinity, as where logits
-    are masked.
+    Some rows are, but for one element or none, the lowest number there is, or minus infinity, as
+    where logits are masked; or the largest, which a search for the least begins with.
     """
     top = _WIDEST_EXPONENT.get(dtype, 6)
     below = _even_rows(shape)
@@ -235,8 +238,9 @@ def _widest(rng: Generator, shape: _Shape, dtype: str) -> Values:
     if not values.size:
         return values
     kind = rng.random(_column(shape))
-    masked = np.where(kind < 0.25, -np.inf, -largest_finite(dtype))
+    masked = np.where(kind < 0.25, -np.inf, -largest_finite(dtype)) * _signs(rng, kind.shape)
     kept = np.arange(shape[-1]) == rng.integers(0, shape[-1], _column(shape)) if shape else True
+    kept &= rng.random(kind.shape) < _KEPT
     return np.where((kind < 0.5) & ~np.asarray(kept), masked, values)
 
 
@@ -254,7 +258,8 @@ def _planted(rng: Generator, shape: _Shape, dtype: str) -> Values:
 
 def _every(rng: Generator, shape: _Shape, dtype: str) -> Values:
     """All normal numbers of a 16-bit dtype; of others, as many as fit, evenly over the exponents
-    and over what is near zero; in random order, and again from the start where there is room.
+    and over what is near zero, and round ones, where formulas change; in random order, and again
+    from the start where there is room.
     """
     count = math.prod(shape)
     if dtype in ("float16", "bfloat16"):
@@ -264,8 +269,8 @@ def _every(rng: Generator, shape: _Shape, dtype: str) -> Values:
     else:
         low, high = math.log2(smallest_normal(dtype)), math.log2(largest_finite(dtype))
         powers = low + (high - low) * _strata(rng, count - count // 2)
-        near = _NEAR * (2.0 * _strata(rng, count // 2) - 1.0)
-        known = np.concatenate([np.exp2(powers) * _signs(rng, powers.shape), near])
+        around = _NEAR * (2.0 * _strata(rng, max(0, count // 2 - _ROUND.size)) - 1.0)
+        known = np.concatenate([np.exp2(powers) * _signs(rng, powers.shape), around, _ROUND])
     order = rng.permutation(max(count, known.size)) % max(known.size, 1)
     return known[order[:count]].reshape(shape)
 
