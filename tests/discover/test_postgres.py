@@ -1,14 +1,11 @@
-"""A cut search on PostgreSQL: a server of its own in a temporary folder, on a socket alone."""
+"""A cut search on PostgreSQL, on a server of its own."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import postgres_server
 import pytest
 from searching import Scripted, ScriptedJudge, Stage, scored
 
@@ -24,43 +21,11 @@ ROOT = scored(1.0)
 REPLIES = [f"Step {i}.\n```metal\n{scored(1 + i)}```" for i in range(1, 12)]
 
 
-def binaries() -> Path | None:
-    """Where `initdb` and `pg_ctl` are; Debian keeps them off the path."""
-    found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((f for f in folders if (f / "pg_ctl").exists()), None)
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The URL of a fresh server."""
-    pytest.importorskip("psycopg", reason="the extra postgres is not installed")
-    folder = binaries()
-    if folder is None:
-        pytest.skip("no PostgreSQL server on this machine (Debian: postgresql)")
-    # It refuses to run as root.
-    user = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
-    if user and shutil.which("runuser") is None:
-        pytest.skip("PostgreSQL does not run as root, and runuser is missing")
-    # A short path: a socket's name has room for a hundred characters.
-    data = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
-    data.chmod(0o777)
-
-    def run(*command: str) -> None:
-        subprocess.run(
-            [*user, *command], check=True, cwd=data, timeout=60, stdout=subprocess.DEVNULL
-        )
-
-    tool = str(folder / "pg_ctl")
-    options = f"-k {data} -c listen_addresses='' -c fsync=off"
-    try:
-        run(str(folder / "initdb"), "-D", f"{data}/db", "-U", "foundry", "--auth=trust")
-        run(tool, "-D", f"{data}/db", "-l", f"{data}/log", "-w", "-o", options, "start")
-        yield f"postgresql+psycopg://foundry@/postgres?host={data}"
-        run(tool, "-D", f"{data}/db", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(data, ignore_errors=True)
+    with postgres_server.running() as url:
+        yield url
 
 
 @pytest.mark.slow

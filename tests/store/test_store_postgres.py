@@ -1,0 +1,47 @@
+"""What holds for a store on SQLite holds on PostgreSQL: the same checks, a fresh database each."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+
+import postgres_server
+import pytest
+import test_store
+
+from foundry.store import Store
+
+OF_FILES = {"test_two_processes_never_work_on_one_run"}
+"""They open the store's file a second time."""
+CONTRACT = [
+    check
+    for name, check in vars(test_store).items()
+    if name.startswith("test_")
+    and name not in OF_FILES
+    and list(inspect.signature(check).parameters) == ["store"]
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The URL of a fresh server."""
+    with postgres_server.running() as url:
+        yield url
+
+
+@pytest.fixture
+def database(server: str, request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database on it."""
+    import psycopg
+
+    name = f"t{abs(hash(request.node.name)) % 10**12}"
+    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type, unused-ignore]
+    return server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__[5:])
+def test_a_store_on_postgresql(database: str, check: Callable[[Store], None]) -> None:
+    with Store.open(database) as store:
+        check(store)
