@@ -33,6 +33,8 @@ NEAR, RIVALS = 0.97, 2
 """Kernels within 3 % of the best are its rivals; so many are measured head to head."""
 _RELATIVES = 4
 """Best other kernels that a proposer may know of."""
+_LATEST = 64
+"""Children that are looked through for them: a kernel with thousands costs no more."""
 _CHILDREN = 8
 """Failed children that it may know of; as many that are right and no faster, and repeats."""
 
@@ -227,7 +229,7 @@ class Kernels:
         """The latest children of a kind, each kernel once; of a repeat, the kernel it repeats."""
         if parent is None:
             return ()
-        children = (self.tree[child] for child in reversed(parent.children))
+        children = (self.tree[child] for child in parent.children[: -_LATEST - 1 : -1])
         found = (self._first.get(c.id, c.id) for c in children if wanted(c))
         return tuple(self._attempts[i] for i in islice(dict.fromkeys(found), _CHILDREN))
 

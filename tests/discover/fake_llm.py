@@ -73,6 +73,7 @@ class FakeLLM:
         script: Sequence[Answer | str],
         *,
         on_request: Callable[[], None] | None = None,
+        answering: Callable[[dict[str, Any]], Answer] | None = None,
         needs_key: bool | str = True,
         models: Sequence[str] | None = None,
     ) -> None:
@@ -83,6 +84,8 @@ class FakeLLM:
         self.models = models
         """Those it lists; None: it knows no such question."""
         self._on_request = on_request
+        self._answering = answering
+        """Makes the answer of the request alone, in place of the script."""
         self._lock = threading.Lock()
         outer = self
 
@@ -132,7 +135,10 @@ class FakeLLM:
             self.refused.append(refusal)
             self._send(http, 400, json.dumps(_error_body(http.path, 400, None, refusal)), {})
             return
-        answer = self.script[min(number, len(self.script) - 1)]
+        if self._answering is not None:
+            answer = self._answering(body)
+        else:
+            answer = self.script[min(number, len(self.script) - 1)]
         time.sleep(answer.slow_s)
         try:
             self._answer(http, answer, body["model"], number)
