@@ -7,7 +7,8 @@ near each other.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from foundry.chips.chip import Chip
@@ -16,7 +17,10 @@ from foundry.chips.fitted import Fitted
 from foundry.chips.model import LINE_BYTES, Speeds, Terms, predict, speeds
 from foundry.errors import UsageError
 from foundry.msl.gpu.profile import GpuProfile, LaunchProfile
+from foundry.report.format import latency
 
+_SAME = 1.02
+"""Times on two inputs that differ by less are one."""
 _SURE = 1.28
 """Standard deviations to either side: four times of five."""
 _ASSUMED = {
@@ -44,6 +48,8 @@ class Prediction:
     """What bounds it, and what would move it."""
     assumed: tuple[str, ...]
     """What is not published of this chip, and what stands in for it."""
+    drawn_us: tuple[float, ...] = ()
+    """Where it depends on the inputs: on each that was drawn, shortest first."""
 
     def document(self) -> dict[str, Any]:
         """As plain data: never a measurement."""
@@ -64,6 +70,7 @@ class Prediction:
             ],
             "sentences": list(self.sentences),
             "assumed": list(self.assumed),
+            **({"drawn_us": list(self.drawn_us)} if self.drawn_us else {}),
         }
 
 
@@ -88,6 +95,36 @@ def predicted_on(profile: GpuProfile, chip: Chip, fitted: Fitted) -> Prediction:
         sentences = _sentences(profile.launches[longest], launches[longest], known)
     return Prediction(
         chip.key, us, us / wide, us * wide, launches, bound, sentences, _assumed(chip)
+    )
+
+
+def predicted_over(profiles: Sequence[GpuProfile], chip: Chip, fitted: Fitted) -> Prediction:
+    """Predict a program's time on a chip from what it does on several inputs: the middle of them.
+
+    The interval holds those of all; where they differ, that is said.
+
+    Args:
+        profiles: One for each input that was drawn, at least one.
+        chip: The chip.
+        fitted: A fit.
+
+    Raises:
+        UsageError: As `predicted_on`.
+    """
+    found = sorted((predicted_on(one, chip, fitted) for one in profiles), key=lambda p: p.us)
+    middle, least, most = found[len(found) // 2], found[0], found[-1]
+    if most.us <= _SAME * least.us:
+        return middle
+    said = (
+        f"it depends on the inputs: {latency(least.us)} to {latency(most.us)} us over the"
+        f" {len(found)} that were drawn"
+    )
+    return replace(
+        middle,
+        low_us=min(one.low_us for one in found),
+        high_us=max(one.high_us for one in found),
+        sentences=(*middle.sentences, said),
+        drawn_us=tuple(one.us for one in found),
     )
 
 

@@ -71,8 +71,9 @@ def command(
     Each FILE is a kernel file, or - for standard input. A prediction is no measurement: it is made
     of what a GPU's compiler makes of the kernel, of what the kernel does on a few threadgroups, and
     of constants that were fitted to published times (docs/chip-model.md says how often it is
-    right). Kernels that it cannot tell apart are said to be one. They should have passed foundry
-    sanitize.
+    right). A kernel whose work depends on its inputs is predicted for three that are drawn, with
+    their spread. Kernels that it cannot tell apart are said to be one. They should have passed
+    foundry sanitize.
     """
     from foundry.chips import fitted, registry
     from foundry.chips.profiled import Profiler
@@ -120,20 +121,19 @@ class Predicted:
 
 
 def _predicted(path: str, asked: _Asked, profiler: Profiler) -> Iterator[Predicted]:
-    from foundry.chips.prediction import predicted_on
+    from foundry.chips.prediction import predicted_over
     from foundry.cli.judging import kernel_and_op, read_kernel_text
-    from foundry.msl.gpu.profile import GpuProfile
 
     text = read_kernel_text(path)
     kernel, op = kernel_and_op(text)
     for workload in _workloads(op, asked):
-        profile = profiler.profile(kernel, op, workload)
+        profiles = profiler.profiles(kernel, op, workload)
         for chip in asked.chips:
-            if isinstance(profile, GpuProfile):
-                said = predicted_on(profile, chip, asked.fitted)
-                yield Predicted(text.name, workload.id, said)
+            if isinstance(profiles, str):
+                yield Predicted(text.name, workload.id, None, profiles)
             else:
-                yield Predicted(text.name, workload.id, None, profile)
+                said = predicted_over(profiles, chip, asked.fitted)
+                yield Predicted(text.name, workload.id, said)
 
 
 def _workloads(op: Op, asked: _Asked) -> tuple[Workload, ...]:

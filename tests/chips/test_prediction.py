@@ -10,7 +10,7 @@ import pytest
 from foundry.chips import fitted, registry
 from foundry.chips.constants import Constants
 from foundry.chips.model import Speeds, residency, seconds, speeds
-from foundry.chips.prediction import predicted_on, tells_apart
+from foundry.chips.prediction import predicted_on, predicted_over, tells_apart
 from foundry.errors import UsageError
 from foundry.msl.gpu.profile import GpuProfile, LaunchProfile, Reuse, SharedWork, profile_from
 
@@ -114,3 +114,20 @@ def test_a_fit_is_read_as_it_was_written(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("sector = ", "sector = -"))
     with pytest.raises(UsageError, match="negative"):
         fitted.read(path)
+
+
+def test_what_depends_on_the_inputs_is_predicted_with_their_spread() -> None:
+    works = [replace(LAUNCH, work={**LAUNCH.work, "fp32": count}) for count in (1e9, 4e9, 2e9)]
+    chip, built_in = registry.get("m1-max"), fitted.built_in()
+    profiles = [GpuProfile((work,)) for work in works]
+    alone = [predicted_on(one, chip, built_in) for one in profiles]
+    said = predicted_over(profiles, chip, built_in)
+    assert said.us == alone[2].us
+    assert said.low_us == alone[0].low_us
+    assert said.high_us == alone[1].high_us
+    assert said.drawn_us == tuple(sorted(one.us for one in alone))
+    assert "over the 3 that were drawn" in said.sentences[-1]
+    assert said.document()["drawn_us"] == list(said.drawn_us)
+    same = predicted_over(profiles[:1], chip, built_in)
+    assert same == alone[0]
+    assert "drawn_us" not in same.document()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+import pytest
 
 from foundry.chips.profiled import Profiler, _digest
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.oracle.inputs import make_inputs
-from foundry.kernel import bind, parse
+from foundry.kernel import Kernel, bind, parse
 from foundry.msl.build.cache import default_directory
 from foundry.msl.build.flavour import identity
 from foundry.msl.build.toolchain import find_toolchain
+from foundry.msl.gpu.profile import GpuProfile
 from ops import registry
-from ops.spec import Case, Workload
+from ops.spec import Case, Op, Workload
 
 EXP = """/*kernel
 op = "exp"
@@ -59,3 +61,21 @@ def test_a_flavour_is_another_when_any_of_its_folders_changes(tmp_path: Path) ->
     before = identity(plain, folders)
     (folders[1] / "code.py").write_text("x = 2\n")
     assert identity(plain, folders) != before
+
+
+def test_inputs_are_drawn_again_only_where_they_change_what_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def profile(self: Profiler, kernel: Kernel, op: Op, workload: Workload) -> GpuProfile:
+        asked.append(self.seed)
+        return GpuProfile(cast(Any, () if steady else (self.seed,)))
+
+    monkeypatch.setattr(Profiler, "profile", profile)
+    profiler, what = Profiler(cast(WorkerPool, None), seed=5), cast(Any, None)
+    for steady, draws in ((True, [5, 6]), (False, [5, 6, 7])):
+        asked.clear()
+        found = profiler.profiles(what, what, what)
+        assert asked == draws
+        assert len(found) == (1 if steady else 3)

@@ -79,7 +79,7 @@ def test_what_cannot_be_predicted_says_why(files: list[str]) -> None:
             "the axes of exp are rows, cols",
             marks=pytest.mark.slow,
         ),
-        (("--chip", "m1", "--axes", "rows"), "--axes is like"),
+        (("--chip", "m1", "--axes", "rows"), "is like m=64"),
     ],
 )
 def test_wrong_usage_exits_2(files: list[str], words: tuple[str, ...], said: str) -> None:
