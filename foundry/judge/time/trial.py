@@ -37,7 +37,7 @@ from foundry.judge.time.meter import (
     slots_for,
     undisturbed_us,
 )
-from foundry.judge.time.pairs import Latencies, measure
+from foundry.judge.time.pairs import Latencies, Line, measure
 from foundry.judge.time.slopes import Batch
 from foundry.judge.time.work import Taken
 from foundry.judge.verdict import Diagnostic, Status
@@ -159,7 +159,7 @@ def _attempt(trial: Trial) -> Tried | Failed:
     if failed := _look(trial, kernel.batch, calls) or _tempt(trial, kernel, calls, latencies):
         return failed
     taken = Taken(bar.dispatch_us, _dispatch_us(trial))
-    factor = _unseen_factor(trial, kernel, latencies)
+    factor = _unseen_factor(trial, kernel, latencies, lines[0])
     if isinstance(factor, Failed):
         return factor
     read = sum(array.nbytes for inputs in trial.inputs for array in inputs.values())
@@ -223,10 +223,13 @@ def _dispatch_us(trial: Trial) -> float:
     return latency_us(meter.line(plan), _FEW_COUPLES)[0]
 
 
-def _unseen_factor(trial: Trial, kernel: Meter, latencies: Latencies) -> float | Failed:
+def _unseen_factor(
+    trial: Trial, kernel: Meter, latencies: Latencies, baseline: Line
+) -> float | Failed:
     """How much slower the kernel is where it meets every input for the first time.
 
     The least of a few rounds counts, for whatever else happens makes calls slower, never faster.
+    Where the baseline has become slower as well, it is the machine that did.
     """
     timed_us = undisturbed_us(latencies.kernel_us)
     found: list[float] = []
@@ -237,6 +240,10 @@ def _unseen_factor(trial: Trial, kernel: Meter, latencies: Latencies) -> float |
         if number == 0 and (failed := _hold_unseen(trial)):
             return failed
     factor = plausible.unseen_factor(min(found), timed_us)
+    if factor > 1.0:
+        now_us, _ = latency_us(baseline, _FEW_COUPLES)
+        slower = max(1.0, now_us / undisturbed_us(latencies.baseline_us))
+        factor = plausible.unseen_factor(min(found) / slower, timed_us)
     if not plausible.remembers(factor):
         return factor
     return rejected(
