@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 install = $(BIN)/uv pip install --quiet --python $(BIN)/python -e ".[$1$(if $(BACKEND),$(comma)$(BACKEND))]" \
 	|| $(PIP) -e ".[$1$(if $(BACKEND),$(comma)$(BACKEND))]"
 
-.PHONY: help demo test lint types unit bench bench-msl bench-twins bench-sessions bench-judge bench-sanitizer selftest soak-honest \
+.PHONY: help demo test lint types unit bench bench-msl bench-shortlist bench-twins bench-sessions bench-judge bench-sanitizer selftest soak-honest \
 	soak-faults test-slow accept docs clean
 
 help: ## list the targets
@@ -45,6 +45,9 @@ bench: $(DEV) ## evaluations per second, warm build, A/A, by stage
 
 bench-msl: $(DEV) ## builds and op ratios of the cpu engine
 	$(BIN)/python tests/bench/bench_msl.py
+
+bench-shortlist: $(DEV) ## a tenth of the timings, chosen by the chip model, against all; goes on where it stopped
+	$(BIN)/python tests/bench/bench_shortlist.py
 
 bench-twins: $(DEV) ## twins of MLX's own loops read 0.8 to 1.25; on an idle machine
 	$(BIN)/python tests/bench/bench_twins.py
