@@ -152,7 +152,9 @@ class SimilarityIndex:
 def _bands(values: Shingles) -> list[int]:
     """What two kernels share, one number at least, when they are worth comparing."""
     factors, offsets = _hashes()
-    minima = ((values[:, None] * factors + offsets) >> np.uint64(32)).min(axis=0)
+    hashed = values[:, None] * factors
+    hashed += offsets
+    minima = hashed.min(axis=0) >> np.uint64(32)
     rows = minima.reshape(_BANDS, _ROWS)
     mixed = np.arange(_BANDS, dtype=np.uint64)
     for row in range(_ROWS):
