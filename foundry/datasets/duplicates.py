@@ -75,8 +75,7 @@ class _Sketch:
 
 @lru_cache(maxsize=1 << 16)
 def _sketch(text: str) -> _Sketch:
-    pieces = ("@" if piece[0] == "@" else piece for piece in form(text).split(" "))
-    numbers = np.fromiter((_number(piece) for piece in pieces), np.uint64)
+    numbers = np.fromiter(map(_number, form(text).split(" ")), np.uint64)
     last = max(1, len(numbers) - _SHINGLE + 1)
     windows = np.zeros(last, np.uint64)
     for place in range(min(_SHINGLE, len(numbers))):
@@ -87,7 +86,8 @@ def _sketch(text: str) -> _Sketch:
 
 @lru_cache(maxsize=1 << 16)
 def _number(piece: str) -> int:
-    return zlib.crc32(piece.encode(errors="backslashreplace"))
+    """All local names are one."""
+    return zlib.crc32(b"@" if piece[0] == "@" else piece.encode(errors="backslashreplace"))
 
 
 def jaccard(one: Shingles, other: Shingles) -> float:
