@@ -56,7 +56,7 @@ for (uint i = lane; i < entries; i += 32) {
 wanted = simd_sum(wanted) / float(rows);
 count = simd_sum(count);
 if (lane == 0) {
-  parts[expert] = wanted * (float(count) / float(entries));
+  parts[expert] = wanted * (float(count) / float(max(entries, 1u)));
 }
 /*kernel
 inputs = ["parts"]
