@@ -45,7 +45,7 @@ def budget_options(function: F) -> F:
         click.option(
             "--max-cost",
             "usd",
-            type=click.FloatRange(0),
+            type=options.Number(0),
             metavar="USD",
             help="Never spend more on LLM calls than this, in US dollars.",
         ),
@@ -128,7 +128,7 @@ def strategy_options(function: F) -> F:
     """`--strategy` and `--repair`."""
     function = click.option(
         "--repair",
-        type=click.FloatRange(0, 1),
+        type=options.Number(0, 1),
         help="Share of the proposals that repair failures.  [default: 0.2]",
     )(function)
     return click.option(

@@ -38,7 +38,7 @@ DEFAULT_EVALUATIONS = 40
 @click.option("--from-scratch", is_flag=True, help="Leave the winners of earlier runs aside.")
 @click.option(
     "--exploration",
-    type=click.FloatRange(0, 100),
+    type=options.Number(0, 100),
     default=1.0,
     show_default=True,
     help="The constant c of PUCT: higher tries more kernels, lower digs deeper.",

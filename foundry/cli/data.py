@@ -11,6 +11,7 @@ from foundry.cli import choosing, options
 from foundry.cli.app import LazyGroup
 from foundry.cli.failures import FAILED
 from foundry.cli.output import note, print_json
+from foundry.errors import UsageError
 
 if TYPE_CHECKING:
     from foundry.datasets.choice import Choice
@@ -96,6 +97,8 @@ def verify(
     from foundry.judge import Judge, JudgeOptions
 
     rows = verifying.sampled(read_rows(file), sample, seed)
+    if not rows:
+        raise UsageError(f"{file} holds no rows: nothing of it can be verified")
     leaking = verifying.leaking(rows)
     count = workers or options.default_workers()
     done: list[Checked] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -112,6 +113,19 @@ class AxisSizes(click.ParamType[dict[str, int], dict[str, int]]):
             return {name.strip(): int(size) for name, size in pairs}
         except ValueError:
             self.fail(f"it is like m=64,n=64, not '{value}'", param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number in a range; nan and inf are none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number."""
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"'{value}' is no number", param, ctx)
+        return found
 
 
 class Duration(click.ParamType[float, float]):

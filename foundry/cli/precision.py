@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from foundry.cli.options import AxisSizes, debug_option, json_option, known_ops, user_code_options
+from foundry.cli.options import (
+    AxisSizes,
+    Number,
+    debug_option,
+    json_option,
+    known_ops,
+    user_code_options,
+)
 from foundry.cli.options import Name as KnownName
 from foundry.cli.output import print_json, print_table
 
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--magnitude",
     "magnitudes",
-    type=click.FloatRange(0.0, min_open=True),
+    type=Number(0.0, min_open=True),
     multiple=True,
     default=(1.0, 100.0, 10_000.0),
     show_default=True,
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(0.0, 1.0, min_open=True),
+    type=Number(0.0, 1.0, min_open=True),
     default=0.02,
     show_default=True,
     help="Largest error that is safe: a share of the largest result of a row.",

@@ -44,7 +44,7 @@ _DATA = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(0.0, min_open=True),
+    type=options.Number(0.0, min_open=True),
     default=1e-4,
     show_default=True,
 )

@@ -59,7 +59,8 @@ def parse(text: str) -> Kernel:
         raise InvalidKernel(
             f"not UTF-8: {_undecoded(lone[0])}", text[: lone.start()].count("\n") + 1
         )
-    blocks = list(_blocks(text.replace("\r\n", "\n")))
+    # Some editors begin a file with a byte-order mark, which compilers pass over as well.
+    blocks = list(_blocks(text.removeprefix("\ufeff").replace("\r\n", "\n")))
     first = blocks[0]
     _keys(first, _FIRST_KEYS)
     if not isinstance(first.table.get("op"), str):

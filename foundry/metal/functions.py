@@ -73,6 +73,7 @@ def kernels_of(found: Sequence[Declaration]) -> FileContents:
         if _is_instantiation(one):
             result.instantiations.append(one)
         elif one.is_function and _is_kernel(one):
+            _check_result(one)
             if _is_template(one):
                 templates.setdefault(one.name, []).append(one)
             else:
@@ -111,6 +112,13 @@ def _is_instantiation(one: Declaration) -> bool:
 def _is_kernel(one: Declaration) -> bool:
     before = one.code.text[one.first : one.parentheses]
     return "kernel" in before or "kernel" in _attributes(one)
+
+
+def _check_result(one: Declaration) -> None:
+    """Refuse a kernel that gives something back."""
+    if "void" not in one.code.text[one.first : one.parentheses]:
+        reason = f"kernel function '{one.name}' must have void return type"
+        raise Refused("header", one.line, reason)
 
 
 def _stage(one: Declaration) -> str:

@@ -208,11 +208,11 @@ def spliced_file(source: str | Path, include_root: str | Path | None = None) -> 
 
     Raises:
         DoesNotBuild: It includes what is not there.
-        UsageError: There is no such file.
+        UsageError: There is no such file; it holds NUL characters, or nothing at all.
     """
     path = _path(source)
     root = Path(include_root) if include_root is not None else path.parent if path else None
-    text = str(source) if path is None else _contents(path)
+    text = _checked(str(source) if path is None else _contents(path))
     name = _TEXT if path is None else path.name
     return splice(text, name, path.parent if path else root, root)
 
@@ -221,7 +221,8 @@ def _path(source: str | Path) -> Path | None:
     """A path as such, or a string of one line without braces; None for a text."""
     if isinstance(source, Path):
         return source
-    return None if "\n" in source or "{" in source else Path(source)
+    is_text = "\n" in source or "{" in source or not source.strip()
+    return None if is_text else Path(source)
 
 
 def _contents(path: Path) -> str:
@@ -229,6 +230,16 @@ def _contents(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError as error:
         raise UsageError(f"the file '{path}' cannot be read: {error.strerror}") from error
+
+
+def _checked(text: str) -> str:
+    """A text without its byte-order mark, which compilers pass over."""
+    if not text.strip():
+        raise UsageError("the text is empty: it holds no kernel function")
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise UsageError(f"line {line} of the text holds a NUL character: it is no Metal")
+    return text.removeprefix("\ufeff")
 
 
 def _builder(language_version: str | None) -> Builder:

@@ -173,7 +173,8 @@ LEFT_OUT = (
     "`double`: Metal has none.",
     "Metal 4 tensors and cooperative matrix operations (`<metal_tensor>`,"
     " `<MetalPerformancePrimitives/...>`).",
-    "Function constants: `mx.fast.metal_kernel` cannot set them.",
+    "Function constants in kernel files: `mx.fast.metal_kernel` cannot set them; `foundry.metal` "
+    "does.",
 )
 
 

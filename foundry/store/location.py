@@ -58,6 +58,8 @@ def locate(url: str | None = None) -> Location:
         UsageError: Not a URL, a folder, or a kind of database nobody knows.
         EnvironmentUnusable: The driver of that kind of database is not installed.
     """
+    if url is not None and not url.strip():
+        raise UsageError(f"the database has no name: {_EXAMPLE}")
     text = url or os.environ.get(VARIABLE) or DEFAULT_URL
     if "://" not in text:
         text = f"sqlite:///{text}"

@@ -98,11 +98,14 @@ def read_rows(path: Path) -> list[Row]:
         UsageError: A column or field is missing, a time is no number above 0, or axes or constants
             are not like `m=64 n=64`.
     """
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file, restkey=_MORE)
-        if missing := set(_COLUMNS) - set(reader.fieldnames or ()):
-            raise UsageError(f"{path} has no column '{min(missing)}'")
-        return [_row(path, reader.line_num, row) for row in reader]
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            reader = csv.DictReader(file, restkey=_MORE)
+            if missing := set(_COLUMNS) - set(reader.fieldnames or ()):
+                raise UsageError(f"{path} has no column '{min(missing)}'")
+            return [_row(path, reader.line_num, row) for row in reader]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise UsageError(f"{path} is no table of text: {error}") from None
 
 
 def _row(path: Path, line: int, row: Mapping[str, str]) -> Row:

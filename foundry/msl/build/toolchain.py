@@ -72,6 +72,9 @@ FLAGS = (
     # A vector may lie at any address: 16 bytes are moved by the instructions that allow it.
     "-fmax-type-align=8",
     "-fno-trapping-math",
+    # What a kernel does wrong is done and found, not taken for impossible and left out.
+    "-fno-delete-null-pointer-checks",
+    "-fno-finite-loops",
     # A variable that nobody set holds no number of an earlier thread or call.
     "-ftrivial-auto-var-init=pattern",
     # Code placement may copy a call into both arms of a branch; threads would then wait at

@@ -101,10 +101,12 @@ MF_QUAD_SCAN(exclusive_product, mul_op, 1, false)
 
 template <mf::lane_data T>
 MF_FN T quad_shuffle(T data, ushort from) {
+  MF_NOTE(mf_note_lane_number(from, 4u));
   return mf::quad_value(data, from);
 }
 template <mf::lane_data T>
 MF_FN T quad_broadcast(T data, ushort from) {
+  MF_NOTE(mf_note_lane_number(from, 4u));
   return mf::quad_value(data, from);
 }
 template <mf::lane_data T>
@@ -117,6 +119,7 @@ MF_FN T quad_broadcast_first(T data) {
 }
 template <mf::lane_data T>
 MF_FN T quad_shuffle_xor(T data, ushort mask) {
+  MF_NOTE(mf_note_lane_number(mask, 4u));
   return mf::quad_value(data, (mf::lane() & 3u) ^ mask);
 }
 template <mf::lane_data T>

@@ -182,10 +182,12 @@ MF_SIMD_SCAN(exclusive_product, mul_op, 1, false)
 
 template <mf::lane_data T>
 MF_FN T simd_shuffle(T data, ushort from) {
+  MF_NOTE(mf_note_lane_number(from, 32u));
   return mf::lane_value(data, from);
 }
 template <mf::lane_data T>
 MF_FN T simd_broadcast(T data, ushort from) {
+  MF_NOTE(mf_note_lane_number(from, 32u));
   return mf::lane_value(data, from);
 }
 template <mf::lane_data T>
@@ -200,6 +202,7 @@ MF_FN T simd_broadcast_first(T data) {
 }
 template <mf::lane_data T>
 MF_FN T simd_shuffle_xor(T data, ushort mask) {
+  MF_NOTE(mf_note_lane_number(mask, 32u));
   return mf::lane_value(data, mf::lane() ^ mask);
 }
 template <mf::lane_data T>

@@ -12,6 +12,7 @@ inline void mf_note_simd_barrier() {}
 inline void mf_note_fence() {}
 inline void mf_note_tolerant(unsigned) {}
 inline void mf_note_lane(unsigned, unsigned) {}
+inline void mf_note_lane_number(unsigned, unsigned) {}
 inline void mf_note_whole(unsigned) {}
 inline void mf_note_component(int, unsigned) {}
 #define MF_NOTE(call) call

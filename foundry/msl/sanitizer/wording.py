@@ -242,6 +242,12 @@ def _beyond(raw: native.FindingRecord, element: _Element | None, who: str, verb:
 
 def _diverged(raw: native.FindingRecord, context: LaunchContext, who: str) -> str:
     start = "SIMD-group operation not reached by all lanes:"
+    if raw.kind == _ABSENT_LANE and raw.bytes:
+        group = "SIMD-group" if raw.bytes > 4 else "quad-group"
+        return (
+            f"{start} {who} names lane {raw.detail} of a {group} of {raw.bytes}, so that any value"
+            " may come"
+        )
     if raw.kind == _ABSENT_LANE:
         return (
             f"{start} {who} takes the value of lane {raw.detail}, which is not here, so that any"

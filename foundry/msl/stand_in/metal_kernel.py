@@ -139,7 +139,14 @@ class _Kernel:
             arguments["output_dtypes"],
             strict=True,
         )
-        return [TensorSpec(n, tuple(s), str(d).rpartition(".")[2]) for n, s, d in given]
+        specs = [TensorSpec(n, tuple(s), str(d).rpartition(".")[2]) for n, s, d in given]
+        for spec in specs:
+            if any(size < 0 for size in spec.shape):
+                raise ValueError(
+                    f"[metal_kernel] output '{spec.name}' has the shape {spec.shape}: no size may "
+                    "be negative"
+                )
+        return specs
 
     def _capture(self, arguments: dict[str, Any]) -> Captured:
         """MLX's checks and text for these arguments; arrays are traced, scalars are not."""

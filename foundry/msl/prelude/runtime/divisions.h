@@ -29,6 +29,7 @@ struct DivisionAction {
   void (*restorer)();
 };
 DivisionAction former_division_action;
+u32 division_strangers;  // faults that were not a kernel's since the handler was put in place
 
 // Saved registers in a signal's context.
 enum : uptr { saved_rdx = 40 + 12 * 8, saved_rax = 40 + 13 * 8, saved_rip = 40 + 16 * 8 };
@@ -87,21 +88,26 @@ void step_over(u8* context, Division division) {
 void on_division(int number, void*, u8* context) {
   const Division division = division_at(saved<const u8*>(context, saved_rip));
   if (division.bytes && (divisions.everywhere || __atomic_load_n(&divisions.running, __ATOMIC_RELAXED)))
-    step_over(context, division);
-  else
-    sigaction(number, &former_division_action, nullptr);  // not ours: it comes again
+    return step_over(context, division);
+  // Not ours: it comes again, to whom it went before; one who sends it back here is passed over.
+  DivisionAction usual = {};
+  if (++division_strangers <= 1) usual = former_division_action;
+  sigaction(number, &usual, nullptr);
 }
 
 }  // namespace
 
-// Before the first launch of a process; a forked one has it already.
+// Before every launch: another runtime, such as the sanitizer's, may have put its own in place since.
 inline void survive_divisions() {
-  if (former_division_action.flags) return;
+  DivisionAction now = {};
+  sigaction(signal_division, nullptr, &now);
+  if (now.handler == on_division) return;
+  former_division_action = now;
+  division_strangers = 0;
   DivisionAction action = {};
   action.handler = on_division;
   action.flags = 0x4 | 0x08000000;  // with information, on the alternate stack if there is one
-  sigaction(signal_division, &action, &former_division_action);
-  former_division_action.flags |= 0x10000000;  // restart: marks it as saved
+  sigaction(signal_division, &action, nullptr);
 }
 #else
 inline void survive_divisions() {}

@@ -241,7 +241,6 @@ void prepare_pool() {
   pool.sleep.prepare();
   pool.started = pool.sleepers = pool.working = pool.open = 0;
   prepare_watcher();
-  survive_divisions();
 }
 
 }  // namespace
@@ -256,6 +255,7 @@ MF_EXPORT unsigned mf_launch(mf::Launch* launch, unsigned threads) {
   mf::pool.wanted = threads < 1 ? 1 : mf::lesser(threads, mf::most_threads);
   mf::pool.stopped = 0;
   launch->failure.kind = 0;
+  mf::survive_divisions();
   mf::divisions.running = 1;
   mf::run_whole(*launch);
   mf::divisions.running = 0;

@@ -12,6 +12,7 @@ void mf_note_atomic_load(const volatile void* address, unsigned bytes);
 void mf_note_atomic_store(const volatile void* address, unsigned bytes);
 void mf_note_tolerant(unsigned yes);
 void mf_note_lane(unsigned from, unsigned active);
+void mf_note_lane_number(unsigned from, unsigned lanes);
 void mf_note_whole(unsigned active);
 void mf_note_component(int index, unsigned components);
 }

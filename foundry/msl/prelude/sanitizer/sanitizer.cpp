@@ -288,6 +288,16 @@ MF_EXPORT void mf_note_lane(mf::u32 from, mf::u32 active) {
   keep(finding);
 }
 
+// A lane takes the value of one by its number, of so many.
+MF_EXPORT void mf_note_lane_number(mf::u32 from, mf::u32 lanes) {
+  using namespace mf::sanitizer;
+  if (from < lanes) return;
+  Finding finding = describe(absent_lane, MF_PLACE);
+  finding.detail = from;
+  finding.bytes = lanes;
+  keep(finding);
+}
+
 // An operation that needs all lanes that there are. Lanes elsewhere have been told of.
 MF_EXPORT void mf_note_whole(mf::u32 active) {
   using namespace mf::sanitizer;
