@@ -7,7 +7,7 @@ are visible ones and ones drawn here, so a wheel tells nobody the hidden ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +54,9 @@ def checks_of(op: Op) -> Checks:
         names = applicable(op, tuple(d for d in DISTRIBUTIONS if d not in _LEFT_OUT))
         for index, (workload, dealt) in enumerate(deal(_workloads(op, dtype), names, 2, _SEED)):
             prefix = f"{op.name}/{len(records)}"
-            distribution = dealt[0] if index == 0 else dealt[-1]
-            arrays |= {f"{prefix}/{k}": v for k, v in _arrays(op, workload, distribution)}
+            first = dealt[0] if index == 0 else dealt[-1]
+            held = _held(op, workload, tuple(dict.fromkeys((first, *dealt, "normal"))))
+            arrays |= {f"{prefix}/{k}": v for k, v in _arrays(op, workload, held)}
             axes, params = dict(workload.axes), dict(workload.params)
             records.append({"arrays": prefix, "axes": axes, "params": params})
     return Checks(records, arrays)
@@ -81,13 +82,38 @@ def _elements(op: Op, workload: Workload) -> int:
     return sum(math.prod(shape_of(t, workload)) for t in tensors)
 
 
-def _arrays(op: Op, workload: Workload, distribution: str) -> Iterator[tuple[str, NDArray[Any]]]:
-    inputs = make_inputs(op, workload, distribution, _SEED)
+@dataclass(frozen=True)
+class _Held:
+    """Inputs, and what must come of them."""
+
+    inputs: Arrays
+    wanted: tuple[Expected, ...]
+
+
+def _held(op: Op, workload: Workload, names: Sequence[str]) -> _Held:
+    """The first of some distributions on which MLX's own function is right; else the last.
+
+    In 16 bits some of its functions overflow on the way, where kernels do not.
+    """
+    for name in names:
+        inputs = make_inputs(op, workload, name, _SEED)
+        rng, baseline = np.random.default_rng(_SEED), _baseline(op, workload, inputs)
+        wanted = expected(op, workload, inputs, baseline, rng)
+        pairs = zip(op.outputs, wanted, strict=True)
+        found = _Held(inputs, wanted)
+        if all(_gives(baseline[t.name], want) for t, want in pairs):
+            break
+    return found
+
+
+def _gives(found: NDArray[Any], want: Expected) -> bool:
+    return not found.size or want.compare(found).fault is None
+
+
+def _arrays(op: Op, workload: Workload, held: _Held) -> Iterator[tuple[str, NDArray[Any]]]:
     for tensor in present(op, workload):
-        yield f"in/{tensor.name}", inputs[tensor.name]
-    rng = np.random.default_rng(_SEED)
-    wanted = expected(op, workload, inputs, _baseline(op, workload, inputs), rng)
-    for tensor, want in zip(op.outputs, wanted, strict=True):
+        yield f"in/{tensor.name}", held.inputs[tensor.name]
+    for tensor, want in zip(op.outputs, held.wanted, strict=True):
         for kind, array in _wanted(want, dtype_of(tensor, workload)):
             yield f"{kind}/{tensor.name}", array
 

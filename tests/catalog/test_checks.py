@@ -1,0 +1,29 @@
+"""What a wheel is checked against holds for the functions that it falls back to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import ops
+from foundry.catalog import checks
+from foundry.catalog.checks import _baseline, _gives, _held
+from ops import registry
+
+
+@pytest.mark.parametrize("name", ["geglu", "attention", "add_rms_norm_vjp"])
+def test_inputs_are_such_that_mlx_itself_is_right(name: str) -> None:
+    op: ops.Op = registry.get(name)
+    for workload in checks._workloads(op, "float16"):
+        held = _held(op, workload, ("extreme", "sparse", "normal"))
+        given = _baseline(op, workload, held.inputs)
+        for tensor, want in zip(op.outputs, held.wanted, strict=True):
+            assert _gives(given[tensor.name], want)
+
+
+def test_a_wheel_holds_inputs_results_and_bounds() -> None:
+    found = checks.checks_of(registry.get("geglu"))
+    kinds = {name.split("/")[2] for name in found.arrays}
+    assert kinds == {"in", "want", "bound"}
+    assert all(np.isfinite(a).all() for n, a in found.arrays.items() if "/want/" in n)
+    assert len(found.records) >= 3
