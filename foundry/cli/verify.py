@@ -11,6 +11,7 @@ from foundry.cli import options
 if TYPE_CHECKING:
     from foundry.cli.judging import Judged
     from foundry.judge.verdict import Evaluation
+    from ops.spec import Op
 
 
 @click.command("verify")
@@ -68,7 +69,8 @@ def _show(judged: Judged) -> None:
     )
     width = max(len(e.dtype) for e in judged.evaluations)
     for evaluation in judged.evaluations:
-        click.echo(f"  {evaluation.dtype:<{width}}  {evaluation.status}{_errors(evaluation)}")
+        said = f"{evaluation.status}{_errors(evaluation)}{_reached(evaluation, judged.op)}"
+        click.echo(f"  {evaluation.dtype:<{width}}  {said}")
     print_failures(judged)
 
 
@@ -77,3 +79,15 @@ def _errors(evaluation: Evaluation) -> str:
         return ""
     worst = max(error.bound_ratio for error in evaluation.errors)
     return f"  largest error {worst:.2f} of its bound"
+
+
+def _reached(evaluation: Evaluation, op: Op) -> str:
+    """How large the workloads were, and whether bench shapes are larger."""
+    from ops.spec import elements_of
+
+    if evaluation.proven is None:
+        return ""
+    most = evaluation.proven.elements
+    largest = max(elements_of(op, w) for w in op.workloads("bench", evaluation.dtype))
+    beyond = f", of {largest:,} that its bench shapes go to" if largest > most else ""
+    return f"  proven up to {most:,} elements{beyond}"
