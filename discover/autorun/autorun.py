@@ -157,7 +157,8 @@ class _Night:
             self.watch.event(f"{request.name}: the total budget of the recipe is used up")
             return None
         if most is not None:
-            limits = replace(limits, evaluations=min(most, limits.evaluations or most))
+            left = most if limits.evaluations is None else limits.evaluations
+            limits = replace(limits, evaluations=min(most, left))
         outcome = None
         if finished_run(self.bench, request) is None:
             found = replace(request, limits=limits)

@@ -101,12 +101,15 @@ def search_elsewhere(
 ) -> BothMachines | None:
     """Search for a recipe's chip, where this machine has no GPU and the recipe names one.
 
+    What costs money was spent on the recipe's own search: this one asks who works here alone.
+
     Raises:
         UsageError: An unknown chip, with the nearest.
         EnvironmentUnusable: The device stopped working.
     """
     asked, device = recipe.of_chip(), here.seat.device
-    if asked is None or device.kind != "cpu":
+    proposers = [proposer for proposer in proposers if not proposer.remote]
+    if asked is None or device.kind != "cpu" or measured.broken or not proposers:
         return None
     workers = here.seat.pool.workers
     with judge_seat(asked.device, workers, JudgeOptions(bench=recipe.bench)) as seat:

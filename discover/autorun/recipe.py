@@ -28,6 +28,19 @@ class Elsewhere(BaseModel):
     """As `foundry list chips` names it: `m4-max`."""
     per_op: Limits = Limits(evaluations=8)
 
+    @field_validator("chip")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        """Told before a night is spent, not after it."""
+        from foundry.chips import registry
+        from foundry.errors import UsageError
+
+        try:
+            registry.get(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return value
+
 
 class Recipe(SearchSettings):
     """One autorun: how to search, as every search is told, and what."""

@@ -107,8 +107,8 @@ def _moves(context: Context, rng: random.Random) -> dict[str, Move]:
         chain = tuple(context.parent.detail.get("rewrites", ()))
         if len(chain) < _LONGEST_CHAIN:
             moves["rewrite"] = _rewrites(context, chain, rng)
-        if context.relatives:
-            moves["cross"] = _crossed(context, rng)
+            if context.relatives:
+                moves["cross"] = _crossed(context, rng)
     return moves
 
 

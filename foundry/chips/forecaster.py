@@ -32,7 +32,10 @@ class ChipForecaster:
         Beside the prediction's own: `template_us`, predicted for the best template at its first
         point, and `apart`, the ratio below which two predictions are no ranking.
         """
-        found = self._predicted(kernel, op, workload)
+        try:
+            found = self._predicted(kernel, op, workload)
+        except InvalidKernel as error:
+            return f"the kernel does not fit this workload: {error.reason}"
         if isinstance(found, str):
             return found
         template_us = self._template_us(op, workload)

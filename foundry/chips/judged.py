@@ -23,11 +23,10 @@ from foundry.judge.options import NOBODY, JudgeOptions, Rivals, bench_workloads,
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel, parse
 from foundry.program import Device
+from foundry.report.predicted import UNPREDICTED
 from foundry.store.records import PREDICTIONS
 from ops.spec import Op
 
-UNPREDICTED = "unpredicted"
-"""In `Evaluation.extra`: by workload, why the chip model says nothing."""
 Choice = str | tuple[str, ...]
 
 
@@ -131,7 +130,7 @@ def judge_seat(device: str, workers: int, options: JudgeOptions) -> Iterator[Jud
     with WorkerPool("cpu", workers) as pool:
         found = device_of(chip, fit, pool.device())
         bench = options.bench if options.timed else ()
-        judge = Judge(pool, replace(options, timed=False))
+        judge = Judge(pool, replace(options, timed=False, proves_bench=options.timed))
         forecaster = ChipForecaster(Profiler(pool), chip, fit)
         yield JudgeSeat(
             found,

@@ -204,7 +204,7 @@ def _dealt(
     unlisted = with_nonfinite(op, hidden, _NONFINITE_HIDDEN, seed)
     # The smallest comes first, and is what most kernels are written for: it is verified always.
     # One that is chosen for its time may be too much for a kernel that is right by brute force.
-    is_timed = options.timed or options.bench != "quick"
+    is_timed = options.timed or options.proves_bench or options.bench != "quick"
     timed = bench_workloads(op, dtype, options.bench) if is_timed else ()
     chosen = (*timed, *op.workloads("bench", dtype)[:1])
     bench = deal_thoroughly(op, tuple(dict.fromkeys(chosen)), names, each, seed)

@@ -30,6 +30,8 @@ class JudgeOptions:
     """`quick` (the first case that is worth timing), `full` (all), or labels of bench cases."""
     timed: bool = True
     """False: stop once the kernel is proven."""
+    proves_bench: bool = False
+    """Whether what `bench` chooses is proven also where it is not timed, but predicted."""
     distributions: tuple[str, ...] = tuple(DISTRIBUTIONS)
     per_workload: int = 4
     """Distributions on each workload: the first, and the others in turn."""

@@ -31,12 +31,19 @@ def described(device: Device) -> list[str]:
     """What a proposer must know of a device, in sentences."""
     if device.kind == "cpu":
         return [_ON_A_PROCESSOR, _vectors(device) + _VECTORISED]
-    chip = _chip(device.name)
-    return _figures(chip) if chip and not is_predicted(device) else []
+    chip, own = _chip(device.name), _own_cores(device)
+    if chip is None or is_predicted(device):
+        return []
+    if own is not None and chip.cores and own != chip.cores.value:
+        # Sold with fewer cores as well: what else is published may not be its own.
+        return [f"It has {own} GPU cores."]
+    return _figures(chip)
 
 
 def cores(device: Device) -> int | None:
-    """Cores of a GPU whose chip is known."""
+    """Cores of a GPU: what the device says, else those of its chip where that is known."""
+    if (own := _own_cores(device)) is not None:
+        return own
     chip = _of(device)
     return int(chip.cores.value) if chip and chip.cores else None
 
@@ -49,6 +56,11 @@ def ridge(device: Device) -> float:
     if chip and chip.fp32_tflops and chip.dram_gb_s:
         return 1000 * chip.fp32_tflops.value / chip.dram_gb_s.value
     return _RIDGE_OF_GPU
+
+
+def _own_cores(device: Device) -> int | None:
+    found = device.fingerprint.get("gpu_cores")
+    return found if isinstance(found, int) else None
 
 
 def _vectors(device: Device) -> str:

@@ -29,6 +29,16 @@ class Hunk:
         """Lines between it and a line of the new text; 0 where it holds it."""
         return max(self.start - line, line - self.end + 1, 0)
 
+    def around(self, line: int, most: int) -> Hunk:
+        """As many of its lines as that, those next to a line of the new text."""
+        if len(self.lines) <= most:
+            return self
+        olds = [n for n, text in enumerate(self.lines) if n and not text.startswith("-")]
+        middle = olds[min(max(line - self.start, 0), len(olds) - 1)] if olds else 1
+        first = min(max(1, middle - most // 2), len(self.lines) - most + 1)
+        start = self.start + sum(not text.startswith("-") for text in self.lines[1:first])
+        return Hunk((self.lines[0], *self.lines[first : first + most - 1]), start)
+
     def marked(self, line: int) -> Hunk:
         """The hunk with a line of the new text pointed at."""
         at, shown = self.start, [self.lines[0]]
@@ -55,6 +65,9 @@ def changes(parent: str, child: str, *, failed: int | None = None, lines: int = 
             hunks += _excerpt(child, failed)
         hunks = [hunk.marked(failed) for hunk in hunks]
         hunks.sort(key=lambda hunk: hunk.distance(failed))
+    of = sum(len(hunk.lines) for hunk in hunks)
+    if failed is not None and hunks:
+        hunks[0] = hunks[0].around(failed, lines)
     kept: list[Hunk] = []
     room = lines
     for hunk in hunks:
@@ -62,7 +75,7 @@ def changes(parent: str, child: str, *, failed: int | None = None, lines: int = 
             continue
         kept.append(hunk)
         room -= len(hunk.lines)
-    return _joined(kept, sum(len(hunk.lines) for hunk in hunks), lines)
+    return _joined(kept, of, lines)
 
 
 def _joined(kept: list[Hunk], of: int, most: int) -> str:

@@ -15,6 +15,8 @@ from foundry.report.format import latency
 from foundry.store.records import PREDICTIONS
 
 _ROUNDING = 1e-9
+UNPREDICTED = "unpredicted"
+"""In `Evaluation.extra`: by workload, why nothing is predicted there."""
 MODEL = "model"
 """Kind of a device that is a chip which is not here: kernels are proven here, times predicted."""
 
@@ -69,7 +71,9 @@ def _predicted_time(workload: str, chip: str, said: Mapping[str, Any]) -> Predic
 
 
 def predicted_us(evaluation: Evaluation) -> float | None:
-    """The predicted time, geometric mean of the workloads; None where nothing was predicted."""
+    """The predicted time, geometric mean of the workloads; None where one was not predicted."""
+    if evaluation.extra.get(UNPREDICTED):
+        return None
     return _mean(one.us for one in predicted_times(evaluation))
 
 

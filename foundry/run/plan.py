@@ -119,12 +119,11 @@ class Plan:
     @property
     def is_flat(self) -> bool:
         """Whether the last positions whose scores may be used brought no gain."""
-        best, since = 0.0, 0
-        for position in self._usable:
-            score = self._scores.get(position) or 0.0
-            since = 0 if score > best * _GAIN else since + 1
-            best = max(best, score)
-        return since >= _PATIENCE
+        scores = [self._scores.get(position) or 0.0 for position in self._usable]
+        if len(scores) < _PATIENCE:
+            return False
+        before = max(scores[:-_PATIENCE], default=0.0)
+        return max(scores[-_PATIENCE:]) <= before * _GAIN
 
     def learn(self, position: int, score: float | None) -> None:
         """Note the score of a position; None for a kernel that did not pass."""

@@ -14,7 +14,7 @@ from foundry.harness.measuring.jobs import TimingPlan
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions, Status
 from foundry.judge.candidate import Candidate, Failed
-from foundry.judge.options import Rivals, is_behind, is_settled, worth_timing
+from foundry.judge.options import BEHIND, Rivals, is_behind, is_settled, worth_timing
 from foundry.judge.oracle.dealing import UNSEEN
 from foundry.judge.stages import run_limit_s
 from foundry.judge.time import plausible
@@ -218,10 +218,10 @@ def test_finalists_are_stated_with_intervals_for_all_of_them(judge: Judge) -> No
 def test_a_kernel_behind_the_best_is_no_settled_question(judge: Judge) -> None:
     found = judge.evaluate(kernel("right"), SOFTMAX, "float32", 3, rivals=Rivals(best=math.inf))
     assert found.status is Status.CORRECT
-    assert is_behind(found) == (
-        found.score is not None and found.extra["benchmark"]["first_score"] > 1
-    )
-    assert is_settled(found, SOFTMAX, "quick") != is_behind(found)
+    behind = found.model_copy(update={"extra": {"benchmark": {BEHIND: 2.0}}})
+    assert is_behind(behind)
+    assert not is_settled(behind, SOFTMAX, "quick")
+    assert is_settled(found.model_copy(update={"extra": {}}), SOFTMAX, "quick")
     assert found.proven is not None
     assert found.proven.dtypes == ("float32",)
 

@@ -16,6 +16,7 @@ from foundry.errors import InvalidKernel, UsageError
 from foundry.judge.verdict import TIMING_METHOD, Timing
 from foundry.kernel import Kernel, parse
 from foundry.msl.gpu.profile import GpuProfile
+from foundry.program import Device
 from foundry.store.records import StoredEvaluation
 from ops import registry
 from ops.spec import Case, Op, Workload
@@ -93,7 +94,7 @@ def _row(one: StoredEvaluation, timing: Timing) -> tuple[Row, Kernel, Op, Worklo
     row = Row(
         op=evaluation.op,
         chip=chips.key_of(one.device.name),
-        cores=None,
+        cores=_cores(one.device),
         kernel=evaluation.kernel_hash,
         constants="",
         axes=" ".join(f"{name}={size}" for name, size in workload.axes.items()),
@@ -104,6 +105,12 @@ def _row(one: StoredEvaluation, timing: Timing) -> tuple[Row, Kernel, Op, Worklo
         place=f"a measurement on {one.device.name}",
     )
     return row, parse(one.text), op, workload
+
+
+def _cores(device: Device) -> int | None:
+    """Of this very GPU: a chip is sold with fewer as well."""
+    found = device.fingerprint.get("gpu_cores")
+    return found if isinstance(found, int) else None
 
 
 def _workload(op: Op, dtype: str, wanted: str) -> Workload:

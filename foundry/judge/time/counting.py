@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from foundry.errors import EnvironmentUnusable
+from foundry.errors import EnvironmentUnusable, InvalidKernel
 from foundry.harness.jobs import Crash, Timeout
 from foundry.harness.measuring.counting import Count, Uncounted
 from foundry.harness.processes.pool import WorkerPool
@@ -49,7 +49,11 @@ def with_counters(
 def _count(
     pool: WorkerPool, kernel: Kernel, op: Op, workload: Workload, seed: int
 ) -> dict[str, Any]:
-    job = Count(bind(kernel, op, workload), make_inputs(op, workload, _DISTRIBUTION, seed))
+    try:
+        program = bind(kernel, op, workload)
+    except InvalidKernel as error:  # it may be for small sizes alone
+        return {"uncounted": error.reason}
+    job = Count(program, make_inputs(op, workload, _DISTRIBUTION, seed))
     try:
         with pool.lease() as lease, pool.lock.shared():
             found = (lease.builder or lease.runner).ask(job, _LIMIT_S)

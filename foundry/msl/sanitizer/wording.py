@@ -245,8 +245,8 @@ def _diverged(raw: native.FindingRecord, context: LaunchContext, who: str) -> st
     if raw.kind == _ABSENT_LANE and raw.bytes:
         group = "SIMD-group" if raw.bytes > 4 else "quad-group"
         return (
-            f"{start} {who} names lane {raw.detail} of a {group} of {raw.bytes}, so that any value"
-            " may come"
+            f"lane that does not exist: {who} names lane {raw.detail} of a {group} of {raw.bytes},"
+            " so that any value may come"
         )
     if raw.kind == _ABSENT_LANE:
         return (
