@@ -154,6 +154,8 @@ def _weighed(recipe: Recipe, shape: ModelShape, bench: Workbench) -> Recipe:
     found = shares_of(shape, recipe.dtypes[0], gb_s, gflops)
     note(f"one step by bytes and FLOPs, at {gb_s:.3g} GB/s and {gflops:.4g} GFLOP/s:")
     note(table(COLUMNS, rows(found), None))
+    if foreign := [op for op in recipe.ops if op not in {one.op for one in found}]:
+        note(f"not searched, for the model does not call them: {', '.join(foreign)}")
     return recipe.model_copy(
         update={"weights": {one.op: one.decode for one in found if one.op in recipe.ops}}
     )

@@ -26,6 +26,10 @@ REPAIRABLE = frozenset(
 """Failures whose words a proposer can act on. A kernel rejected as a cheat is not repaired."""
 
 
+_SHORTER = 0.98
+"""The model tells apart far less than that, and a new shortest time ranks all anew."""
+
+
 class Yardstick:
     """The common baseline of one session, by workload: the first that was measured."""
 
@@ -35,10 +39,12 @@ class Yardstick:
         """The shortest predicted time so far, of a search for a chip that is not here."""
 
     def see(self, evaluation: Evaluation) -> None:
-        """Take note of a prediction."""
+        """Take note of a prediction; one that is hardly shorter changes nobody's reward."""
         us = predicted_us(evaluation)
-        if us is not None and evaluation.status.passed:
-            self.shortest_us = min(us, self.shortest_us or us)
+        if us is None or not evaluation.status.passed:
+            return
+        if self.shortest_us is None or us < _SHORTER * self.shortest_us:
+            self.shortest_us = us
 
     def reward(self, evaluation: Evaluation, *, here: bool) -> float | None:
         """Speedup over the common baseline, geometric mean of the workloads; None for a failure.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from foundry.chips.chip import Figure
     from foundry.store.records import Overview, RunRecord, StoredEvaluation
-    from ops.spec import Tensor
+    from ops.spec import Op, Tensor
     from templates.template import Template
 
 _MOST_COUNTED = 20_000
@@ -42,7 +42,8 @@ class Listing:
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
-    document: Sequence[dict[str, Any]]
+    document: Callable[[], Sequence[dict[str, Any]]]
+    """Made only for who asks for it."""
     empty: str
     """What to say, and to do next, when there is nothing."""
 
@@ -80,7 +81,7 @@ def command(
     """
     listing = _LISTS[what](Query(op, status, limit, db))
     if as_json:
-        print_json(listing.document)
+        print_json(listing.document())
     elif listing.rows:
         print_table(listing.columns, listing.rows)
     else:
@@ -105,7 +106,6 @@ def _ops(query: Query) -> Listing:
         Column("outputs"),
         Column("templates", right=True),
     ]
-    best = _best(query)
     rows = [
         [
             op.name,
@@ -118,7 +118,16 @@ def _ops(query: Query) -> Listing:
         ]
         for op in chosen
     ]
-    document = [
+    return Listing(columns, rows, lambda: _ops_document(query, chosen, owned), "no ops")
+
+
+def _ops_document(
+    query: Query, chosen: Sequence[Op], owned: Mapping[str, Sequence[Template]]
+) -> list[dict[str, Any]]:
+    from ops.tiers import tier
+
+    best = _best(query)
+    return [
         {
             "op": op.name,
             "family": op.family,
@@ -143,7 +152,6 @@ def _ops(query: Query) -> Listing:
         }
         for op in chosen
     ]
-    return Listing(columns, rows, document, "no ops")
 
 
 def _count(template: Template) -> int:
@@ -155,17 +163,16 @@ def _count(template: Template) -> int:
 
 def _best(query: Query) -> dict[str, list[dict[str, Any]]]:
     """The best kernel known of each op, on every device and in every dtype; none without a file."""
-    from foundry.errors import EnvironmentUnusable
     from foundry.store import Store
+    from foundry.store.location import locate
 
     found: dict[str, list[dict[str, Any]]] = {}
-    try:
-        with Store.open(query.db, read_only=True) as store:
-            for entry in store.overview():
-                if entry.best_hash is not None:
-                    found.setdefault(entry.op, []).append(_best_row(entry))
-    except EnvironmentUnusable:
-        return {}
+    if not locate(query.db).exists:
+        return found
+    with Store.open(query.db, read_only=True) as store:
+        for entry in store.overview():
+            if entry.best_hash is not None:
+                found.setdefault(entry.op, []).append(_best_row(entry))
     return found
 
 
@@ -215,7 +222,7 @@ def _templates(query: Query) -> Listing:
         }
         for t in chosen
     ]
-    return Listing(columns, rows, document, "no templates; see docs/write-a-template.md")
+    return Listing(columns, rows, lambda: document, "no templates; see docs/write-a-template.md")
 
 
 def _points(count: int) -> str:
@@ -243,7 +250,9 @@ def _kernels(query: Query) -> Listing:
     ]
     rows = [_kernel_row(stored) for stored in found]
     document = [stored_document(stored) for stored in found]
-    return Listing(columns, rows, document, "no kernels yet; next: foundry run --ops softmax")
+    return Listing(
+        columns, rows, lambda: document, "no kernels yet; next: foundry run --ops softmax"
+    )
 
 
 def _kernel_row(stored: StoredEvaluation) -> list[str]:
@@ -299,7 +308,7 @@ def _runs(query: Query) -> Listing:
         for run in found
     ]
     document = [_run_document(run) for run in found]
-    return Listing(columns, rows, document, "no runs yet; next: foundry run --ops softmax")
+    return Listing(columns, rows, lambda: document, "no runs yet; next: foundry run --ops softmax")
 
 
 def _run_document(run: RunRecord) -> dict[str, Any]:
@@ -339,7 +348,7 @@ def _chips(query: Query) -> Listing:
         [chip.key, *(_figure(getattr(chip, name)) for name in shown.values())] for chip in found
     ]
     document = [asdict(chip) | {"unknown": list(chip.unknown)} for chip in found]
-    return Listing(columns, rows, document, "no chips")
+    return Listing(columns, rows, lambda: document, "no chips")
 
 
 def _figure(figure: Figure | None) -> str:

@@ -110,9 +110,12 @@ class AxisSizes(click.ParamType[dict[str, int], dict[str, int]]):
             return value
         try:
             pairs = [word.split("=") for word in str(value).split(",")]
-            return {name.strip(): int(size) for name, size in pairs}
+            found = {name.strip(): int(size) for name, size in pairs}
         except ValueError:
             self.fail(f"it is like m=64,n=64, not '{value}'", param, ctx)
+        if len(found) < len(pairs):
+            self.fail(f"'{value}' gives an axis two sizes", param, ctx)
+        return found
 
 
 class Number(click.FloatRange):

@@ -120,7 +120,8 @@ def _narrow(summary: Summary, cores: int | None) -> Cause | None:
     if not loads["instructions"] or loads["instructions"] < 4 * summary["simdgroups"]:
         return None
     each = loads["bytes"] / (loads["instructions"] * _LANES)
-    if each > _NARROW_BYTES:
+    # Less than a byte: most lanes load nothing, and it is not the width that counts.
+    if not 1 <= each <= _NARROW_BYTES:
         return None
     what = f"a lane loads {each:.3g} bytes at a time"
     cure = "load vectors of 4 elements, with a scalar tail"

@@ -55,6 +55,11 @@ def _check(plan: TrainingPlan, split: str, told: Told) -> None:
             f"{plan.most_tokens} tokens: nothing of their answers is learnt, and the loss is NaN; "
             f"the longest row has {found.longest}: give --max-tokens {found.longest}"
         )
+    if found.rows < plan.batch:
+        raise UsageError(
+            f"{split}.jsonl has {found.rows} rows, fewer than a batch of {plan.batch}: give "
+            f"--batch {max(found.rows, 1)}, or a larger dataset"
+        )
     told(
         f"{split}: {found.rows:,} rows of up to {found.longest:,} tokens, {found.cut:,} of them cut"
     )

@@ -1,4 +1,4 @@
-{% from "masked.jinja" import asked_and_sums, functions, handed, query_place, read, walk with context %}
+{% from "masked.jinja" import asked_and_sums, exp, functions, handed, query_place, read, walk with context %}
 {% set more = handed("head / heads") | trim %}
 /*kernel
 op = "{{ op.name }}"
@@ -68,16 +68,16 @@ float peak = -3.4e38f;
 for (uint share = 0; share < SPLITS; ++share) {
   peak = max(peak, part_peaks[(size_t(head) * SPLITS + share) * q_len + query]);
 }
-float total = {{ "exp(float(sinks[head % q_shape[1]]) - peak)" if op.metal.sinks else "0.0f" }};
+float total = {{ exp ~ "(float(sinks[head % q_shape[1]]) - peak)" if op.metal.sinks else "0.0f" }};
 for (uint share = 0; share < SPLITS; ++share) {
   const size_t part = (size_t(head) * SPLITS + share) * q_len + query;
-  total += part_totals[part] * exp(part_peaks[part] - peak);
+  total += part_totals[part] * {{ exp }}(part_peaks[part] - peak);
 }
 for (uint c = lane; c < width; c += 32) {
   float sum = 0.0f;
   for (uint share = 0; share < SPLITS; ++share) {
     const size_t part = (size_t(head) * SPLITS + share) * q_len + query;
-    sum += part_sums[part * width + c] * exp(part_peaks[part] - peak);
+    sum += part_sums[part * width + c] * {{ exp }}(part_peaks[part] - peak);
   }
   out[(size_t(head) * q_len + query) * width + c] = T(total > 0.0f ? sum / total : 0.0f);
 }

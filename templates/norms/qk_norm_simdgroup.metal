@@ -25,12 +25,12 @@ float squares = 0.0f;
 float held[PER_LANE];
 for (int j = 0; j < PER_LANE; ++j) {
   const uint c = lane + 32 * j;
-  held[j] = c < cols ? float(is_key ? k[at + c] : q[at + c]) : 0.0f;
+  held[j] = c < cols ? (is_key ? float(k[at + c]) : float(q[at + c])) : 0.0f;
   squares += held[j] * held[j];
 }
 {% else %}
 for (uint c = lane; c < cols; c += 32) {
-  const float v = float(is_key ? k[at + c] : q[at + c]);
+  const float v = (is_key ? float(k[at + c]) : float(q[at + c]));
   squares += v * v;
 }
 {% endif %}
@@ -39,11 +39,11 @@ const float scale = rsqrt(simd_sum(squares) / float(cols) + eps);
 for (int j = 0; j < PER_LANE; ++j) {
   const uint c = lane + 32 * j;
   if (c < cols) {
-    to[c] = T(held[j] * scale * float(is_key ? k_weight[c] : q_weight[c]));
+    to[c] = T(held[j] * scale * (is_key ? float(k_weight[c]) : float(q_weight[c])));
   }
 }
 {% else %}
 for (uint c = lane; c < cols; c += 32) {
-  to[c] = T(float(is_key ? k[at + c] : q[at + c]) * scale * float(is_key ? k_weight[c] : q_weight[c]));
+  to[c] = T((is_key ? float(k[at + c]) : float(q[at + c])) * scale * (is_key ? float(k_weight[c]) : float(q_weight[c])));
 }
 {% endif %}

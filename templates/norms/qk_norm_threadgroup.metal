@@ -21,12 +21,12 @@ threadgroup float shared[32];
 
 float squares = 0.0f;
 for (uint c = lane; c < cols; c += {{ threads }}) {
-  const float v = float(is_key ? k[at + c] : q[at + c]);
+  const float v = (is_key ? float(k[at + c]) : float(q[at + c]));
   squares += v * v;
 }
 squares = group_sum(squares, shared, thread_index_in_simdgroup, simdgroup_index_in_threadgroup,
                     simdgroups_per_threadgroup);
 const float scale = rsqrt(squares / float(cols) + eps);
 for (uint c = lane; c < cols; c += {{ threads }}) {
-  to[c] = T(float(is_key ? k[at + c] : q[at + c]) * scale * float(is_key ? k_weight[c] : q_weight[c]));
+  to[c] = T((is_key ? float(k[at + c]) : float(q[at + c])) * scale * (is_key ? float(k_weight[c]) : float(q_weight[c])));
 }

@@ -27,7 +27,7 @@ from .arguments import MatchedCall, Record, match, value
 from .bounds import deciding, numbers_unproven
 from .checking import verdict_of
 from .choice import Dispatch, Known, key_of
-from .device import cache_file, catalog, chip, identity
+from .device import cache_file, catalog, identity
 from .gradients import Backward
 from .learning import learnt
 from .learning.learnt import KernelVerdict, Learnt
@@ -50,7 +50,7 @@ _MOST_KEPT = 4096
 """Calls that an op remembers; a cache that grows makes new sizes at every step."""
 _look = attrgetter("shape", "dtype")
 _ARRAY, _GPU = mx.array, mx.gpu
-_HAS_METAL = chip() is not None
+_HAS_METAL = bool(mx.metal.is_available())
 """Without it nothing but the arguments decides: no kernel answers."""
 
 
@@ -103,12 +103,15 @@ class CatalogFunction:
             exactly: In 16 bits only a kernel that gives the very bits of the code that it replaces.
         """
         key = (exactly, *self.key(arrays, numbers))
-        if key not in self.kernels_kept:
-            if len(self.kernels_kept) >= _MOST_KEPT:
-                self.kernels_kept.clear()
-                self.served.clear()
-            self.kernels_kept[key] = self._kernel(arrays, numbers, exactly)
-        return self.kernels_kept[key]
+        try:
+            return self.kernels_kept[key]
+        except KeyError:  # not `in`: another thread may clear it in between
+            pass
+        if len(self.kernels_kept) >= _MOST_KEPT:
+            self.kernels_kept.clear()
+            self.served.clear()
+        found = self.kernels_kept[key] = self._kernel(arrays, numbers, exactly)
+        return found
 
     def _kernel(
         self, arrays: Sequence[Any], numbers: Mapping[str, Any], exactly: bool
@@ -116,10 +119,11 @@ class CatalogFunction:
         """By what was decided for other values of numbers that decide nothing, where that is."""
         decisive = {n: v for n, v in numbers.items() if n not in self.undecisive}
         key = (exactly, *self.key(arrays, decisive))
-        if key not in self.served:
-            self.served[key] = self._serving(arrays, numbers, exactly)
+        serving = self.served.get(key)
+        if serving is None:
+            serving = self.served[key] = self._serving(arrays, numbers, exactly)
         params = {name: numbers.get(name, like) for name, like in self.op["params"].items()}
-        fitting = (at for at in self.served[key] if not numbers_unproven(at.kernel, params))
+        fitting = (at for at in serving if not numbers_unproven(at.kernel, params))
         found = next(fitting, None)
         return None if found is None else found.run(params)
 

@@ -62,12 +62,11 @@ _FUNCTIONS: Mapping[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
 
 def replaced(op: Record) -> ShippedBaseline | None:
     """The code of the layers that an op is put into; None where its baselines hold that."""
-    found = _FUNCTIONS.get(op["name"])
-    return (
-        None
-        if found is None
-        else ShippedBaseline(_NAME, *found, folds=op["batch_axis"] is not None)
-    )
+    function, numbers = _FUNCTIONS.get(op["name"], (None, ()))
+    # A user's own op of that name may be another.
+    if function is None or not {*numbers} <= {*op["params"], *op["axes"]}:
+        return None
+    return ShippedBaseline(_NAME, function, numbers, folds=op["batch_axis"] is not None)
 
 
 def bits_of(op: Record, fallback: ShippedBaseline) -> ShippedBaseline:

@@ -260,15 +260,9 @@ def _roundings(
             return value
         return Noisy.of(noise.moved(np.asarray(value), size), noise)
 
-    # What comes of a parameter alone, as an angle of its base, is computed in float32 as well.
-    params: dict[str, Any] = {
-        name: Noisy.of(np.asarray(value), noise) if isinstance(value, float) else value
-        for name, value in workload.params.items()
-    }
-    within = replace(workload, params=params)
     largest = [np.zeros(v.shape) for v in values]
     for _ in range(_STEP_DRAWS):
-        _note(largest, values, formula.steps(inputs, within, stored))
+        _note(largest, values, formula.steps(inputs, workload, stored))
     return largest
 
 

@@ -46,7 +46,9 @@ def turned(x, position, interleaved):
 def turned(x: Any, position: Any, base: float, interleaved: bool = False, way: int = 1) -> Any:
     """Pairs of the last axis turned by the angle of their position, one along the axis before."""
     half = x.shape[-1] // 2
-    angle = position[:, None] * base ** (-np.arange(half) / half)
+    # Ones of the kind of x: where its rounding is looked into, so is that of the angles.
+    exponents = np.ones_like(x, shape=half) * (-np.arange(half) / half)
+    angle = position[:, None] * base**exponents
     cos, sin = np.cos(angle), way * np.sin(angle)
     first, second = (x[..., ::2], x[..., 1::2]) if interleaved else (x[..., :half], x[..., half:])
     a, b = first * cos - second * sin, first * sin + second * cos
@@ -169,8 +171,8 @@ const bool is_key = row >= queries;
 const uint own = is_key ? row - queries : row;
 const float angle = angle_of(pair, pairs, int(own % seq) + offset, base);
 const uint at = own * head_dim + pair;
-const float first = float(is_key ? k[at] : q[at]);
-const float second = float(is_key ? k[at + pairs] : q[at + pairs]);
+const float first = is_key ? float(k[at]) : float(q[at]);
+const float second = is_key ? float(k[at + pairs]) : float(q[at + pairs]);
 auto to = is_key ? k_out : q_out;
 to[at] = T(first * cos(angle) - second * sin(angle));
 to[at + pairs] = T(first * sin(angle) + second * cos(angle));
@@ -359,14 +361,14 @@ auto to = (is_key ? k_out : q_out) + own * width + element;
 if (element < latent) {
   // A small array lies in constant memory: values are chosen, for pointers to both are no type.
   const uint at = own * latent + element;
-  to[0] = is_key ? c[at] : q[at];
-  to[1] = is_key ? c[at + 1] : q[at + 1];
+  to[0] = is_key ? T(c[at]) : T(q[at]);
+  to[1] = is_key ? T(c[at + 1]) : T(q[at + 1]);
 } else {
   const uint pair = (element - latent) / 2;
   const uint at = own * rotary + 2 * pair;
   const float angle = angle_of(pair, rotary / 2, offset, base);
-  const float first = float(is_key ? k_turned[at] : q_turned[at]);
-  const float second = float(is_key ? k_turned[at + 1] : q_turned[at + 1]);
+  const float first = is_key ? float(k_turned[at]) : float(q_turned[at]);
+  const float second = is_key ? float(k_turned[at + 1]) : float(q_turned[at + 1]);
   to[0] = T(first * cos(angle) - second * sin(angle));
   to[1] = T(first * sin(angle) + second * cos(angle));
 }

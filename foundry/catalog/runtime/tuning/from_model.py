@@ -95,7 +95,7 @@ def _shape(document: dict[str, Any]) -> ModelShape:
         group=int(packed.get("group_size", 64)),
         layers=int(config.get("num_hidden_layers") or 1),
         words=int(config.get("vocab_size") or 0),
-        bits=int(packed.get("bits", 0)),
+        bits=int(packed.get("bits") or 0),
         dtype=str(config.get("dtype") or config.get("torch_dtype") or ""),
     )
 

@@ -18,7 +18,7 @@ _NEAR = 1.25
 """Rivals that took more than this beside the fastest one at a first look are timed no further."""
 _LOOKS = 3
 _CALLS = 8
-_LONG_S = 0.02
+_LONG_S, _BATCH_S = 0.02, 0.002
 """Beside a call of this length the wait for it is nothing."""
 
 
@@ -56,7 +56,11 @@ def look_s(side: Side, clock: Clock) -> float:
     """Seconds of a call, roughly: no more is asked of what is far behind."""
     batch_s(side, 1, clock)  # builds what has to be built
     once = batch_s(side, 1, clock)
-    return once if once > _LONG_S else median(call_s(side, _CALLS, clock) for _ in range(_LOOKS))
+    if once > _LONG_S:
+        return once
+    # Results of a batch stay until its end: those of large calls may be more than a Mac's memory.
+    calls = max(1, min(_CALLS, round(_BATCH_S / max(once, 1e-9))))
+    return median(call_s(side, calls, clock) for _ in range(_LOOKS))
 
 
 def against(rivals: Mapping[str, Side], kernel: Side, rules: TimingRules) -> dict[str, PairedTimes]:

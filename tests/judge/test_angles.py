@@ -1,0 +1,35 @@
+"""Angles of rotary embeddings are computed in float32 by kernels, and may be as wrong as that."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from foundry.judge.oracle.expecting import expected
+from foundry.judge.oracle.inputs import make_inputs
+from ops import Case, registry
+
+OP = registry.get("rope_qk")
+AXES = {"batch": 2, "heads": 0, "kv_heads": 3, "seq": 17, "head_dim": 130}
+
+
+def turned(x: NDArray[np.float32], offset: int, wrong: float = 0.0) -> NDArray[np.float32]:
+    """The keys as a kernel turns them, every step in float32."""
+    half = x.shape[-1] // 2
+    share = np.arange(half, dtype=np.float32) / np.float32(half)
+    frequency = np.exp2(-np.log2(np.float32(10000.0)) * share)
+    position = (np.arange(x.shape[2]) + offset).astype(np.float32)
+    angle = position[:, None] * frequency + np.float32(wrong)
+    first, second = x[..., :half], x[..., half:]
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_right_kernel_lies_within_and_a_wrong_angle_does_not(seed: int) -> None:
+    workload = OP.workload(Case(AXES, {"offset": 77}), "float32")
+    inputs = make_inputs(OP, workload, "normal", seed)
+    _, keys = expected(OP, workload, inputs, {}, np.random.default_rng(seed))
+    assert keys.compare(turned(inputs["k"], 77)).fault is None
+    assert keys.compare(turned(inputs["k"], 77, wrong=1e-3)).fault is not None
