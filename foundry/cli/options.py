@@ -66,7 +66,7 @@ class SearchedDevice(DeviceName):
 
         chip = chip_named(str(value))
         if chip is None:
-            return super().convert(value, param, ctx)
+            return DEVICE.convert(value, param, ctx)
         return f"{PREFIX}{CHIP.convert(chip, param, ctx)}"
 
 

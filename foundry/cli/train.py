@@ -24,7 +24,13 @@ _DATA = click.Path(exists=True, file_okay=False, path_type=Path)
     show_default=True,
     help="Folder for the adapter.",
 )
-@click.option("--iterations", type=click.IntRange(1), default=200, show_default=True)
+@click.option(
+    "--iterations",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help="Steps of the optimiser.",
+)
 @click.option(
     "--batch", type=click.IntRange(1), default=1, show_default=True, help="Rows of an iteration."
 )
@@ -47,6 +53,7 @@ _DATA = click.Path(exists=True, file_okay=False, path_type=Path)
     type=options.Number(0.0, min_open=True),
     default=1e-4,
     show_default=True,
+    help="Of the optimiser.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the commands, run none.")
 @options.seed_option
