@@ -180,7 +180,7 @@ def test_two_runs_at_once_do_not_do_the_same_work(environment: dict[str, str]) -
 
 
 def test_time_ends_a_run(environment: dict[str, str]) -> None:
-    done = foundry(environment, *RUN, "--time", "2s", "--json")
+    done = foundry(environment, *RUN, "--coverage", "40", "--time", "2s", "--json")
     assert done.returncode == 0, done.stderr
     assert 0 < json.loads(done.stdout)["new"] < 60
 
