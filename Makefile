@@ -61,7 +61,7 @@ bench-sanitizer: $(DEV) ## planted bugs caught, false alarms, slowdowns of the s
 bench-judge: $(DEV) ## the judge by stage, and what each check costs
 	$(BIN)/python tests/bench/bench_judge.py
 
-selftest: $(DEV) ## every attack on the judge, and the honest controls (about 10 minutes)
+selftest: $(DEV) ## every attack on the judge (5,600: hours), and the honest controls
 	$(BIN)/foundry judge selftest
 
 soak-honest: $(DEV) ## 2,000 honest kernels: at most 2 refused; goes on where it stopped
