@@ -145,8 +145,13 @@ def _proven(op: Op, workloads: Sequence[Workload]) -> Proven:
         params={name: (min(found), max(found)) for name, found in params.items() if found},
         axes={axis: (min(found), max(found)) for axis, found in sizes.items() if found},
         elements=max((elements_of(op, w) for w in workloads), default=0),
+        written=max((_written(op, w) for w in workloads), default=0),
         flops=max((plain_flops(op, w) for w in workloads), default=0),
     )
+
+
+def _written(op: Op, workload: Workload) -> int:
+    return sum(math.prod(shape_of(tensor, workload)) for tensor in op.outputs)
 
 
 def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:
@@ -181,7 +186,7 @@ def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:
 
 def _probe(op: Op, visible: tuple[Target, ...]) -> Target | None:
     """The visible target with the largest output, on which execution is proven."""
-    sizes = [sum(math.prod(shape_of(t, v.workload)) for t in op.outputs) for v in visible]
+    sizes = [_written(op, v.workload) for v in visible]
     if not any(sizes):
         return None
     return visible[sizes.index(max(sizes))]

@@ -18,7 +18,7 @@ TIMING_METHOD = 4
 and span two measurements on other inputs in other memory.
 4: what is not ahead of its rivals is measured once, and its interval widened as much."""
 
-JUDGE_VERSION = 10
+JUDGE_VERSION = 11
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""
 
 
@@ -118,8 +118,9 @@ class Timing(Record):
 class Proven(Record):
     """Sizes on which a kernel was run and was right: from the least to the largest of each axis.
 
-    Two long axes at once are proven as far as the elements and the FLOPs go. An index of 32 bits
-    wraps beyond 2^31 elements: no workload is so large, so nothing is proven there.
+    Two long axes at once are proven as far as the elements, those written, and the FLOPs go. An
+    index of 32 bits wraps beyond 2^31 elements: no workload is so large, so nothing is proven
+    there.
     """
 
     axes: dict[str, tuple[int, int]]
@@ -128,6 +129,9 @@ class Proven(Record):
     """Least and largest value of each parameter that is a number."""
     elements: int
     """Of the largest workload: all its inputs and outputs together."""
+    written: int = 0
+    """Elements of all outputs of the workload that writes most: most of `elements` may be weights,
+    and a kernel that ends early would hide behind them. 0: it is not on record."""
     flops: int = 0
     """Of the workload with most, where nothing is skipped: an axis that no array shows beside
     another, such as the terms of a product, counts here alone. 0: it is not on record."""

@@ -107,6 +107,8 @@ def test_a_broken_attack_file_names_itself(tmp_path: Path) -> None:
         ({"cols": 101}, True),
         ({"cols": 100}, False),
         ({"elements": 1 << 31}, True),
+        ({"written": 401}, True),
+        ({"written": 400}, False),
         ({"cols": 50, "flops": 5001}, True),
         ({"cols": 50, "elements": 900, "flops": 5000}, False),
         ({"window": 201}, True),
@@ -116,7 +118,9 @@ def test_a_broken_attack_file_names_itself(tmp_path: Path) -> None:
 def test_an_attack_is_contained_where_what_is_proven_ends_first(
     beyond: dict[str, float], contained: bool
 ) -> None:
-    proven = Proven(axes={"cols": (1, 100)}, params={"window": (0, 200)}, elements=1000, flops=5000)
+    proven = Proven(
+        axes={"cols": (1, 100)}, params={"window": (0, 200)}, elements=1000, written=400, flops=5000
+    )
     attack = replace(CORPUS[0], beyond=beyond)
     assert attack.is_right_within(proven) == contained
     assert not attack.is_right_within(None)
@@ -125,7 +129,7 @@ def test_an_attack_is_contained_where_what_is_proven_ends_first(
 def test_every_op_has_an_attack_that_needs_more_than_32_bits_and_none_is_run_there() -> None:
     found = [a for a in CORPUS if a.kind == "limits" and a.name.endswith("_index")]
     assert len({a.op for a in found}) > 60
-    assert {a.beyond["elements"] for a in found} == {1 << 31}
+    assert {a.beyond["written"] for a in found} == {1 << 31}
 
 
 def test_a_slip_that_finds_nothing_to_change_names_itself(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .arguments import Record, Sizes, names_in, shape_of, value
@@ -31,7 +31,10 @@ def sizes_unproven(op: Record, kernel: Record, sizes: Sizes) -> str:
         return "it is not on record where the kernel is right"
     if said := _outside(proven["axes"], sizes.axes):
         return said
-    for name, most in (("elements", _elements(op, sizes)), ("flops", _flops(op, sizes))):
+    work = {"elements": _elements(op, sizes), "flops": _flops(op, sizes)}
+    if proven.get("written"):
+        work["written"] = _count(op["outputs"], sizes)
+    for name, most in work.items():
         if most > proven[name]:
             return f"{most} {name} are more than what was proven, {proven[name]}"
     return ""
@@ -50,7 +53,10 @@ def _is_between(low: float, given: Any, high: float) -> bool:
 
 
 def _elements(op: Record, sizes: Sizes) -> int:
-    tensors = (*op["inputs"], *op["outputs"])
+    return _count((*op["inputs"], *op["outputs"]), sizes)
+
+
+def _count(tensors: Iterable[Record], sizes: Sizes) -> int:
     return sum(math.prod(shape_of(tensor, sizes)) for tensor in tensors)
 
 

@@ -52,7 +52,12 @@ class Attack:
             return False
         ends = {**proven.axes, **proven.params}
         largest: dict[str, float] = {name: most for name, (_, most) in ends.items()}
-        known = {**largest, "elements": proven.elements, "flops": proven.flops}
+        known = {
+            **largest,
+            "elements": proven.elements,
+            "written": proven.written,
+            "flops": proven.flops,
+        }
         return any(known.get(name, size) < size for name, size in self.beyond.items())
 
 

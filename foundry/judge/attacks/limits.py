@@ -57,7 +57,7 @@ def _conditions(op: Op) -> Iterator[_Limit]:
     if all(dim in sizes for dim in shape):
         product = " * ".join(f"size_t({sizes[str(dim)]})" for dim in shape)
         for name, beyond in (("elements", _BEYOND_ELEMENTS), ("index", _BEYOND_INDEX)):
-            yield name, f"{product} > {beyond}", {"elements": beyond + 1}
+            yield name, f"{product} > {beyond}", {"written": beyond + 1}
     if op.bench and all(name in sizes for name in op.axis_names):
         last = op.bench[-1].axes
         met = (f"{sizes[name]} == {size}" for name, size in last.items())
