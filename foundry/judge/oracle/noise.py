@@ -153,8 +153,6 @@ class Noisy(np.ndarray[Any, Any]):
             several = (found + _drifted(method, bare[0], found, length, options, noise),)
         units = _units(ufunc) if noise.on_steps else 0.0
         moved = tuple(_moved(np.asarray(value), units, noise) for value in several)
-        if ufunc is np.power:  # anything to the power of 0 is 1, whoever computes it
-            moved = (Noisy.of(np.where(bare[1] == 0, 1.0, _bare(moved[0])), noise),)
         for target, value in zip(out or (), moved, strict=False):
             _bare(target)[...] = _bare(value)
         moved = moved if out is None else out

@@ -30,9 +30,7 @@ return mx.concatenate(rotated, axis=-1).astype(dtype)
 def _rope(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:
     x, axes = inputs["x"], workload.axes
     half = axes["head_dim"] // 2
-    # Ones of the kind of x: where its rounding is looked into, so is that of the angles.
-    exponents = np.ones_like(x, shape=half) * (-2.0 * np.arange(half) / axes["head_dim"])
-    frequency = param_value(workload, "base") ** exponents
+    frequency = param_value(workload, "base") ** (-2.0 * np.arange(half) / axes["head_dim"])
     position = np.arange(axes["seq"]) + param_value(workload, "offset")
     angle = position[:, None] * frequency
     cos, sin = np.cos(angle), np.sin(angle)

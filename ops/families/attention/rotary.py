@@ -46,9 +46,9 @@ def turned(x, position, interleaved):
 def turned(x: Any, position: Any, base: float, interleaved: bool = False, way: int = 1) -> Any:
     """Pairs of the last axis turned by the angle of their position, one along the axis before."""
     half = x.shape[-1] // 2
+    frequency = base ** (-np.arange(half) / half)
     # Ones of the kind of x: where its rounding is looked into, so is that of the angles.
-    exponents = np.ones_like(x, shape=half) * (-np.arange(half) / half)
-    angle = position[:, None] * base**exponents
+    angle = position[:, None] * (np.ones_like(x, shape=half) * frequency)
     cos, sin = np.cos(angle), way * np.sin(angle)
     first, second = (x[..., ::2], x[..., 1::2]) if interleaved else (x[..., :half], x[..., half:])
     a, b = first * cos - second * sin, first * sin + second * cos
