@@ -40,6 +40,11 @@ def points(template: Template) -> Iterator[Point]:
             yield point
 
 
+def count(template: Template, most: int) -> int:
+    """How many valid points there are, counted up to a limit: some spaces have millions."""
+    return sum(1 for _ in itertools.islice(points(template), most))
+
+
 def neighbours(template: Template, point: Point) -> tuple[Point, ...]:
     """Valid points that differ in one knob by one step.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -158,7 +157,7 @@ def _count(template: Template) -> int:
     """Points of a template, counted up to a limit."""
     from templates import space
 
-    return sum(1 for _ in islice(space.points(template), _MOST_COUNTED))
+    return space.count(template, _MOST_COUNTED)
 
 
 def _best(query: Query) -> dict[str, list[dict[str, Any]]]:

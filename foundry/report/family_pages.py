@@ -130,7 +130,7 @@ def _templates(op: Op) -> str:
 
 
 def _template(template: Template) -> str:
-    count = sum(1 for _ in zip(space.points(template), range(_MOST_POINTS), strict=False))
+    count = space.count(template, _MOST_POINTS)
     points = f"{count}" if count < _MOST_POINTS else f"{_MOST_POINTS} or more"
     knobs = " ".join(f"`{knob}`" for knob in template.knobs)
     return f"| `{template.name}` | {points} | {knobs} | {_escaped(template.summary)} |"
