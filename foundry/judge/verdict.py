@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-TIMING_METHOD = 4
+TIMING_METHOD = 5
 """2: slopes between batches of two lengths by the judge's clocks, dispatch taken off both sides.
 3: the baseline alone is measured beside the pairs; intervals are order statistics of the blocks,
 and span two measurements on other inputs in other memory.

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,6 +122,18 @@ def test_a_baseline_is_a_side_with_as_many_operations_as_its_graph(pool: WorkerP
             root = np.sqrt((X**2).mean(axis=1, keepdims=True))
             np.testing.assert_allclose(outputs["out"], X / root * X[0], rtol=1e-3)
     assert 0 < nodes["compiled"] < nodes["mx.fast.rms_norm"]  # the parts that can be are fused
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells it on Linux alone")
+def test_both_sides_lie_in_small_pages(pool: WorkerPool) -> None:
+    with pool.lease() as runner, pool.trusted() as trusted:
+        bound(runner, "right")
+        workload = SOFTMAX.workload(Case({"rows": 2, "cols": 32}), "float32")
+        job = BindSide("it", SETS, 4, op="softmax", workload=workload, baseline="mx.softmax")
+        assert isinstance(trusted.ask(job, 60), BoundSide)
+        for worker in (runner, trusted):
+            status = Path(f"/proc/{worker.pid}/status").read_text()
+            assert re.search(r"^THP_enabled:\s*0$", status, re.MULTILINE)
 
 
 def test_no_batch_that_is_not_ready_is_run(pool: WorkerPool) -> None:
