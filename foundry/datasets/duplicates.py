@@ -50,16 +50,13 @@ Item = TypeVar("Item", bound=Kernelish)
 @lru_cache(maxsize=1 << 16)
 def form(text: str) -> str:
     """A kernel file without comments and space, its local names numbered as they are met."""
-    return " ".join(_pieces(text))
-
-
-def _pieces(text: str) -> Iterator[str]:
     code = _COMMENTS.sub(" ", text.replace(_MARKER, ";body;"))
     pairs = (found.groups() for found in _DECLARED.finditer(code))
     local = {name for kind, name in pairs if kind not in _NO_TYPES}
-    numbers: dict[str, str] = {}
-    for piece in _TOKENS.findall(code):
-        yield numbers.setdefault(piece, f"@{len(numbers)}") if piece in local else piece
+    pieces = _TOKENS.findall(code)
+    met = (piece for piece in dict.fromkeys(pieces) if piece in local)
+    numbers = {name: f"@{number}" for number, name in enumerate(met)}
+    return " ".join(map(numbers.get, pieces, pieces))
 
 
 def shingles(text: str) -> Shingles:

@@ -7,7 +7,8 @@ run over what was written.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -15,13 +16,46 @@ from foundry.judge.verdict import Diagnostic, Evaluation, OutputError
 from ops.registry import all_ops
 
 HIDDEN = "a hidden workload"
-_PATH = re.compile(
-    r"(?<![\w)\]/*.:~-])(?:~|file://)?"
-    r"(?:/(?:Users|home|Volumes)/(?:[\w.@+ -]*[\w.@+-]/)*|/(?:[\w.@+-]+/)+)(?P<name>[\w.@+-]*)"
-    r"|\b[A-Za-z]:\\(?:[^\s\\'\"]+\\)*(?P<other>[^\s\\'\"]*)"
+
+
+@dataclass(frozen=True)
+class _Finder:
+    """An expression, and a quick look whether a text may hold anything that it finds.
+
+    Nearly no text does, and the whole expressions take a hundred times as long as the look.
+    """
+
+    pattern: re.Pattern[str]
+    may_find: Callable[[str], object]
+
+    def over(self, text: str) -> Iterator[re.Match[str]]:
+        """Everything it finds."""
+        return self.pattern.finditer(text) if self.may_find(text) else iter(())
+
+    def replaced(self, by: Callable[[re.Match[str]], str], text: str) -> str:
+        """The text with everything it finds replaced."""
+        return self.pattern.sub(by, text) if self.may_find(text) else text
+
+
+_FOLDER = re.compile(r"/[\w.@+-]+/")
+_PATH = _Finder(
+    re.compile(
+        r"(?<![\w)\]/*.:~-])(?:~|file://)?"
+        r"(?:/(?:Users|home|Volumes)/(?:[\w.@+ -]*[\w.@+-]/)*|/(?:[\w.@+-]+/)+)(?P<name>[\w.@+-]*)"
+        r"|\b[A-Za-z]:\\(?:[^\s\\'\"]+\\)*(?P<other>[^\s\\'\"]*)"
+    ),
+    lambda text: ":\\" in text or _FOLDER.search(text),
 )
-_WORKLOAD = re.compile(r"\b(?P<op>\w+)\[(?:\w+=[^,\]\s]+,?)+\]\w+")
-_KEY = re.compile(r"\b(?:sk|pk|ghp|gho|hf|xox[abp])[-_][A-Za-z0-9_-]{16,}|\bAKIA[0-9A-Z]{16}\b")
+_WORKLOAD = _Finder(
+    re.compile(r"\b(?P<op>\w+)\[(?:\w+=[^,\]\s]+,?)+\]\w+"), re.compile(r"\[\w+=").search
+)
+_KEY_STARTS = tuple(
+    a + b for a in ("sk", "pk", "ghp", "gho", "hf", "xoxa", "xoxb", "xoxp") for b in "-_"
+)
+_KEY = _Finder(
+    re.compile(rf"\b(?:{'|'.join(_KEY_STARTS)})[A-Za-z0-9_-]{{16,}}|\bAKIA[0-9A-Z]{{16}}\b"),
+    lambda text: "AKIA" in text or any(start in text for start in _KEY_STARTS),
+)
 _NUMBER = re.compile(r"(?<![\w.:])\d{2,}(?![\w.])")
 _DIGITS = re.compile(r"\d{3,}")
 _STAGES_THAT_QUOTE = ("parse", "build")
@@ -49,14 +83,14 @@ def is_public(workload: str | None) -> bool:
 
 def without_paths(text: str) -> str:
     """The text with each absolute path cut down to its last part."""
-    return _PATH.sub(lambda found: found["name"] or found["other"] or "", text)
+    return _PATH.replaced(lambda found: found["name"] or found["other"] or "", text)
 
 
 def scrubbed(value: Any) -> Any:
     """Plain data without paths, keys, and names of workloads that are hidden."""
     match value:
         case str():
-            return _WORKLOAD.sub(_named, _KEY.sub("...", without_paths(value)))
+            return _WORKLOAD.replaced(_named, _KEY.replaced(lambda _: "...", without_paths(value)))
         case Mapping():
             return {scrubbed(key): scrubbed(item) for key, item in value.items()}
         case list() | tuple():
@@ -124,9 +158,9 @@ def leaks(value: Any, seeds: Collection[int] = ()) -> Iterator[str]:
 
 
 def _leaks_of_text(text: str, seeds: Collection[int]) -> Iterator[str]:
-    yield from (f"path {found[0]}" for found in _PATH.finditer(text))
-    yield from (f"key {found[0][:6]}..." for found in _KEY.finditer(text))
-    for found in _WORKLOAD.finditer(text):
+    yield from (f"path {found[0]}" for found in _PATH.over(text))
+    yield from (f"key {found[0][:6]}..." for found in _KEY.over(text))
+    for found in _WORKLOAD.over(text):
         if _named(found) == HIDDEN:
             yield f"hidden workload {found[0]}"
     if seeds:
