@@ -17,7 +17,7 @@ install = $(BIN)/uv pip install --quiet --python $(BIN)/python -e ".[$1$(if $(BA
 	|| $(PIP) -e ".[$1$(if $(BACKEND),$(comma)$(BACKEND))]"
 
 .PHONY: help demo test lint types unit bench bench-msl bench-shortlist bench-twins bench-sessions bench-judge bench-sanitizer selftest soak-honest \
-	soak-faults test-slow accept docs clean
+	soak-faults test-slow test-trainers accept docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,14 @@ soak-faults: $(DEV) ## 2,000 evaluations, 30 % of them faulty: no leak, little s
 
 test-slow: $(DEV) ## what make test leaves out: far sizes, families, a Mac's whole judge, every fallback
 	$(BIN)/pytest -n 2 --dist worksteal -m slow --ignore tests/judge/test_soak.py
+
+test-trainers: $(BIN)/uv ## the reward in the loops of TRL and verifiers; downloads both, and torch (3 GB)
+	for loop in trl verifiers; do \
+		$(BIN)/uv venv -q --allow-existing --python $(BIN)/python $(VENV)-$$loop && \
+		$(BIN)/uv pip install -q --python $(VENV)-$$loop/bin/python pytest pytest-timeout pytest-xdist \
+			pytest-httpserver hypothesis $$loop -e ".[datasets$(if $(BACKEND),$(comma)$(BACKEND))]" && \
+		$(VENV)-$$loop/bin/python -m pytest -n 0 -m slow tests/reward/test_$${loop}_loop.py || exit 1; \
+	done
 
 accept: $(DEV) ## rewrite the golden files
 	FOUNDRY_ACCEPT=1 $(BIN)/pytest -q -n 2 -m "not slow"
