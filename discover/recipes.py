@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 from foundry.errors import UsageError
 
 R = TypeVar("R", bound=BaseModel)
+_HEADER = re.compile(r"\s*\[+([^\[\]]+)\]+")
+_KEY = re.compile(r"\s*([\w.\"' -]+?)\s*=")
 
 
 def read(path: Path, kind: type[R]) -> R:
@@ -20,12 +23,35 @@ def read(path: Path, kind: type[R]) -> R:
         UsageError: Missing, not TOML, or an entry that is no recipe's.
     """
     try:
-        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
+        return kind.model_validate(tomllib.loads(text))
     except OSError as error:
         raise UsageError(f"cannot read the recipe {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path}: '{where}': {first['msg']}") from None
+        keys = tuple(str(part) for part in first["loc"])
+        line = _line_of(text, keys)
+        at = f"{path}, line {line}" if line else f"{path}"
+        raise UsageError(f"{at}: '{'.'.join(keys)}': {first['msg']}") from None
+
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
+    """The line where an entry stands, or the nearest table around it; None where there is none."""
+    table: tuple[str, ...] = ()
+    found = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            table = entry = _parts(header[1])
+        elif key := _KEY.match(line):
+            entry = (*table, *_parts(key[1]))
+        else:
+            continue
+        if keys[: len(entry)] == entry:
+            found = number
+    return found
+
+
+def _parts(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip(" \"'") for part in dotted.split("."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ops.axis import Axis, axes
+from ops.baselines import Baseline
 from ops.families.attention.masked import masked_attention
 from ops.families.forms.pointwise import binary, elementwise, gradient
 from ops.families.places.gather import gather
@@ -13,11 +14,13 @@ from ops.families.rows.scan import scan
 from ops.masking import CAUSAL, EVERY_KEY, Mask, Score
 from ops.matches import Close, Distribution, Exact, Set, Ties
 from ops.parameters import Range
+from ops.reference import Reference
 from ops.registry import all_ops, get, load_file
 from ops.spec import Case, Op, Tensor, Workload
 
 __all__ = [
     "Axis",
+    "Baseline",
     "CAUSAL",
     "Case",
     "Close",
@@ -27,6 +30,7 @@ __all__ = [
     "Mask",
     "Op",
     "Range",
+    "Reference",
     "Score",
     "Set",
     "Tensor",

@@ -44,8 +44,13 @@ _REFUSED_ATTRIBUTES: Mapping[str, str] = MappingProxyType(
         "async_eval": "starts an evaluation; whoever calls a baseline does that",
         "compile": "is asked for with Baseline(text, compiled=True)",
         "seed": "changes the state of MLX for every other call",
-        "load": "reads a file",
-        "save": "writes a file",
+        **dict.fromkeys(("load", "import_function"), "reads a file"),
+        **dict.fromkeys(
+            ("save", "savez", "savez_compressed", "save_safetensors", "save_gguf"), "writes a file"
+        ),
+        **dict.fromkeys(
+            ("export_function", "exporter", "export_to_dot", "start_capture"), "writes a file"
+        ),
         "set_default_device": "changes the state of MLX for every other call",
         "set_default_stream": "changes the state of MLX for every other call",
     }

@@ -74,6 +74,16 @@ def load_file(path: Path) -> tuple[Op, ...]:
     return ops
 
 
+def forget_file(path: Path) -> None:
+    """Take the ops of a file back, as if it had never been loaded."""
+    file = path.resolve()
+    for name in [name for name, known in _loaded.items() if known == file]:
+        del _loaded[name]
+    # A file of the same name may be written next, with other ops in it.
+    _ops_of_file.cache_clear()
+    _union.cache_clear()
+
+
 def gradient_for(name: str) -> Op | None:
     """The op that computes the gradient of an op; None where none does."""
     backward = (op for op in all_ops().values() if op.gradient_of == name)

@@ -3,7 +3,7 @@
 1. The run begins, or the unfinished one of the same recipe goes on.
 2. Each op is searched within what the recipe allows it and its share of what is left of the total;
    searches that are done already are passed over, one that was cut short goes on. Where the ops are
-   those of a model, they take turns, slice by slice, as `whole` says.
+   those of a model, they take turns, slice by slice, as `whole` says; each stays open meanwhile.
 3. A fault that ends every proposer (a spent account, a wrong key) ends the autorun: what is found
    stays, and the same command goes on once it is mended.
 
@@ -14,19 +14,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from discover.autorun.recipe import Recipe
-from discover.autorun.whole import SLICE, next_op
+from discover.autorun.standing import SLICE, Standing, reached, stored
+from discover.autorun.whole import next_op
 from discover.budget.limits import Limits
 from discover.calls.checking import check
 from discover.calls.roster import seats_of
 from discover.history.summary import Summary, searches, summarise
 from discover.proposers.keys import without_login, without_secrets
 from discover.protocol import Proposer
-from discover.search.session import finished_run, run_search
+from discover.search.session import OpenSearch, open_search, run_search
 from discover.search.settings import SearchRequest
 from discover.search.task import Outcome
 from discover.search.watch import Watch
@@ -86,7 +87,7 @@ def run_autorun(
     return Autorun(run_id, tuple(_summaries(bench, run_id)), resumed, broken)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Night:
     """The searches of one autorun, in order."""
 
@@ -97,6 +98,17 @@ class _Night:
     watch: Watch
     run_id: int
     done: Callable[[str], None]
+    standings: dict[str, Standing] = field(default_factory=dict)
+    """By search: from the database at first, then as each of them rests."""
+    finished: set[str] = field(default_factory=set)
+    """Searches that are done for good."""
+
+    def __post_init__(self) -> None:
+        for run in searches(self.bench.store, part_of=f"autorun {self.run_id}"):
+            standing = stored(summarise(self.bench.store, run))
+            self.standings[standing.name] = standing
+            if run.outcome == "done":
+                self.finished.add(standing.name)
 
     def search_all(self) -> tuple[str | None, bool]:
         """Search every op; the fault that ended it early, and whether a budget ended any search.
@@ -105,7 +117,8 @@ class _Night:
         round.
         """
         if self.recipe.weights:
-            return self._search_by_gain()
+            with ExitStack() as stack:
+                return self._search_by_gain(_Slices(self, stack))
         pending, ended = self.recipe.tasks(), False
         for _ in range(2):
             again = []
@@ -120,51 +133,100 @@ class _Night:
             pending = tuple(again) if self.recipe.total != Limits() else ()
         return None, ended
 
-    def _search_by_gain(self) -> tuple[str | None, bool]:
+    def _search_by_gain(self, slices: _Slices) -> tuple[str | None, bool]:
         """Slice by slice, each for the op from which the whole model gains most."""
         open_ops, ended = dict(self.recipe.weights), False
-        while (op := next_op(open_ops, _summaries(self.bench, self.run_id))) is not None:
-            used = [s for s in _summaries(self.bench, self.run_id) if s.op == op]
+        while (op := next_op(open_ops, self.standings.values())) is not None:
             went_on = False
-            for _, dtype in (task for task in self.recipe.tasks() if task[0] == op):
-                so_far = sum(s.evaluations for s in used if s.dtype == dtype)
-                outcome = self._search(op, dtype, waiting=0, most=so_far + SLICE)
+            for name, dtype in (task for task in self.recipe.tasks() if task[0] == op):
+                before = self.evaluations(f"{name} {dtype}")
+                outcome = slices.next(name, dtype)
                 if outcome and outcome.broken:
                     return outcome.broken, ended
                 ended = ended or bool(outcome and outcome.by_budget)
-                now = _summaries(self.bench, self.run_id)
-                grown = sum(s.evaluations for s in now if (s.op, s.dtype) == (op, dtype))
-                went_on = went_on or grown > so_far
+                went_on = went_on or self.evaluations(f"{name} {dtype}") > before
             if not went_on:
                 del open_ops[op]
+        for task in self.recipe.tasks():
+            self.done(" ".join(task))
         return None, ended
 
-    def _search(
-        self, op: str, dtype: str, *, waiting: int, most: int | None = None
-    ) -> Outcome | None:
+    def evaluations(self, name: str) -> int:
+        """Of a search, so far."""
+        return self.standings[name].evaluations if name in self.standings else 0
+
+    def _search(self, op: str, dtype: str, *, waiting: int) -> Outcome | None:
         """One search within its share; None where it is done, or nothing is left for it."""
-        request = SearchRequest(
+        request = self.request(op, dtype)
+        limits = self.allowed(request, waiting)
+        if limits is None:
+            return None
+        outcome = None
+        if request.name not in self.finished:
+            found = replace(request, limits=limits)
+            outcome = run_search(self.bench, found, self.proposers, self.watch)
+            self.note(request.name, outcome, [])
+        self.done(request.name)
+        return outcome
+
+    def request(self, op: str, dtype: str) -> SearchRequest:
+        """What is asked of one search."""
+        return SearchRequest(
             op,
             dtype,
             self.recipe.per_op,
             self.command,
             self.recipe,
             part_of=f"autorun {self.run_id}",
+            shapes=self.recipe.shapes.get(op, ()),
         )
-        used = _summaries(self.bench, self.run_id)
+
+    def allowed(self, request: SearchRequest, waiting: int) -> Limits | None:
+        """What a search may use; None, which is told, where nothing is left of the total."""
+        used = list(self.standings.values())
         limits = share(self.recipe, used, request.name, waiting)
         if limits is None:
             self.watch.event(f"{request.name}: the total budget of the recipe is used up")
-            return None
-        if most is not None:
-            left = most if limits.evaluations is None else limits.evaluations
-            limits = replace(limits, evaluations=min(most, left))
+        return limits
+
+    def note(self, name: str, outcome: Outcome, rewards: list[float | None]) -> None:
+        """Keep how far a search has come."""
+        self.standings[name] = reached(name, outcome, rewards)
+        if not (outcome.by_budget or outcome.broken):
+            self.finished.add(name)
+
+
+@dataclass
+class _Slices:
+    """Searches that take turns: each stays open, with its baselines and inputs, until the end."""
+
+    night: _Night
+    stack: ExitStack
+    opened: dict[str, OpenSearch] = field(default_factory=dict)
+
+    def next(self, op: str, dtype: str) -> Outcome | None:
+        """Some more evaluations for a search; None where it is done, or nothing is left for it."""
+        night, request = self.night, self.night.request(op, dtype)
+        limits = night.allowed(request, 0)
         outcome = None
-        if finished_run(self.bench, request) is None:
-            found = replace(request, limits=limits)
-            outcome = run_search(self.bench, found, self.proposers, self.watch)
-        self.done(request.name)
+        if limits is not None and request.name not in night.finished:
+            most = night.evaluations(request.name) + SLICE
+            left = most if limits.evaluations is None else limits.evaluations
+            within = replace(limits, evaluations=min(most, left))
+            search = self._of(replace(request, limits=within))
+            outcome = search.go_on(within)
+            night.note(request.name, outcome, search.rewards())
+        if outcome is None or request.name in night.finished:
+            night.done(request.name)
         return outcome
+
+    def _of(self, request: SearchRequest) -> OpenSearch:
+        if request.name not in self.opened:
+            night = self.night
+            self.opened[request.name] = self.stack.enter_context(
+                open_search(night.bench, request, night.proposers, night.watch)
+            )
+        return self.opened[request.name]
 
 
 def _ending(broken: str | None, *, by_budget: bool) -> RunOutcome:
@@ -185,7 +247,9 @@ def settings(recipe: Recipe) -> dict[str, Any]:
         "weights",
         "elsewhere",
     }
-    kept = recipe.model_dump(mode="json", exclude={*budgets, "strategy", "repair"})
+    # Older databases know no shapes: those of a recipe without any are not named.
+    unnamed = {"strategy", "repair", *([] if recipe.shapes else ["shapes"])}
+    kept = recipe.model_dump(mode="json", exclude={*budgets, *unnamed})
     kept["base_url"] = without_login(recipe.base_url)
     return {**kept, **recipe.chosen()}
 
@@ -208,7 +272,7 @@ def _summaries(bench: Workbench, run_id: int) -> list[Summary]:
     return [summarise(bench.store, run) for run in found]
 
 
-def share(recipe: Recipe, used: Sequence[Summary], own: str, waiting: int) -> Limits | None:
+def share(recipe: Recipe, used: Sequence[Standing], own: str, waiting: int) -> Limits | None:
     """What the next search may use in all: its own allowance, within its share of the total.
 
     Those that wait keep a share as large as its own; what a search leaves goes to them.
@@ -222,7 +286,7 @@ def share(recipe: Recipe, used: Sequence[Summary], own: str, waiting: int) -> Li
     Returns:
         None where nothing is left to begin with.
     """
-    mine = [s for s in used if f"{s.op} {s.dtype}" == own]
+    mine = [standing for standing in used if standing.name == own]
     left: dict[str, Any] = {}
     for name in ("evaluations", "seconds", "tokens", "usd"):
         each, total = getattr(recipe.per_op, name), getattr(recipe.total, name)
@@ -240,11 +304,10 @@ def share(recipe: Recipe, used: Sequence[Summary], own: str, waiting: int) -> Li
     return Limits(**left)
 
 
-def _taken(summary: Summary) -> dict[str, float]:
-    spending = summary.spending
+def _taken(standing: Standing) -> dict[str, float]:
     return {
-        "evaluations": summary.evaluations,
-        "seconds": summary.elapsed_s,
-        "tokens": spending.input_tokens + spending.output_tokens + spending.unsure_tokens,
-        "usd": spending.usd_at_most,
+        "evaluations": standing.evaluations,
+        "seconds": standing.elapsed_s,
+        "tokens": standing.at_most.tokens,
+        "usd": standing.at_most.usd,
     }

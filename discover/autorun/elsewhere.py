@@ -15,6 +15,7 @@ from discover.autorun.autorun import Autorun, run_autorun
 from discover.autorun.recipe import Recipe
 from discover.history.summary import Found
 from discover.protocol import Proposer
+from discover.search.session import at_shapes
 from discover.search.watch import Watch
 from discover.search.workbench import Workbench
 from foundry.chips.judged import PredictingJudge, judge_seat
@@ -27,6 +28,7 @@ from foundry.report.predicted import PredictedTime, predicted_times
 from foundry.report.table import Column
 from foundry.store.records import Origin
 from ops import registry
+from ops.spec import Op
 
 
 @dataclass(frozen=True)
@@ -116,12 +118,16 @@ def search_elsewhere(
         assert isinstance(seat.judge, PredictingJudge)
         there = replace(here, seat=seat)
         predicted = run_autorun(there, asked, command, proposers, watch)
-        rows = tuple(both_ways(here, seat.judge, measured, predicted))
+        rows = tuple(both_ways(here, seat.judge, measured, predicted, recipe))
     return BothMachines(device.name, str(seat.device.fingerprint["chip"]), rows)
 
 
 def both_ways(
-    here: Workbench, there: PredictingJudge, measured: Autorun, predicted: Autorun
+    here: Workbench,
+    there: PredictingJudge,
+    measured: Autorun,
+    predicted: Autorun,
+    recipe: Recipe,
 ) -> Iterator[BothWays]:
     """The best of each search, op by op.
 
@@ -130,26 +136,27 @@ def both_ways(
         there: Of the chip.
         measured: The searches here.
         predicted: The searches for the chip.
+        recipe: What was searched.
 
     Raises:
         EnvironmentUnusable: The device stopped working.
     """
     fronts = {(s.op, s.dtype): s.front for s in predicted.summaries}
     for summary in measured.summaries:
+        op = at_shapes(registry.get(summary.op), recipe.shapes.get(summary.op, ()))
         best = summary.best.evaluation if summary.best else None
         if best is not None:
             text = here.store.kernel_text(best.kernel_hash)
-            said = there.with_predictions(best, text, registry.get(best.op))
+            said = there.with_predictions(best, text, op)
             yield _row("this machine", best, said)
         for found in fronts.get((summary.op, summary.dtype), ())[:1]:
-            timed = _timed(here, measured.run_id, found)
+            timed = _timed(here, measured.run_id, found, op)
             yield _row(there.chip, timed, found.evaluation)
 
 
-def _timed(here: Workbench, run_id: int, found: Found) -> Evaluation:
+def _timed(here: Workbench, run_id: int, found: Found, op: Op) -> Evaluation:
     """A kernel of the other search, as this machine measured it."""
     wanted, store = found.evaluation, here.store
-    op = registry.get(wanted.op)
     known = store.find_evaluation(wanted.kernel_hash, here.seat.device.id, wanted.dtype)
     if known is not None and here.seat.settled(known, op):
         return known

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from discover.autorun.recipe import Recipe
+from discover.autorun.shapes import Shape, shapes
+from discover.autorun.standing import SLICE
 from discover.autorun.steps import decode, prefill
-from discover.autorun.whole import SLICE, StepShare, shares
+from discover.autorun.whole import StepShare, shares
 from discover.budget.limits import Limits
 from foundry.catalog.runtime.tuning.from_model import ModelShape, read
 from foundry.errors import EnvironmentUnusable, UsageError
@@ -68,6 +70,13 @@ def plain_recipe(path: Path) -> Recipe:
 def shares_of(shape: ModelShape, dtype: str, gb_s: float, gflops: float) -> list[StepShare]:
     """Each op's share of a decode and of a prefill step, the largest first."""
     return shares(decode(shape, dtype), prefill(shape, dtype), gb_s, gflops)
+
+
+def shapes_of(
+    shape: ModelShape, dtype: str, gb_s: float, gflops: float
+) -> dict[str, tuple[Shape, ...]]:
+    """The shapes at which each op is searched, those that take longest first."""
+    return shapes(decode(shape, dtype), prefill(shape, dtype), gb_s, gflops)
 
 
 def rates(seat: JudgeSeat) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from discover.budget.limits import Limits
@@ -55,6 +57,8 @@ class Recipe(SearchSettings):
     products: Products = Products()
     weights: dict[str, float] = Field(default_factory=dict)
     """Share of each op in a model: evaluations go where the whole gains most. Empty: all alike."""
+    shapes: dict[str, tuple[dict[str, int], ...]] = Field(default_factory=dict)
+    """Sizes of the axes to time, by op, instead of its own bench cases."""
     elsewhere: Elsewhere | None = None
     """Searched for as well where there is no GPU."""
 
@@ -64,6 +68,16 @@ class Recipe(SearchSettings):
         if not value:
             raise ValueError("name at least one")
         return value
+
+    def whole(self) -> Limits:
+        """What all of it may use: the total, or what every search may."""
+        count = len(self.tasks())
+        found = {}
+        for f in fields(Limits):
+            each, total = getattr(self.per_op, f.name), getattr(self.total, f.name)
+            bounds = [] if each is None else [each * count]
+            found[f.name] = min([*bounds, *([] if total is None else [total])], default=None)
+        return Limits(**found)
 
     def of_chip(self) -> Recipe | None:
         """What is searched for the chip that is not here."""

@@ -10,14 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from discover.autorun.standing import SLICE, Standing
 from discover.autorun.steps import OpCall
-from discover.history.summary import Summary
-from discover.selection.tree import NodeState
-
-SLICE = 20
-"""Evaluations that an op gets at a time."""
-_AT_ROOFLINE = 1.25
-_FLAT = 1.01
 
 
 @dataclass(frozen=True)
@@ -53,30 +47,19 @@ def shares(
     return sorted(found, key=lambda one: -one.decode)
 
 
-def next_op(weights: Mapping[str, float], found: Iterable[Summary]) -> str | None:
+def next_op(weights: Mapping[str, float], found: Iterable[Standing]) -> str | None:
     """The op whose next slice promises most for the whole; None where all are done.
 
     Args:
         weights: Share of each op in the model.
         found: Searches so far; those of several dtypes count together.
     """
-    by_op: dict[str, list[Summary]] = {op: [] for op in weights}
-    for summary in found:
-        by_op.get(summary.op, []).append(summary)
+    by_op: dict[str, list[Standing]] = {op: [] for op in weights}
+    for standing in found:
+        by_op.get(standing.op, []).append(standing)
     promises = {op: _promise(weight, by_op[op]) for op, weight in weights.items()}
     best = max(promises, key=lambda op: promises[op], default=None)
     return best if best is not None and promises[best] > 0 else None
-
-
-def is_done(summary: Summary) -> str:
-    """Why an op is searched no further; empty where it is."""
-    if _above_floor(summary) is not None and (_above_floor(summary) or 0.0) <= _AT_ROOFLINE:
-        return "it is at its roofline"
-    rewards = [n.reward or 0.0 for n in summary.nodes if n.state == NodeState.JUDGED]
-    before = rewards[: -2 * SLICE]
-    if before and max(rewards) <= _FLAT * max(before):
-        return f"the last {2 * SLICE} kernels brought nothing"
-    return ""
 
 
 def _by_op(calls: Iterable[OpCall], gb_s: float, gflops: float) -> dict[str, float]:
@@ -86,18 +69,11 @@ def _by_op(calls: Iterable[OpCall], gb_s: float, gflops: float) -> dict[str, flo
     return found
 
 
-def _promise(weight: float, found: Sequence[Summary]) -> float:
+def _promise(weight: float, found: Sequence[Standing]) -> float:
     """Share that may be won, less where much was tried."""
     if not found:
         return weight
-    open_ones = [summary for summary in found if not is_done(summary)]
-    left = [1 - 1 / max(1.0, _above_floor(s) or 2.0) for s in open_ones]
-    tried = sum(summary.evaluations for summary in found) / SLICE
+    open_ones = [standing for standing in found if not standing.done]
+    left = [1 - 1 / max(1.0, standing.above_floor or 2.0) for standing in open_ones]
+    tried = sum(standing.evaluations for standing in found) / SLICE
     return weight * max(left, default=0.0) / (1 + tried)
-
-
-def _above_floor(summary: Summary) -> float | None:
-    """Times its floor that the best kernel takes, where it has most left; None: not known."""
-    timings = summary.best.evaluation.timings if summary.best else ()
-    found = [t.kernel_us / t.floor_us for t in timings if t.floor_us]
-    return max(found, default=None)

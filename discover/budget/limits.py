@@ -70,6 +70,14 @@ class Budget:
     """Clock reading at the start of this session."""
     _reserved: dict[int, Spend] = field(default_factory=dict)
 
+    def begin(self, limits: Limits, now_s: float) -> None:
+        """Go on within these limits, from this reading of the clock."""
+        self.limits, self.started_s = limits, now_s
+
+    def rest(self, now_s: float) -> None:
+        """Count no time until `begin`."""
+        self.earlier_s, self.started_s = self.elapsed_s(now_s), now_s
+
     def elapsed_s(self, now_s: float) -> float:
         """Active seconds of all sessions."""
         return self.earlier_s + now_s - self.started_s

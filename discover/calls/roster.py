@@ -20,6 +20,13 @@ class Roster:
         self.seats = tuple(seats)
         self._limits = limits or Limits()
 
+    def allow(self, limits: Limits) -> None:
+        """Go on within these limits: whom the old ones had no room for is asked again."""
+        self._limits = limits
+        for seat in self.seats:
+            if seat.unaffordable:
+                seat.out, seat.unaffordable = None, False
+
     def active(self, now_s: float) -> list[Seat]:
         """Those that may be asked now, the next first."""
         return in_turn([s for s in self.seats if s.may_ask(now_s)], self._limits)

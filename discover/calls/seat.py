@@ -43,7 +43,7 @@ class Seat:
     out: str | None = None
     """Why it is asked no more."""
     unaffordable: bool = False
-    """Out because the budget has no room for its calls."""
+    """Out because the budget has no room, or no time, for its calls."""
     parked: str | None = None
     """The fault that somebody must mend before it can answer again."""
     broken: bool = False

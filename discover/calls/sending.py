@@ -228,6 +228,7 @@ class Calls:
         left_s = self._budget.remaining_s(now_s)
         if left_s is not None and wait_s >= left_s:
             seat.out = f"{seat.title}: {failure.message}; no time left to wait"
+            seat.unaffordable = True
             return failure
         # A server that is down takes no request; one that takes it and gives nothing may dislike
         # this very one, and may bill every attempt.

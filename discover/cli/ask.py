@@ -50,7 +50,7 @@ def command(
     """
     from discover.budget.limits import Limits
     from discover.cli.display import Lines
-    from discover.search.desk import new_desk
+    from discover.search.desks import Desks
     from discover.search.settings import SearchRequest, SearchSettings
     from discover.search.workbench import workbench
 
@@ -58,7 +58,7 @@ def command(
     request = SearchRequest(op, dtype, Limits(), command_line(), settings, kernel_file)
     with (
         workbench(db, device, options.default_workers(), settings.bench) as bench,
-        new_desk(bench, request, Lines()) as desk,
+        Desks(bench, Lines()).of_search(request) as desk,
     ):
         ticket = desk.ask()
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from discover.autorun.elsewhere import BothMachines
     from discover.autorun.products import Written
     from discover.autorun.recipe import Recipe
+    from discover.protocol import Proposer
     from discover.search.workbench import Workbench
     from foundry.catalog.runtime.tuning.from_model import ModelShape
 
@@ -83,7 +85,9 @@ def command(
         from discover.autorun.models import ops_of, read_model
 
         shape = read_model(from_model)
-        asked = asked.model_copy(update={"ops": ops or ops_of(shape, asked.dtypes[0])})
+        names = ops or ops_of(shape, asked.dtypes[0])
+        # Of a model's shapes all are timed that are chosen at all.
+        asked = asked.model_copy(update={"ops": names, "bench": "full"})
     done, written, both = _run(
         asked, shape, folder, db, workers or options.default_workers(), pricing
     )
@@ -136,18 +140,30 @@ def _run(
             note(line)
         if shape is not None:
             recipe = _weighed(recipe, shape, bench)
+        for line in _estimates(recipe, bench, proposers):
+            note(line)
         title = f"discover autorun {recipe.name} · {bench.seat.device.name} · seed {recipe.seed}"
         with open_display(title) as display:
-            shown = SearchDisplay(display, names, recipe.per_op)
+            shown = SearchDisplay(display, names, recipe.whole())
             done = run_autorun(bench, recipe, command_line(), proposers, shown, shown.done)
             written = write_products(bench, done.summaries, recipe.products, folder, display.event)
             both = search_elsewhere(bench, recipe, done, proposers, shown, command_line())
         return done, written, both
 
 
+def _estimates(recipe: Recipe, bench: Workbench, proposers: Sequence[Proposer]) -> list[str]:
+    """What the calls of all searches will cost."""
+    from discover.search.session import estimates
+    from discover.search.settings import SearchRequest
+
+    tasks = recipe.tasks()
+    first = SearchRequest(*tasks[0], recipe.whole(), "", recipe)
+    return estimates(bench, first, proposers, len(tasks))
+
+
 def _weighed(recipe: Recipe, shape: ModelShape, bench: Workbench) -> Recipe:
-    """The recipe with the share of each op, which are told before anything is spent."""
-    from discover.autorun.models import COLUMNS, rates, rows, shares_of
+    """The recipe with share and shapes of each op, which are told before anything is spent."""
+    from discover.autorun.models import COLUMNS, rates, rows, shapes_of, shares_of
     from foundry.report.table import table
 
     gb_s, gflops = rates(bench.seat)
@@ -156,9 +172,10 @@ def _weighed(recipe: Recipe, shape: ModelShape, bench: Workbench) -> Recipe:
     note(table(COLUMNS, rows(found), None))
     if foreign := [op for op in recipe.ops if op not in {one.op for one in found}]:
         note(f"not searched, for the model does not call them: {', '.join(foreign)}")
-    return recipe.model_copy(
-        update={"weights": {one.op: one.decode for one in found if one.op in recipe.ops}}
-    )
+    asked = {one.op: one.decode for one in found if one.op in recipe.ops}
+    chosen = shapes_of(shape, recipe.dtypes[0], gb_s, gflops)
+    timed = {op: chosen[op] for op in asked if op in chosen}
+    return recipe.model_copy(update={"weights": asked, "shapes": timed})
 
 
 def _document(done: Autorun, written: list[Written]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ application = Application(
         "autorun": "discover.cli.autorun:command",
         "dataset": "discover.cli.dataset:command",
         "compare": "discover.cli.compare:command",
+        "adopt": "discover.cli.adopt:command",
         "ask": "discover.cli.ask:command",
         "tell": "discover.cli.tell:command",
         "mcp": "discover.cli.mcp:command",

@@ -19,16 +19,17 @@ class SearchDisplay:
     """Shows searches that run one after another."""
 
     def __init__(self, display: Display, names: tuple[str, ...], limits: Limits) -> None:
-        """Show the searches of these names, each within `limits`.
+        """Show the searches of these names.
 
         Args:
             display: Where.
             names: Of all searches to come, in order.
-            limits: Of each search; the display adds them up.
+            limits: Of all of them together.
         """
         self._display = display
         self._tasks = {name: TaskProgress(name, state="queued") for name in names}
-        self._fresh: dict[str, int] = {}
+        self._done: dict[str, int] = {}
+        self._earlier: dict[str, int] = {}
         self._spent: dict[str, Spend] = {}
         self._at_most: dict[str, Spend] = {}
         self._away: tuple[str, ...] = ()
@@ -36,7 +37,8 @@ class SearchDisplay:
 
     def changed(self, state: State) -> None:
         """Redraw the row of a search."""
-        self._fresh[state.name] = state.evaluations
+        self._done[state.name] = state.evaluations
+        self._earlier[state.name] = state.earlier
         self._spent[state.name] = state.spent
         self._at_most[state.name] = state.at_most
         self._away = state.away
@@ -65,17 +67,17 @@ class SearchDisplay:
     def _update(self) -> None:
         spent = sum(self._spent.values(), Spend())
         at_most = sum(self._at_most.values(), Spend())
-        each = self._limits.evaluations
+        done = sum(self._done.values())
         self._display.update(
             Progress(
                 tasks=tuple(self._tasks.values()),
-                done=sum(self._fresh.values()),
-                budget=each * len(self._tasks) if each is not None else None,
-                fresh=sum(self._fresh.values()),
+                done=done,
+                budget=self._limits.evaluations,
+                fresh=done - sum(self._earlier.values()),
                 tokens=spent.tokens or None,
                 cost_usd=spent.usd if at_most.usd else None,
                 cost_at_most_usd=at_most.usd or None,
-                time_budget_s=self._limits.seconds if len(self._tasks) == 1 else None,
+                time_budget_s=self._limits.seconds,
                 notes=tuple(f"away: {who}" for who in self._away),
             )
         )

@@ -83,6 +83,16 @@ unconfined_option = click.option(
 )
 
 
+workspace_option = click.option(
+    "-w",
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs/adopted"),
+    show_default=True,
+    help="Folder of adopted calls, a folder for each.",
+)
+
+
 def proposer_options(function: F) -> F:
     """`--llm`, `--base-url`, `--effort`, `--max-output-tokens`, `--pricing`, `--unconfined`."""
     for option in (

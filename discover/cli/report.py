@@ -65,7 +65,7 @@ def command(
             _draw(summary, trees[summary.run.id])
         for failure in reasons.get(summary.run.id, ()):
             click.echo("{op}: {status} · {from} · {why}".format(op=summary.op, **failure))
-    note("next: discover report --tree, discover report --why, foundry catalog build")
+    note("next: discover report --html FILE, --tree, --why; foundry catalog build")
 
 
 def _write(store: Store, summaries: list[Summary], html: Path | None, md: Path | None) -> None:

@@ -33,7 +33,8 @@ def command(ticket: str, answer: IO[str], db: str | None, device: str, as_json: 
     FILE is a kernel file, or a whole reply with one or several of them in fences.
     """
     from discover.cli.display import Lines
-    from discover.search.desk import desk_of, parts, ticketed
+    from discover.search.desk import parts
+    from discover.search.desks import Desks, ticketed
     from discover.search.workbench import workbench
     from foundry.store import Store
 
@@ -43,7 +44,7 @@ def command(ticket: str, answer: IO[str], db: str | None, device: str, as_json: 
         timed = ticketed(store, run_id).settings["bench"]
     with (
         workbench(db, device, options.default_workers(), timed) as bench,
-        desk_of(bench, run_id, Lines()) as desk,
+        Desks(bench, Lines()).of_ticket(run_id) as desk,
     ):
         told = desk.tell(node_id, text)
     if as_json:

@@ -7,10 +7,9 @@ proposer asks and tells at its own pace, from as many processes as it likes, one
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from discover.budget.limits import Budget, Limits
 from discover.calls.flights import Flights
@@ -20,24 +19,16 @@ from discover.history.journal import Journal, Restored
 from discover.history.lessons import words_of
 from discover.history.reasons import reason
 from discover.history.shown import shown
+from discover.proposers.keys import without_secrets
 from discover.search.intake import Intake, Key
 from discover.search.kernels import Kernels
-from discover.search.roots import roots
-from discover.search.session import checked_op, evaluator, fit_for_strangers, journal_of, task_of
-from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.task import Evaluate, Task
 from discover.search.watch import Watch
-from discover.search.workbench import Workbench
 from discover.selection.tree import ROOT_PREFIX, Node, NodeState
 from foundry.errors import UsageError, unknown
 from foundry.judge.verdict import Evaluation
 from foundry.prompts.build import Prompt, build
 from foundry.store.records import Origin
-from ops.spec import Op
-
-if TYPE_CHECKING:
-    from foundry.store import Store
-    from foundry.store.records import RunRecord
 
 AGENT = "agent"
 """Proposer name of what is told."""
@@ -112,6 +103,9 @@ class Desk:
             self._flights, evaluate, settled, time.monotonic, watch,
         )  # fmt: skip
 
+        self._tickets = 0
+        """Handed out so far."""
+
     @property
     def run_id(self) -> int:
         """Of its search."""
@@ -121,6 +115,7 @@ class Desk:
         """Judge what was told before a kill, and the roots of a new search."""
         if restored is not None:
             self._kernels.restore(restored)
+            self._tickets = sum(1 for node in restored.nodes if node.proposer == AGENT)
             for node in self._kernels.tree:
                 if not node.is_root and node.id not in restored.siblings:
                     self._kernels.expanded(node)
@@ -138,9 +133,9 @@ class Desk:
         parent = self._kernels.parent(may_repair=True, exclude=())
         node = self._open(parent.id if parent else None, AGENT)
         self._kernels.expanded(node)
-        turn = sum(1 for n in self._kernels.tree if n.proposer == AGENT) - 1
         lessons = self._intake.lessons()
-        context = replace(self._kernels.context(node, parent, turn), lessons=lessons)
+        context = replace(self._kernels.context(node, parent, self._tickets), lessons=lessons)
+        self._tickets += 1
         self._journal.heard(node, lessons)
         return Ticket(self._journal.run_id, node.id, build(context))
 
@@ -151,22 +146,24 @@ class Desk:
             UsageError: No such ticket, or one that was answered.
         """
         tree = self._kernels.tree
-        tickets = [n.id for n in tree if n.proposer == AGENT]
-        if node_id not in tickets:
-            raise unknown("ticket", f"{self._journal.run_id}.{node_id}", map(str, tickets))
+        if node_id not in tree or tree[node_id].proposer != AGENT:
+            tickets = [str(n.id) for n in tree if n.proposer == AGENT]
+            raise unknown("ticket", f"{self._journal.run_id}.{node_id}", tickets)
         node = tree[node_id]
         if node.state is not NodeState.OPEN:
             raise UsageError(
                 f"ticket {self._journal.run_id}.{node_id} was answered already ({node.state}); "
                 "get another with discover ask"
             )
-        detail = {"label": AGENT, "words": words_of(text)}
-        first, *others = self._intake.split(Draft(text, Origin("proposer", AGENT, detail)))
+        said = without_secrets(text)
+        detail = {"label": AGENT, "words": words_of(said)}
+        first, *others = self._intake.split(Draft(said, Origin("proposer", AGENT, detail)))
         answered = [(node, first)]
         with self._journal.together():
             self._journal.opened(node, first)
             for other in others:
                 sibling = tree.open(node.parent, AGENT)
+                self._tickets += 1
                 self._journal.opened(sibling, other, sibling_of=node.id)
                 answered.append((sibling, other))
         for one, draft in answered:
@@ -194,86 +191,3 @@ class Desk:
                 raise landed.error
             assert isinstance(landed.result, Evaluation)
             self._intake.judged(self._kernels.tree[landed.key[1]], landed.result)
-
-
-@contextmanager
-def new_desk(bench: Workbench, request: SearchRequest, watch: Watch) -> Iterator[Desk]:
-    """The desk of a search, taken up or begun; its roots are judged.
-
-    Raises:
-        UsageError: An unknown name, or another process is at work on the same search.
-        EnvironmentUnusable: The device stopped working, or kernels of strangers must not run here.
-    """
-    op = checked_op(request)
-    fit_for_strangers(bench)
-    journal, restored = journal_of(bench, request)
-    with _opened(bench, journal, request, op, watch) as desk:
-        desk.take_up(restored, roots(request, op, bench.store, bench.seat.device))
-        yield desk
-
-
-@contextmanager
-def desk_of(bench: Workbench, run_id: int, watch: Watch) -> Iterator[Desk]:
-    """The desk that handed out the tickets of a run.
-
-    Raises:
-        UsageError: No such run, one whose tickets these are not, or one of another device or of
-            other bench workloads.
-        EnvironmentUnusable: The device stopped working, or kernels of strangers must not run here.
-    """
-    run = ticketed(bench.store, run_id)
-    _same_measure(bench, run)
-    fit_for_strangers(bench)
-    kept = {name: run.settings[name] for name in ("strategy", "repair") if name in run.settings}
-    settings = SearchSettings(
-        proposers=("ask",), bench=run.settings["bench"], seed=run.seed, **kept
-    )
-    request = SearchRequest(
-        run.settings["op"], run.settings["dtype"], Limits(), run.command, settings
-    )
-    bench.store.resume_run(run_id)
-    journal = Journal(bench.store, run_id, bench.seat.device, request.dtype)
-    with _opened(bench, journal, request, checked_op(request), watch) as desk:
-        desk.take_up(journal.restore(), ())
-        yield desk
-
-
-def ticketed(store: Store, run_id: int) -> RunRecord:
-    """The run that handed out tickets of this number.
-
-    Raises:
-        UsageError: No such run, or one that handed out none.
-    """
-    run = next((run for run in store.runs() if run.id == run_id), None)
-    if run is None or run.kind != "search" or "ask" not in run.settings.get("proposers", ()):
-        raise UsageError(f"run {run_id} handed out no tickets; get one with discover ask")
-    return run
-
-
-def _same_measure(bench: Workbench, run: RunRecord) -> None:
-    """Refuse a run whose kernels were measured elsewhere, or on other workloads."""
-    here = bench.seat.device
-    if run.device.id != here.id:
-        raise UsageError(
-            f"run {run.id} is of {run.device.name} ({run.device.kind}), and this is {here.name} "
-            f"({here.kind}); choose that one with --device, or get a ticket here with discover ask"
-        )
-    if run.settings["bench"] != bench.timed:
-        raise UsageError(
-            f"run {run.id} times the bench workloads '{run.settings['bench']}', and here "
-            f"'{bench.timed}' are timed; choose them with --bench"
-        )
-
-
-@contextmanager
-def _opened(
-    bench: Workbench, journal: Journal, request: SearchRequest, op: Op, watch: Watch
-) -> Iterator[Desk]:
-    """A desk whose run is given free at the end: tickets outlive the process."""
-    task = task_of(bench, request, op, remote=True)
-    judge = evaluator(bench, request, op, counted=request.settings.counters)
-    try:
-        yield Desk(task, journal, judge, watch, lambda e: bench.seat.settled(e, op))
-    finally:
-        with suppress(Exception):
-            bench.store.finish_run(journal.run_id, "interrupted")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from discover.drafts.draft import Draft
+from discover.proposers.keys import without_secrets
 from discover.search.settings import SearchRequest
 from foundry.errors import InvalidKernel, UsageError
 from foundry.kernel import check, parse
@@ -64,4 +65,4 @@ def _own(path: Path, op: Op) -> Draft:
     if kernel.op != op.name:
         raise InvalidKernel(f"{path} is a kernel of '{kernel.op}', not of '{op.name}'")
     check(kernel, op)
-    return Draft(text, Origin("file", path.name))
+    return Draft(without_secrets(text), Origin("file", path.name))

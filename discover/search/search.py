@@ -22,7 +22,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from discover.budget.limits import Budget
+from discover.budget.limits import Budget, Limits
 from discover.calls.flights import Flights, Landed
 from discover.calls.roster import Roster
 from discover.calls.sending import Calls, Errand
@@ -34,7 +34,7 @@ from discover.search.intake import Intake, Key
 from discover.search.kernels import RIVALS, Kernels
 from discover.search.task import Evaluate, Outcome, Task
 from discover.search.watch import Silent, State, Watch
-from discover.selection.tree import ROOT_PREFIX, Node
+from discover.selection.tree import ROOT_PREFIX, Node, NodeState
 from foundry.judge.options import Rivals
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import parse
@@ -114,9 +114,7 @@ class Search:
         self._expander = Expander(
             task, self._kernels, roster, budget, self._calls, self._intake, clock, self._under_way
         )
-        limit, wanted = budget.limits.evaluations, task.settings.confirm
-        most = wanted + RIVALS if limit is None else limit // 5
-        self._finalists, self._looks = min(wanted, most), min(wanted and wanted + RIVALS, most)
+        self._finalists = self._looks = self._earlier = 0
 
     def run(self, roots: Iterable[Draft], restored: Restored | None = None) -> Outcome:
         """Search until a budget is used up or nobody has anything to propose.
@@ -125,9 +123,38 @@ class Search:
             EnvironmentUnusable: The device stopped working.
             KeyboardInterrupt: Everything judged so far is kept.
         """
+        self.take_up(roots, restored)
+        return self.go_on(self._budget.limits)
+
+    def take_up(self, roots: Iterable[Draft], restored: Restored | None) -> None:
+        """Remember what earlier sessions did; open the roots of a new search."""
         if restored is not None:
             self._take_up(restored)
         self._open_roots(roots)
+
+    def go_on(self, limits: Limits) -> Outcome:
+        """Search within limits, which may be larger than those it stopped at.
+
+        Baselines, inputs, and what everybody is known for stay as they are.
+
+        Raises:
+            EnvironmentUnusable: The device stopped working.
+            KeyboardInterrupt: Everything judged so far is kept.
+        """
+        self._allow(limits)
+        try:
+            return self._search()
+        finally:
+            self._budget.rest(self._clock())
+
+    def _allow(self, limits: Limits) -> None:
+        self._budget.begin(limits, self._clock())
+        self._roster.allow(limits)
+        wanted, limit = self._task.settings.confirm, limits.evaluations
+        most = wanted + RIVALS if limit is None else limit // 5
+        self._finalists, self._looks = min(wanted, most), min(wanted and wanted + RIVALS, most)
+
+    def _search(self) -> Outcome:
         while True:
             reason, over = self._fill()
             if not self._under_way() and (over or not self._returns_in_s()):
@@ -148,7 +175,7 @@ class Search:
 
     def _take_up(self, restored: Restored) -> None:
         self._kernels.restore(restored)
-        self._budget.evaluations = restored.evaluations
+        self._budget.evaluations = self._earlier = restored.evaluations
         self._budget.spent, self._budget.unsure = restored.spent, restored.unsure
         self._budget.earlier_s = restored.elapsed_s
         for seat in self._roster.seats:
@@ -343,6 +370,10 @@ class Search:
         """Whether a larger budget, or the same one with time left, would let it go on."""
         return any(seat.out is not None and seat.unaffordable for seat in self._roster.seats)
 
+    def rewards(self) -> list[float | None]:
+        """What every judged kernel earned, in order; None for a failure."""
+        return [node.reward for node in self._tree if node.state is NodeState.JUDGED]
+
     def _state(self) -> State:
         best = self._tree.best()
         return State(
@@ -355,6 +386,7 @@ class Search:
             statuses=dict(self._kernels.statuses),
             best=self._kernels[best].evaluation if best else None,
             depth=self._tree.depth(),
+            earlier=self._earlier,
             away=self._roster.away(self._clock()),
         )
 

@@ -7,15 +7,16 @@ run is marked and what was saved stays.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from discover.budget.estimate import Priced, estimate
-from discover.budget.limits import Budget
+from discover.budget.limits import Budget, Limits
 from discover.budget.pricing import FREE, size_bytes
 from discover.calls.roster import Roster, seats_of
-from discover.history.journal import Journal, Restored
+from discover.history.journal import Journal
 from discover.proposers.keys import without_secrets
 from discover.protocol import Context, Proposer, Request
 from discover.search.interrupt import interrupts
@@ -31,28 +32,39 @@ from foundry.judge.options import Rivals, bench_workloads
 from foundry.judge.verdict import Evaluation
 from foundry.report.predicted import MODEL
 from foundry.store.records import Outcome as RunOutcome
-from ops.spec import Op
+from ops.spec import Case, Op
 
 if TYPE_CHECKING:
     from foundry.store import Store
 
+Stopping = Callable[[], bool]
 REMOTE_PARALLEL = 4
 """Expansions in flight by default when a proposer takes its time."""
 
 
 def checked_op(request: SearchRequest) -> Op:
-    """The op, with dtype and bench label checked.
+    """The op at the shapes that are asked for, with dtype and bench label checked.
 
     Raises:
-        UsageError: An unknown name, with the nearest.
+        UsageError: An unknown name, with the nearest, or a shape that is none of the op's.
     """
     from ops import registry
 
-    op = registry.get(request.op)
+    op = at_shapes(registry.get(request.op), request.shapes)
     if request.dtype not in op.dtypes:
         raise unknown(f"dtype of {op.name}", request.dtype, op.dtypes)
     bench_workloads(op, request.dtype, request.settings.bench)
     return op
+
+
+def at_shapes(op: Op, shapes: Sequence[Mapping[str, int]]) -> Op:
+    """The op with these shapes as its bench cases; without any, as it is."""
+    cases = (Case(dict(sizes), label=_shape_label(sizes)) for sizes in shapes)
+    return replace(op, bench=tuple(cases)) if shapes else op
+
+
+def _shape_label(sizes: Mapping[str, int]) -> str:
+    return " ".join(f"{axis} {size}" for axis, size in sizes.items())
 
 
 def fit_for_strangers(bench: Workbench) -> None:
@@ -63,6 +75,42 @@ def fit_for_strangers(bench: Workbench) -> None:
     """
     if reason := shortage(Level.FILTERED, bench.seat.pool.level):
         raise reason
+
+
+class OpenSearch:
+    """A search that is open: it goes on within limits that may grow, and rests in between."""
+
+    def __init__(self, run_id: int, search: Callable[[Stopping], Search], *, wait: bool) -> None:
+        """Take what makes the search of a run.
+
+        Args:
+            run_id: Its run.
+            search: Makes it, given what says whether somebody wants it to leave.
+            wait: On Ctrl-C, wait for answers that are on their way.
+        """
+        self.run_id = run_id
+        self._wait = wait
+        self._asked: Stopping = lambda: False
+        self._search = search(lambda: self._asked())
+        self.ended: RunOutcome | None = None
+        """How it ended when it went on last."""
+
+    def go_on(self, limits: Limits) -> Outcome:
+        """Search within limits.
+
+        Raises:
+            EnvironmentUnusable: The device stopped working.
+            KeyboardInterrupt: Everything judged so far is kept.
+        """
+        self.ended = None
+        with interrupts(wait=self._wait) as self._asked:
+            outcome = self._search.go_on(limits)
+        self.ended = _ending(outcome)
+        return outcome
+
+    def rewards(self) -> list[float | None]:
+        """What every judged kernel earned, in order."""
+        return self._search.rewards()
 
 
 def run_search(
@@ -77,6 +125,23 @@ def run_search(
         UsageError: An unknown name, or another process is at work on the same search.
         EnvironmentUnusable: The device stopped working.
     """
+    with open_search(bench, request, proposers, watch) as opened:
+        return opened.go_on(request.limits)
+
+
+@contextmanager
+def open_search(
+    bench: Workbench,
+    request: SearchRequest,
+    proposers: Sequence[Proposer],
+    watch: Watch,
+) -> Iterator[OpenSearch]:
+    """The search of one op, begun or taken up; its run is marked when the block ends.
+
+    Raises:
+        UsageError: An unknown name, or another process is at work on the same search.
+        EnvironmentUnusable: Kernels of strangers must not run here.
+    """
     op = checked_op(request)
     remote = any(p.remote for p in proposers)
     starts = list(roots(request, op, bench.store, bench.seat.device))
@@ -88,14 +153,13 @@ def run_search(
     seats = seats_of(proposers, bench.prices, request.limits, request.settings)
     if remote:
         fit_for_strangers(bench)
-    journal, restored = journal_of(bench, request)
+    journal, is_earlier = journal_of(bench, request)
+    restored = journal.restore() if is_earlier else None
     if restored is not None:
         bench.seat.judge.expect_looks(op.name, request.dtype, restored.timed)
     evaluate = evaluator(bench, request, op, counted=request.settings.counters and remote)
-    with (
-        _marked(bench.store, journal.run_id),
-        interrupts(wait=request.settings.wait) as stopping,
-    ):
+
+    def made(stopping: Stopping) -> Search:
         search = Search(
             task_of(bench, request, op, remote=remote),
             Roster(seats, request.limits),
@@ -107,9 +171,13 @@ def run_search(
             watch=watch,
             stopping=stopping,
         )
-        outcome = search.run(starts, restored)
-    bench.store.finish_run(journal.run_id, _ending(outcome))
-    return outcome
+        search.take_up(starts, restored)
+        return search
+
+    opened: OpenSearch | None = None
+    with _marked(bench.store, journal.run_id, lambda: opened.ended if opened else None):
+        opened = OpenSearch(journal.run_id, made, wait=request.settings.wait)
+        yield opened
 
 
 def _ending(outcome: Outcome) -> RunOutcome:
@@ -118,8 +186,17 @@ def _ending(outcome: Outcome) -> RunOutcome:
     return "budget" if outcome.by_budget else "done"
 
 
-def estimates(bench: Workbench, request: SearchRequest, proposers: Sequence[Proposer]) -> list[str]:
-    """What the calls of a search will cost, one line per proposer that costs something."""
+def estimates(
+    bench: Workbench, request: SearchRequest, proposers: Sequence[Proposer], searches: int = 1
+) -> list[str]:
+    """What the calls of a search will cost, one line per proposer that costs something.
+
+    Args:
+        bench: Prices, and what earlier answers needed.
+        request: The search; of several, the first, with what all of them may use.
+        proposers: Who is asked.
+        searches: How many.
+    """
     op, device = checked_op(request), bench.seat.device
     asked = []
     for seat in seats_of(proposers, bench.prices, request.limits, request.settings):
@@ -129,20 +206,7 @@ def estimates(bench: Workbench, request: SearchRequest, proposers: Sequence[Prop
             inputs = seat.input_bound(size_bytes(first))
             asked.append(Priced(seat.title, seat.price, inputs, first.max_output_tokens, usual))
     judged = sum(1 for _ in roots(request, op, bench.store, device)) + request.settings.confirm
-    return estimate(asked, request.limits, judged)
-
-
-def finished_run(bench: Workbench, request: SearchRequest) -> int | None:
-    """The run of this request that is done already, or None."""
-    key = _key(bench, request)
-    return next(
-        (
-            run.id
-            for run in reversed(bench.store.runs())
-            if run.kind == "search" and run.settings_key == key and run.outcome == "done"
-        ),
-        None,
-    )
+    return estimate(asked, request.limits, searches * judged)
 
 
 def task_of(bench: Workbench, request: SearchRequest, op: Op, *, remote: bool) -> Task:
@@ -177,37 +241,33 @@ def evaluator(bench: Workbench, request: SearchRequest, op: Op, *, counted: bool
 
 
 @contextmanager
-def _marked(store: Store, run_id: int) -> Iterator[None]:
-    """Mark a run that ends early."""
-
-    def mark(outcome: RunOutcome) -> None:
-        # The reason is on its way out; a database that is at fault cannot be told of it.
-        with suppress(Exception):
-            store.finish_run(run_id, outcome)
-
+def _marked(store: Store, run_id: int, ended: Callable[[], RunOutcome | None]) -> Iterator[None]:
+    """Mark a run as its search ended, also where something else ends the block early."""
     try:
         yield
-    except KeyboardInterrupt:
-        mark("interrupted")
+    except BaseException as error:
+        early: RunOutcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        # The reason is on its way out; a database that is at fault cannot be told of it.
+        with suppress(Exception):
+            store.finish_run(run_id, ended() or early)
         raise
-    except BaseException:
-        mark("failed")
-        raise
+    store.finish_run(run_id, ended() or "interrupted")
 
 
-def journal_of(bench: Workbench, request: SearchRequest) -> tuple[Journal, Restored | None]:
-    """The rows of a search: those of its unfinished run, or of a new one."""
+def journal_of(bench: Workbench, request: SearchRequest) -> tuple[Journal, bool]:
+    """The rows of a search, and whether there are earlier ones: of its unfinished run.
+
+    Raises:
+        UsageError: Another process is at work on the same search.
+    """
     device, store = bench.seat.device, bench.store
     run_id = store.resumable("search", _key(bench, request))
-    if run_id is None:
-        seed = request.settings.seed
-        run_id = store.begin_run(
-            "search", without_secrets(request.command), request.key(), seed, device
-        )
-        return Journal(store, run_id, device, request.dtype), None
-    store.resume_run(run_id)
-    journal = Journal(store, run_id, device, request.dtype)
-    return journal, journal.restore()
+    if run_id is not None:
+        store.resume_run(run_id)
+        return Journal(store, run_id, device, request.dtype), True
+    command, seed = without_secrets(request.command), request.settings.seed
+    run_id = store.begin_run("search", command, request.key(), seed, device)
+    return Journal(store, run_id, device, request.dtype), False
 
 
 def _key(bench: Workbench, request: SearchRequest) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,8 @@ class SearchRequest:
     """Leave the winners of earlier runs aside."""
     part_of: str = ""
     """The autorun it belongs to: another autorun does not take it up."""
+    shapes: tuple[Mapping[str, int], ...] = ()
+    """Sizes of the axes to time instead of the op's own bench cases."""
 
     @property
     def name(self) -> str:
@@ -91,6 +94,7 @@ class SearchRequest:
 
         Databases hold it: another entry, or one less, and their searches are begun anew.
         """
+        shapes = {"shapes": [dict(shape) for shape in self.shapes]} if self.shapes else {}
         return {
             "op": self.op,
             "dtype": self.dtype,
@@ -102,5 +106,6 @@ class SearchRequest:
             "kernel_file": str(self.kernel_file) if self.kernel_file else None,
             "from_scratch": self.from_scratch,
             "part_of": self.part_of,
+            **shapes,
             **self.settings.chosen(),
         }

@@ -26,6 +26,8 @@ class State:
     best: Evaluation | None
     depth: int
     """Expansions from a root to the deepest kernel."""
+    earlier: int = 0
+    """Evaluations of earlier sessions."""
     away: tuple[str, ...] = ()
     """Proposers that do not answer now, and why."""
 

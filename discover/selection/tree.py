@@ -88,6 +88,9 @@ class Tree:
     def __len__(self) -> int:
         return len(self._nodes)
 
+    def __contains__(self, node_id: int) -> bool:
+        return node_id in self._nodes
+
     def __getitem__(self, node_id: int) -> Node:
         return self._nodes[node_id]
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, true, update
 
 from foundry.errors import UsageError
 from foundry.program import Device
@@ -63,16 +63,16 @@ def unfinished(connection: Connection, kind: str, key: str, judge_version: int) 
     return connection.execute(statement).scalar()
 
 
-def load_runs(connection: Connection) -> list[RunRecord]:
-    """Every run, oldest first."""
-    counted = (
-        select(models.evaluations.c.run_id, func.count().label("n"))
-        .group_by(models.evaluations.c.run_id)
-        .subquery()
-    )
+def load_runs(connection: Connection, run_id: int | None = None) -> list[RunRecord]:
+    """Every run, oldest first; or the one of that id, if there is one."""
+    counting = select(models.evaluations.c.run_id, func.count().label("n"))
+    if run_id is not None:
+        counting = counting.where(models.evaluations.c.run_id == run_id)
+    counted = counting.group_by(models.evaluations.c.run_id).subquery()
     statement = (
         select(models.runs, func.coalesce(counted.c.n, 0).label("evaluations"))
         .outerjoin(counted, counted.c.run_id == _RUNS.id)
+        .where(_RUNS.id == run_id if run_id is not None else true())
         .order_by(_RUNS.id)
     )
     rows = connection.execute(statement).all()

@@ -225,6 +225,11 @@ class Store:
         with self._reading() as connection:
             return runs.load_runs(connection)
 
+    def run(self, run_id: int) -> RunRecord | None:
+        """One run; None where there is none of that id."""
+        with self._reading() as connection:
+            return next(iter(runs.load_runs(connection, run_id)), None)
+
     def _claim(self, run_id: int) -> None:
         """Hold a run against other processes until it is finished or this one ends.
 

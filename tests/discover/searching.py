@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import toy
 from toy import DEVICE, OP
@@ -29,6 +30,7 @@ from foundry.kernel import parse
 from foundry.program import Device
 from foundry.store import Store
 from foundry.store.records import Origin, Tokens
+from ops.spec import Op
 
 PRICE = Price(input=10.0, output=50.0)
 IMPATIENT = RetryPolicy(attempts=4, first_s=0.0, longest_s=0.0, longest_retry_after_s=0.01)
@@ -42,6 +44,11 @@ def scored(score: float, salt: str = "") -> str:
 def failing(status: Status, salt: str = "") -> str:
     """A kernel that the scripted judge gives this status."""
     return toy.kernel(f"out[0] = {status.value}(x);{salt}")
+
+
+def drafts(texts: Sequence[str]) -> list[Draft]:
+    """Kernels to start from, as templates give them."""
+    return [Draft(text, Origin("template", f"t{i}")) for i, text in enumerate(texts)]
 
 
 class ScriptedJudge:
@@ -152,11 +159,12 @@ class Stage:
         run_id: int | None = None,
         url: str | None = None,
         device: Device = DEVICE,
+        op: Op = OP,
     ) -> None:
         """Open the folder's database, or another; take up the search of this run, or begin one."""
         self.store = Store.open(url or f"sqlite:///{folder / 'search.db'}")
-        begun = {"op": OP.name, "dtype": "float32"}
-        self.device = device
+        begun = {"op": op.name, "dtype": "float32"}
+        self.device, self.op = device, op
         self.run_id = run_id or self.store.begin_run("search", "test", begun, 0, device)
         self.events: list[str] = []
 
@@ -167,23 +175,33 @@ class Stage:
         limits: Limits,
         *,
         roots: Sequence[str] = (),
+        resume: bool = False,
+        **how: Any,
+    ) -> Outcome:
+        search = self.opened(proposers, judge, limits, **how)
+        restored = search._journal.restore() if resume else None
+        return search.run(drafts(roots), restored)
+
+    def opened(
+        self,
+        proposers: Sequence[Scripted],
+        judge: ScriptedJudge,
+        limits: Limits,
+        *,
         parallel: int = 1,
         confirm: int = 0,
         retry: RetryPolicy = IMPATIENT,
         price: Price | None = PRICE,
-        resume: bool = False,
         clock: SimulatedTime | None = None,
         stopping: Callable[[], bool] = lambda: False,
         settings: SearchSettings | None = None,
-    ) -> Outcome:
-        journal = Journal(self.store, self.run_id, self.device, "float32")
-        restored = journal.restore() if resume else None
+    ) -> Search:
         settings = settings or SearchSettings(seed=5, confirm=confirm)
         now = clock or time.monotonic
-        search = Search(
-            Task(OP, "float32", self.device, settings, parallel=parallel, retry=retry),
+        return Search(
+            Task(self.op, "float32", self.device, settings, parallel=parallel, retry=retry),
             Roster([Seat(p, price) for p in proposers], limits),
-            journal,
+            Journal(self.store, self.run_id, self.device, "float32"),
             Budget(limits, started_s=now()),
             evaluate=judge,
             settled=lambda evaluation: True,
@@ -192,8 +210,6 @@ class Stage:
             stopping=stopping,
             flights=clock.flights() if clock else None,
         )
-        drafts = [Draft(text, Origin("template", f"t{i}")) for i, text in enumerate(roots)]
-        return search.run(drafts, restored)
 
     def changed(self, state: object) -> None:
         pass

@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 from click.testing import CliRunner, Result
 
 from discover.autorun.autorun import settings, share
 from discover.autorun.recipe import Recipe
-from discover.budget.limits import Limits
+from discover.autorun.standing import Standing
+from discover.budget.limits import Limits, Spend
 from discover.cli.commands import application
-from discover.history.summary import Spending, Summary
 from discover.recipes import read
 from foundry.catalog.reader import read_wheel
 from foundry.errors import UsageError
@@ -124,15 +122,9 @@ def test_every_op_keeps_its_share_of_the_total(tmp_path: Path) -> None:
     assert [s["evaluations"] for s in found["searches"]] == [2, 2]
 
 
-def used(name: str, evaluations: int, usd: float = 0.0, unsure_usd: float = 0.0) -> Summary:
+def used(name: str, evaluations: int, usd: float = 0.0) -> Standing:
     op, dtype = name.split()
-    spending = Spending(usd=usd, unsure_usd=unsure_usd)
-    return cast(
-        Summary,
-        SimpleNamespace(
-            op=op, dtype=dtype, evaluations=evaluations, elapsed_s=0.0, spending=spending
-        ),
-    )
+    return Standing(op, dtype, evaluations, at_most=Spend(usd=usd))
 
 
 def test_what_an_op_leaves_goes_to_those_that_wait() -> None:
@@ -143,13 +135,23 @@ def test_what_an_op_leaves_goes_to_those_that_wait() -> None:
         total=Limits(usd=6.0),
     )
     assert share(recipe, [], "silu float32", 2) == Limits(evaluations=50, usd=2.0)
-    frugal = [used("silu float32", 50, usd=0.5, unsure_usd=0.5)]
+    frugal = [used("silu float32", 50, usd=1.0)]
     assert share(recipe, frugal, "softmax float32", 1) == Limits(evaluations=50, usd=2.5)
     # Taken up again, it keeps what it used, and has its share of the rest.
     assert share(recipe, frugal, "silu float32", 2) == Limits(evaluations=50, usd=1 + 5 / 3)
     spent = [used("silu float32", 50, usd=6.0)]
     assert share(recipe, spent, "softmax float32", 1) is None
     assert share(recipe, spent, "silu float32", 2) == Limits(evaluations=50, usd=5.0)
+
+
+def test_what_all_of_a_recipe_may_use_is_its_total_or_its_parts() -> None:
+    recipe = Recipe(
+        name="x",
+        ops=("silu", "softmax"),
+        per_op=Limits(evaluations=50, usd=5.0),
+        total=Limits(usd=6.0, tokens=1000),
+    )
+    assert recipe.whole() == Limits(evaluations=100, usd=6.0, tokens=1000)
 
 
 @pytest.mark.parametrize(
@@ -167,10 +169,16 @@ def test_the_shipped_recipes_are_whole(file: Path) -> None:
     [
         ("name = ", "is not TOML"),
         ('name = "x"', "'ops': Field required"),
-        ('name = "x"\nops = []', "'ops'"),
+        ('name = "x"\nops = []', "r.toml, line 2: 'ops'"),
         ('name = "../x"\nops = ["silu"]', "'name'"),
         ('name = "x"\nops = ["silu"]\nbudget = 3', "'budget': Extra inputs"),
-        ('name = "x"\nops = ["silu"]\n[per_op]\nevaluations = 0', "'per_op.evaluations'"),
+        (
+            'name = "x"\nops = ["silu"]\n[per_op]\nusd = 1\nevaluations = 0',
+            "line 5: 'per_op.evaluations'",
+        ),
+        ('name = "x"\nops = ["silu"]\nper_op = { tokens = -1 }', "line 3: 'per_op.tokens'"),
+        ('name = "x"\nops = ["silu"]\n[products] # all\nwheel = 1', "line 4: 'products.wheel'"),
+        ('name = "x"\nops = ["silu"]\n[shapes]\nsilu = [{ n = "a" }]', "line 4: 'shapes.silu"),
         ('name = "x"\nops = ["silu"]\nproposers = []', "name at least one"),
     ],
 )

@@ -14,9 +14,12 @@ import pytest
 from searching import ScriptedJudge
 from toy import DEVICE, failed
 
+from discover.adopting.workspace import Workspace
 from discover.budget.limits import Limits
+from discover.history.journal import Journal, Restored
 from discover.history.nodes import Seen
-from discover.search.desk import Told, desk_of, new_desk, parts
+from discover.search.desk import Told, parts
+from discover.search.desks import Desks
 from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.watch import Silent
 from discover.search.workbench import Workbench
@@ -73,8 +76,8 @@ def answered(texts: list[str]) -> str:
 def test_tickets_outlive_the_process_and_every_kernel_is_judged(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discover.search.desk.evaluator", _plain)
-    with new_desk(bench, REQUEST, Silent()) as desk:
+    monkeypatch.setattr("discover.search.desks.evaluator", _plain)
+    with Desks(bench, Silent()).of_search(REQUEST) as desk:
         one, two = desk.ask(), desk.ask()
     assert one.run_id == two.run_id
     assert "silu" in one.prompt.system
@@ -82,7 +85,7 @@ def test_tickets_outlive_the_process_and_every_kernel_is_judged(
     assert roots >= 1
     run_id, node_id = parts(two.name)
     fresh = [text for text in KERNELS if text not in cast(Judge, bench.seat.judge).judged][:2]
-    with desk_of(bench, run_id, Silent()) as desk:
+    with Desks(bench, Silent()).of_ticket(run_id) as desk:
         told = desk.tell(node_id, answered(fresh))
         assert {t.kernel_hash for t in told} == {parse(text).hash for text in fresh}
         assert all(t.evaluation and t.evaluation.status.passed for t in told)
@@ -92,7 +95,7 @@ def test_tickets_outlive_the_process_and_every_kernel_is_judged(
         assert [t.state for t in again] == ["duplicate"]
         with pytest.raises(UsageError, match="ticket"):
             desk.tell(0, "a root is no ticket")
-    with new_desk(bench, REQUEST, Silent()) as desk:
+    with Desks(bench, Silent()).of_search(REQUEST) as desk:
         assert desk.ask().run_id == run_id, "the same search goes on"
     assert len(cast(Judge, bench.seat.judge).judged) == roots + 2, "roots are judged once"
 
@@ -108,45 +111,90 @@ def _elsewhere(bench: Workbench, **other: Any) -> Workbench:
 def test_a_ticket_is_answered_where_it_was_handed_out(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discover.search.desk.evaluator", _plain)
-    with new_desk(bench, REQUEST, Silent()) as desk:
+    monkeypatch.setattr("discover.search.desks.evaluator", _plain)
+    with Desks(bench, Silent()).of_search(REQUEST) as desk:
         run_id = desk.run_id
     other = SimpleNamespace(**{**vars(bench.seat), "device": Device("metal", "Apple M4")})
     for where, words in (
         (_elsewhere(bench, seat=other), "Toy CPU.* and this is Apple M4"),
         (_elsewhere(bench, timed="full"), "'quick', and here 'full'"),
     ):
-        with pytest.raises(UsageError, match=words), desk_of(where, run_id, Silent()):
+        with pytest.raises(UsageError, match=words), Desks(where, Silent()).of_ticket(run_id):
             pass
-    with desk_of(bench, run_id, Silent()) as desk:
+    with Desks(bench, Silent()).of_ticket(run_id) as desk:
         assert desk.run_id == run_id, "what was refused holds no run"
 
 
 def test_no_stranger_is_judged_without_a_sandbox(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discover.search.desk.evaluator", _plain)
-    with new_desk(bench, REQUEST, Silent()) as desk:
+    monkeypatch.setattr("discover.search.desks.evaluator", _plain)
+    with Desks(bench, Silent()).of_search(REQUEST) as desk:
         run_id = desk.run_id
     pool = SimpleNamespace(**{**vars(bench.seat.pool), "level": Level.LIMITS})
     bare = _elsewhere(bench, seat=SimpleNamespace(**{**vars(bench.seat), "pool": pool}))
     monkeypatch.delenv("FOUNDRY_SANDBOX", raising=False)
-    for opened in (new_desk(bare, REQUEST, Silent()), desk_of(bare, run_id, Silent())):
+    for opened in (
+        Desks(bare, Silent()).of_search(REQUEST),
+        Desks(bare, Silent()).of_ticket(run_id),
+    ):
         with pytest.raises(EnvironmentUnusable, match="'filtered'"), opened:
             pass
     monkeypatch.setenv("FOUNDRY_SANDBOX", "off")
-    with desk_of(bare, run_id, Silent()) as desk:
+    with Desks(bare, Silent()).of_ticket(run_id) as desk:
         assert desk.run_id == run_id
+
+
+def test_a_desk_is_read_back_only_where_somebody_else_was_at_it(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discover.search.desks.evaluator", _plain)
+    restored: list[int] = []
+    restore = Journal.restore
+
+    def counted(self: Journal) -> Restored:
+        restored.append(self.run_id)
+        return restore(self)
+
+    monkeypatch.setattr(Journal, "restore", counted)
+    here, elsewhere = Desks(bench, Silent()), Desks(bench, Silent())
+    for _ in range(3):
+        with here.of_search(REQUEST) as desk:
+            ticket = desk.ask()
+    assert not restored
+    with elsewhere.of_ticket(ticket.run_id) as desk:
+        desk.tell(ticket.node_id, answered(KERNELS[3:4]))
+    assert len(restored) == 1
+    with here.of_search(REQUEST) as desk:
+        other = desk.ask()
+        with pytest.raises(UsageError, match="answered already"):
+            desk.tell(ticket.node_id, answered(KERNELS[4:5]))
+    assert other.node_id == ticket.node_id + 1
+    assert len(restored) == 2
+
+
+def test_no_secret_of_an_agent_is_kept(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discover.search.desks.evaluator", _plain)
+    monkeypatch.setenv("HF_TOKEN", "canary-of-an-agent")
+    with Desks(bench, Silent()).of_search(REQUEST) as desk:
+        ticket = desk.ask()
+        told = desk.tell(ticket.node_id, answered([f"{KERNELS[3]}// canary-of-an-agent\n"]))
+    assert told[0].evaluation is not None
+    for file in tmp_path.glob("desk.db*"):
+        if file.is_file():
+            assert b"canary-of-an-agent" not in file.read_bytes()
 
 
 def test_repairs_keep_their_share_over_processes(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discover.search.desk.evaluator", _plain)
+    monkeypatch.setattr("discover.search.desks.evaluator", _plain)
     for text in KERNELS[3:6]:
-        with new_desk(bench, REQUEST, Silent()) as desk:
+        with Desks(bench, Silent()).of_search(REQUEST) as desk:
             ticket = desk.ask()
-        with desk_of(bench, ticket.run_id, Silent()) as desk:
+        with Desks(bench, Silent()).of_ticket(ticket.run_id) as desk:
             desk.tell(ticket.node_id, answered([f"{text}// wrong_result(x)\n"]))
     nodes = {node.id: node for node in bench.store.nodes(ticket.run_id)}
     asked = [node for node in nodes.values() if node.proposer == "agent"]
@@ -158,15 +206,15 @@ def test_repairs_keep_their_share_over_processes(
 def test_a_ticket_tells_what_was_learnt_and_credits_it(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discover.search.desk.evaluator", _plain)
+    monkeypatch.setattr("discover.search.desks.evaluator", _plain)
     lesson = Lesson("silu", "Read four elements at a time.", 2.0)
-    with new_desk(bench, REQUEST, Silent()) as desk:
+    with Desks(bench, Silent()).of_search(REQUEST) as desk:
         family = registry_of_ops.get("silu").family
         keep(bench.store, desk.run_id, family, DEVICE, lesson, ("a" * 64, "b" * 64))
-    with new_desk(bench, REQUEST, Silent()) as desk:
+    with Desks(bench, Silent()).of_search(REQUEST) as desk:
         ticket = desk.ask()
     assert lesson.text in ticket.prompt.user
-    with desk_of(bench, ticket.run_id, Silent()) as desk:
+    with Desks(bench, Silent()).of_ticket(ticket.run_id) as desk:
         desk.tell(ticket.node_id, answered(KERNELS[3:4]))
     (kept,) = relevant(bench.store, "silu", family, DEVICE, 9)
     assert kept.shown == 1
@@ -202,25 +250,27 @@ def test_what_is_no_ticket_is_told(ticket: str) -> None:
         parts(ticket)
 
 
-def test_an_agent_searches_by_protocol(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agent_searches_by_protocol(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("mcp", reason="the extra mcp is not installed")
     from mcp.client.client import Client
 
     from discover.mcp import server
 
-    monkeypatch.setattr("discover.search.desk.evaluator", _plain)
+    monkeypatch.setattr("discover.search.desks.evaluator", _plain)
 
     async def session() -> None:
-        async with Client(server(bench)) as client:
+        async with Client(server(bench, Workspace(tmp_path / "adopted"))) as client:
             tools = {tool.name for tool in (await client.list_tools()).tools}
-            assert tools == {"start", "ask", "tell", "show", "report"}
+            assert tools == {"adopt", "start", "ask", "tell", "show", "report"}
 
             async def call(name: str, **arguments: Any) -> Any:
                 result = await client.call_tool(name, arguments)
                 text = "".join(getattr(part, "text", "") for part in result.content)
                 return text if result.is_error else json.loads(text)
 
-            with new_desk(bench, replace(REQUEST, dtype="float16"), Silent()) as desk:
+            with Desks(bench, Silent()).of_search(replace(REQUEST, dtype="float16")) as desk:
                 earlier = desk.run_id
             started = await call("start", op="silu")
             assert started["searches"][0]["dtype"] == "float32"

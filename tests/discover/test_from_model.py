@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from toy import passed
+from searching import Scripted, ScriptedJudge, Stage, drafts, scored
 
-from discover.autorun.models import ops_of, plain_recipe, read_model, rows, shares_of
+from discover.autorun.autorun import settings
+from discover.autorun.models import ops_of, plain_recipe, read_model, rows, shapes_of, shares_of
+from discover.autorun.recipe import Recipe
+from discover.autorun.shapes import MOST_SHAPES
+from discover.autorun.standing import SLICE, Standing
 from discover.autorun.steps import decode, prefill
-from discover.autorun.whole import SLICE, is_done, next_op
-from discover.history.summary import Found, Spending, Summary
+from discover.autorun.whole import next_op
+from discover.budget.limits import Limits
+from discover.search.session import checked_op
+from discover.search.settings import SearchRequest, SearchSettings
 from foundry.errors import UsageError
-from foundry.store.records import NodeRecord, RunRecord
+from foundry.judge.options import bench_workloads
 
 LLAMA = {
     "hidden_size": 2048, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64,
@@ -22,25 +31,22 @@ LLAMA = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(tmp_path)
+    yield made
+    made.store.close()
+
+
 def config(folder: Path, **more: object) -> Path:
     path = folder / "config.json"
     path.write_text(json.dumps(LLAMA | more))
     return path
 
 
-def summary(
-    op: str, rewards: list[float], floor_us: float = 5.0, kernel_us: float = 20.0
-) -> Summary:
-    nodes = tuple(
-        NodeRecord(i, None, "mutate", "judged", f"{i:064}", reward, 0, {})
-        for i, reward in enumerate(rewards)
-    )
-    timing = passed().timings[0].model_copy(update={"floor_us": floor_us, "kernel_us": kernel_us})
-    best = Found(nodes[-1], passed().model_copy(update={"timings": (timing,)})) if nodes else None
-    run = RunRecord.__new__(RunRecord)
-    return Summary(
-        run, op, "float32", ("mutate",), nodes, len(nodes), {}, best, best, Spending(), 1.0
-    )
+def standing(op: str, rewards: list[float], above_floor: float | None = 4.0) -> Standing:
+    best = tuple(itertools.accumulate(rewards, max))
+    return Standing(op, "float32", len(rewards), above_floor=above_floor, best=best)
 
 
 def test_a_decode_step_is_the_weights_of_the_model(tmp_path: Path) -> None:
@@ -103,19 +109,84 @@ def test_what_is_no_model_is_refused(tmp_path: Path, text: str) -> None:
 def test_evaluations_go_where_the_whole_gains_most() -> None:
     weights = {"matmul": 0.9, "rms_norm": 0.1}
     assert next_op(weights, []) == "matmul"
-    far = summary("matmul", [1.0] * SLICE)
+    far = standing("matmul", [1.0] * SLICE)
     assert next_op(weights, [far]) == "matmul"
-    long = summary("matmul", [1.0 + 0.1 * i for i in range(20 * SLICE)])
+    long = standing("matmul", [1.0 + 0.1 * i for i in range(20 * SLICE)])
     assert next_op(weights, [long]) == "rms_norm"
-    near = summary("matmul", [1.0] * SLICE, kernel_us=6.0)
-    assert is_done(near) == "it is at its roofline"
+    near = standing("matmul", [1.0] * SLICE, above_floor=1.2)
+    assert near.done == "it is at its roofline"
     assert next_op(weights, [near]) == "rms_norm"
 
 
 def test_an_op_that_is_flat_is_done() -> None:
     rising = [1.0 + 0.02 * i for i in range(3 * SLICE)]
-    assert is_done(summary("matmul", rising)) == ""
-    flat = [1.0] * SLICE + [0.5] * (2 * SLICE)
-    assert is_done(summary("matmul", flat)).startswith("the last 40 kernels")
-    assert next_op({"matmul": 1.0}, [summary("matmul", flat)]) is None
+    assert standing("matmul", rising).done == ""
+    flat = standing("matmul", [1.0] * SLICE + [0.5] * (2 * SLICE))
+    assert flat.done.startswith("the last 40 kernels")
+    assert next_op({"matmul": 1.0}, [flat]) is None
     assert next_op({}, []) is None
+
+
+def test_an_op_that_cannot_be_timed_here_is_done() -> None:
+    small = Standing("rms_norm", "float32", 3, untimed=True)
+    assert "too small to be timed" in small.done
+    assert next_op({"rms_norm": 0.9, "matmul": 0.1}, [small]) == "matmul"
+
+
+def test_ops_are_searched_where_the_model_spends_its_time(tmp_path: Path) -> None:
+    found = shapes_of(read_model(config(tmp_path)), "bfloat16", 100.0, 10_000.0)
+    times = {
+        tuple(c.workload.axes.values()): c.roofline_us(100.0, 10_000.0)
+        for c in decode(read_model(config(tmp_path)), "bfloat16")
+        if c.op == "matmul"
+    }
+    chosen = [times[tuple(shape.values())] for shape in found["matmul"]]
+    assert len(chosen) <= MOST_SHAPES
+    assert chosen == sorted(times.values(), reverse=True)[: len(chosen)]
+    # A row of 2,048 takes no time at all: it is searched where it takes some.
+    assert found["rms_norm"] == ({"rows": 512, "cols": 2048},)
+    assert set(found) == set(ops_of(read_model(config(tmp_path)), "bfloat16"))
+
+
+def test_a_search_times_the_shapes_it_is_given_and_no_others() -> None:
+    shapes = ({"rows": 3, "cols": 96}, {"rows": 1, "cols": 2048})
+    request = SearchRequest(
+        "softmax", "float32", Limits(), "", SearchSettings(bench="full"), shapes=shapes
+    )
+    timed = bench_workloads(checked_op(request), "float32", "full")
+    assert [dict(workload.axes) for workload in timed] == list(shapes)
+    assert [workload.label for workload in timed] == ["rows 3 cols 96", "rows 1 cols 2048"]
+    plain = replace(request, shapes=())
+    assert "shapes" not in plain.key()
+    assert request.key()["shapes"] == [dict(shape) for shape in shapes]
+    with pytest.raises(UsageError, match="did you mean rows"):
+        checked_op(replace(request, shapes=({"row": 3, "cols": 1},)))
+
+
+def test_shapes_tell_autoruns_apart() -> None:
+    plain = Recipe(name="x", ops=("softmax",))
+    assert "shapes" not in settings(plain)
+    there = plain.model_copy(update={"shapes": {"softmax": ({"rows": 1, "cols": 8},)}})
+    assert settings(there)["shapes"] == {"softmax": [{"rows": 1, "cols": 8}]}
+
+
+def test_a_search_that_rests_goes_on_with_what_it_knows(stage: Stage) -> None:
+    llm = Scripted([scored(1 + i / 9, f" int s{i};") for i in range(40)])
+    judge, roots = ScriptedJudge(), [scored(1.0)]
+    opened = stage.opened([llm], judge, Limits(evaluations=8))
+    opened.take_up(drafts(roots), None)
+    first = opened.go_on(Limits(evaluations=8))
+    second = opened.go_on(Limits(evaluations=20))
+    assert (first.by_budget, second.by_budget) == (True, True)
+    assert second.state.evaluations == 20
+    assert judge.texts.count(roots[0]) == 1
+    assert len(opened.rewards()) == len(set(judge.texts)) == 20
+    assert second.state.elapsed_s >= first.state.elapsed_s
+
+
+def test_a_proposer_without_room_is_asked_again_with_a_larger_budget(stage: Stage) -> None:
+    llm = Scripted([scored(1 + i / 9, f" int u{i};") for i in range(40)])
+    opened = stage.opened([llm], ScriptedJudge(), Limits(tokens=2000))
+    opened.take_up(drafts([scored(1.0)]), None)
+    before = opened.go_on(Limits(tokens=2000)).state.spent.tokens
+    assert opened.go_on(Limits(tokens=4000)).state.spent.tokens > 1.5 * before

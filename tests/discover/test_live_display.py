@@ -34,3 +34,21 @@ def test_dollars_are_shown_where_any_may_be_spent(
         )
     )
     assert drawn[-1].cost_usd == shown
+
+
+def test_the_rate_counts_what_this_session_did() -> None:
+    drawn: list[Progress] = []
+
+    class Kept:
+        def update(self, progress: Progress) -> None:
+            drawn.append(progress)
+
+    limits = Limits(evaluations=80)
+    names = ("silu float32", "softmax float32")
+    display = SearchDisplay(cast(Display, Kept()), names, limits)
+    for name, evaluations, earlier in ((names[0], 30, 25), (names[1], 4, 0)):
+        state = State(
+            name, evaluations, limits, Spend(), Spend(), 1.0, {}, None, depth=0, earlier=earlier
+        )
+        display.changed(state)
+    assert (drawn[-1].done, drawn[-1].budget, drawn[-1].fresh) == (34, 80, 9)

@@ -1,0 +1,119 @@
+"""Sizes on which an adopted kernel is tried: small ones that are shown, odd ones that are not.
+
+The author's own sizes are the bench cases. Where one of them is small enough it is tried beside
+small sizes of the other axes, and hidden beside its neighbours: a kernel must not live on one size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from discover.adopting.call import MetalCall, Sizes
+from ops import wide_mlx
+from ops.expressions import evaluate
+from ops.parameters import Scalar
+
+MOST_ELEMENTS = 60_000
+"""Of all tensors of a small case."""
+_SHOWN = (1, 8, 64, 5, 33, 100)
+_HIDDEN = (7, 2, 127, 33, 257, 3, 65)
+_APART = 2
+"""Places by which the sizes of neighbouring axes are apart in these lists."""
+_BESIDE, _EMPTY_BESIDE = 2, 3
+Params = dict[str, Scalar]
+
+
+@dataclass(frozen=True)
+class CaseSizes:
+    """One case: sizes by axis, and parameters where they leave their defaults."""
+
+    axes: Sizes
+    params: Params
+
+
+def shown(call: MetalCall) -> list[CaseSizes]:
+    """Visible cases, parameters dealt out to them in turn."""
+    mixed = [_mixed(call, _SHOWN, at) for at in range(len(_SHOWN))]
+    own = [_one_of_its_own(call, axis, 0) for axis in call.axes]
+    return _dealt(call, _small(call, [*mixed, *own]), _other_params(call)[:-1])
+
+
+def hidden(call: MetalCall) -> list[CaseSizes]:
+    """Hidden cases: none of them is visible."""
+    empty = [{a: 0 if a == axis else _EMPTY_BESIDE for a in call.axes} for axis in call.axes]
+    mixed = [_mixed(call, _HIDDEN, at) for at in range(len(_HIDDEN))]
+    near = [_one_of_its_own(call, axis, step) for axis in call.axes for step in (1, -1)]
+    taken = {tuple(case.axes.values()) for case in shown(call)}
+    found = _small(call, [*empty, *mixed, *near])
+    fresh = [sizes for sizes in found if tuple(sizes.values()) not in taken]
+    return _dealt(call, fresh or found, _other_params(call))
+
+
+def least(call: MetalCall, axis: str) -> int:
+    """The smallest size of an axis.
+
+    It is 0 where nothing is to be computed then: what a sum over nothing is, the author did not
+    say, and MLX itself is never asked about empty arrays.
+    """
+    everywhere = wide_mlx.lacks(call.reference) is None and all(
+        any(_is_zero_without(size, axis, call) for size in array.shape)
+        for array in call.outputs.values()
+    )
+    return 0 if everywhere else 1
+
+
+def _is_zero_without(size: int | str, axis: str, call: MetalCall) -> bool:
+    return evaluate(size, {a: 0 if a == axis else 4 for a in call.axes}) == 0
+
+
+def _mixed(call: MetalCall, ladder: Sequence[int], at: int) -> Sizes:
+    return {a: ladder[(at + _APART * i) % len(ladder)] for i, a in enumerate(call.axes)}
+
+
+def _one_of_its_own(call: MetalCall, axis: str, step: int) -> Sizes:
+    """A size of the author's, or its neighbour, beside small ones."""
+    steps = step * call.multiples.get(axis, 1)
+    return {a: call.sizes[0][a] + steps if a == axis else _BESIDE for a in call.axes}
+
+
+def _small(call: MetalCall, wanted: Sequence[Sizes]) -> list[Sizes]:
+    """Sizes by the rules of the axes, each once, small ones alone where any are."""
+    found = [{a: _ruled(call, a, size) for a, size in sizes.items()} for sizes in wanted]
+    once = {tuple(sizes.values()): sizes for sizes in found}
+    small = [sizes for sizes in once.values() if elements(call, sizes) <= MOST_ELEMENTS]
+    return small or sorted(once.values(), key=lambda sizes: elements(call, sizes))[:1]
+
+
+def _ruled(call: MetalCall, axis: str, size: int) -> int:
+    if axis in call.fixed:
+        return call.sizes[0][axis]
+    multiple = call.multiples.get(axis, 1)
+    return -(-max(size, least(call, axis)) // multiple) * multiple
+
+
+def elements(call: MetalCall, sizes: Mapping[str, int]) -> int:
+    """Of all tensors."""
+    arrays = (*call.arrays.values(), *call.outputs.values())
+    return sum(math.prod(evaluate(size, sizes) for size in array.shape) for array in arrays)
+
+
+def _other_params(call: MetalCall) -> list[Params]:
+    """Values for the cases: a real number is never the same twice, whole ones are what they are."""
+    real = {name: value for name, value in call.numbers.items() if isinstance(value, float)}
+    if not real:
+        return [{}, {}]
+    return [
+        {name: value * by + more for name, value in real.items()}
+        for by, more in ((1, 0.0), (0.5, 0.0), (1, 0.25))
+    ]
+
+
+def _dealt(call: MetalCall, sizes: list[Sizes], params: list[Params]) -> list[CaseSizes]:
+    return [CaseSizes(one, params[at % len(params)]) for at, one in enumerate(sizes)]
+
+
+def bench(call: MetalCall) -> Iterator[CaseSizes]:
+    """The author's own sizes."""
+    yield from (CaseSizes(dict(sizes), {}) for sizes in call.sizes)

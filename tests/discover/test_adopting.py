@@ -1,0 +1,297 @@
+"""A user's own `metal_kernel` call becomes an op: sizes as axes, the reference as its oracle."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from discover.adopting.call import read_call
+from discover.adopting.cases import MOST_ELEMENTS, elements, hidden, shown
+from discover.adopting.kernel_file import kernel_text
+from discover.adopting.naming import Wishes, named
+from discover.adopting.op_file import op_text, terms_summed
+from discover.adopting.recording import MadeKernel, RecordedArray, RecordedCall, Recording, record
+from discover.adopting.sizes import axes_of, expression
+from discover.adopting.workspace import Workspace
+from discover.cli.commands import application
+from discover.search.workbench import workbench
+from foundry.errors import FoundryError, UsageError
+from foundry.judge.verdict import Status
+from foundry.kernel import parse
+from ops.reference import Reference
+from ops.spec import Workload
+
+SOURCE = """
+uint row = threadgroup_position_in_grid.x, lane = thread_index_in_simdgroup;
+float sum = 0.0f;
+for (uint c = lane; c < N; c += 32) {
+  float v = float(x[row * N + c]);
+  sum += v * v;
+}
+float scale = metal::precise::rsqrt(simd_sum(sum) / N + eps);
+for (uint c = lane; c < N; c += 32) {
+  out[row * N + c] = T(float(x[row * N + c]) * scale * float(w[c]));
+}
+"""
+CALL: dict[str, Any] = {
+    "name": "my_norm",
+    "source": SOURCE,
+    "inputs": {"x": {"shape": ["rows", "cols"]}, "w": {"shape": ["cols"]}, "eps": 1e-5},
+    "outputs": {"out": {"shape": ["rows", "cols"]}},
+    "grid": ["rows * 32", 1, 1],
+    "threadgroup": [32, 1, 1],
+    "sizes": {"rows": 64, "cols": 2048},
+    "template": {"T": "float32", "N": "cols"},
+    "reference": "mx.fast.rms_norm(x, w, eps)",
+}
+SCRIPT = f'''
+import mlx.core as mx
+
+kernel = mx.fast.metal_kernel(
+    name="ownNorm", input_names=["x", "w", "eps"], output_names=["out"], source="""{SOURCE}"""
+)
+
+def reference(a, b, eps):
+    """What is meant."""
+    wide = a.astype(mx.float32)
+    scale = mx.rsqrt(mx.mean(wide * wide, axis=-1, keepdims=True) + eps)
+    return (wide * scale).astype(a.dtype) * b
+
+for rows, cols in ((4, 96), (7, 64)):
+    x, w = mx.random.normal((rows, cols)), mx.ones((cols,))
+    (out,) = kernel(
+        inputs=[x, w, 1e-5], template=[("T", mx.float32), ("N", cols)], grid=(rows * 32, 1, 1),
+        threadgroup=(32, 1, 1), output_shapes=[x.shape], output_dtypes=[x.dtype],
+    )
+    assert mx.allclose(out, reference(x, w, 1e-5), atol=1e-5)
+'''
+
+
+def recorded(
+    shapes: list[tuple[int, ...]], out: tuple[int, ...], grid: tuple[int, int, int]
+) -> RecordedCall:
+    made = MadeKernel("k", tuple("abc"[: len(shapes)]), ("out",), "body", "", False, "safe")
+    arrays = tuple(RecordedArray(shape, "float32") for shape in shapes)
+    result = (RecordedArray(out, "float32"),)
+    return RecordedCall(made, arrays, result, grid, (256, 1, 1), (), None)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "out", "grid", "wanted"),
+    [
+        ([(1000,)], (1000,), 1000, "n"),
+        ([(1000,)], (1000,), 1024, "ceildiv(n, 256) * 256"),
+        ([(30, 50)], (30, 50), 1500, "rows * cols"),
+        ([(30, 50)], (30, 50), 30 * 256, "rows * 256"),
+        ([(30, 52)], (30, 52), 30 * 13, "ceildiv(rows * cols, 4)"),
+        ([(30, 50)], (30, 50), 1, 1),
+    ],
+)
+def test_a_grid_becomes_the_simplest_expression(
+    shapes: list[tuple[int, ...]], out: tuple[int, ...], grid: int, wanted: object
+) -> None:
+    call = recorded(shapes, out, (grid, 1, 1))
+    assert expression((grid,), axes_of([call], ()), (256,)) == wanted
+
+
+def test_several_calls_leave_less_to_guess() -> None:
+    square = recorded([(32, 32), (32, 32)], (32, 32), (1024, 1, 1))
+    assert list(axes_of([square], ()).sizes) == ["n"]
+    other = recorded([(16, 64), (64, 8)], (16, 8), (128, 1, 1))
+    axes = axes_of([square, other], ("m", "k", "n"))
+    assert axes.sizes == {"m": (32, 16), "k": (32, 64), "n": (32, 8)}
+    assert expression((1024, 128), axes, (256, 256)) == "m * n"
+    with pytest.raises(UsageError, match="3 axes, of sizes 32x16, 32x64, 32x8; 2 are named"):
+        axes_of([square, other], ("m", "n"))
+
+
+def test_an_op_file_says_all_that_the_call_said() -> None:
+    call = read_call(CALL)
+    text = op_text(call)
+    assert "Axis('cols', compiled=True)" in text
+    assert "match=Close('cols')" in text
+    assert "Case({'rows': 64, 'cols': 2048}" in text
+    assert call.dtypes == ("float32", "float16", "bfloat16")
+    kernel = parse(kernel_text(call))
+    assert kernel.launches[0].constants == (("N", "cols"),)
+    assert kernel.launches[0].grid == ("rows * 32", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("reference", "wanted"),
+    [("x + 1", 1), ("mx.sum(x, axis=0)", "rows"), ("mx.softmax(x, axis=-1)", "cols")],
+)
+def test_the_terms_of_a_sum_are_read_off_the_reference(reference: str, wanted: object) -> None:
+    out = ["cols"] if "sum" in reference else ["rows", "cols"]
+    inputs = {"x": {"shape": ["rows", "cols"]}}
+    more = {"reference": reference, "inputs": inputs, "outputs": {"out": {"shape": out}}}
+    assert terms_summed(read_call({**CALL, **more})) == wanted
+
+
+def test_cases_are_small_odd_and_never_both() -> None:
+    call = read_call({**CALL, "multiples": {"cols": 4}})
+    seen, unseen = shown(call), hidden(call)
+    assert min(len(seen), len(unseen)) >= 6
+    assert not {tuple(c.axes.values()) for c in seen} & {tuple(c.axes.values()) for c in unseen}
+    for case in (*seen, *unseen):
+        assert elements(call, case.axes) <= MOST_ELEMENTS
+        assert case.axes["cols"] % 4 == 0
+    assert {0.25001} <= {case.params["eps"] for case in unseen}
+    assert all(case.params["eps"] != 0.25001 for case in seen)
+    fixed = read_call({**CALL, "fixed": ["cols"]})
+    assert {case.axes["cols"] for case in (*shown(fixed), *hidden(fixed))} == {2048}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sizes": {}}, "no axis; give sizes"),
+        ({"sizes": [{"rows": 1, "cols": 2}, {"rows": 1}]}, "not of the axes rows, cols"),
+        ({"inputs": {"x": {"shape": ["rowz"]}}}, "size of 'rowz', which is no axis"),
+        ({"inputs": {"x": {"shape": ["rows"], "dtype": "float31"}}}, "dtype 'float31'"),
+        ({"inputs": {"x": {"shape": ["rows +"]}}}, "not plain arithmetic"),
+        ({"inputs": {"x": {"shape": ["rows"]}, "eps": float("nan")}}, "a finite number"),
+        ({"outputs": {}}, "no output"),
+        ({"name": "My Norm"}, "'name' of the call"),
+        ({"gird": [1]}, "'gird' of the call: Extra inputs"),
+        ({"source": None}, "'source' of the call"),
+        ({"fixed": ["depth"]}, "'depth' is no axis"),
+        ({"fixed": ["rows", "cols"], "inputs": {"x": {"shape": ["rows"]}}}, "leave one axis free"),
+        ({"reference": "x +"}, "the reference: line 1: not Python"),
+        ({"reference": "import os\nreturn x"}, "may not stand here"),
+        ({"reference": "mx.sofmax(x)"}, "mx.sofmax is not in MLX"),
+        ({"reference": "x[:, :1]"}, "not fit"),
+        ({"reference": "y * 2"}, "unknown name 'y'"),
+        ({"grid": ["rowz", 1, 1]}, "rowz"),
+        ({"name": "softmax"}, "choose a new name"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_one_sentence_and_leaves_nothing(
+    tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(FoundryError, match=words) as caught:
+        Workspace(tmp_path).adopt(read_call({**CALL, **change}))
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reference_is_as_exact_as_float64_where_numpy_knows_it() -> None:
+    x = np.random.default_rng(1).normal(size=(3, 5))
+    at = Workload("o", {"rows": 3, "cols": 5}, "float16", {"eps": 1e-5})
+    known = Reference("mx.softmax(x.astype(mx.float32), axis=-1).astype(dtype)", ("x",))
+    exact = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+    np.testing.assert_allclose(known.oracle({"x": x}, at)[0], exact, rtol=1e-14)
+    assert known.steps is not None
+    asked = Reference("mx.fast.rope(x[None, :, :4], 4, traditional=False, base=1e4, scale=1.0,"
+                      " offset=0)[0]", ("x",))  # fmt: skip
+    assert asked.steps is None
+    assert asked.oracle({"x": x}, at)[0].dtype == np.float64
+
+
+def test_a_script_is_watched_while_it_runs(tmp_path: Path) -> None:
+    script = tmp_path / "norm.py"
+    script.write_text(SCRIPT)
+    found = record(script)
+    call = named(found, Wishes("reference"))
+    assert call.name == "ownnorm"
+    assert call.grid == ("rows * 32", 1, 1)
+    assert call.template == {"T": "float32", "N": "cols"}
+    assert call.sizes == ({"rows": 4, "cols": 96}, {"rows": 7, "cols": 64})
+    assert call.inputs["eps"] == 1e-5
+    assert call.reference.splitlines()[:2] == ["a = x", "b = w"]
+    with pytest.raises(UsageError, match="did you mean ownNorm"):
+        named(found, Wishes("x", kernel="ownNrm"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1", "called no kernel"),
+        ("\n1 / 0", "line 2: ZeroDivisionError"),
+        ("import sys; sys.exit(3)", "exit code 3"),
+    ],
+)
+def test_a_script_that_fails_says_where(tmp_path: Path, text: str, words: str) -> None:
+    script = tmp_path / "s.py"
+    script.write_text(text)
+    with pytest.raises(UsageError, match=words):
+        record(script)
+
+
+def test_calls_of_two_kernels_are_asked_about() -> None:
+    one = recorded([(8,)], (8,), (8, 1, 1))
+    renamed = replace(one, kernel=replace(one.kernel, name="other"))
+    with pytest.raises(UsageError, match="calls k, other; choose one with --kernel"):
+        named(Recording((one, renamed), {}), Wishes("a"))
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Any]:
+    with workbench(f"sqlite:///{tmp_path / 'x.db'}", "cpu", 2, "quick") as bench:
+        yield bench
+
+
+@pytest.mark.slow
+def test_an_agent_adopts_a_call_and_searches_it(tmp_path: Path, opened: Any) -> None:
+    pytest.importorskip("mcp", reason="the extra mcp is not installed")
+    from mcp.client.client import Client
+
+    from discover.mcp import server
+
+    async def session() -> None:
+        async with Client(server(opened, Workspace(tmp_path / "adopted"))) as client:
+
+            async def call(name: str, **arguments: Any) -> Any:
+                result = await client.call_tool(name, arguments)
+                text = "".join(getattr(part, "text", "") for part in result.content)
+                return text if result.is_error else json.loads(text)
+
+            assert "'q' is no axis" in await call("adopt", call={**CALL, "fixed": ["q"]})
+            made = await call("adopt", call=CALL)
+            assert made["op"] == "my_norm"
+            started = (await call("start", op="my_norm"))["searches"][0]
+            assert started["start"]["status"] in (Status.CORRECT, Status.FASTER)
+            ticket = await call("ask", op="my_norm")
+            assert "simd_sum" in ticket["prompt"]
+            better = kernel_text(read_call(CALL)).replace("precise::", "")
+            told = await call("tell", ticket=ticket["ticket"], answer=f"```metal\n{better}```")
+            assert told["kernels"][0]["status"] in (Status.CORRECT, Status.FASTER)
+            ticket = await call("ask", op="my_norm")
+            wrong = better.replace("/ N + eps", "/ N")
+            told = await call("tell", ticket=ticket["ticket"], answer=f"```metal\n{wrong}```")
+            assert told["kernels"][0]["status"] == Status.WRONG_RESULT
+            assert "choose another name" in await call("adopt", call={**CALL, "threadgroup": [64]})
+            assert (await call("adopt", call=CALL))["op"] == "my_norm"
+
+    asyncio.run(session())
+
+
+@pytest.mark.slow
+def test_a_folder_of_an_adopted_call_needs_no_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "norm.py"
+    script.write_text(SCRIPT)
+
+    def run(*arguments: str, code: int = 0) -> Any:
+        result = CliRunner().invoke(application, list(arguments))
+        assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
+        return result
+
+    asked = ("adopt", str(script), "-w", str(tmp_path / "w"), "--name", "own_norm")
+    assert "--reference" in run(*asked, code=2).stderr
+    document = json.loads(run(*asked, "--reference", "reference", "--json").stdout)
+    monkeypatch.chdir(document["folder"])
+    found = json.loads(
+        run("search", "own_norm", "--device", "cpu", "--max-evaluations", "3", "--json").stdout
+    )
+    assert found["evaluations"] == 3
+    assert found["statuses"].get("correct", 0) + found["statuses"].get("faster", 0) >= 1
