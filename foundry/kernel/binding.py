@@ -54,8 +54,7 @@ def check(kernel: Kernel, op: Op) -> None:
         raise InvalidKernel(f"no launch writes the output '{name}'")
     for temporary in kernel.temporaries:
         _check_dtype(temporary, kernel, op)
-        for dimension in temporary.shape:
-            _check_names(dimension, op.axis_names, kernel.launches[0].lines.get(temporary.name, 1))
+        _check_shape(temporary, kernel, op)
 
 
 def bind(kernel: Kernel, op: Op, workload: Workload) -> Program:
@@ -182,13 +181,18 @@ def _check_expressions(launch: KernelLaunch, op: Op) -> None:
             _check_names(expression, known, launch.lines.get(key, 1))
 
 
-def _check_names(expression: Expression, known: Iterable[str], line: int) -> None:
+def _check_names(
+    expression: Expression, known: Iterable[str], line: int, kind: str = "axis or constant"
+) -> None:
+    for name in sorted(_names_of(expression, line)):
+        _known(name, set(known), kind, line)
+
+
+def _names_of(expression: Expression, line: int) -> frozenset[str]:
     try:
-        names = names_in(expression)
+        return names_in(expression)
     except ExpressionError as error:
         raise InvalidKernel(str(error), line) from None
-    for name in sorted(names):
-        _known(name, set(known), "axis or constant", line)
 
 
 def _known(name: str, known: set[str], kind: str, line: int) -> None:
@@ -197,6 +201,19 @@ def _known(name: str, known: set[str], kind: str, line: int) -> None:
     near = difflib.get_close_matches(name, known, n=2, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
     raise InvalidKernel(f"unknown {kind} '{name}': {hint}", line)
+
+
+def _check_shape(temporary: Temporary, kernel: Kernel, op: Op) -> None:
+    line = kernel.launches[0].lines.get(temporary.name, 1)
+    constants = {name: value for launch in kernel.launches for name, value in launch.constants}
+    for dimension in temporary.shape:
+        for name in sorted(_names_of(dimension, line) & set(constants)):
+            raise InvalidKernel(
+                f"'{name}' in the shape of '{temporary.name}' is a constant of a launch, and a "
+                f"shape knows axes alone: write {constants[name]} in its place",
+                line,
+            )
+        _check_names(dimension, op.axis_names, line, "axis")
 
 
 def _check_dtype(temporary: Temporary, kernel: Kernel, op: Op) -> None:

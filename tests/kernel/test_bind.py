@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from foundry.errors import InvalidKernel
-from foundry.kernel import Kernel, KernelLaunch, Temporary, bind, parse
+from foundry.kernel import Kernel, KernelLaunch, Temporary, bind, check, parse
 from ops import Case, get
 
 SPLIT = """/*kernel
@@ -119,3 +119,9 @@ def test_an_output_nobody_writes_and_a_name_taken_twice() -> None:
         bind(Kernel("topk", (launch,)), op, workload)
     with pytest.raises(InvalidKernel, match="name of a tensor"):
         bind(Kernel("topk", (launch,), "", (Temporary("x", (1,)),)), op, workload)
+
+
+def test_a_constant_in_the_shape_of_a_temporary_is_told_as_what_it_is() -> None:
+    text = SPLIT.replace('"ceildiv(cols, 1024)"]', '"ceildiv(cols, CHUNK)"]')
+    with pytest.raises(InvalidKernel, match="'CHUNK' .* constant of a launch.* write 1024"):
+        check(parse(text), get("softmax"))
