@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from searching import Scripted, ScriptedJudge, Stage, scored
+from toy import DEVICE
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))
+from dataset_examples import template_kernel, verdict
 
 from discover.autorun.autorun import settings
 from discover.autorun.recipe import Recipe
@@ -19,7 +25,13 @@ from discover.pages.story import gather
 from discover.proposers.keys import without_secrets
 from discover.protocol import Failure, FailureKind
 from discover.search.settings import SearchRequest, SearchSettings
+from foundry.datasets.export import export_attempts, export_dataset
 from foundry.errors import EnvironmentUnusable
+from foundry.judge.options import NOBODY, Rivals
+from foundry.judge.verdict import Evaluation, Status
+from foundry.kernel import parse, render
+from foundry.store.records import PREDICTIONS
+from ops import registry
 
 NAMES = (
     "ANTHROPIC_API_KEY",
@@ -64,6 +76,54 @@ def test_no_secret_is_in_a_row_an_event_or_a_page(stage: Stage, tmp_path: Path) 
     assert len(stage.store.calls(stage.run_id)) == 3
     for place in places:
         assert "canary" not in place
+
+
+class Dataset(ScriptedJudge):
+    """Proves softmax kernels as datasets want them; a larger number in the text is faster."""
+
+    def __call__(self, text: str, seed: int, rivals: Rivals = NOBODY) -> Evaluation:
+        kernel = parse(text)
+        if "fails(" in text:
+            return verdict(kernel, Status.WRONG_RESULT, device=DEVICE)
+        low = 1.0 + len(self.texts)
+        self.texts.append(text)
+        said = {"predicted_us": 10.0, "bound": "memory", "sentences": ["bound by memory"]}
+        extra = {PREDICTIONS: {"softmax[rows=8,cols=8]float32": {"m4-max": said}}}
+        return verdict(kernel, device=DEVICE, low=low, extra=extra)
+
+
+def test_no_secret_is_in_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every view, and the table of attempts, in every format."""
+    for name, value in CANARIES.items():
+        monkeypatch.setenv(name, value)
+    said = " ".join([*CANARIES.values(), URL])
+    kernels = [render(template_kernel("softmax", number)[0]) for number in range(4)]
+    stage = Stage(tmp_path, op=registry.get("softmax"))
+    broken = f"{kernels[1]}// fails({said})\n"
+    answers = [
+        f"Your keys are {said}. I read more at a time.\n```metal\n{text}```"
+        for text in (broken, f"{kernels[2]}// {said}\n", kernels[3])
+    ]
+    stage.search([Scripted(answers)], Dataset(), Limits(evaluations=4), roots=[kernels[0]])
+    rows = list(stage.store.evaluations())
+    folder = tmp_path / "data"
+    export_dataset(rows, stage.store.origins(), folder)
+    export_attempts(rows, stage.store.origins(), folder / "all", ("jsonl", "parquet"))
+    stage.store.close()
+    written = {file: _content(file) for file in folder.rglob("*") if file.is_file()}
+    views = {file.parent.name for file in written}
+    assert views >= {"attempts", "sft", "repair", "preference", "explain", "completion", "all"}
+    assert sum("I read more at a time" in text or "***" in text for text in written.values()) > 1
+    for file, text in written.items():
+        assert "canary-" not in text, file  # rows have a canary of their own, for other ends
+
+
+def _content(file: Path) -> str:
+    """What a file says, whatever packs it."""
+    if file.suffix == ".parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        return json.dumps(parquet.read_table(file).to_pylist(), default=str)
+    return file.read_bytes().decode(errors="replace")
 
 
 def test_no_secret_is_in_what_a_probe_says() -> None:
