@@ -30,6 +30,10 @@ KNOWN_FIELDS = {
 }
 
 
+TOKENS = 470
+"""Of every answer, input and output together."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """One scripted answer. Everything but `text` is a fault."""
@@ -79,6 +83,10 @@ class FakeLLM:
     ) -> None:
         self.script = [Answer(a) if isinstance(a, str) else a for a in script]
         self.requests: list[Received] = []
+        self.billed_tokens = 0
+        """Of answers that arrive whole."""
+        self.lost_tokens = 0
+        """Of answers that break off: worked on, and billed, for nobody."""
         self.refused: list[str] = []
         self.needs_key = needs_key
         self.models = models
@@ -186,6 +194,10 @@ class FakeLLM:
             self._send(http, answer.status, json.dumps(body), answer.headers)
         else:
             text = json.dumps(_BODIES[http.path](answer, model, number))
+            with self._lock:
+                whole = not answer.cut and answer.stop is not None
+                self.billed_tokens += TOKENS if whole else 0
+                self.lost_tokens += 0 if whole else TOKENS
             self._send(http, 200, text, answer.headers, cut=answer.cut)
 
     def _send(

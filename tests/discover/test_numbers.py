@@ -19,7 +19,7 @@ from discover.budget.limits import Limits
 from discover.calls.retry import RetryPolicy
 from discover.drafts.draft import Draft
 from discover.proposers.registry import make
-from discover.protocol import Proposer, ProposerOptions
+from discover.protocol import FailureKind, Proposer, ProposerOptions
 from discover.search.kernels import Kernels
 from discover.search.settings import SearchSettings
 from discover.search.task import Task
@@ -141,12 +141,14 @@ def test_thousands_of_calls_a_fifth_of_them_faulty(
     states = {state: [c for c in calls if c.state is state] for state in CallState}
     assert not states[CallState.SENT] + states[CallState.LOST]
     done = states[CallState.DONE]
-    per_answer = 470
-    assert sum(c.tokens.input_tokens + c.tokens.output_tokens for c in done) == per_answer * len(
-        done
-    )
+    spent = sum(c.tokens.input_tokens + c.tokens.output_tokens for c in done)
+    assert spent == server.billed_tokens == outcome.state.spent.tokens
     assert all(c.tokens == Tokens() for c in states[CallState.UNSURE])
-    print(f"\n{len(calls)} calls, {len(done)} answers, 0 untyped errors")
+    at_most = sum(c.most_tokens or 0 for c in states[CallState.UNSURE])
+    assert at_most >= server.lost_tokens > 0, "what broke off was billed for nobody"
+    kinds = {(c.error or "").partition(":")[0] for c in calls} - {""}
+    assert kinds <= set(FailureKind), "an error without a kind"
+    print(f"\n{len(calls)} calls, {len(done)} answers, {spent:,} tokens; {sorted(kinds)}")
 
 
 def _impatient(proposer: Proposer) -> Scripted:
