@@ -13,8 +13,8 @@ from ops.families.rows.reductions import reduction
 from ops.families.rows.scan import scan
 from ops.masking import CAUSAL, EVERY_KEY, Mask, Score
 from ops.matches import Close, Distribution, Exact, Set, Ties
+from ops.mlx_formula import MlxFormula
 from ops.parameters import Range
-from ops.reference import Reference
 from ops.registry import all_ops, get, load_file
 from ops.spec import Case, Op, Tensor, Workload
 
@@ -30,7 +30,7 @@ __all__ = [
     "Mask",
     "Op",
     "Range",
-    "Reference",
+    "MlxFormula",
     "Score",
     "Set",
     "Tensor",

@@ -45,7 +45,7 @@ class Array(BaseModel):
     """Of an input of indices: each is from 0 to one less than this."""
 
 
-class MetalCall(BaseModel):
+class AdoptedCall(BaseModel):
     """One call of `metal_kernel`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -124,14 +124,14 @@ class MetalCall(BaseModel):
         return ELEMENT if array.dtype == self.element else array.dtype
 
 
-def read_call(document: Mapping[str, Any]) -> MetalCall:
+def read_call(document: Mapping[str, Any]) -> AdoptedCall:
     """A call from JSON values.
 
     Raises:
         UsageError: The first thing that is wrong with it, in one sentence.
     """
     try:
-        call = MetalCall.model_validate(document)
+        call = AdoptedCall.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -145,7 +145,7 @@ def read_call(document: Mapping[str, Any]) -> MetalCall:
     return call
 
 
-def _problems(call: MetalCall) -> Iterator[str]:
+def _problems(call: AdoptedCall) -> Iterator[str]:
     if not call.outputs:
         yield "the call has no output; name at least one"
     if not call.axes:
@@ -161,7 +161,7 @@ def _problems(call: MetalCall) -> Iterator[str]:
         yield "every size is fixed, so that nothing can be proven beyond it; leave one axis free"
 
 
-def _array_problems(call: MetalCall) -> Iterator[str]:
+def _array_problems(call: AdoptedCall) -> Iterator[str]:
     known = (ELEMENT, *call.types, *DTYPE_BYTES)
     for name, array in {**call.arrays, **call.outputs}.items():
         if array.dtype not in known:

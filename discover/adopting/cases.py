@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from discover.adopting.call import MetalCall, Sizes
+from discover.adopting.call import AdoptedCall, Sizes
 from ops import wide_mlx
 from ops.expressions import evaluate
 from ops.parameters import Scalar
@@ -33,14 +33,14 @@ class CaseSizes:
     params: Params
 
 
-def shown(call: MetalCall) -> list[CaseSizes]:
+def shown(call: AdoptedCall) -> list[CaseSizes]:
     """Visible cases, parameters dealt out to them in turn."""
     mixed = [_mixed(call, _SHOWN, at) for at in range(len(_SHOWN))]
     own = [_one_of_its_own(call, axis, 0) for axis in call.axes]
     return _dealt(call, _small(call, [*mixed, *own]), _other_params(call)[:-1])
 
 
-def hidden(call: MetalCall) -> list[CaseSizes]:
+def hidden(call: AdoptedCall) -> list[CaseSizes]:
     """Hidden cases: none of them is visible."""
     empty = [{a: 0 if a == axis else _EMPTY_BESIDE for a in call.axes} for axis in call.axes]
     mixed = [_mixed(call, _HIDDEN, at) for at in range(len(_HIDDEN))]
@@ -51,7 +51,7 @@ def hidden(call: MetalCall) -> list[CaseSizes]:
     return _dealt(call, fresh or found, _other_params(call))
 
 
-def least(call: MetalCall, axis: str) -> int:
+def least(call: AdoptedCall, axis: str) -> int:
     """The smallest size of an axis.
 
     It is 0 where nothing is to be computed then: what a sum over nothing is, the author did not
@@ -64,21 +64,21 @@ def least(call: MetalCall, axis: str) -> int:
     return 0 if everywhere else 1
 
 
-def _is_zero_without(size: int | str, axis: str, call: MetalCall) -> bool:
+def _is_zero_without(size: int | str, axis: str, call: AdoptedCall) -> bool:
     return evaluate(size, {a: 0 if a == axis else 4 for a in call.axes}) == 0
 
 
-def _mixed(call: MetalCall, ladder: Sequence[int], at: int) -> Sizes:
+def _mixed(call: AdoptedCall, ladder: Sequence[int], at: int) -> Sizes:
     return {a: ladder[(at + _APART * i) % len(ladder)] for i, a in enumerate(call.axes)}
 
 
-def _one_of_its_own(call: MetalCall, axis: str, step: int) -> Sizes:
+def _one_of_its_own(call: AdoptedCall, axis: str, step: int) -> Sizes:
     """A size of the author's, or its neighbour, beside small ones."""
     steps = step * call.multiples.get(axis, 1)
     return {a: call.sizes[0][a] + steps if a == axis else _BESIDE for a in call.axes}
 
 
-def _small(call: MetalCall, wanted: Sequence[Sizes]) -> list[Sizes]:
+def _small(call: AdoptedCall, wanted: Sequence[Sizes]) -> list[Sizes]:
     """Sizes by the rules of the axes, each once, small ones alone where any are."""
     found = [{a: _ruled(call, a, size) for a, size in sizes.items()} for sizes in wanted]
     once = {tuple(sizes.values()): sizes for sizes in found}
@@ -86,20 +86,20 @@ def _small(call: MetalCall, wanted: Sequence[Sizes]) -> list[Sizes]:
     return small or sorted(once.values(), key=lambda sizes: elements(call, sizes))[:1]
 
 
-def _ruled(call: MetalCall, axis: str, size: int) -> int:
+def _ruled(call: AdoptedCall, axis: str, size: int) -> int:
     if axis in call.fixed:
         return call.sizes[0][axis]
     multiple = call.multiples.get(axis, 1)
     return -(-max(size, least(call, axis)) // multiple) * multiple
 
 
-def elements(call: MetalCall, sizes: Mapping[str, int]) -> int:
+def elements(call: AdoptedCall, sizes: Mapping[str, int]) -> int:
     """Of all tensors."""
     arrays = (*call.arrays.values(), *call.outputs.values())
     return sum(math.prod(evaluate(size, sizes) for size in array.shape) for array in arrays)
 
 
-def _other_params(call: MetalCall) -> list[Params]:
+def _other_params(call: AdoptedCall) -> list[Params]:
     """Values for the cases: a real number is never the same twice, whole ones are what they are."""
     real = {name: value for name, value in call.numbers.items() if isinstance(value, float)}
     if not real:
@@ -110,10 +110,10 @@ def _other_params(call: MetalCall) -> list[Params]:
     ]
 
 
-def _dealt(call: MetalCall, sizes: list[Sizes], params: list[Params]) -> list[CaseSizes]:
+def _dealt(call: AdoptedCall, sizes: list[Sizes], params: list[Params]) -> list[CaseSizes]:
     return [CaseSizes(one, params[at % len(params)]) for at, one in enumerate(sizes)]
 
 
-def bench(call: MetalCall) -> Iterator[CaseSizes]:
+def bench(call: AdoptedCall) -> Iterator[CaseSizes]:
     """The author's own sizes."""
     yield from (CaseSizes(dict(sizes), {}) for sizes in call.sizes)

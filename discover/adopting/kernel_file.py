@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from discover.adopting.call import MetalCall
+from discover.adopting.call import AdoptedCall
 from foundry.kernel import Kernel, KernelLaunch, render
 
 
-def kernel_text(call: MetalCall) -> str:
+def kernel_text(call: AdoptedCall) -> str:
     """The file."""
     launch = KernelLaunch(
         body=call.source.strip("\n"),

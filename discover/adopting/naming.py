@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from discover.adopting.call import MetalCall, read_call
+from discover.adopting.call import AdoptedCall, read_call
 from discover.adopting.recording import RecordedArray, RecordedCall, Recording
 from discover.adopting.sizes import Axes, axes_of, expression, shapes_of
 from foundry.errors import UsageError, unknown
@@ -31,7 +31,7 @@ class Wishes:
     multiples: Mapping[str, int] | None = None
 
 
-def named(recording: Recording, wishes: Wishes) -> MetalCall:
+def named(recording: Recording, wishes: Wishes) -> AdoptedCall:
     """The call that is adopted: sizes as axes, the reference as text.
 
     Raises:

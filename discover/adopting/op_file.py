@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-from discover.adopting.call import Array, MetalCall
+from discover.adopting.call import AdoptedCall, Array
 from discover.adopting.cases import CaseSizes, bench, hidden, least, shown
 from ops.dtypes import FLOAT_DTYPES
 from ops.errors import UsageError
@@ -28,12 +28,12 @@ _TEXT = '''"""{name}: a call of `metal_kernel`, adopted. Correct whatever is not
 `REFERENCE` is the formula: in float64 it says what is right, as MLX it is what is to be beaten.
 """
 
-from ops import Axis, Baseline, Case, Close, Exact, Op, Reference, Tensor
+from ops import Axis, Baseline, Case, Close, Exact, MlxFormula, Op, Tensor
 from ops.fills import Index
 
 REFERENCE = {reference}
 
-FORMULA = Reference(REFERENCE, inputs={inputs!r}, outputs={kinds!r})
+FORMULA = MlxFormula(REFERENCE, inputs={inputs!r}, outputs={kinds!r})
 
 OP = Op(
     name={name!r},
@@ -56,7 +56,7 @@ OP = Op(
 '''
 
 
-def op_text(call: MetalCall) -> str:
+def op_text(call: AdoptedCall) -> str:
     """The file.
 
     Raises:
@@ -86,7 +86,7 @@ def op_text(call: MetalCall) -> str:
     )
 
 
-def _of_the_right_dtype(call: MetalCall) -> str:
+def _of_the_right_dtype(call: AdoptedCall) -> str:
     """The reference with its value in the dtype of the output, where it is one expression."""
     text = textwrap.dedent(call.reference).strip("\n").rstrip()
     try:
@@ -103,13 +103,13 @@ def _of_the_right_dtype(call: MetalCall) -> str:
     return f"({text.strip()}).astype({named})"
 
 
-def _formula(call: MetalCall) -> str:
+def _formula(call: AdoptedCall) -> str:
     """What a proposer reads: the reference, in MLX."""
     text = " ".join(call.reference.split()) if "return" not in call.reference else call.reference
     return f"{', '.join(call.outputs)} = {text.strip()}, as MLX has it"
 
 
-def _axis(call: MetalCall, axis: str) -> str:
+def _axis(call: AdoptedCall, axis: str) -> str:
     compiled = any(axis in names_in(v) for v in call.constants.values())
     rules = ["compiled=True"] if compiled else []
     if axis in call.fixed:
@@ -121,19 +121,19 @@ def _axis(call: MetalCall, axis: str) -> str:
     return f"Axis({', '.join([repr(axis), *rules])})"
 
 
-def _tensor(call: MetalCall, name: str, array: Array) -> str:
+def _tensor(call: AdoptedCall, name: str, array: Array) -> str:
     fill = "" if array.below is None else f", fill=Index({array.below!r})"
     return f"Tensor({name!r}, {array.shape!r}, {call.dtype_of(array)!r}{fill})"
 
 
-def _output(call: MetalCall, name: str, array: Array) -> str:
+def _output(call: AdoptedCall, name: str, array: Array) -> str:
     dtype = call.dtype_of(array)
     is_float = dtype in FLOAT_DTYPES or (dtype == ELEMENT and call.element in FLOAT_DTYPES)
     match = f"Close({terms_summed(call)!r})" if is_float else "Exact()"
     return f"Tensor({name!r}, {array.shape!r}, {dtype!r}, match={match})"
 
 
-def terms_summed(call: MetalCall) -> Expression:
+def terms_summed(call: AdoptedCall) -> Expression:
     """How many terms one element of an output may be the sum of.
 
     Where the reference sums at all: the axes that no output has, or else the last of the largest

@@ -14,7 +14,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from discover.adopting.call import MetalCall
+from discover.adopting.call import AdoptedCall
 from discover.adopting.kernel_file import kernel_text
 from discover.adopting.op_file import op_text
 from foundry.errors import UsageError
@@ -38,7 +38,7 @@ class Workspace:
 
     folder: Path
 
-    def adopt(self, call: MetalCall) -> Op:
+    def adopt(self, call: AdoptedCall) -> Op:
         """Keep a call and register its op.
 
         Raises:
@@ -76,7 +76,7 @@ class Workspace:
         file = self.folder / op / KERNEL_FILE
         return file if file.is_file() else None
 
-    def _same(self, place: Path, call: MetalCall, texts: dict[str, str]) -> Op:
+    def _same(self, place: Path, call: AdoptedCall, texts: dict[str, str]) -> Op:
         held = {name: _text(place / name) for name in texts}
         if held != texts:
             raise UsageError(
@@ -85,7 +85,7 @@ class Workspace:
         return registry.load_file(place / OP_FILE)[0]
 
 
-def _checked(place: Path, call: MetalCall) -> Op:
+def _checked(place: Path, call: AdoptedCall) -> Op:
     try:
         op = registry.load_file(place / OP_FILE)[0]
         check(parse(kernel_text(call)), op)
@@ -98,7 +98,7 @@ def _checked(place: Path, call: MetalCall) -> Op:
     return op
 
 
-def _settings(call: MetalCall) -> str:
+def _settings(call: AdoptedCall) -> str:
     """Settings under which every command that takes ops of a user's own knows this one."""
     own = f'op-file = ["{OP_FILE}"]\n'
     plain = [f"[{table}]\n{own}" for table in _KNOWING]

@@ -14,7 +14,7 @@ from foundry.cli.output import note, print_json
 from foundry.errors import UsageError
 
 if TYPE_CHECKING:
-    from discover.adopting.call import MetalCall
+    from discover.adopting.call import AdoptedCall
     from ops.spec import Op
 
 
@@ -86,7 +86,7 @@ def _words(text: str | None) -> tuple[str, ...]:
     return tuple(word.strip() for word in (text or "").split(",") if word.strip())
 
 
-def _from_json(file: Path, given: dict[str, str | None]) -> MetalCall:
+def _from_json(file: Path, given: dict[str, str | None]) -> AdoptedCall:
     from discover.adopting.call import read_call
 
     try:
@@ -98,11 +98,11 @@ def _from_json(file: Path, given: dict[str, str | None]) -> MetalCall:
     return read_call({**document, **{key: v for key, v in given.items() if v is not None}})
 
 
-def _document(call: MetalCall, folder: Path) -> dict[str, Any]:
+def _document(call: AdoptedCall, folder: Path) -> dict[str, Any]:
     return {"op": call.name, "folder": str(folder), "call": call.model_dump(mode="json")}
 
 
-def _show(call: MetalCall, op: Op, folder: Path) -> None:
+def _show(call: AdoptedCall, op: Op, folder: Path) -> None:
     arrays = {**call.arrays, **call.outputs}
     for name, array in arrays.items():
         click.echo(f"{name}: {call.dtype_of(array)}[{', '.join(map(str, array.shape))}]")

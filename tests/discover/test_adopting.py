@@ -26,7 +26,7 @@ from discover.search.workbench import workbench
 from foundry.errors import FoundryError, UsageError
 from foundry.judge.verdict import Status
 from foundry.kernel import parse
-from ops.reference import Reference
+from ops.mlx_formula import MlxFormula
 from ops.spec import Workload
 
 SOURCE = """
@@ -186,11 +186,11 @@ def test_what_does_not_fit_is_told_in_one_sentence_and_leaves_nothing(
 def test_a_reference_is_as_exact_as_float64_where_numpy_knows_it() -> None:
     x = np.random.default_rng(1).normal(size=(3, 5))
     at = Workload("o", {"rows": 3, "cols": 5}, "float16", {"eps": 1e-5})
-    known = Reference("mx.softmax(x.astype(mx.float32), axis=-1).astype(dtype)", ("x",))
+    known = MlxFormula("mx.softmax(x.astype(mx.float32), axis=-1).astype(dtype)", ("x",))
     exact = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
     np.testing.assert_allclose(known.oracle({"x": x}, at)[0], exact, rtol=1e-14)
     assert known.steps is not None
-    asked = Reference("mx.fast.rope(x[None, :, :4], 4, traditional=False, base=1e4, scale=1.0,"
+    asked = MlxFormula("mx.fast.rope(x[None, :, :4], 4, traditional=False, base=1e4, scale=1.0,"
                       " offset=0)[0]", ("x",))  # fmt: skip
     assert asked.steps is None
     assert asked.oracle({"x": x}, at)[0].dtype == np.float64

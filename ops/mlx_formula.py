@@ -29,7 +29,7 @@ Arrays = tuple[NDArray[Any], ...]
 
 
 @dataclass(frozen=True)
-class Reference:
+class MlxFormula:
     """The formula of an op, as a baseline is written: over its inputs, parameters and axes."""
 
     text: str
