@@ -132,7 +132,7 @@ def _run(
             shown = SearchDisplay(display, (request.name,), request.limits)
             outcome = run_search(bench, request, proposers, shown)
             shown.done(request.name)
-        run = next(run for run in bench.store.runs() if run.id == outcome.run_id)
+        (run,) = bench.store.runs(outcome.run_id)
         return outcome, summarise(bench.store, run)
 
 

@@ -78,8 +78,7 @@ class Desks:
         kept, self._kept = self._kept, None
         store, run_id = self._bench.store, journal.run_id
         try:
-            run = store.run(run_id)
-            times = run.resumed if run else 0
+            times = sum(run.resumed for run in store.runs(run_id))
             if kept is not None and (kept[0].run_id, kept[1] + 1) == (run_id, times):
                 desk, restored = kept[0], None
             else:
@@ -114,7 +113,7 @@ def ticketed(store: Store, run_id: int) -> RunRecord:
     Raises:
         UsageError: No such run, or one that handed out none.
     """
-    run = store.run(run_id)
+    run = next(iter(store.runs(run_id)), None)
     if run is None or run.kind != "search" or "ask" not in run.settings.get("proposers", ()):
         raise UsageError(f"run {run_id} handed out no tickets; get one with discover ask")
     return run

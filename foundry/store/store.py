@@ -220,15 +220,10 @@ class Store:
         if claim := self._claims.pop(run_id, None):
             claim.discard()
 
-    def runs(self) -> list[RunRecord]:
-        """Every run, oldest first."""
+    def runs(self, run_id: int | None = None) -> list[RunRecord]:
+        """Every run, oldest first; or that of one id, if there is one."""
         with self._reading() as connection:
-            return runs.load_runs(connection)
-
-    def run(self, run_id: int) -> RunRecord | None:
-        """One run; None where there is none of that id."""
-        with self._reading() as connection:
-            return next(iter(runs.load_runs(connection, run_id)), None)
+            return runs.load_runs(connection, run_id)
 
     def _claim(self, run_id: int) -> None:
         """Hold a run against other processes until it is finished or this one ends.
