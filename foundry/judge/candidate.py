@@ -19,6 +19,7 @@ from foundry.judge.oracle.dealing import (
     deal_thoroughly,
     unseen,
     with_nonfinite,
+    with_spots,
 )
 from foundry.judge.oracle.every import every_value
 from foundry.judge.oracle.inputs import applicable
@@ -206,7 +207,7 @@ def _dealt(
     visible = with_nonfinite(op, shown, _NONFINITE_SHOWN, seed)
     hidden = deal((*op.workloads("hidden", dtype), *unseen(op, dtype, seed)), names, each, seed)
     tried = deal_faintly(parameter_workloads(op, dtype, seed), names, each, seed)
-    unlisted = with_nonfinite(op, hidden, _NONFINITE_HIDDEN, seed)
+    unlisted = with_spots(op, with_nonfinite(op, hidden, _NONFINITE_HIDDEN, seed))
     # The smallest comes first, and is what most kernels are written for: it is verified always.
     # One that is chosen for its time may be too much for a kernel that is right by brute force.
     is_timed = options.timed or options.proves_bench or options.bench != "quick"

@@ -40,8 +40,11 @@ class JudgeOptions:
     run_limit_s: float = 10.0
     """Limit of one workload's verification; small workloads get less."""
     reach_s: float = 0.0
-    """What runs on large workloads may take together by a cautious forecast; a kernel that is
-    faster is granted `WHOLE_REACH_S`."""
+    """Processor time that runs on large workloads may take together; a kernel that is faster is
+    granted `WHOLE_REACH_S`."""
+    oracle_s: float = 120.0
+    """What oracles may take of the judge's processor time on sizes beyond the lists. No kernel is
+    charged with it; sizes for which it does not last are not proven."""
     time_limit_s: float = 60.0
     """Limit of timing one workload."""
     sanitizer: str | None = SANITIZER

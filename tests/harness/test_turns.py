@@ -16,7 +16,7 @@ import pytest
 
 from foundry.harness.frames import Channel
 from foundry.harness.jobs import Build, Results, Run
-from foundry.harness.processes.clock import Clock, processor_s
+from foundry.harness.processes.clock import Clock, children_s, processor_s
 from foundry.harness.processes.lock import DeviceLock
 from foundry.harness.processes.pool import WorkerPool
 from foundry.harness.processes.turns import Turn, Turns
@@ -208,6 +208,20 @@ def test_the_processor_time_of_another_process_is_known() -> None:
     assert used_s is not None
     assert 0.0 < used_s < 60.0
     assert processor_s(child.pid) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say")
+def test_what_ended_children_used_is_known() -> None:
+    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', {!r}]); input()"
+    work = "import time\nwhile time.process_time() < 0.1: pass"
+    command = [sys.executable, "-c", script.format(work)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
+        while not (used_s := children_s(child.pid)):
+            time.sleep(SHORT_S)
+        child.kill()
+        child.wait()
+    assert 0.05 < used_s < 60.0
+    assert children_s(child.pid) == 0.0
 
 
 def test_a_deadline_does_not_pass_while_its_clock_stands_still() -> None:

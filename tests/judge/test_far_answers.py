@@ -11,16 +11,21 @@ import pytest
 from foundry.errors import EnvironmentUnusable, NoAnswer
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
+from foundry.judge.candidate import Candidate, Failed
 from foundry.judge.oracle import nonfinite, pace
 from foundry.judge.oracle.far import far_workloads, remainders, vector_remainders
 from foundry.judge.oracle.inputs import MIXED
 from foundry.judge.oracle.pace import Answered, Paces, work
 from foundry.judge.oracle.references import References
 from foundry.judge.proof import sweep
+from foundry.judge.proof.budget import Budget, Budgets, OracleBudget
+from foundry.judge.stages import groups_of
 from foundry.judge.verdict import Status
+from foundry.kernel import parse
 from ops import Case, get
 from ops.registry import load_file
 from ops.spec import Op, Workload
+from templates import default, for_op, render
 
 SOFTMAX = get("softmax")
 USER_OP = """
@@ -157,20 +162,41 @@ def test_values_alone_say_nothing_of_what_bounds_take(
     assert references.get(SOFTMAX, sized(70), "normal", 1, sampled=True).expected
 
 
-def test_a_sweep_ends_by_processor_time_and_by_a_share_of_the_walls() -> None:
-    now = [0.0]
-    course = sweep._Course(10.0, lambda: now[0])
-    now[0], course.workers_s = 12.0, 1.0
+def test_a_sweep_ends_where_its_budget_does_and_tells_what_it_left_out() -> None:
+    course = sweep._Course(Budgets(Budget(10.0), OracleBudget(0.0)))
+    course.budgets.kernel.spend(9.0)
     assert not course.is_over
-    now[0] = 41.0
-    assert course.is_over
-    now[0], course.workers_s = 12.0, 11.0
+    course.budgets.kernel.spend(1.0)
     assert course.is_over
     course.held, course.unanswered = 3, 2
     assert "nothing says what is right on 2 " in course.left_out(5)
     assert course.left_out(9).count("on 4 and nothing") == 1
     course.unanswered = 0
     assert course.left_out(3) == ""
+
+
+def test_oracles_without_time_leave_large_sizes_unproven(pool: WorkerPool) -> None:
+    options = JudgeOptions(sanitizer=None, timed=False, reach_s=60.0, oracle_s=0.0)
+    found = Judge(pool, options).evaluate(RIGHT.format(name="softmax"), SOFTMAX, "float32", 3)
+    assert found.status is Status.CORRECT, found.why
+    assert "nothing says what is right on" in found.why
+    assert found.proven is not None
+    assert found.proven.axes["cols"][1] < 1 << 16
+
+
+def test_sizes_that_share_a_build_are_swept_first() -> None:
+    op = get("topk")
+    (template, *_) = for_op("topk")
+    candidate = Candidate("", op, "float32", 1)
+    candidate.kernel = parse(render(template, default(template)))
+    bound = sweep._targets(candidate, is_whole=True)
+    assert not isinstance(bound, Failed)
+    ordered = sweep._ordered(bound, 1)
+    numbers = groups_of([target.program for target in ordered])
+    served = [numbers.count(number) for number in numbers]
+    assert served == sorted(served, reverse=True)
+    assert served[0] > served[-1] == 1
+    assert ordered != sweep._ordered(bound, 2)
 
 
 def test_large_workloads_meet_nan_and_say_what_comes_of_it(pool: WorkerPool) -> None:

@@ -26,6 +26,7 @@ inline float helper(float v) { return exp(v) / 2.0f; }
 float sum = a / b;  // c * d
 for (uint i = 0; i < n && sum < 3; ++i) { sum += exp(a) * b; }
 for (uint j = 0; j < m; ++j) { sum += 1; }
+for (uint k = 0; k < m; k += 32) { sum = k; }
 /*kernel
 grid = ["cols * 2 / 3", 1, 1]
 */
@@ -43,7 +44,7 @@ if (ranks[0] == 0) { sum = max(simd_max(sum), -INFINITY); }
         ("first_loop_ends_early", "i < n - 1 && sum"),
         ("lane_one", "if (ranks[0] == 1)"),
         ("last_plus_to_minus", "sum -= 1;"),
-        ("loop_ends_early", "j < m - 1;"),
+        ("loop_ends_early", "k < m - 1;"),
         ("max_to_min", "min(simd_max(sum)"),
         ("no_barrier", "if (lane == 0) { ; }"),
         ("no_product", "exp(a) + b;"),

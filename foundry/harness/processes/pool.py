@@ -114,6 +114,15 @@ class Lease:
         """Seconds since the latest job began, by the clock that limits count."""
         return self._latest.spent_s
 
+    @property
+    def used_s(self) -> float:
+        """Processor time of the latest job, compilers included: what a busy machine makes no more.
+
+        Where a GPU does the work, or nobody knows, it is `spent_s`.
+        """
+        used_s = None if self.on_gpu else self._latest.used_s
+        return self.spent_s if used_s is None else used_s
+
     def clocked(self, job: Job[R], limit_s: float) -> tuple[R | Unanswered, Lap]:
         """Do a job in the runner, and take its time by the judge's clocks.
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import frames
 from foundry.harness.jobs import Confine, Crash, Job, ReplyError, Timeout, Unanswered
-from foundry.harness.processes.clock import Clock, processor_s
+from foundry.harness.processes.clock import Clock, children_s, processor_s
 from foundry.harness.processes.start import START_LIMIT_S, Starter, last_words
 from foundry.harness.processes.stopwatch import Lap, Stopwatch
 
@@ -45,6 +45,7 @@ class WorkerProcess:
             self._errors.close()
             raise
         self._clock = Clock(functools.partial(processor_s, self._child.pid))
+        self._used_before_s: float | None = None
         self._channel = frames.Channel(ours, self._clock)
 
     @property
@@ -69,6 +70,14 @@ class WorkerProcess:
     def spent_s(self) -> float:
         """Seconds since the latest job began, by the clock that limits count."""
         return self._clock()
+
+    @property
+    def used_s(self) -> float | None:
+        """Processor time since the latest job began, compilers that ended included; or unknown."""
+        now = processor_s(self.pid)
+        if now is None or self._used_before_s is None:
+            return None
+        return now + children_s(self.pid) - self._used_before_s
 
     def ask(self, job: Job[R], limit_s: float) -> R | Unanswered:
         """Send a job and wait for its result, at most `limit_s` seconds.
@@ -126,6 +135,8 @@ class WorkerProcess:
 
     def _exchange(self, job: Job[R], limit_s: float) -> R | Unanswered:
         self._clock.restart()
+        used = processor_s(self.pid)
+        self._used_before_s = None if used is None else used + children_s(self.pid)
         deadline = limit_s
         header, buffers = job.encode()
         try:

@@ -45,7 +45,8 @@ def uncommented(text: str) -> str:
 
 
 _LOOP_BOUND = re.compile(r"\bfor \([^;]*; \w+ < (?P<bug>[^;&]+?)(?:;| &&)")
-_ADDITION = re.compile(r"(?P<bug>\+=)")
+# A loop's step is none: a loop of one pass is right whatever its step is.
+_ADDITION = re.compile(r"(?P<bug>\+=)(?=[^;{]*;)")
 _MAXIMUM = re.compile(
     # Of indices it is left alone: a loop that begins earlier, where a mask hides all, is right.
     r"^(?![^\n]*\b(?:u?int|u?short|u?long|size_t) \w+ = [^\n;]*\bmax\()[^\n]*?\b(?P<bug>max)\(",

@@ -13,7 +13,8 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from foundry.judge.oracle import nonfinite
+from foundry.judge.oracle import nonfinite, spots
+from foundry.judge.oracle.every import is_elementwise
 from foundry.judge.oracle.inputs import DISTRIBUTIONS, MIXED
 from foundry.judge.oracle.near import ALIKE, FAINT
 from foundry.judge.oracle.sizes import Listed, largest_compiled, listed, new_compiled, redrawn
@@ -89,6 +90,13 @@ def with_nonfinite(op: Op, dealt: Iterable[Dealt], count: int, seed: int) -> Ite
     chosen = rng.sample(small, min(count, len(small))) if asked else ()
     for index, (workload, names) in enumerate(known):
         yield workload, (*names, *asked) if index in chosen else names
+
+
+def with_spots(op: Op, dealt: Iterable[Dealt]) -> Iterator[Dealt]:
+    """Deal spots to the small workloads; where each element counts alone, all values are tried."""
+    for workload, names in dealt:
+        is_dealt = is_small(op, workload) and all(workload.axes.values()) and not is_elementwise(op)
+        yield workload, (*names, *spots.of_op(op, workload)) if is_dealt else names
 
 
 def unseen(op: Op, dtype: str, seed: int, count: int = UNSEEN) -> tuple[Workload, ...]:

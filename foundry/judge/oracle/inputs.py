@@ -18,7 +18,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from foundry.errors import unknown
-from foundry.judge.oracle import near, nonfinite
+from foundry.judge.oracle import near, nonfinite, spots
 from foundry.program import Arrays
 from ops.dtypes import numpy_dtype
 from ops.fills import Positive, Real
@@ -56,7 +56,7 @@ def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arr
     Args:
         op: The op.
         workload: One of its workloads.
-        distribution: One of `DISTRIBUTIONS` or of `nonfinite.DRAWS`.
+        distribution: One of `DISTRIBUTIONS`, of `nonfinite.DRAWS` or of `spots.SPOTS`.
         seed: Equal seeds give equal bytes on every machine.
 
     Raises:
@@ -65,8 +65,7 @@ def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arr
     if distribution not in _DRAWS:
         raise unknown("distribution", distribution, _DRAWS)
     arrays: Arrays = {}
-    sources = {t.match.source for t in op.outputs if isinstance(t.match, Distribution)}
-    spared = _spared(op, workload, distribution, seed)
+    dealt = _dealt(op, workload, distribution, seed)
     models = near.models(op) if distribution == near.ALIKE else {}
     for tensor in op.inputs:
         if tensor.name in workload.absent:
@@ -75,13 +74,24 @@ def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arr
         name, stream = tensor.name, _STREAM.get(distribution, distribution)
         rng = _generator(seed, workload.id, models.get(name, name), stream)
         apart = _generator(seed, workload.id, name, "apart") if name in models else None
-        chosen = nonfinite.SPARING[distribution] if tensor.name in spared else distribution
-        chosen = "normal" if tensor.name in sources else chosen
-        arrays[tensor.name] = _tensor(tensor, workload, chosen, rng, apart)
+        arrays[tensor.name] = _tensor(tensor, workload, dealt[name], rng, apart)
     for name, default in op.params.items():
         value = workload.params.get(name, default)
         arrays[name] = np.asarray(value, dtype=numpy_dtype(param_dtype(default)))
     return arrays
+
+
+def _dealt(op: Op, workload: Workload, distribution: str, seed: int) -> dict[str, str]:
+    """The distribution of every tensor: the same for most, and of some for one tensor alone."""
+    dealt = {tensor.name: distribution for tensor in op.inputs}
+    if distribution in spots.SPOTS:
+        rng = _generator(seed, workload.id, *spots.SPOTS)
+        holder = spots.spotted(op, workload, distribution, rng)
+        dealt = {name: distribution if name == holder else "normal" for name in dealt}
+    for name in _spared(op, workload, distribution, seed):
+        dealt[name] = nonfinite.SPARING[distribution]
+    sources = {t.match.source for t in op.outputs if isinstance(t.match, Distribution)}
+    return dealt | dict.fromkeys(sources, "normal")
 
 
 def _spared(op: Op, workload: Workload, distribution: str, seed: int) -> set[str]:
@@ -399,7 +409,9 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType(
     }
 )
 """Distributions by name, the ones that find most first."""
-_DRAWS: Mapping[str, _Draw] = MappingProxyType({**DISTRIBUTIONS, **nonfinite.DRAWS})
+_DRAWS: Mapping[str, _Draw] = MappingProxyType(
+    {**DISTRIBUTIONS, **nonfinite.DRAWS, **dict.fromkeys(spots.SPOTS, spots.draw)}
+)
 
 _PARTS = 8
 _MIXED = (

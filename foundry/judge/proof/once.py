@@ -18,6 +18,7 @@ from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle.inputs import MIXED, make_inputs
 from foundry.judge.oracle.references import Reference, output_specs
 from foundry.judge.oracle.suspects import stands_out, suspects
+from foundry.judge.proof.budget import Budget, Budgets
 from foundry.judge.proof.forecast import Forecast
 from foundry.judge.proof.verify import hold, told
 from foundry.judge.stages import Walk, pace_of, stopped
@@ -28,7 +29,7 @@ from foundry.program import Arrays, TensorSpec
 from ops.spec import Workload
 
 _DOUBT = 8.0
-"""A run may take as many times its forecast, and the limit of small ones."""
+"""A run may take as many times its forecast, and the limit of small ones; no more than is left."""
 
 
 def bound_to(candidate: Candidate, wanted: Sequence[Workload]) -> Failed | tuple[Target, ...]:
@@ -56,6 +57,7 @@ def run_once(
     index: int,
     expected: Forecast,
     references: Sequence[Reference],
+    budgets: Budgets,
 ) -> Failed | Pace | None:
     """The pace of a right run; None where the kernel is honestly too slow.
 
@@ -66,16 +68,15 @@ def run_once(
     given = [reference.inputs for reference in references]
     if len(given) == 1:
         given.append(make_inputs(candidate.op, target.workload, "normal", candidate.seed + 1))
-    answer = _answer(
-        walk, target, Run(index, tuple(given), _specs(walk, target), stale=True), expected
-    )
+    job = Run(index, tuple(given), _specs(walk, target), stale=True)
+    answer = _answer(walk, target, job, expected, budgets.kernel)
     if not isinstance(answer, _Answer):
         return answer
     outputs_of = answer.results.outputs
     held = [(r, o, "") for r, o in zip(references, outputs_of, strict=False)]
     for reference, outputs, manner in (*held, (references[0], outputs_of[-1], OVER_OTHERS)):
         failed = hold(candidate, target, reference, outputs, manner)
-        if failed := failed or look_closer(walk, target, reference, outputs, manner):
+        if failed := failed or look_closer(walk, target, reference, outputs, budgets, manner):
             return failed
     return _doubt(target, answer) or answer.pace
 
@@ -86,6 +87,7 @@ def run_lightly(
     index: int,
     expected: Forecast,
     references: Sequence[Reference],
+    budgets: Budgets,
 ) -> Failed | Pace | None:
     """The same where references hold values alone: bounds are computed where an element stands out.
 
@@ -94,12 +96,13 @@ def run_lightly(
     """
     candidate = walk.candidate
     given = tuple(reference.inputs for reference in references)
-    answer = _answer(walk, target, Run(index, given, _specs(walk, target)), expected)
+    job = Run(index, given, _specs(walk, target))
+    answer = _answer(walk, target, job, expected, budgets.kernel)
     if not isinstance(answer, _Answer):
         return answer
     for reference, outputs in zip(references, answer.results.outputs, strict=True):
         if stands_out(candidate.op, target.workload, outputs, reference.whole):
-            with candidate.stage("oracle"):
+            with candidate.stage("oracle"), budgets.oracles.asked():
                 closer = walk.references.get(
                     candidate.op, target.workload, reference.distribution, candidate.seed
                 )
@@ -121,13 +124,18 @@ def _specs(walk: Walk, target: Target) -> tuple[TensorSpec, ...]:
     return output_specs(walk.candidate.op, target.workload)
 
 
-def _answer(walk: Walk, target: Target, job: Run, expected: Forecast) -> Failed | _Answer | None:
+def _answer(
+    walk: Walk, target: Target, job: Run, expected: Forecast, budget: Budget
+) -> Failed | _Answer | None:
     candidate, runs = walk.candidate, job.sets
+    doubt_s = _DOUBT * runs * expected.seconds
+    is_cut, spared_s = doubt_s > budget.left_s, min(doubt_s, max(0.0, budget.left_s))
     with candidate.stage("reach"):
-        limit_s = walk.options.run_limit_s + _DOUBT * runs * expected.seconds
+        limit_s = walk.options.run_limit_s + spared_s
         found = walk.worker.ask(job, limit_s)
         seconds = walk.worker.spent_s / runs
-        if isinstance(found, Timeout) and _DOUBT * runs * expected.most_s > limit_s:
+        budget.spend(walk.worker.used_s)
+        if isinstance(found, Timeout) and (is_cut or _DOUBT * runs * expected.most_s > limit_s):
             return None
         if isinstance(found, Timeout | Crash):
             return stopped(found, "verify", target)
@@ -135,7 +143,12 @@ def _answer(walk: Walk, target: Target, job: Run, expected: Forecast) -> Failed 
 
 
 def look_closer(
-    walk: Walk, target: Target, reference: Reference, outputs: Arrays, manner: str = ""
+    walk: Walk,
+    target: Target,
+    reference: Reference,
+    outputs: Arrays,
+    budgets: Budgets,
+    manner: str = "",
 ) -> Failed | None:
     """Hold to the oracle what is far from the baseline, wherever it lies."""
     if reference.sample is None or not reference.whole:
@@ -146,7 +159,7 @@ def look_closer(
         places = suspects(candidate.op, target.workload, outputs, reference.whole, rng)
     if places is None:
         return None
-    with candidate.stage("oracle"):
+    with candidate.stage("oracle"), budgets.oracles.charged():
         closer = walk.references.closer(reference, places)
     return hold(candidate, target, closer, outputs, manner)
 

@@ -1,8 +1,9 @@
 """How far a kernel reaches: run on every bench shape, and on sizes far beyond the lists.
 
 These runs cost most, so they come once a kernel is right on all else, the cheapest first, and end
-where a budget does: an honest kernel may be slow, and its builds too. What is left out is not
-proven, and a kernel is called faster, exported or shipped within what is proven alone.
+where a budget does: an honest kernel may be slow, and its builds too. It holds processor time of
+the kernel; oracles have one of their own. What is left out is not proven, and a kernel is called
+faster, exported or shipped within what is proven alone.
 
 1. Small workloads come before (`sweep`): each remainder that 32 lanes may leave of an axis, once.
 2. `forecast` says from the runs that are done what a run takes.
@@ -11,6 +12,8 @@ proven, and a kernel is called faster, exported or shipped within what is proven
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
@@ -21,6 +24,7 @@ from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.inputs import MIXED
 from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.references import Reference
+from foundry.judge.proof.budget import Budget, Budgets, OracleBudget
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import bound_to, run_once
 from foundry.judge.proof.screen import screen_large
@@ -31,23 +35,28 @@ from ops.spec import Op, Workload
 
 _LITTLE = 1 << 26
 """Elements and FLOPs of a bench shape that is tried before what is far."""
-_NEAR_S = 20.0
-"""For these together: by a forecast from small workloads, which are mostly dispatch, so they take a
-small part of it. Kernels are used there."""
+_NEAR_S = 10.0
+"""For these together, and for what is far where that is given more. Kernels are used there."""
+_NEAR_FORECAST_S = 20.0
+"""For one of these by a forecast from small workloads, which are mostly dispatch: it takes a small
+part of that."""
+_RUNS = 3
+"""Of one workload at least: two inputs, then the first once more."""
 
 
 def verify_large(walk: Walk) -> Failed | None:
     """Run the timed workloads that are too large for many runs on rows of all distributions."""
-    candidate = walk.candidate
+    candidate, endless = walk.candidate, Budgets(Budget(), OracleBudget())
     first = walk.first_of_rest + len(candidate.hidden)
     for index, target in enumerate(candidate.bench, first):
         if is_large(candidate.op, target.workload):
             try:
-                references = _references(walk, target)
+                references = _references(walk, target, endless.oracles)
             except NoAnswer as error:
                 candidate.unproven[target.workload.id] = _unanswered(target, error)
                 continue
-            found = run_once(walk, target, index, forecast(candidate, target), references)
+            expected = forecast(candidate, target)
+            found = run_once(walk, target, index, expected, references, endless)
             if isinstance(found, Failed):
                 return found
     return None
@@ -58,7 +67,8 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
     if budget_s <= 0.0:
         return None
     candidate, op = walk.candidate, walk.candidate.op
-    if failed := sweep(walk, budget_s):
+    oracles = OracleBudget(walk.options.oracle_s)
+    if failed := sweep(walk, budget_s, oracles):
         return failed
     if not walk.worker.is_whole:
         return None
@@ -69,35 +79,37 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
     built = build_more(walk, bound, walk.options.build_limit_s)
     if built is not None:
         return None if isinstance(built, Timeout) else built
+    budgets = Budgets(Budget(max(budget_s, _NEAR_S)), oracles)
     near = {n: left.pop(n) for n in [*left] if not _is_far(op, left[n])}
-    failed = _reach(walk, near, max(budget_s, _NEAR_S))
+    failed = _reach(walk, near, budgets, lambda forecast_s: forecast_s <= _NEAR_FORECAST_S)
     if failed or not walk.worker.is_whole:
         return failed
-    return _reach(walk, left, budget_s)
+    kernel = budgets.kernel
+    kernel.left_s = min(kernel.left_s, budget_s)
+    return _reach(walk, left, budgets, lambda forecast_s: _RUNS * forecast_s <= kernel.left_s)
 
 
-def _reach(walk: Walk, left: dict[int, Target], budget_s: float) -> Failed | None:
+def _reach(
+    walk: Walk, left: dict[int, Target], budgets: Budgets, fits: Callable[[float], bool]
+) -> Failed | None:
     """Run some workloads by the number of their program, the cheapest first, within a budget."""
     candidate = walk.candidate
     while left:
         forecasts = {n: forecast(candidate, t) for n, t in left.items()}
         nearest = min(left, key=lambda n: forecasts[n].seconds)
-        budget_s -= forecasts[nearest].seconds
-        if budget_s < 0.0:
+        if budgets.kernel.is_over or not fits(forecasts[nearest].seconds):
             return None
         target = left.pop(nearest)
         try:
-            references = _references(walk, target)
+            references = _references(walk, target, budgets.oracles)
         except NoAnswer:
             # A baseline that keeps whole squares need not go as far as a kernel.
             continue
         if failed := screen_large(walk, target):
             return failed
-        found = run_once(walk, target, nearest, forecasts[nearest], references)
+        found = run_once(walk, target, nearest, forecasts[nearest], references, budgets)
         if found is None or isinstance(found, Failed):
             return found
-        # Where runs take longer than their forecasts, the budget ends sooner.
-        budget_s -= max(0.0, found.seconds - forecasts[nearest].seconds)
         candidate.paces.append(found)
         candidate.reached.append(target.workload)
     return None
@@ -108,7 +120,7 @@ def _is_far(op: Op, target: Target) -> bool:
     return target.hidden or work(op, target.workload) > _LITTLE
 
 
-def _references(walk: Walk, target: Target) -> tuple[Reference, ...]:
+def _references(walk: Walk, target: Target, oracles: OracleBudget) -> tuple[Reference, ...]:
     """What is right there on rows of all distributions, and where some hold NaN.
 
     Raises:
@@ -116,7 +128,7 @@ def _references(walk: Walk, target: Target) -> tuple[Reference, ...]:
     """
     candidate, workload = walk.candidate, target.workload
     names = (MIXED, *nonfinite.of_large(candidate.op, workload))
-    with candidate.stage("oracle"):
+    with candidate.stage("oracle"), oracles.asked():
         found = [
             walk.references.get(candidate.op, workload, name, candidate.seed, sampled=True)
             for name in names

@@ -2,23 +2,24 @@
 
 Where sizes are compiled in, each workload is a build. They are built few at a time, so that one
 kernel that compiles slowly ends within its seconds; what it was not run on is then told, and it is
-not called faster. They come in a secret order: nobody knows which are left out.
+not called faster. Those that share a build come first, and else they come in a secret order: nobody
+knows which are left out.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
-import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
-from foundry.harness.processes.clock import Clock
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle import nonfinite
 from foundry.judge.oracle.far import compiled_sizes, remainders, vector_remainders
+from foundry.judge.proof.budget import Budget, Budgets, OracleBudget
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import bound_to, run_lightly
 from foundry.judge.stages import Walk, build_more, groups_of
@@ -26,8 +27,10 @@ from foundry.judge.verdict import Diagnostic, Status
 
 REMAINDERS = "remainders"
 """Among what is not proven: sizes that leave some of the remainders."""
-_LEAST_S = 9.0
-"""For builds and runs together; more where the budget for large workloads is more."""
+_LEAST_S = 20.0
+"""Of processor time for builds and runs together; more where large workloads are given more."""
+_WHOLE_FROM_S = 9.0
+"""Given to large workloads, from which on every compiled size is tried."""
 _FEW_COMPILED = 4
 _TELLING = ("sparse", "sorted")
 """Distributions in which the last element of a row often counts most."""
@@ -39,15 +42,14 @@ _LEFT_OUT = (
 )
 
 
-def sweep(walk: Walk, budget_s: float) -> Failed | None:
+def sweep(walk: Walk, budget_s: float, oracles: OracleBudget) -> Failed | None:
     """Run the kernel once on every remainder that an axis may leave."""
     candidate = walk.candidate
-    bound = _targets(candidate, is_whole=budget_s > _LEAST_S)
+    bound = _targets(candidate, is_whole=budget_s > _WHOLE_FROM_S)
     if isinstance(bound, Failed):
         return bound
-    targets = list(bound)
-    random.Random(f"{candidate.seed} remainders").shuffle(targets)
-    course = _Course(max(budget_s, _LEAST_S), candidate.clock)
+    targets = _ordered(bound, candidate.seed)
+    course = _Course(Budgets(Budget(max(budget_s, _LEAST_S)), oracles))
     for start in range(0, len(targets), _AT_ONCE):
         if course.is_over:
             break
@@ -62,33 +64,19 @@ def sweep(walk: Walk, budget_s: float) -> Failed | None:
 
 @dataclass
 class _Course:
-    """How a sweep goes: what it took, and on how many sizes the kernel was held to something.
+    """How a sweep goes: what it may cost, and on how many sizes the kernel was held to something."""
 
-    Seconds pass with processor time, the judge's own and the workers', but never slower than a
-    share of the wall's: a busy machine makes a sweep longer, not endless.
-    """
-
-    budget_s: float
-    wall_s: Callable[[], float]
-    workers_s: float = 0.0
+    budgets: Budgets
     held: int = 0
     unanswered: int = 0
     """Sizes on which nothing says what is right."""
     is_cut: bool = False
     """Builds or a run took too long."""
 
-    def __post_init__(self) -> None:
-        self._clock = Clock(lambda: time.thread_time() + self.workers_s, self.wall_s)
-
-    @property
-    def left_s(self) -> float:
-        """Seconds that builds and runs may still take."""
-        return self.budget_s - self._clock()
-
     @property
     def is_over(self) -> bool:
         """Whether no further size is tried."""
-        return self.is_cut or self.left_s <= 0.0
+        return self.is_cut or self.budgets.kernel.is_over
 
     def left_out(self, of: int) -> str:
         """What the kernel was not held to, in words; empty where it was to all sizes."""
@@ -127,11 +115,21 @@ def _targets(candidate: Candidate, *, is_whole: bool) -> Failed | tuple[Target, 
     )
 
 
+def _ordered(targets: Sequence[Target], seed: int) -> list[Target]:
+    """Shuffled; those whose build serves the most sizes come first."""
+    shuffled = list(targets)
+    random.Random(f"{seed} remainders").shuffle(shuffled)
+    numbers = groups_of([target.program for target in shuffled])
+    served = Counter(numbers)
+    order = sorted(range(len(shuffled)), key=lambda n: (-served[numbers[n]], numbers[n]))
+    return [shuffled[n] for n in order]
+
+
 def _sweep(walk: Walk, targets: Sequence[Target], course: _Course) -> Failed | None:
     """Build some of them, and run each as long as there is time."""
     first = walk.first_of_next
-    failed = build_more(walk, targets, course.left_s)
-    course.workers_s += walk.worker.spent_s
+    failed = build_more(walk, targets, course.budgets.kernel.left_s)
+    course.budgets.kernel.spend(walk.worker.used_s)
     if isinstance(failed, Timeout):
         course.is_cut = True
         return None
@@ -141,7 +139,7 @@ def _sweep(walk: Walk, targets: Sequence[Target], course: _Course) -> Failed | N
         if course.is_over:
             return None
         try:
-            found = _held(walk, target, index)
+            found = _held(walk, target, index, course.budgets)
         except NoAnswer:
             course.unanswered += 1
             continue
@@ -150,21 +148,20 @@ def _sweep(walk: Walk, targets: Sequence[Target], course: _Course) -> Failed | N
         if found is None:
             course.is_cut = True
             return None
-        course.workers_s += found.seconds
         course.held += 1
     return None
 
 
-def _held(walk: Walk, target: Target, index: int) -> Failed | Pace | None:
+def _held(walk: Walk, target: Target, index: int, budgets: Budgets) -> Failed | Pace | None:
     """The kernel on one size, held to what the oracle gives.
 
     Raises:
         NoAnswer: Nothing says what is right.
     """
     candidate = walk.candidate
-    with candidate.stage("oracle"):
+    with candidate.stage("oracle"), budgets.oracles.asked():
         known = [
             walk.references.values(candidate.op, target.workload, name, candidate.seed)
             for name in target.distributions
         ]
-    return run_lightly(walk, target, index, forecast(candidate, target), known)
+    return run_lightly(walk, target, index, forecast(candidate, target), known, budgets)

@@ -1,0 +1,79 @@
+"""One input that holds spots: a few values of every moderate size, where they show.
+
+A band of values that a kernel reads wrongly hides from random inputs. Where all inputs are large, a
+softmax has one weight left, and bounds are wide; where none is, the band does not occur. So all
+inputs but one are normal here, and in that one a few values of each row lie around a size of the
+row's own. All sizes up to a hundred come in turn, in either sign, narrow bands of them too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from ops.dtypes import FLOAT_DTYPES
+from ops.fills import Positive, Real
+from ops.spec import Op, Tensor, Workload, dtype_of, fill_of, present
+
+SPOTS = ("spots", "spots of another")
+"""Distributions: of one input, and of the next one that may hold them."""
+_LARGEST = 104.0
+_AROUND = 4.0
+"""How far the values of a row lie from the row's own, at most."""
+_ONE_IN, _MOST_OF_ROW = 32, 4
+"""Values of a row, where rows are many."""
+_WANTED = 104
+"""Values of a tensor at least, where a share of each row is as many."""
+_SHARE = 8
+_MANY_ROWS = 8
+
+Values = NDArray[np.float64]
+
+
+def of_op(op: Op, workload: Workload) -> tuple[str, ...]:
+    """The distributions that differ on a workload: one where a single input may hold spots."""
+    return SPOTS[: len(able(op, workload))]
+
+
+def spotted(op: Op, workload: Workload, distribution: str, rng: Generator) -> str | None:
+    """The input that holds the spots, drawn; None where none may."""
+    able = able(op, workload)
+    if not able:
+        return None
+    return able[(int(rng.integers(len(able))) + SPOTS.index(distribution)) % len(able)]
+
+
+def draw(rng: Generator, shape: tuple[int, ...], dtype: str) -> Values:
+    """Normal values with spots in every row."""
+    values = np.asarray(rng.standard_normal(shape))
+    if not values.size:
+        return values
+    flat = values.reshape(-1, shape[-1] if shape else 1)
+    rows, columns = flat.shape
+    count = _count(rows, columns)
+    own = 1 if rows >= _MANY_ROWS else count
+    strata = (rng.permutation(rows * own) + rng.random(rows * own)) / (rows * own)
+    sizes = _LARGEST * (2.0 * strata.reshape(rows, own) - 1.0)
+    found = sizes + _AROUND * rng.uniform(-1.0, 1.0, (rows, count)) * (own != count)
+    order = rng.permuted(np.broadcast_to(np.arange(columns), flat.shape), axis=1)
+    np.put_along_axis(flat, order[:, :count], found, axis=1)
+    return values
+
+
+def _count(rows: int, columns: int) -> int:
+    """Spots of a row: few, for each must count; more where there are few rows."""
+    usual = min(_MOST_OF_ROW, 1 + columns // _ONE_IN)
+    return max(usual, min(columns // _SHARE, -(-_WANTED // rows)))
+
+
+def able(op: Op, workload: Workload) -> list[str]:
+    """The inputs of floats that may hold values of any size, as they are dealt."""
+    return [t.name for t in present(op, workload) if _holds_any_size(t, workload)]
+
+
+def _holds_any_size(tensor: Tensor, workload: Workload) -> bool:
+    if dtype_of(tensor, workload) not in FLOAT_DTYPES:
+        return False
+    fill = fill_of(tensor, workload)
+    return isinstance(fill, Positive) or (isinstance(fill, Real) and None in (fill.low, fill.high))
