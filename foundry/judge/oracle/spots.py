@@ -38,10 +38,10 @@ def of_op(op: Op, workload: Workload) -> tuple[str, ...]:
 
 def spotted(op: Op, workload: Workload, distribution: str, rng: Generator) -> str | None:
     """The input that holds the spots, drawn; None where none may."""
-    able = able(op, workload)
-    if not able:
+    found = able(op, workload)
+    if not found:
         return None
-    return able[(int(rng.integers(len(able))) + SPOTS.index(distribution)) % len(able)]
+    return found[(int(rng.integers(len(found))) + SPOTS.index(distribution)) % len(found)]
 
 
 def draw(rng: Generator, shape: tuple[int, ...], dtype: str) -> Values:

@@ -64,7 +64,7 @@ def sweep(walk: Walk, budget_s: float, oracles: OracleBudget) -> Failed | None:
 
 @dataclass
 class _Course:
-    """How a sweep goes: what it may cost, and on how many sizes the kernel was held to something."""
+    """How a sweep goes: what it may cost, and on how many sizes it held the kernel to something."""
 
     budgets: Budgets
     held: int = 0
