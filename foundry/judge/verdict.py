@@ -18,7 +18,7 @@ TIMING_METHOD = 5
 and span two measurements on other inputs in other memory.
 4: what is not ahead of its rivals is measured once, and its interval widened as much."""
 
-JUDGE_VERSION = 11
+JUDGE_VERSION = 12
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""
 
 
