@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from foundry.errors import unknown
 from foundry.harness.measuring.jobs import TimingPlan
-from foundry.judge.oracle.inputs import DISTRIBUTIONS
+from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
 from foundry.judge.verdict import Evaluation
 from ops.spec import Op, Workload, bytes_moved, plain_flops
 

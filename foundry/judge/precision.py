@@ -17,8 +17,9 @@ import numpy as np
 
 from foundry.harness.measuring.baseline import BaselineCall
 from foundry.judge.matching import Within
+from foundry.judge.oracle.draws.distributions import largest_finite
 from foundry.judge.oracle.expecting import expected
-from foundry.judge.oracle.inputs import largest_finite, make_inputs
+from foundry.judge.oracle.inputs import make_inputs
 from foundry.program import Arrays
 from ops.dtypes import FLOAT_DTYPES, numpy_dtype
 from ops.spec import ELEMENT, Case, Op, Workload, present, shape_of

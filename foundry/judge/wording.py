@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from foundry.harness.jobs import Crash, ReportedFinding, Timeout
-from foundry.judge.oracle.nonfinite import DRAWS
+from foundry.judge.oracle.draws.nonfinite import DRAWS
 from foundry.judge.verdict import Diagnostic
 from foundry.kernel import Kernel, build_log, line_in_file, render
 from foundry.program import BuildFailure

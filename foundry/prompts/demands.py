@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from foundry.judge.oracle.bounds import EPSILON, usual
-from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable
+from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
+from foundry.judge.oracle.inputs import applicable
 from ops.matches import Close, Distribution, Exact, Set, Ties
 from ops.spec import ELEMENT, Op, Tensor
 

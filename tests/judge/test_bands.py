@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from foundry.judge.candidate import _dealt
 from foundry.judge.matching import Expected
 from foundry.judge.options import JudgeOptions
-from foundry.judge.oracle import nonfinite, spots
+from foundry.judge.oracle.draws import nonfinite, spots
 from foundry.judge.oracle.every import is_elementwise
 from foundry.judge.oracle.expecting import expected, values
 from foundry.judge.oracle.inputs import make_inputs

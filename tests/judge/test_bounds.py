@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from foundry.judge.matching import Difference, Within
+from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
 from foundry.judge.oracle.expecting import expected
-from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable, make_inputs
+from foundry.judge.oracle.inputs import applicable, make_inputs
 from foundry.judge.proof.compare import compare
 from foundry.program import Arrays, TensorSpec
 from ops import registry

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from foundry.harness.measuring.baseline import BaselineCall
 from foundry.judge.matching import Within
 from foundry.judge.oracle.bounds import EPSILON
+from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
 from foundry.judge.oracle.expecting import expected
-from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable, make_inputs
+from foundry.judge.oracle.inputs import applicable, make_inputs
 from foundry.program import Arrays
 from ops import registry
 from ops.dtypes import numpy_dtype

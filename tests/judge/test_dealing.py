@@ -15,7 +15,8 @@ from foundry.judge.oracle.dealing import (
     elements_of,
     unseen,
 )
-from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable
+from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
+from foundry.judge.oracle.inputs import applicable
 from ops import Axis, Case, Op, axes, registry
 from ops.cases import cases
 from ops.expressions import holds

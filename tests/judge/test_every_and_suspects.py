@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from foundry.judge.matching import Equal, Within
+from foundry.judge.oracle.draws.distributions import EVERY
 from foundry.judge.oracle.every import every_value, is_elementwise, tamed
-from foundry.judge.oracle.inputs import EVERY, make_inputs
+from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.suspects import suspects
 from ops import Case, get
 from ops.dtypes import FLOAT_DTYPES

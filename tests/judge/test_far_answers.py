@@ -12,9 +12,10 @@ from foundry.errors import EnvironmentUnusable, NoAnswer
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
 from foundry.judge.candidate import Candidate, Failed
-from foundry.judge.oracle import nonfinite, pace
+from foundry.judge.oracle import pace
+from foundry.judge.oracle.draws import nonfinite
+from foundry.judge.oracle.draws.distributions import MIXED
 from foundry.judge.oracle.far import far_workloads, remainders, vector_remainders
-from foundry.judge.oracle.inputs import MIXED
 from foundry.judge.oracle.pace import Answered, Paces, work
 from foundry.judge.oracle.references import References
 from foundry.judge.proof import sweep

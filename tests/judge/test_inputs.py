@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from foundry.errors import UsageError
-from foundry.judge.oracle.inputs import DISTRIBUTIONS, applicable, largest_finite, make_inputs
+from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS, largest_finite
+from foundry.judge.oracle.inputs import applicable, make_inputs
 from ops import registry
 from ops.dtypes import numpy_dtype
 from ops.fills import Index, Real

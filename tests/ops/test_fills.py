@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from foundry.judge.oracle.inputs import DISTRIBUTIONS
+from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
 from ops import fills
 from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES, numpy_dtype
 from ops.errors import UsageError

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from foundry.judge.oracle.inputs import smallest_normal
+from foundry.judge.oracle.draws.distributions import smallest_normal
 from foundry.judge.oracle.noise import Noise, Noisy, drift, walk
 from foundry.program import Arrays
 from ops.spec import Stored, Workload

@@ -13,10 +13,10 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from foundry.judge.oracle import nonfinite, spots
+from foundry.judge.oracle.draws import nonfinite, spots
+from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS, MIXED
+from foundry.judge.oracle.draws.near import ALIKE, FAINT
 from foundry.judge.oracle.every import is_elementwise
-from foundry.judge.oracle.inputs import DISTRIBUTIONS, MIXED
-from foundry.judge.oracle.near import ALIKE, FAINT
 from foundry.judge.oracle.sizes import Listed, largest_compiled, listed, new_compiled, redrawn
 from ops.errors import UsageError
 from ops.spec import Case, CaseSet, Op, Workload, elements_of, plain_flops, present, shape_of

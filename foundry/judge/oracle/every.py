@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundry.judge.matching import Expected, Within
-from foundry.judge.oracle import nonfinite
+from foundry.judge.oracle.draws import nonfinite
+from foundry.judge.oracle.draws.distributions import EVERY
 from foundry.judge.oracle.far import grown
-from foundry.judge.oracle.inputs import EVERY
 from foundry.judge.oracle.sampling import independent_axes
 from foundry.program import Arrays
 from ops.spec import Op, Workload

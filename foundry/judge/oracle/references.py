@@ -24,10 +24,11 @@ from foundry.errors import EnvironmentUnusable, NoAnswer
 from foundry.harness.jobs import BaselineRun, Crash, Timeout
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.matching import Expected
-from foundry.judge.oracle import nonfinite
+from foundry.judge.oracle.draws import nonfinite
+from foundry.judge.oracle.draws.distributions import EVERY
 from foundry.judge.oracle.every import is_elementwise, tamed
 from foundry.judge.oracle.expecting import expected, expected_of_baseline, values
-from foundry.judge.oracle.inputs import EVERY, make_inputs
+from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.pace import Paces
 from foundry.judge.oracle.sampling import Sample, sample
 from foundry.program import Arrays, TensorSpec

@@ -15,7 +15,8 @@ from foundry.errors import InvalidKernel
 from foundry.harness.jobs import Crash, Results, Run, Timeout
 from foundry.judge import execution
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
-from foundry.judge.oracle.inputs import MIXED, make_inputs
+from foundry.judge.oracle.draws.distributions import MIXED
+from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.references import Reference, output_specs
 from foundry.judge.oracle.suspects import stands_out, suspects
 from foundry.judge.proof.budget import Budget, Budgets

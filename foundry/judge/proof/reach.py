@@ -18,10 +18,10 @@ from collections.abc import Callable
 from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
 from foundry.judge.candidate import Candidate, Failed, Target
-from foundry.judge.oracle import nonfinite
 from foundry.judge.oracle.dealing import is_large
+from foundry.judge.oracle.draws import nonfinite
+from foundry.judge.oracle.draws.distributions import MIXED
 from foundry.judge.oracle.far import far_workloads
-from foundry.judge.oracle.inputs import MIXED
 from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.references import Reference
 from foundry.judge.proof.budget import Budget, Budgets, OracleBudget

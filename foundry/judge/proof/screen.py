@@ -18,7 +18,8 @@ from foundry.errors import InvalidKernel
 from foundry.harness.jobs import Crash, Examine, ReportedFinding, Timeout
 from foundry.judge import wording
 from foundry.judge.candidate import Failed, Target
-from foundry.judge.oracle.inputs import EVERY, MIXED, make_inputs
+from foundry.judge.oracle.draws.distributions import EVERY, MIXED
+from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.sampling import thin
 from foundry.judge.stages import Walk, elements, groups_of, has_work, stopped, threads
 from foundry.judge.verdict import Status

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
-from foundry.judge.oracle import nonfinite
+from foundry.judge.oracle.draws import nonfinite
 from foundry.judge.oracle.far import compiled_sizes, remainders, vector_remainders
 from foundry.judge.proof.budget import Budget, Budgets, OracleBudget
 from foundry.judge.proof.forecast import forecast

@@ -1,0 +1,1 @@
+"""Values of inputs, drawn: one file for each kind of distribution."""
