@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from foundry.errors import UsageError
+from foundry.judge.oracle.draws import spots
 from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS, largest_finite
 from foundry.judge.oracle.inputs import applicable, make_inputs
 from ops import registry
@@ -80,6 +82,31 @@ def test_inputs_of_one_kind_come_near_each_other_and_others_do_not() -> None:
     assert (left == 0).any()
     assert ((left > 0) & (left < 1e-6)).any()
     assert ((left > 1e-4) & (left < 1e-2)).any()
+
+
+def test_spots_are_a_few_values_of_every_size_in_one_input_alone() -> None:
+    op = registry.get("attention_dq")
+    case = Case({"batch": 2, "heads": 8, "kv_heads": 8, "q_len": 40, "kv_len": 40, "head_dim": 64})
+    workload = op.workload(case, "float32")
+    assert spots.of_op(op, workload) == spots.SPOTS
+    assert spots.of_op(SILU, SILU.workloads("visible", "float32")[0]) == spots.SPOTS[:1]
+    holders = set()
+    for distribution, seed in itertools.product(spots.SPOTS, range(8)):
+        drawn = make_inputs(op, workload, distribution, seed)
+        largest = {n: float(np.abs(drawn[n]).max()) for n in ("q", "k", "v", "dout")}
+        (holder,) = (name for name, size in largest.items() if size > 10)
+        holders.add(holder)
+        far = drawn[holder][np.abs(drawn[holder]) > 6]
+        assert far.size < 0.06 * drawn[holder].size
+        bands = {int(np.floor(value)) for value in far}
+        assert len(bands & {*range(-100, -8), *range(8, 100)}) > 150
+    assert holders == {"q", "k", "v", "dout"}
+
+
+def test_the_two_kinds_of_spots_lie_in_two_inputs() -> None:
+    workload = registry.get("matmul").workload(Case({"m": 9, "n": 9, "k": 40}), "float32")
+    drawn = [make_inputs(registry.get("matmul"), workload, name, 1) for name in spots.SPOTS]
+    assert [max("ab", key=lambda n: np.abs(d[n]).max()) for d in drawn] in (["a", "b"], ["b", "a"])
 
 
 def test_each_distribution_has_its_mark() -> None:
