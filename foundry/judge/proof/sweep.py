@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
-from foundry.judge.oracle.draws import nonfinite
+from foundry.judge.oracle.draws import nonfinite, spots
 from foundry.judge.oracle.far import compiled_sizes, remainders, vector_remainders
 from foundry.judge.proof.budget import Budget, Budgets, OracleBudget
 from foundry.judge.proof.forecast import forecast
@@ -33,7 +33,7 @@ _WHOLE_FROM_S = 9.0
 """Given to large workloads, from which on every compiled size is tried."""
 _FEW_COMPILED = 4
 _TELLING = ("sparse", "sorted")
-"""Distributions in which the last element of a row often counts most."""
+"""Distributions in which the last element of a row often counts most; spots come beside them."""
 _AT_ONCE = 8
 """Builds of one job."""
 _LEFT_OUT = (
@@ -110,7 +110,7 @@ def _targets(candidate: Candidate, *, is_whole: bool) -> Failed | tuple[Target, 
     same = [t for t, n in zip(wider, numbers[len(found) :], strict=True) if n in known]
     names = itertools.cycle((*_TELLING, *nonfinite.ASKED[op.nonfinite][:1]))
     return tuple(
-        replace(target, distributions=(name,))
+        replace(target, distributions=(name, *spots.of_op(op, target.workload)[:1]))
         for target, name in zip((*found, *same), names, strict=False)
     )
 

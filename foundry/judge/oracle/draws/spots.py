@@ -25,8 +25,10 @@ _ONE_IN, _MOST_OF_ROW = 32, 4
 """Values of a row, where rows are many."""
 _WANTED = 104
 """Values of a tensor at least, where a share of each row is as many."""
-_SHARE = 8
+_SHARE, _SHARE_OF_VECTORS = 8, 1
+"""One in so many; of a vector, whose elements mostly count one by one, all."""
 _MANY_ROWS = 8
+_MATRIX, _WITHIN_MATRIX = 2, 12.0
 
 Values = NDArray[np.float64]
 
@@ -51,20 +53,37 @@ def draw(rng: Generator, shape: tuple[int, ...], dtype: str) -> Values:
         return values
     flat = values.reshape(-1, shape[-1] if shape else 1)
     rows, columns = flat.shape
-    count = _count(rows, columns)
-    own = 1 if rows >= _MANY_ROWS else count
-    strata = (rng.permutation(rows * own) + rng.random(rows * own)) / (rows * own)
-    sizes = _LARGEST * (2.0 * strata.reshape(rows, own) - 1.0)
-    found = sizes + _AROUND * rng.uniform(-1.0, 1.0, (rows, count)) * (own != count)
+    share = _SHARE if len(shape) > 1 else _SHARE_OF_VECTORS
+    count = _count(rows, columns, share)
+    found = _sizes(rng, shape, rows, count) + _AROUND * rng.uniform(-1.0, 1.0, (rows, count))
     order = rng.permuted(np.broadcast_to(np.arange(columns), flat.shape), axis=1)
     np.put_along_axis(flat, order[:, :count], found, axis=1)
     return values
 
 
-def _count(rows: int, columns: int) -> int:
+def _sizes(rng: Generator, shape: tuple[int, ...], rows: int, count: int) -> Values:
+    """Around what each row's spots lie; where rows are few, each spot has a size of its own.
+
+    Rows of one matrix among many are near each other: keys that are much larger would hide others.
+    """
+    if len(shape) > _MATRIX and rows >= _MANY_ROWS:
+        matrices = rows // shape[-2]
+        sizes = np.repeat(_LARGEST * _strata(rng, matrices), shape[-2])
+        sizes += _WITHIN_MATRIX * rng.uniform(-1.0, 1.0, rows)
+        return np.asarray(np.where(rng.random(rows) < 0.5, -sizes, sizes)[:, None])
+    own = 1 if rows >= _MANY_ROWS else count
+    return np.asarray(_LARGEST * (2.0 * _strata(rng, rows * own).reshape(rows, own) - 1.0))
+
+
+def _strata(rng: Generator, count: int) -> Values:
+    """A number from each of so many equal parts of 0 to 1, in random order."""
+    return np.asarray((rng.permutation(count) + rng.random(count)) / count)
+
+
+def _count(rows: int, columns: int, share: int) -> int:
     """Spots of a row: few, for each must count; more where there are few rows."""
     usual = min(_MOST_OF_ROW, 1 + columns // _ONE_IN)
-    return max(usual, min(columns // _SHARE, -(-_WANTED // rows)))
+    return max(usual, min(columns // share, -(-_WANTED // rows)))
 
 
 def able(op: Op, workload: Workload) -> list[str]:
