@@ -31,7 +31,6 @@ from ops import all_ops
 from ops.fills import Real
 from ops.matches import Distribution
 from ops.spec import Op, Workload, fill_of
-from tests.sampling import op_params
 
 SEED = 20261130
 OCTAVES = (4, 8, 16, 32, 64)
@@ -73,6 +72,8 @@ class Dealt:
         return any(want.compare(found[t.name]).fault is not None for t, want in pairs)
 
 
+QUICK = ("attention_dq", "moe_combine", "cross_entropy", "rms_norm_vjp", "qmm_4bit", "cumprod")
+"""Of each kind one; `make test-slow` tries all."""
 OPS = [
     op
     for op in all_ops().values()
@@ -100,7 +101,13 @@ def bands(op: Op, name: str, workload: Workload) -> Iterator[int]:
             yield sign * rng.randrange(least, min(2 * least, 100))
 
 
-@pytest.mark.parametrize("op", op_params(OPS))
+@pytest.mark.parametrize(
+    "op",
+    [
+        pytest.param(op, id=op.name, marks=() if op.name in QUICK else pytest.mark.slow)
+        for op in OPS
+    ],
+)
 def test_every_band_of_every_input_shows(op: Op) -> None:
     known = op.dtypes if op.name not in IN_FLOAT32 else ("float32",)
     dtype = known[len(op.name) % len(known)]

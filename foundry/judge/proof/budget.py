@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from foundry.errors import NoAnswer
 from foundry.harness.processes.clock import Clock
@@ -62,8 +62,8 @@ class OracleBudget(Budget):
 
 @dataclass(frozen=True)
 class Budgets:
-    """Both, for a part of a proof."""
+    """Both, for a part of a proof; without an end where none is given."""
 
-    kernel: Budget
+    kernel: Budget = field(default_factory=Budget)
     """For builds and runs."""
-    oracles: OracleBudget
+    oracles: OracleBudget = field(default_factory=OracleBudget)

@@ -46,7 +46,7 @@ _RUNS = 3
 
 def verify_large(walk: Walk) -> Failed | None:
     """Run the timed workloads that are too large for many runs on rows of all distributions."""
-    candidate, endless = walk.candidate, Budgets(Budget(), OracleBudget())
+    candidate, endless = walk.candidate, Budgets()
     first = walk.first_of_rest + len(candidate.hidden)
     for index, target in enumerate(candidate.bench, first):
         if is_large(candidate.op, target.workload):
