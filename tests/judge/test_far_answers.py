@@ -19,7 +19,7 @@ from foundry.judge.oracle.far import far_workloads, remainders, vector_remainder
 from foundry.judge.oracle.pace import Answered, Paces, work
 from foundry.judge.oracle.references import References
 from foundry.judge.proof import sweep
-from foundry.judge.proof.budget import Budget, Budgets, OracleBudget
+from foundry.judge.proof.allowance import Allowance, Allowances, OracleAllowance
 from foundry.judge.stages import groups_of
 from foundry.judge.verdict import Status
 from foundry.kernel import parse
@@ -164,10 +164,10 @@ def test_values_alone_say_nothing_of_what_bounds_take(
 
 
 def test_a_sweep_ends_where_its_budget_does_and_tells_what_it_left_out() -> None:
-    course = sweep._Course(Budgets(Budget(10.0), OracleBudget(0.0)))
-    course.budgets.kernel.spend(9.0)
+    course = sweep._Course(Allowances(Allowance(10.0), OracleAllowance(0.0)))
+    course.allowances.kernel.spend(9.0)
     assert not course.is_over
-    course.budgets.kernel.spend(1.0)
+    course.allowances.kernel.spend(1.0)
     assert course.is_over
     course.held, course.unanswered = 3, 2
     assert "nothing says what is right on 2 " in course.left_out(5)

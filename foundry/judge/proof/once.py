@@ -19,7 +19,7 @@ from foundry.judge.oracle.draws.distributions import MIXED
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.references import Reference, output_specs
 from foundry.judge.oracle.suspects import stands_out, suspects
-from foundry.judge.proof.budget import Budget, Budgets
+from foundry.judge.proof.allowance import Allowance, Allowances
 from foundry.judge.proof.forecast import Forecast
 from foundry.judge.proof.verify import hold, told
 from foundry.judge.stages import Walk, pace_of, stopped
@@ -58,7 +58,7 @@ def run_once(
     index: int,
     expected: Forecast,
     references: Sequence[Reference],
-    budgets: Budgets,
+    allowances: Allowances,
 ) -> Failed | Pace | None:
     """The pace of a right run; None where the kernel is honestly too slow.
 
@@ -70,14 +70,14 @@ def run_once(
     if len(given) == 1:
         given.append(make_inputs(candidate.op, target.workload, "normal", candidate.seed + 1))
     job = Run(index, tuple(given), _specs(walk, target), stale=True)
-    answer = _answer(walk, target, job, expected, budgets.kernel)
+    answer = _answer(walk, target, job, expected, allowances.kernel)
     if not isinstance(answer, _Answer):
         return answer
     outputs_of = answer.results.outputs
     held = [(r, o, "") for r, o in zip(references, outputs_of, strict=False)]
     for reference, outputs, manner in (*held, (references[0], outputs_of[-1], OVER_OTHERS)):
         failed = hold(candidate, target, reference, outputs, manner)
-        if failed := failed or look_closer(walk, target, reference, outputs, budgets, manner):
+        if failed := failed or look_closer(walk, target, reference, outputs, allowances, manner):
             return failed
     return _doubt(target, answer) or answer.pace
 
@@ -88,7 +88,7 @@ def run_lightly(
     index: int,
     expected: Forecast,
     references: Sequence[Reference],
-    budgets: Budgets,
+    allowances: Allowances,
 ) -> Failed | Pace | None:
     """The same where references hold values alone: bounds are computed where an element stands out.
 
@@ -98,12 +98,12 @@ def run_lightly(
     candidate = walk.candidate
     given = tuple(reference.inputs for reference in references)
     job = Run(index, given, _specs(walk, target))
-    answer = _answer(walk, target, job, expected, budgets.kernel)
+    answer = _answer(walk, target, job, expected, allowances.kernel)
     if not isinstance(answer, _Answer):
         return answer
     for reference, outputs in zip(references, answer.results.outputs, strict=True):
         if stands_out(candidate.op, target.workload, outputs, reference.whole):
-            with candidate.stage("oracle"), budgets.oracles.asked():
+            with candidate.stage("oracle"), allowances.oracles.asked():
                 closer = walk.references.get(
                     candidate.op, target.workload, reference.distribution, candidate.seed
                 )
@@ -126,7 +126,7 @@ def _specs(walk: Walk, target: Target) -> tuple[TensorSpec, ...]:
 
 
 def _answer(
-    walk: Walk, target: Target, job: Run, expected: Forecast, budget: Budget
+    walk: Walk, target: Target, job: Run, expected: Forecast, budget: Allowance
 ) -> Failed | _Answer | None:
     candidate, runs = walk.candidate, job.sets
     doubt_s = _DOUBT * runs * expected.seconds
@@ -148,7 +148,7 @@ def look_closer(
     target: Target,
     reference: Reference,
     outputs: Arrays,
-    budgets: Budgets,
+    allowances: Allowances,
     manner: str = "",
 ) -> Failed | None:
     """Hold to the oracle what is far from the baseline, wherever it lies."""
@@ -160,7 +160,7 @@ def look_closer(
         places = suspects(candidate.op, target.workload, outputs, reference.whole, rng)
     if places is None:
         return None
-    with candidate.stage("oracle"), budgets.oracles.charged():
+    with candidate.stage("oracle"), allowances.oracles.charged():
         closer = walk.references.closer(reference, places)
     return hold(candidate, target, closer, outputs, manner)
 

@@ -24,7 +24,7 @@ from foundry.judge.oracle.draws.distributions import MIXED
 from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.references import Reference
-from foundry.judge.proof.budget import Budget, Budgets, OracleBudget
+from foundry.judge.proof.allowance import Allowance, Allowances, OracleAllowance
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import bound_to, run_once
 from foundry.judge.proof.screen import screen_large
@@ -46,7 +46,7 @@ _RUNS = 3
 
 def verify_large(walk: Walk) -> Failed | None:
     """Run the timed workloads that are too large for many runs on rows of all distributions."""
-    candidate, endless = walk.candidate, Budgets()
+    candidate, endless = walk.candidate, Allowances()
     first = walk.first_of_rest + len(candidate.hidden)
     for index, target in enumerate(candidate.bench, first):
         if is_large(candidate.op, target.workload):
@@ -67,7 +67,7 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
     if budget_s <= 0.0:
         return None
     candidate, op = walk.candidate, walk.candidate.op
-    oracles = OracleBudget(walk.options.oracle_s)
+    oracles = OracleAllowance(walk.options.oracle_s)
     if failed := sweep(walk, budget_s, oracles):
         return failed
     if not walk.worker.is_whole:
@@ -79,35 +79,35 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
     built = build_more(walk, bound, walk.options.build_limit_s)
     if built is not None:
         return None if isinstance(built, Timeout) else built
-    budgets = Budgets(Budget(max(budget_s, _NEAR_S)), oracles)
+    allowances = Allowances(Allowance(max(budget_s, _NEAR_S)), oracles)
     near = {n: left.pop(n) for n in [*left] if not _is_far(op, left[n])}
-    failed = _reach(walk, near, budgets, lambda forecast_s: forecast_s <= _NEAR_FORECAST_S)
+    failed = _reach(walk, near, allowances, lambda forecast_s: forecast_s <= _NEAR_FORECAST_S)
     if failed or not walk.worker.is_whole:
         return failed
-    kernel = budgets.kernel
+    kernel = allowances.kernel
     kernel.left_s = min(kernel.left_s, budget_s)
-    return _reach(walk, left, budgets, lambda forecast_s: _RUNS * forecast_s <= kernel.left_s)
+    return _reach(walk, left, allowances, lambda forecast_s: _RUNS * forecast_s <= kernel.left_s)
 
 
 def _reach(
-    walk: Walk, left: dict[int, Target], budgets: Budgets, fits: Callable[[float], bool]
+    walk: Walk, left: dict[int, Target], allowances: Allowances, fits: Callable[[float], bool]
 ) -> Failed | None:
     """Run some workloads by the number of their program, the cheapest first, within a budget."""
     candidate = walk.candidate
     while left:
         forecasts = {n: forecast(candidate, t) for n, t in left.items()}
         nearest = min(left, key=lambda n: forecasts[n].seconds)
-        if budgets.kernel.is_over or not fits(forecasts[nearest].seconds):
+        if allowances.kernel.is_over or not fits(forecasts[nearest].seconds):
             return None
         target = left.pop(nearest)
         try:
-            references = _references(walk, target, budgets.oracles)
+            references = _references(walk, target, allowances.oracles)
         except NoAnswer:
             # A baseline that keeps whole squares need not go as far as a kernel.
             continue
         if failed := screen_large(walk, target):
             return failed
-        found = run_once(walk, target, nearest, forecasts[nearest], references, budgets)
+        found = run_once(walk, target, nearest, forecasts[nearest], references, allowances)
         if found is None or isinstance(found, Failed):
             return found
         candidate.paces.append(found)
@@ -120,7 +120,7 @@ def _is_far(op: Op, target: Target) -> bool:
     return target.hidden or work(op, target.workload) > _LITTLE
 
 
-def _references(walk: Walk, target: Target, oracles: OracleBudget) -> tuple[Reference, ...]:
+def _references(walk: Walk, target: Target, oracles: OracleAllowance) -> tuple[Reference, ...]:
     """What is right there on rows of all distributions, and where some hold NaN.
 
     Raises:

@@ -19,7 +19,7 @@ from foundry.harness.jobs import Timeout
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle.draws import nonfinite, spots
 from foundry.judge.oracle.far import compiled_sizes, remainders, vector_remainders
-from foundry.judge.proof.budget import Budget, Budgets, OracleBudget
+from foundry.judge.proof.allowance import Allowance, Allowances, OracleAllowance
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import bound_to, run_lightly
 from foundry.judge.stages import Walk, build_more, groups_of
@@ -42,14 +42,14 @@ _LEFT_OUT = (
 )
 
 
-def sweep(walk: Walk, budget_s: float, oracles: OracleBudget) -> Failed | None:
+def sweep(walk: Walk, budget_s: float, oracles: OracleAllowance) -> Failed | None:
     """Run the kernel once on every remainder that an axis may leave."""
     candidate = walk.candidate
     bound = _targets(candidate, is_whole=budget_s > _WHOLE_FROM_S)
     if isinstance(bound, Failed):
         return bound
     targets = _ordered(bound, candidate.seed)
-    course = _Course(Budgets(Budget(max(budget_s, _LEAST_S)), oracles))
+    course = _Course(Allowances(Allowance(max(budget_s, _LEAST_S)), oracles))
     for start in range(0, len(targets), _AT_ONCE):
         if course.is_over:
             break
@@ -66,7 +66,7 @@ def sweep(walk: Walk, budget_s: float, oracles: OracleBudget) -> Failed | None:
 class _Course:
     """How a sweep goes: what it may cost, and on how many sizes it held the kernel to something."""
 
-    budgets: Budgets
+    allowances: Allowances
     held: int = 0
     unanswered: int = 0
     """Sizes on which nothing says what is right."""
@@ -76,7 +76,7 @@ class _Course:
     @property
     def is_over(self) -> bool:
         """Whether no further size is tried."""
-        return self.is_cut or self.budgets.kernel.is_over
+        return self.is_cut or self.allowances.kernel.is_over
 
     def left_out(self, of: int) -> str:
         """What the kernel was not held to, in words; empty where it was to all sizes."""
@@ -128,8 +128,8 @@ def _ordered(targets: Sequence[Target], seed: int) -> list[Target]:
 def _sweep(walk: Walk, targets: Sequence[Target], course: _Course) -> Failed | None:
     """Build some of them, and run each as long as there is time."""
     first = walk.first_of_next
-    failed = build_more(walk, targets, course.budgets.kernel.left_s)
-    course.budgets.kernel.spend(walk.worker.used_s)
+    failed = build_more(walk, targets, course.allowances.kernel.left_s)
+    course.allowances.kernel.spend(walk.worker.used_s)
     if isinstance(failed, Timeout):
         course.is_cut = True
         return None
@@ -139,7 +139,7 @@ def _sweep(walk: Walk, targets: Sequence[Target], course: _Course) -> Failed | N
         if course.is_over:
             return None
         try:
-            found = _held(walk, target, index, course.budgets)
+            found = _held(walk, target, index, course.allowances)
         except NoAnswer:
             course.unanswered += 1
             continue
@@ -152,16 +152,16 @@ def _sweep(walk: Walk, targets: Sequence[Target], course: _Course) -> Failed | N
     return None
 
 
-def _held(walk: Walk, target: Target, index: int, budgets: Budgets) -> Failed | Pace | None:
+def _held(walk: Walk, target: Target, index: int, allowances: Allowances) -> Failed | Pace | None:
     """The kernel on one size, held to what the oracle gives.
 
     Raises:
         NoAnswer: Nothing says what is right.
     """
     candidate = walk.candidate
-    with candidate.stage("oracle"), budgets.oracles.asked():
+    with candidate.stage("oracle"), allowances.oracles.asked():
         known = [
             walk.references.values(candidate.op, target.workload, name, candidate.seed)
             for name in target.distributions
         ]
-    return run_lightly(walk, target, index, forecast(candidate, target), known, budgets)
+    return run_lightly(walk, target, index, forecast(candidate, target), known, allowances)

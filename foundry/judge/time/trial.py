@@ -22,7 +22,7 @@ from foundry.judge.candidate import Failed, Target
 from foundry.judge.oracle.dealing import is_small
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.references import SAMPLED_FLOPS, Reference, output_specs
-from foundry.judge.proof.budget import Budgets
+from foundry.judge.proof.allowance import Allowances
 from foundry.judge.proof.once import look_closer
 from foundry.judge.proof.verify import hold
 from foundry.judge.stages import Walk, stopped
@@ -201,7 +201,7 @@ def _hold(trial: Trial, number: int, expected: Reference) -> Failed | None:
     found = answered(kernel.worker.ask(Left(_KERNEL, (number,), specs), kernel.limit_s))
     outputs = found.outputs[0]
     if failed := hold(candidate, trial.target, expected, outputs) or look_closer(
-        trial.walk, trial.target, expected, outputs, Budgets()
+        trial.walk, trial.target, expected, outputs, Allowances()
     ):
         said = f"its timed calls went wrong: {failed.diagnostic.message}"
         return rejected(trial.target, said)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from foundry.errors import NoAnswer
-from foundry.judge.proof.budget import Budget, OracleBudget
+from foundry.judge.proof.allowance import Allowance, OracleAllowance
 
 
-def test_a_budget_is_over_when_it_is_spent() -> None:
-    budget = Budget(2.0)
-    budget.spend(1.5)
-    assert not budget.is_over
-    budget.spend(0.5)
-    assert budget.is_over
-    assert not Budget().is_over
+def test_a_allowance_is_over_when_it_is_spent() -> None:
+    allowed = Allowance(2.0)
+    allowed.spend(1.5)
+    assert not allowed.is_over
+    allowed.spend(0.5)
+    assert allowed.is_over
+    assert not Allowance().is_over
 
 
 def test_an_oracle_is_charged_with_what_it_computes_and_then_not_asked() -> None:
-    oracles = OracleBudget(0.01)
+    oracles = OracleAllowance(0.01)
     with oracles.asked():
         sum(range(2_000_000))
     assert oracles.is_over
@@ -31,7 +31,7 @@ def test_an_oracle_is_charged_with_what_it_computes_and_then_not_asked() -> None
 
 
 def test_an_oracle_that_fails_is_charged_too() -> None:
-    oracles = OracleBudget(10.0)
+    oracles = OracleAllowance(10.0)
     with pytest.raises(ZeroDivisionError), oracles.asked():
         sum(range(200_000)) // 0
     assert oracles.left_s < 10.0

@@ -17,7 +17,7 @@ from foundry.harness.processes.clock import Clock
 
 
 @dataclass
-class Budget:
+class Allowance:
     """Seconds of processor time that may still be spent."""
 
     left_s: float = math.inf
@@ -32,7 +32,7 @@ class Budget:
         self.left_s -= seconds
 
 
-class OracleBudget(Budget):
+class OracleAllowance(Allowance):
     """What oracles may take together."""
 
     @contextmanager
@@ -61,9 +61,9 @@ class OracleBudget(Budget):
 
 
 @dataclass(frozen=True)
-class Budgets:
+class Allowances:
     """Both, for a part of a proof; without an end where none is given."""
 
-    kernel: Budget = field(default_factory=Budget)
+    kernel: Allowance = field(default_factory=Allowance)
     """For builds and runs."""
-    oracles: OracleBudget = field(default_factory=OracleBudget)
+    oracles: OracleAllowance = field(default_factory=OracleAllowance)
