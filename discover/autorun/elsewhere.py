@@ -48,7 +48,7 @@ class BothWays:
         """For the table of `columns`."""
         found = figures(self.measured)
         times = "; ".join(latency(one.us) for one in self.predicted)
-        bounds = ", ".join(dict.fromkeys(one.bound for one in self.predicted))
+        bounds = ", ".join(dict.fromkeys(one.bound_words for one in self.predicted))
         here = latency(found.kernel_us if found else None)
         named = [self.op, self.dtype, self.found_for, self.kernel_hash[:8]]
         return [*named, here, times or "-", bounds or "-"]

@@ -19,6 +19,8 @@ from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.watch import Watch
 from discover.search.workbench import Workbench
 from foundry.errors import UsageError
+from foundry.program import Device
+from foundry.report.predicted import MODEL
 
 if TYPE_CHECKING:
     from foundry.store import Store
@@ -125,10 +127,16 @@ def _same_measure(bench: Workbench, run: RunRecord) -> None:
     if run.device.id != here.id:
         raise UsageError(
             f"run {run.id} is of {run.device.name} ({run.device.kind}), and this is {here.name} "
-            f"({here.kind}); choose that one with --device, or get a ticket here with discover ask"
+            f"({here.kind}); choose that one with --device{_as_typed(run.device)}, or get a ticket "
+            "here with discover ask"
         )
     if run.settings["bench"] != bench.timed:
         raise UsageError(
             f"run {run.id} times the bench workloads '{run.settings['bench']}', and here "
             f"'{bench.timed}' are timed; choose them with --bench"
         )
+
+
+def _as_typed(device: Device) -> str:
+    """What follows `--device` for a chip that is not here; nothing where its name is no option."""
+    return f" {MODEL}:{device.fingerprint['chip']}" if device.kind == MODEL else ""

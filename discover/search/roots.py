@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from discover.drafts.draft import Draft
 from discover.proposers.keys import without_secrets
 from discover.search.settings import SearchRequest
 from foundry.errors import InvalidKernel, UsageError
+from foundry.judge.options import bench_workloads
 from foundry.kernel import check, parse
 from foundry.program import Device
 from foundry.report.predicted import MODEL
@@ -19,6 +20,7 @@ from ops.spec import Op
 
 if TYPE_CHECKING:
     from foundry.store import Store
+    from foundry.store.records import StoredEvaluation
 
 STORED_ROOTS = 3
 """Best kernels of earlier runs that a search starts from."""
@@ -35,7 +37,7 @@ def roots(request: SearchRequest, op: Op, store: Store, device: Device) -> Itera
         yield _own(request.kernel_file, op)
     yield from _templates(op)
     if not request.from_scratch:
-        yield from _winners(request, store, device)
+        yield from _winners(request, op, store, device)
 
 
 def _templates(op: Op) -> Iterator[Draft]:
@@ -47,13 +49,21 @@ def _templates(op: Op) -> Iterator[Draft]:
         yield Draft(render(template, point), Origin("template", template.name, {"knobs": point}))
 
 
-def _winners(request: SearchRequest, store: Store, device: Device) -> Iterator[Draft]:
-    found = store.shortest if device.kind == MODEL else store.best
-    for stored in found(request.op, device.id, request.dtype, STORED_ROOTS):
+def _winners(request: SearchRequest, op: Op, store: Store, device: Device) -> Iterator[Draft]:
+    for stored in _best(request, op, store, device):
         # A kernel of a version whose file format differed cannot be started from any more.
         with suppress(InvalidKernel):
             parse(stored.text)
             yield Draft(stored.text, stored.origin)
+
+
+def _best(
+    request: SearchRequest, op: Op, store: Store, device: Device
+) -> Sequence[StoredEvaluation]:
+    if device.kind != MODEL:
+        return store.best(op.name, device.id, request.dtype, STORED_ROOTS)
+    predicted = bench_workloads(op, request.dtype, request.settings.bench)
+    return store.shortest(op.name, device.id, predicted, STORED_ROOTS)
 
 
 def _own(path: Path, op: Op) -> Draft:

@@ -212,10 +212,9 @@ def _show_proven(result: RunResult) -> None:
 def _show_predicted(result: RunResult) -> None:
     from foundry.report.forecast import PREDICTED_COLUMNS, PredictedRow
     from foundry.report.format import meaning
-    from foundry.report.predicted import front
 
     rows = [
-        PredictedRow(t.op, t.dtype, front(e for _, e in t.predicted), t.statuses).cells()
+        PredictedRow(t.op, t.dtype, [one for one, _ in t.predicted], t.statuses).cells()
         for t in result.tally.tasks
     ]
     print_table(PREDICTED_COLUMNS, rows)

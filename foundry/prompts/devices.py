@@ -48,14 +48,17 @@ def cores(device: Device) -> int | None:
     return int(chip.cores.value) if chip and chip.cores else None
 
 
-def ridge(device: Device) -> float:
-    """FLOP per byte below which memory bounds a kernel at best, and above which arithmetic does."""
-    if device.kind == "cpu":
-        return _RIDGE_OF_CPU
+def own_ridge(device: Device) -> float | None:
+    """FLOP per byte at which a chip turns, from what is published of it."""
     chip = _of(device)
     if chip and chip.fp32_tflops and chip.dram_gb_s:
         return 1000 * chip.fp32_tflops.value / chip.dram_gb_s.value
-    return _RIDGE_OF_GPU
+    return None
+
+
+def ridge(device: Device) -> float:
+    """FLOP per byte below which memory bounds a kernel at best, and above which arithmetic does."""
+    return own_ridge(device) or (_RIDGE_OF_CPU if device.kind == "cpu" else _RIDGE_OF_GPU)
 
 
 def _own_cores(device: Device) -> int | None:

@@ -74,11 +74,16 @@ def _bounded(timing: Timing, device: Device) -> str:
     kind = _kind(timing, device)
     if not kind:
         return ""
-    intensity, ridge = timing.flops / timing.bytes_moved, devices.ridge(device)
+    intensity, own = timing.flops / timing.bytes_moved, devices.own_ridge(device)
     side = "below" if kind == "memory" else "above"
+    turns = (
+        f"the {own:.2g} where this device turns"
+        if own
+        else f"about {devices.ridge(device):.2g}, where such devices turn"
+    )
     said = (
         f"{'memory traffic' if kind == 'memory' else 'arithmetic'} bounds it at best: "
-        f"{intensity:.2g} FLOP per byte is {side} the {ridge:.2g} where this device turns."
+        f"{intensity:.2g} FLOP per byte is {side} {turns}."
     )
     if timing.floor_us and timing.kernel_us <= _AT_FLOOR * timing.floor_us:
         return f"{said} At {latency(timing.kernel_us)} us it is at its floor: little is left."

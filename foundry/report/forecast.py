@@ -39,7 +39,7 @@ class PredictedRow:
         times = predicted_times(self.front[0]) if self.front else ()
         cases = times[0].workload if len(times) == 1 else f"{len(times)} cases"
         every = [one for kernel in self.front for one in predicted_times(kernel)]
-        bounds = dict.fromkeys(one.bound for one in every)
+        bounds = dict.fromkeys(one.bound_words for one in every)
         return [
             self.op,
             self.dtype,

@@ -5,15 +5,17 @@ A predicted time is never a measured one: it makes no speedup, no score and no `
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from foundry.judge.verdict import Evaluation
 from foundry.report.format import latency
 from foundry.store.records import PREDICTIONS
 
+T = TypeVar("T")
 _ROUNDING = 1e-9
 UNPREDICTED = "unpredicted"
 """In `Evaluation.extra`: by workload, why nothing is predicted there."""
@@ -38,12 +40,21 @@ class PredictedTime:
     """Predicted for the best template; None where the op has none, or none can be predicted."""
     apart: float
     """Kernels whose predicted times differ by less cannot be told apart."""
+    left_out: tuple[str, ...] = ()
+    """Units whose time is not in it, for want of a figure of the chip."""
+
+    @property
+    def bound_words(self) -> str:
+        """`memory`, or `memory (arithmetic not known)`."""
+        return (
+            f"{self.bound} ({', '.join(self.left_out)} not known)" if self.left_out else self.bound
+        )
 
     @property
     def words(self) -> str:
         """`predicted 12.3 us (4 to 30), bound by memory`."""
         between = f"{latency(self.low_us)} to {latency(self.high_us)}"
-        return f"predicted {latency(self.us)} us ({between}), bound by {self.bound}"
+        return f"predicted {latency(self.us)} us ({between}), bound by {self.bound_words}"
 
 
 def predicted_times(evaluation: Evaluation) -> tuple[PredictedTime, ...]:
@@ -67,6 +78,7 @@ def _predicted_time(workload: str, chip: str, said: Mapping[str, Any]) -> Predic
         tuple(said["sentences"]),
         said["template_us"],
         said["apart"],
+        tuple(said.get("left_out", ())),
     )
 
 
@@ -121,17 +133,54 @@ def tells_apart(one: Evaluation, other: Evaluation) -> bool:
     return max(first, second) > predicted_times(one)[0].apart * min(first, second)
 
 
+class Front(Generic[T]):
+    """The kernel that is predicted to be fastest and all that cannot be told from it, as they come.
+
+    Each goes in once and out once: all of them take n log n, however many tie.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[Evaluation, T]] = {}
+        self._longest_first: list[tuple[float, str]] = []
+        self._shortest: Evaluation | None = None
+
+    def add(self, one: Evaluation, what: T) -> None:
+        """Take note of a kernel, and of what belongs to it."""
+        us = predicted_us(one)
+        if us is None or not one.status.passed or one.kernel_hash in self._held:
+            return
+        least_us = predicted_us(self._shortest) if self._shortest else None
+        is_shorter = least_us is None or us < least_us
+        if not is_shorter and self._shortest and tells_apart(one, self._shortest):
+            return
+        self._held[one.kernel_hash] = (one, what)
+        heapq.heappush(self._longest_first, (-us, one.kernel_hash))
+        if is_shorter:
+            self._shortest = one
+            self._drop_longer(one)
+
+    def _drop_longer(self, shortest: Evaluation) -> None:
+        while tells_apart(self._held[self._longest_first[0][1]][0], shortest):
+            _, name = heapq.heappop(self._longest_first)
+            del self._held[name]
+
+    def __iter__(self) -> Iterator[tuple[Evaluation, T]]:
+        """In the order of their hashes: they are no ranking."""
+        return iter([self._held[name] for name in sorted(self._held)])
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
 def front(found: Iterable[Evaluation]) -> list[Evaluation]:
     """The kernel that is predicted to be fastest and all that cannot be told from it.
 
     They are no ranking: they come in the order of their hashes.
     """
-    passed = [one for one in found if one.status.passed and predicted_us(one) is not None]
-    if not passed:
-        return []
-    shortest = min(passed, key=lambda one: predicted_us(one) or math.inf)
-    ties = {one.kernel_hash: one for one in passed if not tells_apart(one, shortest)}
-    return [one for _, one in sorted(ties.items())]
+    held = Front[None]()
+    for one in found:
+        held.add(one, None)
+    return [one for one, _ in held]
 
 
 def _mean(values: Iterable[float]) -> float | None:

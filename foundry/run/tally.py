@@ -10,7 +10,7 @@ from typing import Any
 from foundry.judge.verdict import Evaluation, Status
 from foundry.report.figures import figures
 from foundry.report.format import interval, latency
-from foundry.report.predicted import front, predicted_gain, predicted_times
+from foundry.report.predicted import Front, predicted_gain, predicted_times
 from foundry.report.progress import Progress, TaskProgress
 from foundry.run.plan import Plan, PlannedVariant, Slot
 
@@ -24,7 +24,7 @@ class TaskTally:
     statuses: Counter[str] = field(default_factory=Counter)
     fresh: int = 0
     best: tuple[PlannedVariant, Evaluation] | None = None
-    predicted: list[tuple[PlannedVariant, Evaluation]] = field(default_factory=list)
+    predicted: Front[PlannedVariant] = field(default_factory=Front)
     """Kernels that the chip model does not tell from the one it takes for the fastest."""
 
     @property
@@ -39,10 +39,7 @@ class TaskTally:
         held = self.best[1].score if self.best else None
         if evaluation.score is not None and (held is None or evaluation.score > held):
             self.best = (variant, evaluation)
-        if predicted_times(evaluation):
-            found = [*self.predicted, (variant, evaluation)]
-            kept = {one.kernel_hash for one in front(e for _, e in found)}
-            self.predicted = [pair for pair in found if pair[1].kernel_hash in kept]
+        self.predicted.add(evaluation, variant)
 
     def progress(self, state: str) -> TaskProgress:
         """For the display."""
@@ -68,11 +65,10 @@ class TaskTally:
             "new": self.fresh,
             "statuses": dict(self.statuses),
             "best": _best_document(*self.best) if self.best else None,
-            **({"predicted": self._predicted_document()} if self.predicted else {}),
+            **({"predicted": self._predicted_document()} if len(self.predicted) else {}),
         }
 
     def _predicted_document(self) -> list[dict[str, Any]]:
-        ordered = sorted(self.predicted, key=lambda pair: pair[1].kernel_hash)
         return [
             {
                 "kind": "prediction",
@@ -82,7 +78,7 @@ class TaskTally:
                 "gain_over_best_template": predicted_gain(evaluation),
                 "times": [asdict(time) for time in predicted_times(evaluation)],
             }
-            for variant, evaluation in ordered
+            for evaluation, variant in self.predicted
         ]
 
 

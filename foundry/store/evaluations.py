@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from foundry.judge.verdict import JUDGE_VERSION, Evaluation, Status
 from foundry.store import models
 from foundry.store.records import Origin, Overview, StoredEvaluation
 from foundry.store.rows import SELECTED, load
+from ops.spec import Workload
 
 DISPROOFS = (
     Status.INVALID,
@@ -102,19 +104,26 @@ def best(
 
 
 def shortest(
-    connection: Connection, op: str, device_id: str, dtype: str, limit: int
+    connection: Connection, op: str, device_id: str, workloads: Sequence[Workload], limit: int
 ) -> list[StoredEvaluation]:
-    """Proven kernels by the time that was predicted first, the shortest first."""
-    said = models.predictions.c
-    latest = _standing(_ROWS.id == said.evaluation_id, said.position == 0).subquery()
-    statement = (
-        SELECTED.join(latest, _ROWS.id == latest.c.id)
-        .join(models.predictions, (said.evaluation_id == _ROWS.id) & (said.position == 0))
-        .where(_ROWS.op == op, _ROWS.device_id == device_id, _ROWS.dtype == dtype)
-        .order_by(said.predicted_us, _ROWS.id)
-        .limit(limit)
+    """Proven kernels by the geometric mean of their predicted times, the shortest first."""
+    said, wanted = models.predictions.c, [workload.id for workload in workloads]
+    whole = (
+        select(said.evaluation_id)
+        .where(said.workload.in_(wanted))
+        .group_by(said.evaluation_id)
+        .having(func.count() == len(wanted))
     )
-    return load(connection, connection.execute(statement).all())
+    latest = _standing(_ROWS.op == op, _ROWS.device_id == device_id, _ROWS.id.in_(whole)).subquery()
+    times = select(said.evaluation_id, said.predicted_us).join(
+        latest, said.evaluation_id == latest.c.id
+    )
+    logs: dict[int, float] = {}
+    for row in connection.execute(times.where(said.workload.in_(wanted))):
+        logs[row.evaluation_id] = logs.get(row.evaluation_id, 0.0) + math.log(row.predicted_us)
+    chosen = sorted(logs, key=lambda one: (logs[one], one))[:limit]
+    found = load(connection, connection.execute(SELECTED.where(_ROWS.id.in_(chosen))).all())
+    return sorted(found, key=lambda one: chosen.index(one.id))
 
 
 def _standing(*wanted: ColumnElement[bool]) -> Select[Any]:

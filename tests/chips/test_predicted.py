@@ -29,10 +29,14 @@ from foundry.report.predicted import (
 )
 from foundry.store import Store, models
 from foundry.store.records import PREDICTIONS, Origin
+from ops import registry as ops
+from ops.spec import Case
 
 HERE = Device("cpu", "Test CPU")
 CHIP = device_of(registry.get("m4-max"), fitted.built_in(), HERE)
-WORKLOAD = "silu[rows=8,cols=64]float32"
+SILU = ops.get("silu")
+WORKLOADS = tuple(SILU.workload(Case({"rows": rows, "cols": 64}), "float32") for rows in (8, 4096))
+WORKLOAD, LARGE = (workload.id for workload in WORKLOADS)
 TIMES = st.lists(st.floats(0.5, 1e6), min_size=1, max_size=12)
 
 
@@ -59,14 +63,18 @@ def kernel_text(number: int) -> str:
     )
 
 
-def predicted(us: float, number: int = 0, template_us: float | None = 100.0) -> Evaluation:
+def predicted(
+    us: float, number: int = 0, template_us: float | None = 100.0, large_us: float | None = None
+) -> Evaluation:
+    """Of a kernel, on one workload or on two."""
+    on = {WORKLOAD: us} | ({} if large_us is None else {LARGE: large_us})
     return Evaluation(
         kernel_hash=parse(kernel_text(number)).hash,
         op="silu",
         dtype="float32",
         device_id=CHIP.id,
         status=Status.CORRECT,
-        extra={PREDICTIONS: {WORKLOAD: {"m4-max": said(us, template_us)}}},
+        extra={PREDICTIONS: {id_: {"m4-max": said(one, template_us)} for id_, one in on.items()}},
     )
 
 
@@ -122,6 +130,15 @@ def test_a_gain_is_one_over_the_best_template() -> None:
     assert (worth(predicted(200), 100) or 0) < 1
 
 
+def test_what_is_not_known_of_a_chip_stands_beside_what_bounds_a_kernel() -> None:
+    lacking = said(10) | {"left_out": ["arithmetic", "cache"]}
+    one = predicted(10).model_copy(update={"extra": {PREDICTIONS: {WORKLOAD: {"x1": lacking}}}})
+    assert predicted_times(one)[0].words.endswith("bound by memory (arithmetic, cache not known)")
+    assert (
+        "memory (arithmetic, cache not known)" in PredictedRow("silu", "float32", [one], {}).cells()
+    )
+
+
 def test_without_a_template_the_shorter_is_still_worth_more() -> None:
     fast, slow = predicted(10, template_us=None), predicted(100, template_us=None)
     assert predicted_gain(fast) is None
@@ -162,7 +179,7 @@ def test_predictions_are_rows_of_their_own_and_rank_no_kernel(tmp_path: Path) ->
             kernel = parse(kernel_text(number))
             store.save(run, kernel, render(kernel), predicted(us, number), origin)
         assert store.best("silu", CHIP.id, "float32", None) == []
-        shortest = store.shortest("silu", CHIP.id, "float32", 2)
+        shortest = store.shortest("silu", CHIP.id, WORKLOADS[:1], 2)
         found = [predicted_us(one.evaluation) for one in shortest]
         assert found == [pytest.approx(10), pytest.approx(20)]
         assert shortest[0].evaluation.extra == predicted(10, 1).extra
@@ -175,6 +192,38 @@ def test_predictions_are_rows_of_their_own_and_rank_no_kernel(tmp_path: Path) ->
         assert {row["predicted_us"] for row in rows} == set(times.values())
         assert {row["chip"] for row in rows} == {"m4-max"}
         assert extra == "{}"
+
+
+def test_the_shortest_are_those_of_all_workloads_together(tmp_path: Path) -> None:
+    kept = [predicted(1, 0, large_us=900), predicted(20, 1, large_us=20), predicted(2, 2)]
+    with Store.open(str(tmp_path / "d.db")) as store:
+        run = store.begin_run("run", "test", {}, 0, CHIP)
+        for number, evaluation in enumerate(kept):
+            kernel = parse(kernel_text(number))
+            store.save(run, kernel, render(kernel), evaluation, Origin("file", "k"))
+        both = store.shortest("silu", CHIP.id, WORKLOADS, 5)
+        small = store.shortest("silu", CHIP.id, WORKLOADS[:1], 5)
+    assert [one.evaluation.kernel_hash for one in both] == [kept[n].kernel_hash for n in (1, 0)], (
+        "20 and 20 before 1 and 900; what lacks a workload has no mean"
+    )
+    assert [one.evaluation.kernel_hash for one in small] == [kept[n].kernel_hash for n in (0, 2, 1)]
+
+
+def test_a_front_takes_time_that_does_not_grow_with_what_ties(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def counted(one: Evaluation, other: Evaluation) -> bool:
+        asked.append(one)
+        return tells_apart(one, other)
+
+    monkeypatch.setattr("foundry.report.predicted.tells_apart", counted)
+    found = [
+        predicted(1000 - n / 10).model_copy(update={"kernel_hash": f"{n:04d}"}) for n in range(300)
+    ]
+    assert len(front(found)) == 300
+    assert len(asked) <= 3 * len(found)
 
 
 def test_a_chip_that_is_not_here_is_a_device_of_its_own() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import toy
@@ -16,18 +18,32 @@ from discover.drafts.draft import Draft
 from discover.history.reasons import reason
 from discover.history.summary import document, summarise
 from discover.history.tables import table
+from discover.mcp import Tools
 from discover.protocol import Context
+from discover.search.desks import Desks
 from discover.search.kernels import Kernels
+from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.task import Task
+from discover.search.watch import Silent
+from discover.search.workbench import Workbench
 from foundry.chips import fitted, registry
 from foundry.chips.device import device_of
+from foundry.errors import UsageError
+from foundry.harness.sandbox import Level
 from foundry.judge.options import NOBODY, Rivals
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import parse
 from foundry.prompts.assignment import Attempt
 from foundry.prompts.build import build
+from foundry.store import Store
 from foundry.store.records import PREDICTIONS, Origin
+from ops.spec import Op
+from templates import registry as registry_of_templates
+from templates import space
+from templates.render import render
 
+UNCOUNTED = SearchSettings(proposers=("ask",), counters=False)
+AGENT = SearchRequest("silu", "float32", Limits(), "discover ask silu", UNCOUNTED)
 CHIP = device_of(registry.get("m4-max"), fitted.built_in(), toy.DEVICE)
 
 
@@ -132,3 +148,65 @@ def test_the_prompt_speaks_of_the_chip_and_not_of_this_cpu(
     assert "CPU" not in prompt.user
     assert "speedup" not in (prompt.user + prompt.system).lower()
     assert "predicted" in prompt.system
+
+
+class OfChip:
+    """A judge of the chip: each kernel is predicted to be faster than the one before."""
+
+    def __init__(self) -> None:
+        self.us = 200.0
+
+    def evaluate(self, text: str, op: Op, dtype: str, seed: int, *, rivals: Rivals) -> Evaluation:
+        self.us /= 2
+        kernel = parse(text)
+        found = {"op": op.name, "dtype": dtype, "kernel_hash": kernel.hash}
+        return predicted(self.us).model_copy(update=found)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Workbench]:
+    with Store.open(str(tmp_path / "desk.db")) as store:
+        pool = SimpleNamespace(workers=1, level=Level.ISOLATED)
+        seat = SimpleNamespace(
+            device=CHIP, pool=pool, judge=OfChip(), settled=lambda evaluation, op: True
+        )
+        made = SimpleNamespace(store=store, seat=seat, retry=None, timed="quick")
+        yield cast(Workbench, made)
+
+
+def test_an_agent_hears_of_the_chip_and_of_no_measurement(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "foundry.judge.time.counting.with_counters", lambda pool, found, text, op: found
+    )
+    tools = Tools(bench)
+    (begun,) = tools.start("silu")["searches"]
+    assert begun["device"]["kind"] == "model"
+    asked = tools.ask("silu")
+    assert "Device: m4-max, an Apple GPU that is not here" in asked["prompt"]
+    assert "MLX is the fastest" not in asked["prompt"]
+    assert "speedup" not in asked["prompt"].lower()
+    template = registry_of_templates.for_op("silu")[0]
+    roots = {node.kernel_hash for node in bench.store.nodes(begun["run_id"])}
+    texts = (render(template, point) for point in space.points(template))
+    fresh = next(text for text in texts if parse(text).hash not in roots)
+    (told,) = tools.tell(asked["ticket"], f"```metal\n{fresh}```")["kernels"]
+    assert "predicted" in told["why"]
+    assert told["evaluation"]["timings"] == []
+    assert told["status"] == "correct"
+    (report,) = tools.report(begun["run_id"])["searches"]
+    assert report["best"] is None
+    assert parse(fresh).hash in {one["kernel_hash"] for one in report["predicted"]}
+
+
+def test_a_ticket_of_a_chip_says_how_that_chip_is_named(bench: Workbench) -> None:
+    with Desks(bench, Silent()).of_search(AGENT) as desk:
+        run_id = desk.run_id
+    seat = SimpleNamespace(**{**vars(bench.seat), "device": toy.DEVICE})
+    here = cast(Workbench, SimpleNamespace(**{**vars(bench), "seat": seat}))
+    with (
+        pytest.raises(UsageError, match="with --device model:m4-max"),
+        Desks(here, Silent()).of_ticket(run_id),
+    ):
+        pass
