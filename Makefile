@@ -16,8 +16,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 install = $(BIN)/uv pip install --quiet --python $(BIN)/python -e ".[$1$(if $(BACKEND),$(comma)$(BACKEND))]" \
 	|| $(PIP) -e ".[$1$(if $(BACKEND),$(comma)$(BACKEND))]"
 
-.PHONY: help demo test lint types unit bench bench-msl bench-shortlist bench-twins bench-sessions bench-judge bench-sanitizer selftest soak-honest \
-	soak-faults test-slow test-trainers accept docs clean
+.PHONY: help demo test lint types unit bench bench-msl bench-predict bench-shortlist bench-twins bench-sessions bench-judge bench-sanitizer selftest soak-honest \
+	soak-faults test-slow test-trainers accept docs chip-model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -46,8 +46,11 @@ bench: $(DEV) ## evaluations per second, warm build, A/A, by stage
 bench-msl: $(DEV) ## builds and op ratios of the cpu engine
 	$(BIN)/python tests/bench/bench_msl.py
 
+bench-predict: $(DEV) ## what a prediction costs beside judging, cold and known
+	$(BIN)/python tests/bench/bench_predict.py
+
 bench-shortlist: $(DEV) ## a tenth of the timings, chosen by the chip model, against all; goes on where it stopped
-	$(BIN)/python tests/bench/bench_shortlist.py
+	$(BIN)/python tests/bench/bench_shortlist.py --write docs/chip-model.md
 
 bench-twins: $(DEV) ## twins of MLX's own loops read 0.8 to 1.25; on an idle machine
 	$(BIN)/python tests/bench/bench_twins.py
@@ -87,6 +90,10 @@ accept: $(DEV) ## rewrite the golden files
 docs: $(DEV) ## regenerate docs/cli.md and docs/ops
 	$(BIN)/python -m foundry.cli.reference
 	$(BIN)/python -m foundry.report.family_pages
+
+chip-model: $(DEV) ## refit the chip model, rewrite the tables of docs/chip-model.md
+	$(BIN)/foundry chips fit -o foundry/chips/fitted.toml
+	FOUNDRY_ACCEPT=1 $(BIN)/pytest -q tests/chips/test_accuracy.py
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -14,8 +14,7 @@ from typing import Any
 from foundry.chips import fitted, registry
 from foundry.chips.device import chip_named, device_of
 from foundry.chips.forecaster import ChipForecaster
-from foundry.chips.model import speeds
-from foundry.chips.prediction import unpredictable
+from foundry.chips.prediction import predictable
 from foundry.chips.profiled import Profiler
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.judge import Judge
@@ -124,9 +123,7 @@ def judge_seat(device: str, workers: int, options: JudgeOptions) -> Iterator[Jud
                 pool.device(), pool, judge, lambda e, op: is_settled(e, op, options.bench)
             )
         return
-    chip, fit = registry.get(key), fitted.built_in()
-    if speeds(chip) is None:
-        raise unpredictable(chip)
+    chip, fit = predictable(registry.get(key)), fitted.built_in()
     with WorkerPool("cpu", workers) as pool:
         found = device_of(chip, fit, pool.device())
         bench = options.bench if options.timed else ()

@@ -12,91 +12,43 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from foundry.chips.chip import Chip
 from foundry.chips.constants import Constants
 from foundry.chips.costs import cycles
+from foundry.chips.speeds import SCHEDULERS, Speeds
 from foundry.msl.gpu.profile import DEPTHS, GpuProfile, LaunchProfile, Reuse
 
-SCHEDULERS = 4
-"""Of a core, each of 32 lanes (metal-benchmarks: 128 lanes a core)."""
 LINE_BYTES = 128
 _SECTOR_BYTES = 32
 """Line of the cores' own cache (ferasboulala/G13, M1 Max)."""
+_ATOMIC_BYTES = 2 * _SECTOR_BYTES
+"""The second-level cache reads and writes a sector for each lane: no published time says better."""
 _CORE_SIMDGROUPS = 96
 """3072 threads a core, at most (metal-benchmarks)."""
-_REGISTER_BYTES = 208 * 1024
-_THREADGROUP_BYTES = 61440
-_L1_BYTES = 8192
-_L2_BYTES_PER_CYCLE = 32.0
-"""Of a core: 530 to 670 GB/s over the 12 cores of an M6 at 1.45 GHz."""
-_SLC_OVER_DRAM = 2.0
-"""300 GB/s against 150 (M6)."""
-_LATENCY_NS = {"threadgroup": 70.0, "l2": 100.0, "slc": 234.0, "dram": 342.0}
-"""Where the chip's own figure is unknown: M1 Max, M2 Pro (chipsandcheese, ferasboulala/G13)."""
-_LAUNCH_US = 1.1
-_SHARPNESS = 4.0
+_SHARED_S = 25e-9
+"""That a SIMD-group waits for threadgroup memory or a barrier, where loads follow one another."""
+_LEAST_REGISTERS, _OWN_REGISTERS = 8, 4
+_CONFLICT = 0.25
+"""Of a pass, for each that a conflict adds: words 16 apart, which are 16 to a bank, take 3 to 5
+times as long as neighbours (M4 Pro)."""
+_SHARPNESS = 2.5
 """Exponent of the norm that joins the terms: units overlap, but not wholly."""
 
 
-@dataclass(frozen=True)
-class Speeds:
-    """A chip in the units of the model, unknown figures taken from its family."""
-
-    cores: float
-    clock_hz: float
-    dram_bytes_s: float
-    slc_bytes_s: float
-    l2_bytes_s: float
-    l2_bytes: float
-    slc_bytes: float
-    is_dynamic: bool
-    fp16_rate: float
-
-
-def speeds(chip: Chip) -> Speeds | None:
-    """None where cores, clock or memory bandwidth are unknown: nothing can be said then."""
-    dram = chip.dram_measured_gb_s or chip.dram_gb_s
-    clock = _clock_hz(chip)
-    if chip.cores is None or dram is None or clock is None:
-        return None
-    cores, dram_bytes_s = chip.cores.value, dram.value * 1e9
-    slc = chip.slc_gb_s.value * 1e9 if chip.slc_gb_s else _SLC_OVER_DRAM * dram_bytes_s
-    l2 = chip.l2_gb_s.value * 1e9 if chip.l2_gb_s else _L2_BYTES_PER_CYCLE * clock * cores
-    rate = 1.0
-    if chip.fp16_tflops and chip.fp32_tflops:
-        rate = chip.fp16_tflops.value / chip.fp32_tflops.value
-    return Speeds(
-        cores,
-        clock,
-        dram_bytes_s,
-        slc,
-        max(l2, slc),
-        (chip.l2_kib.value if chip.l2_kib else 64.0 * cores) * 1024,
-        (chip.slc_mib.value if chip.slc_mib else 8.0) * 2**20,
-        chip.generation >= 3,
-        rate,
-    )
-
-
-def _clock_hz(chip: Chip) -> float | None:
-    if chip.clock_mhz is not None:
-        return chip.clock_mhz.value * 1e6
-    if chip.fp32_tflops is None or chip.cores is None:
-        return None
-    return chip.fp32_tflops.value * 1e12 / (2 * 32 * SCHEDULERS * chip.cores.value)
-
-
-def residency(launch: LaunchProfile, is_dynamic: bool) -> int:
+def residency(launch: LaunchProfile, chip: Speeds) -> int:
     """Threadgroups that a core holds at once."""
     simdgroups = math.ceil(launch.threads / 32)
-    registers = max(launch.registers, 8) + 4
-    bytes_each = simdgroups * 32 * 4 * registers
-    pool = _REGISTER_BYTES + (_THREADGROUP_BYTES if is_dynamic else 0)
-    taken = bytes_each + (launch.threadgroup_bytes if is_dynamic else 0)
+    bytes_each = simdgroups * 32 * 4 * _held(launch)
+    pool = chip.register_bytes + (chip.threadgroup_bytes if chip.is_dynamic else 0)
+    taken = bytes_each + (launch.threadgroup_bytes if chip.is_dynamic else 0)
     fitting = [_CORE_SIMDGROUPS // simdgroups, pool // taken]
-    if launch.threadgroup_bytes and not is_dynamic:
-        fitting.append(_THREADGROUP_BYTES // launch.threadgroup_bytes)
+    if launch.threadgroup_bytes and not chip.is_dynamic:
+        fitting.append(chip.threadgroup_bytes // launch.threadgroup_bytes)
     return max(1, int(min(fitting)))
+
+
+def _held(launch: LaunchProfile) -> int:
+    """Registers of 32 bits that a thread holds, with those that the hardware needs itself."""
+    return max(launch.registers, _LEAST_REGISTERS) + _OWN_REGISTERS
 
 
 @dataclass(frozen=True)
@@ -117,17 +69,17 @@ class Terms:
 
 def launch_time(launch: LaunchProfile, chip: Speeds, constants: Constants) -> Terms:
     """Time of one launch."""
-    resident = residency(launch, chip.is_dynamic)
-    by_unit = _terms(launch, chip, constants, resident)
+    resident = residency(launch, chip)
+    every = _terms(launch, chip, constants, resident)
+    by_unit = {unit: s for unit, s in every.items() if unit not in chip.left_out}
     norm = _together(by_unit, _covered(launch, resident))
-    overhead = _LAUNCH_US * 1e-6
-    return Terms(by_unit, overhead, resident, norm + overhead)
+    return Terms(by_unit, chip.launch_s, resident, norm + chip.launch_s)
 
 
 def _together(by_unit: Mapping[str, float], covered: float) -> float:
     """Time of units that overlap, and of waiting that is covered as far as `covered` says."""
     busy = sum(s**_SHARPNESS for unit, s in by_unit.items() if unit != "waiting")
-    both = (busy ** (1 / _SHARPNESS), by_unit["waiting"])
+    both = (busy ** (1 / _SHARPNESS), by_unit.get("waiting", 0.0))
     return float(sum(s**covered for s in both) ** (1 / covered))
 
 
@@ -140,11 +92,12 @@ def _terms(
     launch: LaunchProfile, chip: Speeds, constants: Constants, resident: int
 ) -> dict[str, float]:
     groups = max(launch.threadgroups, 1)
-    per_core = groups / chip.cores
-    used = min(chip.cores, groups)
+    cores = chip.cores if math.isfinite(chip.cores) else groups
+    per_core = groups / cores
+    used = min(cores, groups)
     # Whole threadgroups go to a core: the busiest has the larger share.
     uneven = math.ceil(per_core) / per_core if per_core < 64 else 1.0
-    core_hz = used * chip.clock_hz / (uneven * used / chip.cores if per_core >= 1 else 1.0)
+    core_hz = used * chip.clock_hz / (uneven * used / cores if per_core >= 1 else 1.0)
     at_once = min(resident, math.ceil(per_core))
     simdgroups = at_once * math.ceil(launch.threads / 32)
     work = dict(launch.work)
@@ -156,7 +109,7 @@ def _terms(
     passes = _passes(launch)
     missed, footprint, near_bytes = _misses(launch, chip, simdgroups)
     spill_bytes = launch.scratch_bytes * simdgroups * 32 * used
-    near_bytes += spills * LINE_BYTES
+    near_bytes += spills * LINE_BYTES + launch.atomics * _ATOMIC_BYTES
     far_bytes, far_speed = _far(launch, chip, missed, footprint, at_once, used)
     if spill_bytes > chip.l2_bytes:
         far_bytes += spills * LINE_BYTES
@@ -192,25 +145,28 @@ def _passes(launch: LaunchProfile) -> float:
     """Passes over the banks of threadgroup memory; an access that joins several conflicts once."""
     shared = launch.shared
     joined = _joined(shared.instructions, launch, "shared_load", "shared_store")
-    return max(joined * shared.passes, min(1.0, 4 * joined) * shared.least_passes)
+    least = shared.least_passes
+    cost = least + _CONFLICT * (shared.passes - least)
+    return max(joined * cost, min(1.0, 4 * joined) * least)
 
 
 def _waiting_s(launch: LaunchProfile, chip: Speeds, is_far: bool) -> float:
     """Seconds that SIMD-groups wait, summed over them."""
-    device_ns = _LATENCY_NS["slc" if is_far else "l2"]
+    device_s = chip.slc_s if is_far else chip.l2_s
     work = launch.work
     waits = work.get("device_wait", 0.0) + work.get("spill_wait", 0.0)
     shared = work.get("shared_wait", 0.0) + work.get("barrier", 0.0)
     own_cycles = cycles(work) * 2.0
-    return (waits * device_ns + shared * 25.0) * 1e-9 + own_cycles / chip.clock_hz
+    return waits * device_s + shared * _SHARED_S + own_cycles / chip.clock_hz
 
 
 def _misses(launch: LaunchProfile, chip: Speeds, simdgroups: int) -> tuple[float, float, float]:
     """Lines that come from beyond the cores' own caches, distinct lines, and bytes that come."""
-    bytes_ = _L1_BYTES
+    bytes_ = chip.l1_bytes
     if chip.is_dynamic:
-        taken = simdgroups * 32 * 4 * (launch.registers + 4)
-        bytes_ = max(_L1_BYTES, _REGISTER_BYTES + _THREADGROUP_BYTES + _L1_BYTES - taken)
+        taken = simdgroups * 32 * 4 * (launch.registers + _OWN_REGISTERS)
+        store = chip.register_bytes + chip.threadgroup_bytes + chip.l1_bytes
+        bytes_ = max(chip.l1_bytes, store - taken)
     missed = footprint = near_bytes = 0.0
     for reuse in launch.loads:
         if not reuse.touches:

@@ -14,7 +14,8 @@ from typing import Any
 from foundry.chips.chip import Chip
 from foundry.chips.costs import CYCLES
 from foundry.chips.fitted import Fitted
-from foundry.chips.model import LINE_BYTES, Speeds, Terms, predict, speeds
+from foundry.chips.model import LINE_BYTES, Terms, predict
+from foundry.chips.speeds import Speeds, speeds
 from foundry.errors import UsageError
 from foundry.msl.gpu.profile import GpuProfile, LaunchProfile
 from foundry.report.format import latency
@@ -24,13 +25,25 @@ _SAME = 1.02
 _SURE = 1.28
 """Standard deviations to either side: four times of five."""
 _ASSUMED = {
-    "clock_mhz": "the clock follows from cores and TFLOPS",
-    "dram_measured_gb_s": "memory bandwidth is that of the specification",
-    "slc_gb_s": "the system's cache is taken to be twice as fast as memory",
-    "l2_gb_s": "the second-level cache is taken to give 32 bytes a cycle and core",
-    "l2_kib": "the second-level cache is taken to hold 64 KiB a core",
-    "slc_mib": "the system's cache is taken to hold 8 MiB",
+    "clock_mhz": ("arithmetic", "the clock follows from cores and TFLOPS"),
+    "dram_measured_gb_s": ("memory", "memory bandwidth is that of the specification"),
+    "slc_gb_s": ("memory", "the system's cache is taken to be twice as fast as memory"),
+    "l2_gb_s": ("l2", "the second-level cache is taken to give 32 bytes a cycle and core"),
+    "l2_kib": ("l2", "the second-level cache is taken to hold 64 KiB a core"),
+    "slc_mib": ("memory", "the system's cache is taken to hold 8 MiB"),
+    "register_bytes_per_core": ("waiting", "registers are taken to be as many as those of an M1"),
+    "slc_latency_ns": ("waiting", "latencies are taken from other chips"),
 }
+"""By figure that nobody published: the unit that needs it, and what stands in for it."""
+_NEEDED = {
+    "arithmetic": "the clock of its cores",
+    "cache": "the clock of its cores",
+    "threadgroup": "the clock of its cores",
+    "l2": "the bandwidth of its second-level cache",
+    "memory": "its memory bandwidth",
+    "waiting": "the number of its cores",
+}
+"""By unit, what must be known of a chip."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,8 @@ class Prediction:
     """What bounds it, and what would move it."""
     assumed: tuple[str, ...]
     """What is not published of this chip, and what stands in for it."""
+    left_out: tuple[str, ...] = ()
+    """Units whose time is not in it: nobody published what it takes."""
     drawn_us: tuple[float, ...] = ()
     """Where it depends on the inputs: on each that was drawn, shortest first."""
 
@@ -70,6 +85,7 @@ class Prediction:
             ],
             "sentences": list(self.sentences),
             "assumed": list(self.assumed),
+            "left_out": list(self.left_out),
             **({"drawn_us": list(self.drawn_us)} if self.drawn_us else {}),
         }
 
@@ -78,11 +94,9 @@ def predicted_on(profile: GpuProfile, chip: Chip, fitted: Fitted) -> Prediction:
     """Predict a program's time on a chip.
 
     Raises:
-        UsageError: Cores, clock or bandwidth of the chip are unknown.
+        UsageError: Neither a core's clock nor the bandwidth of memory is known of the chip.
     """
-    known = speeds(chip)
-    if known is None:
-        raise unpredictable(chip)
+    known = _known(chip)
     family = fitted.family(known.is_dynamic)
     launches = predict(profile, known, family.constants)
     us = sum(terms.total_s for terms in launches) * 1e6
@@ -94,7 +108,15 @@ def predicted_on(profile: GpuProfile, chip: Chip, fitted: Fitted) -> Prediction:
         bound = launches[longest].bound
         sentences = _sentences(profile.launches[longest], launches[longest], known)
     return Prediction(
-        chip.key, us, us / wide, us * wide, launches, bound, sentences, _assumed(chip)
+        chip.key,
+        us,
+        us / wide,
+        us * wide,
+        launches,
+        bound,
+        (*sentences, *_left_out(known)),
+        _assumed(chip, known),
+        known.left_out,
     )
 
 
@@ -128,12 +150,24 @@ def predicted_over(profiles: Sequence[GpuProfile], chip: Chip, fitted: Fitted) -
     )
 
 
-def unpredictable(chip: Chip) -> UsageError:
-    """The error of a chip of which too little is known."""
-    return UsageError(
-        f"nothing can be predicted for '{chip.key}': cores, clock or memory bandwidth are"
-        " unknown; give them in a file of your own (docs/chips.md)"
-    )
+def predictable(chip: Chip) -> Chip:
+    """A chip of which enough is known.
+
+    Raises:
+        UsageError: Neither a core's clock nor the bandwidth of memory is known.
+    """
+    _known(chip)
+    return chip
+
+
+def _known(chip: Chip) -> Speeds:
+    found = speeds(chip)
+    if found is None:
+        raise UsageError(
+            f"nothing can be predicted for '{chip.key}': neither the clock of its cores nor its"
+            " memory bandwidth is known; give one in a file of your own (docs/chips.md)"
+        )
+    return found
 
 
 def tells_apart(one_us: float, other_us: float, fitted: Fitted) -> bool:
@@ -141,17 +175,31 @@ def tells_apart(one_us: float, other_us: float, fitted: Fitted) -> bool:
     return max(one_us, other_us) > fitted.apart * min(one_us, other_us)
 
 
-def _assumed(chip: Chip) -> tuple[str, ...]:
-    return tuple(said for name, said in _ASSUMED.items() if name in chip.unknown)
+def _assumed(chip: Chip, known: Speeds) -> tuple[str, ...]:
+    return tuple(
+        said
+        for name, (unit, said) in _ASSUMED.items()
+        if name in chip.unknown and unit not in known.left_out
+    )
+
+
+def _left_out(known: Speeds) -> tuple[str, ...]:
+    if not known.left_out:
+        return ()
+    wanted = ", ".join(dict.fromkeys(_NEEDED[unit] for unit in known.left_out))
+    units = ", ".join(_NAMES[unit] for unit in known.left_out)
+    return (f"left out is what nobody published ({wanted}): {units}: it may take longer",)
 
 
 def _sentences(launch: LaunchProfile, terms: Terms, chip: Speeds) -> tuple[str, ...]:
-    order = sorted(terms.by_unit, key=lambda unit: -terms.by_unit[unit])
-    first, second = order[0], order[1]
-    share = terms.by_unit[second] / terms.by_unit[first] if terms.by_unit[first] else 0.0
+    first, *others = sorted(terms.by_unit, key=lambda unit: -terms.by_unit[unit])
     said = [_BOUND[first](launch, terms)]
-    said.append(f"next is {_NAMES[second]}, at {share:.0%} of that: more cannot be won here alone")
-    if launch.threadgroups < 2 * chip.cores:
+    for second in others[:1]:
+        share = terms.by_unit[second] / terms.by_unit[first] if terms.by_unit[first] else 0.0
+        said.append(
+            f"next is {_NAMES[second]}, at {share:.0%} of that: more cannot be won here alone"
+        )
+    if math.isfinite(chip.cores) and launch.threadgroups < 2 * chip.cores:
         said.append(
             f"{launch.threadgroups} threadgroups on {chip.cores:g} cores: smaller ones would spread"
             " the work"
@@ -199,7 +247,12 @@ def _memory(launch: LaunchProfile, _: Terms) -> str:
     )
 
 
-def _near(_: LaunchProfile, __: Terms) -> str:
+def _near(launch: LaunchProfile, _: Terms) -> str:
+    if launch.atomics > sum(r.touches for r in (*launch.loads, *launch.stores)):
+        return (
+            f"bound by the second-level cache: {launch.atomics:,.0f} atomic operations of lanes are"
+            " done there: sums of a SIMD-group or threadgroup first would move it"
+        )
     return "bound by the second-level cache: tiles that are used more often would move it"
 
 

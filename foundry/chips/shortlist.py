@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ class ChosenKernel:
     text: str
     predicted_us: float
     bound: str
+
+    @property
+    def name(self) -> str:
+        """`softmax float32`."""
+        return f"{self.op} {self.dtype}"
 
     def document(self, chip: str) -> dict[str, Any]:
         """What `--json` prints of it: all but the text."""
@@ -67,6 +73,23 @@ def read(path: Path) -> tuple[str, list[ChosenKernel]]:
         found: dict[str, Any] = json.loads(path.read_text())
         if found["kind"] != KIND:
             raise ValueError(f"its kind is {found['kind']}")
-        return str(found["chip"]), [ChosenKernel(**one) for one in found["kernels"]]
+        return str(found["chip"]), [_chosen(one) for one in found["kernels"]]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path} is no shortlist: {error}") from error
+
+
+def _chosen(found: Mapping[str, Any]) -> ChosenKernel:
+    """One kernel of the file.
+
+    Raises:
+        TypeError, ValueError: A field is missing, unknown, or of another kind.
+    """
+    one = ChosenKernel(**found)
+    for name, value in vars(one).items():
+        is_time = name == "predicted_us"
+        kind, what = (int | float, "a number") if is_time else (str, "a text")
+        if isinstance(value, bool) or not isinstance(value, kind):
+            raise ValueError(f"{name} is {value!r}, not {what}")
+    if not 0 < one.predicted_us < math.inf:
+        raise ValueError(f"predicted_us is {one.predicted_us:g}, not a number above 0")
+    return one

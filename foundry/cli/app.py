@@ -223,6 +223,12 @@ def command_line() -> str:
     return str(context.meta.get(_TYPED, context.info_name or ""))
 
 
+def is_typed(option: str) -> bool:
+    """Whether an option of the running command was given on the command line."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
 def _guarded(run: Callable[[], Any], command_line: str, *, debug: bool) -> int:
     """Call `run`; the exit code, after one line on stderr for whatever it raised."""
     try:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from foundry.cli import options
-from foundry.cli.app import LazyGroup
+from foundry.cli.app import LazyGroup, is_typed
 from foundry.cli.output import note, print_json
+from foundry.errors import UsageError
 
 if TYPE_CHECKING:
     from foundry.chips.fitting.measured import MeasuredRows
@@ -59,6 +60,8 @@ def fit_command(
     from foundry.chips.fitting.refit import data_of, refit
     from foundry.chips.fitting.rows import PUBLISHED
 
+    if not from_store and is_typed("db"):
+        raise UsageError("--db goes with --from-store: give both, or neither")
     path = data or PUBLISHED
     measured = _measured(db) if from_store else None
     today = datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from foundry.cli import options
+from foundry.cli.failures import FAILED, REJECTED
 from foundry.cli.output import note, print_json, print_table
+from foundry.cli.sanitize_file import Asked, function_options, refuse_whole_files
 
 if TYPE_CHECKING:
     from foundry.chips.chip import Chip
     from foundry.chips.fitted import Fitted
     from foundry.chips.prediction import Prediction
     from foundry.chips.profiled import Profiler
+    from foundry.cli.judging import KernelText
     from ops.spec import Op, Workload
 
 
@@ -48,9 +51,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--constants",
+    "fit",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A fit of your own, made by foundry chips fit.",
 )
+@function_options
 @options.user_code_options
 @options.language_option
 @options.seed_option
@@ -62,9 +67,10 @@ def command(
     dtype: str,
     bench: str,
     axes: dict[str, int] | None,
-    constants: Path | None,
+    fit: Path | None,
     seed: int,
     as_json: bool,
+    **function: Any,
 ) -> int:
     """Predict how long kernel files take on Apple GPUs that are not here.
 
@@ -74,26 +80,31 @@ def command(
     right). A kernel whose work depends on its inputs is predicted for three that are drawn, with
     their spread. Kernels that it cannot tell apart are said to be one. They should have passed
     foundry sanitize.
+
+    With --function, FILE is a whole .metal file, and one dispatch of that function is predicted,
+    over buffers that are made as foundry sanitize makes them.
     """
     from foundry.chips import fitted, registry
-    from foundry.chips.profiled import Profiler
-    from foundry.harness.processes.pool import WorkerPool
+    from foundry.chips.prediction import predictable
 
     asked = _Asked(
-        tuple(registry.get(name) for name in names),
-        fitted.read(constants) if constants else fitted.built_in(),
+        tuple(predictable(registry.get(name)) for name in names),
+        fitted.read(fit) if fit else fitted.built_in(),
         dtype,
         bench,
         axes,
     )
-    with WorkerPool("cpu", workers=1) as pool:
-        profiler = Profiler(pool, seed)
-        found = [one for path in files for one in _predicted(path, asked, profiler)]
+    if (dispatched := Asked(**function)).is_wanted:
+        found = list(_of_function(files, dispatched, asked, seed))
+    else:
+        found = list(_of_files(files, asked, seed))
     if as_json:
         print_json([one.document() for one in found])
     else:
         _show(found, asked.fitted)
-    return 1 if any(one.reason for one in found) else 0
+    if any(one.is_invalid for one in found):
+        return REJECTED
+    return FAILED if any(one.reason for one in found) else 0
 
 
 @dataclass(frozen=True)
@@ -111,29 +122,85 @@ class Predicted:
 
     file: str
     workload: str
+    chip: str
     prediction: Prediction | None
     reason: str = ""
+    line: int | None = None
+    """Of the file, where the file is no kernel of its op."""
+
+    @property
+    def is_invalid(self) -> bool:
+        """Whether the file is no kernel of its op."""
+        return self.line is not None
 
     def document(self) -> dict[str, Any]:
         """What `--json` prints of it."""
-        said = self.prediction.document() if self.prediction else {"unpredicted": self.reason}
+        if self.is_invalid:
+            why = {"stage": "parse", "message": self.reason, "line": self.line}
+            return {"file": self.file, "status": "invalid", "diagnostics": [why]}
+        said: dict[str, Any] = {"chip": self.chip, "unpredicted": self.reason}
+        if self.prediction:
+            said = self.prediction.document()
         return {"file": self.file, "workload": self.workload, **said}
 
 
-def _predicted(path: str, asked: _Asked, profiler: Profiler) -> Iterator[Predicted]:
-    from foundry.chips.prediction import predicted_over
-    from foundry.cli.judging import kernel_and_op, read_kernel_text
+def _of_files(paths: tuple[str, ...], asked: _Asked, seed: int) -> Iterator[Predicted]:
+    from foundry.chips.profiled import Profiler
+    from foundry.harness.processes.pool import WorkerPool
 
-    text = read_kernel_text(path)
-    kernel, op = kernel_and_op(text)
+    with WorkerPool("cpu", workers=1) as pool:
+        profiler = Profiler(pool, seed)
+        for path in paths:
+            yield from _predicted(path, asked, profiler)
+
+
+def _predicted(path: str, asked: _Asked, profiler: Profiler) -> Iterator[Predicted]:
+    """A file on every workload and chip; where it is no kernel, that and its line.
+
+    Raises:
+        UsageError: Options that do not fit its op, with the file's name.
+    """
+    from foundry.cli.judging import read_kernel_text
+    from foundry.errors import InvalidKernel, UsageError
+
+    file = read_kernel_text(path)
+    refuse_whole_files(file)
+    try:
+        yield from _of_kernel(file, asked, profiler)
+    except InvalidKernel as error:
+        yield Predicted(file.name, "", "", None, error.reason, error.line)
+    except UsageError as error:
+        raise UsageError(f"{file.name}: {error}") from None
+
+
+def _of_kernel(file: KernelText, asked: _Asked, profiler: Profiler) -> Iterator[Predicted]:
+    from foundry.chips.prediction import predicted_over
+    from foundry.cli.judging import kernel_and_op
+
+    kernel, op = kernel_and_op(file)
     for workload in _workloads(op, asked):
         profiles = profiler.profiles(kernel, op, workload)
         for chip in asked.chips:
             if isinstance(profiles, str):
-                yield Predicted(text.name, workload.id, None, profiles)
+                yield Predicted(file.name, workload.id, chip.key, None, profiles)
             else:
                 said = predicted_over(profiles, chip, asked.fitted)
-                yield Predicted(text.name, workload.id, said)
+                yield Predicted(file.name, workload.id, chip.key, said)
+
+
+def _of_function(
+    paths: tuple[str, ...], function: Asked, asked: _Asked, seed: int
+) -> Iterator[Predicted]:
+    from foundry.chips.prediction import predicted_on
+    from foundry.cli.predict_file import profile_of
+
+    named, profile = profile_of(paths, function, seed)
+    for chip in asked.chips:
+        if isinstance(profile, str):
+            yield Predicted(paths[0], named, chip.key, None, profile)
+        else:
+            said = predicted_on(profile, chip, asked.fitted)
+            yield Predicted(paths[0], named, chip.key, said)
 
 
 def _workloads(op: Op, asked: _Asked) -> tuple[Workload, ...]:
@@ -160,22 +227,15 @@ def _show(found: list[Predicted], fitted: Fitted) -> None:
         Column("between"),
         Column("bound by"),
     ]
-    rows = []
+    rows = [[one.file, one.workload, one.chip, *_cells(one)] for one in found if not one.is_invalid]
+    if rows:
+        print_table(columns, rows)
     for one in found:
-        rows.append([one.file, one.workload, *_cells(one)])
-    print_table(columns, rows)
-    for one in found:
-        if one.prediction:
-            click.echo(f"\n{one.file} on {one.prediction.chip}:")
-            for sentence in one.prediction.sentences:
-                click.echo(f"  {sentence}")
+        for line in _said(one):
+            click.echo(line)
     for line in dict.fromkeys(_ties(found, fitted)):
         click.echo(line)
-    assumed = {one.prediction.chip: one.prediction.assumed for one in found if one.prediction}
-    for chip, said in assumed.items():
-        if said:
-            note(f"{chip}: {'; '.join(said)}")
-    note("predictions, not measurements; docs/chip-model.md says how often they rank rightly")
+    _note_assumed(found)
 
 
 def _cells(one: Predicted) -> list[str]:
@@ -183,9 +243,30 @@ def _cells(one: Predicted) -> list[str]:
 
     said = one.prediction
     if said is None:
-        return ["-", "-", "-", one.reason]
+        return ["-", "-", "not predicted"]
     between = f"{latency(said.low_us)} to {latency(said.high_us)}"
-    return [said.chip, latency(said.us), between, said.bound]
+    return [latency(said.us), between, said.bound]
+
+
+def _said(one: Predicted) -> Iterator[str]:
+    """What bounds a kernel and what would move it, or why there is no prediction."""
+    if one.is_invalid:
+        yield f"{one.file}:{one.line}: invalid: {one.reason}"
+    elif one.prediction is None:
+        yield f"\n{one.file} on {one.chip}, not predicted: {one.reason}"
+    else:
+        yield f"\n{one.file} on {one.chip}:"
+        yield from (f"  {sentence}" for sentence in one.prediction.sentences)
+
+
+def _note_assumed(found: list[Predicted]) -> None:
+    """What is not published of the chips, and how far predictions go."""
+    told = {one.chip: one.prediction for one in found if one.prediction}
+    for chip, prediction in told.items():
+        if prediction.assumed:
+            note(f"{chip}: {'; '.join(prediction.assumed)}")
+    if told:
+        note("predictions, not measurements; docs/chip-model.md says how often they rank rightly")
 
 
 def _ties(found: list[Predicted], fitted: Fitted) -> Iterator[str]:

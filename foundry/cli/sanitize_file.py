@@ -14,10 +14,11 @@ from foundry.errors import DoesNotBuild, UsageError
 
 if TYPE_CHECKING:
     from foundry.cli.judging import KernelText
-    from foundry.harness.file_sanitizing import FileReport, SanitizeFile
+    from foundry.harness.file_sanitizing import FileDispatch, FileReport, SanitizeFile
     from foundry.harness.jobs import Crash, Timeout
     from foundry.metal.includes import Spliced
     from foundry.msl.sanitizer import Finding
+    from foundry.program import Arrays
 
 F = TypeVar("F", bound=Callable[..., Any])
 _LIMIT_S = 120.0
@@ -96,11 +97,10 @@ def sanitize_function(path: str, asked: Asked, seed: int, as_json: bool) -> int:
     """
     from foundry.cli.failures import REJECTED
     from foundry.cli.output import note, print_json
-    from foundry.harness.file_sanitizing import FileReport
+    from foundry.harness.file_sanitizing import FileReport, SanitizeFile
 
     try:
-        spliced = _spliced(path, asked.include_root)
-        found = _ask(_job(spliced, asked, seed))
+        found = _ask(SanitizeFile(*dispatch_of(path, asked, seed)))
     except DoesNotBuild as error:
         found = FileReport(build_log=str(error))
     if isinstance(found, FileReport) and found.usage is not None:
@@ -114,20 +114,22 @@ def sanitize_function(path: str, asked: Asked, seed: int, as_json: bool) -> int:
     return 0 if document["passed"] else REJECTED
 
 
-def _spliced(path: str, include_root: str | None) -> Spliced:
-    from foundry.cli.judging import STDIN, read_kernel_text
-    from foundry.metal.includes import splice
+def dispatch_of(path: str, asked: Asked, seed: int) -> tuple[FileDispatch, Arrays]:
+    """A file with its includes, how its function is dispatched, and the buffers.
 
-    file = read_kernel_text(path)
-    folder = None if path == STDIN else Path(path).parent
-    root = Path(include_root) if include_root else folder
-    return splice(file.text, file.name, folder or root, root)
+    Args:
+        path: Of the file, or `-`.
+        asked: The options; a function is among them.
+        seed: Of random values.
 
-
-def _job(spliced: Spliced, asked: Asked, seed: int) -> SanitizeFile:
+    Raises:
+        DoesNotBuild: The file includes what is not there.
+        UsageError: An option that reads as nothing, or one that is missing.
+    """
     from foundry.cli.file_buffers import parse_buffers
-    from foundry.harness.file_sanitizing import FileDispatch, SanitizeFile
+    from foundry.harness.file_sanitizing import FileDispatch
 
+    spliced = _spliced(path, asked.include_root)
     given = parse_buffers(asked.buffers, seed)
     sizes = {name: _size(name, getattr(asked, name)) for name in _SIZES}
     if sizes["threadgroup"] is None:
@@ -144,7 +146,17 @@ def _job(spliced: Spliced, asked: Asked, seed: int) -> SanitizeFile:
         threadgroup=sizes["threadgroup"],
         threadgroup_memory=tuple(map(_memory, asked.memory)),
     )
-    return SanitizeFile(dispatch, given.arrays)
+    return dispatch, given.arrays
+
+
+def _spliced(path: str, include_root: str | None) -> Spliced:
+    from foundry.cli.judging import STDIN, read_kernel_text
+    from foundry.metal.includes import splice
+
+    file = read_kernel_text(path)
+    folder = None if path == STDIN else Path(path).parent
+    root = Path(include_root) if include_root else folder
+    return splice(file.text, file.name, folder or root, root)
 
 
 def _size(name: str, text: str | None) -> tuple[int, ...] | None:

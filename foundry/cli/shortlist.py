@@ -66,10 +66,12 @@ def command(
     machine with that chip, foundry confirm FILE times these alone.
     """
     from foundry.chips import fitted, registry, shortlist
+    from foundry.chips.prediction import predictable
     from foundry.chips.profiled import Profiler
     from foundry.harness.processes.pool import WorkerPool
     from foundry.store import Store
 
+    known = predictable(registry.get(chip))
     with Store.open(db, read_only=True) as store, WorkerPool("cpu", workers=1) as pool:
         stored = {
             one.evaluation.kernel_hash: one
@@ -77,7 +79,7 @@ def command(
             if one.evaluation.status.passed and one.evaluation.dtype == dtype
         }
         profiler = Profiler(pool)
-        found = list(_candidates(stored.values(), registry.get(chip), bench, profiler))
+        found = list(_candidates(stored.values(), known, bench, profiler))
     kept = shortlist.shortest(found, count, fitted.built_in())
     if not kept:
         if as_json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -18,6 +18,9 @@ from foundry.harness.jobs import ReplyError, encode_sets, read_sets
 from foundry.harness.sanitizing import finding_of
 from foundry.msl.sanitizer import Finding
 from foundry.program import Arrays
+
+if TYPE_CHECKING:
+    from foundry.metal.library import LibraryFunction
 
 Numbers = Mapping[str, bool | float | Sequence[float]]
 
@@ -85,23 +88,34 @@ def answer(request: frames.Frame) -> tuple[dict[str, Any], tuple[()]]:
     return asdict(report), ()
 
 
-def _examined(given: Mapping[str, Any], arrays: Arrays) -> FileReport:
+def function_of(given: Mapping[str, Any]) -> LibraryFunction:
+    """The function of a dispatch, in the worker.
+
+    Raises:
+        DoesNotBuild: The file or the function.
+        UsageError: It has no such function or constant.
+    """
     from foundry.metal import Library
     from foundry.metal.includes import Spliced
     from foundry.metal.places import FilePlace, FilePlaces
 
     starts = tuple((line, FilePlace(file, own)) for line, file, own in given["places"])
+    spliced = Spliced(given["text"], FilePlaces(starts))
+    return Library(spliced, function_constants=given["constants"])[given["function"]]
+
+
+def arguments_of(given: Mapping[str, Any], arrays: Arrays) -> dict[str, Any]:
+    """What a function of a library is called with for a dispatch."""
+    return {
+        "buffers": {**arrays, **given["numbers"]},
+        "threadgroup_memory": dict(given["threadgroup_memory"]),
+        **{n: given[n] for n in ("grid", "threadgroups", "threadgroup", "outputs")},
+    }
+
+
+def _examined(given: Mapping[str, Any], arrays: Arrays) -> FileReport:
     try:
-        spliced = Spliced(given["text"], FilePlaces(starts))
-        function = Library(spliced, function_constants=given["constants"])[given["function"]]
-        report = function.sanitize(
-            cast(dict[str | int, Any], {**arrays, **given["numbers"]}),
-            grid=given["grid"],
-            threadgroups=given["threadgroups"],
-            threadgroup=given["threadgroup"],
-            threadgroup_memory=dict(given["threadgroup_memory"]),
-            outputs=given["outputs"],
-        )
+        report = function_of(given).sanitize(**arguments_of(given, arrays))
     except DoesNotBuild as error:
         return FileReport(build_log=str(error))
     except UsageError as error:

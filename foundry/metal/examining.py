@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,9 @@ from foundry.metal.dispatch import DispatchSizes
 from foundry.metal.places import FilePlaces
 from foundry.msl import sanitizer
 from foundry.msl.counters import Counters
+from foundry.msl.frontend.signature import Captured
+from foundry.msl.gpu import run as profiling
+from foundry.msl.gpu.profile import GpuProfile
 from foundry.msl.sanitizer import Finding, Report
 from foundry.msl.sanitizer.run import TIME_LIMIT_S
 from foundry.program import Launch, Program, TensorSpec
@@ -43,6 +46,43 @@ def sanitize(
     Raises:
         UsageError: Names of no buffer that it writes, or buffers that are the same memory.
     """
+    one = _one_launch(built, bound, sizes, outputs)
+    return sanitizer.sanitize(
+        one.program, one.given, time_limit_s=time_limit_s, capture=lambda *_: one.captured
+    )
+
+
+def profile(
+    built: BuiltKernel, bound: Sequence[Bound], sizes: DispatchSizes, outputs: Sequence[str] = ()
+) -> GpuProfile:
+    """What a kernel does on its arrays, as a GPU's compiler sees it.
+
+    Args:
+        built: The kernel.
+        bound: Its buffers.
+        sizes: Of the dispatch.
+        outputs: Names of buffers that hold nothing yet.
+
+    Raises:
+        UsageError: As `sanitize`.
+        LaunchFailed: It does not build for a GPU, or does too much to be counted.
+    """
+    one = _one_launch(built, bound, sizes, outputs)
+    return profiling.profile(one.program, one.given, capture=lambda *_: one.captured)
+
+
+@dataclass(frozen=True)
+class _OneLaunch:
+    """A dispatch as a program, and the arrays that it is given."""
+
+    program: Program
+    given: dict[str, NDArray[Any]]
+    captured: Captured
+
+
+def _one_launch(
+    built: BuiltKernel, bound: Sequence[Bound], sizes: DispatchSizes, outputs: Sequence[str]
+) -> _OneLaunch:
     _check(built, bound, outputs)
     arrays = {one.name: _plain(one) for one in bound}
     specs = {name: _spec(name, array) for name, array in arrays.items()}
@@ -55,9 +95,7 @@ def sanitize(
     )  # fmt: skip
     given = {name: array for name, array in arrays.items() if name not in outputs}
     program = Program(tuple(specs[name] for name in given), tuple(outputs), (launch,))
-    return sanitizer.sanitize(
-        program, given, time_limit_s=time_limit_s, capture=lambda *_: text.captured
-    )
+    return _OneLaunch(program, given, text.captured)
 
 
 def _check(built: BuiltKernel, bound: Sequence[Bound], outputs: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from foundry.metal.includes import Spliced, splice
 from foundry.metal.places import FilePlaces
 from foundry.msl.build.toolchain import MATH_FLAGS
 from foundry.msl.frontend.language import of
+from foundry.msl.gpu.profile import GpuProfile
 from foundry.msl.run.builder import Builder
 from foundry.msl.sanitizer import Report
 
@@ -174,6 +175,34 @@ class LibraryFunction:
         dispatched = self._sizes(grid, threadgroups, threadgroup, threadgroup_memory)
         report = examining.sanitize(self._built, self._bind(buffers), dispatched, outputs)
         return examining.placed(report, self._places, self._lines)
+
+    def profile(
+        self,
+        buffers: Buffers,
+        *,
+        grid: Size | None = None,
+        threadgroups: Size | None = None,
+        threadgroup: Size,
+        threadgroup_memory: Mapping[int, int] | None = None,
+        outputs: Sequence[str] = (),
+    ) -> GpuProfile:
+        """What the kernel does, as a GPU's compiler sees it: for the chip model.
+
+        It runs on copies of the arrays, and should have passed `sanitize` on them.
+
+        Args:
+            buffers: As in a call.
+            grid: As in a call.
+            threadgroups: As in a call.
+            threadgroup: As in a call.
+            threadgroup_memory: As in a call.
+            outputs: Names of buffers that hold nothing yet.
+
+        Raises:
+            LaunchFailed: It does not build for a GPU, or does too much to be counted.
+        """
+        dispatched = self._sizes(grid, threadgroups, threadgroup, threadgroup_memory)
+        return examining.profile(self._built, self._bind(buffers), dispatched, outputs)
 
     def _bind(self, buffers: Buffers) -> list[Bound]:
         taken = self._built.call.buffers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -40,11 +41,11 @@ def test_published_pairs_are_ranked_rightly_and_better_than_by_rules_of_thumb(
     taken = list(pairs(rows))
     cost = predicted(known, lambda row: families[family_of(row)].constants)
     found = score(taken, cost, APART)
-    assert found.share_answered >= 0.93
-    assert found.share_right >= 0.97
+    assert found.share_answered >= 0.97
+    assert found.share_right >= 0.99
     assert spearman(rows, cost) >= 0.95
     for rule in rules_of_thumb(known).values():
-        assert score(taken, rule).share_right < found.share_right - 0.10
+        assert score(taken, rule).share_right < found.share_right - 0.13
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,8 @@ def test_published_pairs_are_ranked_rightly_and_better_than_by_rules_of_thumb(
             "m=4096",
         ),
         ("sgemm_2d_block_tiling", "sgemm_tiled_simd", "m=4096 n=4096 k=4096"),
+        ("onepass16384 hot L2", "fourstep16384_b hot L2", "batch=4 "),
+        ("fourstep16384_b hot DRAM", "onepass16384 hot DRAM", "batch=1024 "),
     ],
 )
 def test_known_reversals_come_out(
@@ -89,6 +92,17 @@ def test_the_document_and_the_fit_are_what_the_data_give() -> None:
         DOCUMENT.write_text(f"{text[:start]}{tables(found)}\n{text[stop:]}")
     else:
         assert text[start:stop].strip() == tables(found).strip()
+
+
+def test_no_multiplication_of_a_product_is_lost(
+    rows: list[Row], known: dict[str, GpuProfile]
+) -> None:
+    """Blocks are counted by name: one that is taken for another loses what it does."""
+    for row in rows:
+        work = known[row.key].launches[0].work
+        if row.op in {"matmul", "matmul_nn"} and "matrix" not in work:
+            sizes = [int(word.partition("=")[2]) for word in row.axes.split()]
+            assert 32 * work["fp32"] >= 0.99 * math.prod(sizes), row.key
 
 
 def test_a_score_counts_answers_and_right_ones() -> None:

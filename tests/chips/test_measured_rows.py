@@ -12,7 +12,8 @@ from foundry.chips.constants import Constants
 from foundry.chips.fitting.accuracy import pairs
 from foundry.chips.fitting.fit import fit
 from foundry.chips.fitting.measured import LEAST_US, measured_rows
-from foundry.chips.model import seconds, speeds
+from foundry.chips.model import seconds
+from foundry.chips.speeds import speeds
 from foundry.judge.verdict import TIMING_METHOD, Evaluation, Status, Timing
 from foundry.kernel import Kernel
 from foundry.msl.gpu.profile import GpuProfile, LaunchProfile, Reuse, SharedWork

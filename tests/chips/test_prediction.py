@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from foundry.chips import fitted, registry
+from foundry.chips.chip import Figure
 from foundry.chips.constants import Constants
-from foundry.chips.model import Speeds, residency, seconds, speeds
+from foundry.chips.model import residency, seconds
 from foundry.chips.prediction import predicted_on, predicted_over, tells_apart
+from foundry.chips.speeds import Speeds, speeds
 from foundry.errors import UsageError
 from foundry.msl.gpu.profile import GpuProfile, LaunchProfile, Reuse, SharedWork, profile_from
 
@@ -49,8 +51,20 @@ def time(launch: LaunchProfile, name: str = "m1-max") -> float:
         {"loads": (replace(STREAM, size_lines=1e7, of_threadgroup=2e3, more=2e3, touches=1e7),)},
         {"work": {**LAUNCH.work, "spill": 1e8}, "scratch_bytes": 1024},
         {"threadgroup_bytes": 32768, "work": {**LAUNCH.work, "barrier": 1e6}},
+        {"atomics": 1e8},
+        {"work": {**LAUNCH.work, "multiply": 1e9, "shift_right": 1e9}},
     ],
-    ids=["arithmetic", "sine", "banks", "sectors", "memory", "spills", "occupancy"],
+    ids=[
+        "arithmetic",
+        "sine",
+        "banks",
+        "sectors",
+        "memory",
+        "spills",
+        "occupancy",
+        "atomics",
+        "division",
+    ],
 )
 def test_more_of_anything_never_takes_less_time(more: dict[str, object]) -> None:
     assert time(replace(LAUNCH, **more)) > time(LAUNCH)  # type: ignore[arg-type]
@@ -64,9 +78,11 @@ def test_a_stream_takes_no_less_than_its_bytes_over_the_bandwidth() -> None:
 
 def test_registers_and_threadgroup_memory_limit_who_is_resident() -> None:
     few, many = LAUNCH, replace(LAUNCH, registers=128)
-    assert residency(few, is_dynamic=False) > residency(many, is_dynamic=False)
-    assert residency(replace(LAUNCH, threadgroup_bytes=32768), is_dynamic=False) == 1
-    assert residency(replace(LAUNCH, threads=1024, registers=128), is_dynamic=False) == 1
+    assert residency(few, chip()) > residency(many, chip())
+    assert residency(replace(LAUNCH, threadgroup_bytes=32768), chip()) == 1
+    assert residency(replace(LAUNCH, threads=1024, registers=128), chip()) == 1
+    smaller = replace(chip(), register_bytes=chip().register_bytes / 2)
+    assert residency(few, smaller) < residency(few, chip())
 
 
 def test_launches_add_up_and_none_take_nothing() -> None:
@@ -96,10 +112,60 @@ def test_a_figure_that_nobody_published_is_said_to_be_assumed() -> None:
     assert any("clock" in line for line in said.assumed)
 
 
-def test_of_a_chip_of_unknown_cores_nothing_is_said() -> None:
-    unknown = replace(registry.get("m1"), cores=None)
-    with pytest.raises(UsageError, match="cores, clock or memory bandwidth"):
+@pytest.mark.parametrize(
+    ("missing", "units", "wanted"),
+    [
+        (("dram_gb_s",), {"memory"}, "its memory bandwidth"),
+        (("clock_mhz", "fp32_tflops"), {"arithmetic", "cache", "threadgroup", "l2"}, "the clock"),
+        (("cores",), {"arithmetic", "cache", "threadgroup", "l2", "waiting"}, "number of its"),
+    ],
+)
+def test_what_needs_a_missing_figure_is_left_out_and_said(
+    missing: tuple[str, ...], units: set[str], wanted: str
+) -> None:
+    whole = registry.get("m1")
+    lacking = replace(whole, **dict.fromkeys(missing))
+    profile = GpuProfile((LAUNCH, replace(LAUNCH, threadgroups=1)))
+    said = predicted_on(profile, lacking, fitted.built_in())
+    assert set(said.left_out) == set(said.document()["left_out"]) == units
+    assert not units & {unit for terms in said.launches for unit in terms.by_unit}
+    assert wanted in said.sentences[-1]
+    assert "it may take longer" in said.sentences[-1]
+    assert 0 < said.us < predicted_on(profile, whole, fitted.built_in()).us
+
+
+def test_of_a_chip_without_clock_and_bandwidth_nothing_is_said() -> None:
+    unknown = replace(registry.get("m1"), cores=None, dram_gb_s=None)
+    with pytest.raises(UsageError, match="neither the clock of its cores nor its memory"):
         predicted_on(GpuProfile((LAUNCH,)), unknown, fitted.built_in())
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "launch"),
+    [
+        ("dispatch_us", 50.0, LAUNCH),
+        ("l2_gb_s", 1.0, LAUNCH),
+        ("l2_latency_ns", 1e6, replace(LAUNCH, threadgroups=1, loads=(), stores=())),
+        ("register_bytes_per_core", 4096.0, replace(LAUNCH, threadgroups=64)),
+    ],
+)
+def test_the_figures_of_a_chip_are_what_counts(
+    figure: str, value: float, launch: LaunchProfile
+) -> None:
+    known = registry.get("m2")
+    other = replace(known, **{figure: Figure(value, "a test")})
+    profile = GpuProfile((launch,))
+    assert (
+        predicted_on(profile, other, fitted.built_in()).us
+        > predicted_on(profile, known, fitted.built_in()).us
+    )
+
+
+def test_atomic_operations_are_said_to_be_what_bounds() -> None:
+    profile = GpuProfile((replace(LAUNCH, atomics=1e9),))
+    said = predicted_on(profile, registry.get("m1-max"), fitted.built_in())
+    assert said.bound == "l2"
+    assert "1,000,000,000 atomic operations" in said.sentences[0]
 
 
 def test_near_times_are_no_ranking() -> None:

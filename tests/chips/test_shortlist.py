@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,25 @@ def test_a_shortlist_is_read_as_it_was_written(tmp_path: Path) -> None:
     path.write_text('{"kind": "other"}')
     with pytest.raises(UsageError, match="is no shortlist"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("predicted_us", "10", "predicted_us is '10', not a number"),
+        ("predicted_us", float("nan"), "predicted_us is nan"),
+        ("text", None, "text is None, not a text"),
+        ("hash", "a", "unexpected keyword argument 'hash'"),
+    ],
+)
+def test_a_field_that_is_no_good_is_named_with_the_file(
+    tmp_path: Path, field: str, value: object, said: str
+) -> None:
+    path = tmp_path / "list.json"
+    write(path, "m4-max", [candidate("a", 10)])
+    found = json.loads(path.read_text())
+    found["kernels"][0][field] = value
+    path.write_text(json.dumps(found))
+    with pytest.raises(UsageError, match=r"list\.json is no shortlist") as caught:
+        read(path)
+    assert said in str(caught.value)

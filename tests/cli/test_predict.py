@@ -5,8 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+
+from foundry.chips import fitted, registry
+from foundry.chips.profiled import Profiler
+from foundry.cli.predict import _Asked, _predicted, _show
+from foundry.errors import UsageError
+from foundry.harness.processes.pool import WorkerPool
+from foundry.kernel import Kernel, bind
+from ops.spec import Op, Workload
 
 FAST = """/*kernel
 op = "exp"
@@ -64,7 +75,7 @@ def test_kernels_that_are_one_are_not_ranked(files: list[str]) -> None:
 def test_what_cannot_be_predicted_says_why(files: list[str]) -> None:
     done = run("predict", files[2], "--chip", "m1")
     assert done.returncode == 1
-    assert "does not build" in done.stdout
+    assert f"{files[2]} on m1, not predicted: the kernel does not build" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -72,7 +83,7 @@ def test_what_cannot_be_predicted_says_why(files: list[str]) -> None:
     [
         (("--chip", "m4-mx"), "m4-max"),
         pytest.param(
-            ("--chip", "m5-max"), "cores, clock or memory bandwidth", marks=pytest.mark.slow
+            ("--chip", "m5-max"), "neither the clock of its cores nor", marks=pytest.mark.slow
         ),
         pytest.param(
             ("--chip", "m1", "--axes", "rows=4"),
@@ -86,6 +97,124 @@ def test_wrong_usage_exits_2(files: list[str], words: tuple[str, ...], said: str
     done = run("predict", files[0], *words)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+WHOLE = """#include <metal_stdlib>
+kernel void f(device float* x [[buffer(0)]], uint i [[thread_position_in_grid]]) { x[i] = 1; }
+"""
+
+
+def asked(**changed: Any) -> _Asked:
+    m1 = registry.get("m1")
+    return replace(_Asked((m1,), fitted.built_in(), "float32", "quick", None), **changed)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("", 1, "/*kernel"),
+        (FAST.replace("// --- body ---", ""), 1, "body"),
+        (FAST.replace('op = "exp"', 'op = "expp"'), 2, "unknown op 'expp': did you mean exp"),
+        (FAST.replace('"rows * cols"', '"rows * colums"'), 3, "colums"),
+    ],
+)
+def test_a_file_that_is_no_kernel_is_named_with_its_line_beside_those_that_are(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    line: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr(Profiler, "profiles", lambda *_: "it is too large")
+    good, bad = tmp_path / "good.metal", tmp_path / "bad.metal"
+    good.write_text(FAST)
+    bad.write_text(text)
+    profiler = Profiler(cast(WorkerPool, None))
+    if line == 3:
+        monkeypatch.setattr(Profiler, "profiles", _bound)
+    found = [one for path in (bad, good) for one in _predicted(str(path), asked(), profiler)]
+    assert [one.is_invalid for one in found] == [True, False]
+    assert found[0].line == line
+    told = found[0].document()
+    assert (told["file"], told["status"]) == (str(bad), "invalid")
+    assert said in told["diagnostics"][0]["message"]
+    _show(found, fitted.built_in())
+    shown = capsys.readouterr().out
+    assert f"{bad}:{line}: invalid: " in shown
+    assert f"{good} on m1, not predicted: it is too large" in shown
+
+
+def _bound(_: Profiler, kernel: Kernel, op: Op, workload: Workload) -> str:
+    bind(kernel, op, workload)
+    return "it is too large"
+
+
+@pytest.mark.parametrize(
+    ("text", "changed", "said"),
+    [
+        (WHOLE, {}, "name one with --function"),
+        (FAST, {"axes": {"rows": 4}}, "the axes of exp are rows, cols"),
+        (FAST, {"axes": {"rows": 4, "cols": -4}}, "cols is -4"),
+        (FAST, {"dtype": "int32"}, "int32"),
+        (FAST, {"bench": "nothing"}, "unknown bench case of exp 'nothing'"),
+    ],
+)
+def test_what_does_not_fit_is_said_with_the_name_of_the_file(
+    tmp_path: Path, text: str, changed: dict[str, Any], said: str
+) -> None:
+    path = tmp_path / "mine.metal"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"mine\.metal") as caught:
+        list(_predicted(str(path), asked(**changed), Profiler(cast(WorkerPool, None))))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--function", "f"), "--function needs --threadgroup"),
+        (("--grid", "64"), "--grid goes with --function"),
+        pytest.param(
+            ("--function", "f", "--threadgroup", "32", "--grid", "64", "--axes", "n=4"),
+            "--axes goes with kernel files",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("--function", "g", "--threadgroup", "32", "--grid", "64"),
+            "mine.metal: unknown",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_dispatch_that_does_not_fit_exits_2(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    path = tmp_path / "mine.metal"
+    path.write_text(WHOLE)
+    done = run("predict", str(path), "--chip", "m1", *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+@pytest.mark.slow
+def test_a_function_of_a_whole_file_is_predicted_for_one_dispatch(tmp_path: Path) -> None:
+    path = tmp_path / "mine.metal"
+    path.write_text(WHOLE)
+    words = ("--function", "f", "--threadgroup", "256", "--buffer", "x=f32[4194304]:new")
+    done = run("predict", str(path), "--chip", "m1", *words, "--grid", "4194304", "--json")
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert (found["kind"], found["workload"]) == ("prediction", "f, 4194304 threads by 256")
+    # 16 MiB at 68 GB/s.
+    assert found["predicted_us"] > 4 * 4194304 / 68.3e3
+
+
+def test_a_database_that_would_not_be_read_is_refused(tmp_path: Path) -> None:
+    done = run("chips", "fit", "--db", str(tmp_path / "d.db"), "-o", str(tmp_path / "fit.toml"))
+    assert done.returncode == 2
+    assert "--db goes with --from-store" in done.stderr
+    assert not (tmp_path / "fit.toml").exists()
 
 
 @pytest.mark.slow

@@ -12,10 +12,10 @@ from typing import cast
 import pytest
 
 from foundry.chips import registry
+from foundry.chips.confirming import Confirmed
 from foundry.chips.profiled import Profiler
 from foundry.chips.shortlist import ChosenKernel
-from foundry.cli.confirm import Confirmed, _show
-from foundry.cli.judging import Judged
+from foundry.cli.confirm import _show
 from foundry.cli.shortlist import _candidates
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.verdict import Evaluation, Status
@@ -31,6 +31,12 @@ threadgroup = [256, 1, 1]
 const uint i = thread_position_in_grid.x;
 out[i] = T(metal::exp(float(x[i])));
 """
+
+
+CANDIDATE = ChosenKernel("exp", "float32", "exp[rows=1]float32", "hash", "text", 10.0, "memory")
+PROVEN = Evaluation(
+    kernel_hash="h", op="exp", dtype="float32", device_id="d", status=Status.CORRECT
+)
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -50,10 +56,8 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 def test_a_chip_is_the_one_that_was_predicted_for_only_by_its_whole_name(
     chip: str, here: str, differs: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    proven = SimpleNamespace(status=Status.CORRECT, timings=())
-    judged = SimpleNamespace(device=Device("metal", here), evaluations=[proven])
-    candidate = ChosenKernel("exp", "float32", "exp[rows=1]", "hash", "text", 10.0, "memory")
-    _show(chip, [Confirmed(candidate, cast(Judged, judged))])
+    confirmed = Confirmed(CANDIDATE, PROVEN)
+    _show(chip, [confirmed], Device("metal", here))
     assert ("not the same device" in capsys.readouterr().err) == differs
 
 
@@ -79,10 +83,7 @@ def test_a_proven_kernel_is_chosen_and_timed(tmp_path: Path) -> None:
 
 def test_a_kernel_that_does_not_fit_is_left_out_alone(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = EXP.replace('grid = ["rows * cols"', 'grid = ["nothing"')
-    proven = Evaluation(
-        kernel_hash="h", op="exp", dtype="float32", device_id="d", status=Status.CORRECT
-    )
-    stored = cast(StoredEvaluation, SimpleNamespace(evaluation=proven, text=wrong))
+    stored = cast(StoredEvaluation, SimpleNamespace(evaluation=PROVEN, text=wrong))
     profiler = Profiler(cast(WorkerPool, None))
     assert list(_candidates([stored], registry.get("m1"), "quick", profiler)) == []
     assert "is left out: line" in capsys.readouterr().err

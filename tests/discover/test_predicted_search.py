@@ -13,6 +13,7 @@ import toy
 from searching import Scripted, ScriptedJudge, Stage
 from toy import OP
 
+from discover.adopting.workspace import Workspace
 from discover.budget.limits import Limits
 from discover.drafts.draft import Draft
 from discover.history.reasons import reason
@@ -175,12 +176,12 @@ def bench(tmp_path: Path) -> Iterator[Workbench]:
 
 
 def test_an_agent_hears_of_the_chip_and_of_no_measurement(
-    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(
         "foundry.judge.time.counting.with_counters", lambda pool, found, text, op: found
     )
-    tools = Tools(bench)
+    tools = Tools(bench, Workspace(tmp_path / "adopted"))
     (begun,) = tools.start("silu")["searches"]
     assert begun["device"]["kind"] == "model"
     asked = tools.ask("silu")

@@ -80,6 +80,34 @@ mf_run_gpu:
     assert machine.from_json(machine.as_json(found)) == found
 
 
+def test_a_block_that_stands_above_the_header_of_its_loop_counts_with_the_loop() -> None:
+    text = """
+mf_run_gpu:
+\ts_branch .LBB0_2
+.LBB0_1:                                ; %Flow450
+                                        ;   in Loop: Header=BB0_2 Depth=1
+\tv_fmac_f32_e32 v1, v2, v3
+.LBB0_2:                                ; %for.body
+                                        ; =>This Loop Header: Depth=1
+\tv_cmp_gt_u32_e32 vcc_lo, 4, v1
+.Lfunc_end0:
+; NumVgprs: 7
+; ScratchSize: 0
+"""
+    assert machine.read(text).blocks == {
+        "entry": {"branch": 1},
+        "for.body": {"fp32": 1, "compare": 1},
+    }
+
+
+def test_atomic_operations_are_counted_by_lane() -> None:
+    source = (
+        "atomic_fetch_add_explicit((device atomic_uint*)out, 1u, memory_order_relaxed); (void)a;"
+    )
+    assert profiled(source).atomics == N
+    assert profiled("out[thread_position_in_grid.x] = a[0];").atomics == 0
+
+
 def test_the_text_for_this_machine_has_one_memory() -> None:
     text = 'target datalayout = "x"\ntarget triple = "amdgcn"\n' + (
         "define void @mf_run_gpu(ptr addrspace(1) %mf_0, ptr addrspace(4) %mf_1) #0 {\n"

@@ -19,6 +19,7 @@ from foundry.chips.fitting.accuracy import (
     spearman,
 )
 from foundry.chips.fitting.refit import APART, Data
+from foundry.chips.fitting.tenth import Tenth, published
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Comparison:
     """Of the two times of a pair."""
     wrong: Mapping[tuple[str, str], int]
     """Wrong pairs by kernel and chip of the one taken for faster than it is, most first."""
+    tenths: tuple[Tenth, ...]
+    """What timing a tenth of the kernels finds."""
 
     def document(self) -> dict[str, Any]:
         """What `--json` prints of it."""
@@ -65,6 +68,7 @@ class Comparison:
                 {"kernel": kernel, "chip": chip, "pairs": count}
                 for (kernel, chip), count in self.wrong.items()
             ],
+            "tenths": [one.document() for one in self.tenths],
         }
 
 
@@ -77,6 +81,7 @@ def compare(data: Data) -> Comparison:
         tuple(_parts(_by_op(data), data)),
         tuple(_parts(_by_ratio(data), data)),
         _taken_for_fast(data),
+        tuple(published(data.rows, data.left_out)),
     )
 
 

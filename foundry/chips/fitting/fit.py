@@ -18,7 +18,8 @@ from foundry.chips.fitting.rows import Row
 from foundry.chips.model import seconds
 from foundry.msl.gpu.profile import GpuProfile
 
-_PULL = 0.03
+_PULL = 5.0
+"""Times that what sources say weighs as much as: few times move the constants little."""
 _BOUND = 1.5
 _FACTORS = (2.0, 1.5, 1.25, 1.1)
 
@@ -54,6 +55,7 @@ def leave_one_out(
 
 def _fit(taken: Sequence[Pair], profiles: Mapping[str, GpuProfile]) -> Constants:
     start = best = Constants()
+    pull = _PULL / len({id(row) for pair in taken for row in (pair.slow, pair.fast)})
 
     def loss(constants: Constants) -> float:
         errors = _errors(taken, profiles, constants)
@@ -61,7 +63,7 @@ def _fit(taken: Sequence[Pair], profiles: Mapping[str, GpuProfile]) -> Constants
             math.log(getattr(constants, f.name) / getattr(start, f.name)) ** 2
             for f in fields(Constants)
         )
-        return sum(min(abs(e), _BOUND) for e in errors) / len(errors) + _PULL * pulled
+        return sum(min(abs(e), _BOUND) for e in errors) / len(errors) + pull * pulled
 
     least = loss(best)
     for factor in _FACTORS:

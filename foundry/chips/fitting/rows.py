@@ -18,16 +18,15 @@ from typing import Any
 
 from foundry.chips import registry
 from foundry.chips.chip import Figure
-from foundry.chips.model import Speeds, speeds
+from foundry.chips.fitting.published_ops import published_op
+from foundry.chips.speeds import Speeds, speeds
 from foundry.errors import UsageError, unknown
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.kernel import bind, parse, text_hash
 from foundry.msl.gpu.profile import GpuProfile, profile_from
 from foundry.msl.gpu.run import profile
 from foundry.program import Program
-from ops import registry as ops
-from ops.families.matrices.gemm import matmul
-from ops.spec import Case, Op, Tensor, Workload
+from ops.spec import Case, Op, Workload
 
 PUBLISHED = Path(__file__).parents[1] / "published" / "timings.csv"
 _COLUMNS = ("op", "chip", "cores", "kernel", "constants", "axes", "dtype", "us", "source", "label")
@@ -35,10 +34,6 @@ _MORE = "fields beyond the columns"
 _SEED = 0
 _DIGITS = 6
 _HASH_DIGITS = 12
-_NOT_TRANSPOSED = replace(
-    matmul, name="matmul_nn", inputs=(Tensor("a", ("m", "k")), Tensor("b", ("k", "n")))
-)
-"""Most published kernels take b as it stands in `a b`; the op of this package takes weights."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,7 @@ class Row:
         if self.cores is not None and chip.cores is not None:
             chip = replace(chip, cores=Figure(self.cores, self.source))
         found = speeds(chip)
-        if found is None:
+        if found is None or found.left_out:
             raise UsageError(
                 f"{self.place}: cores, clock or bandwidth of '{self.chip}' are unknown"
             )
@@ -165,7 +160,7 @@ def _text(row: Row, folder: Path) -> str:
 def _asked(row: Row) -> tuple[Op, Workload]:
     axes = _integers(row.axes, f"{row.place}: axes")
     try:
-        op = _NOT_TRANSPOSED if row.op == _NOT_TRANSPOSED.name else ops.get(row.op)
+        op = published_op(row.op)
         return op, op.workload(Case(axes), row.dtype)
     except UsageError as error:
         raise UsageError(f"{row.place}: {error}") from None

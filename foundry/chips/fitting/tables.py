@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 from foundry.chips.fitting.comparison import Comparison, Part
+from foundry.chips.fitting.tenth import HEAD
 
 _MOST_WRONG = 12
 
@@ -21,6 +23,8 @@ def tables(found: Comparison) -> str:
             *_parts("times differ by", found.by_ratio),
             "",
             *_wrong(found),
+            "",
+            *_tenths(found),
         ]
     )
 
@@ -43,11 +47,22 @@ def _parts(name: str, parts: Sequence[Part]) -> Iterator[str]:
     yield "|---|---|---|---|" + "---|" * len(rules)
     for part in parts:
         found = part.score
-        others = " | ".join(f"{share:.0%}" for share in part.rules.values())
+        others = " | ".join(map(_share, part.rules.values()))
         yield (
             f"| {part.name} | {found.pairs} | {found.share_answered:.0%} | {found.share_right:.0%}"
             f" | {others} |"
         )
+
+
+def _share(of: float) -> str:
+    return "-" if math.isnan(of) else f"{of:.0%}"
+
+
+def _tenths(found: Comparison) -> Iterator[str]:
+    yield "What timing a tenth of the kernels finds, of the groups of ten or more:"
+    yield ""
+    yield HEAD.format("published order")
+    yield from (tenth.line() for tenth in found.tenths)
 
 
 def _wrong(found: Comparison) -> Iterator[str]:

@@ -25,6 +25,8 @@ class Unprofiled:
     """Why nothing can be said of a program."""
 
     reason: str
+    is_usage: bool = False
+    """Whether what was asked does not fit it."""
 
 
 @dataclass(frozen=True)

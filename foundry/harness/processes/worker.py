@@ -28,7 +28,7 @@ from foundry import engines
 from foundry.engines import gpu_faults
 from foundry.engines.base import Call, Engine, Executable, Reorderable
 from foundry.errors import EnvironmentUnusable
-from foundry.harness import file_sanitizing, frames, sanitizing
+from foundry.harness import file_profiling, file_sanitizing, frames, sanitizing
 from foundry.harness.jobs import decode_program, decode_workload, encode_sets, read_sets
 from foundry.harness.measuring import counting, profiling
 from foundry.harness.measuring.baseline import BaselineCall, find_op, select_device
@@ -62,6 +62,7 @@ class Worker:
             "profile": profiling.answer,
             "sanitize": sanitizing.answer,
             "sanitize_file": file_sanitizing.answer,
+            "profile_file": file_profiling.answer,
             "run": self._run,
             "baseline": self._baseline,
             "bind_side": self._bind_side,

@@ -128,21 +128,26 @@ def read(assembly: str) -> Machine:
 
 def _blocks(lines: Sequence[str]) -> dict[str, Counter[str]]:
     blocks: dict[str, Counter[str]] = {}
-    headers: dict[str, str] = {}
-    name, is_own = _ENTRY, True
+    # A loop's header may stand below blocks of the loop.
+    labels = [label for line in lines if (label := _LABEL.match(line))]
+    own = {label[1]: _own_name(label) for label in labels}
+    name: str | None = _ENTRY
     for line in lines:
         if label := _LABEL.match(line):
-            found = (label[2] or "").strip('"')
-            is_own = bool(found) and not found.startswith("Flow")
-            name = found if is_own else _ENTRY
-            headers[label[1]] = name
-        if not is_own and (loop := _LOOP.search(line)):
-            name = headers.get(loop[1], name)
+            name = _own_name(label)
+        if name is None and (loop := _LOOP.search(line)):
+            name = own.get(loop[1])
         if line.startswith("\t") and line[1:2].isalpha():
             for part in line.strip().split(" :: "):
                 if kind := kind_of(part.split()[0]):
-                    blocks.setdefault(name, Counter())[kind] += 1
+                    blocks.setdefault(name or _ENTRY, Counter())[kind] += 1
     return blocks
+
+
+def _own_name(label: re.Match[str]) -> str | None:
+    """Of a basic block of the kernel; None of one that the back end put in."""
+    found = (label[2] or "").strip('"')
+    return None if not found or found.startswith("Flow") else found
 
 
 def as_json(machine: Machine) -> str:

@@ -66,6 +66,8 @@ class LaunchProfile:
     loads: tuple[Reuse, ...]
     """By array in device memory."""
     stores: tuple[Reuse, ...]
+    atomics: float = 0.0
+    """Atomic operations of lanes on arrays in device memory, of the whole launch."""
 
 
 @dataclass(frozen=True)

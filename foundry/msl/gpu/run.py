@@ -17,7 +17,7 @@ from foundry.msl.counters import native
 from foundry.msl.counters import run as counting
 from foundry.msl.counters.model import DEVICE, LINE_BYTES, THREADGROUP, LaunchCount
 from foundry.msl.counters.sample import sample
-from foundry.msl.frontend.signature import capture_launch
+from foundry.msl.frontend.signature import Captured, capture_launch
 from foundry.msl.gpu.machine import Machine, from_json
 from foundry.msl.gpu.profile import (
     DEPTHS,
@@ -66,7 +66,12 @@ class _Blocks(ctypes.Structure):
     ]
 
 
-def profile(program: Program, inputs: Mapping[str, NDArray[Any]]) -> GpuProfile:
+def profile(
+    program: Program,
+    inputs: Mapping[str, NDArray[Any]],
+    *,
+    capture: counting.Capture = capture_launch,
+) -> GpuProfile:
     """What a program does on these inputs.
 
     It should have passed the sanitizer on them, as for `foundry.msl.counters.count`.
@@ -74,6 +79,7 @@ def profile(program: Program, inputs: Mapping[str, NDArray[Any]]) -> GpuProfile:
     Args:
         program: Launches in order.
         inputs: Arrays of `program.inputs`, exact shapes and dtypes.
+        capture: What is generated for a launch over inputs of these shapes and dtypes.
 
     Raises:
         LaunchFailed: It does not build, or does too much to be counted.
@@ -84,7 +90,7 @@ def profile(program: Program, inputs: Mapping[str, NDArray[Any]]) -> GpuProfile:
     found = []
     for number, launch in enumerate(program.launches):
         taken = [specs[name] for name in launch.inputs]
-        found.append(_profile(launch, number, taken, arrays))
+        found.append(_profile(launch, number, capture(launch, taken), taken, arrays))
         specs |= {spec.name: spec for spec in launch.outputs}
         if number + 1 < len(program.launches):
             arrays |= counting.whole(launch, taken, arrays)
@@ -92,9 +98,8 @@ def profile(program: Program, inputs: Mapping[str, NDArray[Any]]) -> GpuProfile:
 
 
 def _profile(
-    launch: Launch, number: int, taken: list[TensorSpec], arrays: Arrays
+    launch: Launch, number: int, captured: Captured, taken: list[TensorSpec], arrays: Arrays
 ) -> LaunchProfile | None:
-    captured = capture_launch(launch, taken)
     if refused := refuse_sizes(captured):
         raise LaunchFailed(refused)
     text = Text(captured, launch.header, launch.source, launch.math_mode)
@@ -144,6 +149,7 @@ class _GpuRun(counting.CountingRun):
             _shared(count),
             loads,
             stores,
+            float(sum(a.atomics.accesses for a in count.arrays if a.space == DEVICE)),
         )
 
     def _reuses(
