@@ -62,8 +62,10 @@ def _best(
 ) -> Sequence[StoredEvaluation]:
     if device.kind != MODEL:
         return store.best(op.name, device.id, request.dtype, STORED_ROOTS)
+    from foundry.store.shortest import shortest
+
     predicted = bench_workloads(op, request.dtype, request.settings.bench)
-    return store.shortest(op.name, device.id, predicted, STORED_ROOTS)
+    return shortest(store, op.name, device.id, predicted, STORED_ROOTS)
 
 
 def _own(path: Path, op: Op) -> Draft:

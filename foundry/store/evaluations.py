@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from foundry.judge.verdict import JUDGE_VERSION, Evaluation, Status
 from foundry.store import models
 from foundry.store.records import Origin, Overview, StoredEvaluation
 from foundry.store.rows import SELECTED, load
-from ops.spec import Workload
 
 DISPROOFS = (
     Status.INVALID,
@@ -93,7 +91,7 @@ def best(
     connection: Connection, op: str, device_id: str, dtype: str, limit: int | None
 ) -> list[StoredEvaluation]:
     """Proven kernels by their latest score, highest first; one row per kernel."""
-    latest = _standing(_TIMED).subquery()
+    latest = standing(_TIMED).subquery()
     statement = (
         SELECTED.join(latest, _ROWS.id == latest.c.id)
         .where(_ROWS.op == op, _ROWS.device_id == device_id, _ROWS.dtype == dtype)
@@ -103,30 +101,7 @@ def best(
     return load(connection, connection.execute(statement).all())
 
 
-def shortest(
-    connection: Connection, op: str, device_id: str, workloads: Sequence[Workload], limit: int
-) -> list[StoredEvaluation]:
-    """Proven kernels by the geometric mean of their predicted times, the shortest first."""
-    said, wanted = models.predictions.c, [workload.id for workload in workloads]
-    whole = (
-        select(said.evaluation_id)
-        .where(said.workload.in_(wanted))
-        .group_by(said.evaluation_id)
-        .having(func.count() == len(wanted))
-    )
-    latest = _standing(_ROWS.op == op, _ROWS.device_id == device_id, _ROWS.id.in_(whole)).subquery()
-    times = select(said.evaluation_id, said.predicted_us).join(
-        latest, said.evaluation_id == latest.c.id
-    )
-    logs: dict[int, float] = {}
-    for row in connection.execute(times.where(said.workload.in_(wanted))):
-        logs[row.evaluation_id] = logs.get(row.evaluation_id, 0.0) + math.log(row.predicted_us)
-    chosen = sorted(logs, key=lambda one: (logs[one], one))[:limit]
-    found = load(connection, connection.execute(SELECTED.where(_ROWS.id.in_(chosen))).all())
-    return sorted(found, key=lambda one: chosen.index(one.id))
-
-
-def _standing(*wanted: ColumnElement[bool]) -> Select[Any]:
+def standing(*wanted: ColumnElement[bool]) -> Select[Any]:
     """Ids of the latest such pass of every kernel, device and dtype that nothing disproves."""
     other = models.evaluations.alias("other").c
     disproved = (
@@ -177,11 +152,9 @@ def overview(connection: Connection) -> list[Overview]:
 
 
 def _tops(connection: Connection) -> dict[tuple[str, str, str], tuple[float, str]]:
-    standing = _standing(_TIMED).subquery()
+    latest = standing(_TIMED).subquery()
     rows = select(_ROWS.op, _ROWS.dtype, _ROWS.device_id, _ROWS.score, _ROWS.kernel_hash)
-    statement = rows.join(standing, _ROWS.id == standing.c.id).order_by(
-        _ROWS.score, _ROWS.id.desc()
-    )
+    statement = rows.join(latest, _ROWS.id == latest.c.id).order_by(_ROWS.score, _ROWS.id.desc())
     return {
         (row.op, row.dtype, row.device_id): (row.score, row.kernel_hash)
         for row in connection.execute(statement)

@@ -10,7 +10,7 @@
 |---|---|
 | models | the tables |
 | records | what is handed out |
-| rows, evaluations, runs, ledger, tree, lessons | SQL of one subject each, on an open transaction |
+| rows, evaluations, shortest, runs, ledger, tree, lessons | SQL of one subject each, on an open transaction |
 | location, connection, filelock | where the database is, transactions, locks between processes |
 | faults | database errors in one line |
 | schema, migrations | revisions |
@@ -21,7 +21,7 @@ One `Store` may be used from several threads; they take turns. Other processes o
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -53,7 +53,6 @@ from foundry.store.records import (
     Tokens,
 )
 from foundry.store.rows import insert_evaluation
-from ops.spec import Workload
 
 _PAGE = 200
 
@@ -336,22 +335,6 @@ class Store:
         """
         with self._reading() as connection:
             return evaluations.best(connection, op, device_id, dtype, limit)
-
-    def shortest(
-        self, op: str, device_id: str, workloads: Sequence[Workload], limit: int
-    ) -> list[StoredEvaluation]:
-        """Proven kernels by the geometric mean of their predicted times, shortest first.
-
-        Disproved ones do not count, nor do those that lack a prediction.
-
-        Args:
-            op: Of the kernels.
-            device_id: Of a chip that is not here.
-            workloads: Those that are predicted, all of one dtype.
-            limit: Kernels at most.
-        """
-        with self._reading() as connection:
-            return evaluations.shortest(connection, op, device_id, workloads, limit)
 
     def overview(self) -> list[Overview]:
         """What is stored, one entry per op, dtype and device."""

@@ -29,6 +29,7 @@ from foundry.report.predicted import (
 )
 from foundry.store import Store, models
 from foundry.store.records import PREDICTIONS, Origin
+from foundry.store.shortest import shortest
 from ops import registry as ops
 from ops.spec import Case
 
@@ -179,10 +180,10 @@ def test_predictions_are_rows_of_their_own_and_rank_no_kernel(tmp_path: Path) ->
             kernel = parse(kernel_text(number))
             store.save(run, kernel, render(kernel), predicted(us, number), origin)
         assert store.best("silu", CHIP.id, "float32", None) == []
-        shortest = store.shortest("silu", CHIP.id, WORKLOADS[:1], 2)
-        found = [predicted_us(one.evaluation) for one in shortest]
+        kept = shortest(store, "silu", CHIP.id, WORKLOADS[:1], 2)
+        found = [predicted_us(one.evaluation) for one in kept]
         assert found == [pytest.approx(10), pytest.approx(20)]
-        assert shortest[0].evaluation.extra == predicted(10, 1).extra
+        assert kept[0].evaluation.extra == predicted(10, 1).extra
         assert all(entry.best_hash is None for entry in store.overview())
         with store.connected(writing=False) as connection:
             rows = connection.execute(select(models.predictions)).mappings().all()
@@ -201,8 +202,8 @@ def test_the_shortest_are_those_of_all_workloads_together(tmp_path: Path) -> Non
         for number, evaluation in enumerate(kept):
             kernel = parse(kernel_text(number))
             store.save(run, kernel, render(kernel), evaluation, Origin("file", "k"))
-        both = store.shortest("silu", CHIP.id, WORKLOADS, 5)
-        small = store.shortest("silu", CHIP.id, WORKLOADS[:1], 5)
+        both = shortest(store, "silu", CHIP.id, WORKLOADS, 5)
+        small = shortest(store, "silu", CHIP.id, WORKLOADS[:1], 5)
     assert [one.evaluation.kernel_hash for one in both] == [kept[n].kernel_hash for n in (1, 0)], (
         "20 and 20 before 1 and 900; what lacks a workload has no mean"
     )
