@@ -10,7 +10,7 @@
 |---|---|
 | models | the tables |
 | records | what is handed out |
-| rows, evaluations, shortest, runs, ledger, tree, lessons | SQL of one subject each, on an open transaction |
+| rows, evaluations, shortest, runs, ledger, tree, lessons | SQL of one subject each |
 | location, connection, filelock | where the database is, transactions, locks between processes |
 | faults | database errors in one line |
 | schema, migrations | revisions |
