@@ -76,6 +76,10 @@ def test_a_stream_takes_no_less_than_its_bytes_over_the_bandwidth() -> None:
     assert time(launch) >= 1e7 * 128 / chip().dram_bytes_s
 
 
+def test_no_fit_makes_memory_faster_than_it_is() -> None:
+    assert all(family.constants.far >= 1 for family in fitted.built_in().families.values())
+
+
 def test_registers_and_threadgroup_memory_limit_who_is_resident() -> None:
     few, many = LAUNCH, replace(LAUNCH, registers=128)
     assert residency(few, chip()) > residency(many, chip())

@@ -7,6 +7,7 @@ the model does not understand does not bend the rest.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -21,6 +22,8 @@ from foundry.msl.gpu.profile import GpuProfile
 _PULL = 5.0
 """Times that what sources say weighs as much as: few times move the constants little."""
 _BOUND = 1.5
+_LEAST_FAR = 1.0
+"""No memory is faster than its specification."""
 _FACTORS = (2.0, 1.5, 1.25, 1.1)
 
 
@@ -70,11 +73,10 @@ def _fit(taken: Sequence[Pair], profiles: Mapping[str, GpuProfile]) -> Constants
         tried = True
         while tried:
             tried = False
-            for name in (f.name for f in fields(Constants)):
-                for step in (factor, 1 / factor):
-                    other = replace(best, **{name: getattr(best, name) * step})
-                    if (found := loss(other)) < least - 1e-4:
-                        best, least, tried = other, found, True
+            for field, step in itertools.product(fields(Constants), (factor, 1 / factor)):
+                other = replace(best, **{field.name: getattr(best, field.name) * step})
+                if other.far >= _LEAST_FAR and (found := loss(other)) < least - 1e-4:
+                    best, least, tried = other, found, True
     return best
 
 
