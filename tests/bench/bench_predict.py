@@ -36,6 +36,7 @@ LIMIT_MS = 300.0
 """Of a prediction, beyond the judge's own work."""
 DTYPE = "float32"
 COLUMNS = ("cold", "known", "judged")
+HEAD = "| op | kernels | cold ms | known ms | judged ms | longest cold |\n|---|---|---|---|---|---|"
 
 
 def kernels(op: Op, count: int) -> Iterator[Kernel]:
@@ -72,6 +73,19 @@ def measured(
     return {"cold": cold, "known": known, "judged": judged}
 
 
+def of_op(
+    profiler: Profiler, judge: Judge, op: Op, asked: argparse.Namespace, modes: set[str]
+) -> Iterator[dict[str, float]]:
+    """Those of an op; the first of a math mode builds what all of that mode are built against."""
+    workload = bench_workloads(op, DTYPE, "quick")[0]
+    for kernel in kernels(op, asked.points):
+        found = measured(profiler, judge, kernel, op, workload, asked.chip)
+        own = {launch.math_mode for launch in kernel.launches}
+        if found and own <= modes:
+            yield found
+        modes |= own
+
+
 def row(name: str, found: list[dict[str, float]]) -> str:
     """Medians, and the longest cold one."""
     cells = [f"{statistics.median(one[c] for one in found):.0f}" for c in COLUMNS]
@@ -87,25 +101,15 @@ def main() -> None:
     parser.add_argument("--chip", default="m4-max")
     asked = parser.parse_args()
     every: list[dict[str, float]] = []
-    print(
-        "| op | kernels | cold ms | known ms | judged ms | longest cold |\n"
-        "|---|---|---|---|---|---|"
-    )
+    modes: set[str] = set()
+    print(HEAD)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FOUNDRY_CACHE_DIR"] = folder
         with WorkerPool("cpu", workers=1) as pool:
             judge = Judge(pool, JudgeOptions(timed=False, proves_bench=True))
             for name in asked.ops.split(","):
                 op = ops.get(name)
-                workload = bench_workloads(op, DTYPE, "quick")[0]
-                taken = list(kernels(op, asked.points + (not every)))
-                found = [
-                    one
-                    for kernel in taken
-                    if (one := measured(Profiler(pool), judge, kernel, op, workload, asked.chip))
-                ]
-                # The first of all builds what every kernel is built against.
-                found = found[1:] if not every else found
+                found = list(of_op(Profiler(pool), judge, op, asked, modes))
                 every += found
                 if found:
                     print(row(name, found), flush=True)
