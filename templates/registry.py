@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -26,6 +26,7 @@ from typing import Any
 from ops.errors import UsageError, unknown
 from ops.expressions import ExpressionError, names_in
 from ops.registry import all_ops
+from ops.spec import Op
 from templates.families import FamilyTemplate
 from templates.template import Template, Value
 
@@ -50,9 +51,15 @@ def get(name: str) -> Template:
 
 
 def for_op(op: str) -> tuple[Template, ...]:
-    """Templates of an op, the starting template first; empty when there is none."""
-    found = [template for template in all_templates().values() if template.op == op]
-    return tuple(sorted(found, key=lambda template: not template.start))
+    """Templates of an op, the starting template first; empty when there is none.
+
+    Raises:
+        UsageError: A folder or file that cannot be read as templates, or a name used twice.
+    """
+    known = all_ops()
+    found = _named([known[op]] if op in known else [])
+    own = [template for template in found.values() if template.op == op]
+    return tuple(sorted(own, key=lambda template: not template.start))
 
 
 def all_templates() -> Mapping[str, Template]:
@@ -61,9 +68,14 @@ def all_templates() -> Mapping[str, Template]:
     Raises:
         UsageError: A folder or file that cannot be read as templates, or a name used twice.
     """
+    return MappingProxyType(_named(all_ops().values()))
+
+
+def _named(ops: Collection[Op]) -> dict[str, Template]:
+    """Templates by name; those of families for some ops alone: a search asks for one."""
     found: dict[str, Template] = {}
     for place, files in _collect(os.environ.get(FOLDERS_VARIABLE, "")):
-        for template in _bound(files):
+        for template in _bound(files, ops):
             if template.name in found:
                 raise UsageError(
                     f"template '{template.name}' of {place} exists already; choose a new name"
@@ -71,7 +83,7 @@ def all_templates() -> Mapping[str, Template]:
             found[template.name] = template
     own = {t.op for t in found.values() if t.start and not t.family}
     plain = (replace(t, start=False) if t.family and t.op in own else t for t in found.values())
-    return MappingProxyType({template.name: template for template in plain})
+    return {template.name: template for template in plain}
 
 
 def one_of_each_text() -> tuple[Template, ...]:
@@ -89,15 +101,15 @@ def load_folder(path: Path) -> tuple[Template, ...]:
     Raises:
         UsageError: No folder, no template in it, or a file that breaks the format.
     """
-    return tuple(_bound(_read_folder(path)))
+    return tuple(_bound(_read_folder(path), all_ops().values()))
 
 
-def _bound(files: Iterable[Template | FamilyTemplate]) -> Iterator[Template]:
+def _bound(files: Iterable[Template | FamilyTemplate], ops: Collection[Op]) -> Iterator[Template]:
     for file in files:
         if isinstance(file, Template):
             yield file
         else:
-            yield from (file.bind(op) for op in all_ops().values() if file.renders(op))
+            yield from (file.bind(op) for op in ops if file.renders(op))
 
 
 def _read_folder(path: Path) -> tuple[Template | FamilyTemplate, ...]:

@@ -4,7 +4,8 @@ Every op is searched by each strategy with `mutate`, seed by seed, at equal eval
 kernel is worth is a fact about the kernel, not about who found it: each is judged once, and every
 search that meets it reads the same verdict. So strategies differ by what they choose and not by the
 noise of two timings, and what one has paid for costs the others nothing but counts for them all the
-same. The searches themselves begin from nothing; one worker each, so that they repeat exactly.
+same. (Few kernels are met twice: 4 of 200 evaluations of softmax.) The searches begin from nothing;
+one worker each, so that they repeat exactly.
 
 Verdicts are kept in the file. Killed, or out of its minutes, the same command goes on: searches are
 repeated from their verdicts in moments. Printed at the end is a table of the areas under the best
@@ -49,8 +50,14 @@ OPS = (
 STRATEGIES = ("puct", "random")
 BEHIND = Rivals(best=1e9)
 """Every kernel is timed once and proven alike: whether it wins in the end is not asked here."""
-OPTIONS = JudgeOptions(per_workload=1, plan=TimingPlan(blocks=12, min_blocks=6, budget_s=0.3))
-"""Enough to tell kernels apart; a search that ships them judges longer."""
+OPTIONS = JudgeOptions(
+    per_workload=1, plan=TimingPlan(blocks=12, min_blocks=6, budget_s=0.3), sanitizer=None
+)
+"""Enough to tell kernels apart: no run is watched, which is half of the time. A search that ships
+kernels judges longer."""
+SIZES = 2
+"""Visible and hidden cases of each op on which results are compared."""
+_MAKING = threading.Lock()
 WORSE = 0.05
 """p below which a strategy is called significantly worse."""
 
@@ -80,7 +87,8 @@ class Verdicts:
         with turn:
             if (known := self._known(key)) is not None:
                 return known
-            found: Evaluation = self.judge.evaluate(text, op, dtype, seed, rivals=BEHIND)
+            few = replace(op, visible=op.visible[-SIZES:], hidden=op.hidden[-SIZES:])
+            found: Evaluation = self.judge.evaluate(text, few, dtype, seed, rivals=BEHIND)
             with self._guard:
                 self._base.execute(
                     "insert into verdicts values (?, ?)", (key, found.model_dump_json())
@@ -115,6 +123,11 @@ class Bench:
     verdicts: Verdicts
     evaluations: int
 
+    def store(self, folder: Path) -> Store:
+        """A database of a search's own; alembic makes one at a time."""
+        with _MAKING:
+            return Store.open(f"sqlite:///{folder / 'search.db'}")
+
     def rewards(self, trial: Trial) -> list[float]:
         """What the kernels of a search earned, in order."""
         settings = SearchSettings(
@@ -127,10 +140,13 @@ class Bench:
         seat = replace(self.seat, judge=judge, settled=lambda evaluation, op: False)
         with (
             tempfile.TemporaryDirectory() as folder,
-            Store.open(f"sqlite:///{folder}/search.db") as store,
+            self.store(Path(folder)) as store,
             proposers_of(settings.proposers, settings) as proposers,
             open_search(
-                Workbench(store, seat, {}, settings.bench), request, proposers, Silent()
+                Workbench(store, seat, {}, settings.bench),
+                request,
+                proposers,
+                Silent(),
             ) as search,
         ):
             search.go_on(limits)
