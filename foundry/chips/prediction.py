@@ -22,6 +22,8 @@ from foundry.report.format import latency
 
 _SAME = 1.02
 """Times on two inputs that differ by less are one."""
+_ONCE = 1.25
+"""Touches of a line, at most, that are about one."""
 _SURE = 1.28
 """Standard deviations to either side: four times of five."""
 _ASSUMED = {
@@ -248,10 +250,17 @@ def _memory(launch: LaunchProfile, _: Terms) -> str:
 
 
 def _near(launch: LaunchProfile, _: Terms) -> str:
-    if launch.atomics > sum(r.touches for r in (*launch.loads, *launch.stores)):
+    taken = [r for r in (*launch.loads, *launch.stores) if r.touches]
+    touches = sum(r.touches for r in taken)
+    if launch.atomics > touches:
         return (
             f"bound by the second-level cache: {launch.atomics:,.0f} atomic operations of lanes are"
             " done there: sums of a SIMD-group or threadgroup first would move it"
+        )
+    if touches <= _ONCE * sum(r.size_lines for r in taken):
+        return (
+            "bound by the second-level cache, where the arrays lie: each line is touched about once,"
+            " so only fewer bytes would move it"
         )
     return "bound by the second-level cache: tiles that are used more often would move it"
 

@@ -172,6 +172,15 @@ def test_atomic_operations_are_said_to_be_what_bounds() -> None:
     assert "1,000,000,000 atomic operations" in said.sentences[0]
 
 
+def test_a_stream_from_the_cache_is_not_told_to_use_its_tiles_more_often() -> None:
+    slow = replace(registry.get("m1-max"), l2_gb_s=Figure(1.0, "a test"), slc_gb_s=Figure(1, "me"))
+    again = replace(STREAM, touches=8 * STREAM.touches, missed=(1.0,) * 7)
+    for load, word in ((STREAM, "only fewer bytes"), (again, "tiles that are used more often")):
+        profile = GpuProfile((replace(LAUNCH, loads=(load,)),))
+        said = predicted_on(profile, slow, fitted.built_in())
+        assert (said.bound, word in said.sentences[0]) == ("l2", True)
+
+
 def test_near_times_are_no_ranking() -> None:
     assert not tells_apart(100, 120, fitted.built_in())
     assert tells_apart(100, 130, fitted.built_in())
