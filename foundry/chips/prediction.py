@@ -259,8 +259,8 @@ def _near(launch: LaunchProfile, _: Terms) -> str:
         )
     if touches <= _ONCE * sum(r.size_lines for r in taken):
         return (
-            "bound by the second-level cache, where the arrays lie: each line is touched about once,"
-            " so only fewer bytes would move it"
+            "bound by the second-level cache, where the arrays lie: each line is touched about"
+            " once, so only fewer bytes would move it"
         )
     return "bound by the second-level cache: tiles that are used more often would move it"
 
