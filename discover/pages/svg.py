@@ -9,6 +9,8 @@ from html import escape
 
 WIDTH, HEIGHT = 520, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 28, 36
+_TICKS = 5
+"""At an axis, at most."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,15 @@ class Scale:
             return (
                 whole if len(whole) > 1 else [self.low, math.sqrt(self.low * self.high), self.high]
             )
-        return [self.low + (self.high - self.low) * i / 4 for i in range(5)]
+        step = _round_step((self.high - self.low) / _TICKS)
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [step * i for i in range(first, last + 1)]
+
+
+def _round_step(least: float) -> float:
+    """The next of 1, 2, 2.5 and 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(least)) if least > 0 else 1.0
+    return next(f * power for f in (1, 2, 2.5, 5, 10) if f * power >= least * (1 - 1e-9))
 
 
 def stairs(points: Sequence[tuple[float, float]], x_title: str, y_title: str) -> str:
@@ -80,7 +90,17 @@ def roofline(marks: Sequence[Mark], roofs: Sequence[tuple[float, float]]) -> str
         f"<title>{escape(m.label)}</title></circle>"
         for m in known
     ]
+    named = {m.kind: (x(m.x), y(m.y)) for m in reversed(known)}
+    if roofs:
+        named["roof"] = (x(roofs[0][0]) + 6, y(roofs[0][1]))
+    shapes += [_name(kind, *place) for kind, place in named.items()]
     return _frame(x, y, "FLOP per byte", "GFLOP/s", "".join(shapes))
+
+
+def _name(kind: str, x: float, y: float) -> str:
+    """What a mark is; the start's name is on the other side, for it may be where the best is."""
+    side, anchor = (-10, "end") if kind == "start" else (10, "start")
+    return f'<text x="{x + side}" y="{y + 4}" text-anchor="{anchor}">{escape(kind)}</text>'
 
 
 def _frame(x: Scale, y: Scale, x_title: str, y_title: str, inside: str) -> str:

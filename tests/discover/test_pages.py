@@ -95,6 +95,9 @@ def test_charts_stay_within_their_frame() -> None:
         float(n) for n in re.findall(r"[MHV ](\d+(?:\.\d+)?)", chart.split('class="line"')[1])
     ]
     assert all(0 <= n <= svg.WIDTH for n in numbers)
+    assert svg.Scale(0.0, 6.0, 0, 1).ticks() == [0, 2, 4, 6]
+    assert svg.Scale(0.0, 3.15, 0, 1).ticks() == [0, 1, 2, 3]
+    assert svg.Scale(0.0, 0.018, 0, 1).ticks() == pytest.approx([0, 0.005, 0.01, 0.015])
     assert svg.stairs([(1, 1.0)], "x", "y") == ""
     assert svg.roofline([svg.Mark(0.0, 1.0, "no work")], []) == ""
     assert "best, a: 1 us" in svg.roofline([svg.Mark(0.25, 30.0, "best, a: 1 us")], [(0.25, 60.0)])
