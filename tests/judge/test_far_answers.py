@@ -15,7 +15,7 @@ from foundry.judge.candidate import Candidate, Failed
 from foundry.judge.oracle import pace
 from foundry.judge.oracle.draws import nonfinite
 from foundry.judge.oracle.draws.distributions import MIXED
-from foundry.judge.oracle.far import far_workloads, remainders, vector_remainders
+from foundry.judge.oracle.far import far_workloads, ratios, remainders, vector_remainders
 from foundry.judge.oracle.pace import Answered, Paces, work
 from foundry.judge.oracle.references import References
 from foundry.judge.proof import sweep
@@ -224,6 +224,21 @@ def test_every_remainder_of_32_lanes_is_met_by_every_axis(name: str) -> None:
     found = remainders(op, "float32")
     for axis in (axis.name for axis in op.axes if not axis.compiled):
         assert {w.axes[axis] % 32 for w in found if w.axes[axis] >= 32} == set(range(32)), axis
+
+
+def test_axes_that_are_multiples_of_others_are_many_times_as_long() -> None:
+    found = ratios(get("attention_dkdv"), "float32")
+    heads = {w.axes["heads"] // w.axes["kv_heads"] for w in found}
+    assert {5, 9, 16, 64} <= heads
+    assert {w.axes["kv_heads"] for w in found} >= {1, 2}
+    assert ratios(SOFTMAX, "float32") == ()
+    assert ratios(get("rope_interleaved"), "float32") == (), "an even axis is no multiple of others"
+
+
+def test_a_long_axis_has_many_places_beyond_16_bits_where_that_is_affordable() -> None:
+    for seed in range(5):
+        longest = max(w.axes["rows"] for w in far_workloads(get("expert_choice"), "float32", seed))
+        assert longest > 1.4 * (1 << 16)
 
 
 def test_every_remainder_of_64_follows_a_pass_of_vectors_along_axes_that_are_reduced() -> None:

@@ -23,6 +23,8 @@ _LONG = 1 << 16
 """An axis longer than this does not fit 16 bits."""
 _MANY = 1 << 20
 _JITTER = 1 << 12
+_RATIOS = (5, 7, 8, 9, 12, 16, 24, 33, 48, 64)
+"""How many times another axis one is that must be a multiple of it, as heads are of groups."""
 _MOST_ELEMENTS = 1 << 23
 _MOST_FLOPS = 1 << 26
 _TRIES = 24
@@ -81,6 +83,28 @@ def compiled_sizes(op: Op, dtype: str) -> tuple[Workload, ...]:
             some = axis.values or [size for size in sizes if size <= most]
             found += [_alone(op, dtype, axis.name, size) for size in some]
     return _each_once(found)
+
+
+def ratios(op: Op, dtype: str) -> tuple[Workload, ...]:
+    """For every axis that is a multiple of another one, workloads where it is many times that."""
+    growing = _growing(op)
+    pairs = [(m, of) for m in growing for of in growing if m != of and _is_multiple(op, m, of)]
+    times = [(ratio, 1 + number % 2) for number, ratio in enumerate(_RATIOS)]
+    sizes = ({m: ratio * once, of: once} for m, of in pairs for ratio, once in times)
+    return _each_once(_sized(op, dtype, found) for found in sizes)
+
+
+def _is_multiple(op: Op, axis: str, of: str) -> bool:
+    """Whether the op refuses sizes of an axis for not being a multiple of another one's."""
+    return any(
+        [_allows(op, base, {axis: size, of: once}) for size, once in ((6, 3), (7, 1), (7, 3))]
+        == [True, True, False]
+        for base in _smallest(op)
+    )
+
+
+def _allows(op: Op, base: Case, sizes: Sizes) -> bool:
+    return _workload(op, op.dtypes[0], {**base.axes, **sizes}, base) is not None
 
 
 @lru_cache(maxsize=256)
@@ -147,20 +171,33 @@ def _growing(op: Op) -> tuple[str, ...]:
 def _long(op: Op, dtype: str, axis: str, rng: random.Random) -> Workload | None:
     """The longest affordable workload of an axis, everything else as small as it may be.
 
-    An odd size where the axis allows one: it leaves a tail whatever it is cut into.
+    An odd size where the axis allows one: it leaves a tail whatever it is cut into. Where it can be,
+    a third of the places and more lies beyond 16 bits, so that some of few places picked does.
     """
     known = max(case.axes[axis] for case in (*op.visible, *op.hidden))
     step = next(a.multiple_of for a in op.axes if a.name == axis)
-    size = _LONG + rng.randrange(1, _JITTER)
-    while size > known:
+    for size in _lengths(rng):
         odd = (size // step | 1) * step
-        for base in _smallest(op):
-            for sizes in _with(op, base.axes, axis, odd):
-                workload = _workload(op, dtype, sizes, base)
-                if workload and _is_affordable(op, workload):
-                    return workload
-        size //= 2
+        found = (w for base in _smallest(op) for w in _of_length(op, dtype, axis, odd, base))
+        if size > known and (workload := next(found, None)):
+            return workload
     return None
+
+
+def _lengths(rng: random.Random) -> Iterator[int]:
+    """What is tried for a long axis, the longest first."""
+    yield _LONG + rng.randrange(_LONG // 2, _LONG)
+    size = _LONG + rng.randrange(1, _JITTER)
+    while size:
+        yield size
+        size //= 2
+
+
+def _of_length(op: Op, dtype: str, axis: str, size: int, base: Case) -> Iterator[Workload]:
+    for sizes in _with(op, base.axes, axis, size):
+        workload = _workload(op, dtype, sizes, base)
+        if workload and _is_affordable(op, workload):
+            yield workload
 
 
 def _with(op: Op, base: Sizes, axis: str, size: int) -> Iterator[Sizes]:

@@ -1,4 +1,4 @@
-"""Every remainder that 32 lanes may leave of an axis, met once: small runs, and many builds.
+"""Every remainder that 32 lanes may leave of an axis, and ratios of axes: small runs, and builds.
 
 Where sizes are compiled in, each workload is a build. They are built few at a time, so that one
 kernel that compiles slowly ends within its seconds; what it was not run on is then told, and it is
@@ -18,7 +18,7 @@ from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle.draws import nonfinite, spots
-from foundry.judge.oracle.far import compiled_sizes, remainders, vector_remainders
+from foundry.judge.oracle.far import compiled_sizes, ratios, remainders, vector_remainders
 from foundry.judge.proof.allowance import Allowance, Allowances, OracleAllowance
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import bound_to, run_lightly
@@ -101,7 +101,7 @@ def _targets(candidate: Candidate, *, is_whole: bool) -> Failed | tuple[Target, 
     if not is_whole:
         chance = random.Random(f"{seed} compiled")
         compiled = tuple(chance.sample(compiled, min(_FEW_COMPILED, len(compiled))))
-    found = bound_to(candidate, (*compiled, *remainders(op, dtype)))
+    found = bound_to(candidate, (*compiled, *ratios(op, dtype), *remainders(op, dtype)))
     wider = bound_to(candidate, vector_remainders(op, dtype, seed))
     if isinstance(found, Failed) or isinstance(wider, Failed):
         return found if isinstance(found, Failed) else wider
