@@ -171,8 +171,8 @@ def _growing(op: Op) -> tuple[str, ...]:
 def _long(op: Op, dtype: str, axis: str, rng: random.Random) -> Workload | None:
     """The longest affordable workload of an axis, everything else as small as it may be.
 
-    An odd size where the axis allows one: it leaves a tail whatever it is cut into. Where it can be,
-    a third of the places and more lies beyond 16 bits, so that some of few places picked does.
+    An odd size where the axis allows one: it leaves a tail whatever it is cut into. If it can be, a
+    third of the places and more lies beyond 16 bits, so that some of few places picked does.
     """
     known = max(case.axes[axis] for case in (*op.visible, *op.hidden))
     step = next(a.multiple_of for a in op.axes if a.name == axis)
