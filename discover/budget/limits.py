@@ -109,9 +109,11 @@ class Budget:
         unsure = f", at most {self.unsure.tokens:,} more" if self.unsure.tokens else ""
         limits, total = self.limits, self.committed() + most
         if limits.tokens is not None and total.tokens > limits.tokens:
-            return f"tokens: {self.spent.tokens:,} of {limits.tokens:,} used{unsure}"
+            used = f"tokens: {self.spent.tokens:,} of {limits.tokens:,} used{unsure}"
+            return f"{used}; a call may take {most.tokens:,}"
         unsure = f", at most ${self.unsure.usd:.4f} more" if self.unsure.usd else ""
-        return f"money: ${self.spent.usd:.4f} of ${limits.usd:.2f} used{unsure}"
+        used = f"money: ${self.spent.usd:.4f} of ${limits.usd:.2f} used{unsure}"
+        return f"{used}; a call may cost ${most.usd:.4f}"
 
     def committed(self) -> Spend:
         """What is used at most, calls in flight included."""

@@ -29,7 +29,7 @@ def test_no_order_of_calls_passes_a_limit(
 def test_a_settled_call_frees_what_it_did_not_use() -> None:
     budget = Budget(Limits(tokens=1000))
     budget.reserve(1, Spend(900))
-    assert budget.refuses(Spend(200)) == "tokens: 0 of 1,000 used"
+    assert budget.refuses(Spend(200)) == "tokens: 0 of 1,000 used; a call may take 200"
     with pytest.raises(ValueError, match="over budget"):
         budget.reserve(2, Spend(200))
     budget.settle(1, Spend(100))
@@ -42,7 +42,9 @@ def test_money_that_just_fits_fits() -> None:
         budget.reserve(call, Spend(0, 0.1))
         budget.settle(call, Spend(0, 0.1))
     assert budget.refuses(Spend(0, 0.0)) is None
-    assert budget.refuses(Spend(0, 0.001)) == "money: $0.3000 of $0.30 used"
+    assert (
+        budget.refuses(Spend(0, 0.001)) == "money: $0.3000 of $0.30 used; a call may cost $0.0010"
+    )
 
 
 def test_time_counts_every_session() -> None:
