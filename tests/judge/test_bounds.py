@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from foundry.judge.matching import Difference, Within
+from foundry.judge.oracle import bounds
 from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
 from foundry.judge.oracle.expecting import expected
 from foundry.judge.oracle.inputs import applicable, make_inputs
@@ -191,3 +192,13 @@ def test_every_output_has_the_bound_of_its_own_sum() -> None:
     assert isinstance(summed, Within)
     assert np.median(doubled.bound / np.abs(doubled.value)) < 1e-5
     assert np.median(summed.bound / np.abs(summed.value)) > 1e-4
+
+
+def test_no_row_moves_by_less_of_itself_than_the_median_row() -> None:
+    """Five draws are all small by chance in some row, where equal terms still round one way."""
+    value = np.arange(1.0, 17.0)[:, None] * np.ones((16, 3))
+    seen = 1e-6 * value
+    seen[4] = 1e-9
+    raised = bounds._usual(value, seen)
+    np.testing.assert_allclose(raised, 1e-6 * value)
+    np.testing.assert_array_equal(bounds._usual(value[:4], seen[:4]), seen[:4])

@@ -61,6 +61,8 @@ _BACKWARD = 4.0
 _PARAMETER_UNITS = 8.0
 """A parameter goes through powers and exponentials before it meets an element."""
 _DRAWS = 5
+_ROWS = 8
+"""So many rows at least have a median that says something."""
 _MANY = 1_000_000
 """Outputs with more elements get fewer draws."""
 _BASELINE = 2.0
@@ -207,12 +209,28 @@ def _movements(
             # The formula left NumPy: its inputs must then stand for the terms of its sums.
             step = (1.0 + walk(length)) * _EPSILON_32
     with np.errstate(over="ignore"):  # near the end of float64 any bound will do
-        bounds = [_BACKWARD * seen for seen in largest]
+        bounds = [_BACKWARD * _usual(v, seen) for v, seen in zip(values, largest, strict=True)]
     flushed = {name: _flush(a, workload.dtype) for name, a in wide.items()}
     if any(flushed[name] is not wide[name] for name in wide):
         for bound, value, other in zip(bounds, values, formula(flushed, workload), strict=True):
             bound += 2.0 * _distance(other, value)
     return bounds
+
+
+def _usual(value: NDArray[Any], seen: Wide) -> Wide:
+    """Movements, none of them a smaller share of its element than the median row's of its own.
+
+    The largest of a few draws is small by chance in one row of a hundred, and there a right kernel
+    would be refused whose errors, as those of equal terms added one by one, all go one way.
+    """
+    if value.ndim < 2 or value.dtype != np.float64 or not value.size:
+        return seen
+    sizes, moved = _row_largest(_finite(value)), _row_largest(seen)
+    if np.count_nonzero(sizes) < _ROWS:
+        return seen
+    share = float(np.median((moved / np.where(sizes, sizes, 1.0))[sizes > 0]))
+    raised: Wide = np.maximum(seen, share * np.abs(_finite(value)))
+    return raised
 
 
 def _note(

@@ -51,6 +51,15 @@ def _causal(inputs: Any, workload: Workload) -> tuple[Any, ...]:
     return ((weights @ inputs["v"]) / (total + param_value(workload, "eps")),)
 
 
+def _cosformer(inputs: Any, workload: Workload) -> tuple[Any, ...]:
+    seq = workload.axes["seq"]
+    q, k = np.maximum(inputs["q"], 0.0), np.maximum(inputs["k"], 0.0)
+    angle = np.pi / 2.0 * np.arange(seq) / max(seq, 1)
+    weights = (q @ k.swapaxes(-1, -2)) * np.cos(angle[:, None] - angle)
+    total = weights.sum(axis=-1, keepdims=True)
+    return ((weights @ inputs["v"]) / (total + param_value(workload, "eps")),)
+
+
 _MLX = """
 def features(x):
     wide = x.astype(mx.float32)
@@ -97,6 +106,39 @@ linear_attention_causal = Op(
         "return ((weights @ c) / (mx.sum(weights, axis=-1, keepdims=True) + eps)).astype(dtype)",
     },
     flops="2 * batch * heads * seq * head_dim * min(seq + 1, 2 * head_dim)",
+    plain_flops="4 * batch * heads * seq * seq * head_dim",
+    visible=CASES[0],
+    hidden=CASES[1],
+    bench=CASES[2],
+)
+linear_attention_cosformer = Op(
+    name="linear_attention_cosformer",
+    family="attention",
+    formula="f(x) = max(x, 0), and queries and keys at like places weigh more: with w[i, j] = "
+    "(f(q[i]) . f(k[j])) cos(pi (i - j) / (2 seq)), out[i] = sum over all j of w[i, j] v[j] over "
+    "(sum over j of w[i, j] + eps). cos(a - b) = cos(a) cos(b) + sin(a) sin(b), none of it "
+    "negative, makes of it two sums that grow with the keys.",
+    axes=axes("batch heads seq", HEAD),
+    inputs=INPUTS,
+    outputs=(Tensor("out", SHAPE, match=Close("seq + head_dim")),),
+    params={"eps": 1e-6},
+    ranges=EPS,
+    oracle=_cosformer,
+    steps=lambda inputs, workload, stored: _cosformer(inputs, workload),
+    baselines={
+        "in float32": """
+a, b = mx.maximum(q.astype(mx.float32), 0), mx.maximum(k.astype(mx.float32), 0)
+c = v.astype(mx.float32)
+angle = (mx.arange(seq, dtype=mx.float32) * (math.pi / 2 / max(seq, 1)))[:, None]
+near, far = mx.cos(angle), mx.sin(angle)
+first, second = (b * near).swapaxes(-1, -2), (b * far).swapaxes(-1, -2)
+found = (a * near) @ (first @ c) + (a * far) @ (second @ c)
+total = (a * near) @ mx.sum(first, axis=-1, keepdims=True)
+total = total + (a * far) @ mx.sum(second, axis=-1, keepdims=True)
+return (found / (total + eps)).astype(dtype)
+""",
+    },
+    flops="4 * batch * heads * seq * head_dim * min(seq, 2 * head_dim)",
     plain_flops="4 * batch * heads * seq * seq * head_dim",
     visible=CASES[0],
     hidden=CASES[1],

@@ -9,7 +9,7 @@ import numpy as np
 from ops.cases import labelled
 from ops.families.attention.attention import AXES
 from ops.families.attention.masked import masked_attention
-from ops.fills import Bool, Segments
+from ops.fills import Bool, Int, Segments
 from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, Mask, Score
 from ops.spec import Tensor
 
@@ -97,6 +97,27 @@ DOCUMENT = Mask(
 attention_document = masked_attention(
     "attention_document",
     DOCUMENT,
+)
+attention_shared_prefix = masked_attention(
+    "attention_shared_prefix",
+    Mask(
+        np=lambda q, k, segments, shared: (
+            (k <= q)
+            & (segments[q] >= 0)
+            & (segments[k] >= 0)
+            & ((segments[k] == segments[q]) | (segments[k] == shared[q]))
+        ),
+        metal="k <= q && segments[q] >= 0 && segments[k] >= 0 && "
+        "(segments[k] == segments[q] || segments[k] == shared[q])",
+        until="q + 1",
+        inputs=(
+            Tensor("segments", ("batch", "kv_len"), "int32", Segments()),
+            Tensor("shared", ("batch", "kv_len"), "int32", Int(-1, 4)),
+        ),
+        formula="the keys up to its own of its own document and of the prefix that this shares: "
+        "k <= q and segments[b, k] is segments[b, q] or shared[b, q], the document that is the "
+        "prefix of that of q (-1: none); padding has the segment -1, sees nothing and is not seen",
+    ),
 )
 SOFTCAP = Score(
     np=lambda s, cap: cap * np.tanh(s / cap),

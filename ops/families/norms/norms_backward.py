@@ -8,7 +8,16 @@ import numpy as np
 
 from ops.families.forms.pointwise import elements
 from ops.families.forms.rowwise import MOMENTS, rowwise
-from ops.families.norms.norms_fused import EPS_OF, LEARNT, NORMAL, RANGES, ROW, TOKENS, X
+from ops.families.norms.norms_fused import (
+    EPS_OF,
+    LEARNT,
+    NORMAL,
+    RANGES,
+    ROW,
+    TOKENS,
+    X,
+    l2_norm,
+)
 from ops.matches import Close
 from ops.spec import Tensor
 
@@ -119,6 +128,40 @@ return grads[0], grads[1], grads[2]
     gradient_of="add_rms_norm",
     cases=TOKENS,
 )
+
+l2_norm_vjp = rowwise(
+    "l2_norm_vjp",
+    "norms",
+    (X, elements("dout")),
+    (Tensor("dx", ("rows", "cols"), match=ROW),),
+    np=lambda x, dout, eps: _l2_norm_vjp(x, dout, eps),
+    steps=lambda stored, x, dout, eps: _l2_norm_vjp(x, dout, eps),
+    mlx="""
+wide, given = x.astype(mx.float32), dout.astype(mx.float32)
+scale = mx.rsqrt(mx.sum(mx.square(wide), -1, keepdims=True) + eps)
+pull = mx.sum(given * wide, -1, keepdims=True) * mx.square(scale)
+return (scale * (given - wide * pull)).astype(dtype)
+""",
+    passes={
+        "squares": "sum of x * x",
+        "dots": "sum of dout * x",
+        "scale": "rsqrt(squares + eps)",
+        "pull": "dots * scale * scale",
+    },
+    metal={"dx": "scale * (dout - x * pull)"},
+    flops=9,
+    params={"eps": 1e-6},
+    ranges=RANGES,
+    formula="With s = 1 / sqrt(sum of x^2 over the row + eps): dx = s (dout - x s^2 (sum of "
+    "dout x)).",
+    gradient_of="l2_norm",
+    cases=(l2_norm.visible, l2_norm.hidden, l2_norm.bench),
+)
+
+
+def _l2_norm_vjp(x: Any, dout: Any, eps: float) -> Any:
+    scale = 1.0 / np.sqrt(np.square(x).sum(axis=-1, keepdims=True) + eps)
+    return scale * (dout - x * (dout * x).sum(axis=-1, keepdims=True) * scale**2)
 
 
 def _rms_norm_vjp(x: Any, weight: Any, dout: Any, eps: float) -> tuple[Any, Any]:
