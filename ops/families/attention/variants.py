@@ -115,7 +115,7 @@ return (weights @ values).astype(dtype)
         *cases(AXES, (1, 2, 1, 7, 3, 16), (2, 1, 1, 5, 1, 9), (1, 3, 3, 2, 0, 8), scale=0.25),
     ),
     bench=(
-        labelled(AXES, "32 heads, decode, 1024 keys", 1, 32, 8, 1, 1024, 64),
+        labelled(AXES, "9 heads, decode, 1024 keys", 1, 9, 3, 1, 1024, 64),
         labelled(AXES, "16 heads, 128 queries and keys", 1, 16, 16, 128, 128, 64),
     ),
     metal={},
