@@ -7,6 +7,7 @@ import pytest
 
 from foundry.engines.cpu import CpuEngine
 from foundry.errors import LaunchFailed
+from foundry.msl.run.program import BuiltProgram
 from foundry.program import BuildFailure, Launch, Program, TensorSpec
 
 _SOURCE = """
@@ -16,12 +17,31 @@ _SOURCE = """
   threadgroup_barrier(mem_flags::mem_none);
   out[i] = s[uint(x[63 - i])] == i ? 1 : 0;
 """
+_DEEPER = """
+  uint i = thread_position_in_grid.x;
+  float s[24000];
+  s[uint(x[i])] = i;
+  threadgroup_barrier(mem_flags::mem_none);
+  out[i] = below(x, i) + s[uint(x[63 - i])];
+"""
+_BELOW = """
+__attribute__((noinline)) float below(const device float* x, uint i) {
+  float s[24000];
+  s[uint(x[i])] = i;
+  threadgroup_barrier(mem_flags::mem_none);
+  return s[uint(x[63 - i])];
+}
+"""
 
 
-def run(size: int) -> int:
+def build(source: str, header: str = "") -> BuiltProgram | BuildFailure:
     x, out = TensorSpec("x", (64,), "float32"), TensorSpec("out", (64,), "float32")
-    launch = Launch("k", ("x",), (out,), _SOURCE.format(size=size), (64, 1, 1), (64, 1, 1))
-    built = CpuEngine().build(Program((x,), ("out",), (launch,)))
+    launch = Launch("k", ("x",), (out,), source, (64, 1, 1), (64, 1, 1), header)
+    return CpuEngine().build(Program((x,), ("out",), (launch,)))
+
+
+def run(source: str, header: str = "") -> int:
+    built = build(source, header)
     assert not isinstance(built, BuildFailure)
     call = built.bind({"x": np.zeros(64, np.float32)})
     call()
@@ -29,10 +49,18 @@ def run(size: int) -> int:
 
 
 def test_an_array_that_fits_is_a_threads_own() -> None:
-    assert run(10_000) == 64
+    assert run(_SOURCE.format(size=10_000)) == 64
 
 
-def test_an_array_that_does_not_fit_ends_the_launch() -> None:
+@pytest.mark.parametrize("barrier", [True, False])
+def test_an_array_that_does_not_fit_does_not_build(barrier: bool) -> None:
+    source = _SOURCE.format(size=100_000)
+    built = build(source if barrier else source.replace("threadgroup_barrier", "//"))
+    assert isinstance(built, BuildFailure)
+    assert "the variables of a thread take 400," in built.log
+
+
+def test_a_stack_that_ends_below_ends_the_launch() -> None:
     with pytest.raises(LaunchFailed, match="uses more stack than there is"):
-        run(100_000)
-    assert run(10_000) == 64
+        run(_DEEPER, _BELOW)
+    assert run(_SOURCE.format(size=10_000)) == 64

@@ -6,6 +6,7 @@
 3. An error in the wrapper around the kernel (a brace too many) is told at the end of the body, one
    in the kernel's signature (a name that is none) without a line.
 4. A message of the linker names the function that does not exist.
+5. A stack that is too large is told as what it is made of: the thread's own variables.
 
 No path of this machine and no line of the wrapper is ever shown.
 """
@@ -26,6 +27,7 @@ _UNDEFINED = re.compile(r"error: undefined symbol: (?P<name>.*)$", re.MULTILINE)
 _BACK_END = re.compile(
     r"^(?:fatal error: error in backend|LLVM ERROR): (?P<text>.*)$", re.MULTILINE
 )
+_FRAME = re.compile(r"stack frame size \((?P<bytes>\d+)\) exceeds limit \((?P<limit>\d+)\) .*")
 _PARTS = ("header", "source")
 _MESSAGES, _MESSAGE_LENGTH = 24, 600
 
@@ -78,10 +80,18 @@ def _messages(log: str) -> Iterator[_Message]:
         match = _HEAD.match(line)
         if match:
             place = int(match["line"]), int(match["column"])
-            text = match["text"]
+            text = _FRAME.sub(_variables, match["text"])
             if len(text) > _MESSAGE_LENGTH:  # names of nested templates grow without bound
                 text = text[:_MESSAGE_LENGTH] + " ..."
             yield _Message(match["file"], *place, match["kind"], text)
+
+
+def _variables(frame: re.Match[str]) -> str:
+    taken, limit = int(frame["bytes"]), int(frame["limit"])
+    return (
+        f"the variables of a thread take {taken:,} bytes, and it has {limit:,}: keep large arrays"
+        " in device or threadgroup memory"
+    )
 
 
 def _kept(

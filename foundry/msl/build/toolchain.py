@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from foundry.errors import EnvironmentUnusable
+from foundry.msl.build import lanes, rerolling
 from foundry.msl.build.cache import BuildCache
 from foundry.msl.build.compiler import Compiler, CompilerFailed
 from foundry.msl.build.processor import processor
@@ -95,7 +96,11 @@ BOUNDS = (
     "-fconstexpr-steps=2000000",
     "-fbracket-depth=256",
 )
-_ALL_FLAGS = (PRELUDE_STANDARD, TEXT_STANDARD, FLAGS, MATH_FLAGS, BOUNDS)
+STACK_BYTES = 112 * 1024
+"""Of one thread's own variables: a fibre's region (`target_cpu.h`) without its guard page and what
+the runtime needs. No limit of Apple's is published."""
+_FRAME = (f"-Wframe-larger-than={STACK_BYTES}", "-Werror=frame-larger-than")
+_ALL_FLAGS = (PRELUDE_STANDARD, TEXT_STANDARD, FLAGS, MATH_FLAGS, BOUNDS, _FRAME)
 _EXPANDED_BYTES = 4 * 1024 * 1024
 _BLAMES_KERNEL = re.compile(r"^(source|header|signature|launch):\d+:\d+: ", re.MULTILINE)
 _EMPTY_UNIT = 'extern "C" MF_EXPORT const mf::u32 mf_mode = 0;\n'
@@ -180,13 +185,19 @@ class Toolchain(Compiler):
             return target.read_text()
 
     def _compile(self, unit: str, math_mode: str, target: Path) -> None:
-        prelude = self._prelude(math_mode)
-        flags = [*self.flags, *TEXT_STANDARD, *MATH_FLAGS[math_mode], *BOUNDS]
+        flags = [*self.flags, *TEXT_STANDARD, *MATH_FLAGS[math_mode], *BOUNDS, *_FRAME]
         made = target.with_suffix(".o")
         command = ["clang", "-x", "c++", *flags, "-Werror=global-constructors"]
-        command += ["-include-pch", str(prelude), "-c", "-"]
-        self.run([*command, "-o", str(made)], unit)
+        command += ["-include-pch", str(self._prelude(math_mode))]
+        if lanes.are_in(unit) and (text := self._apart(command, unit)):
+            command, unit = ["clang", "-x", "ir", *self.flags, *MATH_FLAGS[math_mode]], text
+        self.run([*command, "-c", "-", "-o", str(made)], unit)
         self.link(made, target, [str(self.runtime())])
+
+    def _apart(self, command: Sequence[str], unit: str) -> str | None:
+        """The LLVM text of a loop whose short vectors are scalars; None where it stays as it is."""
+        text = self.run([*command, *lanes.FLAGS, "-S", "-", "-o", "-"], unit)
+        return rerolling.rerolled(text) or lanes.apart(text)
 
     def _check(self, math_mode: str, target: Path) -> None:
         """An empty kernel must build; if it does not, no kernel is to blame."""

@@ -39,13 +39,20 @@ MF_FN constexpr T absolute(T v) {
   }
 }
 
+// The same of vectors, without branches; the compiler knows no such choice in constants.
 template <typename T, int N>
 MF_FN constexpr vec<T, N> lesser(vec<T, N> a, vec<T, N> b) {
-  return map<T>([](T x, T y) __attribute__((always_inline)) { return lesser(x, y); }, a, b);
+  if (__builtin_is_constant_evaluated())
+    return map<T>([](T x, T y) __attribute__((always_inline)) { return lesser(x, y); }, a, b);
+  auto x = work<T, N>(a.d), y = work<T, N>(b.d);
+  return {raw_t{}, unwork<T, N>(y < x ? y : (x == x ? x : y))};
 }
 template <typename T, int N>
 MF_FN constexpr vec<T, N> greater(vec<T, N> a, vec<T, N> b) {
-  return map<T>([](T x, T y) __attribute__((always_inline)) { return greater(x, y); }, a, b);
+  if (__builtin_is_constant_evaluated())
+    return map<T>([](T x, T y) __attribute__((always_inline)) { return greater(x, y); }, a, b);
+  auto x = work<T, N>(a.d), y = work<T, N>(b.d);
+  return {raw_t{}, unwork<T, N>(x < y ? y : (x == x ? x : y))};
 }
 template <typename T, int N>
 MF_FN constexpr vec<T, N> absolute(vec<T, N> a) {
@@ -177,7 +184,11 @@ MF_FN constexpr auto smoothstep(A e0, B e1, C x) {
     return mf::map<T>([](T v) __attribute__((always_inline)) { return name(v); }, x);        \
   }
 MF_MAP1(sign)
-MF_MAP1(saturate)
+template <typename T, int N>
+  requires mf::is_float_like<T>
+MF_FN constexpr vec<T, N> saturate(vec<T, N> x) {
+  return mf::lesser(mf::greater(x, vec<T, N>(T(0))), vec<T, N>(T(1)));
+}
 MF_MAP1(degrees)
 MF_MAP1(radians)
 

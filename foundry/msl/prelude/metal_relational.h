@@ -128,6 +128,10 @@ MF_FN constexpr mf::common_t<A, B> select(A a, B b, bool c) {
 }
 template <typename T, int N>
 MF_FN constexpr vec<T, N> select(vec<T, N> a, vec<T, N> b, vec<bool, N> c) {
+  if (!__builtin_is_constant_evaluated()) {
+    using mask = decltype(a.d == b.d);
+    return {mf::raw_t{}, __builtin_convertvector(c.d, mask) != mask(0) ? b.d : a.d};
+  }
   vec<T, N> r(T(0));
   for (int i = 0; i < N; ++i) r.d[i] = c.d[i] ? b.d[i] : a.d[i];
   return r;
