@@ -39,8 +39,8 @@ struct packed_vec;
     MF_FN explicit constexpr operator vec<U, N>() const {                                     \
       return vec<U, N>(vec<T, N>(*this));                                                     \
     }                                                                                         \
-    MF_FN constexpr T operator[](int i) const { return e[i]; }                                \
-    MF_FN constexpr T& operator[](int i) { return e[i]; }                                     \
+    MF_FN constexpr T operator[](int i) const { return e[mf::component<N>(i)]; }              \
+    MF_FN constexpr T& operator[](int i) { return e[mf::component<N>(i)]; }                   \
     MF_NO_REAL_INDEX                                                                          \
     template <int I>                                                                          \
     MF_FN constexpr T lane() const {                                                          \

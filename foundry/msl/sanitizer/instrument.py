@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from foundry.msl.build.llvm_text import COPY, LENGTH, LOAD, REGISTER, STORE, bytes_of
+from foundry.msl.sanitizer import gathered
 from foundry.msl.sanitizer.local_hooks import DECLARATIONS as LOCAL_DECLARATIONS
 from foundry.msl.sanitizer.local_hooks import LocalHooks, copied, is_watched
 from foundry.msl.sanitizer.places import Places
@@ -38,6 +39,7 @@ _DECLARATIONS = "\n".join(
             for access in ("load", "store")
             for way in _SHORT_WAYS
         ),
+        gathered.declarations(),
         "",
     )
 )
@@ -47,7 +49,7 @@ def checked(text: str) -> str:
     """LLVM text with a call of `mf_check_load` or `mf_check_store` before each access.
 
     Atomic accesses are left alone (the prelude reports them), and so are pointers: a kernel's
-    arrays hold none.
+    arrays hold none. Reads of one line that may be looked at together have one hook (`gathered`).
     """
     source, places = text.split("\n"), Places(text)
     watched = is_watched(text)
@@ -68,7 +70,8 @@ def checked(text: str) -> str:
             lines += [f"{call}{debug}" for call in calls]
             line = _ALIGN.sub("align 1", line)
         lines.append(line)
-    return "\n".join(lines) + _DECLARATIONS + (LOCAL_DECLARATIONS if watched else "")
+    hooked = "\n".join(gathered.gathered(lines, places))
+    return hooked + _DECLARATIONS + (LOCAL_DECLARATIONS if watched else "")
 
 
 def _calls(line: str, own: set[str], local: LocalHooks | None) -> list[str]:

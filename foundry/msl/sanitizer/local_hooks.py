@@ -20,6 +20,8 @@ _SHUFFLE = re.compile(
     rf"\s+\S+ = shufflevector <\d+ x \w+> {REGISTER}, <\d+ x \w+> (?:poison|undef),"
     r" <\d+ x i32> (?:<([^>]*)>|(zeroinitializer))"
 )
+_CUT = re.compile(rf"\s+\S+ = trunc (?:n[us]w )*i\d+ {REGISTER} to i(\d+)")
+_SHIFTED = re.compile(rf"\s+\S+ = lshr (?:exact )?i\d+ {REGISTER}, (\d+)")
 _INSERT = re.compile(rf"\s+\S+ = insertelement <\d+ x \w+> {REGISTER}, ")
 _STORED = re.compile(rf"\s+store (?:volatile )?<?[^,]*? {REGISTER}, ptr ")
 _NUMBER = re.compile(r"i32 (\d+)")
@@ -60,15 +62,14 @@ class LocalHooks:
             self._carried[register] = state = f"%mf.state.{register[1:]}"
             yield f"  {state} = call i64 @mf_local_state(ptr {pointer}, i64 {size})"
             return
-        lanes = _used(kind, register, users)
-        if lanes is None:
+        spans = _used(kind, register, users, size)
+        if spans is None:
             yield f"  call preserve_allcc void @mf_local_load(ptr {pointer}, i64 {size})"
             return
-        unit = size // int(_VECTOR.match(kind)[1])  # type: ignore[index]
-        for lane in sorted(lanes):
-            place = f"%mf.lane.{register[1:]}.{lane}"
-            yield f"  {place} = getelementptr i8, ptr {pointer}, i64 {lane * unit}"
-            yield f"  call preserve_allcc void @mf_local_load(ptr {place}, i64 {unit})"
+        for start, length in sorted(spans):
+            place = f"%mf.lane.{register[1:]}.{start}.{length}"
+            yield f"  {place} = getelementptr i8, ptr {pointer}, i64 {start}"
+            yield f"  call preserve_allcc void @mf_local_load(ptr {place}, i64 {length})"
 
     def _store(self, line: str, kind: str, pointer: str) -> Iterator[str]:
         size, stored = bytes_of(kind), _STORED.match(line)
@@ -100,10 +101,18 @@ def _is_stored(line: str, register: str) -> bool:
     return stored is not None and stored[1] == register
 
 
-def _used(kind: str, register: str, users: Sequence[str]) -> set[int] | None:
-    """Which components of a vector are used; None: all."""
-    if not users or not _VECTOR.match(kind):
+def _used(kind: str, register: str, users: Sequence[str], size: int) -> set[tuple[int, int]] | None:
+    """Which bytes of a value are used, as starts and lengths; None: all."""
+    if not users:
         return None
+    if vector := _VECTOR.match(kind):
+        lanes, unit = _lanes_used(register, users), size // int(vector[1])
+        return None if lanes is None else {(lane * unit, unit) for lane in lanes}
+    return _parts_used(register, users, size) if kind.startswith("i") else None
+
+
+def _lanes_used(register: str, users: Sequence[str]) -> set[int] | None:
+    """Which components of a vector are used; None: all."""
     lanes: set[int] = set()
     for line in users:
         if (taken := _EXTRACT.match(line)) and taken[1] == register:
@@ -113,3 +122,17 @@ def _used(kind: str, register: str, users: Sequence[str]) -> set[int] | None:
         elif not ((kept := _INSERT.match(line)) and kept[1] == register):
             return None
     return lanes
+
+
+def _parts_used(register: str, users: Sequence[str], size: int) -> set[tuple[int, int]] | None:
+    """Which bytes of an integer are used that is a small struct as it is passed on; None: all."""
+    parts: set[tuple[int, int]] = set()
+    for line in users:
+        if (cut := _CUT.match(line)) and cut[1] == register and not int(cut[2]) % 8:
+            parts.add((0, int(cut[2]) // 8))
+        elif (shifted := _SHIFTED.match(line)) and shifted[1] == register:
+            start = int(shifted[2]) // 8
+            parts.add((start, size - start))
+        else:
+            return None
+    return parts

@@ -6,7 +6,8 @@ these stores are dead: the variable is set before it is read, which the optimise
 1. `probed` puts values that nobody can guess in place of the patterns. After the optimiser the
    text still names those that may be read (`survivors`).
 2. `watched` keeps these variables in memory, out of the optimiser's sight, and tells the runtime
-   where they start without a value and where they end. The hooks of `instrument` do the rest.
+   where they start without a value, under which name, and where they end. The hooks of
+   `instrument` do the rest.
 
 Both read the text before any optimisation, which clang writes in a fixed form.
 """
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from foundry.msl.build.llvm_text import REGISTER, TYPE, bytes_of
+from foundry.msl.sanitizer.local_names import LocalNames
 
 _MARKED = re.compile(r'^!(\d+) = !\{!"auto-init"\}', re.MULTILINE)
 _ALLOCA = re.compile(r"\s+(%\d+) = alloca (.*)")
@@ -72,8 +74,8 @@ def survivors(optimised: str, text: str) -> frozenset[int]:
     return frozenset((*found, *large))
 
 
-def watched(text: str, kept: Iterable[int]) -> str:
-    """The text with its variables of these starts in memory, told to the runtime."""
+def watched(text: str, kept: Iterable[int], names: LocalNames) -> str:
+    """The text with its variables of these starts in memory, told to the runtime by name."""
     starts = _starts(text)
     chosen = {number: starts[number] for number in kept}
     lines = _KNOWN_SIZE.sub("", text).split("\n")
@@ -83,16 +85,40 @@ def watched(text: str, kept: Iterable[int]) -> str:
         _set_alone(lines, first, last)
         for number in range(first, last):
             lines[number] = _watch(lines[number], roots, number)
+    told = _Told()
     for number, start in chosen.items():
+        name = told.name(names.at(start.debug))
         lines[number] = (
-            f"  call void @mf_unset(ptr {start.pointer}, i64 {start.bytes}){start.debug}"
+            f"  call void @mf_unset(ptr {start.pointer}, i64 {start.bytes}, {name}){start.debug}"
         )
-    return "\n".join([*lines, _DECLARATIONS])
+    return "\n".join([*lines, *told.texts, _DECLARATIONS])
 
 
+class _Told:
+    """The names that the text holds: a number that fits a mark, and a string of C."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def name(self, name: str) -> str:
+        """The arguments that tell a name, which is added; empty names and too many have none."""
+        if not name or (name not in self._numbers and len(self._numbers) == _MOST_NAMES):
+            return f"i32 {_NAMELESS}, ptr null"
+        number = self._numbers.get(name)
+        if number is None:
+            number = self._numbers[name] = len(self._numbers) + 1
+            kind = f"[{len(name) + 1} x i8]"
+            head = f"@mf.name.{number} = private unnamed_addr constant"
+            self.texts.append(f'{head} {kind} c"{name}\\00", align 1')
+        return f"i32 {number}, ptr @mf.name.{number}"
+
+
+_NAMELESS = 255
+_MOST_NAMES = 254
 _DECLARATIONS = """\
 declare ptr @mf_local(ptr)
-declare void @mf_unset(ptr, i64)
+declare void @mf_unset(ptr, i64, i32, ptr)
 declare void @mf_scope_end(ptr, i64)
 declare i64 @llvm.objectsize.i64.p0(ptr, i1, i1, i1)
 """

@@ -12,6 +12,9 @@ from foundry.msl.build.llvm_text import REGISTER
 
 _DEBUG = re.compile(r", !dbg !(\d+)")
 _NOWHERE = re.compile(r"^!(\d+) = (?:distinct )?!DILocation\(line: 0,", re.MULTILINE)
+_LINE = re.compile(
+    r"^!(\d+) = (?:distinct )?!DILocation\(line: (\d+),.*?scope: (!\d+)", re.MULTILINE
+)
 _RESULT = re.compile(rf"\s+{REGISTER} = ")
 _REGISTERS = re.compile(REGISTER)
 _FARTHEST = 4
@@ -23,6 +26,12 @@ class Places:
 
     def __init__(self, text: str) -> None:
         self._nowhere = set(_NOWHERE.findall(text))
+        self._lines = {number: (line, scope) for number, line, scope in _LINE.findall(text)}
+
+    def line(self, debug: str) -> tuple[str, str]:
+        """The line of a location as it is written, and the scope that the line is in."""
+        found = _DEBUG.search(debug)
+        return self._lines.get(found[1] if found else "", ("", debug))
 
     def near(self, lines: list[str], number: int) -> str:
         """The location of an instruction, or of the nearest that hangs on it; as it is written."""

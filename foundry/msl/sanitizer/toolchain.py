@@ -34,6 +34,7 @@ from foundry.msl.run.runtime import LoadedKernel, load_runtime
 from foundry.msl.sanitizer import kept, locals
 from foundry.msl.sanitizer.instrument import checked
 from foundry.msl.sanitizer.lines import annotate
+from foundry.msl.sanitizer.local_names import LocalNames
 from foundry.msl.sanitizer.quick import quick
 
 RED_ZONE_BYTES = 1024
@@ -62,6 +63,12 @@ _LIGHT_PASSES = (
     "-fno-finite-loops",
     "-mllvm",
     "-disable-loop-idiom-all",
+    # Short loops over a thread's own arrays, whose elements are then variables like any other.
+    "-funroll-loops",
+    "-mllvm",
+    "-unroll-runtime=false",
+    "-mllvm",
+    "-unroll-allow-partial=false",
     *_ONE_PLACE,
 )
 _UNMOVED = ("-mllvm", "-disable-licm-promotion")
@@ -95,7 +102,8 @@ class SanitizerToolchain(Flavour):
         """
         made = target.with_suffix(".o")
         written = self.llvm_text(unit, math_mode, target)
-        text = kept.freed(self._optimised(kept.kept(written), math_mode), written)
+        names = LocalNames(unit, written)
+        text = kept.freed(self._optimised(kept.kept(written), names, math_mode), written)
         clang = ["clang", *self.plain.target.machine_flags]
         if self.is_quick and (simple := quick(text)) is not None:
             self.plain.run([*clang, "-x", "ir", *_ALL_PASSES, "-c", "-", "-o", str(made)], simple)
@@ -107,7 +115,7 @@ class SanitizerToolchain(Flavour):
         self.plain.run([*clang, "-x", "assembler", "-c", "-", "-o", str(made)], assembly)
         return self.plain.link(made, target, [str(self.runtime)])
 
-    def _optimised(self, text: str, math_mode: str) -> str:
+    def _optimised(self, text: str, names: LocalNames, math_mode: str) -> str:
         """The text after light optimisation, variables that may be read unset in sight."""
         command = ["clang", *self.plain.target.machine_flags, "-x", "ir", *_LIGHT_PASSES]
         command += [*MATH_FLAGS[math_mode], "-emit-llvm", "-S", "-", "-o", "-"]
@@ -118,7 +126,7 @@ class SanitizerToolchain(Flavour):
         kept = locals.survivors(optimised, text)
         if not kept:
             return optimised
-        return self.plain.run([*command, *_UNMOVED], locals.watched(text, kept))
+        return self.plain.run([*command, *_UNMOVED], locals.watched(text, kept, names))
 
 
 @dataclass

@@ -202,7 +202,7 @@ def _sentence(
         case FindingKind.OUT_OF_BOUNDS:
             return _beyond(raw, element, who, verb)
         case FindingKind.UNINITIALISED_READ if raw.kind == _UNSET_LOCAL:
-            return f"uninitialised read: {who} uses a variable of its own that it has not set"
+            return f"uninitialised read: {who} uses {_variable(raw)} that it has not set"
         case FindingKind.UNINITIALISED_READ:
             return f"uninitialised read: {who} reads {what}, which no thread has written"
         case FindingKind.DATA_RACE:
@@ -223,6 +223,13 @@ def _sentence(
             return f"stack overflow: {who} uses more stack than a thread has"
         case _:
             return f"runaway loop: {who} is still running at the time limit"
+
+
+def _variable(raw: native.FindingRecord) -> str:
+    """A thread's own variable, by its name where the runtime tells it."""
+    if not raw.other_place:
+        return "a variable of its own"
+    return f"its own variable '{ctypes.string_at(raw.other_place).decode()}'"
 
 
 def _beyond(raw: native.FindingRecord, element: _Element | None, who: str, verb: str) -> str:
@@ -256,7 +263,7 @@ def _diverged(raw: native.FindingRecord, context: LaunchContext, who: str) -> st
     if raw.kind == _PARTIAL_GROUP:
         return (
             f"{start} {raw.detail} lanes, among them {who}, are here; an operation on matrices"
-            " needs all that there are"
+            " needs all 32"
         )
     return (
         f"{start} {raw.detail} lanes, among them {who}, are here while others are at"

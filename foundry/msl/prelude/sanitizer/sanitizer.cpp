@@ -298,12 +298,11 @@ MF_EXPORT void mf_note_lane_number(mf::u32 from, mf::u32 lanes) {
   keep(finding);
 }
 
-// An operation that needs all lanes that there are. Lanes elsewhere have been told of.
+// An operation that needs all lanes. Lanes elsewhere have been told of.
 MF_EXPORT void mf_note_whole(mf::u32 active) {
   using namespace mf::sanitizer;
   const mf::Fibre& fibre = mf::self();
-  const mf::u32 all = ~0u >> (mf::simd_width - fibre.group->lanes);
-  if (active == all || mf::u32(__builtin_ctz(active)) != fibre.lane) return;
+  if (active == ~0u || mf::u32(__builtin_ctz(active)) != fibre.lane) return;
   if ((fibre.group->waiting | fibre.group->barrier) & ~active) return;
   Finding finding = describe(partial_group, reinterpret_cast<mf::uptr>(fibre.site));
   finding.detail = __builtin_popcount(active);
@@ -355,6 +354,22 @@ MF_SHORT_WAYS(4)
 MF_SHORT_WAYS(8)
 MF_SHORT_WAYS(12)
 MF_SHORT_WAYS(16)
+
+// For several reads of one array on one line (gathered.py).
+#define MF_ADDRESS(a) reinterpret_cast<mf::uptr>(a)
+#define MF_READS(bytes)                                                                       \
+  MF_EXPORT MF_KEEPING void mf_loads2_##bytes##_##bytes(const void* a, const void* b) {       \
+    mf::sanitizer::short_reads<bytes>(MF_ADDRESS(a), MF_ADDRESS(b), MF_PLACE);                \
+  }                                                                                           \
+  MF_EXPORT MF_KEEPING void mf_loads4_##bytes##_##bytes(const void* a, const void* b,         \
+                                                        const void* c, const void* d) {       \
+    mf::sanitizer::short_reads<bytes>(MF_ADDRESS(a), MF_ADDRESS(b), MF_ADDRESS(c),            \
+                                      MF_ADDRESS(d), MF_PLACE);                               \
+  }
+MF_READS(2)
+MF_READS(4)
+MF_READS(8)
+MF_READS(16)
 
 MF_ATOMIC_HOOK(mf_note_atomic, read | write)
 MF_ATOMIC_HOOK(mf_note_atomic_load, read)

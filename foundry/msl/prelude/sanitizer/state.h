@@ -96,7 +96,9 @@ struct State {
   // From here on the runtime's own.
   u32 active, group, flags, fenced;
   uptr stacks;      // of the fibres
-  u8* unset;        // 1 for each of their bytes that holds no value yet; null: none ever was
+  u8* unset;        // for each of their bytes that holds no value yet the number of a name, else 0;
+                    // null: none ever was
+  const char* unset_names[256];
   u32 barrier;      // time of the latest barrier for device memory
   Pending pending;
   u32 collective[max_groups];    // time of each SIMD-group's latest one
