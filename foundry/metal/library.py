@@ -239,14 +239,14 @@ def spliced_file(source: str | Path, include_root: str | Path | None = None) -> 
         DoesNotBuild: It includes what is not there.
         UsageError: There is no such file; it holds NUL characters, or nothing at all.
     """
-    path = _path(source)
+    path = path_of(source)
     root = Path(include_root) if include_root is not None else path.parent if path else None
     text = _checked(str(source) if path is None else _contents(path))
     name = _TEXT if path is None else path.name
     return splice(text, name, path.parent if path else root, root)
 
 
-def _path(source: str | Path) -> Path | None:
+def path_of(source: str | Path) -> Path | None:
     """A path as such, or a string of one line without braces; None for a text."""
     if isinstance(source, Path):
         return source

@@ -1,7 +1,8 @@
 """`pytest -p foundry.metal.pytest_plugin`: fixtures for a repository that ships `.metal` files.
 
-`metal_library` opens a file relative to pytest's root folder; `sanitized` runs a function on copies
-with every access checked, fails the test with all findings, and then runs it in place.
+`metal_library` opens a file relative to pytest's root folder, or takes the text itself; `sanitized`
+runs a function on copies with every access checked, fails the test with all findings, and then runs
+it in place.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from foundry.metal.library import Buffers, Library, LibraryFunction
+from foundry.metal.library import Buffers, Library, LibraryFunction, path_of
 from foundry.msl.sanitizer import Report
 
 MetalLibrary = Callable[..., Library]
@@ -24,17 +25,21 @@ _OPENED = pytest.StashKey[dict[tuple[str, str], Library]]()
 def metal_library(request: pytest.FixtureRequest) -> MetalLibrary:
     """Open a `.metal` file: `metal_library("shaders/add.metal", function_constants=...)`.
 
-    A file with the same constants is read once a session. Arguments are those of
+    A text of several lines, or with braces, is taken for what it is; it includes files of pytest's
+    root folder. A file with the same constants is read once a session. Arguments are those of
     `foundry.metal.Library`.
     """
     opened = request.config.stash.setdefault(_OPENED, {})
     root = Path(request.config.rootpath)
 
-    def open_library(path: str | Path, **arguments: Any) -> Library:
-        file = root / path
-        key = str(file), repr(sorted(arguments.items()))
+    def open_library(source: str | Path, **arguments: Any) -> Library:
+        path = path_of(source)
+        given = source if path is None else root / path
+        if path is None:
+            arguments = {"include_root": root, **arguments}
+        key = str(given), repr(sorted(arguments.items()))
         if key not in opened:
-            opened[key] = Library(file, **arguments)
+            opened[key] = Library(given, **arguments)
         return opened[key]
 
     return open_library

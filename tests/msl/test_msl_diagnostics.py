@@ -83,13 +83,20 @@ def test_a_header_that_swallows_the_signature_is_told(last: str) -> None:
     assert log.startswith("header:2: error: the header must end with a newline")
 
 
-def test_a_name_that_is_none_is_told_without_a_line() -> None:
-    launch = Launch(
-        "a b", ("x",), (TensorSpec("out", (8,), "float32"),), "out[0] = 1;", (8, 1, 1), (8, 1, 1)
-    )
-    built = CpuEngine().build(Program((TensorSpec("x", (8,), "float32"),), ("out",), (launch,)))
+@pytest.mark.parametrize(
+    ("kernel", "array", "words"),
+    [
+        ("a b", "x", "the kernel's name holds ' ': it becomes part of the name of a Metal"),
+        ("k!", "x", "the kernel's name holds '!'"),
+        ("k", "float", "error: in the kernel's signature: "),
+    ],
+)
+def test_a_name_that_is_none_is_told_without_a_line(kernel: str, array: str, words: str) -> None:
+    out, x = TensorSpec("out", (8,), "float32"), TensorSpec(array, (8,), "float32")
+    launch = Launch(kernel, (array,), (out,), "out[0] = 1;", (8, 1, 1), (8, 1, 1))
+    built = CpuEngine().build(Program((x,), ("out",), (launch,)))
     assert isinstance(built, BuildFailure)
-    assert built.log.startswith("error: in the kernel's signature: ")
+    assert built.log.startswith(words)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ _PARAMETER = re.compile(
 STORAGES = 256
 """In threadgroup memory, at most, declared and handed in (`prelude/target_cpu.h`)."""
 _END_OF_PARAMETERS = ") {\n"
+_NO_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,11 @@ class Signature:
     """Template arguments in angle brackets, or an empty string."""
     facts: str = ""
     """As in `Captured`."""
+
+    @property
+    def is_call(self) -> bool:
+        """Whether its body is the host's call of a whole function."""
+        return bool(self.facts)
 
     @property
     def attributes(self) -> frozenset[str]:
@@ -146,6 +152,11 @@ def parse(captured: Captured, header: str, source: str) -> Signature:
     Raises:
         SignatureError: when MLX's text is malformed (see the message).
     """
+    if odd := _NO_NAME.search(captured.kernel):
+        raise SignatureError(
+            f"the kernel's name holds {odd[0]!r}: it becomes part of the name of a Metal function,"
+            " which may hold letters, digits and underscores alone"
+        )
     rest = captured.source.removeprefix(header)
     template = ""
     if rest.startswith("template"):

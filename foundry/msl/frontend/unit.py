@@ -31,6 +31,7 @@ from foundry.msl.frontend.metal_texts import MetalTexts, texts_to_judge
 from foundry.msl.frontend.refusals import (
     attributes,
     declarations,
+    kernels,
     pointers,
     program_scope,
     restricted,
@@ -175,6 +176,9 @@ def _as_metal(
     declarations.check(body, "source")
     program_scope.check(header, "header")
     program_scope.check_statics(body, "source")
+    called = kernels.check(header, "header")
+    if not signature.is_call:
+        kernels.check_body(body, "source", called)
     attributes.check(signature)
     return as_metal.parts_of(shifts.rewrite(header), shifts.rewrite(body))
 

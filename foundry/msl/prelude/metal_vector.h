@@ -95,6 +95,28 @@ MF_FN constexpr ext<lane_t<T>, N> unwork(W v) {
   }
 }
 
+// A real number out of an integer's range gives its nearest end, and NaN gives 0: clang sees to that
+// for scalars alone.
+template <typename T, int N>
+MF_FN constexpr ext<T, N> whole_lanes(ext<float, N> v) {
+  using F = ext<float, N>;
+  constexpr bool is_signed = T(-1) < T(0);
+  constexpr int bits = sizeof(T) * 8 - is_signed;
+  constexpr T most = T(~(is_signed ? T(T(1) << bits) : T(0)));
+  constexpr float beyond = 2.0f * float(T(1) << (bits - 1));
+  constexpr float below = bits > 24 ? beyond - beyond * 0x1p-24f : beyond - 1.0f;
+  F low = F(is_signed ? -beyond : 0.0f), high = F(below);
+  F held = v >= low ? v : low;
+  held = v == v ? held : F(0.0f);
+  held = held <= high ? held : high;
+  ext<T, N> whole = __builtin_convertvector(held, ext<T, N>);
+  if constexpr (bits > 24) {
+    auto over = __builtin_convertvector(v >= F(beyond), ext<T, N>);
+    whole = (whole & ~over) | (ext<T, N>(most) & over);
+  }
+  return whole;
+}
+
 // Element conversion.
 template <typename T, typename U, int N>
 MF_FN constexpr ext<lane_t<T>, N> convert_lanes(ext<lane_t<U>, N> v) {
@@ -104,6 +126,8 @@ MF_FN constexpr ext<lane_t<T>, N> convert_lanes(ext<lane_t<U>, N> v) {
     auto w = work<U, N>(v);
     return __builtin_convertvector(w != decltype(w)(0), ext<unsigned char, N>) &
            ext<unsigned char, N>(1);
+  } else if constexpr (is_float_like<U> && __is_integral(T)) {
+    return whole_lanes<T, N>(__builtin_convertvector(work<U, N>(v), ext<float, N>));
   } else if constexpr (is_bfloat<T>) {
     return narrow_bfloat<N>(__builtin_convertvector(v, ext<float, N>));
   } else if constexpr (is_bfloat<U>) {

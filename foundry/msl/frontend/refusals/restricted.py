@@ -149,11 +149,14 @@ def _holds_statement(code: Sequence[Token], at: int) -> bool:
 
 
 def _function_pointer(code: Sequence[Token], at: int) -> str | None:
-    """`float (*f)(float)`, `float (&f)(float)`: a name, `(`, `*` or `&`, a name, `)`, `(`."""
-    texts = [t.text for t in code[at + 1 : at + 7]]
-    if len(texts) < 5 or texts[0] != "(" or texts[1] not in {"*", "&"}:
+    """`float (*f)(float)`, `float (&f[2])(float)`: a type, `(`, `*` or `&`, a name, `)`, `(`."""
+    texts = [t.text for t in code[at + 1 : at + 3]]
+    if texts not in (["(", "*"], ["(", "&"]) or not _is_type(code[at]):
         return None
-    named = texts[3:5] == [")", "("] and code[at + 3].kind == NAME and _is_type(code[at])
+    end = at + 4
+    while end < len(code) and code[end].text == "[":
+        end = next((n for n in range(end, len(code)) if code[n].text == "]"), len(code)) + 1
+    named = [t.text for t in code[end : end + 2]] == [")", "("] and code[at + 3].kind == NAME
     if named and not _is_of_template(code, at):
         return "function pointers are not Metal"
     return None

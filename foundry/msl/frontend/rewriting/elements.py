@@ -3,7 +3,8 @@
 A component of a vector has no address in Metal and binds to no reference, an element of an array
 does, and only the compiler knows which is which:
 
-1. `&v[0]` and `float& r = v[0]` are handed to it as `&mf::indexed(v)[0]`, an error for a vector.
+1. `&v[0]`, `&(v[0])` and `float& r = v[0]` are handed to it as `&mf::indexed(v)[0]`, an error for a
+   vector.
 2. An argument `v[0]` becomes `mf::argument(v)[0]`, a mere value where `v` is a vector.
 """
 
@@ -42,7 +43,7 @@ def _mark(code: Code, changed: dict[int, str], start: int, call: str) -> None:
 def _operand(code: Code, at: int) -> int | None:
     """Where the expression begins that `&` takes an address or makes a reference of."""
     if code.text[at - 1] in _BEFORE_OPERAND:
-        return at + 1
+        return next(n for n in range(at + 1, len(code.text)) if code.text[n] != "(")
     names = code.kind[at + 1] == NAME and code.text[at + 2] == "="
     return at + 3 if names and "const" not in code.text[max(0, at - 5) : at] else None
 

@@ -1,0 +1,120 @@
+"""Calls of kernel functions: the host alone makes them, no other kernel does (MSL 5.1).
+
+clang knows no kernels and takes such a call for one of a plain function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from foundry.msl.frontend.code import Code
+from foundry.msl.frontend.refusals.refusal import Refused
+from foundry.msl.frontend.tokens import Token
+
+_STAGES = {"kernel", "vertex", "fragment"}
+_NOT_PARAMETERS = {"__attribute__", "alignas", "decltype"}
+_AFTER_PARAMETERS = {"const", "noexcept"}
+_MEMBER = {".", "->"}
+
+
+@dataclass(frozen=True)
+class _Function:
+    """A function with a body: where its name is, and the braces around it."""
+
+    name_at: int
+    first: int
+    last: int
+
+
+def check(tokens: Sequence[Token], part: str) -> frozenset[str]:
+    """Refuse a text for the first kernel that calls a kernel.
+
+    Returns:
+        The names of the kernels.
+
+    Raises:
+        Refused: with the line of the call.
+    """
+    if not any(token.text in _STAGES for token in tokens):
+        return frozenset()
+    code = Code(tokens)
+    kernels = list(_kernels(code))
+    own = {kernel.name_at for kernel in kernels}
+    plain = {code.text[at] for at in _defined(code) if at not in own}
+    names = frozenset(code.text[at] for at in own) - plain
+    for kernel in kernels:
+        _check_calls(code, kernel.first, kernel.last, names, part)
+    return names
+
+
+def check_body(tokens: Sequence[Token], part: str, kernels: frozenset[str]) -> None:
+    """Refuse the body of a kernel that calls one of these kernels.
+
+    Raises:
+        Refused: with the line of the call.
+    """
+    if kernels:
+        code = Code(tokens)
+        _check_calls(code, 0, len(code.text), kernels, part)
+
+
+def _check_calls(code: Code, first: int, last: int, kernels: frozenset[str], part: str) -> None:
+    hidden = {code.text[n] for n in range(first, last - 1) if code.text[n + 1] == "="}
+    for at in range(first, last):
+        if code.text[at] not in kernels - hidden or code.text[at - 1] in _MEMBER:
+            continue
+        if _arguments(code, at) is not None:
+            reason = (
+                f"a kernel function cannot call the kernel function '{code.text[at]}': put what"
+                " both do into a function of its own"
+            )
+            raise Refused(part, code.line(at), reason)
+
+
+def _kernels(code: Code) -> Iterator[_Function]:
+    """Functions of the stages that a host calls, `kernel void f(...)` or `[[kernel]]`."""
+    for at, text in enumerate(code.text):
+        if text not in _STAGES or not code.is_name(at):
+            continue
+        around = code.around[at]
+        is_attribute = around >= 0 and code.text[around] == "["
+        if found := _function(code, code.partner.get(around, at) if is_attribute else at + 1):
+            yield found
+
+
+def _function(code: Code, at: int) -> _Function | None:
+    """The function whose head goes on at a token; None for a declaration, or no function."""
+    while at < len(code.text) and code.text[at] not in {";", "{", "}"}:
+        if code.text[at] == "[" and at in code.partner:
+            at = code.partner[at]
+        elif code.text[at] == "(" and code.text[at - 1] not in _NOT_PARAMETERS:
+            body = _body(code, at)
+            return None if body is None else _Function(at - 1, body, code.partner[body])
+        at += 1
+    return None
+
+
+def _defined(code: Code) -> Iterator[int]:
+    """The names of everything that looks like the definition of a function."""
+    for at, text in enumerate(code.text):
+        if text == "(" and at > 0 and code.is_name(at - 1) and _body(code, at) is not None:
+            yield at - 1
+
+
+def _body(code: Code, opening: int) -> int | None:
+    """The brace that opens a function's body behind its parameters."""
+    at = code.partner.get(opening, len(code.text)) + 1
+    while at < len(code.text) and (code.text[at] in _AFTER_PARAMETERS or code.text[at] == "["):
+        at = code.partner.get(at, at) + 1
+    is_body = at < len(code.text) and code.text[at] == "{" and at in code.partner
+    return at if is_body else None
+
+
+def _arguments(code: Code, at: int) -> int | None:
+    """Where the arguments of a call open, behind those of a template."""
+    at += 1
+    if at < len(code.text) and code.text[at] == "<":
+        end = code.angle_end(at)
+        at = len(code.text) if end is None else end + 1
+    return at if at < len(code.text) and code.text[at] == "(" else None

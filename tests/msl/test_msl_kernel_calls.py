@@ -1,0 +1,54 @@
+"""A kernel function is called by the host alone (MSL 5.1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from foundry.msl.frontend.refusals import kernels
+from foundry.msl.frontend.refusals.refusal import Refused
+from foundry.msl.frontend.tokens import tokenize
+
+ONE = "kernel void one(device float* x) { x[0] = 1; }\n"
+TEMPLATE = "template <typename T> [[kernel]] void one(device T* x) { x[0] = 1; }\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ONE + "kernel void two(device float* x) { one(x); }",
+        ONE + "[[kernel]] void two(device float* x [[buffer(0)]]) {\n if (x[0] > 1)\n ::one(x); }",
+        TEMPLATE + "kernel void two(device float* x) { one<float>(x); }",
+        TEMPLATE + "kernel void two(device float* x) { one(x); }",
+        ONE + "fragment float4 two(device float* x) { one(x); return 0; }",
+        "kernel void one(device float* x) { if (x[0] > 0) one(x); }",
+        "[[kernel, max_total_threads_per_threadgroup(64)]] void one(device float* x) { one(x); }",
+    ],
+)  # fmt: skip
+def test_a_kernel_that_calls_one_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="cannot call the kernel function 'one'") as caught:
+        kernels.check(list(tokenize(text)), "header")
+    assert caught.value.line == text[: text.rindex("one")].count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ONE + "kernel void two(device float* x) { x[1] = 2; }",
+        "float one(float a) { return a; }\nkernel void two(device float* x) { x[0] = one(1); }",
+        ONE + "void one(thread float& v) { v = 1; }\nkernel void two() { float v; one(v); }",
+        ONE + "kernel void two(device S* s) { s->one(s); s[0].one(s); }",
+        ONE + "kernel void two(device float* x) { auto one = [](int v) { return v; }; one(2); }",
+        TEMPLATE + "template [[host_name(\"one_f\")]] [[kernel]] decltype(one<float>) one<float>;",
+        TEMPLATE + "template kernel void one<float>(device float*);\nkernel void two() { }",
+        "kernel void one(device float* x);\n" + ONE,
+    ],
+)  # fmt: skip
+def test_other_calls_are_not(text: str) -> None:
+    kernels.check(list(tokenize(text)), "header")
+
+
+def test_the_body_of_a_kernel_is_one() -> None:
+    body = list(tokenize("uint i = 0;\none(x);"))
+    kernels.check_body(body, "source", frozenset())
+    with pytest.raises(Refused, match="^source:2: error: a kernel function"):
+        kernels.check_body(body, "source", kernels.check(list(tokenize(ONE)), "header"))
