@@ -45,12 +45,12 @@ Sizes = dict[str, tuple[int, int]]
 """Of structs that hold one vector: bytes and components, by the name of the struct."""
 
 
-class _Other(Exception):
+class _OtherForm(Exception):
     """A loop of another form."""
 
 
 @dataclass(frozen=True)
-class _Loop:
+class _SelfLoop:
     """A block that branches back to itself: its lines, from the label to the branch."""
 
     first: int
@@ -69,11 +69,11 @@ def rerolled(text: str) -> str | None:
     try:
         loop = _loop(lines)
         return "\n".join(_with(lines, loop, sizes))
-    except (_Other, KeptVector):
+    except (_OtherForm, KeptVector):
         return None
 
 
-def _loop(lines: Sequence[str]) -> _Loop:
+def _loop(lines: Sequence[str]) -> _SelfLoop:
     """The one block that loops and holds vectors."""
     found, label, first = [], "", 0
     for number, line in enumerate(lines):
@@ -82,22 +82,22 @@ def _loop(lines: Sequence[str]) -> _Loop:
         back = _BACK.match(line)
         has_vectors = any(_ACCESS.search(inside) for inside in lines[first:number])
         if back and back[2] == label and has_vectors:
-            found.append(_Loop(first, number, label))
+            found.append(_SelfLoop(first, number, label))
     if len(found) != 1:
-        raise _Other
+        raise _OtherForm
     return found[0]
 
 
-def _with(lines: Sequence[str], loop: _Loop, sizes: Sizes) -> Iterator[str]:
+def _with(lines: Sequence[str], loop: _SelfLoop, sizes: Sizes) -> Iterator[str]:
     body = list(lines[loop.first + 1 : loop.last + 1])
     counter = _only(_COUNTER, body)
     if sum(" = phi " in line for line in body) != 1 or loop.label not in (counter[3], counter[5]):
-        raise _Other
+        raise _OtherForm
     start, before = (counter[2], counter[3]) if counter[5] == loop.label else counter.groups()[3:]
     step, end = _only(_STEP, body), _only(_END, body)
     if step[2] != counter[1] or end[2] != step[1] or _only(_BACK, body)[1] != end[1]:
-        raise _Other
-    places = _Places(counter[1], step[1], end[1], sizes)
+        raise _OtherForm
+    places = _Elementwise(counter[1], step[1], end[1], sizes)
     rewritten = list(places.rewritten(body))
     _check_outside(lines, loop, body)
     bounds = _terminator(lines, before)
@@ -114,7 +114,7 @@ def _with(lines: Sequence[str], loop: _Loop, sizes: Sizes) -> Iterator[str]:
 def _only(pattern: re.Pattern[str], body: Sequence[str]) -> re.Match[str]:
     found = [match for line in body if (match := pattern.match(line))]
     if len(found) != 1:
-        raise _Other
+        raise _OtherForm
     return found[0]
 
 
@@ -126,7 +126,7 @@ def _terminator(lines: Sequence[str], label: str) -> int:
             inside = start[1] == label
         elif inside and _TERMINATOR.match(line):
             return number
-    raise _Other
+    raise _OtherForm
 
 
 def _bounds(start: str, end: str, count: int) -> Iterator[str]:
@@ -135,20 +135,20 @@ def _bounds(start: str, end: str, count: int) -> Iterator[str]:
         yield f"  %mf.{name} = mul nuw nsw i64 %mf.{name}.thread, {count}"
 
 
-def _check_outside(lines: Sequence[str], loop: _Loop, body: Sequence[str]) -> None:
+def _check_outside(lines: Sequence[str], loop: _SelfLoop, body: Sequence[str]) -> None:
     """What the loop makes is used in the loop alone, and vectors from outside are one value."""
     made = {found[1] for line in body if (found := _MADE.match(line))}
     used = {register for line in body for register in _REGISTER.findall(line)} - made
     for line in lines[: loop.first]:
         found = _MADE.match(line)
         if found and found[1] in used and _VECTOR.search(line) and not _ONE_VALUE.search(line):
-            raise _Other
+            raise _OtherForm
     for line in lines[loop.last + 1 :]:
         if line.startswith(" ") and made & set(_REGISTER.findall(line)):
-            raise _Other
+            raise _OtherForm
 
 
-class _Places:
+class _Elementwise:
     """The lines of a loop, rewritten for one element a turn."""
 
     def __init__(self, counter: str, step: str, end: str, sizes: Sizes) -> None:
@@ -173,16 +173,16 @@ class _Places:
             elif _END.match(line):
                 yield f"  {self._end} = icmp ult i64 {self._step}, %mf.end"
             elif {self._counter, self._wide} & set(_REGISTER.findall(line)):
-                raise _Other
+                raise _OtherForm
             else:
                 yield from self._first_lane(line, number)
 
     def _place(self, place: re.Match[str]) -> str:
         if place[4] != self._wide or place[2] not in self._sizes:
-            raise _Other
+            raise _OtherForm
         size, count = self._sizes[place[2]]
         if self.count not in (0, count) or count & (count - 1):
-            raise _Other
+            raise _OtherForm
         self.count = count
         self._known.add(place[1])
         return (
@@ -194,9 +194,9 @@ class _Places:
         made = list(lanes_of(line, number))
         pointer = _POINTER.search(line) if _ACCESS.search(line) else None
         if _EFFECT.search(line) or not (pointer or made == [line] or _are_alike(made)):
-            raise _Other
+            raise _OtherForm
         if pointer and pointer[1] not in self._known:
-            raise _Other
+            raise _OtherForm
         yield from (lane for lane in made if not _OTHERS.search(lane))
 
 

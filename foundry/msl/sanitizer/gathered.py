@@ -36,7 +36,7 @@ _LONGEST = 400
 
 
 @dataclass(frozen=True)
-class _Read:
+class _HookedRead:
     """A hook and the load behind it."""
 
     hook: str
@@ -52,7 +52,7 @@ class _Read:
         return [self.hook, self.load]
 
 
-_Piece = str | _Read
+_Piece = str | _HookedRead
 
 
 def gathered(lines: Sequence[str], places: Places) -> list[str]:
@@ -115,10 +115,10 @@ def declarations() -> str:
     )
 
 
-def _read(hook: re.Match[str], load: str, roots: dict[str, str], places: Places) -> _Read:
+def _read(hook: re.Match[str], load: str, roots: dict[str, str], places: Places) -> _HookedRead:
     way, pointer, debug = hook[1], hook[2], hook[3] or ""
     kind = (way, *places.line(debug), roots.get(pointer, pointer))
-    return _Read(hook[0], load, way, pointer, debug, kind)
+    return _HookedRead(hook[0], load, way, pointer, debug, kind)
 
 
 def _is_pure(line: str) -> bool:
@@ -131,14 +131,14 @@ def _is_pure(line: str) -> bool:
 def _joined(segment: Sequence[_Piece]) -> Iterator[str]:
     pieces = list(segment)
     while pieces:
-        at = next((n for n, p in enumerate(pieces) if isinstance(p, _Read)), len(pieces))
+        at = next((n for n, p in enumerate(pieces) if isinstance(p, _HookedRead)), len(pieces))
         yield from (p for p in pieces[:at] if isinstance(p, str))
         pieces = pieces[at:]
         if not pieces:
             return
         group = _group(pieces)
         if group.count < COUNTS[-1]:
-            yield from pieces[0].lines if isinstance(pieces[0], _Read) else ()
+            yield from pieces[0].lines if isinstance(pieces[0], _HookedRead) else ()
             pieces = pieces[1:]
             continue
         yield from group.before
@@ -147,10 +147,10 @@ def _joined(segment: Sequence[_Piece]) -> Iterator[str]:
 
 
 @dataclass
-class _Group:
+class _ReadGroup:
     """Reads that come together, and what goes before and behind their hook."""
 
-    reads: list[_Read]
+    reads: list[_HookedRead]
     before: list[str]
     after: list[_Piece]
 
@@ -166,26 +166,26 @@ class _Group:
         return f"  call preserve_allcc void @{name}({pointers}){first.debug}"
 
 
-def _group(pieces: Sequence[_Piece]) -> _Group:
+def _group(pieces: Sequence[_Piece]) -> _ReadGroup:
     """The reads that may come together with the first piece, which is one."""
     for most in COUNTS:
         group = _group_of(pieces[:_LONGEST], most)
         if group.count == most:
             group.after += pieces[_LONGEST:]
             return group
-    return _Group([], [], [])
+    return _ReadGroup([], [], [])
 
 
-def _group_of(pieces: Sequence[_Piece], most: int) -> _Group:
+def _group_of(pieces: Sequence[_Piece], most: int) -> _ReadGroup:
     first = pieces[0]
-    assert isinstance(first, _Read)
-    group = _Group([], [], [])
+    assert isinstance(first, _HookedRead)
+    group = _ReadGroup([], [], [])
     late: set[str] = set()
     for piece in pieces:
-        text = piece.load if isinstance(piece, _Read) else piece
+        text = piece.load if isinstance(piece, _HookedRead) else piece
         used = set(_REGISTERS.findall(text))
-        joins = isinstance(piece, _Read) and piece.kind == first.kind and group.count < most
-        if isinstance(piece, _Read) and joins and piece.pointer not in late:
+        joins = isinstance(piece, _HookedRead) and piece.kind == first.kind and group.count < most
+        if isinstance(piece, _HookedRead) and joins and piece.pointer not in late:
             group.reads.append(piece)
         elif isinstance(piece, str) and group.count < most and not used & late:
             group.before.append(piece)
