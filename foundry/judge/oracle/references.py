@@ -138,6 +138,16 @@ class References:
         key = (op.name, workload.id, distribution, seed, "values")
         return self._kept(key, lambda: self._values(op, workload, distribution, seed))
 
+    def inputs(self, op: Op, workload: Workload, distribution: str, seed: int) -> Arrays:
+        """Inputs of which nothing is known but that a kernel takes them."""
+        key = (op.name, workload.id, distribution, seed, "inputs")
+
+        def made() -> Reference:
+            drawn = make_inputs(op, workload, distribution, seed)
+            return Reference(op, workload, distribution, drawn, (), {})
+
+        return self._kept(key, made).inputs
+
     def _kept(self, key: Key, make: Callable[[], Reference]) -> Reference:
         with self._guard:
             making = self._making.setdefault(key, threading.Lock())

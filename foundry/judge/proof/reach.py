@@ -31,6 +31,7 @@ from foundry.judge.proof.screen import screen_large
 from foundry.judge.proof.sweep import sweep
 from foundry.judge.stages import Walk, build_more
 from foundry.judge.verdict import Diagnostic, Status
+from ops.matches import Exact, Ties
 from ops.spec import Op, Workload
 
 _LITTLE = 1 << 26
@@ -127,7 +128,7 @@ def _references(walk: Walk, target: Target, oracles: OracleAllowance) -> tuple[R
         NoAnswer: Nothing says what is right; then nothing is proven there.
     """
     candidate, workload = walk.candidate, target.workload
-    names = (MIXED, *nonfinite.of_large(candidate.op, workload))
+    names = (MIXED, *_of_selections(candidate.op), *nonfinite.of_large(candidate.op, workload))
     with candidate.stage("oracle"), oracles.asked():
         found = [
             walk.references.get(candidate.op, workload, name, candidate.seed, sampled=True)
@@ -136,6 +137,12 @@ def _references(walk: Walk, target: Target, oracles: OracleAllowance) -> tuple[R
     # Where the oracle is not asked, all of them hold normal values.
     others = (r for n, r in zip(names[1:], found[1:], strict=True) if r.distribution == n)
     return found[0], *others
+
+
+def _of_selections(op: Op) -> tuple[str, ...]:
+    """Values of which few are equal: where many are, the first place wins, never a far one."""
+    selects = any(isinstance(tensor.compared, Exact | Ties) for tensor in op.outputs)
+    return ("normal",) if selects else ()
 
 
 def _wanted(candidate: Candidate) -> tuple[Workload, ...]:

@@ -19,7 +19,6 @@ from foundry.harness.jobs import Crash, Examine, ReportedFinding, Timeout
 from foundry.judge import wording
 from foundry.judge.candidate import Failed, Target
 from foundry.judge.oracle.draws.distributions import EVERY, MIXED
-from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.sampling import thin
 from foundry.judge.stages import Walk, elements, groups_of, has_work, stopped, threads
 from foundry.judge.verdict import Status
@@ -118,7 +117,7 @@ def _examine(
     candidate, path = walk.candidate, walk.options.sanitizer
     if path is None or not has_work(target.program):
         return ()
-    inputs = make_inputs(candidate.op, target.workload, distribution, candidate.seed)
+    inputs = walk.references.inputs(candidate.op, target.workload, distribution, candidate.seed)
     with candidate.stage("sanitize"):
         return walk.worker.ask(Examine(path, target.program, inputs, ahead), _LIMIT_S)
 
