@@ -10,8 +10,10 @@ from typing import Any, cast
 import pytest
 
 from foundry.harness.jobs import Crash, Examine, ReportedFinding
+from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import JudgeOptions
 from foundry.judge.candidate import Candidate, Failed, Target, prepare
+from foundry.judge.oracle.references import References
 from foundry.judge.proof.screen import screen, screen_large, screen_rest
 from foundry.judge.stages import Walk, elements
 from foundry.judge.verdict import Status
@@ -50,7 +52,11 @@ def walk_of(name: str, watcher: Watcher, **options: Any) -> Walk:
     candidate = Candidate(render(template, default(template)), get(name), "float32", 3)
     assert prepare(candidate, JudgeOptions(timed=False, **options)) is None
     made = SimpleNamespace(
-        candidate=candidate, worker=watcher, options=JudgeOptions(timed=False, **options)
+        candidate=candidate,
+        worker=watcher,
+        # Inputs need no worker.
+        references=References(cast(WorkerPool, None)),
+        options=JudgeOptions(timed=False, **options),
     )
     return cast(Walk, made)
 
