@@ -120,11 +120,13 @@ def main() -> int:
     chosen = [c for c in cases(asked.table) if asked.only in f"{c.kind}/{c.name}/{c.dtype}"]
     done: list[Judged] = []
     with WorkerPool("cpu", asked.workers) as pool:
-        for _ in range(asked.times):
+        for number in range(1, asked.times + 1):
             for found in judged(pool, chosen, set(asked.timed.split(","))):
                 done.append(found)
                 if not found.case.is_right(found.evaluation):
                     print(found.sentence, flush=True)
+            wrong = sum(not j.case.is_right(j.evaluation) for j in done)
+            print(f"round {number} of {asked.times}: {wrong} of {len(done)} wrong", flush=True)
     return 0 if report(done) else 1
 
 
