@@ -56,7 +56,8 @@ def command(
     With --function, FILE is a whole .metal file, and one dispatch of that function is run over
     buffers that are made as --buffer says: NAME=f32[1024] holds random numbers (integers: 0),
     :range, :0 or another number fill it, :new leaves it unset, to be written wholly; NAME=7 is a
-    number of the type that the function takes; NAME=@FILE is a .npy file or plain bytes.
+    number of the type that the function takes; NAME=@FILE is a .npy file or plain bytes. NAME may
+    be the index of the buffer.
     """
     from foundry.cli.failures import REJECTED
     from foundry.cli.judging import dtypes_of_op, kernel_and_op, read_kernel_text, show_invalid

@@ -107,10 +107,16 @@ def function_of(given: Mapping[str, Any]) -> LibraryFunction:
 def arguments_of(given: Mapping[str, Any], arrays: Arrays) -> dict[str, Any]:
     """What a function of a library is called with for a dispatch."""
     return {
-        "buffers": {**arrays, **given["numbers"]},
+        "buffers": {_slot(name): value for name, value in {**arrays, **given["numbers"]}.items()},
         "threadgroup_memory": dict(given["threadgroup_memory"]),
-        **{n: given[n] for n in ("grid", "threadgroups", "threadgroup", "outputs")},
+        "outputs": tuple(map(_slot, given["outputs"])),
+        **{n: given[n] for n in ("grid", "threadgroups", "threadgroup")},
     }
+
+
+def _slot(name: str) -> str | int:
+    """A buffer by its name, or by its index."""
+    return int(name) if name.isdecimal() else name
 
 
 def _examined(given: Mapping[str, Any], arrays: Arrays) -> FileReport:

@@ -16,7 +16,8 @@ TIMING_METHOD = 5
 """2: slopes between batches of two lengths by the judge's clocks, dispatch taken off both sides.
 3: the baseline alone is measured beside the pairs; intervals are order statistics of the blocks,
 and span two measurements on other inputs in other memory.
-4: what is not ahead of its rivals is measured once, and its interval widened as much."""
+4: what is not ahead of its rivals is measured once, and its interval widened as much.
+5: on the cpu both sides lie in small pages."""
 
 JUDGE_VERSION = 12
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""

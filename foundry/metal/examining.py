@@ -31,7 +31,7 @@ def sanitize(
     built: BuiltKernel,
     bound: Sequence[Bound],
     sizes: DispatchSizes,
-    outputs: Sequence[str] = (),
+    outputs: Sequence[str | int] = (),
     time_limit_s: float = TIME_LIMIT_S,
 ) -> Report:
     """Run a kernel on copies of its arrays, every access checked.
@@ -40,7 +40,7 @@ def sanitize(
         built: The kernel.
         bound: Its buffers.
         sizes: Of the dispatch.
-        outputs: Names of buffers that hold nothing yet, and must be written wholly.
+        outputs: Names or indices of buffers that hold nothing yet, and must be written wholly.
         time_limit_s: A launch that runs longer is a runaway loop.
 
     Raises:
@@ -53,7 +53,10 @@ def sanitize(
 
 
 def profile(
-    built: BuiltKernel, bound: Sequence[Bound], sizes: DispatchSizes, outputs: Sequence[str] = ()
+    built: BuiltKernel,
+    bound: Sequence[Bound],
+    sizes: DispatchSizes,
+    outputs: Sequence[str | int] = (),
 ) -> GpuProfile:
     """What a kernel does on its arrays, as a GPU's compiler sees it.
 
@@ -61,7 +64,7 @@ def profile(
         built: The kernel.
         bound: Its buffers.
         sizes: Of the dispatch.
-        outputs: Names of buffers that hold nothing yet.
+        outputs: Names or indices of buffers that hold nothing yet.
 
     Raises:
         UsageError: As `sanitize`.
@@ -81,9 +84,10 @@ class _OneLaunch:
 
 
 def _one_launch(
-    built: BuiltKernel, bound: Sequence[Bound], sizes: DispatchSizes, outputs: Sequence[str]
+    built: BuiltKernel, bound: Sequence[Bound], sizes: DispatchSizes, outputs: Sequence[str | int]
 ) -> _OneLaunch:
-    _check(built, bound, outputs)
+    new = _named(bound, outputs)
+    _check(built, bound, new)
     arrays = {one.name: _plain(one) for one in bound}
     specs = {name: _spec(name, array) for name, array in arrays.items()}
     read = tuple(one.name for one in bound if one.parameter.is_const)
@@ -93,9 +97,14 @@ def _one_launch(
         built.kernel.name, read, written, text.source, sizes.grid, sizes.threadgroup, text.header,
         math_mode=text.math_mode,
     )  # fmt: skip
-    given = {name: array for name, array in arrays.items() if name not in outputs}
-    program = Program(tuple(specs[name] for name in given), tuple(outputs), (launch,))
+    given = {name: array for name, array in arrays.items() if name not in new}
+    program = Program(tuple(specs[name] for name in given), tuple(new), (launch,))
     return _OneLaunch(program, given, text.captured)
+
+
+def _named(bound: Sequence[Bound], outputs: Sequence[str | int]) -> list[str]:
+    names: dict[str | int, str] = {one.fact.index: one.name for one in bound}
+    return [names.get(output, str(output)) for output in outputs]
 
 
 def _check(built: BuiltKernel, bound: Sequence[Bound], outputs: Sequence[str]) -> None:

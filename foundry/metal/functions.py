@@ -72,7 +72,7 @@ def kernels_of(found: Sequence[Declaration]) -> FileContents:
     for one in found:
         if _is_instantiation(one):
             result.instantiations.append(one)
-        elif one.is_function and _is_kernel(one):
+        elif one.is_function and is_kernel(one):
             _check_result(one)
             if _is_template(one):
                 templates.setdefault(one.name, []).append(one)
@@ -109,7 +109,8 @@ def _is_instantiation(one: Declaration) -> bool:
     return one.head[:1] == ["template"] and one.code.text[one.first + 1] != "<"
 
 
-def _is_kernel(one: Declaration) -> bool:
+def is_kernel(one: Declaration) -> bool:
+    """Whether a function is an entry point, which no other function may call."""
     before = one.code.text[one.first : one.parentheses]
     return "kernel" in before or "kernel" in _attributes(one)
 

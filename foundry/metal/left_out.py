@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from foundry.metal.declarations import Declaration
-from foundry.metal.functions import KernelFunction
+from foundry.metal.functions import KernelFunction, is_kernel
 from foundry.msl.frontend.refusals.refusal import unsupported
 from foundry.msl.frontend.tokens import NAME
 
@@ -97,18 +97,32 @@ def needed(found: Sequence[Declaration], kernel: KernelFunction) -> list[Declara
 def _reached(found: Sequence[Declaration], kernel: KernelFunction) -> Iterator[Declaration]:
     left = {one.first: name for one in found if (name := _reached_by(one))}
     left.pop(kernel.definition.first, None)
-    words = set(kernel.definition.words) | _words(kernel.arguments + kernel.signature)
+    words = _words(kernel.arguments + kernel.signature)
+    types = set(words)
     others = [one for one in found if one.first not in left and one is not kernel.definition]
-    for one in others:
+    for one in (kernel.definition, *others):
         words |= one.words
-    yield kernel.definition
-    yield from others
+        types |= _in_decltype(one)
+        yield one
     places = {one.first: one for one in found}
-    while reached := [first for first, name in left.items() if name in words]:
+    # No function calls a kernel, but a member or a variable may well be called as one is.
+    kernels = {one.first for one in found if one.is_function and is_kernel(one)}
+    while reached := [f for f, name in left.items() if name in (types if f in kernels else words)]:
         for first in reached:
             yield places[first]
             words |= places[first].words
+            types |= _in_decltype(places[first])
             del left[first]
+
+
+def _in_decltype(one: Declaration) -> set[str]:
+    """Names of which a declaration takes the type."""
+    code, found = one.code, set[str]()
+    for at in range(one.first, one.last):
+        if code.text[at] == "decltype" and at + 1 in code.partner:
+            inside = range(at + 2, code.partner[at + 1])
+            found |= {code.text[n] for n in inside if code.is_name(n)}
+    return found
 
 
 def _reached_by(one: Declaration) -> str:

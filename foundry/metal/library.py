@@ -156,7 +156,7 @@ class LibraryFunction:
         threadgroups: Size | None = None,
         threadgroup: Size,
         threadgroup_memory: Mapping[int, int] | None = None,
-        outputs: Sequence[str] = (),
+        outputs: Sequence[str | int] = (),
     ) -> Report:
         """Run the kernel on copies of the arrays, every access checked.
 
@@ -166,7 +166,7 @@ class LibraryFunction:
             threadgroups: As in a call.
             threadgroup: As in a call.
             threadgroup_memory: As in a call.
-            outputs: Names of buffers that hold nothing yet, and must be written wholly.
+            outputs: Names or indices of buffers that hold nothing yet, and must be written wholly.
 
         Returns:
             The findings, each with file and line, and on demand what the kernel's SIMD-groups do
@@ -184,7 +184,7 @@ class LibraryFunction:
         threadgroups: Size | None = None,
         threadgroup: Size,
         threadgroup_memory: Mapping[int, int] | None = None,
-        outputs: Sequence[str] = (),
+        outputs: Sequence[str | int] = (),
     ) -> GpuProfile:
         """What the kernel does, as a GPU's compiler sees it: for the chip model.
 
@@ -196,7 +196,7 @@ class LibraryFunction:
             threadgroups: As in a call.
             threadgroup: As in a call.
             threadgroup_memory: As in a call.
-            outputs: Names of buffers that hold nothing yet.
+            outputs: Names or indices of buffers that hold nothing yet.
 
         Raises:
             LaunchFailed: It does not build for a GPU, or does too much to be counted.

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
 from functools import cache
 from typing import Any, Literal
 
 from foundry.errors import EnvironmentUnusable
 from foundry.reward.asking import tasks
 from foundry.reward.kernels import KernelReward
-from foundry.reward.options import RewardOptions, Speed
+from foundry.reward.options import RewardOptions, Shares, Speed
 
 try:
     import openai
@@ -44,16 +45,13 @@ class KernelTaskConfig(vf.TaskConfig):
     speed: Speed = "none"
     chip: str = "m4-max"
     limit_s: float = 120.0
+    build_limit_s: float = 20.0
+    run_limit_s: float = 4.0
+    shares: Shares = Shares()
 
     def options(self) -> RewardOptions:
         """The same as one value."""
-        return RewardOptions(
-            device=self.device,
-            workers=self.workers,
-            speed=self.speed,
-            chip=self.chip,
-            limit_s=self.limit_s,
-        )
+        return RewardOptions(**{f.name: getattr(self, f.name) for f in fields(RewardOptions)})
 
 
 class KernelTask(vf.Task[KernelData, vf.State, KernelTaskConfig]):
@@ -75,12 +73,12 @@ class KernelTasksetConfig(vf.TasksetConfig):
 
     task: KernelTaskConfig = KernelTaskConfig()
     ops: list[str] = []
-    """None: every op."""
+    """Empty: every op."""
     dtypes: list[str] = ["float32"]
     hold_out: list[str] = []
     """Ops that are never trained on."""
     split: Literal["train", "test"] = "train"
-    """`test`: the ops that are held out, alone."""
+    """`test`: the ops that are held out, alone; where none are, there is no task."""
 
 
 class KernelTaskset(vf.Taskset[KernelTask, KernelTasksetConfig]):
@@ -89,11 +87,11 @@ class KernelTaskset(vf.Taskset[KernelTask, KernelTasksetConfig]):
     def load(self) -> Iterable[KernelTask]:
         """Every task of the split."""
         config = self.config
-        if config.split == "train":
-            rows = tasks(config.ops or None, config.dtypes, config.hold_out)
-        else:
-            rows = tasks(config.hold_out, config.dtypes)
-        for row in rows:
+        held = config.split == "test"
+        ops = config.hold_out if held else config.ops
+        if held and not ops:
+            return
+        for row in tasks(ops or None, config.dtypes, () if held else config.hold_out):
             system, user = (message["content"] for message in row["prompt"])
             name = f"{row['op']}/{row['dtype']}"
             data = KernelData(
@@ -175,13 +173,7 @@ def load_environment(
         dtypes=list(dtypes),
         hold_out=list(hold_out),
         split=split,
-        task=KernelTaskConfig(
-            device=asked.device,
-            workers=asked.workers,
-            speed=asked.speed,
-            chip=asked.chip,
-            limit_s=asked.limit_s,
-        ),
+        task=KernelTaskConfig(**{f.name: getattr(asked, f.name) for f in fields(asked)}),
     )
     return KernelEnv(KernelEnvConfig(taskset=taskset))
 

@@ -224,6 +224,13 @@ def test_what_ended_children_used_is_known() -> None:
     assert children_s(child.pid) == 0.0
 
 
+def test_elsewhere_what_children_used_is_unknown_and_not_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert children_s(1) is None
+
+
 def test_a_deadline_does_not_pass_while_its_clock_stands_still() -> None:
     ours, theirs = socket.socketpair()
     clock = [0.0]

@@ -140,6 +140,14 @@ def test_one_array_in_two_places_is_refused(library: Library) -> None:
         library["shifted"].sanitize([x, x.copy()], grid=16, threadgroup=16, outputs=["x"])
 
 
+def test_outputs_by_index(library: Library) -> None:
+    y, half = np.zeros(64, np.float32), np.array([64], "u4")
+    report = library["halves"].sanitize({0: y, 1: half}, grid=64, threadgroup=64, outputs=[0])
+    assert [found.kind for found in report.findings] == ["unwritten_output"]
+    with pytest.raises(UsageError, match="output of 'halves'"):
+        library["halves"].sanitize({0: y, 1: half}, grid=64, threadgroup=64, outputs=[1])
+
+
 def sanitize(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "foundry", "sanitize", str(path), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
@@ -148,7 +156,7 @@ def sanitize(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_prints_a_fault_as_a_compiler_would(path: Path) -> None:
     done = sanitize(
         path, "--function", "shifted", "--grid", "16", "--threadgroup", "16",
-        "--buffer", "x=f32[16]", "--buffer", "y=f32[16]:new",
+        "--buffer", "x=f32[16]", "--buffer", "1=f32[16]:new",
     )  # fmt: skip
     assert done.returncode == 4, done.stderr
     assert done.stdout.startswith("lib/helpers.h:4: error: out-of-bounds read: thread (15, 0, 0)")

@@ -99,6 +99,25 @@ def test_a_kernel_writes_in_place(library: Library) -> None:
     assert y.tolist() == [1, 7, 13, 19, 25, 31, 37, 1, 1, 1]
 
 
+def test_a_member_called_as_another_kernel_is_asks_for_no_constant_of_its() -> None:
+    text = """#include <metal_stdlib>
+using namespace metal;
+constant bool has_bias [[function_constant(0)]];
+struct Args { uint n; float scale; };
+kernel void scale(device float* x, uint i [[thread_position_in_grid]]) {
+  x[i] *= has_bias ? 2.0f : 1.0f;
+}
+kernel void plain(device float* x, constant Args& args, uint i [[thread_position_in_grid]]) {
+  if (i < args.n) x[i] *= args.scale;
+}
+"""
+    x = np.ones(4, np.float32)
+    args = np.zeros((), [("n", "u4"), ("scale", "f4")])
+    args["n"], args["scale"] = 3, 5
+    Library(text)["plain"]([x, args], grid=4, threadgroup=4)
+    assert x.tolist() == [5, 5, 5, 1]
+
+
 def test_buffers_by_index_and_in_order_and_structs_as_bytes(library: Library) -> None:
     x = np.arange(4, dtype=np.float32)
     one, other = np.zeros(4, np.float32), np.zeros(4, np.float32)

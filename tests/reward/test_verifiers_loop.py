@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 pytest.importorskip("verifiers.v1", reason="make test-trainers installs it")
 
 from foundry.reward.environment import load_environment  # noqa: E402
+from foundry.reward.options import RewardOptions, Shares  # noqa: E402
 
 
 def right_kernel() -> str:
@@ -80,3 +81,10 @@ def test_ops_held_out_are_the_test_split_alone() -> None:
     test = load_environment(both, hold_out=["softmax"], split="test")
     assert [task.data.op for task in train.taskset] == ["silu", "relu"]
     assert [task.data.op for task in test.taskset] == ["softmax"]
+    assert not list(load_environment(both, split="test").taskset)
+
+
+def test_options_arrive_whole() -> None:
+    asked = RewardOptions(speed="predicted", run_limit_s=2.5, shares=Shares(right=0.5, speed=0.5))
+    (task,) = load_environment(["silu"], options=asked).taskset
+    assert task.config.options() == asked

@@ -32,10 +32,13 @@ def processor_s(pid: int) -> float | None:
         return None
 
 
-def children_s(pid: int) -> float:
-    """Processor time of the children of a process that have ended, in seconds; 0 where unknown."""
+def children_s(pid: int) -> float | None:
+    """Processor time of the children of a process that have ended, in seconds; None where unknown.
+
+    A process that has ended has none.
+    """
     if sys.platform != "linux":
-        return 0.0
+        return None
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

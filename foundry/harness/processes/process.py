@@ -74,10 +74,12 @@ class WorkerProcess:
     @property
     def used_s(self) -> float | None:
         """Processor time since the latest job began, compilers that ended included; or unknown."""
-        now = processor_s(self.pid)
-        if now is None or self._used_before_s is None:
-            return None
-        return now + children_s(self.pid) - self._used_before_s
+        now = self._with_children_s()
+        return None if now is None or self._used_before_s is None else now - self._used_before_s
+
+    def _with_children_s(self) -> float | None:
+        own, ended = processor_s(self.pid), children_s(self.pid)
+        return None if own is None or ended is None else own + ended
 
     def ask(self, job: Job[R], limit_s: float) -> R | Unanswered:
         """Send a job and wait for its result, at most `limit_s` seconds.
@@ -135,8 +137,7 @@ class WorkerProcess:
 
     def _exchange(self, job: Job[R], limit_s: float) -> R | Unanswered:
         self._clock.restart()
-        used = processor_s(self.pid)
-        self._used_before_s = None if used is None else used + children_s(self.pid)
+        self._used_before_s = self._with_children_s()
         deadline = limit_s
         header, buffers = job.encode()
         try:

@@ -1,7 +1,8 @@
 """What a proof may cost: processor time of the kernel, and processor time of the oracle.
 
 They are counted apart, so that a slow oracle leaves no kernel unproven that is fast. A busy machine
-makes neither of them more.
+makes them little more: what waits is charged a quarter of its time. What is known of an earlier
+kernel costs nothing, so that a later one may be proven on more sizes than the first.
 """
 
 from __future__ import annotations
