@@ -21,18 +21,20 @@ auto values = v + size_t(kv_head) * kv_len * 2 * PAIRS;
 const size_t at = (size_t(head) * q_len + query) * 2 * PAIRS;
 
 // A lane has pairs of elements, which are rotated together.
-float low[PER_LANE], high[PER_LANE];
-float low_sums[PER_LANE] = {}, high_sums[PER_LANE] = {};
+float low[PER_LANE];
+float high[PER_LANE];
+float low_sums[PER_LANE] = {};
+float high_sums[PER_LANE] = {};
 for (int j = 0; j < PER_LANE; ++j) {
   const uint d = lane + 32 * j;
   low[j] = high[j] = 0.0f;
   if (d < PAIRS) {
-    const float x = float(q[at + d]) * scale;
-    const float y = float(q[at + PAIRS + d]) * scale;
+    const float lower = float(q[at + d]) * scale;
+    const float upper = float(q[at + PAIRS + d]) * scale;
     const float a = float(cosine[size_t(place) * PAIRS + d]);
     const float b = float(sine[size_t(place) * PAIRS + d]);
-    low[j] = x * a - y * b;
-    high[j] = y * a + x * b;
+    low[j] = lower * a - upper * b;
+    high[j] = upper * a + lower * b;
   }
 }
 float peak = -INFINITY;
@@ -43,11 +45,11 @@ for (uint key = 0; key <= place; ++key) {
   for (int j = 0; j < PER_LANE; ++j) {
     const uint d = lane + 32 * j;
     if (d < PAIRS) {
-      const float x = float(keys[row + d]);
-      const float y = float(keys[row + PAIRS + d]);
+      const float lower = float(keys[row + d]);
+      const float upper = float(keys[row + PAIRS + d]);
       const float a = float(cosine[size_t(key) * PAIRS + d]);
       const float b = float(sine[size_t(key) * PAIRS + d]);
-      score += low[j] * (x * a - y * b) + high[j] * (y * a + x * b);
+      score += low[j] * (lower * a - upper * b) + high[j] * (upper * a + lower * b);
     }
   }
   score = simd_sum(score);

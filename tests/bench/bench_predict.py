@@ -31,7 +31,7 @@ from ops import registry as ops
 from ops.spec import Op, Workload
 from templates import for_op, render, space
 
-OPS = "softmax,rms_norm,layer_norm,matmul,cumsum,silu,attention,rope,row_sum,gelu"
+OPS = "softmax,rms_norm,layer_norm,matmul,cumsum,silu,attention,rope,row_sum,gelu_tanh"
 LIMIT_MS = 300.0
 """Of a prediction, beyond the judge's own work."""
 DTYPE = "float32"

@@ -28,7 +28,7 @@ from foundry.run.session import RunRequest, execute
 from foundry.store import Store
 from ops import registry as ops
 
-OPS = "softmax,rms_norm,layer_norm,cumsum,silu,attention,rope,row_sum,gelu"
+OPS = "softmax,rms_norm,layer_norm,cumsum,silu,attention,rope,row_sum,gelu_tanh"
 BEGIN, END = "<!-- tenth: begin -->\n", "<!-- tenth: end -->"
 
 

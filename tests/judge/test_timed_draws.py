@@ -11,6 +11,7 @@ import pytest
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.candidate import Candidate, Target
 from foundry.judge.oracle.references import References, run_baseline
+from foundry.judge.proof.allowance import Allowances
 from foundry.judge.proof.once import look_closer
 from foundry.judge.proof.verify import hold
 from foundry.judge.stages import Walk
@@ -38,12 +39,12 @@ def test_one_wrong_element_of_a_large_draw_is_found_wherever_it_lies(
     assert not isinstance(outputs, str)
     target = Target(LARGE, cast(Any, None), ("normal",))
     assert hold(walk.candidate, target, found, outputs) is None
-    assert look_closer(walk, target, found, outputs) is None
+    assert look_closer(walk, target, found, outputs, Allowances()) is None
     row = next(r for r in range(512) if r not in found.sample.places["rows"])
     spoilt = {"out": np.array(outputs["out"])}
     spoilt["out"][row, 77] *= np.float16(1.05)
     assert hold(walk.candidate, target, found, spoilt) is None
-    assert look_closer(walk, target, found, spoilt) is not None
+    assert look_closer(walk, target, found, spoilt, Allowances()) is not None
 
 
 def test_a_small_draw_is_held_to_the_oracle_as_a_whole(walk: Walk) -> None:

@@ -82,12 +82,22 @@ def test_sixteen_bit_types_are_rounded_as_they_are_here(dtype: str, process: Pro
         np.testing.assert_allclose(array.astype(np.float64), right, rtol=1e-2, atol=1e-3)
 
 
+# No function of these has more variables than may be; all three together have.
+DEEP = "".join(
+    f"""
+__attribute__((noinline)) float {name}(device const float* x, uint i) {{
+  volatile float room[25000];
+  for (uint k = 0; k < 25000; ++k) room[k] = x[k & 63];
+  return room[i] + {called};
+}}
+"""
+    for name, called in (("last", "0.0f"), ("second", "last(x, i)"), ("deep", "second(x, i)"))
+)
 ENDS = {
     "stack": (
         OUT_OF_STACK,
-        "volatile float room[60000]; for (uint i = 0; i < 60000; ++i) room[i] = x[i & 63];"
-        " threadgroup_barrier(mem_flags::mem_threadgroup);"
-        " out[thread_position_in_grid.x] = room[thread_position_in_grid.x];",
+        "threadgroup_barrier(mem_flags::mem_threadgroup);"
+        " out[thread_position_in_grid.x] = deep(x, thread_position_in_grid.x);",
     ),
     "address": (
         WILD,
@@ -102,7 +112,7 @@ def test_a_fault_ends_the_launch_and_the_next_one_runs(how: str, process: Proces
     failure, body = ENDS[how]
     x, out = np.ones(64, np.float32), np.empty(64, np.float32)
     spec, outputs = TensorSpec("x", (64,), "float32"), (TensorSpec("out", (64,), "float32"),)
-    bad = Launch("bad", ("x",), outputs, body, (64, 1, 1), (64, 1, 1))
+    bad = Launch("bad", ("x",), outputs, body, (64, 1, 1), (64, 1, 1), DEEP)
     right = "uint i = thread_position_in_grid.x; out[i] = x[i] + simd_sum(x[i]);"
     good = Launch("good", ("x",), outputs, right, (64, 1, 1), (64, 1, 1))
     for launch, expected in ((bad, failure), (bad, failure), (good, 0)):

@@ -87,13 +87,17 @@ IDIOMS = {
         uint i = thread_position_in_grid.x;
         threadgroup float tile[2][64];
         threadgroup float* mine = tile[simdgroup_index_in_threadgroup];
-        simdgroup_matrix<float, 8, 8> a, b, c(0.0f);
-        simdgroup_load(a, x, 8);
-        simdgroup_load(b, x + 8, 8, ulong2(0, 0), true);
-        simdgroup_multiply_accumulate(c, a, b, c);
-        simdgroup_store(c, mine, 8);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        out[i] = mine[thread_index_in_simdgroup] + a.thread_elements()[0];
+        out[i] = x[i];
+        // The last SIMD-group of a grid may be no whole one.
+        if (32 * simdgroup_index_in_threadgroup + 32 <= threads_per_threadgroup.x) {
+          simdgroup_matrix<float, 8, 8> a, b, c(0.0f);
+          simdgroup_load(a, x, 8);
+          simdgroup_load(b, x + 8, 8, ulong2(0, 0), true);
+          simdgroup_multiply_accumulate(c, a, b, c);
+          simdgroup_store(c, mine, 8);
+          simdgroup_barrier(mem_flags::mem_threadgroup);
+          out[i] = mine[thread_index_in_simdgroup] + a.thread_elements()[0];
+        }
     """,
     "packed and unaligned types at their own alignment": """
         uint i = thread_position_in_grid.x;
