@@ -15,6 +15,7 @@ from foundry.chips.shortlist import ChosenKernel
 from foundry.errors import InvalidKernel, UsageError
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel, parse
+from foundry.msl.frontend.language import DEFAULT
 from foundry.program import Device
 from foundry.store import Store, settings_key
 from foundry.store.records import Origin
@@ -68,11 +69,19 @@ class Confirmation:
     seed: int | None
     """Of the inputs; None: drawn in secret."""
     command: str
+    language: str = DEFAULT
+    """Version of the Metal Shading Language that kernels are read as."""
 
     def settings(self) -> dict[str, Any]:
         """What two commands share that continue one another."""
         chosen = [[one.kernel_hash, one.dtype] for one in self.candidates]
-        return {"shortlist": chosen, "bench": self.bench}
+        # A run of inputs drawn in secret does not continue one of seed 0, nor the other way round.
+        return {
+            "shortlist": chosen,
+            "bench": self.bench,
+            "seed": self.seed,
+            "language": self.language,
+        }
 
 
 def confirm(

@@ -44,11 +44,14 @@ def command(
     from foundry.chips.judged import judge_seat
     from foundry.cli.app import command_line
     from foundry.judge.options import PRECISE, JudgeOptions
+    from foundry.msl.frontend import language
     from foundry.report.display import open_display
     from foundry.store import Store
 
     chip, candidates = shortlist.read(file)
-    asked = Confirmation(file.name, candidates, bench, seed, command_line())
+    asked = Confirmation(
+        file.name, candidates, bench, seed, command_line(), language.chosen().version
+    )
     judging = JudgeOptions(bench=bench, plan=PRECISE)
     with Store.open(db) as store, judge_seat(device, 1, judging) as seat:
         title = f"foundry confirm · {file.name} · predicted for {chip} · {seat.device.name}"

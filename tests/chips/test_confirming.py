@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -94,6 +94,18 @@ def test_what_was_cut_short_goes_on_and_judges_nothing_twice(store: Store) -> No
     assert heard == found
     (run,) = store.runs()
     assert (run.outcome, run.evaluations) == ("done", 3)
+
+
+@pytest.mark.parametrize("changed", [{"seed": 0}, {"language": "3.1"}])
+def test_what_was_cut_short_goes_on_with_the_same_inputs_and_language_alone(
+    store: Store, changed: dict[str, Any]
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        confirmed(store, Judging(fails_at=2))
+    other = Judging()
+    confirmed(store, other, replace(ASKED, **changed))
+    assert len(other.judged) == 3
+    assert [run.outcome for run in store.runs()].count("interrupted") == 1
 
 
 def test_what_is_done_is_measured_anew_when_it_is_asked_for_again(store: Store) -> None:
