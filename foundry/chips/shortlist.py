@@ -28,6 +28,8 @@ class ChosenKernel:
     text: str
     predicted_us: float
     bound: str
+    left_out: tuple[str, ...] = ()
+    """Units whose time is not in the prediction, for want of a figure of the chip."""
 
     @property
     def name(self) -> str:
@@ -84,8 +86,10 @@ def _chosen(found: Mapping[str, Any]) -> ChosenKernel:
     Raises:
         TypeError, ValueError: A field is missing, unknown, or of another kind.
     """
-    one = ChosenKernel(**found)
+    one = ChosenKernel(**{**found, "left_out": _units(found.get("left_out", []))})
     for name, value in vars(one).items():
+        if name == "left_out":
+            continue
         is_time = name == "predicted_us"
         kind, what = (int | float, "a number") if is_time else (str, "a text")
         if isinstance(value, bool) or not isinstance(value, kind):
@@ -93,3 +97,9 @@ def _chosen(found: Mapping[str, Any]) -> ChosenKernel:
     if not 0 < one.predicted_us < math.inf:
         raise ValueError(f"predicted_us is {one.predicted_us:g}, not a number above 0")
     return one
+
+
+def _units(found: Any) -> tuple[str, ...]:
+    if not isinstance(found, list) or not all(isinstance(unit, str) for unit in found):
+        raise ValueError(f"left_out is {found!r}, not a list of texts")
+    return tuple(found)

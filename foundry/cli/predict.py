@@ -102,7 +102,7 @@ def command(
         print_json([one.document() for one in found])
     else:
         _show(found, asked.fitted)
-    if any(one.is_invalid for one in found):
+    if any(one.is_invalid or one.is_at_fault for one in found):
         return REJECTED
     return FAILED if any(one.reason for one in found) else 0
 
@@ -127,6 +127,8 @@ class Predicted:
     reason: str = ""
     line: int | None = None
     """Of the file, where the file is no kernel of its op."""
+    is_at_fault: bool = False
+    """Whether a function of a whole file has no prediction because the file does not build."""
 
     @property
     def is_invalid(self) -> bool:
@@ -193,13 +195,15 @@ def _of_function(
 ) -> Iterator[Predicted]:
     from foundry.chips.prediction import predicted_on
     from foundry.cli.predict_file import profile_of
+    from foundry.harness.measuring.profiling import Unprofiled
 
-    named, profile = profile_of(paths, function, seed)
+    named, found = profile_of(paths, function, seed)
     for chip in asked.chips:
-        if isinstance(profile, str):
-            yield Predicted(paths[0], named, chip.key, None, profile)
+        if isinstance(found, Unprofiled):
+            why, at_fault = found.reason, found.is_at_fault
+            yield Predicted(paths[0], named, chip.key, None, why, is_at_fault=at_fault)
         else:
-            said = predicted_on(profile, chip, asked.fitted)
+            said = predicted_on(found, chip, asked.fitted)
             yield Predicted(paths[0], named, chip.key, said)
 
 
@@ -240,12 +244,13 @@ def _show(found: list[Predicted], fitted: Fitted) -> None:
 
 def _cells(one: Predicted) -> list[str]:
     from foundry.report.format import latency
+    from foundry.report.predicted import bound_words
 
     said = one.prediction
     if said is None:
         return ["-", "-", "not predicted"]
     between = f"{latency(said.low_us)} to {latency(said.high_us)}"
-    return [latency(said.us), between, said.bound]
+    return [latency(said.us), between, bound_words(said.bound, said.left_out)]
 
 
 def _said(one: Predicted) -> Iterator[str]:

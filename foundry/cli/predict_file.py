@@ -11,6 +11,7 @@ from foundry.errors import DoesNotBuild, UsageError
 
 if TYPE_CHECKING:
     from foundry.harness.file_sanitizing import FileDispatch
+    from foundry.harness.measuring.profiling import Unprofiled
     from foundry.msl.gpu.profile import GpuProfile
 
 _LIMIT_S = 120.0
@@ -19,7 +20,9 @@ _OF_OPS = ("axes", "bench", "dtype")
 """Options that say on which workload of its op a kernel file is predicted."""
 
 
-def profile_of(paths: Sequence[str], asked: Asked, seed: int) -> tuple[str, GpuProfile | str]:
+def profile_of(
+    paths: Sequence[str], asked: Asked, seed: int
+) -> tuple[str, GpuProfile | Unprofiled]:
     """What is dispatched, in words, and what the function does there, or why nobody can say.
 
     Args:
@@ -40,16 +43,16 @@ def profile_of(paths: Sequence[str], asked: Asked, seed: int) -> tuple[str, GpuP
     try:
         dispatch, arrays = dispatch_of(paths[0], asked, seed)
     except DoesNotBuild as error:
-        return str(asked.function), str(error)
+        return str(asked.function), Unprofiled(str(error), is_at_fault=True)
     with WorkerPool("cpu", workers=1) as pool, pool.lease() as lease:
         found = (lease.builder or lease.runner).ask(ProfileFile(dispatch, arrays), _LIMIT_S)
     match found:
         case Timeout():
-            return _named(dispatch), f"not done after {found.limit_s:g} s"
+            found = Unprofiled(f"not done after {found.limit_s:g} s")
         case Unprofiled(is_usage=True):
             raise UsageError(f"{paths[0]}: {found.reason}")
-        case Crash() | Unprofiled():
-            return _named(dispatch), found.reason
+        case Crash():
+            found = Unprofiled(found.reason)
     return _named(dispatch), found
 
 

@@ -24,6 +24,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _LIMIT_S = 120.0
 """For reading, building and running."""
 _SIZES = ("grid", "threadgroups", "threadgroup")
+_FLAGS = {"buffers": "buffer", "memory": "threadgroup-memory", "constants": "constant"}
+"""By field of `Asked`, where the option has another name."""
 _WHOLE_FUNCTION = re.compile(r"\bkernel\s+void\b|\[\[\s*kernel\b")
 
 
@@ -71,7 +73,8 @@ class Asked:
         """
         if self.function is None and any(vars(self).values()):
             name = next(name for name, value in vars(self).items() if value)
-            raise UsageError(f"--{name.replace('_', '-')} goes with --function NAME")
+            flag = _FLAGS.get(name, name.replace("_", "-"))
+            raise UsageError(f"--{flag} goes with --function NAME")
         return self.function is not None
 
 

@@ -101,10 +101,18 @@ def command(
 
 def _show(kept: Sequence[ChosenKernel]) -> None:
     from foundry.report.format import latency
+    from foundry.report.predicted import bound_words
     from foundry.report.table import Column
 
     columns = [Column("kernel"), Column("predicted us", right=True), Column("bound by")]
-    rows = [[one.kernel_hash[:12], latency(one.predicted_us), one.bound] for one in kept]
+    rows = [
+        [
+            one.kernel_hash[:12],
+            latency(one.predicted_us),
+            bound_words(one.bound, one.left_out),
+        ]
+        for one in kept
+    ]
     print_table(columns, rows)
 
 
@@ -139,4 +147,5 @@ def _candidates(
             one.text,
             said.us,
             said.bound,
+            said.left_out,
         )

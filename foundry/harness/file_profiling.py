@@ -37,8 +37,8 @@ class ProfileFile:
             ReplyError: The reply holds no profile.
         """
         if "unprofiled" in frame.header:
-            is_usage = frame.header.get("usage") is True
-            return Unprofiled(str(frame.header["unprofiled"]), is_usage)
+            said = {name: frame.header.get(name) is True for name in ("is_usage", "is_at_fault")}
+            return Unprofiled(str(frame.header["unprofiled"]), **said)
         try:
             return profile_from(frame.header["profile"])
         except (KeyError, TypeError, ValueError) as error:
@@ -51,5 +51,6 @@ def answer(request: frames.Frame) -> tuple[dict[str, Any], tuple[()]]:
     try:
         found = function_of(given).profile(**arguments_of(given, arrays))
     except (LaunchFailed, UsageError, DoesNotBuild) as error:
-        return {"unprofiled": str(error), "usage": isinstance(error, UsageError)}, ()
+        is_usage, is_at_fault = isinstance(error, UsageError), isinstance(error, DoesNotBuild)
+        return {"unprofiled": str(error), "is_usage": is_usage, "is_at_fault": is_at_fault}, ()
     return {"profile": found.document()}, ()

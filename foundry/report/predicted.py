@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -46,15 +46,23 @@ class PredictedTime:
     @property
     def bound_words(self) -> str:
         """`memory`, or `memory (arithmetic not known)`."""
-        return (
-            f"{self.bound} ({', '.join(self.left_out)} not known)" if self.left_out else self.bound
-        )
+        return bound_words(self.bound, self.left_out)
 
     @property
     def words(self) -> str:
         """`predicted 12.3 us (4 to 30), bound by memory`."""
         between = f"{latency(self.low_us)} to {latency(self.high_us)}"
         return f"predicted {latency(self.us)} us ({between}), bound by {self.bound_words}"
+
+
+def bound_words(bound: str, left_out: Sequence[str]) -> str:
+    """What bounds a kernel, and the units of which that could not be said: `memory (l2 not known)`.
+
+    Args:
+        bound: The unit.
+        left_out: Units whose time is not in the prediction.
+    """
+    return f"{bound} ({', '.join(left_out)} not known)" if left_out else bound
 
 
 def predicted_times(evaluation: Evaluation) -> tuple[PredictedTime, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ def test_a_shortlist_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "list.json"
     write(path, "m4-max", [candidate("a", 10)])
     assert read(path) == ("m4-max", [candidate("a", 10)])
+    partly = replace(candidate("a", 10), left_out=("arithmetic", "cache"))
+    write(path, "m5-max", [partly])
+    assert read(path) == ("m5-max", [partly])
+    assert partly.document("m5-max")["left_out"] == ("arithmetic", "cache")
+    older = json.loads(path.read_text())
+    del older["kernels"][0]["left_out"]
+    path.write_text(json.dumps(older))
+    assert read(path) == ("m5-max", [candidate("a", 10)])
     path.write_text('{"kind": "other"}')
     with pytest.raises(UsageError, match="is no shortlist"):
         read(path)
@@ -43,6 +52,7 @@ def test_a_shortlist_is_read_as_it_was_written(tmp_path: Path) -> None:
         ("predicted_us", "10", "predicted_us is '10', not a number"),
         ("predicted_us", float("nan"), "predicted_us is nan"),
         ("text", None, "text is None, not a text"),
+        ("left_out", "l2", "left_out is 'l2', not a list of texts"),
         ("hash", "a", "unexpected keyword argument 'hash'"),
     ],
 )

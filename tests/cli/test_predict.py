@@ -7,13 +7,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
+import click
 import pytest
 
 from foundry.chips import fitted, registry
+from foundry.chips.prediction import Prediction
 from foundry.chips.profiled import Profiler
-from foundry.cli.predict import _Asked, _predicted, _show
+from foundry.cli.predict import Predicted, _Asked, _cells, _predicted, _show
+from foundry.cli.sanitize_file import Asked, function_options
 from foundry.errors import UsageError
 from foundry.harness.processes.pool import WorkerPool
 from foundry.kernel import Kernel, bind
@@ -174,7 +178,7 @@ def test_what_does_not_fit_is_said_with_the_name_of_the_file(
     ("words", "said"),
     [
         (("--function", "f"), "--function needs --threadgroup"),
-        (("--grid", "64"), "--grid goes with --function"),
+        (("--buffer", "x=7"), "--buffer goes with --function"),
         pytest.param(
             ("--function", "f", "--threadgroup", "32", "--grid", "64", "--axes", "n=4"),
             "--axes goes with kernel files",
@@ -195,6 +199,42 @@ def test_a_dispatch_that_does_not_fit_exits_2(
     done = run("predict", str(path), "--chip", "m1", *words)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f'#include "missing.h"\n{WHOLE}', "missing.h"),
+        pytest.param(WHOLE.replace("= 1;", "= y;"), "'y'", marks=pytest.mark.slow),
+    ],
+)
+def test_a_function_of_a_file_that_does_not_build_exits_as_sanitize_does(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "mine.metal"
+    path.write_text(text)
+    words = ("--function", "f", "--threadgroup", "32", "--grid", "64", "--buffer", "x=f32[64]:new")
+    done = run("predict", str(path), "--chip", "m1", *words)
+    assert done.returncode == 4, done.stderr
+    assert "on m1, not predicted: " in done.stdout
+    assert said in done.stdout
+
+
+def test_every_option_of_a_dispatch_is_named_as_it_is_typed() -> None:
+    options = click.command()(function_options(lambda: None)).params
+    others = [one for one in options if one.name != "function"]
+    assert len(others) == len(options) - 1 == 7
+    nothing: dict[str, Any] = {str(one.name): () if one.multiple else None for one in options}
+    for one in others:
+        given = Asked(**{**nothing, str(one.name): ("x",) if one.multiple else "x"})
+        with pytest.raises(UsageError, match=f"^{one.opts[0]} goes with --function NAME"):
+            _ = given.is_wanted
+
+
+def test_a_table_says_what_is_left_out() -> None:
+    said = SimpleNamespace(us=1.0, low_us=0.5, high_us=2.0, bound="memory", left_out=("l2",))
+    one = Predicted("k.metal", "exp", "m5-max", cast(Prediction, said))
+    assert _cells(one)[-1] == "memory (l2 not known)"
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -17,6 +18,7 @@ from foundry.chips.profiled import Profiler
 from foundry.chips.shortlist import ChosenKernel
 from foundry.cli.confirm import _show
 from foundry.cli.shortlist import _candidates
+from foundry.cli.shortlist import _show as _show_chosen
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.verdict import Evaluation, Status
 from foundry.program import Device
@@ -59,6 +61,11 @@ def test_a_chip_is_the_one_that_was_predicted_for_only_by_its_whole_name(
     confirmed = Confirmed(CANDIDATE, PROVEN)
     _show(chip, [confirmed], Device("metal", here))
     assert ("not the same device" in capsys.readouterr().err) == differs
+
+
+def test_a_ranking_says_what_no_prediction_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    _show_chosen([replace(CANDIDATE, left_out=("arithmetic",))])
+    assert "memory (arithmetic not known)" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -27,6 +27,8 @@ class Unprofiled:
     reason: str
     is_usage: bool = False
     """Whether what was asked does not fit it."""
+    is_at_fault: bool = False
+    """Whether its text is to blame: it does not build."""
 
 
 @dataclass(frozen=True)
