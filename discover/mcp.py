@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from discover.adopting.call import read_call
+from discover.adopting.cases import notes
 from discover.adopting.workspace import Workspace
 from discover.budget.limits import Limits
 from discover.history.nodes import look
@@ -57,13 +58,15 @@ class Tools:
         the same: an expression over the inputs, or lines that end in return.
         """
         with self._turn:
-            op = self._workspace.adopt(read_call(call))
+            read = read_call(call)
+            op = self._workspace.adopt(read)
         kernel = self._workspace.kernel_of(op.name)
         return {
             "op": op.name,
             "dtypes": list(op.dtypes),
             "axes": {axis.name: list(axis.conditions) for axis in op.axes},
             "folder": str(kernel.parent) if kernel else None,
+            "notes": list(notes(read)),
         }
 
     def start(self, op: str, dtype: str = "") -> dict[str, Any]:

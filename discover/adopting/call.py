@@ -25,7 +25,10 @@ def _several(value: Any) -> Any:
 
 
 def _three(value: Any) -> Any:
-    return [*value, 1, 1, 1][:3] if isinstance(value, list | tuple) and value else value
+    """Up to three sizes as three; more are left, to be refused."""
+    if not isinstance(value, list | tuple) or not value:
+        return value
+    return [*value, *(1 for _ in range(3 - len(value)))]
 
 
 Sizes = dict[str, Annotated[int, Field(ge=0)]]
@@ -73,7 +76,7 @@ class AdoptedCall(BaseModel):
     math_mode: str = "safe"
     fixed: tuple[str, ...] = ()
     """Axes whose sizes are never another: the source has them written into it."""
-    multiples: dict[str, int] = Field(default_factory=dict)
+    multiples: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     """Axes whose sizes are multiples of a number."""
     reduction: Expression | None = None
     """Terms summed into one element of an output; left out: read off the reference."""
@@ -163,6 +166,9 @@ def _problems(call: AdoptedCall) -> Iterator[str]:
 
 def _array_problems(call: AdoptedCall) -> Iterator[str]:
     known = (ELEMENT, *call.types, *DTYPE_BYTES)
+    for name, array in call.outputs.items():
+        if array.below is not None:
+            yield f"'{name}' is an output: 'below' says what an input of indices holds"
     for name, array in {**call.arrays, **call.outputs}.items():
         if array.dtype not in known:
             yield f"'{name}' has dtype '{array.dtype}'; dtypes: {', '.join(known)}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from discover.adopting.call import AdoptedCall, Sizes
 from ops import wide_mlx
-from ops.expressions import evaluate
+from ops.expressions import ExpressionError, evaluate
 from ops.parameters import Scalar
 
 MOST_ELEMENTS = 60_000
@@ -22,6 +22,7 @@ _HIDDEN = (7, 2, 127, 33, 257, 3, 65)
 _APART = 2
 """Places by which the sizes of neighbouring axes are apart in these lists."""
 _BESIDE, _EMPTY_BESIDE = 2, 3
+_ORDINARY = 4
 Params = dict[str, Scalar]
 
 
@@ -41,14 +42,28 @@ def shown(call: AdoptedCall) -> list[CaseSizes]:
 
 
 def hidden(call: AdoptedCall) -> list[CaseSizes]:
-    """Hidden cases: none of them is visible."""
+    """Hidden cases: none has the sizes of a visible one, unless there are no other sizes."""
+    fresh, found = _unseen(call)
+    return _dealt(call, fresh or found, _other_params(call))
+
+
+def notes(call: AdoptedCall) -> Iterator[str]:
+    """What the author should know of the cases."""
+    if not _unseen(call)[0]:
+        yield (
+            "the rules of the axes leave no size that is not shown: hidden cases have those of"
+            " visible ones, with inputs of their own"
+        )
+
+
+def _unseen(call: AdoptedCall) -> tuple[list[Sizes], list[Sizes]]:
+    """Sizes for hidden cases that no visible one has, and those that one may have."""
     empty = [{a: 0 if a == axis else _EMPTY_BESIDE for a in call.axes} for axis in call.axes]
     mixed = [_mixed(call, _HIDDEN, at) for at in range(len(_HIDDEN))]
     near = [_one_of_its_own(call, axis, step) for axis in call.axes for step in (1, -1)]
     taken = {tuple(case.axes.values()) for case in shown(call)}
     found = _small(call, [*empty, *mixed, *near])
-    fresh = [sizes for sizes in found if tuple(sizes.values()) not in taken]
-    return _dealt(call, fresh or found, _other_params(call))
+    return [sizes for sizes in found if tuple(sizes.values()) not in taken], found
 
 
 def least(call: AdoptedCall, axis: str) -> int:
@@ -57,15 +72,29 @@ def least(call: AdoptedCall, axis: str) -> int:
     It is 0 where nothing is to be computed then: what a sum over nothing is, the author did not
     say, and MLX itself is never asked about empty arrays.
     """
-    everywhere = wide_mlx.lacks(call.reference) is None and all(
-        any(_is_zero_without(size, axis, call) for size in array.shape)
-        for array in call.outputs.values()
-    )
-    return 0 if everywhere else 1
+    ordinary = dict.fromkeys(call.axes, _ORDINARY)
+    empty = {**ordinary, axis: 0}
+    if wide_mlx.lacks(call.reference) is not None or _loses_a_value(call, ordinary, empty):
+        return 1
+    outputs = call.outputs.values()
+    is_empty = all(0 in [evaluate(size, empty) for size in array.shape] for array in outputs)
+    return 0 if is_empty else 1
 
 
-def _is_zero_without(size: int | str, axis: str, call: AdoptedCall) -> bool:
-    return evaluate(size, {a: 0 if a == axis else 4 for a in call.axes}) == 0
+def _loses_a_value(call: AdoptedCall, ordinary: Sizes, empty: Sizes) -> bool:
+    """Whether a size, the grid or a constant divides by what is 0 at the second sizes only."""
+    arrays = (*call.arrays.values(), *call.outputs.values())
+    sizes = (size for array in arrays for size in array.shape)
+    said = (*sizes, *call.grid, *call.threadgroup, *call.constants.values())
+    return any(_has_value(one, ordinary) and not _has_value(one, empty) for one in said)
+
+
+def _has_value(said: int | str, sizes: Sizes) -> bool:
+    try:
+        evaluate(said, sizes)
+    except ExpressionError:
+        return False
+    return True
 
 
 def _mixed(call: AdoptedCall, ladder: Sequence[int], at: int) -> Sizes:

@@ -8,10 +8,11 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 from discover.adopting.call import AdoptedCall, read_call
-from discover.adopting.recording import RecordedArray, RecordedCall, Recording
+from discover.adopting.recording import Number, RecordedArray, RecordedCall, Recording
 from discover.adopting.sizes import Axes, axes_of, expression, shapes_of
 from foundry.errors import UsageError, unknown
 
@@ -40,6 +41,11 @@ def named(recording: Recording, wishes: Wishes) -> AdoptedCall:
     calls = _of_one_kernel(recording.calls, wishes.kernel)
     axes = axes_of(calls, wishes.axes)
     kernel, first = calls[0].kernel, calls[0]
+    if not kernel.is_row_contiguous:
+        raise UsageError(
+            f"{kernel.name} is made with ensure_row_contiguous=False, and an adopted kernel gets"
+            " rows always; make it without, and let its source index rows"
+        )
     shapes = [[axes.name_of(n) for n in shape] for shape in shapes_of(calls)]
     dtypes = [a.dtype for a in (*first.inputs, *first.outputs) if isinstance(a, RecordedArray)]
     arrays = iter({"shape": s, "dtype": d} for s, d in zip(shapes, dtypes, strict=True))
@@ -69,7 +75,7 @@ def named(recording: Recording, wishes: Wishes) -> AdoptedCall:
 
 
 def _of_one_kernel(calls: Sequence[RecordedCall], name: str | None) -> list[RecordedCall]:
-    """The calls of the kernel that is meant, in the dtypes of the first of them."""
+    """The calls of the kernel that is meant, in the dtypes and dimensions of the first of them."""
     names = list(dict.fromkeys(call.kernel.name for call in calls))
     if name is None and len(names) > 1:
         raise UsageError(f"the script calls {', '.join(names)}; choose one with --kernel")
@@ -81,9 +87,13 @@ def _of_one_kernel(calls: Sequence[RecordedCall], name: str | None) -> list[Reco
 
 
 def _kinds(call: RecordedCall) -> tuple[Any, ...]:
-    arrays = (*call.inputs, *call.outputs)
+    """What every call that is adopted with it shares; sizes may differ."""
     types = [(name, value) for name, value in call.template if isinstance(value, str)]
-    return (*(a.dtype if isinstance(a, RecordedArray) else type(a) for a in arrays), *types)
+    return (*map(_kind, (*call.inputs, *call.outputs)), *types)
+
+
+def _kind(given: RecordedArray | Number) -> Any:
+    return (given.dtype, len(given.shape)) if isinstance(given, RecordedArray) else type(given)
 
 
 def _grid(calls: Sequence[RecordedCall], axes: Axes, way: int) -> int | str:
@@ -114,11 +124,23 @@ def _reference(said: str, names: Mapping[str, Any], inputs: Sequence[str]) -> st
     function = names.get(said.strip()) if said.strip().isidentifier() else None
     if not inspect.isfunction(function):
         return said
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    assert isinstance(tree, ast.FunctionDef)
+    tree = _definition(said, function)
     given = [argument.arg for argument in tree.args.args]
     if len(given) != len(inputs):
         raise UsageError(f"{said} takes {len(given)} arguments, the kernel {len(inputs)} inputs")
     renamed = [f"{mine} = {its}" for mine, its in zip(given, inputs, strict=True) if mine != its]
     body = tree.body[1:] if ast.get_docstring(tree) else tree.body
     return "\n".join([*renamed, *map(ast.unparse, body)])
+
+
+def _definition(said: str, function: FunctionType) -> ast.FunctionDef:
+    """The `def` of a function; a lambda has none that can be read alone."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    except (OSError, SyntaxError):
+        tree = None
+    if not isinstance(tree, ast.FunctionDef):
+        raise UsageError(
+            f"'{said}' is not made by a def that can be read; write one, or give its text instead"
+        )
+    return tree

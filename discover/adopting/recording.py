@@ -39,6 +39,8 @@ class MadeKernel:
     header: str
     atomic_outputs: bool
     math_mode: str
+    is_row_contiguous: bool = True
+    """Whether inputs are laid out in rows before it is called."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,17 @@ class Recording:
 
 
 def record(script: Path) -> Recording:
-    """Run a script and write its calls down.
+    """Run a script as `python script` does, without arguments, and write its calls down.
 
     Raises:
         UsageError: It cannot be read, ends in an error, or calls no kernel.
     """
     calls: list[RecordedCall] = []
-    with _watched(calls), redirect_stdout(sys.stderr):
+    with _as_the_program(script), _watched(calls), redirect_stdout(sys.stderr):
         try:
             names = runpy.run_path(str(script), run_name="__main__")
         except SystemExit as error:
-            names = {}
+            names = _names_where_it_ended(error, script)
             if error.code not in (None, 0):
                 raise UsageError(f"{script} ended with exit code {error.code}") from None
         except Exception as error:
@@ -84,6 +86,26 @@ def record(script: Path) -> Recording:
             f"{script} called no kernel; it must make one with mx.fast.metal_kernel and call it"
         )
     return Recording(tuple(calls), names)
+
+
+@contextmanager
+def _as_the_program(script: Path) -> Iterator[None]:
+    """Let a script find its own arguments, of which there are none, and modules beside it."""
+    arguments, places = sys.argv, list(sys.path)
+    sys.argv = [str(script)]
+    sys.path.insert(0, str(script.resolve().parent))
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+        sys.path[:] = places
+
+
+def _names_where_it_ended(error: SystemExit, script: Path) -> dict[str, Any]:
+    """Global names of a script that ended itself: `runpy` gives none then."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    own = (frame for frame in frames if frame.f_code.co_filename == str(script))
+    return next((dict(frame.f_globals) for frame in own), {})
 
 
 @contextmanager
@@ -122,7 +144,7 @@ def _watching(make: Callable[..., Any], calls: list[RecordedCall]) -> Callable[.
         )  # fmt: skip
         mode = (more.get("compile_options") or {}).get("math_mode", "safe")
         names = tuple(input_names), tuple(output_names)
-        made = MadeKernel(name, *names, source, header, atomic_outputs, mode)
+        made = MadeKernel(name, *names, source, header, atomic_outputs, mode, ensure_row_contiguous)
 
         def call(**arguments: Any) -> Any:
             results = kernel(**arguments)
@@ -167,6 +189,8 @@ def _dtype(dtype: Any) -> str:
 
 
 def _triple(sizes: Sequence[int]) -> tuple[int, int, int]:
+    if not 1 <= len(sizes) <= 3:
+        raise ValueError(f"a grid and a threadgroup have one to three sizes, not {len(sizes)}")
     x, y, z = [*map(int, sizes), 1, 1][:3]
     return x, y, z
 

@@ -56,7 +56,7 @@ def axes_of(calls: Sequence[RecordedCall], names: Sequence[str]) -> Axes:
         names: Of the axes, in the order in which their sizes come; none: plain ones.
 
     Raises:
-        UsageError: Arrays of other dimensions in another call, or names for other axes.
+        UsageError: Names for other axes.
     """
     found = list(dict.fromkeys(n for shape in shapes_of(calls) for n in shape if set(n) != {1}))
     usual = _NAMES.get(len(found), tuple(f"d{at}" for at in range(len(found))))
@@ -70,17 +70,11 @@ def axes_of(calls: Sequence[RecordedCall], names: Sequence[str]) -> Axes:
 
 
 def shapes_of(calls: Sequence[RecordedCall]) -> list[list[Numbers]]:
-    """The sizes of every array, inputs first, each over all calls.
-
-    Raises:
-        UsageError: Arrays of other dimensions in another call.
-    """
-    found = []
-    for arrays in zip(*(_arrays(call) for call in calls), strict=True):
-        if len({len(array.shape) for array in arrays}) > 1:
-            raise UsageError("calls of the kernel differ in dimensions; choose one with --call")
-        found.append(list(zip(*(array.shape for array in arrays), strict=True)))
-    return found
+    """The sizes of every array, inputs first, each over all calls."""
+    return [
+        list(zip(*(array.shape for array in arrays), strict=True))
+        for arrays in zip(*(_arrays(call) for call in calls), strict=True)
+    ]
 
 
 def _arrays(call: RecordedCall) -> list[RecordedArray]:

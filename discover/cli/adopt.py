@@ -68,7 +68,10 @@ def command(
     from discover.adopting.workspace import Workspace
 
     if file.suffix == ".json":
-        call = _from_json(file, {"name": name, "reference": reference})
+        if axes or kernel:
+            option = "--axes" if axes else "--kernel"
+            raise UsageError(f"{option} goes with a script; {file} says it itself")
+        call = _from_json(file, {"name": name, "reference": reference}, _words(fixed), multiples)
     elif reference is None:
         raise UsageError("say what is right: --reference 'mx.softmax(x, axis=-1)'")
     else:
@@ -86,7 +89,13 @@ def _words(text: str | None) -> tuple[str, ...]:
     return tuple(word.strip() for word in (text or "").split(",") if word.strip())
 
 
-def _from_json(file: Path, given: dict[str, str | None]) -> AdoptedCall:
+def _from_json(
+    file: Path,
+    given: dict[str, str | None],
+    fixed: tuple[str, ...],
+    multiples: dict[str, int] | None,
+) -> AdoptedCall:
+    """The call of a file, with what options say in place of it or beside it."""
     from discover.adopting.call import read_call
 
     try:
@@ -95,14 +104,26 @@ def _from_json(file: Path, given: dict[str, str | None]) -> AdoptedCall:
         raise UsageError(f"{file} is no JSON: {error}") from None
     if not isinstance(document, dict):
         raise UsageError(f"{file} holds no call: it is one JSON object")
-    return read_call({**document, **{key: v for key, v in given.items() if v is not None}})
+    document |= {key: value for key, value in given.items() if value is not None}
+    call = read_call(document)
+    held = {"fixed": [*call.fixed, *fixed], "multiples": {**call.multiples, **(multiples or {})}}
+    return read_call({**document, **held})
 
 
 def _document(call: AdoptedCall, folder: Path) -> dict[str, Any]:
-    return {"op": call.name, "folder": str(folder), "call": call.model_dump(mode="json")}
+    from discover.adopting.cases import notes
+
+    return {
+        "op": call.name,
+        "folder": str(folder),
+        "call": call.model_dump(mode="json"),
+        "notes": list(notes(call)),
+    }
 
 
 def _show(call: AdoptedCall, op: Op, folder: Path) -> None:
+    from discover.adopting.cases import notes
+
     arrays = {**call.arrays, **call.outputs}
     for name, array in arrays.items():
         click.echo(f"{name}: {call.dtype_of(array)}[{', '.join(map(str, array.shape))}]")
@@ -111,6 +132,8 @@ def _show(call: AdoptedCall, op: Op, folder: Path) -> None:
     click.echo(f"grid: {', '.join(map(str, call.grid))}")
     for sizes in call.sizes:
         click.echo(f"timed at: {', '.join(f'{axis} = {size}' for axis, size in sizes.items())}")
+    for said in notes(call):
+        note(said)
     note(f"{folder}/op.py is yours: correct what was guessed wrong")
     note(f"next: cd {folder} && foundry verify kernel.metal --dtype {op.dtypes[0]}")
     note(f"next: cd {folder} && discover search {op.name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from discover.adopting.call import read_call
-from discover.adopting.cases import MOST_ELEMENTS, elements, hidden, shown
+from discover.adopting.cases import MOST_ELEMENTS, elements, hidden, notes, shown
 from discover.adopting.kernel_file import kernel_text
 from discover.adopting.naming import Wishes, named
 from discover.adopting.op_file import op_text, terms_summed
@@ -73,6 +74,12 @@ for rows, cols in ((4, 96), (7, 64)):
     )
     assert mx.allclose(out, reference(x, w, 1e-5), atol=1e-5)
 '''
+
+ENDING = """
+import sys, beside_norm
+assert sys.argv == [__file__]
+sys.exit(beside_norm.CODE)
+"""
 
 
 def recorded(
@@ -164,6 +171,10 @@ def test_cases_are_small_odd_and_never_both() -> None:
         ({"gird": [1]}, "'gird' of the call: Extra inputs"),
         ({"source": None}, "'source' of the call"),
         ({"fixed": ["depth"]}, "'depth' is no axis"),
+        ({"multiples": {"cols": 0}}, "'multiples.cols' of the call: Input should be greater"),
+        ({"grid": ["rows", 1, 1, 2]}, "'grid' of the call: Tuple should have at most 3"),
+        ({"outputs": {"out": {"shape": ["rows"], "below": "cols"}}}, "'out' is an output: 'below'"),
+        ({"inputs": {"x": {"shape": ["cols // (rows - 33)"]}}}, "where it is tried: .* by zero"),
         ({"fixed": ["rows", "cols"], "inputs": {"x": {"shape": ["rows"]}}}, "leave one axis free"),
         ({"reference": "x +"}, "the reference: line 1: not Python"),
         ({"reference": "import os\nreturn x"}, "may not stand here"),
@@ -198,8 +209,11 @@ def test_a_reference_is_as_exact_as_float64_where_numpy_knows_it() -> None:
 
 def test_a_script_is_watched_while_it_runs(tmp_path: Path) -> None:
     script = tmp_path / "norm.py"
-    script.write_text(SCRIPT)
+    (tmp_path / "beside_norm.py").write_text("CODE = 0")
+    script.write_text(SCRIPT + ENDING)
+    arguments, places = list(sys.argv), list(sys.path)
     found = record(script)
+    assert (sys.argv, sys.path) == (arguments, places)
     call = named(found, Wishes("reference"))
     assert call.name == "ownnorm"
     assert call.grid == ("rows * 32", 1, 1)
@@ -224,6 +238,42 @@ def test_a_script_that_fails_says_where(tmp_path: Path, text: str, words: str) -
     script.write_text(text)
     with pytest.raises(UsageError, match=words):
         record(script)
+
+
+def test_calls_of_other_dimensions_than_the_first_are_left_out() -> None:
+    calls = recorded([(8, 4)], (8, 4), (32, 1, 1)), recorded([(8,)], (8,), (8, 1, 1))
+    call = named(Recording(calls, {}), Wishes("a"))
+    assert call.sizes == ({"rows": 8, "cols": 4},)
+    assert call.grid[0] == "rows * cols"
+
+
+def test_a_script_whose_kernel_reads_strides_is_refused() -> None:
+    one = recorded([(8,)], (8,), (8, 1, 1))
+    strided = replace(one, kernel=replace(one.kernel, is_row_contiguous=False))
+    with pytest.raises(UsageError, match="k is made with ensure_row_contiguous=False"):
+        named(Recording((strided,), {}), Wishes("a"))
+
+
+def test_a_lambda_is_no_reference() -> None:
+    names = {"f": lambda a: a}
+    with pytest.raises(UsageError, match="'f' is not made by a def"):
+        named(Recording((recorded([(8,)], (8,), (8, 1, 1)),), names), Wishes("f"))
+
+
+def test_an_axis_that_is_divided_by_is_never_0() -> None:
+    inputs = {"x": {"shape": ["rows", "cols"]}, "scales": {"shape": ["rows", "cols // block"]}}
+    outputs = {"out": {"shape": ["rows", "cols", "block"]}}
+    sizes = {"rows": 4, "cols": 64, "block": 8}
+    more = {"inputs": inputs, "outputs": outputs, "sizes": sizes, "reference": "x"}
+    text = op_text(read_call({**CALL, **more}))
+    assert "Axis('block', least=1)" in text
+    assert "Axis('rows')" in text
+
+
+def test_sizes_that_leave_nothing_to_hide_are_told() -> None:
+    assert not list(notes(read_call(CALL)))
+    (said,) = notes(read_call({**CALL, "fixed": ["rows", "cols"]}))
+    assert "no size that is not shown" in said
 
 
 def test_calls_of_two_kernels_are_asked_about() -> None:
