@@ -160,7 +160,8 @@ def _problems(call: AdoptedCall) -> Iterator[str]:
         if name not in call.axes:
             yield f"'{name}' is no axis; axes: {', '.join(call.axes)}"
     yield from _array_problems(call)
-    if all(axis in call.fixed for axis in call.axes) and not call.numbers:
+    real = [number for number in call.numbers.values() if isinstance(number, float)]
+    if all(axis in call.fixed for axis in call.axes) and not real:
         yield "every size is fixed, so that nothing can be proven beyond it; leave one axis free"
 
 

@@ -38,32 +38,27 @@ def shown(call: AdoptedCall) -> list[CaseSizes]:
     """Visible cases, parameters dealt out to them in turn."""
     mixed = [_mixed(call, _SHOWN, at) for at in range(len(_SHOWN))]
     own = [_one_of_its_own(call, axis, 0) for axis in call.axes]
-    return _dealt(call, _small(call, [*mixed, *own]), _other_params(call)[:-1])
+    found = _small(call, _allowed(call, [*mixed, *own]))
+    return _dealt(call, found, _other_params(call)[:-1])
 
 
 def hidden(call: AdoptedCall) -> list[CaseSizes]:
-    """Hidden cases: none has the sizes of a visible one, unless there are no other sizes."""
-    fresh, found = _unseen(call)
-    return _dealt(call, fresh or found, _other_params(call))
-
-
-def notes(call: AdoptedCall) -> Iterator[str]:
-    """What the author should know of the cases."""
-    if not _unseen(call)[0]:
-        yield (
-            "the rules of the axes leave no size that is not shown: hidden cases have those of"
-            " visible ones, with inputs of their own"
-        )
-
-
-def _unseen(call: AdoptedCall) -> tuple[list[Sizes], list[Sizes]]:
-    """Sizes for hidden cases that no visible one has, and those that one may have."""
+    """Hidden cases: none has the sizes of a visible one; where there are no others, its numbers."""
     empty = [{a: 0 if a == axis else _EMPTY_BESIDE for a in call.axes} for axis in call.axes]
     mixed = [_mixed(call, _HIDDEN, at) for at in range(len(_HIDDEN))]
     near = [_one_of_its_own(call, axis, step) for axis in call.axes for step in (1, -1)]
     taken = {tuple(case.axes.values()) for case in shown(call)}
-    found = _small(call, [*empty, *mixed, *near])
-    return [sizes for sizes in found if tuple(sizes.values()) not in taken], found
+    every = _allowed(call, [*empty, *mixed, *near])
+    fresh = [sizes for sizes in every if tuple(sizes.values()) not in taken]
+    if not fresh:
+        return _dealt(call, _small(call, every), _other_params(call)[-1:])
+    return _dealt(call, _small(call, fresh), _other_params(call))
+
+
+def notes(call: AdoptedCall) -> Iterator[str]:
+    """What the author should know of the cases."""
+    if all(axis in call.fixed for axis in call.axes):
+        yield "every size is fixed: hidden cases differ from visible ones in numbers alone"
 
 
 def least(call: AdoptedCall, axis: str) -> int:
@@ -107,12 +102,19 @@ def _one_of_its_own(call: AdoptedCall, axis: str, step: int) -> Sizes:
     return {a: call.sizes[0][a] + steps if a == axis else _BESIDE for a in call.axes}
 
 
-def _small(call: AdoptedCall, wanted: Sequence[Sizes]) -> list[Sizes]:
-    """Sizes by the rules of the axes, each once, small ones alone where any are."""
+def _allowed(call: AdoptedCall, wanted: Sequence[Sizes]) -> list[Sizes]:
+    """Sizes by the rules of the axes, each once."""
     found = [{a: _ruled(call, a, size) for a, size in sizes.items()} for sizes in wanted]
-    once = {tuple(sizes.values()): sizes for sizes in found}
-    small = [sizes for sizes in once.values() if elements(call, sizes) <= MOST_ELEMENTS]
-    return small or sorted(once.values(), key=lambda sizes: elements(call, sizes))[:1]
+    return list({tuple(sizes.values()): sizes for sizes in found}.values())
+
+
+def _small(call: AdoptedCall, found: Sequence[Sizes]) -> list[Sizes]:
+    """Those that are small; where none of them holds anything, the smallest that does as well."""
+    small = [sizes for sizes in found if elements(call, sizes) <= MOST_ELEMENTS]
+    full = [sizes for sizes in found if 0 not in sizes.values()]
+    if any(sizes in small for sizes in full):
+        return small
+    return [*small, *sorted(full, key=lambda sizes: elements(call, sizes))[:1]]
 
 
 def _ruled(call: AdoptedCall, axis: str, size: int) -> int:

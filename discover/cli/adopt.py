@@ -68,9 +68,9 @@ def command(
     from discover.adopting.workspace import Workspace
 
     if file.suffix == ".json":
-        if axes or kernel:
-            option = "--axes" if axes else "--kernel"
-            raise UsageError(f"{option} goes with a script; {file} says it itself")
+        for option, value in (("--axes", axes), ("--kernel", kernel)):
+            if value is not None:
+                raise UsageError(f"{option} goes with a script; {file} names one call and its axes")
         call = _from_json(file, {"name": name, "reference": reference}, _words(fixed), multiples)
     elif reference is None:
         raise UsageError("say what is right: --reference 'mx.softmax(x, axis=-1)'")

@@ -27,6 +27,7 @@ from discover.search.workbench import workbench
 from foundry.errors import FoundryError, UsageError
 from foundry.judge.verdict import Status
 from foundry.kernel import parse
+from ops import registry
 from ops.mlx_formula import MlxFormula
 from ops.spec import Workload
 
@@ -176,6 +177,7 @@ def test_cases_are_small_odd_and_never_both() -> None:
         ({"outputs": {"out": {"shape": ["rows"], "below": "cols"}}}, "'out' is an output: 'below'"),
         ({"inputs": {"x": {"shape": ["cols // (rows - 33)"]}}}, "where it is tried: .* by zero"),
         ({"fixed": ["rows", "cols"], "inputs": {"x": {"shape": ["rows"]}}}, "leave one axis free"),
+        ({"fixed": ["rows", "cols"], "inputs": {**CALL["inputs"], "eps": 2}}, "leave one axis"),
         ({"reference": "x +"}, "the reference: line 1: not Python"),
         ({"reference": "import os\nreturn x"}, "may not stand here"),
         ({"reference": "mx.sofmax(x)"}, "mx.sofmax is not in MLX"),
@@ -270,10 +272,33 @@ def test_an_axis_that_is_divided_by_is_never_0() -> None:
     assert "Axis('rows')" in text
 
 
-def test_sizes_that_leave_nothing_to_hide_are_told() -> None:
+def test_where_every_size_is_fixed_numbers_are_hidden_and_that_is_told(tmp_path: Path) -> None:
     assert not list(notes(read_call(CALL)))
-    (said,) = notes(read_call({**CALL, "fixed": ["rows", "cols"]}))
-    assert "no size that is not shown" in said
+    call = read_call({**CALL, "fixed": ["rows", "cols"]})
+    assert [one.axes for one in hidden(call)] == [one.axes for one in shown(call)]
+    assert not {one.params["eps"] for one in hidden(call)} & {
+        one.params["eps"] for one in shown(call)
+    }
+    (tmp_path / "op.py").write_text(op_text(call))
+    try:
+        registry.load_file(tmp_path / "op.py")
+    finally:
+        registry.forget_file(tmp_path / "op.py")
+    (said,) = notes(call)
+    assert "every size is fixed" in said
+
+
+@pytest.mark.parametrize("reference", ["mx.cumsum(x, axis=0)", "mx.fast.rms_norm(x, w, eps)"])
+@pytest.mark.parametrize("cols", [50_000, 200_000])
+def test_where_all_sizes_are_large_one_that_holds_something_is_hidden(
+    reference: str, cols: int
+) -> None:
+    more = {"sizes": {"rows": 64, "cols": cols}, "fixed": ["cols"], "reference": reference}
+    call = read_call({**CALL, **more})
+    seen, unseen = ({one.axes["rows"] for one in cases(call)} for cases in (shown, hidden))
+    assert seen
+    assert unseen - {0}
+    assert not seen & unseen
 
 
 def test_calls_of_two_kernels_are_asked_about() -> None:
