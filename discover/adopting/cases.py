@@ -77,11 +77,14 @@ def least(call: AdoptedCall, axis: str) -> int:
 
 
 def _loses_a_value(call: AdoptedCall, ordinary: Sizes, empty: Sizes) -> bool:
-    """Whether a size, the grid or a constant divides by what is 0 at the second sizes only."""
+    """Whether anything that the call says divides by what is 0 at the second sizes only."""
     arrays = (*call.arrays.values(), *call.outputs.values())
-    sizes = (size for array in arrays for size in array.shape)
-    said = (*sizes, *call.grid, *call.threadgroup, *call.constants.values())
-    return any(_has_value(one, ordinary) and not _has_value(one, empty) for one in said)
+    sizes = (size for array in arrays for size in (*array.shape, array.below))
+    said = (
+        *sizes, *call.grid, *call.threadgroup, *call.constants.values(), call.reduction, call.flops,
+    )  # fmt: skip
+    known = (one for one in said if one is not None)
+    return any(_has_value(one, ordinary) and not _has_value(one, empty) for one in known)
 
 
 def _has_value(said: int | str, sizes: Sizes) -> bool:
