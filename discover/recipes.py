@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,10 +41,11 @@ def read(path: Path, kind: type[R]) -> R:
 def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
     """The line where an entry stands, or the nearest table around it; None where there is none."""
     table: tuple[str, ...] = ()
+    seen = Counter[tuple[str, ...]]()
     found = None
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(line):
-            table = entry = _parts(header[1])
+            table = entry = _numbered(line, _parts(header[1]), seen)
         elif key := _KEY.match(line):
             entry = (*table, *_parts(key[1]))
         else:
@@ -51,6 +53,14 @@ def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
         if keys[: len(entry)] == entry:
             found = number
     return found
+
+
+def _numbered(line: str, table: tuple[str, ...], seen: Counter[tuple[str, ...]]) -> tuple[str, ...]:
+    """A table as errors name it: of those in double brackets with its number, from 0."""
+    if not line.lstrip().startswith("[["):
+        return table
+    seen[table] += 1
+    return (*table, str(seen[table] - 1))
 
 
 def _parts(dotted: str) -> tuple[str, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ops.errors import UsageError
 from ops.parameters import Range, Scalar
-from ops.spec import Case
+from ops.spec import Case, Op
 
 
 def cases(axes: str, *sizes: tuple[int, ...], **params: Scalar) -> tuple[Case, ...]:
@@ -31,6 +31,16 @@ def labelled(axes: str, label: str, *sizes: int, **params: Scalar) -> Case:
         ValueError: There is not one size per axis.
     """
     return Case(dict(zip(axes.split(), sizes, strict=True)), params, label)
+
+
+def at_shapes(op: Op, shapes: Sequence[Mapping[str, int]]) -> Op:
+    """The op with these sizes of its axes as its bench cases; without any, as it is."""
+    cases = (Case(dict(sizes), label=_shape_label(op, sizes)) for sizes in shapes)
+    return replace(op, bench=tuple(cases)) if shapes else op
+
+
+def _shape_label(op: Op, sizes: Mapping[str, int]) -> str:
+    return " ".join(f"{axis} {sizes[axis]}" for axis in op.axis_names if axis in sizes)
 
 
 ROWS_VISIBLE: tuple[Case, ...] = cases(

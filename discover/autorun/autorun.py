@@ -18,7 +18,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from discover.autorun.recipe import Recipe
+from discover.autorun.recipe import ModelRecipe, Recipe
 from discover.autorun.standing import SLICE, Standing, reached, stored
 from discover.autorun.whole import next_op
 from discover.budget.limits import Limits
@@ -27,7 +27,7 @@ from discover.calls.roster import seats_of
 from discover.history.summary import Summary, searches, summarise
 from discover.proposers.keys import without_login, without_secrets
 from discover.protocol import Proposer
-from discover.search.session import OpenSearch, open_search, run_search
+from discover.search.session import OpenSearch, checked_op, open_search, run_search
 from discover.search.settings import SearchRequest
 from discover.search.task import Outcome
 from discover.search.watch import Watch
@@ -40,6 +40,8 @@ class Autorun:
     """How an autorun ended."""
 
     run_id: int
+    recipe: Recipe
+    """As it was searched."""
     summaries: tuple[Summary, ...]
     resumed: bool
     broken: str | None = None
@@ -65,14 +67,17 @@ def run_autorun(
         done: Called with the name of each search that ended.
 
     Raises:
-        UsageError: An unknown name, a money limit for a model without a price, or another
-            process is at work on the same autorun.
+        UsageError: An unknown name, a shape that is none, a money limit for a model without a
+            price, or another process is at work on the same autorun.
         EnvironmentUnusable: The device stopped working.
     """
     for allowance in (recipe.per_op, recipe.total):
         seats_of(proposers, bench.prices, allowance, recipe)
+    for task in recipe.tasks():
+        checked_op(_request(recipe, *task))
     check(proposers)
     run_id, resumed = _begin(bench, recipe, command)
+    recipe = _as_begun(bench, recipe, run_id)
     night = _Night(bench, recipe, command, proposers, watch, run_id, done)
     try:
         broken, by_budget = night.search_all()
@@ -84,7 +89,7 @@ def run_autorun(
             )
         raise
     bench.store.finish_run(run_id, _ending(broken, by_budget=by_budget))
-    return Autorun(run_id, tuple(_summaries(bench, run_id)), resumed, broken)
+    return Autorun(run_id, recipe, tuple(_summaries(bench, run_id)), resumed, broken)
 
 
 @dataclass
@@ -100,12 +105,16 @@ class _Night:
     done: Callable[[str], None]
     standings: dict[str, Standing] = field(default_factory=dict)
     """By search: from the database at first, then as each of them rests."""
+    earlier: list[Standing] = field(default_factory=list)
+    """Searches that were begun anew under the same name: what they used is used."""
     finished: set[str] = field(default_factory=set)
     """Searches that are done for good."""
 
     def __post_init__(self) -> None:
-        for run in searches(self.bench.store, part_of=f"autorun {self.run_id}"):
+        for run in searches(self.bench.store, part_of=_part_of(self.run_id)):
             standing = stored(summarise(self.bench.store, run))
+            if standing.name in self.standings:
+                self.earlier.append(self.standings[standing.name])
             self.standings[standing.name] = standing
             if run.outcome == "done":
                 self.finished.add(standing.name)
@@ -171,22 +180,15 @@ class _Night:
 
     def request(self, op: str, dtype: str) -> SearchRequest:
         """What is asked of one search."""
-        return SearchRequest(
-            op,
-            dtype,
-            self.recipe.per_op,
-            self.command,
-            self.recipe,
-            part_of=f"autorun {self.run_id}",
-            shapes=self.recipe.shapes.get(op, ()),
-        )
+        asked = _request(self.recipe, op, dtype)
+        return replace(asked, command=self.command, part_of=_part_of(self.run_id))
 
     def allowed(self, request: SearchRequest, waiting: int) -> Limits | None:
-        """What a search may use; None, which is told, where nothing is left of the total."""
+        """What a search may use; None, which is told, where nothing is left for it."""
         used = list(self.standings.values())
-        limits = share(self.recipe, used, request.name, waiting)
+        limits = share(self.recipe, used, request.name, waiting, self.earlier)
         if limits is None:
-            self.watch.event(f"{request.name}: the total budget of the recipe is used up")
+            self.watch.event(f"{request.name}: the budget of the recipe is used up")
         return limits
 
     def note(self, name: str, outcome: Outcome, rewards: list[float | None]) -> None:
@@ -245,6 +247,7 @@ def settings(recipe: Recipe) -> dict[str, Any]:
         "counters",
         "wait",
         "weights",
+        "steps",
         "elsewhere",
     }
     # Older databases know no shapes: those of a recipe without any are not named.
@@ -267,12 +270,39 @@ def _begin(bench: Workbench, recipe: Recipe, command: str) -> tuple[int, bool]:
     return run_id, True
 
 
+def _as_begun(bench: Workbench, recipe: Recipe, run_id: int) -> Recipe:
+    """The recipe with the shapes at which searches of a model were begun: they stay."""
+    if not isinstance(recipe, ModelRecipe):
+        return recipe
+    begun = {
+        run.settings["op"]: tuple(run.settings["shapes"])
+        for run in searches(bench.store, part_of=_part_of(run_id))
+        if "shapes" in run.settings
+    }
+    return recipe.model_copy(update={"steps": {**recipe.steps, **begun}})
+
+
+def _request(recipe: Recipe, op: str, dtype: str) -> SearchRequest:
+    shapes = recipe.shapes_of(op)
+    return SearchRequest(op, dtype, recipe.per_op, "", recipe, shapes=shapes)
+
+
+def _part_of(run_id: int) -> str:
+    return f"autorun {run_id}"
+
+
 def _summaries(bench: Workbench, run_id: int) -> list[Summary]:
-    found = searches(bench.store, part_of=f"autorun {run_id}")
+    found = searches(bench.store, part_of=_part_of(run_id))
     return [summarise(bench.store, run) for run in found]
 
 
-def share(recipe: Recipe, used: Sequence[Standing], own: str, waiting: int) -> Limits | None:
+def share(
+    recipe: Recipe,
+    used: Sequence[Standing],
+    own: str,
+    waiting: int,
+    earlier: Sequence[Standing] = (),
+) -> Limits | None:
     """What the next search may use in all: its own allowance, within its share of the total.
 
     Those that wait keep a share as large as its own; what a search leaves goes to them.
@@ -282,18 +312,23 @@ def share(recipe: Recipe, used: Sequence[Standing], own: str, waiting: int) -> L
         used: The searches of this autorun so far.
         own: Name of the next search; what it used in an earlier session is its own to keep.
         waiting: Searches that come after it.
+        earlier: Searches that were begun anew under their names, and do not go on.
 
     Returns:
         None where nothing is left to begin with.
     """
     mine = [standing for standing in used if standing.name == own]
+    before = [standing for standing in earlier if standing.name == own]
     left: dict[str, Any] = {}
     for name in ("evaluations", "seconds", "tokens", "usd"):
         each, total = getattr(recipe.per_op, name), getattr(recipe.total, name)
-        bounds = [] if each is None else [each]
+        gone = sum(_taken(s)[name] for s in before)
+        if before and each is not None and gone >= each:
+            return None
+        bounds = [] if each is None else [each - gone]
         if total is not None:
             kept = sum(_taken(s)[name] for s in mine)
-            rest = total - sum(_taken(s)[name] for s in used)
+            rest = total - sum(_taken(s)[name] for s in (*used, *earlier))
             if rest <= 0 and not mine:
                 return None
             part = max(0, rest) / (waiting + 1)

@@ -12,10 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from discover.autorun.autorun import Autorun, run_autorun
-from discover.autorun.recipe import Recipe
 from discover.history.summary import Found
 from discover.protocol import Proposer
-from discover.search.session import at_shapes
 from discover.search.watch import Watch
 from discover.search.workbench import Workbench
 from foundry.chips.judged import PredictingJudge, judge_seat
@@ -28,6 +26,7 @@ from foundry.report.predicted import PredictedTime, predicted_times
 from foundry.report.table import Column
 from foundry.store.records import Origin
 from ops import registry
+from ops.cases import at_shapes
 from ops.spec import Op
 
 
@@ -95,7 +94,6 @@ def columns(both: BothMachines) -> list[Column]:
 
 def search_elsewhere(
     here: Workbench,
-    recipe: Recipe,
     measured: Autorun,
     proposers: Sequence[Proposer],
     watch: Watch,
@@ -109,16 +107,16 @@ def search_elsewhere(
         UsageError: An unknown chip, with the nearest.
         EnvironmentUnusable: The device stopped working.
     """
-    asked, device = recipe.of_chip(), here.seat.device
+    asked, device = measured.recipe.of_chip(), here.seat.device
     proposers = [proposer for proposer in proposers if not proposer.remote]
     if asked is None or device.kind != "cpu" or measured.broken or not proposers:
         return None
     workers = here.seat.pool.workers
-    with judge_seat(asked.device, workers, JudgeOptions(bench=recipe.bench)) as seat:
+    with judge_seat(asked.device, workers, JudgeOptions(bench=asked.bench)) as seat:
         assert isinstance(seat.judge, PredictingJudge)
         there = replace(here, seat=seat)
         predicted = run_autorun(there, asked, command, proposers, watch)
-        rows = tuple(both_ways(here, seat.judge, measured, predicted, recipe))
+        rows = tuple(both_ways(here, seat.judge, measured, predicted))
     return BothMachines(device.name, str(seat.device.fingerprint["chip"]), rows)
 
 
@@ -127,7 +125,6 @@ def both_ways(
     there: PredictingJudge,
     measured: Autorun,
     predicted: Autorun,
-    recipe: Recipe,
 ) -> Iterator[BothWays]:
     """The best of each search, op by op.
 
@@ -136,14 +133,13 @@ def both_ways(
         there: Of the chip.
         measured: The searches here.
         predicted: The searches for the chip.
-        recipe: What was searched.
 
     Raises:
         EnvironmentUnusable: The device stopped working.
     """
     fronts = {(s.op, s.dtype): s.front for s in predicted.summaries}
     for summary in measured.summaries:
-        op = at_shapes(registry.get(summary.op), recipe.shapes.get(summary.op, ()))
+        op = at_shapes(registry.get(summary.op), measured.recipe.shapes_of(summary.op))
         best = summary.best.evaluation if summary.best else None
         if best is not None:
             text = here.store.kernel_text(best.kernel_hash)

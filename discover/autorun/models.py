@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from discover.autorun.recipe import Recipe
+from discover.autorun.recipe import ModelRecipe, Recipe
 from discover.autorun.shapes import Shape, shapes
 from discover.autorun.standing import SLICE
 from discover.autorun.steps import decode, prefill
@@ -65,6 +67,33 @@ def plain_recipe(path: Path) -> Recipe:
     names = ops_of(shape, dtype)
     total = Limits(evaluations=_SLICES_PER_OP * SLICE * len(names))
     return Recipe(name=name or "model", ops=names, dtypes=(dtype,), total=total)
+
+
+def given_way(recipe: Recipe) -> Iterator[str]:
+    """What a recipe says that a model decides instead, in lines for the user."""
+    if "bench" in recipe.model_fields_set and recipe.bench != "full":
+        yield f'bench = "{recipe.bench}" is left aside: every chosen shape of the model is timed'
+    if recipe.weights:
+        yield "[weights] are left aside: an op weighs as much as its share of the model's steps"
+
+
+def of_model(
+    recipe: Recipe,
+    shape: ModelShape,
+    weights: Mapping[str, float],
+    steps: Mapping[str, tuple[Shape, ...]],
+) -> ModelRecipe:
+    """A recipe for a model's ops; shapes that it names itself stay.
+
+    Args:
+        recipe: Its ops are those of the model already.
+        shape: The model.
+        weights: Share of each op.
+        steps: Where the model spends its time, by op.
+    """
+    digest = hashlib.sha256(repr(sorted(asdict(shape).items())).encode()).hexdigest()
+    more = {"weights": dict(weights), "model": digest, "steps": dict(steps)}
+    return ModelRecipe.model_validate({**dict(recipe), **more})
 
 
 def shares_of(shape: ModelShape, dtype: str, gb_s: float, gflops: float) -> list[StepShare]:

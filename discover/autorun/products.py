@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -20,7 +21,7 @@ from discover.pages.html import page
 from discover.pages.story import gather
 from foundry.datasets.export import FORMATS, Exported, Format, export_attempts, export_dataset
 from foundry.datasets.files import write_text
-from foundry.errors import UsageError
+from foundry.errors import FoundryError, UsageError
 from foundry.judge.options import WHOLE_REACH_S, JudgeOptions
 from foundry.report.format import count
 from foundry.report.predicted import MODEL
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from foundry.store.records import StoredEvaluation
 
 Say = Callable[[str], None]
+Step = tuple[str, Callable[[], "list[Written]"]]
+"""Kind of a product, and what makes it."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class Written:
 
 def write_products(
     bench: Workbench, found: Sequence[Summary], wanted: Products, folder: Path, say: Say
-) -> list[Written]:
-    """Write the products that a recipe wants.
+) -> tuple[list[Written], list[str]]:
+    """Write the products that a recipe wants, each whatever becomes of the others.
 
     Args:
         bench: Database, and the workers that verify winners again.
@@ -53,12 +56,14 @@ def write_products(
         folder: Where they go.
         say: Hears what could not be made, and why.
 
+    Returns:
+        What was written, and the names of those that a fault kept from it.
+
     Raises:
         OSError: The folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = _reports(bench, found, folder)
-    steps: list[tuple[str, Callable[[], list[Written]]]] = []
+    steps: list[Step] = [("report", lambda: _reports(bench, found, folder))]
     if wanted.dataset:
         steps.append(("dataset", lambda: _dataset(bench, found, folder)))
     if wanted.catalog and bench.seat.device.kind == MODEL:
@@ -66,12 +71,26 @@ def write_products(
     elif wanted.catalog:
         name = wanted.catalog
         steps.append(("catalog", lambda: [_catalog(bench, found, name, folder, say)]))
+    written, lost = list[Written](), list[str]()
     for kind, make in steps:
         try:
             written += make()
         except UsageError as error:
             say(f"no {kind}: {error}")
-    return written
+        except Exception as error:
+            # What a night found is there: a fault in one product must not cost the others.
+            say(f"no {kind}: {_words(error)}")
+            lost.append(kind)
+    return written, lost
+
+
+def _words(error: Exception) -> str:
+    """What went wrong; a fault of ours with its place."""
+    if isinstance(error, FoundryError):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}, line {place.lineno}"
+    return f"internal error: {type(error).__name__} in {where}: {error}"
 
 
 def _reports(bench: Workbench, found: Sequence[Summary], folder: Path) -> list[Written]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from discover.autorun.tables import Shapes, misshapen, refuse, unknown_ops
 from discover.budget.limits import Limits
 from discover.search.settings import SearchSettings
 from foundry.chips.device import PREFIX
@@ -57,10 +58,24 @@ class Recipe(SearchSettings):
     products: Products = Products()
     weights: dict[str, float] = Field(default_factory=dict)
     """Share of each op in a model: evaluations go where the whole gains most. Empty: all alike."""
-    shapes: dict[str, tuple[dict[str, int], ...]] = Field(default_factory=dict)
+    shapes: dict[str, Shapes] = Field(default_factory=dict)
     """Sizes of the axes to time, by op, instead of its own bench cases."""
     elsewhere: Elsewhere | None = None
     """Searched for as well where there is no GPU."""
+
+    @field_validator("weights")
+    @classmethod
+    def _of_ops(cls, value: dict[str, float]) -> dict[str, float]:
+        refuse(cls.__name__, unknown_ops(value))
+        return value
+
+    @field_validator("shapes")
+    @classmethod
+    def _buildable(cls, value: dict[str, Shapes], info: ValidationInfo) -> dict[str, Shapes]:
+        """Told before a night is spent, not in the middle of it."""
+        faults = (*unknown_ops(value), *misshapen(value, info.data.get("dtypes", ())))
+        refuse(cls.__name__, faults)
+        return value
 
     @field_validator("dtypes")
     @classmethod
@@ -68,6 +83,10 @@ class Recipe(SearchSettings):
         if not value:
             raise ValueError("name at least one")
         return value
+
+    def shapes_of(self, op: str) -> Shapes:
+        """Sizes at which an op is timed; none: those of its own bench cases."""
+        return self.shapes.get(op, ())
 
     def whole(self) -> Limits:
         """What all of it may use: the total, or what every search may."""
@@ -109,3 +128,17 @@ class Recipe(SearchSettings):
                     raise unknown(f"dtype of {name}", dtype, op.dtypes)
                 found.append((name, dtype))
         return tuple(found)
+
+
+class ModelRecipe(Recipe):
+    """A recipe whose ops are those of a model."""
+
+    model: str
+    """Digest of the model: it tells its autoruns from those of another."""
+    steps: dict[str, Shapes]
+    """Where the steps of the model spend their time, by op. That rests on rates which are measured
+    anew at every start, and come out a little different each time: it tells no autoruns apart."""
+
+    def shapes_of(self, op: str) -> Shapes:
+        """Sizes at which an op is timed: the recipe's own, where it names some."""
+        return self.shapes.get(op) or self.steps.get(op, ())

@@ -66,8 +66,8 @@ class Budget:
     """What calls without an answer may have cost at most."""
     earlier_s: float = 0.0
     """Active seconds of the sessions before this one."""
-    started_s: float = 0.0
-    """Clock reading at the start of this session."""
+    started_s: float | None = 0.0
+    """Clock reading at the start of this session; None while it rests."""
     _reserved: dict[int, Spend] = field(default_factory=dict)
 
     def begin(self, limits: Limits, now_s: float) -> None:
@@ -76,11 +76,11 @@ class Budget:
 
     def rest(self, now_s: float) -> None:
         """Count no time until `begin`."""
-        self.earlier_s, self.started_s = self.elapsed_s(now_s), now_s
+        self.earlier_s, self.started_s = self.elapsed_s(now_s), None
 
     def elapsed_s(self, now_s: float) -> float:
         """Active seconds of all sessions."""
-        return self.earlier_s + now_s - self.started_s
+        return self.earlier_s + (0.0 if self.started_s is None else now_s - self.started_s)
 
     def remaining_s(self, now_s: float) -> float | None:
         """Seconds left, at least 0; None without a limit."""

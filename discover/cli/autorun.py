@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     metavar="CONFIG|DIR",
     type=click.Path(exists=True, path_type=Path),
     help="Search the ops of a model instead of the recipe's: its config.json, or its folder. Their "
-    "shares of a step and what each can gain are printed first.",
+    "shares of a step and what each can gain are printed first. The recipe's bench and weights are "
+    "left aside; shapes that it names stay.",
 )
 @click.option(
     "-o",
@@ -82,13 +83,15 @@ def command(
     folder = output or Path("runs") / asked.name
     shape = None
     if from_model is not None:
-        from discover.autorun.models import ops_of, read_model
+        from discover.autorun.models import given_way, ops_of, read_model
 
         shape = read_model(from_model)
         names = ops or ops_of(shape, asked.dtypes[0])
+        for line in given_way(asked):
+            note(line)
         # Of a model's shapes all are timed that are chosen at all.
         asked = asked.model_copy(update={"ops": names, "bench": "full"})
-    done, written, both = _run(
+    done, written, lost, both = _run(
         asked, shape, folder, db, workers or options.default_workers(), pricing
     )
     if as_json:
@@ -101,6 +104,13 @@ def command(
         from foundry.errors import EnvironmentUnusable
 
         raise EnvironmentUnusable(done.broken + ".", "Mend it, then run the same command again.")
+    if lost:
+        from foundry.errors import FoundryError
+
+        raise FoundryError(
+            f"not written, as is told above: {', '.join(lost)}; the database holds all that was "
+            "found: foundry catalog build and foundry data build make products of it"
+        )
 
 
 def _recipe(recipe: Path | None, from_model: Path | None) -> Recipe:
@@ -123,7 +133,7 @@ def _run(
     db: str | None,
     workers: int,
     pricing: Path | None,
-) -> tuple[Autorun, list[Written], BothMachines | None]:
+) -> tuple[Autorun, list[Written], list[str], BothMachines | None]:
     from discover.autorun.autorun import run_autorun
     from discover.autorun.elsewhere import search_elsewhere
     from discover.autorun.products import write_products
@@ -140,15 +150,24 @@ def _run(
             note(line)
         if shape is not None:
             recipe = _weighed(recipe, shape, bench)
-        for line in _estimates(recipe, bench, proposers):
+        for line in (*_unused(recipe), *_estimates(recipe, bench, proposers)):
             note(line)
         title = f"discover autorun {recipe.name} · {bench.seat.device.name} · seed {recipe.seed}"
         with open_display(title) as display:
             shown = SearchDisplay(display, names, recipe.whole())
             done = run_autorun(bench, recipe, command_line(), proposers, shown, shown.done)
-            written = write_products(bench, done.summaries, recipe.products, folder, display.event)
-            both = search_elsewhere(bench, recipe, done, proposers, shown, command_line())
-        return done, written, both
+            written, lost = write_products(
+                bench, done.summaries, recipe.products, folder, display.event
+            )
+            both = search_elsewhere(bench, done, proposers, shown, command_line())
+        return done, written, lost, both
+
+
+def _unused(recipe: Recipe) -> list[str]:
+    """Shapes of ops that are not searched."""
+    searched = {op for op, _ in recipe.tasks()}
+    names = ", ".join(op for op in recipe.shapes if op not in searched)
+    return [f"[shapes] of ops that are not searched: {names}"] if names else []
 
 
 def _estimates(recipe: Recipe, bench: Workbench, proposers: Sequence[Proposer]) -> list[str]:
@@ -157,13 +176,14 @@ def _estimates(recipe: Recipe, bench: Workbench, proposers: Sequence[Proposer]) 
     from discover.search.settings import SearchRequest
 
     tasks = recipe.tasks()
-    first = SearchRequest(*tasks[0], recipe.whole(), "", recipe)
+    shapes = recipe.shapes_of(tasks[0][0])
+    first = SearchRequest(*tasks[0], recipe.whole(), "", recipe, shapes=shapes)
     return estimates(bench, first, proposers, len(tasks))
 
 
 def _weighed(recipe: Recipe, shape: ModelShape, bench: Workbench) -> Recipe:
     """The recipe with share and shapes of each op, which are told before anything is spent."""
-    from discover.autorun.models import COLUMNS, rates, rows, shapes_of, shares_of
+    from discover.autorun.models import COLUMNS, of_model, rates, rows, shapes_of, shares_of
     from foundry.report.table import table
 
     gb_s, gflops = rates(bench.seat)
@@ -175,7 +195,7 @@ def _weighed(recipe: Recipe, shape: ModelShape, bench: Workbench) -> Recipe:
     asked = {one.op: one.decode for one in found if one.op in recipe.ops}
     chosen = shapes_of(shape, recipe.dtypes[0], gb_s, gflops)
     timed = {op: chosen[op] for op in asked if op in chosen}
-    return recipe.model_copy(update={"weights": asked, "shapes": timed})
+    return of_model(recipe, shape, asked, timed)
 
 
 def _document(done: Autorun, written: list[Written]) -> dict[str, Any]:

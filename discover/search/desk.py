@@ -7,7 +7,8 @@ proposer asks and tells at its own pace, from as many processes as it likes, one
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,14 +94,17 @@ class Desk:
         evaluate: Evaluate,
         watch: Watch,
         settled: Callable[[Evaluation], bool],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._task = task
         self._journal = journal
+        self._clock = clock
         self._kernels = Kernels(task)
         self._flights: Flights[Key] = Flights()
+        self._budget = Budget(Limits(), started_s=None)
         self._intake = Intake(
-            task, self._kernels, Roster([]), journal, Budget(Limits(), started_s=time.monotonic()),
-            self._flights, evaluate, settled, time.monotonic, watch,
+            task, self._kernels, Roster([]), journal, self._budget,
+            self._flights, evaluate, settled, clock, watch,
         )  # fmt: skip
 
         self._tickets = 0
@@ -111,10 +115,20 @@ class Desk:
         """Of its search."""
         return self._journal.run_id
 
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """While somebody is at it: the time until the next one comes is nobody's."""
+        self._budget.begin(Limits(), self._clock())
+        try:
+            yield
+        finally:
+            self._budget.rest(self._clock())
+
     def take_up(self, restored: Restored | None, starts: Iterable[Draft]) -> None:
         """Judge what was told before a kill, and the roots of a new search."""
         if restored is not None:
             self._kernels.restore(restored)
+            self._budget.earlier_s = restored.elapsed_s
             self._tickets = sum(1 for node in restored.nodes if node.proposer == AGENT)
             for node in self._kernels.tree:
                 if not node.is_root and node.id not in restored.siblings:

@@ -6,7 +6,8 @@ shows in how often its run was taken up: once more than it remembers is by itsel
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
 class Desks:
     """The desks of one process."""
 
-    def __init__(self, bench: Workbench, watch: Watch) -> None:
+    def __init__(
+        self, bench: Workbench, watch: Watch, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._bench = bench
         self._watch = watch
+        self._clock = clock
         self._kept: tuple[Desk, int] | None = None
         """The latest, and how often its run had been taken up."""
 
@@ -86,7 +90,8 @@ class Desks:
             else:
                 desk = self._made(journal, request)
                 restored = journal.restore() if is_earlier else None
-            yield desk, restored
+            with desk.occupied():
+                yield desk, restored
             self._kept = desk, times
         finally:
             with suppress(Exception):
@@ -96,7 +101,9 @@ class Desks:
         bench, op = self._bench, checked_op(request)
         task = task_of(bench, request, op, remote=True)
         judge = evaluator(bench, request, op, counted=request.settings.counters)
-        return Desk(task, journal, judge, self._watch, lambda e: bench.seat.settled(e, op))
+        return Desk(
+            task, journal, judge, self._watch, lambda e: bench.seat.settled(e, op), self._clock
+        )
 
 
 def _request_of(run: RunRecord) -> SearchRequest:

@@ -7,9 +7,8 @@ run is marked and what was saved stays.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from discover.budget.estimate import Priced, estimate
@@ -32,7 +31,8 @@ from foundry.judge.options import Rivals, bench_workloads
 from foundry.judge.verdict import Evaluation
 from foundry.report.predicted import MODEL
 from foundry.store.records import Outcome as RunOutcome
-from ops.spec import Case, Op
+from ops.cases import at_shapes
+from ops.spec import Op
 
 if TYPE_CHECKING:
     from foundry.store import Store
@@ -55,16 +55,6 @@ def checked_op(request: SearchRequest) -> Op:
         raise unknown(f"dtype of {op.name}", request.dtype, op.dtypes)
     bench_workloads(op, request.dtype, request.settings.bench)
     return op
-
-
-def at_shapes(op: Op, shapes: Sequence[Mapping[str, int]]) -> Op:
-    """The op with these shapes as its bench cases; without any, as it is."""
-    cases = (Case(dict(sizes), label=_shape_label(sizes)) for sizes in shapes)
-    return replace(op, bench=tuple(cases)) if shapes else op
-
-
-def _shape_label(sizes: Mapping[str, int]) -> str:
-    return " ".join(f"{axis} {size}" for axis, size in sizes.items())
 
 
 def fit_for_strangers(bench: Workbench) -> None:

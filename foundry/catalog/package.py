@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import groupby
@@ -24,11 +25,13 @@ from foundry.catalog.checks import Checks, checks_of
 from foundry.catalog.entry import CatalogEntry
 from foundry.catalog.safetensors import safetensors
 from foundry.catalog.signatures import free_axes, init
+from foundry.errors import UsageError
 from foundry.judge.verdict import Timing
 from foundry.kernel import KernelLaunch, render
 from ops.empty import over_nothing
 from ops.fills import Distinct, Fill, Index, Sorted
 from ops.spec import Case, Op, Tensor
+from ops.workload_names import workload_of
 
 _MAIN = """import sys
 
@@ -144,7 +147,7 @@ def _kernel(entry: CatalogEntry) -> dict[str, Any]:
             "judge_version": evaluation.judge_version,
             "proven": proven.model_dump(mode="json", exclude={"dtypes"}) if proven else None,
             "timings": [_timing(t) for t in evaluation.timings],
-            "regions": [_region(entry.op, t) for t in evaluation.timings if t.speedup_low > 1],
+            "regions": list(_regions(entry.op, evaluation.timings)),
         },
     }
 
@@ -168,10 +171,14 @@ def _timing(timing: Timing) -> dict[str, Any]:
     return timing.model_dump(exclude={"samples_baseline_us", "samples_kernel_us"})
 
 
-def _region(op: Op, timing: Timing) -> dict[str, Any]:
-    """The sizes a timing speaks for: its own, and no others."""
-    case = next(w for d in op.dtypes for w in op.workloads("bench", d) if w.id == timing.workload)
-    return {"axes": dict(case.axes), "speedup": timing.speedup}
+def _regions(op: Op, timings: Iterable[Timing]) -> Iterator[dict[str, Any]]:
+    """The sizes that each win speaks for: its own, and no others."""
+    for timing in timings:
+        if timing.speedup_low > 1:
+            # What was timed before the op changed speaks for no sizes of today.
+            with suppress(UsageError):
+                workload = workload_of(op, timing.workload)
+                yield {"axes": dict(workload.axes), "speedup": timing.speedup}
 
 
 def _kernel_file(entry: CatalogEntry) -> str:

@@ -99,7 +99,7 @@ def verify(
     rows = verifying.sampled(read_rows(file), sample, seed)
     if not rows:
         raise UsageError(f"{file} holds no rows: nothing of it can be verified")
-    leaking = verifying.leaking(rows)
+    leaking = verifying.leaking(rows, verifying.timed_by_request(file))
     count = workers or options.default_workers()
     done: list[Checked] = []
     with WorkerPool(device, count) as pool:

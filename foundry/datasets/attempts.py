@@ -9,11 +9,11 @@ inputs and sizes of hidden workloads stay here: whoever trains on them would tra
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC
 from typing import Any
 
-from foundry.datasets import leaks
+from foundry.datasets import leaks, requested
 from foundry.datasets.duplicates import form
 from foundry.datasets.evidence import is_clean
 from foundry.datasets.labels import CANARY, MEASURED, PROVEN
@@ -98,9 +98,11 @@ def row(stored: StoredEvaluation, lineage: Lineage) -> dict[str, Any]:
     """One evaluation as a row of `SCHEMA`."""
     evaluation = stored.evaluation
     text = leaks.without_paths(stored.text)
-    whole = leaks.scrubbed(evaluation.model_dump(mode="python", exclude={"diagnostics", "errors"}))
+    timed = requested.names(stored)
+    own = evaluation.model_dump(mode="python", exclude={"diagnostics", "errors"})
+    whole = leaks.scrubbed(own, timed)
     op = all_ops().get(evaluation.op)
-    found = leaks.diagnostics(evaluation, stored.text)
+    found = leaks.diagnostics(evaluation, stored.text, timed)
     made: dict[str, Any] = {
         "evaluation_id": stored.id,
         "run_id": stored.run_id,
@@ -112,25 +114,25 @@ def row(stored: StoredEvaluation, lineage: Lineage) -> dict[str, Any]:
         "status": evaluation.status.value,
         "why": found[0].message.splitlines()[0] if found else "",
         "diagnostics": [one.model_dump() for one in found],
-        "errors": leaks.errors(evaluation),
+        "errors": leaks.errors(evaluation, timed),
         "method": MEASURED if evaluation.timings else PROVEN,
         "sanitized": is_clean(evaluation) if evaluation.status.passed else None,
         "score": evaluation.score,
         "device_kind": stored.device.kind,
         "device_name": stored.device.name,
-        "device_fingerprint": _json(stored.device.fingerprint),
+        "device_fingerprint": _json(stored.device.fingerprint, timed),
         "origin_kind": stored.origin.kind,
         "origin_name": leaks.without_paths(stored.origin.name),
-        "origin_detail": _json(stored.origin.detail),
+        "origin_detail": _json(stored.origin.detail, timed),
         "teachers": list(lineage.teachers),
         "training_use": lineage.use.value,
         "licence": lineage.licence,
         "stage_ms": [{"stage": name, "ms": ms} for name, ms in evaluation.stage_ms.items()],
-        "extra": _json(evaluation.extra),
+        "extra": _json(evaluation.extra, timed),
         "canary": CANARY,
     }
     return {name: made[name] if name in made else whole[name] for name in SCHEMA}
 
 
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(leaks.scrubbed(value), sort_keys=True)
+def _json(value: Mapping[str, Any], timed: Collection[str]) -> str:
+    return json.dumps(leaks.scrubbed(value, timed), sort_keys=True)

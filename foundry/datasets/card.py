@@ -22,6 +22,8 @@ from foundry.datasets.teachers import Use
 from foundry.datasets.views.registry import VIEWS
 from foundry.judge.verdict import JUDGE_VERSION
 
+METADATA = "metadata.json"
+"""Beside the rows of every export, or a folder above them."""
 _HUGGING_FACE = {TRAIN: "train", VALID: "validation", TEST: "test"}
 _COUNTED = (
     "device_id",
@@ -114,7 +116,7 @@ class CardFacts:
 
 
 def metadata(facts: CardFacts, written: WrittenFiles, now: datetime) -> dict[str, Any]:
-    """The content of `metadata.json`."""
+    """The content of `METADATA`."""
     from foundry import __version__
 
     tally = written.tally

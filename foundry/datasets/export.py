@@ -20,6 +20,7 @@ from foundry.datasets import card, files
 from foundry.datasets.choice import Choice
 from foundry.datasets.evidence import gather
 from foundry.datasets.pool import Pools, pools
+from foundry.datasets.requested import Requested
 from foundry.datasets.split import SPLITS, TRAIN
 from foundry.datasets.teachers import Origins, lineage
 from foundry.datasets.views import sft
@@ -72,16 +73,17 @@ def export_attempts(
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
     chosen = _not_empty(evaluations, keep=len(formats) > 1)
-    written = card.WrittenFiles(folder)
+    written, requested = card.WrittenFiles(folder), Requested()
     for name in FORMATS:
         path = folder / f"{ATTEMPTS}.{name}"
         if name not in formats:
             path.unlink(missing_ok=True)
             continue
         tally = card.RowTally()
-        rows = tally.over(table.row(one, _lineage(one, origins)) for one in chosen)
+        rows = tally.over(table.row(one, _lineage(one, origins)) for one in requested.over(chosen))
         written.add(_write(path, rows, table.SCHEMA), path, ATTEMPTS, TRAIN, tally)
-    return _finish(written, card.CardFacts("attempts", {ATTEMPTS: table.ABOUT}), now)
+    about = {ATTEMPTS: table.ABOUT}
+    return _finish(written, card.CardFacts("attempts", about, more=requested.facts()), now)
 
 
 def _lineage(stored: StoredEvaluation, origins: Origins) -> Any:
@@ -174,7 +176,8 @@ class _Export:
         folder: Path,
     ) -> None:
         self._choice = choice
-        self._evidence = gather(evaluations, origins)
+        self._requested = Requested()
+        self._evidence = gather(self._requested.over(evaluations), origins)
         self._pools: Pools = pools(self._evidence, choice)
         self._written = card.WrittenFiles(folder)
         self._about: dict[str, str] = {}
@@ -239,6 +242,7 @@ class _Export:
                 "held_out": sorted(self._choice.hold_out),
                 "kernels_left_out": self._pools.left_out,
                 "rows_left_out": self._left_out,
+                **self._requested.facts(),
             },
         )
         return _finish(self._written, facts, now)
@@ -267,7 +271,7 @@ def _write(path: Path, rows: Iterable[Mapping[str, Any]], schema: Mapping[str, A
 def _finish(written: card.WrittenFiles, facts: card.CardFacts, now: datetime | None) -> Exported:
     found = card.metadata(facts, written, now or datetime.now(UTC))
     files.write_text(written.folder / "README.md", card.readme(found, written))
-    files.write_text(written.folder / "metadata.json", card.render_json(found))
+    files.write_text(written.folder / card.METADATA, card.render_json(found))
     rows = {name: one.rows for name, one in written.files.items()}
     return Exported(written.folder, written.tally.rows, rows, tuple(found["notes"]), found)
 

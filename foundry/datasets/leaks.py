@@ -76,9 +76,16 @@ def public_workloads(op: str) -> frozenset[str]:
     )
 
 
-def is_public(workload: str | None) -> bool:
-    """Whether a workload may be named; what an op of a user's calls its own is unknown here."""
-    return workload is None or workload in public_workloads(workload.partition("[")[0])
+def is_public(workload: str | None, timed: Collection[str] = ()) -> bool:
+    """Whether a workload may be named; what an op of a user's calls its own is unknown here.
+
+    Args:
+        workload: Its id.
+        timed: Further ones that everybody may see, as in `requested`.
+    """
+    if workload is None or workload in timed:
+        return True
+    return workload in public_workloads(workload.partition("[")[0])
 
 
 def without_paths(text: str) -> str:
@@ -86,30 +93,31 @@ def without_paths(text: str) -> str:
     return _PATH.replaced(lambda found: found["name"] or found["other"] or "", text)
 
 
-def scrubbed(value: Any) -> Any:
+def scrubbed(value: Any, timed: Collection[str] = ()) -> Any:
     """Plain data without paths, keys, and names of workloads that are hidden."""
     match value:
         case str():
-            return _WORKLOAD.replaced(_named, _KEY.replaced(lambda _: "...", without_paths(value)))
+            without_keys = _KEY.replaced(lambda _: "...", without_paths(value))
+            return _WORKLOAD.replaced(lambda found: _named(found, timed), without_keys)
         case Mapping():
-            return {scrubbed(key): scrubbed(item) for key, item in value.items()}
+            return {scrubbed(key, timed): scrubbed(item, timed) for key, item in value.items()}
         case list() | tuple():
-            return [scrubbed(item) for item in value]
+            return [scrubbed(item, timed) for item in value]
     return value
 
 
-def _named(found: re.Match[str]) -> str:
-    return found[0] if is_public(found[0]) or found["op"] not in all_ops() else HIDDEN
+def _named(found: re.Match[str], timed: Collection[str]) -> str:
+    return found[0] if is_public(found[0], timed) or found["op"] not in all_ops() else HIDDEN
 
 
-def diagnostics(evaluation: Evaluation, text: str) -> list[Diagnostic]:
+def diagnostics(evaluation: Evaluation, text: str, timed: Collection[str]) -> list[Diagnostic]:
     """The findings; one of a hidden workload names no size."""
-    return [_diagnostic(found, text) for found in evaluation.diagnostics]
+    return [_diagnostic(found, text, timed) for found in evaluation.diagnostics]
 
 
-def _diagnostic(found: Diagnostic, text: str) -> Diagnostic:
-    hidden = found.hidden or not is_public(found.workload)
-    message = str(scrubbed(found.message))
+def _diagnostic(found: Diagnostic, text: str, timed: Collection[str]) -> Diagnostic:
+    hidden = found.hidden or not is_public(found.workload, timed)
+    message = str(scrubbed(found.message, timed))
     if hidden and found.stage in _STAGES_THAT_QUOTE:
         own = set(_NUMBER.findall(text))
         message = _NUMBER.sub(lambda number: number[0] if number[0] in own else "...", message)
@@ -117,12 +125,12 @@ def _diagnostic(found: Diagnostic, text: str) -> Diagnostic:
     return found.model_copy(update=changed)
 
 
-def errors(evaluation: Evaluation) -> list[dict[str, Any]]:
+def errors(evaluation: Evaluation, timed: Collection[str]) -> list[dict[str, Any]]:
     """Errors by workload and output; all hidden workloads together are one entry an output."""
-    shown = [e.model_dump() for e in evaluation.errors if is_public(e.workload)]
+    shown = [e.model_dump() for e in evaluation.errors if is_public(e.workload, timed)]
     hidden: dict[str, list[OutputError]] = {}
     for error in evaluation.errors:
-        if not is_public(error.workload):
+        if not is_public(error.workload, timed):
             hidden.setdefault(error.output, []).append(error)
     for output, found in hidden.items():
         largest = {name: _largest(found, name) for name in ("max_abs_error", "bound_ratio")}
@@ -136,32 +144,33 @@ def _largest(errors: Collection[OutputError], name: str) -> float:
     return next((value for value in values if value != value), max(values))
 
 
-def leaks(value: Any, seeds: Collection[int] = ()) -> Iterator[str]:
+def leaks(value: Any, seeds: Collection[int] = (), timed: Collection[str] = ()) -> Iterator[str]:
     """Everything in plain data that must not leave the house, in words.
 
     Args:
         value: A row: strings, numbers, lists, records.
         seeds: Seeds of inputs that were drawn in secret.
+        timed: Ids of workloads that are none of an op's, and may be named all the same.
     """
     match value:
         case str():
-            yield from _leaks_of_text(value, seeds)
+            yield from _leaks_of_text(value, seeds, timed)
         case Mapping():
             for key, item in value.items():
-                yield from leaks(key, seeds)
-                yield from leaks(item, seeds)
+                yield from leaks(key, seeds, timed)
+                yield from leaks(item, seeds, timed)
         case list() | tuple():
             for item in value:
-                yield from leaks(item, seeds)
+                yield from leaks(item, seeds, timed)
         case int() if value in seeds and value > 99:
             yield f"seed {value}"
 
 
-def _leaks_of_text(text: str, seeds: Collection[int]) -> Iterator[str]:
+def _leaks_of_text(text: str, seeds: Collection[int], timed: Collection[str]) -> Iterator[str]:
     yield from (f"path {found[0]}" for found in _PATH.over(text))
     yield from (f"key {found[0][:6]}..." for found in _KEY.over(text))
     for found in _WORKLOAD.over(text):
-        if _named(found) == HIDDEN:
+        if _named(found, timed) == HIDDEN:
             yield f"hidden workload {found[0]}"
     if seeds:
         numbers = (int(found[0]) for found in _DIGITS.finditer(text))

@@ -44,6 +44,8 @@ class StoredEvaluation:
     parent_hash: str | None
     device: Device
     created_at: datetime
+    shapes: tuple[Mapping[str, int], ...] = ()
+    """Sizes of the op's axes that its run was told to time; none: those of the op's bench cases."""
 
 
 @dataclass(frozen=True)

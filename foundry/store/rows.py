@@ -55,6 +55,7 @@ def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[StoredEvaluat
     parts = {attribute: _parts(connection, attribute, keys) for attribute in _PARTS}
     predictions = load_predictions(connection, keys)
     devices = load_devices(connection, {row.device_id for row in rows})
+    shapes = _load_shapes(connection, {row.run_id for row in rows})
     return [
         StoredEvaluation(
             id=row.id,
@@ -67,9 +68,21 @@ def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[StoredEvaluat
             parent_hash=row.parent_hash,
             device=devices[row.device_id],
             created_at=row.created_at,
+            shapes=_of_op(shapes.get(row.run_id, ()), row.op),
         )
         for row in rows
     ]
+
+
+def _load_shapes(connection: Connection, ids: Iterable[int]) -> dict[int, Any]:
+    """What runs were told to time, by run: of a search a list, of an autorun lists by op."""
+    runs = models.runs.c
+    statement = select(runs.id, runs.settings).where(runs.id.in_(list(ids)))
+    return {row.id: row.settings.get("shapes", ()) for row in connection.execute(statement)}
+
+
+def _of_op(shapes: Any, op: str) -> tuple[Mapping[str, int], ...]:
+    return tuple(shapes.get(op, ()) if isinstance(shapes, Mapping) else shapes)
 
 
 SELECTED = select(models.evaluations, models.kernels.c.text).join(models.kernels)

@@ -39,7 +39,7 @@ from discover.search.workbench import Workbench
 from foundry.chips.judged import JudgeSeat, judge_seat
 from foundry.harness.measuring.jobs import TimingPlan
 from foundry.judge.options import JudgeOptions, Rivals
-from foundry.judge.verdict import Evaluation
+from foundry.judge.verdict import JUDGE_VERSION, Evaluation
 from foundry.kernel import parse
 from foundry.store import Store
 
@@ -64,7 +64,7 @@ WORSE = 0.05
 
 @dataclass
 class Verdicts:
-    """Verdicts by op and kernel, in a file; each kernel is judged once, whoever asks."""
+    """Verdicts by judge, op and kernel, in a file; each kernel is judged once, whoever asks."""
 
     file: Path
     judge: Any
@@ -81,7 +81,7 @@ class Verdicts:
         self, text: str, op: Any, dtype: str, seed: int | None = None, *, rivals: Rivals
     ) -> Evaluation:
         """The verdict on a kernel, as a judge gives it."""
-        key = f"{op.name} {dtype} {parse(text).hash}"
+        key = f"{JUDGE_VERSION} {op.name} {dtype} {parse(text).hash}"
         with self._guard:
             turn = self._turns.setdefault(key, threading.Lock())
         with turn:

@@ -13,9 +13,10 @@ import pytest
 from softmax_package import CPU, MAC, ROWS, entry, install, run, softmax_kernel
 
 from foundry.catalog.build import check_name, check_version, write_wheel
+from foundry.catalog.checks import Checks
 from foundry.catalog.entry import winners
 from foundry.catalog.fallbacks import batch_axis
-from foundry.catalog.package import free_axes
+from foundry.catalog.package import free_axes, op_record
 from foundry.catalog.reader import read_wheel
 from foundry.errors import FoundryError, UsageError
 from foundry.judge.verdict import Status
@@ -73,6 +74,21 @@ def test_verify_holds_the_fallback_to_the_formula(installed: Path, wrong: str) -
     result = run(installed, "-m", "fast_ops", "verify", "--json")
     assert result.returncode == 1
     assert any("times its bound" in f["detail"] for f in json.loads(result.stdout)["failed"])
+
+
+def test_a_kernel_that_was_timed_at_sizes_of_a_model_wins_there_and_nowhere_else() -> None:
+    chosen = entry(softmax_kernel(), MAC)
+    (timed,) = chosen.evaluation.timings
+    workload = "softmax[rows=3,cols=77]float32"
+    timings = tuple(
+        timed.model_copy(update={"workload": name, "speedup": speedup, "speedup_low": speedup})
+        for name, speedup in ((workload, 1.5), (f"{workload}s", 1.4), (timed.workload, 0.9))
+    )
+    evaluation = chosen.evaluation.model_copy(update={"timings": timings})
+    record = op_record(chosen.op, [replace(chosen, evaluation=evaluation)], Checks([], {}))
+    (kernel,) = record["kernels"]
+    assert kernel["record"]["regions"] == [{"axes": {"rows": 3, "cols": 77}, "speedup": 1.5}]
+    assert len(kernel["record"]["timings"]) == 3
 
 
 def test_a_package_that_fails_its_own_checks_is_not_written(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from foundry.datasets.choice import Choice
 from foundry.datasets.columns import WORDS
 from foundry.datasets.labels import MEASURED
 from foundry.datasets.rows import claims, read_rows
-from foundry.datasets.verifying import leaking
+from foundry.datasets.verifying import leaking, timed_by_request
 from foundry.datasets.views.completion import cut
 from foundry.datasets.views.registry import VIEWS
 from foundry.errors import UsageError
@@ -224,6 +224,44 @@ def test_nothing_that_must_stay_here_leaves(filled: Filled, tmp_path: Path) -> N
         (None, 4.0),
     ]
     assert failed_row["origin_name"] == "best.metal"
+
+
+def test_sizes_that_a_search_was_asked_to_time_are_no_secret(
+    filled: Filled, tmp_path: Path
+) -> None:
+    op, sizes = get("softmax"), {"rows": 613, "cols": 7919}
+    asked, drawn = (f"softmax[rows=613,cols={cols}]float32" for cols in (7919, 7907))
+    settings = {"op": "softmax", "dtype": "float32", "shapes": [sizes]}
+    filled.runs[CPU.id] = filled.store.begin_run("search", "discover autorun", settings, 1, CPU)
+    good, origin = template_kernel("softmax")
+    timed = timing(1.5).model_copy(update={"workload": asked, "label": "rows 613 cols 7919"})
+    filled.add(good, origin, verdict(good, timings=(timed,), extra={"note": {asked: 1}}))
+    bad, _ = template_kernel("softmax", which=1)
+    found = tuple(
+        Diagnostic(stage="verify", message=f"wrong on {one}", workload=one, hidden=one == drawn)
+        for one in (asked, drawn)
+    )
+    failed = verdict(bad, Status.WRONG_RESULT, diagnostics=found)
+    filled.add(bad, MUTATE, failed, parent=good.hash)
+    fix = variant(render(bad), "// --- body ---", "// --- body ---\nuint z = 1;")
+    filled.add(fix, MUTATE, verdict(fix, timings=(timed,)), parent=bad.hash)
+    export(filled, tmp_path)
+    passed, wrong, _ = rows(tmp_path, "attempts")
+    assert passed["timings"][0]["workload"] == asked
+    assert json.loads(passed["extra"]) == {"note": {asked: 1}}
+    assert [one["workload"] for one in wrong["diagnostics"]] == [asked, None]
+    assert wrong["diagnostics"][1]["message"] == "wrong on a hidden workload"
+    others = [one.id for one in op.workloads("bench", "float32")]
+    for view in ("sft", "repair"):
+        for row in rows(tmp_path, view):
+            assert asked in row["messages"][1]["content"]
+            assert not any(other in row["messages"][1]["content"] for other in others)
+    file = tmp_path / "sft" / "train.jsonl"
+    told = [(row["id"], row) for row in read_rows(file)]
+    assert leaking(told)
+    assert timed_by_request(file) == {asked}
+    assert leaking(told, timed_by_request(file)) == {}
+    assert timed_by_request(tmp_path / "no" / "such.jsonl") == frozenset()
 
 
 def test_the_scan_finds_what_a_careless_row_holds() -> None:

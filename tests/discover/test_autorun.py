@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from click.testing import CliRunner, Result
+from toy import DEVICE
 
 from discover.autorun.autorun import settings, share
-from discover.autorun.recipe import Recipe
+from discover.autorun.products import Written, write_products
+from discover.autorun.recipe import Products, Recipe
 from discover.autorun.standing import Standing
 from discover.budget.limits import Limits, Spend
 from discover.cli.commands import application
 from discover.recipes import read
+from discover.search.workbench import Workbench
 from foundry.catalog.reader import read_wheel
 from foundry.errors import UsageError
 from foundry.store import Store
@@ -122,6 +127,9 @@ def test_every_op_keeps_its_share_of_the_total(tmp_path: Path) -> None:
     assert [s["evaluations"] for s in found["searches"]] == [2, 2]
 
 
+SHAPES = 'name = "x"\nops = ["silu"]\n[shapes]\n'
+
+
 def used(name: str, evaluations: int, usd: float = 0.0) -> Standing:
     op, dtype = name.split()
     return Standing(op, dtype, evaluations, at_most=Spend(usd=usd))
@@ -142,6 +150,40 @@ def test_what_an_op_leaves_goes_to_those_that_wait() -> None:
     spent = [used("silu float32", 50, usd=6.0)]
     assert share(recipe, spent, "softmax float32", 1) is None
     assert share(recipe, spent, "silu float32", 2) == Limits(evaluations=50, usd=5.0)
+
+
+def test_what_a_search_used_before_it_was_begun_anew_is_used() -> None:
+    allowed, total = Limits(evaluations=50), Limits(evaluations=80)
+    recipe = Recipe(name="x", ops=("silu", "softmax"), per_op=allowed, total=total)
+    name, before = "silu float32", [used("silu float32", 20)]
+    assert share(recipe, [], name, 0, before) == Limits(evaluations=30)
+    going_on = [used(name, 10), used("softmax float32", 40)]
+    assert share(recipe, going_on, name, 0, before) == Limits(evaluations=20)
+    assert share(recipe, [], name, 0, [used(name, 50)]) is None
+    assert share(recipe, [], "softmax float32", 0, [used(name, 70)]) == Limits(evaluations=10)
+    free = Recipe(name="x", ops=("silu",), per_op=Limits(usd=0.0))
+    assert share(free, [], name, 0) == Limits(usd=0.0)
+
+
+def test_a_fault_in_one_product_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> list[Written]:
+        raise next(iter(()), StopIteration("no such thing"))
+
+    def empty(*_: object) -> list[Written]:
+        raise UsageError("nothing to ship")
+
+    said: list[str] = []
+    bench = cast(Workbench, SimpleNamespace(store=None, seat=SimpleNamespace(device=DEVICE)))
+    for name, fault in (("_dataset", broken), ("_catalog", empty)):
+        monkeypatch.setattr(f"discover.autorun.products.{name}", fault)
+    written, lost = write_products(bench, [], Products(), tmp_path, said.append)
+    assert [product.kind for product in written] == ["report", "page"]
+    assert lost == ["dataset"]
+    assert said[0].startswith("no dataset: internal error: StopIteration in test_autorun.py, line")
+    assert said[1:] == ["no catalog: nothing to ship"]
+    assert (tmp_path / "report.html").exists()
 
 
 def test_what_all_of_a_recipe_may_use_is_its_total_or_its_parts() -> None:
@@ -180,6 +222,15 @@ def test_the_shipped_recipes_are_whole(file: Path) -> None:
         ('name = "x"\nops = ["silu"]\n[products] # all\nwheel = 1', "line 4: 'products.wheel'"),
         ('name = "x"\nops = ["silu"]\n[shapes]\nsilu = [{ n = "a" }]', "line 4: 'shapes.silu"),
         ('name = "x"\nops = ["silu"]\nproposers = []', "name at least one"),
+        (SHAPES + "sillu = [{ n = 8 }]", "line 4: 'shapes.sillu': .*did you mean silu"),
+        (SHAPES + "silu = [{ n = 8 }, { m = 8 }]", "line 4: 'shapes.silu.1': unknown axis"),
+        (SHAPES + "silu = [{ n = -8 }]", "line 4: 'shapes.silu.0': .*sizes are >= 0"),
+        (SHAPES + "silu = []", "line 4: 'shapes.silu': name at least one shape"),
+        (
+            'name = "x"\nops = ["silu"]\n[[shapes.silu]]\nn = 8\n[[shapes.silu]]\nm = 8',
+            "line 5: 'shapes.silu.1'",
+        ),
+        ('name = "x"\nops = ["silu"]\n[weights]\nsillu = 1', "line 4: 'weights.sillu'"),
     ],
 )
 def test_a_broken_recipe_says_where(tmp_path: Path, text: str, words: str) -> None:

@@ -67,3 +67,15 @@ def test_a_zero_limit_stops_at_once_and_none_never() -> None:
     assert Budget(Limits()).exhausted(1e9) is None
     with pytest.raises(ValueError, match="at least 0"):
         Limits(tokens=-1)
+
+
+def test_a_budget_that_rests_counts_no_time() -> None:
+    budget = Budget(Limits(seconds=60), started_s=None)
+    assert budget.elapsed_s(1000) == 0
+    budget.begin(Limits(seconds=60), 1000)
+    assert budget.elapsed_s(1010) == 10
+    budget.rest(1010)
+    budget.rest(2000)
+    assert budget.elapsed_s(5000) == 10
+    budget.begin(Limits(seconds=60), 5000)
+    assert budget.remaining_s(5020) == 30

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from searching import ScriptedJudge
+from searching import ScriptedJudge, SimulatedTime
 from toy import DEVICE, failed
 
 from discover.adopting.workspace import Workspace
@@ -25,7 +25,7 @@ from discover.search.watch import Silent
 from discover.search.workbench import Workbench
 from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.harness.sandbox import Level
-from foundry.judge.options import is_settled
+from foundry.judge.options import Rivals, is_settled
 from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Proven, Status
 from foundry.kernel import parse
 from foundry.program import Device
@@ -171,6 +171,34 @@ def test_a_desk_is_read_back_only_where_somebody_else_was_at_it(
             desk.tell(ticket.node_id, answered(KERNELS[4:5]))
     assert other.node_id == ticket.node_id + 1
     assert len(restored) == 2
+
+
+def test_what_lies_between_asking_and_telling_is_nobodys_time(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimulatedTime()
+
+    def slow(*_: Any, **__: Any) -> Any:
+        def evaluate(text: str, seed: int, rivals: Rivals) -> Evaluation:
+            clock.pass_(2.0)
+            return bench.seat.judge.evaluate(text, registry_of_ops.get("silu"), "float32", seed)
+
+        return evaluate
+
+    def elapsed_s() -> float:
+        return max(n.detail.get("elapsed_s", 0.0) for n in bench.store.nodes(ticket.run_id))
+
+    monkeypatch.setattr("discover.search.desks.evaluator", slow)
+    here, elsewhere = (Desks(bench, Silent(), clock) for _ in range(2))
+    with here.of_search(REQUEST) as desk:
+        ticket, second = desk.ask(), desk.ask()
+    known = elapsed_s()
+    for desks, one, text in ((here, ticket, KERNELS[3]), (elsewhere, second, KERNELS[4])):
+        clock.pass_(3600.0)
+        with desks.of_ticket(ticket.run_id) as desk:
+            desk.tell(one.node_id, answered([text]))
+        assert elapsed_s() == pytest.approx(known + 2.0)
+        known = elapsed_s()
 
 
 def test_no_secret_of_an_agent_is_kept(

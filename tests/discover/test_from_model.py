@@ -5,24 +5,40 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
-from searching import Scripted, ScriptedJudge, Stage, drafts, scored
+from searching import Scripted, ScriptedJudge, SimulatedTime, Stage, drafts, scored
 
-from discover.autorun.autorun import settings
-from discover.autorun.models import ops_of, plain_recipe, read_model, rows, shapes_of, shares_of
-from discover.autorun.recipe import Recipe
+from discover.autorun.autorun import run_autorun, settings
+from discover.autorun.models import (
+    given_way,
+    of_model,
+    ops_of,
+    plain_recipe,
+    read_model,
+    rows,
+    shapes_of,
+    shares_of,
+)
+from discover.autorun.recipe import Elsewhere, ModelRecipe, Recipe
 from discover.autorun.shapes import MOST_SHAPES
 from discover.autorun.standing import SLICE, Standing
 from discover.autorun.steps import decode, prefill
+from discover.autorun.tables import Shapes
 from discover.autorun.whole import next_op
 from discover.budget.limits import Limits
-from discover.search.session import checked_op
+from discover.search.session import checked_op, journal_of
 from discover.search.settings import SearchRequest, SearchSettings
+from discover.search.watch import Silent
+from discover.search.workbench import Workbench
 from foundry.errors import UsageError
-from foundry.judge.options import bench_workloads
+from foundry.judge.options import NOBODY, Rivals, bench_workloads
+from foundry.judge.verdict import Evaluation
 
 LLAMA = {
     "hidden_size": 2048, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64,
@@ -36,6 +52,20 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     made = Stage(tmp_path)
     yield made
     made.store.close()
+
+
+class SlowJudge(ScriptedJudge):
+    """Takes its time, of a clock that is simulated."""
+
+    SECONDS = 30.0
+
+    def __init__(self, clock: SimulatedTime) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def __call__(self, text: str, seed: int, rivals: Rivals = NOBODY) -> Evaluation:
+        self._clock.pass_(self.SECONDS)
+        return super().__call__(text, seed, rivals)
 
 
 def config(folder: Path, **more: object) -> Path:
@@ -163,25 +193,99 @@ def test_a_search_times_the_shapes_it_is_given_and_no_others() -> None:
         checked_op(replace(request, shapes=({"row": 3, "cols": 1},)))
 
 
-def test_shapes_tell_autoruns_apart() -> None:
+def test_a_recipes_own_shapes_tell_autoruns_apart() -> None:
     plain = Recipe(name="x", ops=("softmax",))
     assert "shapes" not in settings(plain)
     there = plain.model_copy(update={"shapes": {"softmax": ({"rows": 1, "cols": 8},)}})
     assert settings(there)["shapes"] == {"softmax": [{"rows": 1, "cols": 8}]}
 
 
+def at_rates(folder: Path, gb_s: float, gflops: float, **more: object) -> ModelRecipe:
+    """The recipe of a model, as a start that measured these rates makes it."""
+    path = config(folder, **more)
+    shape, recipe = read_model(path), plain_recipe(path)
+    chosen = shapes_of(shape, recipe.dtypes[0], gb_s, gflops)
+    weights = {s.op: s.decode for s in shares_of(shape, recipe.dtypes[0], gb_s, gflops)}
+    return of_model(recipe, shape, weights, chosen)
+
+
+def test_rates_that_are_measured_anew_tell_no_autoruns_of_a_model_apart(tmp_path: Path) -> None:
+    now, later = at_rates(tmp_path, 100.0, 10_000.0), at_rates(tmp_path, 2.0, 50.0)
+    assert now.steps != later.steps
+    assert now.weights != later.weights
+    assert settings(now) == settings(later)
+    other = at_rates(tmp_path, 100.0, 10_000.0, num_hidden_layers=17)
+    assert settings(other) != settings(now)
+    chip = now.model_copy(update={"elsewhere": Elsewhere(chip="m4-max")}).of_chip()
+    assert chip is not None
+    assert chip.shapes_of("matmul") == now.steps["matmul"]
+
+
+def test_an_autorun_of_a_model_goes_on_at_the_shapes_it_was_begun_at(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[SearchRequest, int, bool]] = []
+
+    def killed(limits: Limits) -> None:
+        raise KeyboardInterrupt
+
+    @contextmanager
+    def opened(bench: Workbench, request: SearchRequest, *_: object) -> Iterator[object]:
+        journal, is_earlier = journal_of(bench, request)
+        asked.append((request, journal.run_id, is_earlier))
+        yield SimpleNamespace(go_on=killed)
+
+    monkeypatch.setattr("discover.autorun.autorun.open_search", opened)
+    seat = SimpleNamespace(device=stage.device)
+    bench = cast(Workbench, SimpleNamespace(store=stage.store, seat=seat, prices={}))
+    for rates in ((100.0, 10_000.0), (2.0, 50.0)):
+        with pytest.raises(KeyboardInterrupt):
+            run_autorun(bench, at_rates(tmp_path, *rates), "again", [], Silent())
+    (first, run_id, _), (second, again, is_earlier) = asked
+    assert (again, is_earlier) == (run_id, True)
+    assert second.shapes == first.shapes == at_rates(tmp_path, 100.0, 10_000.0).steps[first.op]
+    assert [run.kind for run in stage.store.runs()].count("autorun") == 1
+
+
+def test_a_recipe_keeps_its_own_shapes_and_hears_what_gives_way(tmp_path: Path) -> None:
+    mine: dict[str, Shapes] = {"matmul": ({"m": 3, "n": 64, "k": 64},)}
+    path = config(tmp_path)
+    asked = Recipe(name="x", ops=("silu",), bench="quick", weights={"silu": 1.0}, shapes=mine)
+    assert [line.split()[0] for line in given_way(asked)] == ["bench", "[weights]"]
+    assert list(given_way(plain_recipe(path))) == []
+    found = of_model(asked, read_model(path), {"matmul": 1.0}, at_rates(tmp_path, 1.0, 1.0).steps)
+    assert found.shapes_of("matmul") == mine["matmul"]
+    assert found.shapes_of("rms_norm") == found.steps["rms_norm"]
+    assert found.shapes_of("softmax") == ()
+    assert settings(found)["shapes"] == {"matmul": [{"m": 3, "n": 64, "k": 64}]}
+
+
+def test_what_no_search_can_begin_with_is_told_before_the_first(stage: Stage) -> None:
+    plain = Recipe(name="x", ops=("softmax", "silu"))
+    seat = SimpleNamespace(device=stage.device)
+    bench = cast(Workbench, SimpleNamespace(store=stage.store, seat=seat, prices={}))
+    before = len(stage.store.runs())
+    for more in ({"shapes": {"silu": ({"m": 1},)}}, {"bench": "llama-9 decode"}):
+        with pytest.raises(UsageError, match="silu|softmax"):
+            run_autorun(bench, plain.model_copy(update=more), "", [], Silent())
+    assert len(stage.store.runs()) == before
+
+
 def test_a_search_that_rests_goes_on_with_what_it_knows(stage: Stage) -> None:
     llm = Scripted([scored(1 + i / 9, f" int s{i};") for i in range(40)])
-    judge, roots = ScriptedJudge(), [scored(1.0)]
-    opened = stage.opened([llm], judge, Limits(evaluations=8))
+    clock, roots = SimulatedTime(), [scored(1.0)]
+    judge = SlowJudge(clock)
+    opened = stage.opened([llm], judge, Limits(evaluations=8), clock=clock)
     opened.take_up(drafts(roots), None)
     first = opened.go_on(Limits(evaluations=8))
+    clock.pass_(3600.0)
     second = opened.go_on(Limits(evaluations=20))
     assert (first.by_budget, second.by_budget) == (True, True)
     assert second.state.evaluations == 20
     assert judge.texts.count(roots[0]) == 1
     assert len(opened.rewards()) == len(set(judge.texts)) == 20
-    assert second.state.elapsed_s >= first.state.elapsed_s
+    assert first.state.elapsed_s == pytest.approx(8 * judge.SECONDS, abs=1)
+    assert second.state.elapsed_s == pytest.approx(20 * judge.SECONDS, abs=1)
 
 
 def test_a_proposer_without_room_is_asked_again_with_a_larger_budget(stage: Stage) -> None:

@@ -20,6 +20,7 @@ from foundry.program import Device
 from foundry.store.records import StoredEvaluation
 from ops import registry
 from ops.spec import Case, Op, Workload
+from ops.workload_names import workload_of
 
 Profile = Callable[[Kernel, Op, Workload], GpuProfile | str]
 """What a kernel does, or why nobody can say."""
@@ -114,15 +115,16 @@ def _cores(device: Device) -> int | None:
 
 
 def _workload(op: Op, dtype: str, wanted: str) -> Workload:
-    """The bench workload of that id.
+    """The workload of that id.
 
     Raises:
-        UsageError: There is none, or its parameters are not the op's usual ones: a row has no
-            place for them.
+        UsageError: The op has it no more, or its parameters are not the op's usual ones: a row
+            has no place for them.
     """
-    found = next((w for w in op.workloads("bench", dtype) if w.id == wanted), None)
-    if found is None:
-        raise UsageError("on a workload that the op has no more")
+    try:
+        found = workload_of(op, wanted)
+    except UsageError:
+        raise UsageError("on a workload that the op has no more") from None
     if op.workload(Case(found.axes), dtype).id != wanted:
         raise UsageError("with parameters of its own")
     return found

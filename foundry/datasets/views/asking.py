@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from foundry.datasets import requested
 from foundry.datasets.evidence import KernelRecord
 from foundry.datasets.views.view import Material, drawn
+from foundry.errors import UsageError
 from foundry.prompts.assignment import Assignment, Attempt
 from foundry.prompts.build import Prompt, build
 from foundry.prompts.foci import FOCI
 from foundry.store.records import StoredEvaluation
 from ops.spec import Workload
+from ops.workload_names import workload_of
 
 MAX_FAILURES = 2
 
@@ -44,10 +49,12 @@ def prompt(
 
 
 def _timed(known: KernelRecord, stored: StoredEvaluation) -> tuple[Workload, ...]:
-    """The bench workloads that were timed; none stands for all of the op's."""
-    names = {timing.workload for timing in stored.evaluation.timings}
-    every = known.op.workloads("bench", stored.evaluation.dtype)
-    return tuple(workload for workload in every if workload.id in names)
+    """What was timed, or was to be; none stands for all bench workloads of the op."""
+    found = []
+    for timing in stored.evaluation.timings:
+        with suppress(UsageError):  # the op has it no more
+            found.append(workload_of(known.op, timing.workload, timing.label))
+    return tuple(found) or requested.workloads(known.op, stored)
 
 
 def failed_siblings(
