@@ -210,7 +210,7 @@ def at_rates(folder: Path, gb_s: float, gflops: float, **more: object) -> ModelR
 
 
 def test_rates_that_are_measured_anew_tell_no_autoruns_of_a_model_apart(tmp_path: Path) -> None:
-    now, later = at_rates(tmp_path, 100.0, 10_000.0), at_rates(tmp_path, 2.0, 50.0)
+    now, later = at_rates(tmp_path, 100.0, 10_000.0), at_rates(tmp_path, 20_000.0, 10_000.0)
     assert now.steps != later.steps
     assert now.weights != later.weights
     assert settings(now) == settings(later)
@@ -238,7 +238,7 @@ def test_an_autorun_of_a_model_goes_on_at_the_shapes_it_was_begun_at(
     monkeypatch.setattr("discover.autorun.autorun.open_search", opened)
     seat = SimpleNamespace(device=stage.device)
     bench = cast(Workbench, SimpleNamespace(store=stage.store, seat=seat, prices={}))
-    for rates in ((100.0, 10_000.0), (2.0, 50.0)):
+    for rates in ((100.0, 10_000.0), (20_000.0, 10_000.0)):
         with pytest.raises(KeyboardInterrupt):
             run_autorun(bench, at_rates(tmp_path, *rates), "again", [], Silent())
     (first, run_id, _), (second, again, is_earlier) = asked
