@@ -95,7 +95,7 @@ def command(
         asked, shape, folder, db, workers or options.default_workers(), pricing
     )
     if as_json:
-        print_json({**_document(done, written), **(both.document() if both else {})})
+        print_json({**_document(done, written, lost), **(both.document() if both else {})})
     else:
         _show(done, written)
         if both is not None:
@@ -198,7 +198,7 @@ def _weighed(recipe: Recipe, shape: ModelShape, bench: Workbench) -> Recipe:
     return of_model(recipe, shape, asked, timed)
 
 
-def _document(done: Autorun, written: list[Written]) -> dict[str, Any]:
+def _document(done: Autorun, written: list[Written], lost: list[str]) -> dict[str, Any]:
     from discover.history.summary import document
 
     return {
@@ -210,6 +210,7 @@ def _document(done: Autorun, written: list[Written]) -> dict[str, Any]:
             {"kind": product.kind, "path": str(product.path), "note": product.note}
             for product in written
         ],
+        "lost": lost,
     }
 
 
