@@ -127,6 +127,7 @@ def test_every_op_keeps_its_share_of_the_total(tmp_path: Path) -> None:
     assert [s["evaluations"] for s in found["searches"]] == [2, 2]
 
 
+ONE = "{ rows = 8, cols = 8 }"
 SHAPES = 'name = "x"\nops = ["silu"]\n[shapes]\n'
 
 
@@ -222,13 +223,14 @@ def test_the_shipped_recipes_are_whole(file: Path) -> None:
         ('name = "x"\nops = ["silu"]\n[products] # all\nwheel = 1', "line 4: 'products.wheel'"),
         ('name = "x"\nops = ["silu"]\n[shapes]\nsilu = [{ n = "a" }]', "line 4: 'shapes.silu"),
         ('name = "x"\nops = ["silu"]\nproposers = []', "name at least one"),
-        (SHAPES + "sillu = [{ n = 8 }]", "line 4: 'shapes.sillu': .*did you mean silu"),
-        (SHAPES + "silu = [{ n = 8 }, { m = 8 }]", "line 4: 'shapes.silu.1': unknown axis"),
-        (SHAPES + "silu = [{ n = -8 }]", "line 4: 'shapes.silu.0': .*sizes are >= 0"),
+        (SHAPES + "sillu = [{ rows = 8 }]", "line 4: 'shapes.sillu': .*did you mean silu"),
+        (SHAPES + f"silu = [{ONE}, {{ row = 8 }}]", "line 4: 'shapes.silu.1': unknown axis"),
+        (SHAPES + "silu = [{ rows = -8, cols = 1 }]", "line 4: 'shapes.silu.0': .*sizes are >= 0"),
         (SHAPES + "silu = []", "line 4: 'shapes.silu': name at least one shape"),
         (
-            'name = "x"\nops = ["silu"]\n[[shapes.silu]]\nn = 8\n[[shapes.silu]]\nm = 8',
-            "line 5: 'shapes.silu.1'",
+            'name = "x"\nops = ["silu"]\n[[shapes.silu]]\nrows = 8\ncols = 8\n'
+            "[[shapes.silu]]\nrow = 8",
+            "line 6: 'shapes.silu.1'",
         ),
         ('name = "x"\nops = ["silu"]\n[weights]\nsillu = 1', "line 4: 'weights.sillu'"),
     ],
