@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,14 @@ __attribute__((noinline)) float below(const device float* x, uint i) {
 }
 """
 
+_OF_VECTORS = """
+  uint i = thread_position_in_grid.x;
+  float s[100000];
+  s[uint(x[i])] = i;
+  float4 v = ((device const float4*)x)[i / 4] * float4(1, 2, 3, 4);
+  out[i] = dot(v, v) + s[uint(x[63 - i])];
+"""
+
 
 def build(source: str, header: str = "") -> BuiltProgram | BuildFailure:
     x, out = TensorSpec("x", (64,), "float32"), TensorSpec("out", (64,), "float32")
@@ -58,6 +68,13 @@ def test_an_array_that_does_not_fit_does_not_build(barrier: bool) -> None:
     built = build(source if barrier else source.replace("threadgroup_barrier", "//"))
     assert isinstance(built, BuildFailure)
     assert "the variables of a thread take 400," in built.log
+
+
+def test_neither_does_one_in_a_loop_whose_vectors_are_taken_apart() -> None:
+    """The compiler reads such a loop as LLVM text, which knows no line of the kernel."""
+    built = build(_OF_VECTORS)
+    assert isinstance(built, BuildFailure)
+    assert re.match(r"source:\d+:\d+: error: the variables of a thread take 4", built.log)
 
 
 def test_a_stack_that_ends_below_ends_the_launch() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from foundry.msl.build.llvm_text import bytes_of
+from foundry.msl.build.llvm_text import bytes_of, functions
 
 FLAGS = (
     "-emit-llvm", "-fno-vectorize", "-fno-slp-vectorize", "-mllvm", "-unroll-runtime=false",
@@ -81,16 +81,19 @@ def apart(text: str) -> str | None:
             compiler's own.
     """
     lines = text.split("\n")
-    if not _is_one_block(lines):
+    found = [own for own in functions(lines) if _is_one_block(lines[own.start : own.stop])]
+    if len(found) != 1:
         return None
+    (own,) = found
     try:
-        return "\n".join(piece for n, line in enumerate(lines) for piece in lanes_of(line, n))
+        made = [piece for number in own for piece in lanes_of(lines[number], number)]
     except KeptVector:
         return None
+    return "\n".join([*lines[: own.start], *made, *lines[own.stop :]])
 
 
 def _is_one_block(lines: Sequence[str]) -> bool:
-    """Whether all arithmetic on vectors stands in blocks that branch back to themselves."""
+    """Whether all a function's arithmetic on vectors stands in a block that goes back to itself."""
     label, has_vectors, loops = "", False, 0
     for line in lines:
         if found := _LABEL.match(line):
@@ -109,13 +112,13 @@ def lanes_of(line: str, number: int) -> Iterator[str]:
     """The scalar instructions that do what a line does, which itself comes back if it has none.
 
     Args:
-        line: An instruction.
+        line: Of a function: an instruction, a label or its name and parameters.
         number: Of the line.
 
     Raises:
         KeptVector: for one that is not taken apart.
     """
-    if not _HAS_VECTOR.search(line) or _MEMORY.match(line) or not line.startswith(" "):
+    if not _HAS_VECTOR.search(line) or _MEMORY.match(line):
         yield line
         return
     if store := _STORE.match(line):
@@ -227,6 +230,8 @@ def _shuffle(found: Found) -> Iterator[str]:
 def _call(found: Found) -> Iterator[str]:
     indent, to, what, count, kind, name, given, rest = found.groups()
     arguments = list(_ARGUMENT.finditer(given))
+    if _ARGUMENT.sub("", given).strip(", "):
+        raise KeptVector
     scalar = re.sub(r"\.v\d+(?=[a-z])", ".", name)
     for n in range(int(count)):
         taken = ", ".join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 REGISTER = r"(%(?:[-\w.$]+|\"[^\"]*\"))"
 TYPE = r"(?:<\d+ x \w+>|half|bfloat|float|double|i\d+)"
@@ -23,3 +24,13 @@ def bytes_of(type_name: str) -> int:
     if vector := _VECTOR.match(type_name):
         return int(vector[1]) * bytes_of(vector[2])
     return _SIZES.get(type_name) or -(-int(type_name[1:]) // 8)
+
+
+def functions(lines: Sequence[str]) -> Iterator[range]:
+    """The lines of every function that has a body, from its name to the closing brace."""
+    first = 0
+    for number, line in enumerate(lines):
+        if line.startswith("define "):
+            first = number
+        elif line == "}":
+            yield range(first, number + 1)

@@ -2,17 +2,19 @@
 
 Where every thread does the same with every component of its `float4`, four threads with one element
 each do the same work. `rerolled` makes that loop of it, which the compiler widens as it does one
-that was written so.
+that was written so. Only what is known to mean the same is taken: a loop that holds anything else
+than vectors at the thread's own index, read, worked on by component and written, stays as it is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from foundry.msl.build.lanes import KeptVector, lanes_of
-from foundry.msl.build.llvm_text import bytes_of
+from foundry.msl.build.llvm_text import bytes_of, functions
+from foundry.msl.build.separation import are_separate
 
 _LABEL = re.compile(r"([\w.$-]+):(?:\s|$)")
 _FROM = r"\[ (%?\w+), %([\w.$-]+) \]"
@@ -26,23 +28,19 @@ _STRUCT = re.compile(r'^(%"[^"]+"|%[\w.:]+) = type \{ (<(\d+) x \w+>) \}$', re.M
 _PLACE = re.compile(
     r"  (%\w+) = getelementptr (?:\w+ )*(%\"[^\"]+\"|%[\w.:]+), ptr (%\w+), i64 (%\w+)$"
 )
-_ACCESS = re.compile(r" = load <|  store ")
-_POINTER = re.compile(r", ptr (%\S+), align ")
+_ACCESS = re.compile(
+    r"  (?:%[\w.]+ = load|(?P<stores>store)) (?P<vector><(?P<count>\d+) x \w+>)(?: .*)?"
+    r", ptr (?P<pointer>%[\w.]+), align "
+)
+_HAS_ACCESS = re.compile(r" = load <|  store <")
 _COMPONENT = re.compile(r"(%mf\.[\w.]*)\.(\d+)(?![\w.])")
-_OTHERS = re.compile(r"%mf\.[\w.]*\.[1-9]\d*(?![\w.])")
 _REGISTER = re.compile(r"%[\w.]+")
 _VECTOR = re.compile(r"<\d+ x ")
 _ONE_VALUE = re.compile(r" = shufflevector .*, <\d+ x i32> zeroinitializer$")
-_EFFECT = re.compile(
-    r" (?:atomicrmw|cmpxchg|fence|invoke) | (?:volatile|atomic) |  store (?!<)"
-    r"| call (?![^@]*@llvm\.(?!mem|masked))"
-)
-"""What must not be done once for every element."""
 _MADE = re.compile(r"  (%[\w.]+) = ")
 
-
-Sizes = dict[str, tuple[int, int]]
-"""Of structs that hold one vector: bytes and components, by the name of the struct."""
+Size = tuple[int, int]
+"""Bytes and components of a vector."""
 
 
 class _OtherForm(Exception):
@@ -53,9 +51,22 @@ class _OtherForm(Exception):
 class _SelfLoop:
     """A block that branches back to itself: its lines, from the label to the branch."""
 
+    function: range
     first: int
     last: int
     label: str
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """How a loop counts its turns: registers, and the block that comes before it."""
+
+    counter: str
+    step: str
+    goes_on: str
+    start: str
+    end: str
+    before: str
 
 
 def rerolled(text: str) -> str | None:
@@ -67,48 +78,70 @@ def rerolled(text: str) -> str | None:
     lines = text.split("\n")
     sizes = {name: (bytes_of(vector), int(count)) for name, vector, count in _STRUCT.findall(text)}
     try:
-        loop = _loop(lines)
-        return "\n".join(_with(lines, loop, sizes))
+        return "\n".join(_with(lines, _loop(lines), sizes))
     except (_OtherForm, KeptVector):
         return None
 
 
 def _loop(lines: Sequence[str]) -> _SelfLoop:
     """The one block that loops and holds vectors."""
-    found, label, first = [], "", 0
-    for number, line in enumerate(lines):
-        if start := _LABEL.match(line):
-            label, first = start[1], number
-        back = _BACK.match(line)
-        has_vectors = any(_ACCESS.search(inside) for inside in lines[first:number])
-        if back and back[2] == label and has_vectors:
-            found.append(_SelfLoop(first, number, label))
+    found = [loop for function in functions(lines) for loop in _loops(lines, function)]
     if len(found) != 1:
         raise _OtherForm
     return found[0]
 
 
-def _with(lines: Sequence[str], loop: _SelfLoop, sizes: Sizes) -> Iterator[str]:
-    body = list(lines[loop.first + 1 : loop.last + 1])
-    counter = _only(_COUNTER, body)
-    if sum(" = phi " in line for line in body) != 1 or loop.label not in (counter[3], counter[5]):
+def _loops(lines: Sequence[str], function: range) -> Iterator[_SelfLoop]:
+    label, first = "", function.start
+    for number in function:
+        if start := _LABEL.match(lines[number]):
+            label, first = start[1], number
+        back = _BACK.match(lines[number])
+        if back and back[2] == label and any(map(_HAS_ACCESS.search, lines[first:number])):
+            yield _SelfLoop(function, first, number, label)
+
+
+def _with(lines: Sequence[str], loop: _SelfLoop, sizes: dict[str, Size]) -> Iterator[str]:
+    body = lines[loop.first + 1 : loop.last + 1]
+    around = [*lines[loop.function.start : loop.first], *lines[loop.last + 1 : loop.function.stop]]
+    turns = _turns(body, loop.label)
+    elements = _Elementwise(turns, sizes)
+    rewritten = list(elements.rewritten(body, loop.first + 1))
+    _check_outside(around, body)
+    if not are_separate(around, elements.bases.values(), elements.written):
         raise _OtherForm
-    start, before = (counter[2], counter[3]) if counter[5] == loop.label else counter.groups()[3:]
-    step, end = _only(_STEP, body), _only(_END, body)
-    if step[2] != counter[1] or end[2] != step[1] or _only(_BACK, body)[1] != end[1]:
-        raise _OtherForm
-    places = _Elementwise(counter[1], step[1], end[1], sizes)
-    rewritten = list(places.rewritten(body))
-    _check_outside(lines, loop, body)
-    bounds = _terminator(lines, before)
+    bounds = _terminator(lines, loop.function, turns.before)
     for number, line in enumerate(lines):
         if number == bounds:
-            yield from _bounds(start, end[3], places.count)
+            yield from _bounds(turns, elements.count)
         if number == loop.first + 1:
-            yield f"  {counter[1]} = phi i64 [ {step[1]}, %{loop.label} ], [ %mf.start, %{before} ]"
+            yield (
+                f"  {turns.counter} = phi i64 [ {turns.step}, %{loop.label} ],"
+                f" [ %mf.start, %{turns.before} ]"
+            )
             yield from rewritten
+        elif number not in loop.function:
+            yield line
         elif not loop.first < number <= loop.last:
             yield from lanes_of(line, number)
+
+
+def _turns(body: Sequence[str], label: str) -> _Turns:
+    """What counts the turns of a block that loops.
+
+    Raises:
+        _OtherForm: unless one counter goes up by one to an end that is known before.
+    """
+    counter, step, end = _only(_COUNTER, body), _only(_STEP, body), _only(_END, body)
+    ways = {counter[3]: counter[2], counter[5]: counter[4]}
+    if sum(" = phi " in line for line in body) != 1 or len(ways) != 2 or ways.get(label) != step[1]:
+        raise _OtherForm
+    if step[2] != counter[1] or end[2] != step[1] or _only(_BACK, body)[1] != end[1]:
+        raise _OtherForm
+    if end[3] in {counter[1], step[1]}:
+        raise _OtherForm
+    (before,) = ways.keys() - {label}
+    return _Turns(counter[1], step[1], end[1], ways[before], end[3], before)
 
 
 def _only(pattern: re.Pattern[str], body: Sequence[str]) -> re.Match[str]:
@@ -118,91 +151,118 @@ def _only(pattern: re.Pattern[str], body: Sequence[str]) -> re.Match[str]:
     return found[0]
 
 
-def _terminator(lines: Sequence[str], label: str) -> int:
-    """The line that ends a block."""
+def _terminator(lines: Sequence[str], function: range, label: str) -> int:
+    """The line that ends a block of a function."""
     inside = False
-    for number, line in enumerate(lines):
-        if start := _LABEL.match(line):
+    for number in function:
+        if start := _LABEL.match(lines[number]):
             inside = start[1] == label
-        elif inside and _TERMINATOR.match(line):
+        elif inside and _TERMINATOR.match(lines[number]):
             return number
     raise _OtherForm
 
 
-def _bounds(start: str, end: str, count: int) -> Iterator[str]:
-    for name, value in (("start", start), ("end", end)):
+def _bounds(turns: _Turns, count: int) -> Iterator[str]:
+    """The elements of the first thread and those behind the last: a loop has one turn at least."""
+    for name, value in (("start", turns.start), ("last", turns.end)):
         yield f"  %mf.{name}.thread = zext i32 {value} to i64"
         yield f"  %mf.{name} = mul nuw nsw i64 %mf.{name}.thread, {count}"
+    yield f"  %mf.least = add nuw nsw i64 %mf.start, {count}"
+    yield "  %mf.end = call i64 @llvm.umax.i64(i64 %mf.last, i64 %mf.least)"
 
 
-def _check_outside(lines: Sequence[str], loop: _SelfLoop, body: Sequence[str]) -> None:
+def _check_outside(around: Sequence[str], body: Sequence[str]) -> None:
     """What the loop makes is used in the loop alone, and vectors from outside are one value."""
     made = {found[1] for line in body if (found := _MADE.match(line))}
     used = {register for line in body for register in _REGISTER.findall(line)} - made
-    for line in lines[: loop.first]:
+    for line in around:
         found = _MADE.match(line)
         if found and found[1] in used and _VECTOR.search(line) and not _ONE_VALUE.search(line):
             raise _OtherForm
-    for line in lines[loop.last + 1 :]:
         if line.startswith(" ") and made & set(_REGISTER.findall(line)):
             raise _OtherForm
 
 
+@dataclass
 class _Elementwise:
     """The lines of a loop, rewritten for one element a turn."""
 
-    def __init__(self, counter: str, step: str, end: str, sizes: Sizes) -> None:
-        self._counter, self._step, self._end = counter, step, end
-        self._sizes = sizes
-        self._wide = ""
-        self._known: set[str] = set()
-        """Pointers to the vector of a turn."""
-        self.count = 0
-        """Elements of a thread."""
+    turns: _Turns
+    structs: dict[str, Size]
+    """Of structs that hold one vector, by name."""
+    count: int = 0
+    """Components of a thread's vector."""
+    bases: dict[str, str] = field(default_factory=dict)
+    """Where the first thread's vector is, by the pointer to that of a turn."""
+    written: set[str] = field(default_factory=set)
+    """Those of them that are written at."""
+    _sizes: dict[str, Size] = field(default_factory=dict)
+    """Of the vectors behind each base."""
+    _wide: set[str] = field(default_factory=set)
+    """The counter in 64 bits."""
 
-    def rewritten(self, body: Sequence[str]) -> Iterator[str]:
-        for number, line in enumerate(body):
+    def rewritten(self, body: Sequence[str], first: int) -> Iterator[str]:
+        """The lines of a loop but for its counter.
+
+        Args:
+            body: The lines.
+            first: Number of the first of them.
+        """
+        for number, line in enumerate(body, first):
             if _COUNTER.match(line):
                 continue
-            if (wide := _WIDE.match(line)) and wide[2] == self._counter:
-                self._wide = wide[1]
+            if (wide := _WIDE.match(line)) and wide[2] == self.turns.counter:
+                self._wide.add(wide[1])
             elif place := _PLACE.match(line):
                 yield self._place(place)
             elif _STEP.match(line):
-                yield f"  {self._step} = add nuw nsw i64 {self._counter}, 1"
+                yield f"  {self.turns.step} = add nuw nsw i64 {self.turns.counter}, 1"
             elif _END.match(line):
-                yield f"  {self._end} = icmp ult i64 {self._step}, %mf.end"
-            elif {self._counter, self._wide} & set(_REGISTER.findall(line)):
-                raise _OtherForm
+                yield f"  {self.turns.goes_on} = icmp ult i64 {self.turns.step}, %mf.end"
+            elif _BACK.match(line):
+                yield line
+            elif access := _ACCESS.match(line):
+                yield from self._access(access, list(lanes_of(line, number)))
             else:
-                yield from self._first_lane(line, number)
+                yield self._operation(line, list(lanes_of(line, number)))
 
     def _place(self, place: re.Match[str]) -> str:
-        if place[4] != self._wide or place[2] not in self._sizes:
+        pointer, struct, base, index = place.groups()
+        if index not in self._wide or struct not in self.structs or base in self.bases:
             raise _OtherForm
-        size, count = self._sizes[place[2]]
+        size, count = self.structs[struct]
         if self.count not in (0, count) or count & (count - 1):
             raise _OtherForm
-        self.count = count
-        self._known.add(place[1])
+        if self._sizes.setdefault(base, (size, count)) != (size, count):
+            raise _OtherForm
+        self.count, self.bases[pointer] = count, base
         return (
-            f"  {place[1]} = getelementptr inbounds [{size // count} x i8], ptr {place[3]},"
-            f" i64 {self._counter}"
+            f"  {pointer} = getelementptr inbounds [{size // count} x i8], ptr {base},"
+            f" i64 {self.turns.counter}"
         )
 
-    def _first_lane(self, line: str, number: int) -> Iterator[str]:
-        made = list(lanes_of(line, number))
-        pointer = _POINTER.search(line) if _ACCESS.search(line) else None
-        if _EFFECT.search(line) or not (pointer or made == [line] or _are_alike(made)):
+    def _access(self, access: re.Match[str], made: Sequence[str]) -> Sequence[str]:
+        """The address and the access of a component; `made` has those of all."""
+        base = self.bases.get(access["pointer"])
+        size = bytes_of(access["vector"]), int(access["count"])
+        if base is None or self._sizes[base] != size or not _are_alike(made[1::2]):
             raise _OtherForm
-        if pointer and pointer[1] not in self._known:
+        if access["stores"]:
+            self.written.add(base)
+        return made[:2]
+
+    def _operation(self, line: str, made: Sequence[str]) -> str:
+        """What is done to a component. The optimiser leaves nothing else in a loop that fits."""
+        turns = self.turns
+        own = {turns.counter, turns.step, turns.goes_on, *self._wide, *self.bases}
+        if list(made) == [line] or own & set(_REGISTER.findall(line)) or not _are_alike(made):
             raise _OtherForm
-        yield from (lane for lane in made if not _OTHERS.search(lane))
+        return made[0]
 
 
 def _are_alike(made: Sequence[str]) -> bool:
-    """Whether each instruction makes a component of the same components, in the same way."""
+    """Whether each instruction does to a component, in the same way, what depends on it alone."""
     own = [{found[2] for found in _COMPONENT.finditer(lane)} for lane in made]
     ways = {_COMPONENT.sub(r"\1", lane) for lane in made}
-    are_components = all(lane.lstrip().startswith("%mf.") for lane in made)
+    are_components = all(lane.lstrip().startswith(("%mf.", "store ")) for lane in made)
     return are_components and len(ways) == 1 and all(len(numbers) == 1 for numbers in own)

@@ -189,15 +189,27 @@ class Toolchain(Compiler):
         made = target.with_suffix(".o")
         command = ["clang", "-x", "c++", *flags, "-Werror=global-constructors"]
         command += ["-include-pch", str(self._prelude(math_mode))]
-        if lanes.are_in(unit) and (text := self._apart(command, unit)):
-            command, unit = ["clang", "-x", "ir", *self.flags, *MATH_FLAGS[math_mode]], text
-        self.run([*command, "-c", "-", "-o", str(made)], unit)
+        apart = self._apart(command, unit) if lanes.are_in(unit) else None
+        if apart is None or not self._takes(apart, math_mode, made):
+            self.run([*command, "-c", "-", "-o", str(made)], unit)
         self.link(made, target, [str(self.runtime())])
 
     def _apart(self, command: Sequence[str], unit: str) -> str | None:
         """The LLVM text of a loop whose short vectors are scalars; None where it stays as it is."""
         text = self.run([*command, *lanes.FLAGS, "-S", "-", "-o", "-"], unit)
         return rerolling.rerolled(text) or lanes.apart(text)
+
+    def _takes(self, text: str, math_mode: str, made: Path) -> bool:
+        """Whether LLVM text becomes the object `made`.
+
+        If not, the kernel's own text decides: it may be right, or its stack too large on a line.
+        """
+        command = ["clang", "-x", "ir", *self.flags, *MATH_FLAGS[math_mode], *_FRAME]
+        try:
+            self.run([*command, "-c", "-", "-o", str(made)], text)
+        except CompilerFailed:
+            return False
+        return True
 
     def _check(self, math_mode: str, target: Path) -> None:
         """An empty kernel must build; if it does not, no kernel is to blame."""
