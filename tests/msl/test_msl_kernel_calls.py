@@ -22,6 +22,8 @@ TEMPLATE = "template <typename T> [[kernel]] void one(device T* x) { x[0] = 1; }
         ONE + "fragment float4 two(device float* x) { one(x); return 0; }",
         "kernel void one(device float* x) { if (x[0] > 0) one(x); }",
         "[[kernel, max_total_threads_per_threadgroup(64)]] void one(device float* x) { one(x); }",
+        ONE + "kernel void two(device float* x) { return one(x); }",
+        ONE + "kernel void two(device float* x) { if (x[0]) x[1] = 2; else ::one(x); }",
     ],
 )  # fmt: skip
 def test_a_kernel_that_calls_one_is_refused(text: str) -> None:
@@ -41,6 +43,11 @@ def test_a_kernel_that_calls_one_is_refused(text: str) -> None:
         TEMPLATE + "template [[host_name(\"one_f\")]] [[kernel]] decltype(one<float>) one<float>;",
         TEMPLATE + "template kernel void one<float>(device float*);\nkernel void two() { }",
         "kernel void one(device float* x);\n" + ONE,
+        "kernel void exp(device float* x) { x[0] = metal::exp(x[0]); }",
+        "kernel void exp(device float* x) { x[0] = exp(precise::exp(x[0])); }",
+        "kernel void sum(device float* x) { float sum(0); sum += x[0]; x[0] = sum; }",
+        "kernel void sum(device float* x) { vec<float, 2> sum(0); x[0] = sum.x; }",
+        ONE + "kernel void two(device float* x) { thread float* one(0); x[0] = one == 0; }",
     ],
 )  # fmt: skip
 def test_other_calls_are_not(text: str) -> None:

@@ -1,6 +1,7 @@
 """Calls of kernel functions: the host alone makes them, no other kernel does (MSL 5.1).
 
-clang knows no kernels and takes such a call for one of a plain function.
+clang knows no kernels and takes such a call for one of a plain function. A kernel may have the name
+of one of Metal's functions, `exp`; what is called by that name is Metal's.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from dataclasses import dataclass
 
 from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.refusals.refusal import Refused
-from foundry.msl.frontend.tokens import Token
+from foundry.msl.frontend.tokens import NAME, Token
+from foundry.msl.support import AREAS
 
 _STAGES = {"kernel", "vertex", "fragment"}
 _NOT_PARAMETERS = {"__attribute__", "alignas", "decltype"}
 _AFTER_PARAMETERS = {"const", "noexcept"}
 _MEMBER = {".", "->"}
+_OF_METAL = frozenset(name for names in AREAS.values() for name in names)
+_ENDS_TYPE, _NO_TYPES = {">", "*", "&"}, {"return", "else", "do"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def check(tokens: Sequence[Token], part: str) -> frozenset[str]:
     kernels = list(_kernels(code))
     own = {kernel.name_at for kernel in kernels}
     plain = {code.text[at] for at in _defined(code) if at not in own}
-    names = frozenset(code.text[at] for at in own) - plain
+    names = frozenset(code.text[at] for at in own) - plain - _OF_METAL
     for kernel in kernels:
         _check_calls(code, kernel.first, kernel.last, names, part)
     return names
@@ -61,8 +65,9 @@ def check_body(tokens: Sequence[Token], part: str, kernels: frozenset[str]) -> N
 
 def _check_calls(code: Code, first: int, last: int, kernels: frozenset[str], part: str) -> None:
     hidden = {code.text[n] for n in range(first, last - 1) if code.text[n + 1] == "="}
+    named = kernels - hidden
     for at in range(first, last):
-        if code.text[at] not in kernels - hidden or code.text[at - 1] in _MEMBER:
+        if code.text[at] not in named or _is_of_another(code, at):
             continue
         if _arguments(code, at) is not None:
             reason = (
@@ -70,6 +75,20 @@ def _check_calls(code: Code, first: int, last: int, kernels: frozenset[str], par
                 " both do into a function of its own"
             )
             raise Refused(part, code.line(at), reason)
+
+
+def _is_of_another(code: Code, at: int) -> bool:
+    """Whether a name is a member's, one of a named scope (`metal::exp`) or declared (`int sum(0)`).
+
+    A kernel returns nothing, so that no call of it stands behind an operator.
+    """
+    if at == 0:
+        return False
+    before = code.text[at - 1]
+    if before == "::":
+        return at > 1 and code.is_name(at - 2) and code.text[at - 2] not in _NO_TYPES
+    is_type = code.kind[at - 1] == NAME and before not in _NO_TYPES
+    return is_type or before in _MEMBER or before in _ENDS_TYPE
 
 
 def _kernels(code: Code) -> Iterator[_Function]:
