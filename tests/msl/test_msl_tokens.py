@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foundry.msl.frontend.rewriting.elements import with_indexed
 from foundry.msl.frontend.rewriting.spelling import respell, without_object_space
 from foundry.msl.frontend.rewriting.threadgroup import BadDeclaration, rewrite
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, join_lines, tokenize
@@ -154,3 +155,9 @@ def test_an_initializer_is_refused() -> None:
 def test_metals_own_spellings(text: str, expected: str) -> None:
     respelt = without_object_space(respell(list(tokenize(text))))
     assert "".join(token.text for token in respelt) == expected
+
+
+def test_elements_are_marked_in_a_text_that_ends_anywhere() -> None:
+    whole = list(tokenize("f(a[0], b.x[1][2]); float& r = v[0]; p = &(((v[0]))); q = &(((("))
+    for length in range(len(whole) + 1):
+        assert len(with_indexed(whole[:length])) == length

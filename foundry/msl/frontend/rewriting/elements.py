@@ -43,7 +43,7 @@ def _mark(code: Code, changed: dict[int, str], start: int, call: str) -> None:
 def _operand(code: Code, at: int) -> int | None:
     """Where the expression begins that `&` takes an address or makes a reference of."""
     if code.text[at - 1] in _BEFORE_OPERAND:
-        return next(n for n in range(at + 1, len(code.text)) if code.text[n] != "(")
+        return next((n for n in range(at + 1, len(code.text)) if code.text[n] != "("), None)
     names = code.kind[at + 1] == NAME and code.text[at + 2] == "="
     return at + 3 if names and "const" not in code.text[max(0, at - 5) : at] else None
 
