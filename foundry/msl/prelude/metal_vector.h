@@ -96,23 +96,40 @@ MF_FN constexpr ext<lane_t<T>, N> unwork(W v) {
 }
 
 // A real number out of an integer's range gives its nearest end, and NaN gives 0: clang sees to that
-// for scalars alone.
+// for scalars alone, and for those not in constant expressions.
+template <typename T>
+struct whole_range {
+  static constexpr bool is_signed = T(-1) < T(0);
+  static constexpr int bits = sizeof(T) * 8 - is_signed;
+  static constexpr T least = is_signed ? T(T(1) << bits) : T(0);
+  static constexpr T most = T(~least);
+  static constexpr float beyond = 2.0f * float(T(1) << (bits - 1));
+  static constexpr float low = is_signed ? -beyond : 0.0f;
+};
+template <typename T>
+MF_FN constexpr T whole_lane(float v) {
+  using R = whole_range<T>;
+  if (!(v >= R::low)) return v == v ? R::least : T(0);
+  return v >= R::beyond ? R::most : static_cast<T>(v);
+}
 template <typename T, int N>
 MF_FN constexpr ext<T, N> whole_lanes(ext<float, N> v) {
   using F = ext<float, N>;
-  constexpr bool is_signed = T(-1) < T(0);
-  constexpr int bits = sizeof(T) * 8 - is_signed;
-  constexpr T most = T(~(is_signed ? T(T(1) << bits) : T(0)));
-  constexpr float beyond = 2.0f * float(T(1) << (bits - 1));
-  constexpr float below = bits > 24 ? beyond - beyond * 0x1p-24f : beyond - 1.0f;
-  F low = F(is_signed ? -beyond : 0.0f), high = F(below);
-  F held = v >= low ? v : low;
+  using R = whole_range<T>;
+  // A choice between vectors is no constant expression.
+  if (__builtin_is_constant_evaluated()) {
+    ext<T, N> whole = ext<T, N>(T(0));
+    for (int i = 0; i < N; ++i) whole[i] = whole_lane<T>(v[i]);
+    return whole;
+  }
+  constexpr float below = R::bits > 24 ? R::beyond - R::beyond * 0x1p-24f : R::beyond - 1.0f;
+  F held = v >= F(R::low) ? v : F(R::low);
   held = v == v ? held : F(0.0f);
-  held = held <= high ? held : high;
+  held = held <= F(below) ? held : F(below);
   ext<T, N> whole = __builtin_convertvector(held, ext<T, N>);
-  if constexpr (bits > 24) {
-    auto over = __builtin_convertvector(v >= F(beyond), ext<T, N>);
-    whole = (whole & ~over) | (ext<T, N>(most) & over);
+  if constexpr (R::bits > 24) {
+    auto over = __builtin_convertvector(v >= F(R::beyond), ext<T, N>);
+    whole = (whole & ~over) | (ext<T, N>(R::most) & over);
   }
   return whole;
 }

@@ -82,6 +82,28 @@ def test_every_conversion_between_element_types() -> None:
     _hold(expressions)
 
 
+def test_real_numbers_become_whole_in_constant_expressions_as_elsewhere() -> None:
+    reals = [
+        "1.5f",
+        "-1.5f",
+        "0.0f",
+        "300.7f",
+        "3e9f",
+        "1e20f",
+        "-3e9f",
+        "-1e20f",
+        "-0.5f",
+        "127.9f",
+    ]
+    whole = ["char", "uchar", "short", "ushort", "int", "uint", "long", "ulong"]
+    pairs = [f"{a}, {b}" for a, b in zip(reals[::2], reals[1::2], strict=True)]
+    places = [(f"K_{s}_{n}", s, pair) for s in whole for n, pair in enumerate(pairs)]
+    declared = [f"constant {s}2 {name} = {s}2(float2({pair}));" for name, s, pair in places]
+    held = [f"same({s}2({name}), {s}2(float2({pair}) + (x[0] - 1.5f)))" for name, s, pair in places]
+    more = "constexpr uint4 k = uint4(float4(2)); constexpr int2 n = int2(half2(-3.5h));"
+    _hold([*held, "k.w == 2 && n.y == -3"], "\n".join([SAME, *declared, more]))
+
+
 def test_components_and_swizzles() -> None:
     header = (
         SAME
