@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import foundry
-from foundry.msl.build import lanes, rerolling
+from foundry.msl.build.loops import lanes, rerolling
 from foundry.msl.build.toolchain import Toolchain
 
 Array = NDArray[Any]

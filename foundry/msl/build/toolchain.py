@@ -21,9 +21,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from foundry.errors import EnvironmentUnusable
-from foundry.msl.build import lanes, rerolling
 from foundry.msl.build.cache import BuildCache
 from foundry.msl.build.compiler import Compiler, CompilerFailed
+from foundry.msl.build.loops import lanes, rerolling
 from foundry.msl.build.processor import processor
 from foundry.msl.build.target import BuildTarget, this_machine
 

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from foundry.msl.build.lanes import KeptVector, lanes_of
 from foundry.msl.build.llvm_text import bytes_of, functions
-from foundry.msl.build.separation import are_separate
+from foundry.msl.build.loops.lanes import KeptVector, lanes_of
+from foundry.msl.build.loops.separation import are_separate
 
 _LABEL = re.compile(r"([\w.$-]+):(?:\s|$)")
 _FROM = r"\[ (%?\w+), %([\w.$-]+) \]"
