@@ -153,7 +153,7 @@ BODIES = {
     "fma(v, V(1, 2, 3, 4), w)": SCALARS,
     "floor(v) + fract(w)": ELEMENTS,
     "V(int4(v)) + w": ELEMENTS,
-    "pow(abs(v), V(2)) - w": ELEMENTS,
+    "pow(abs(v), V(2)) - w": SCALARS,
     "dot(v, w) + v": SCALARS,
 }
 """And what becomes of their loop for float32."""
@@ -241,7 +241,7 @@ OTHER_FORMS: list[tuple[str, Callable[[Array, Array], Array], str]] = [
     ),
     (
         "out4[i] = i + 1 == threads_per_grid.x ? x4[i] + 2 : y4[i];",
-        lambda x, y: np.concatenate([y[: N - 1], x[N - 1 : N] + 2]), SCALARS,
+        lambda x, y: np.concatenate([y[: N - 1], x[N - 1 : N] + 2]), VECTORS,
     ),
     (
         "out4[i] = float4(1, 2, 3, 4);",
@@ -252,8 +252,8 @@ OTHER_FORMS: list[tuple[str, Callable[[Array, Array], Array], str]] = [
         lambda x, y: y[:N] * (x[:N, :1] + 2 * x[:N, 3:]), SCALARS,
     ),
     (
-        "out4[i] = y4[i]; out4[i] += x4[i] * 2;",
-        lambda x, y: y[:N] + x[:N] * 2, ELEMENTS,
+        "out4[i] = y4[i] * 3; out4[i] += x4[i] * 2;",
+        lambda x, y: y[:N] * 3 + x[:N] * 2, ELEMENTS,
     ),
     (
         "float s = y[5]; out4[i] = x4[i + 8] - s * y4[i];",

@@ -100,7 +100,7 @@ def test_real_numbers_become_whole_in_constant_expressions_as_elsewhere() -> Non
     places = [(f"K_{s}_{n}", s, pair) for s in whole for n, pair in enumerate(pairs)]
     declared = [f"constant {s}2 {name} = {s}2(float2({pair}));" for name, s, pair in places]
     held = [f"same({s}2({name}), {s}2(float2({pair}) + (x[0] - 1.5f)))" for name, s, pair in places]
-    more = "constexpr uint4 k = uint4(float4(2)); constexpr int2 n = int2(half2(-3.5h));"
+    more = "constant constexpr uint4 k = uint4(float4(2)); constant int2 n = int2(half2(-3.5h));"
     _hold([*held, "k.w == 2 && n.y == -3"], "\n".join([SAME, *declared, more]))
 
 
