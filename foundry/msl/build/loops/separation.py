@@ -24,7 +24,7 @@ def are_separate(around: Sequence[str], bases: Collection[str], written: Collect
     others = {base: set(bases) - {base} for base in written}
     if not any(others.values()):
         return True
-    offsets = dict(found.groups() for line in around if (found := _OFFSET.match(line)))
+    offsets = {found[1]: found[2] for line in around if (found := _OFFSET.match(line))}
     buffers = {name: words.split() for words, name in _PARAMETER.findall(around[0])}
     roots = {base: _root(base, offsets) for base in bases}
     return all(
