@@ -27,7 +27,7 @@ class KernelFunction:
     """What the host asks for."""
     definition: Declaration
     call: str
-    """What names it in C++: `f`, `f<float>`."""
+    """What names it in C++: `::f`, `::f<float>`, which no function of Metal's is."""
     arguments: str = ""
     """Of its template, in angle brackets; empty for none, or where the signature tells them."""
     signature: str = ""
@@ -98,7 +98,7 @@ def _keep(result: FileContents, kernel: KernelFunction, line: int) -> None:
 
 def _plain(one: Declaration) -> KernelFunction:
     qualified = "::".join((*one.scope, one.name))
-    return KernelFunction(_host_name(one) or qualified, one, qualified)
+    return KernelFunction(_host_name(one) or qualified, one, f"::{qualified}")
 
 
 def _is_template(one: Declaration) -> bool:
@@ -170,7 +170,7 @@ def _instance(
     return KernelFunction(
         _host_name(one) or f"{qualified}{arguments}",
         definitions[0],
-        f"{qualified}{arguments}",
+        f"::{qualified}{arguments}",
         arguments,
         signature,
     )

@@ -93,6 +93,20 @@ def test_the_kernels_of_a_file_by_their_host_names(library: Library) -> None:
     assert "total" not in library
 
 
+@pytest.mark.parametrize("called", ["metal::exp", "exp", "precise::exp"])
+def test_a_kernel_may_be_named_as_a_function_that_it_calls(called: str) -> None:
+    library = Library(f"""
+      #include <metal_stdlib>
+      using namespace metal;
+      kernel void exp(device float* x [[buffer(0)]], uint i [[thread_position_in_grid]]) {{
+        x[i] = {called}(x[i]);
+      }}""")
+    x = np.linspace(-2, 2, 8, dtype=np.float32)
+    expected = np.exp(x)
+    library["exp"]([x], grid=8, threadgroup=8)
+    np.testing.assert_allclose(x, expected, rtol=1e-6)
+
+
 def test_a_kernel_writes_in_place(library: Library) -> None:
     x, y = np.arange(10, dtype=np.float32), np.ones(10, np.float32)
     library["axpy"]({"x": x, "y": y, "p": params(7, 3)}, grid=16, threadgroup=8)
