@@ -199,6 +199,6 @@ def test_no_row_moves_by_less_of_itself_than_the_median_row() -> None:
     value = np.arange(1.0, 17.0)[:, None] * np.ones((16, 3))
     seen = 1e-6 * value
     seen[4] = 1e-9
-    raised = bounds._usual(value, seen)
+    raised = bounds._by_median(value, seen)
     np.testing.assert_allclose(raised, 1e-6 * value)
-    np.testing.assert_array_equal(bounds._usual(value[:4], seen[:4]), seen[:4])
+    np.testing.assert_array_equal(bounds._by_median(value[:4], seen[:4]), seen[:4])

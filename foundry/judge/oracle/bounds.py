@@ -209,7 +209,7 @@ def _movements(
             # The formula left NumPy: its inputs must then stand for the terms of its sums.
             step = (1.0 + walk(length)) * _EPSILON_32
     with np.errstate(over="ignore"):  # near the end of float64 any bound will do
-        bounds = [_BACKWARD * _usual(v, seen) for v, seen in zip(values, largest, strict=True)]
+        bounds = [_BACKWARD * _by_median(v, seen) for v, seen in zip(values, largest, strict=True)]
     flushed = {name: _flush(a, workload.dtype) for name, a in wide.items()}
     if any(flushed[name] is not wide[name] for name in wide):
         for bound, value, other in zip(bounds, values, formula(flushed, workload), strict=True):
@@ -217,7 +217,7 @@ def _movements(
     return bounds
 
 
-def _usual(value: NDArray[Any], seen: Wide) -> Wide:
+def _by_median(value: NDArray[Any], seen: Wide) -> Wide:
     """Movements, none of them a smaller share of its element than the median row's of its own.
 
     The largest of a few draws is small by chance in one row of a hundred, and there a right kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,15 +90,10 @@ linear_attention = Op(
     hidden=CASES[1],
     bench=CASES[2],
 )
-linear_attention_causal = Op(
+linear_attention_causal = replace(
+    linear_attention,
     name="linear_attention_causal",
-    family="attention",
     formula="As `linear_attention`, the sums over the keys j <= i alone.",
-    axes=axes("batch heads seq", HEAD),
-    inputs=INPUTS,
-    outputs=(Tensor("out", SHAPE, match=Close("seq + head_dim")),),
-    params={"eps": 1e-6},
-    ranges=EPS,
     oracle=_causal,
     steps=lambda inputs, workload, stored: _causal(inputs, workload),
     baselines={
@@ -107,22 +103,14 @@ linear_attention_causal = Op(
     },
     flops="2 * batch * heads * seq * head_dim * min(seq + 1, 2 * head_dim)",
     plain_flops="4 * batch * heads * seq * seq * head_dim",
-    visible=CASES[0],
-    hidden=CASES[1],
-    bench=CASES[2],
 )
-linear_attention_cosformer = Op(
+linear_attention_cosformer = replace(
+    linear_attention,
     name="linear_attention_cosformer",
-    family="attention",
     formula="f(x) = max(x, 0), and queries and keys at like places weigh more: with w[i, j] = "
     "(f(q[i]) . f(k[j])) cos(pi (i - j) / (2 seq)), out[i] = sum over all j of w[i, j] v[j] over "
     "(sum over j of w[i, j] + eps). cos(a - b) = cos(a) cos(b) + sin(a) sin(b), none of it "
     "negative, makes of it two sums that grow with the keys.",
-    axes=axes("batch heads seq", HEAD),
-    inputs=INPUTS,
-    outputs=(Tensor("out", SHAPE, match=Close("seq + head_dim")),),
-    params={"eps": 1e-6},
-    ranges=EPS,
     oracle=_cosformer,
     steps=lambda inputs, workload, stored: _cosformer(inputs, workload),
     baselines={
@@ -140,7 +128,4 @@ return (found / (total + eps)).astype(dtype)
     },
     flops="4 * batch * heads * seq * head_dim * min(seq, 2 * head_dim)",
     plain_flops="4 * batch * heads * seq * seq * head_dim",
-    visible=CASES[0],
-    hidden=CASES[1],
-    bench=CASES[2],
 )

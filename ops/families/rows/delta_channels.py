@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
 
 from ops.cases import labelled
-from ops.families.rows.recurrences import DELTA, gated_delta
+from ops.families.rows.recurrences import DELTA, DELTA_IN_FLOAT32, gated_delta
 from ops.fills import Real
-from ops.spec import Tensor, Workload
-
-
-def _delta(inputs: Any, workload: Workload) -> tuple[Any, ...]:
-    q, k, v = inputs["q"], inputs["k"], inputs["v"]
-    state, found = inputs["state"], []
-    for t in range(q.shape[2]):
-        state = state * inputs["decay"][:, :, t, :, None]
-        seen = (state * k[:, :, t, :, None]).sum(axis=-2)
-        change = inputs["beta"][:, :, t, None] * (v[:, :, t] - seen)
-        state = state + k[:, :, t, :, None] * change[..., None, :]
-        found.append((state * q[:, :, t, :, None]).sum(axis=-2))
-    return np.stack(found, axis=2) if found else np.zeros(v.shape), state
-
+from ops.spec import Tensor
 
 gated_delta_channels = replace(
     gated_delta,
@@ -37,22 +21,8 @@ gated_delta_channels = replace(
         else tensor
         for tensor in gated_delta.inputs
     ),
-    oracle=_delta,
-    steps=lambda inputs, workload, stored: _delta(inputs, workload),
     baselines={
-        "in float32": """
-wide_q, wide_k, wide_v = q.astype(mx.float32), k.astype(mx.float32), v.astype(mx.float32)
-g, b, s = decay.astype(mx.float32), beta.astype(mx.float32), state
-found = []
-for t in range(seq):
-    s = s * g[:, :, t, :, None]
-    seen = mx.sum(s * wide_k[:, :, t, :, None], axis=-2)
-    change = b[:, :, t, None] * (wide_v[:, :, t] - seen)
-    s = s + wide_k[:, :, t, :, None] * change[..., None, :]
-    found = found + [mx.sum(s * wide_q[:, :, t, :, None], axis=-2)]
-zeros = mx.zeros((batch, heads, 0, value), dtype=mx.float32)
-return (mx.stack(found, axis=2) if seq else zeros).astype(dtype), s
-""",
+        "in float32": DELTA_IN_FLOAT32.replace("g[:, :, t, None, None]", "g[:, :, t, :, None]")
     },
     bench=(
         labelled(DELTA, "kimi-linear decode, 8 of 32 heads", 1, 8, 1, 128, 128),

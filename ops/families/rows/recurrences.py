@@ -86,11 +86,29 @@ def _unit(rng: Any, shape: Any, dtype: str, sizes: Any, values: Any) -> Any:
     return drawn / np.maximum(np.sqrt(np.square(drawn).sum(axis=-1, keepdims=True)), 1e-6)
 
 
-def _delta(inputs: Any, workload: Workload) -> tuple[Any, ...]:
-    q, k, v = inputs["q"], inputs["k"], inputs["v"]
+DELTA_IN_FLOAT32 = """
+wide_q, wide_k, wide_v = q.astype(mx.float32), k.astype(mx.float32), v.astype(mx.float32)
+g, b, s = decay.astype(mx.float32), beta.astype(mx.float32), state
+found = []
+for t in range(seq):
+    s = s * g[:, :, t, None, None]
+    seen = mx.sum(s * wide_k[:, :, t, :, None], axis=-2)
+    change = b[:, :, t, None] * (wide_v[:, :, t] - seen)
+    s = s + wide_k[:, :, t, :, None] * change[..., None, :]
+    found = found + [mx.sum(s * wide_q[:, :, t, :, None], axis=-2)]
+zeros = mx.zeros((batch, heads, 0, value), dtype=mx.float32)
+return (mx.stack(found, axis=2) if seq else zeros).astype(dtype), s
+"""
+"""MLX text of the gated delta rule, one decay a step."""
+
+
+def delta_rule(inputs: Any, workload: Workload) -> tuple[Any, ...]:
+    """The gated delta rule; `decay` has one number a step, or one for every channel of the keys."""
+    q, k, v, decay = inputs["q"], inputs["k"], inputs["v"], inputs["decay"]
+    kept = decay if decay.ndim == k.ndim else decay[..., None]
     state, found = inputs["state"], []
     for t in range(q.shape[2]):
-        state = state * inputs["decay"][:, :, t, None, None]
+        state = state * kept[:, :, t, :, None]
         seen = (state * k[:, :, t, :, None]).sum(axis=-2)
         change = inputs["beta"][:, :, t, None] * (v[:, :, t] - seen)
         state = state + k[:, :, t, :, None] * change[..., None, :]
@@ -124,22 +142,10 @@ gated_delta = Op(
             "state_out", ("batch", "heads", "key", "value"), "float32", match=Close("seq * key")
         ),
     ),
-    oracle=_delta,
-    steps=lambda inputs, workload, stored: _delta(inputs, workload),
+    oracle=delta_rule,
+    steps=lambda inputs, workload, stored: delta_rule(inputs, workload),
     baselines={
-        "in float32": """
-wide_q, wide_k, wide_v = q.astype(mx.float32), k.astype(mx.float32), v.astype(mx.float32)
-g, b, s = decay.astype(mx.float32), beta.astype(mx.float32), state
-found = []
-for t in range(seq):
-    s = s * g[:, :, t, None, None]
-    seen = mx.sum(s * wide_k[:, :, t, :, None], axis=-2)
-    change = b[:, :, t, None] * (wide_v[:, :, t] - seen)
-    s = s + wide_k[:, :, t, :, None] * change[..., None, :]
-    found = found + [mx.sum(s * wide_q[:, :, t, :, None], axis=-2)]
-zeros = mx.zeros((batch, heads, 0, value), dtype=mx.float32)
-return (mx.stack(found, axis=2) if seq else zeros).astype(dtype), s
-""",
+        "in float32": DELTA_IN_FLOAT32,
         # Its time stands before the heads, and its state is the transpose.
         "mx.fast.gated_delta_update": """
 def moved(x):
