@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
+from foundry.judge.attacks import corpus
 from foundry.judge.attacks.limits import limits
 from foundry.judge.candidate import Candidate, Pace, Target
 from foundry.judge.oracle.dealing import unseen
@@ -172,6 +173,15 @@ def test_a_kernel_that_ends_somewhere_is_wrong(pool: WorkerPool, name: str) -> N
     judge = Judge(pool, JudgeOptions(sanitizer=None, timed=False, reach_s=60.0))
     found = judge.evaluate(attack.text, get(attack.op), attack.dtype)
     assert found.status is Status.WRONG_RESULT, found.why
+
+
+def test_a_bench_shape_of_much_work_is_run_where_little_time_is_given(pool: WorkerPool) -> None:
+    name = "softmax_bench_unshifted"
+    (attack,) = (a for a in corpus() if a.name == name and a.dtype == "float32")
+    judge = Judge(pool, JudgeOptions(sanitizer=None, timed=False, reach_s=0.01))
+    found = judge.evaluate(attack.text, get(attack.op), attack.dtype)
+    assert found.status is Status.WRONG_RESULT, found.why
+    assert "rows=16384" in found.why
 
 
 def test_a_baseline_that_goes_less_far_leaves_less_proven(pool: WorkerPool, tmp_path: Path) -> None:

@@ -35,11 +35,12 @@ from ops.matches import Exact, Ties
 from ops.spec import Op, Workload
 
 _LITTLE = 1 << 26
-"""Elements and FLOPs of a bench shape that is tried before what is far."""
+"""Elements and FLOPs of a bench shape that is tried first."""
 _NEAR_S = 10.0
-"""For these together, and for what is far where that is given more. Kernels are used there."""
+"""For all bench shapes together, and for what is far where that is given more. Kernels are used
+there."""
 _NEAR_FORECAST_S = 20.0
-"""For one of these by a forecast from small workloads, which are mostly dispatch: it takes a small
+"""For a first one by a forecast from small workloads, which are mostly dispatch: it takes a small
 part of that."""
 _RUNS = 3
 """Of one workload at least: two inputs, then the first once more."""
@@ -80,14 +81,16 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
     built = build_more(walk, bound, walk.options.build_limit_s)
     if built is not None:
         return None if isinstance(built, Timeout) else built
-    allowances = Allowances(Allowance(max(budget_s, _NEAR_S)), oracles)
-    near = {n: left.pop(n) for n in [*left] if not _is_far(op, left[n])}
-    failed = _reach(walk, near, allowances, lambda forecast_s: forecast_s <= _NEAR_FORECAST_S)
-    if failed or not walk.worker.is_whole:
+    kernel = Allowance(max(budget_s, _NEAR_S))
+    allowances = Allowances(kernel, oracles)
+    listed = {n: left.pop(n) for n in [*left] if not left[n].hidden}
+    little = {n: listed.pop(n) for n in [*listed] if work(op, listed[n].workload) <= _LITTLE}
+    if failed := _reach(walk, little, allowances, lambda run_s: run_s <= _NEAR_FORECAST_S):
         return failed
-    kernel = allowances.kernel
+    if failed := _reach(walk, listed, allowances, lambda run_s: _RUNS * run_s <= kernel.left_s):
+        return failed
     kernel.left_s = min(kernel.left_s, budget_s)
-    return _reach(walk, left, allowances, lambda forecast_s: _RUNS * forecast_s <= kernel.left_s)
+    return _reach(walk, left, allowances, lambda run_s: _RUNS * run_s <= kernel.left_s)
 
 
 def _reach(
@@ -95,7 +98,7 @@ def _reach(
 ) -> Failed | None:
     """Run some workloads by the number of their program, the cheapest first, within a budget."""
     candidate = walk.candidate
-    while left:
+    while left and walk.worker.is_whole:
         forecasts = {n: forecast(candidate, t) for n, t in left.items()}
         nearest = min(left, key=lambda n: forecasts[n].seconds)
         if allowances.kernel.is_over or not fits(forecasts[nearest].seconds):
@@ -114,11 +117,6 @@ def _reach(
         candidate.paces.append(found)
         candidate.reached.append(target.workload)
     return None
-
-
-def _is_far(op: Op, target: Target) -> bool:
-    """Whether it is no bench shape of little work."""
-    return target.hidden or work(op, target.workload) > _LITTLE
 
 
 def _references(walk: Walk, target: Target, oracles: OracleAllowance) -> tuple[Reference, ...]:
