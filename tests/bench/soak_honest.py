@@ -1,7 +1,8 @@
 """False alarms: `soak_honest.py [--count N] [--progress FILE] [--workers N] [--only TEXT]`.
 
-1. Point n of the soak is a point of a template's knob space in one dtype, drawn from the seed: all
-   templates and dtypes in turn, then again at other points and on other inputs.
+1. Point n of the soak is a point of a template's knob space in one dtype, drawn from the seed. A
+   template has up to four points at a turn, for which oracles are computed once; all templates and
+   dtypes come in a drawn order, then again at other points and on other inputs.
 2. Each is judged as commands judge it, without timing, and appended to the progress file as one
    line; a soak that was interrupted, even by `kill -9`, goes on behind the last whole line.
 3. Whatever is not `correct` is a false alarm, or a template at fault: printed with its reason.
@@ -12,6 +13,7 @@ Exit code 1 when more than `--allowed` of the points are refused.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -31,7 +33,8 @@ from templates import registry as templates
 from templates import space
 from templates.render import render
 
-SEED = 20261121
+SEED = 20261130
+_AT_A_TURN = 4
 _PER_JUDGE = 240
 """Points that are judged on the same inputs: oracles are computed once for all of them."""
 
@@ -75,14 +78,20 @@ class Point:
 def points(count: int) -> Iterator[Point]:
     """The first points of the soak: the same for everybody."""
     rng = random.Random(SEED)
-    number = 0
-    while True:
-        for name, template in sorted(templates.all_templates().items()):
-            for dtype in registry.get(template.op).dtypes:
-                if number >= count:
-                    return
-                yield Point(number, name, dtype, space.sample(template, rng))
-                number += 1
+    drawn = itertools.chain.from_iterable(_turns(rng) for _ in itertools.count())
+    for number, (name, dtype, knobs) in enumerate(itertools.islice(drawn, count)):
+        yield Point(number, name, dtype, knobs)
+
+
+def _turns(rng: random.Random) -> Iterator[tuple[str, str, space.Point]]:
+    """Each template once in each dtype, at different points."""
+    known = templates.all_templates()
+    pairs = [(n, d) for n, t in sorted(known.items()) for d in registry.get(t.op).dtypes]
+    for name, dtype in rng.sample(pairs, len(pairs)):
+        points = [space.sample(known[name], rng) for _ in range(_AT_A_TURN)]
+        for i, knobs in enumerate(points):
+            if knobs not in points[:i]:
+                yield name, dtype, knobs
 
 
 def done(progress: Path) -> dict[int, dict[str, Any]]:
