@@ -11,6 +11,7 @@ from foundry.chips.fitted import Fitted
 from foundry.chips.prediction import Prediction, predicted_on
 from foundry.chips.profiled import Profiler
 from foundry.errors import InvalidKernel
+from foundry.harness.measuring.profiling import Unprofiled
 from foundry.kernel import Kernel, parse
 from ops.spec import Op, Workload
 from templates import default, for_op, render
@@ -43,8 +44,8 @@ class ChipForecaster:
 
     def _predicted(self, kernel: Kernel, op: Op, workload: Workload) -> Prediction | str:
         profile = self._profiler.profile(kernel, op, workload)
-        if isinstance(profile, str):
-            return profile
+        if isinstance(profile, Unprofiled):
+            return profile.reason
         return predicted_on(profile, self.chip, self._fitted)
 
     def _template_us(self, op: Op, workload: Workload) -> float | None:

@@ -41,7 +41,9 @@ class Profiler:
     seed: int = 0
     """Of the inputs that kernels are run on."""
 
-    def profiles(self, kernel: Kernel, op: Op, workload: Workload) -> tuple[GpuProfile, ...] | str:
+    def profiles(
+        self, kernel: Kernel, op: Op, workload: Workload
+    ) -> tuple[GpuProfile, ...] | Unprofiled:
         """What the kernel does on inputs drawn anew; one profile where they change nothing.
 
         Raises:
@@ -50,14 +52,14 @@ class Profiler:
         found: list[GpuProfile] = []
         for draw in range(_DRAWS):
             one = replace(self, seed=self.seed + draw).profile(kernel, op, workload)
-            if isinstance(one, str):
+            if isinstance(one, Unprofiled):
                 return one
             if one in found:
                 break
             found.append(one)
         return tuple(found)
 
-    def profile(self, kernel: Kernel, op: Op, workload: Workload) -> GpuProfile | str:
+    def profile(self, kernel: Kernel, op: Op, workload: Workload) -> GpuProfile | Unprofiled:
         """What the kernel does, or why nobody can say.
 
         Raises:
@@ -67,7 +69,7 @@ class Profiler:
         try:
             check_size(op, workload, _BYTES_PER_ELEMENT)
         except NoAnswer as error:
-            return str(error)
+            return Unprofiled(str(error))
         program = bind(kernel, op, workload)
         inputs = make_inputs(op, workload, _DISTRIBUTION, self.seed)
         name = f"{_digest(program, inputs)}.json"
@@ -79,9 +81,11 @@ class Profiler:
             found = (lease.builder or lease.runner).ask(job, _LIMIT_S)
         match found:
             case Timeout():
-                return f"not done after {found.limit_s:g} s"
-            case Crash() | Unprofiled():
-                return found.reason
+                return Unprofiled(f"not done after {found.limit_s:g} s")
+            case Crash():
+                return Unprofiled(found.reason)
+            case Unprofiled():
+                return found
         cache.put(name, lambda target: _write(target, found))
         return found
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from foundry.chips.prediction import Prediction
     from foundry.chips.profiled import Profiler
     from foundry.cli.judging import KernelText
+    from foundry.harness.measuring.profiling import Unprofiled
     from ops.spec import Op, Workload
 
 
@@ -128,7 +129,7 @@ class Predicted:
     line: int | None = None
     """Of the file, where the file is no kernel of its op."""
     is_at_fault: bool = False
-    """Whether a function of a whole file has no prediction because the file does not build."""
+    """Whether there is no prediction because the file does not build."""
 
     @property
     def is_invalid(self) -> bool:
@@ -178,13 +179,14 @@ def _predicted(path: str, asked: _Asked, profiler: Profiler) -> Iterator[Predict
 def _of_kernel(file: KernelText, asked: _Asked, profiler: Profiler) -> Iterator[Predicted]:
     from foundry.chips.prediction import predicted_over
     from foundry.cli.judging import kernel_and_op
+    from foundry.harness.measuring.profiling import Unprofiled
 
     kernel, op = kernel_and_op(file)
     for workload in _workloads(op, asked):
         profiles = profiler.profiles(kernel, op, workload)
         for chip in asked.chips:
-            if isinstance(profiles, str):
-                yield Predicted(file.name, workload.id, chip.key, None, profiles)
+            if isinstance(profiles, Unprofiled):
+                yield _unpredicted(file.name, workload.id, chip, profiles)
             else:
                 said = predicted_over(profiles, chip, asked.fitted)
                 yield Predicted(file.name, workload.id, chip.key, said)
@@ -200,11 +202,14 @@ def _of_function(
     named, found = profile_of(paths, function, seed)
     for chip in asked.chips:
         if isinstance(found, Unprofiled):
-            why, at_fault = found.reason, found.is_at_fault
-            yield Predicted(paths[0], named, chip.key, None, why, is_at_fault=at_fault)
+            yield _unpredicted(paths[0], named, chip, found)
         else:
             said = predicted_on(found, chip, asked.fitted)
             yield Predicted(paths[0], named, chip.key, said)
+
+
+def _unpredicted(file: str, asked: str, chip: Chip, why: Unprofiled) -> Predicted:
+    return Predicted(file, asked, chip.key, None, why.reason, is_at_fault=why.is_at_fault)
 
 
 def _workloads(op: Op, asked: _Asked) -> tuple[Workload, ...]:

@@ -123,6 +123,7 @@ def _candidates(
     from foundry.chips.prediction import predicted_on
     from foundry.chips.shortlist import ChosenKernel
     from foundry.errors import InvalidKernel
+    from foundry.harness.measuring.profiling import Unprofiled
     from foundry.judge.options import bench_workloads
     from foundry.kernel import parse
     from ops import registry
@@ -134,9 +135,9 @@ def _candidates(
         try:
             profile = profiler.profile(parse(one.text), op, workload)
         except InvalidKernel as error:
-            profile = str(error)
-        if isinstance(profile, str):
-            note(f"{evaluation.kernel_hash[:12]} is left out: {profile}")
+            profile = Unprofiled(str(error))
+        if isinstance(profile, Unprofiled):
+            note(f"{evaluation.kernel_hash[:12]} is left out: {profile.reason}")
             continue
         said = predicted_on(profile, chip, fitted.built_in())
         yield ChosenKernel(

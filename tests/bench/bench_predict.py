@@ -22,6 +22,7 @@ from typing import Any
 from foundry.chips import fitted, registry
 from foundry.chips.prediction import predicted_on
 from foundry.chips.profiled import Profiler
+from foundry.harness.measuring.profiling import Unprofiled
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions
 from foundry.judge.options import bench_workloads
@@ -65,8 +66,8 @@ def measured(
         return found
 
     cold, found = timed_ms(predict)
-    if isinstance(found, str):
-        print(f"{op.name}: left out: {found}")
+    if isinstance(found, Unprofiled):
+        print(f"{op.name}: left out: {found.reason}")
         return None
     known, _ = timed_ms(predict)
     judged, _ = timed_ms(lambda: judge.evaluate(kernel, op, DTYPE))

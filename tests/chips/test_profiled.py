@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from foundry.chips.profiled import Profiler, _digest
+from foundry.harness.measuring.profiling import Unprofiled
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.kernel import Kernel, bind, parse
@@ -37,8 +38,8 @@ def workload(rows: int, cols: int, dtype: str = "float32") -> Workload:
 def test_what_does_not_fit_the_memory_is_not_drawn() -> None:
     profiler = Profiler(cast(WorkerPool, None))
     said = profiler.profile(parse(EXP), registry.get("exp"), workload(10**6, 10**5))
-    assert isinstance(said, str)
-    assert "GB of memory" in said
+    assert isinstance(said, Unprofiled)
+    assert "GB of memory" in said.reason
 
 
 def test_other_inputs_or_another_kernel_are_another_profile() -> None:

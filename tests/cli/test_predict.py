@@ -19,6 +19,7 @@ from foundry.chips.profiled import Profiler
 from foundry.cli.predict import Predicted, _Asked, _cells, _predicted, _show
 from foundry.cli.sanitize_file import Asked, function_options
 from foundry.errors import UsageError
+from foundry.harness.measuring.profiling import Unprofiled
 from foundry.harness.processes.pool import WorkerPool
 from foundry.kernel import Kernel, bind
 from ops.spec import Op, Workload
@@ -78,7 +79,7 @@ def test_kernels_that_are_one_are_not_ranked(files: list[str]) -> None:
 @pytest.mark.slow
 def test_what_cannot_be_predicted_says_why(files: list[str]) -> None:
     done = run("predict", files[2], "--chip", "m1")
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert f"{files[2]} on m1, not predicted: the kernel does not build" in done.stdout
 
 
@@ -103,6 +104,7 @@ def test_wrong_usage_exits_2(files: list[str], words: tuple[str, ...], said: str
     assert said in done.stderr
 
 
+TOO_LARGE = Unprofiled("it is too large")
 WHOLE = """#include <metal_stdlib>
 kernel void f(device float* x [[buffer(0)]], uint i [[thread_position_in_grid]]) { x[i] = 1; }
 """
@@ -130,7 +132,7 @@ def test_a_file_that_is_no_kernel_is_named_with_its_line_beside_those_that_are(
     line: int,
     said: str,
 ) -> None:
-    monkeypatch.setattr(Profiler, "profiles", lambda *_: "it is too large")
+    monkeypatch.setattr(Profiler, "profiles", lambda *_: TOO_LARGE)
     good, bad = tmp_path / "good.metal", tmp_path / "bad.metal"
     good.write_text(FAST)
     bad.write_text(text)
@@ -149,9 +151,9 @@ def test_a_file_that_is_no_kernel_is_named_with_its_line_beside_those_that_are(
     assert f"{good} on m1, not predicted: it is too large" in shown
 
 
-def _bound(_: Profiler, kernel: Kernel, op: Op, workload: Workload) -> str:
+def _bound(_: Profiler, kernel: Kernel, op: Op, workload: Workload) -> Unprofiled:
     bind(kernel, op, workload)
-    return "it is too large"
+    return TOO_LARGE
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from foundry.errors import LaunchFailed
+from foundry.errors import DoesNotBuild
 from foundry.msl.gpu import machine, native
 from foundry.msl.gpu.kinds import kind_of
 from foundry.msl.gpu.profile import LaunchProfile
@@ -197,7 +197,7 @@ def test_matrices_and_barriers_have_kinds_of_their_own() -> None:
 
 
 def test_a_kernel_that_does_not_build_is_told() -> None:
-    with pytest.raises(LaunchFailed, match="does not build"):
+    with pytest.raises(DoesNotBuild, match="does not build"):
         profiled("out[0] = nothing;")
 
 

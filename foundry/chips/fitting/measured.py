@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from foundry.chips import registry as chips
 from foundry.chips.fitting.rows import Row
 from foundry.errors import InvalidKernel, UsageError
+from foundry.harness.measuring.profiling import Unprofiled
 from foundry.judge.verdict import TIMING_METHOD, Timing
 from foundry.kernel import Kernel, parse
 from foundry.msl.gpu.profile import GpuProfile
@@ -22,7 +23,7 @@ from ops import registry
 from ops.spec import Case, Op, Workload
 from ops.workload_names import workload_of
 
-Profile = Callable[[Kernel, Op, Workload], GpuProfile | str]
+Profile = Callable[[Kernel, Op, Workload], GpuProfile | Unprofiled]
 """What a kernel does, or why nobody can say."""
 LEAST_US = 20.0
 """Shorter times are mostly those of the launch."""
@@ -73,9 +74,9 @@ def _add(found: MeasuredRows, one: StoredEvaluation, timing: Timing, profile: Pr
         row.speeds  # noqa: B018  (raises where too little is known of the chip)
         said = found.profiles.get(row.key) or profile(kernel, op, workload)
     except (UsageError, InvalidKernel) as error:
-        said = str(error)
-    if isinstance(said, str):
-        found.left_out[said] += 1
+        said = Unprofiled(str(error))
+    if isinstance(said, Unprofiled):
+        found.left_out[said.reason] += 1
         return
     found.rows.append(row)
     found.profiles[row.key] = said

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from foundry.errors import LaunchFailed
+from foundry.errors import DoesNotBuild, LaunchFailed, UsageError
 from foundry.harness import frames
 from foundry.harness.jobs import (
     ReplyError,
@@ -53,18 +54,34 @@ class Profiling:
         Raises:
             ReplyError: The reply holds no profile.
         """
-        if "unprofiled" in frame.header:
-            return Unprofiled(str(frame.header["unprofiled"]))
-        try:
-            return profile_from(frame.header["profile"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ReplyError("what was profiled does not read as a profile") from error
+        return told(frame)
+
+
+def told(frame: frames.Frame) -> GpuProfile | Unprofiled:
+    """What `said` put into a reply.
+
+    Raises:
+        ReplyError: The reply holds neither.
+    """
+    if "unprofiled" in frame.header:
+        words = {name: frame.header.get(name) is True for name in ("is_usage", "is_at_fault")}
+        return Unprofiled(str(frame.header["unprofiled"]), **words)
+    try:
+        return profile_from(frame.header["profile"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReplyError("what was profiled does not read as a profile") from error
+
+
+def said(profiled: Callable[[], GpuProfile]) -> tuple[dict[str, Any], tuple[()]]:
+    """The reply of a worker: a profile, or why there is none."""
+    try:
+        return {"profile": profiled().document()}, ()
+    except (LaunchFailed, UsageError, DoesNotBuild) as error:
+        is_usage, is_at_fault = isinstance(error, UsageError), isinstance(error, DoesNotBuild)
+        return {"unprofiled": str(error), "is_usage": is_usage, "is_at_fault": is_at_fault}, ()
 
 
 def answer(request: frames.Frame) -> tuple[dict[str, Any], tuple[()]]:
     """Do the job, in the worker."""
-    try:
-        found = profile(decode_program(request.header["program"]), read_sets(request)[0])
-    except LaunchFailed as error:
-        return {"unprofiled": str(error)}, ()
-    return {"profile": found.document()}, ()
+    program, inputs = decode_program(request.header["program"]), read_sets(request)[0]
+    return said(lambda: profile(program, inputs))

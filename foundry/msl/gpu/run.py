@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundry.errors import LaunchFailed
+from foundry.errors import DoesNotBuild, LaunchFailed
 from foundry.msl.counters import native
 from foundry.msl.counters import run as counting
 from foundry.msl.counters.model import DEVICE, LINE_BYTES, THREADGROUP, LaunchCount
@@ -82,7 +82,8 @@ def profile(
         capture: What is generated for a launch over inputs of these shapes and dtypes.
 
     Raises:
-        LaunchFailed: It does not build, or does too much to be counted.
+        DoesNotBuild: A kernel of it does not.
+        LaunchFailed: It does too much to be counted.
         EnvironmentUnusable: The compiler does not work here.
     """
     arrays: Arrays = dict(inputs)
@@ -105,7 +106,7 @@ def _profile(
     text = Text(captured, launch.header, launch.source, launch.math_mode)
     library = gpu_builder(text.dialect).build(text)
     if isinstance(library, BuildFailure):
-        raise LaunchFailed(f"the kernel does not build: {library.log}")
+        raise DoesNotBuild(f"the kernel does not build: {library.log}")
     if 0 in captured.grid:
         return None
     outputs = [counting.output(spec, launch, arrays) for spec in launch.outputs]
