@@ -36,7 +36,7 @@ def labelled(axes: str, label: str, *sizes: int, **params: Scalar) -> Case:
 def at_shapes(op: Op, shapes: Sequence[Mapping[str, int]]) -> Op:
     """The op with these sizes of its axes as its bench cases; without any, as it is."""
     cases = (Case(dict(sizes), label=_shape_label(op, sizes)) for sizes in shapes)
-    return replace(op, bench=tuple(cases)) if shapes else op
+    return replace(op, bench=tuple(cases), asked=True) if shapes else op
 
 
 def _shape_label(op: Op, sizes: Mapping[str, int]) -> str:

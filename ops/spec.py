@@ -168,6 +168,8 @@ class Op:
     gradient_of: str = ""
     """Name of the op whose gradient this is. Its inputs are inputs and outputs of that op and, as
     `dout`, the gradient of its output `out`; its outputs are, as `dx`, those of its inputs."""
+    asked: bool = False
+    """Whether the bench cases are sizes that somebody asked for: none of them is left out."""
 
     @property
     def axis_names(self) -> tuple[str, ...]:

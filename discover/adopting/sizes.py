@@ -1,6 +1,7 @@
 """From the numbers of recorded calls to expressions over axes. Pure.
 
-1. Sizes that are equal in every call are one axis; a size of 1 in every call is a 1.
+1. Sizes that are equal in every call are one axis; a size of 1 in every call is a 1. That a size
+   follows from others (`cols // 8`) is for the author to say.
 2. A grid, a threadgroup or a constant of the template is the simplest expression over the axes that
    gives its number in every call: products of axes, rounded up to threads; else the number itself.
 
@@ -12,11 +13,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from discover.adopting.recording import RecordedArray, RecordedCall
 from foundry.errors import UsageError
-from ops.expressions import evaluate
+from ops.expressions import ExpressionError, evaluate
 
 Numbers = tuple[int, ...]
 """One of each call."""
@@ -35,11 +36,20 @@ class Axes:
     """The axes of some calls."""
 
     sizes: dict[str, Numbers]
+    following: dict[Numbers, str] = field(default_factory=dict)
+    """Sizes that follow from those, and how: `cols // 8`."""
 
     def name_of(self, numbers: Numbers) -> int | str:
-        """The axis of these sizes, or the number that they all are."""
+        """The axis of these sizes, what they follow from, or the number that they all are."""
         found = next((name for name, known in self.sizes.items() if known == numbers), None)
-        return numbers[0] if found is None else found
+        return self.following.get(numbers, numbers[0]) if found is None else found
+
+    def of_calls(self) -> list[dict[str, int]]:
+        """The sizes of every call."""
+        return [
+            dict(zip(self.sizes, column, strict=True))
+            for column in zip(*self.sizes.values(), strict=True)
+        ]
 
     def each(self) -> list[dict[str, int]]:
         """The sizes of every call, calls of equal sizes once."""
@@ -53,10 +63,11 @@ def axes_of(calls: Sequence[RecordedCall], names: Sequence[str]) -> Axes:
 
     Args:
         calls: Their arrays have as many dimensions in each.
-        names: Of the axes, in the order in which their sizes come; none: plain ones.
+        names: Of the axes, in the order in which their sizes come; none: plain ones. A size that
+            follows from other axes has arithmetic over them in place of a name.
 
     Raises:
-        UsageError: Names for other axes.
+        UsageError: Names for other axes, or arithmetic that gives other sizes.
     """
     found = list(dict.fromkeys(n for shape in shapes_of(calls) for n in shape if set(n) != {1}))
     usual = _NAMES.get(len(found), tuple(f"d{at}" for at in range(len(found))))
@@ -65,8 +76,26 @@ def axes_of(calls: Sequence[RecordedCall], names: Sequence[str]) -> Axes:
         told = ", ".join("x".join(map(str, dict.fromkeys(n))) for n in found)
         raise UsageError(f"there are {len(found)} axes, of sizes {told}; {len(chosen)} are named")
     taken = {*calls[0].kernel.input_names, *calls[0].kernel.output_names}
-    free = [name if name not in taken else f"{name}_size" for name in chosen]
-    return Axes(dict(zip(free, found, strict=True)))
+    named = zip(chosen, found, strict=True)
+    free = {name if name not in taken else f"{name}_size": n for name, n in named}
+    return _checked(
+        Axes(
+            {name: numbers for name, numbers in free.items() if name.isidentifier()},
+            {numbers: text for text, numbers in free.items() if not text.isidentifier()},
+        )
+    )
+
+
+def _checked(axes: Axes) -> Axes:
+    for numbers, text in axes.following.items():
+        try:
+            given = tuple(evaluate(text, sizes) for sizes in axes.of_calls())
+        except ExpressionError as error:
+            raise UsageError(f"'{text}' among the axes: {error}") from None
+        if given != numbers:
+            told, wanted = ("x".join(map(str, dict.fromkeys(n))) for n in (given, numbers))
+            raise UsageError(f"'{text}' among the axes gives {told}, and the size is {wanted}")
+    return axes
 
 
 def shapes_of(calls: Sequence[RecordedCall]) -> list[list[Numbers]]:
@@ -91,8 +120,9 @@ def expression(numbers: Numbers, axes: Axes, threads: Numbers) -> int | str:
     """
     if len(set(numbers)) == 1 and numbers[0] <= 1:
         return numbers[0]
-    columns = list(zip(*axes.sizes.values(), strict=True))
-    known = [dict(zip(axes.sizes, column, strict=True)) for column in columns]
+    if numbers in axes.following:
+        return axes.following[numbers]
+    known = axes.of_calls()
     for text in _candidates(tuple(axes.sizes), threads):
         if all(evaluate(text, k) == n for k, n in zip(known, numbers, strict=True)):
             return text

@@ -129,7 +129,10 @@ def _check(draft: Path, call: AdoptedCall) -> None:
         op = registry.load_file(draft / OP_FILE)[0]
         check(parse(kernel_text(call)), op)
         for said in disagreements(op, op.dtypes[0], ("normal",)):
-            raise UsageError(f"the reference of '{call.name}' does not fit: {said}")
+            raise UsageError(
+                f"the reference of '{call.name}' does not fit: {said} (a size that follows from "
+                "others is arithmetic over their axes, such as cols // 8)"
+            )
         registry.all_ops()
     finally:
         registry.forget_file(draft / OP_FILE)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 @click.option(
     "--axes",
     metavar="NAME,...",
-    help="Names of the axes, in the order in which their sizes come.  [default: rows,cols; ...]",
+    help="Names of the axes, in the order in which their sizes come; of a size that follows from "
+    "others, how: rows,cols,cols//8.  [default: rows,cols; ...]",
 )
 @click.option(
     "--fixed", metavar="NAME,...", help="Axes whose sizes the source has written into it."

@@ -27,7 +27,8 @@ class JudgeOptions:
     """Options of a judge; the defaults judge fully and time one bench workload."""
 
     bench: str | tuple[str, ...] = "quick"
-    """`quick` (the first case that is worth timing), `full` (all), or labels of bench cases."""
+    """`quick` (the first case that is worth timing; all where they were asked for), `full` (all),
+    or labels of bench cases."""
     timed: bool = True
     """False: stop once the kernel is proven."""
     proves_bench: bool = False
@@ -78,7 +79,7 @@ def bench_workloads(op: Op, dtype: str, choice: str | tuple[str, ...]) -> tuple[
         UsageError: An unknown label; carries the nearest.
     """
     everything = op.workloads("bench", dtype)
-    if choice == "full":
+    if choice == "full" or (choice == "quick" and op.asked):
         return everything
     if choice == "quick":
         return (worth_timing(op, dtype),)

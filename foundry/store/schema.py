@@ -5,6 +5,7 @@ Alembic is imported only when there is something to do: a database at `HEAD` ope
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -17,6 +18,8 @@ REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "alembic_version"
 MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATING = threading.Lock()
+"""Alembic knows one migration at a time in a process, whatever its database."""
 
 
 def revision(connection: Connection, location: Location) -> str | None:
@@ -69,7 +72,8 @@ def upgrade(connection: Connection, location: Location) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _MIGRATING:
+        command.upgrade(config, "head")
 
 
 def missing(location: Location, what: str = "does not exist") -> EnvironmentUnusable:

@@ -11,7 +11,7 @@
 | models | the tables |
 | records | what is handed out |
 | rows, evaluations, shortest, runs, ledger, tree, lessons | SQL of one subject each |
-| location, connection, filelock | where the database is, transactions, locks between processes |
+| location, connection, session, filelock | where the database is, transactions, locks |
 | faults | database errors in one line |
 | schema, migrations | revisions |
 
@@ -20,21 +20,18 @@ One `Store` may be used from several threads; they take turns. Other processes o
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import Connection
 
-from foundry.errors import EnvironmentUnusable, UsageError
+from foundry.errors import UsageError
 from foundry.judge.verdict import JUDGE_VERSION, Evaluation, Status
 from foundry.kernel import Kernel, render
 from foundry.program import Device
 from foundry.store import evaluations, ledger, runs, schema, tree
-from foundry.store.connection import alone, connect, transaction
+from foundry.store.connection import alone, connect
 from foundry.store.environment import capture
 from foundry.store.evaluations import Filter
 from foundry.store.faults import explained
@@ -53,11 +50,12 @@ from foundry.store.records import (
     Tokens,
 )
 from foundry.store.rows import insert_evaluation
+from foundry.store.session import Session
 
 _PAGE = 200
 
 
-class Store:
+class Store(Session):
     """An open database. `Store.open` makes one; a `with` block closes it."""
 
     def __init__(
@@ -68,11 +66,8 @@ class Store:
         read_only: bool,
         clock: Callable[[], datetime],
     ) -> None:
-        self.location = location
-        self.read_only = read_only
-        self._connection = connection
+        super().__init__(location, connection, read_only=read_only)
         self._clock = clock
-        self._turn = threading.RLock()
         self._claims: dict[int, FileLock] = {}
 
     @classmethod
@@ -104,70 +99,17 @@ class Store:
             connection = connect(location, read_only=read_only)
         store = cls(location, connection, read_only=read_only, clock=clock)
         try:
-            store._settle_schema()
+            store.settle_schema()
         except BaseException:
             store.close()
             raise
         return store
 
-    def _settle_schema(self) -> None:
-        with self._reading() as connection:
-            if self.read_only:
-                schema.require_head(connection, self.location)
-                return
-            if schema.revision(connection, self.location) == schema.HEAD:
-                return
-        with self._writing() as connection:
-            schema.upgrade(connection, self.location)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Close the connection; a second call does nothing."""
-        with self._turn, ExitStack() as held:
-            with suppress(EnvironmentUnusable):  # without the lock it is closed all the same
-                held.enter_context(alone(self.location, writing=not self.read_only))
-            self._connection.close()
-            self._connection.engine.dispose()
+        """Close the connection and give up every claim; a second call does nothing."""
+        super().close()
         while self._claims:
             self._claims.popitem()[1].discard()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Make everything in the block one transaction."""
-        with self._writing():
-            yield
-
-    def connected(self, *, writing: bool) -> AbstractContextManager[Connection]:
-        """An open transaction, for subjects with functions of their own, such as `lessons`."""
-        return self._writing() if writing else self._reading()
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with self._turn:
-            if self._connection.in_transaction():
-                yield self._connection
-                return
-            with transaction(self._connection, self.location, writing=True):
-                yield self._connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._turn:
-            if self._connection.in_transaction():
-                yield self._connection
-                return
-            with transaction(self._connection, self.location, writing=False):
-                yield self._connection
 
     # Runs
 

@@ -1,35 +1,37 @@
-"""Does `puct` beat `random`? `bench_strategies.py --cache FILE [--minutes M]`, on an idle machine.
+"""Does `puct` beat `random`? `bench_strategies.py --cache FILE [--minutes M]`.
 
 Every op is searched by each strategy with `mutate`, seed by seed, at equal evaluations. What a
-kernel is worth is a fact about the kernel, not about who found it: each is judged once, and every
-search that meets it reads the same verdict. So strategies differ by what they choose and not by the
-noise of two timings, and what one has paid for costs the others nothing but counts for them all the
-same. (Few kernels are met twice: 4 of 200 evaluations of softmax.) The searches begin from nothing;
-one worker each, so that they repeat exactly.
+kernel is worth is a fact about the kernel, not about who found it or what else the machine does:
+the time that the chip model predicts, of a kernel whose results are right (`cheap_verdicts`). So
+strategies differ by what they choose and not by the noise of two timings, and the machine may be
+busy. The searches begin from nothing; one worker each, so that they repeat exactly.
 
-Verdicts are kept in the file. Killed, or out of its minutes, the same command goes on: searches are
-repeated from their verdicts in moments. Printed at the end is a table of the areas under the best
-reward so far, with an exact permutation test of the seeds.
+Verdicts and finished searches are kept in the file. Killed, or out of its minutes, the same command
+goes on. Printed at the end is a table of the areas under the best gain so far (predicted time of
+the best template over that of the kernel), with an exact permutation test of the seeds.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import json
+import os
 import sqlite3
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cheap_verdicts import CHIP, CheapJudge
+
+import discover
 from discover.budget.limits import Limits
 from discover.proposers.registry import proposers_of
 from discover.search.session import open_search
@@ -37,70 +39,76 @@ from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.watch import Silent
 from discover.search.workbench import Workbench
 from foundry.chips.judged import JudgeSeat, judge_seat
-from foundry.harness.measuring.jobs import TimingPlan
-from foundry.judge.options import JudgeOptions, Rivals
-from foundry.judge.verdict import JUDGE_VERSION, Evaluation
+from foundry.judge.options import NOBODY, JudgeOptions, Rivals
+from foundry.judge.verdict import Evaluation
 from foundry.kernel import parse
+from foundry.report.predicted import predicted_gain
 from foundry.store import Store
 
-OPS = (
-    "softmax", "rms_norm", "layer_norm", "swiglu", "rope",
-    "matmul", "qmm_4bit", "attention", "cumsum", "row_sum",
-)  # fmt: skip
+ROWS = {"rows": 16, "cols": 512}
+SHAPES = {
+    "softmax": ROWS,
+    "rms_norm": ROWS,
+    "layer_norm": ROWS,
+    "swiglu": ROWS,
+    "rope": {"batch": 1, "heads": 4, "seq": 16, "head_dim": 64},
+    "matmul": {"m": 16, "n": 32, "k": 64},
+    "qmm_4bit": {"m": 2, "n": 64, "k": 256, "group": 64},
+    "attention": {
+        "batch": 1, "heads": 2, "kv_heads": 1, "q_len": 8, "kv_len": 32, "head_dim": 64,
+    },
+    "cumsum": ROWS,
+    "row_sum": ROWS,
+}  # fmt: skip
+"""By op, the size at which its kernels are run and predicted: enough work for a small chip, and so
+little that a kernel runs whole in moments."""
 STRATEGIES = ("puct", "random")
-BEHIND = Rivals(best=1e9)
-"""Every kernel is timed once and proven alike: whether it wins in the end is not asked here."""
-OPTIONS = JudgeOptions(
-    per_workload=1, plan=TimingPlan(blocks=12, min_blocks=6, budget_s=0.3), sanitizer=None
-)
-"""Enough to tell kernels apart: no run is watched, which is half of the time. A search that ships
-kernels judges longer."""
-SIZES = 2
-"""Visible and hidden cases of each op on which results are compared."""
-_MAKING = threading.Lock()
 WORSE = 0.05
 """p below which a strategy is called significantly worse."""
+_CHOOSING = ("selection", "proposers", "search")
+"""What decides which kernels a search tries; a search of another version of it is run again."""
 
 
 @dataclass
 class Verdicts:
-    """Verdicts by judge, op and kernel, in a file; each kernel is judged once, whoever asks."""
+    """Verdicts and finished searches, in a file; each kernel is judged once, whoever asks."""
 
     file: Path
     judge: Any
     judged: int = 0
     read: int = 0
-    _guard: threading.Lock = field(default_factory=threading.Lock)
-    _turns: dict[str, threading.Lock] = field(default_factory=dict)
+    gains: list[float] = field(default_factory=list)
+    """Of what was asked for since somebody emptied it; 0 of a failure."""
 
     def __post_init__(self) -> None:
-        self._base = sqlite3.connect(self.file, check_same_thread=False, isolation_level=None)
-        self._base.execute("create table if not exists verdicts (key text primary key, text text)")
+        self._base = sqlite3.connect(
+            self.file, isolation_level=None, timeout=60, check_same_thread=False
+        )
+        self._base.execute("create table if not exists kept (key text primary key, text text)")
 
     def evaluate(
-        self, text: str, op: Any, dtype: str, seed: int | None = None, *, rivals: Rivals
+        self, text: str, op: Any, dtype: str, seed: int | None = None, *, rivals: Rivals = NOBODY
     ) -> Evaluation:
         """The verdict on a kernel, as a judge gives it."""
-        key = f"{JUDGE_VERSION} {op.name} {dtype} {parse(text).hash}"
-        with self._guard:
-            turn = self._turns.setdefault(key, threading.Lock())
-        with turn:
-            if (known := self._known(key)) is not None:
-                return known
-            few = replace(op, visible=op.visible[-SIZES:], hidden=op.hidden[-SIZES:])
-            found: Evaluation = self.judge.evaluate(text, few, dtype, seed, rivals=BEHIND)
-            with self._guard:
-                self._base.execute(
-                    "insert into verdicts values (?, ?)", (key, found.model_dump_json())
-                )
-                self.judged += 1
+        key = f"{CHIP} {op.name} {dtype} {parse(text).hash}"
+        if (known := self.known(key)) is not None:
+            self.read += 1
+            found = Evaluation.model_validate_json(known)
+        else:
+            found = self.judge.evaluate(text, op, dtype, seed, rivals=rivals)
+            self.keep(key, found.model_dump_json())
+            self.judged += 1
+        self.gains.append((predicted_gain(found) or 0.0) if found.status.passed else 0.0)
         return found
 
-    def _known(self, key: str) -> Evaluation | None:
-        with self._guard:
-            row = self._base.execute("select text from verdicts where key = ?", (key,)).fetchone()
-            self.read += row is not None
-        return Evaluation.model_validate_json(row[0]) if row else None
+    def known(self, key: str) -> str | None:
+        """What is kept under a key."""
+        row = self._base.execute("select text from kept where key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def keep(self, key: str, text: str) -> None:
+        """Keep a text under a key."""
+        self._base.execute("insert or replace into kept values (?, ?)", (key, text))
 
     def expect_looks(self, op: str, dtype: str, count: int) -> None:
         """Nobody asks here whether a kernel is faster."""
@@ -122,35 +130,43 @@ class Bench:
     seat: JudgeSeat
     verdicts: Verdicts
     evaluations: int
+    version: str
+    """Of what chooses kernels."""
 
-    def store(self, folder: Path) -> Store:
-        """A database of a search's own; alembic makes one at a time."""
-        with _MAKING:
-            return Store.open(f"sqlite:///{folder / 'search.db'}")
+    def gains(self, trial: Trial, *, run: bool) -> list[float] | None:
+        """What the kernels of a search gained, in order; None of one that is not done, nor run."""
+        key = f"{self.version} {self.evaluations} {trial}"
+        if (known := self.verdicts.known(key)) is not None:
+            return list(json.loads(known))
+        if not run:
+            return None
+        found = self._searched(trial)
+        self.verdicts.keep(key, json.dumps(found))
+        return found
 
-    def rewards(self, trial: Trial) -> list[float]:
-        """What the kernels of a search earned, in order."""
+    def _searched(self, trial: Trial) -> list[float]:
         settings = SearchSettings(
             proposers=("mutate",), strategy=trial.strategy, seed=trial.seed, parallel=1, confirm=0
         )
         limits = Limits(evaluations=self.evaluations)
-        request = SearchRequest(trial.op, "float32", limits, "bench", settings, from_scratch=True)
-        judge: Any = self.verdicts
+        shapes = (SHAPES[trial.op],)
+        request = SearchRequest(
+            trial.op, "float32", limits, "bench", settings, from_scratch=True, shapes=shapes
+        )
         # What another search had judged must count for this one: nothing is settled beforehand.
+        judge: Any = self.verdicts
         seat = replace(self.seat, judge=judge, settled=lambda evaluation, op: False)
+        self.verdicts.gains.clear()
         with (
             tempfile.TemporaryDirectory() as folder,
-            self.store(Path(folder)) as store,
+            Store.open(f"sqlite:///{folder}/search.db") as store,
             proposers_of(settings.proposers, settings) as proposers,
             open_search(
-                Workbench(store, seat, {}, settings.bench),
-                request,
-                proposers,
-                Silent(),
+                Workbench(store, seat, {}, settings.bench), request, proposers, Silent()
             ) as search,
         ):
             search.go_on(limits)
-            return [reward or 0.0 for reward in search.rewards()[: self.evaluations]]
+        return self.verdicts.gains[: self.evaluations]
 
 
 def area(rewards: Sequence[float], evaluations: int) -> float:
@@ -174,36 +190,39 @@ def p_value(one: Sequence[float], other: Sequence[float]) -> float:
 
 @contextmanager
 def opened(cache: Path, evaluations: int) -> Iterator[Bench]:
-    """A bench on this machine's processor."""
-    with judge_seat("cpu", 2, OPTIONS) as seat:
-        yield Bench(seat, Verdicts(cache, seat.judge), evaluations)
+    """A bench for the chip."""
+    with judge_seat(f"model:{CHIP}", 1, JudgeOptions()) as seat:
+        verdicts = Verdicts(cache, CheapJudge(seat.device))
+        yield Bench(seat, verdicts, evaluations, version())
+
+
+def version() -> str:
+    """Of the code that decides which kernels a search tries."""
+    root = Path(discover.__file__).parent
+    files = sorted(file for folder in _CHOOSING for file in (root / folder).rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def run(bench: Bench, trials: Sequence[Trial], minutes: float) -> dict[Trial, list[float]]:
-    """Run trials, two at a time, until they are done or the minutes are over."""
+    """Run trials until they are done or the minutes are over; those that were done are read."""
     begin, found = time.monotonic(), {}
-    stop = begin + 60 * minutes
-
-    def one(trial: Trial) -> list[float] | None:
-        return None if time.monotonic() > stop else bench.rewards(trial)
-
-    with ThreadPoolExecutor(2) as pool:
-        running = {pool.submit(one, trial): trial for trial in trials}
-        for future in as_completed(running):
-            if (rewards := future.result()) is not None:
-                found[running[future]] = rewards
-                report(bench, len(found), len(trials), time.monotonic() - begin)
+    for trial in trials:
+        in_time = time.monotonic() - begin < 60 * minutes
+        before = bench.verdicts.judged
+        if (gains := bench.gains(trial, run=in_time)) is not None:
+            found[trial] = gains
+        if bench.verdicts.judged > before:
+            report(bench, trial, len(found), len(trials), time.monotonic() - begin)
     return found
 
 
-def report(bench: Bench, done: int, wanted: int, seconds: float) -> None:
+def report(bench: Bench, trial: Trial, done: int, wanted: int, seconds: float) -> None:
     """A line of progress."""
     verdicts = bench.verdicts
-    left_s = seconds / done * (wanted - done)
     print(
-        f"{done}/{wanted} searches, {verdicts.judged:,} kernels judged "
-        f"({verdicts.judged / seconds:.2f}/s), {verdicts.read:,} read, {seconds / 60:.1f} min, "
-        f"about {left_s / 60:.0f} min left",
+        f"{trial}: {done}/{wanted} searches, {verdicts.judged:,} kernels judged "
+        f"({verdicts.judge.alike:,} the same as C++), {verdicts.read:,} read, "
+        f"{seconds / 60:.1f} min, {sum(os.times()[:4]):.0f} s of processor time",
         file=sys.stderr, flush=True,
     )  # fmt: skip
 
@@ -239,7 +258,7 @@ def main() -> None:
     """Run what is wanted, and print the table of what is done."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--cache", type=Path, required=True, help="file of verdicts")
-    parser.add_argument("--ops", nargs="+", default=OPS)
+    parser.add_argument("--ops", nargs="+", default=list(SHAPES))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--evaluations", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=1e9, help="begin nothing after that")

@@ -121,6 +121,20 @@ def test_several_calls_leave_less_to_guess() -> None:
         axes_of([square, other], ("m", "n"))
 
 
+def test_a_size_that_follows_from_others_is_told_as_arithmetic() -> None:
+    call = recorded([(8, 64), (8, 16)], (8, 64), (512, 1, 1))
+    axes = axes_of([call], ("rows", "cols", "cols // 4"))
+    assert axes.sizes == {"rows": (8,), "cols": (64,)}
+    assert axes.name_of((16,)) == expression((16,), axes, (1,)) == "cols // 4"
+    found = named(Recording((call,), {}), Wishes("a", axes=("rows", "cols", "cols//4")))
+    assert found.arrays["b"].shape == ("rows", "cols//4")
+    assert found.sizes == ({"rows": 8, "cols": 64},)
+    with pytest.raises(UsageError, match="'cols // 8' among the axes gives 8, and the size is 16"):
+        axes_of([call], ("rows", "cols", "cols // 8"))
+    with pytest.raises(UsageError, match="'n // 8' among the axes"):
+        axes_of([call], ("rows", "cols", "n // 8"))
+
+
 def test_an_op_file_says_all_that_the_call_said() -> None:
     call = read_call(CALL)
     text = op_text(call)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 import resource
 import statistics
+import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fake_llm import Answer, FakeLLM, error
-from searching import Scripted, ScriptedJudge, Stage, scored
+from fake_llm import TOKENS, Answer, FakeLLM, error
+from searching import Scripted, ScriptedJudge, SimulatedTime, Stage, scored
 from toy import DEVICE, OP, failed, passed
 
 from discover.budget.limits import Limits
@@ -22,11 +25,11 @@ from discover.proposers.registry import make
 from discover.protocol import FailureKind, Proposer, ProposerOptions
 from discover.search.kernels import Kernels
 from discover.search.settings import SearchSettings
-from discover.search.task import Task
+from discover.search.task import Outcome, Task
 from discover.selection.tree import Node
 from foundry.judge.verdict import Evaluation, Status
 from foundry.kernel import parse
-from foundry.store.records import CallState, Origin, Tokens
+from foundry.store.records import CallRecord, CallState, Origin, Tokens
 
 ROOT = scored(1.0)
 
@@ -88,7 +91,7 @@ def test_bookkeeping_costs_the_same_at_20_000_nodes() -> None:
 
 
 FAULTS = [
-    error(429, retry_after="0.01"),
+    error(429, retry_after="2"),
     error(529),
     error(503),
     error(500),
@@ -98,58 +101,88 @@ FAULTS = [
     Answer(error_body=True),
     Answer("half", stop=None),
 ]
+HOUR_S = 3600.0
 
 
-def script(calls: int, wanted: int, seed: int) -> list[Answer]:
-    """Answers with a fault in five, and an outage in the middle."""
-    rng = random.Random(seed)
-    found = []
-    for number in range(calls):
-        if wanted // 2 <= number < wanted // 2 + 100:
-            found.append(error(503))
-        elif rng.random() < 0.2:
-            found.append(rng.choice(FAULTS))
-        else:
-            found.append(
-                Answer(f"```metal\n{scored(1 + number / 99999, f' int n = {number};')}```")
-            )
-    return found
+class Night:
+    """What a server answers on a simulated clock: a fault in five, and an hour's outage."""
+
+    def __init__(self, clock: SimulatedTime, outage_after: int) -> None:
+        self.turned_away = 0
+        """Calls that came while it was down."""
+        self._clock = clock
+        self._outage_after = outage_after
+        self._up_s: float | None = None
+        self._answers = 0
+        self._rng = random.Random(3)
+        self._turn = threading.Lock()
+
+    def __call__(self, body: dict[str, Any]) -> Answer:
+        with self._turn:
+            self._clock.now_s += 0.1
+            if self._answers >= self._outage_after and self._up_s is None:
+                self._up_s = self._clock.now_s + HOUR_S
+            if self._up_s is not None and self._clock.now_s < self._up_s:
+                self.turned_away += 1
+                return error(503)
+            if self._rng.random() < 0.2:
+                return self._rng.choice(FAULTS)
+            self._answers += 1
+            kernel = scored(1 + self._answers / 99999, f" int n = {self._answers};")
+            return Answer(f"```metal\n{kernel}```")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("wanted", [400, 8_000])
+@pytest.mark.parametrize("answers", [400, 9_200])
 @pytest.mark.parametrize("name", ["anthropic", "openai"])
-def test_thousands_of_calls_a_fifth_of_them_faulty(
-    stage: Stage, name: str, wanted: int, monkeypatch: pytest.MonkeyPatch
+def test_thousands_of_calls_a_fifth_of_them_faulty_and_an_outage(
+    stage: Stage, name: str, answers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.setenv(variable, "sk-test")
-    with FakeLLM(script(4 * wanted, wanted, seed=3)) as server:
+    clock, in_flight, limit = SimulatedTime(), 64, answers * TOKENS
+    night = Night(clock, answers // 2)
+    with FakeLLM([], answering=night) as server:
         url = server.anthropic_url if name == "anthropic" else server.openai_url
         options = ProposerOptions(base_url=url, max_output_tokens=300)
         with closing(make(f"{name}:m", options)) as proposer:
             outcome = stage.search(
-                [_impatient(proposer)], ScriptedJudge(), Limits(evaluations=wanted), roots=[ROOT],
-                parallel=64, retry=RetryPolicy(attempts=50, first_s=0.001, longest_s=0.05),
+                [_scripted(proposer)], ScriptedJudge(), Limits(tokens=limit), roots=[ROOT],
+                parallel=in_flight, clock=clock, retry=RetryPolicy(attempts=50),
             )  # fmt: skip
-        received = len(server.requests)
-    calls = stage.store.calls(stage.run_id)
     assert outcome.broken is None
-    assert outcome.state.evaluations == wanted
-    assert len(calls) == received >= 1.2 * wanted
-    states = {state: [c for c in calls if c.state is state] for state in CallState}
-    assert not states[CallState.SENT] + states[CallState.LOST]
-    done = states[CallState.DONE]
-    spent = sum(c.tokens.input_tokens + c.tokens.output_tokens for c in done)
-    assert spent == server.billed_tokens == outcome.state.spent.tokens
-    assert all(c.tokens == Tokens() for c in states[CallState.UNSURE])
-    at_most = sum(c.most_tokens or 0 for c in states[CallState.UNSURE])
-    assert at_most >= server.lost_tokens > 0, "what broke off was billed for nobody"
+    assert outcome.by_budget
+    calls = stage.store.calls(stage.run_id)
+    states = Counter(call.state for call in calls)
     kinds = {(c.error or "").partition(":")[0] for c in calls} - {""}
+    used = ledger_matches(calls, server, outcome)
+    (away_s,) = outcome.away_s.values()
+    print(
+        f"\n{name}: {len(calls):,} calls, {states[CallState.DONE]:,} answers, "
+        f"{server.billed_tokens:,} tokens; {used / limit:.2%} of the budget; away {away_s:,.0f} s; "
+        f"{night.turned_away} calls met the outage; {', '.join(sorted(kinds))}"
+    )
+    assert len(calls) == len(server.requests) > answers
     assert kinds <= set(FailureKind), "an error without a kind"
-    print(f"\n{len(calls)} calls, {len(done)} answers, {spent:,} tokens; {sorted(kinds)}")
+    assert 0.95 * limit <= used <= limit
+    assert away_s > HOUR_S
+    assert night.turned_away < 2 * in_flight, "pauses grow"
 
 
-def _impatient(proposer: Proposer) -> Scripted:
+def ledger_matches(calls: Sequence[CallRecord], server: FakeLLM, outcome: Outcome) -> int:
+    """Hold the rows to what the server counted, token by token; what they take of the budget."""
+    done = [c for c in calls if c.state is CallState.DONE]
+    unsure = [c for c in calls if c.state is CallState.UNSURE]
+    spent = sum(c.tokens.input_tokens + c.tokens.output_tokens for c in done)
+    at_most = sum(c.most_tokens or 0 for c in unsure)
+    assert not [c for c in calls if c.state in (CallState.SENT, CallState.LOST)]
+    assert spent == server.billed_tokens == outcome.state.spent.tokens
+    assert all(c.tokens == Tokens() for c in unsure), "what broke off is spent for nobody"
+    assert at_most >= server.lost_tokens > 0
+    assert outcome.state.at_most.tokens == spent + at_most
+    return spent + at_most
+
+
+def _scripted(proposer: Proposer) -> Scripted:
     return proposer  # type: ignore[return-value]

@@ -10,6 +10,7 @@ from foundry.judge.time import plausible
 from foundry.judge.time.meter import undisturbed_us
 from foundry.judge.time.pairs import Latencies
 from ops import all_ops, registry
+from ops.cases import at_shapes
 
 PEAKS = Peaks((Reach(32 << 10, 200.0), Reach(8 << 20, 50.0)), memory_gb_s=10.0, gflops=100.0)
 
@@ -102,3 +103,9 @@ def test_quick_picks_what_is_worth_timing() -> None:
             assert chosen == worth_timing(op, dtype)
     softmax = registry.get("softmax")
     assert worth_timing(softmax, "float32") != softmax.workloads("bench", "float32")[0]
+
+
+def test_quick_leaves_out_no_size_that_was_asked_for() -> None:
+    asked = [{"rows": 1, "cols": 8}, {"rows": 64, "cols": 4096}, {"rows": 2, "cols": 8}]
+    softmax = at_shapes(registry.get("softmax"), asked)
+    assert [w.axes for w in bench_workloads(softmax, "float32", "quick")] == asked

@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,20 @@ def test_a_database_in_memory_works() -> None:
         k = ex.kernel()
         store.save(ex.begin(store), k, render(k), ex.passed(k), ex.ORIGIN)
         assert len(list(store.evaluations())) == 1
+
+
+def test_threads_open_new_databases_at_once(tmp_path: Path) -> None:
+    names = ["one.db", "two.db", "one.db", "three.db"]
+    together = threading.Barrier(len(names))
+
+    def opened(name: str) -> int:
+        together.wait(10)
+        with Store.open(str(tmp_path / name)) as store:
+            return ex.begin(store)
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        found = list(pool.map(opened, names))
+    assert sorted(found) == [1, 1, 1, 2]
 
 
 def test_an_uncommon_path_is_one_file(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from foundry.msl.gpu.profile import (
     Reuse,
     SharedWork,
 )
-from foundry.msl.gpu.toolchain import gpu_builder
+from foundry.msl.gpu.toolchain import GpuBuilder, gpu_builder
 from foundry.msl.run.builder import Text
 from foundry.msl.run.memory import argument_buffers, refuse_sizes
 from foundry.msl.run.runtime import LoadedKernel
@@ -112,10 +112,12 @@ def _profile(
     outputs = [counting.output(spec, launch, arrays) for spec in launch.outputs]
     _, kept = argument_buffers([arrays[s.name] for s in taken], outputs, captured)
     with counting.ONE_AT_A_TIME:
-        return _GpuRun(text, launch, number, library, kept).profile()
+        return GpuRun(text, launch, number, library, kept).profile()
 
 
-class _GpuRun(counting.CountingRun):
+class GpuRun(counting.CountingRun):
+    """One launch, and how often the blocks of its kernel are executed."""
+
     enough_events = ENOUGH_EVENTS
 
     def __init__(
@@ -125,8 +127,10 @@ class _GpuRun(counting.CountingRun):
         number: int,
         library: LoadedKernel,
         kept: Sequence[NDArray[Any]],
+        builder: GpuBuilder | None = None,
     ) -> None:
-        super().__init__(text, launch, number, library, kept, gpu_builder(text.dialect))
+        builder = builder or gpu_builder(text.dialect)
+        super().__init__(text, launch, number, library, kept, builder)
         self._names = _text(library, "mf_blocks").split("\n")
         self._machine = from_json(_text(library, "mf_machine"))
 

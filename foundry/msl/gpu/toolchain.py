@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from foundry.msl.build.cache import default_directory
@@ -58,7 +58,10 @@ class GpuToolchain(Flavour):
             BuildFailed: when the unit does not compile or link.
             EnvironmentUnusable: when the compiler does not work here.
         """
-        text = self.llvm_text(unit, math_mode, target)
+        self.finish(self.llvm_text(unit, math_mode, target), target)
+
+    def finish(self, text: str, target: Path) -> None:
+        """Make the shared object `target` of a unit's LLVM text."""
         flags = [*_TARGET, "-x", "ir", *_NO_PASSES]
         code = self.plain.run(["clang", *flags, "-S", "-", "-o", "-"], machine.kernel_text(text))
         made = target.with_suffix(".o")
@@ -81,11 +84,17 @@ class GpuBuilder(Builder):
     """Builds kernels for the chip model."""
 
     toolchain: GpuToolchain  # type: ignore[assignment]
+    _latest: tuple[Text, Unit] | None = field(default=None, init=False)
 
     def translate(self, text: Text) -> Unit:
-        """The unit of a kernel, taken as a GPU's."""
+        """The unit of a kernel, taken as a GPU's; who runs it asks again for what was built."""
+        latest = self._latest
+        if latest is not None and latest[0] == text:
+            return latest[1]
         parsed = parse(text.captured, text.header, text.source)
-        return translate(parsed, self.language, self.toolchain.preprocess, self.resolve, mode=GPU)
+        unit = translate(parsed, self.language, self.toolchain.preprocess, self.resolve, mode=GPU)
+        self._latest = text, unit
+        return unit
 
     def load(self, path: Path) -> LoadedKernel:
         """The kernel's library."""
