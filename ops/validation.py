@@ -87,16 +87,23 @@ def _names(op: Op) -> Iterator[str]:
     for name, count in Counter(variables).items():
         if count > 1:
             yield f"'{name}' names {count} things; axes, tensors, parameters, types share one space"
-        if not name.isascii() or not name.isidentifier() or keyword.iskeyword(name):
-            yield f"'{name}' is not an identifier"
-        elif name in RESERVED:
-            yield f"'{name}' is a word of baselines; choose another name"
-        elif name in _METAL_WORDS or name.startswith("__") or name == "itemsize":
-            yield f"'{name}' is a word of Metal or of the registry; choose another name"
-        elif _GENERATED.fullmatch(name):
-            yield f"'{name}' ends as the names MLX generates for shapes and strides do"
+        if said := refused_name(name):
+            yield said
     if not op.inputs or not op.outputs:
         yield "an op has at least one input and one output"
+
+
+def refused_name(name: str) -> str:
+    """Why an axis, a tensor or a parameter cannot be called so; empty when it can."""
+    if not name.isascii() or not name.isidentifier() or keyword.iskeyword(name):
+        return f"'{name}' is not an identifier"
+    if name in RESERVED:
+        return f"'{name}' is a word of baselines; choose another name"
+    if name in _METAL_WORDS or name.startswith("__") or name == "itemsize":
+        return f"'{name}' is a word of Metal or of the registry; choose another name"
+    if _GENERATED.fullmatch(name):
+        return f"'{name}' ends as the names MLX generates for shapes and strides do"
+    return ""
 
 
 def _axes(op: Op) -> Iterator[str]:

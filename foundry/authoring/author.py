@@ -7,7 +7,14 @@ from typing import Literal
 
 from foundry.authoring.function import AuthoredFunction
 from foundry.authoring.keeping import kept
-from foundry.authoring.op_text import Authored, check, derived, elementwise_text, rows_text
+from foundry.authoring.op_text import (
+    Authored,
+    check,
+    derived,
+    elementwise_text,
+    numbers,
+    rows_text,
+)
 from foundry.errors import UsageError
 
 Reduction = Literal["sum", "max", "min", "mean"]
@@ -32,13 +39,14 @@ def elementwise(
     Raises:
         UsageError: No such expression; says which part.
     """
-    authored = Authored(expression, tuple(inputs), dict(params or {}))
+    authored = Authored(expression, tuple(inputs), numbers(params))
     check(authored)
     if grad:
         gradients = derived(authored) if grad is True else dict(grad)
         if set(gradients) != set(authored.names):
             raise UsageError(f"grad needs an expression for each of {', '.join(authored.names)}")
         authored = Authored(expression, authored.inputs, authored.params, gradients=gradients)
+        check(authored)
     return AuthoredFunction(authored, kept(elementwise_text(authored), authored.name))
 
 
@@ -57,7 +65,7 @@ def rowwise(
     Raises:
         UsageError: No such expression; says which part.
     """
-    return _of_rows(Authored(expression, tuple(inputs), dict(params or {}), "rowwise"))
+    return _of_rows(Authored(expression, tuple(inputs), numbers(params), "rowwise"))
 
 
 def map_reduce(
@@ -79,7 +87,7 @@ def map_reduce(
     """
     if reduction not in ("sum", "max", "min", "mean"):
         raise UsageError(f"reduction is '{reduction}'; give sum, mean, max or min")
-    given = Authored(expression, tuple(inputs), dict(params or {}), "map_reduce", reduction)
+    given = Authored(expression, tuple(inputs), numbers(params), "map_reduce", reduction)
     return _of_rows(given)
 
 

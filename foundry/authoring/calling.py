@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import mlx.core as mx
+
 from foundry.catalog import fallbacks
 from foundry.catalog.checks import Checks
 from foundry.catalog.entry import CatalogEntry
@@ -73,6 +75,20 @@ class AuthoredCalls:
         return None
 
 
+def of_elements(calls: AuthoredCalls, given: Sequence[Any], numbers: Mapping[str, Any]) -> mx.array:
+    """Call a function of elements with arrays of any shapes that go together, or with numbers."""
+    dtype = next((a.dtype for a in given if isinstance(a, mx.array)), mx.float32)
+    arrays = [mx.array(a, dtype) if isinstance(a, int | float) else mx.array(a) for a in given]
+    if any(a.shape != arrays[0].shape for a in arrays):
+        arrays = mx.broadcast_arrays(*arrays)
+    found: mx.array
+    if arrays[0].ndim == 0:
+        found = calls([a.reshape((1,)) for a in arrays], numbers).reshape(())
+    else:
+        found = calls(arrays, numbers)
+    return found
+
+
 def calls_of(
     ops: Sequence[Op], kernels: Sequence[Kernel], evaluations: Mapping[str, Evaluation]
 ) -> AuthoredCalls:
@@ -93,7 +109,8 @@ def _calls(op: Op, kernel: Kernel, evaluations: Sequence[Evaluation]) -> Authore
     ]
     namespace: dict[str, Any] = {}
     exec(fallbacks.module([op]), namespace)  # the text is made here, of a checked expression
-    record = op_record(op, passed, Checks([], {}))
+    # An expression says by itself what comes of nothing.
+    record = {**op_record(op, passed, Checks([], {})), "over_nothing": "computed"}
     return AuthoredCalls(
         record, ShippedBaseline.of(record["fallback"], SimpleNamespace(**namespace))
     )

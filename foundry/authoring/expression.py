@@ -16,7 +16,12 @@ from foundry.errors import UsageError
 
 Tree = ast.expr
 _LONGEST = 2000
+_DEEPEST = 100
+_LARGEST = 4000
 _MOST_POWER = 8
+_GROWTH = 10
+"""How many times as long as what a user may write a derivative may be."""
+FLOAT32_MAX = 3.4028234e38
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ FUNCTIONS: Mapping[str, ElementFunction] = {
     "sin": ElementFunction("numpy.sin({0})", "mx.sin({0})", "sin({0})", 4, ("cos(a)",)),
     "cos": ElementFunction("numpy.cos({0})", "mx.cos({0})", "cos({0})", 4, ("-sin(a)",)),
     "abs": ElementFunction(
-        "numpy.abs({0})", "mx.abs({0})", "abs({0})", 1, ("where(a < 0, -1, 1)",)
+        "numpy.abs({0})", "mx.abs({0})", "abs({0})", 1, ("where(a > 0, 1, where(a < 0, -1, 0))",)
     ),
     "square": ElementFunction(
         "numpy.square({0})", "mx.square({0})", "(({0}) * ({0}))", 1, ("2 * a",)
@@ -93,15 +98,61 @@ def read(text: str, names: Iterable[str], *, reductions: bool = False) -> Tree:
     Raises:
         UsageError: Not such an expression; says which part.
     """
-    if len(text) > _LONGEST:
-        raise UsageError(f"an expression has at most {_LONGEST} characters, not {len(text)}")
+    return _read(text, names, reductions, 1)
+
+
+def read_derivative(text: str, names: Iterable[str]) -> Tree:
+    """The same of a derivative, which may be longer than what people write.
+
+    Raises:
+        UsageError: Not such an expression, or one that has grown beyond all use.
+    """
+    return _read(text, names, False, _GROWTH)
+
+
+def _read(text: str, names: Iterable[str], reductions: bool, growth: int) -> Tree:
+    if not isinstance(text, str):
+        raise UsageError(f"an expression is text, not {text!r}")
+    if len(text) > _LONGEST * growth:
+        raise UsageError(
+            f"an expression has at most {_LONGEST * growth} characters, not {len(text)}"
+        )
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise UsageError(f"'{text}' is no expression ({error})") from error
+        raise UsageError(f"'{_short(text)}' is no expression ({error})") from error
+    if _depth(tree) > _DEEPEST * (1 + (growth > 1)):
+        raise UsageError(f"'{_short(text)}' is nested more than {_DEEPEST} deep; write it in parts")
     _check(tree, frozenset(names), reductions)
+    if _size(tree) > _LARGEST * growth:
+        raise UsageError(f"'{_short(text)}' has more than {_LARGEST * growth} steps, powers undone")
     meant: Tree = _Meant().visit(tree)
     return meant
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _depth(tree: Tree) -> int:
+    """How deep a tree is, found without recursion."""
+    depth, level = 0, [tree]
+    while level:
+        depth, level = depth + 1, [inner for node in level for inner in _parts(node)]
+    return depth
+
+
+def _size(tree: Tree) -> int:
+    """How many steps a tree is where it is written down, powers as products."""
+    match tree:
+        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=int(power))):
+            return power * (1 + _size(left))
+    return 1 + sum(map(_size, _parts(tree)))
+
+
+def names_of(tree: Tree) -> set[str]:
+    """Inputs, parameters and reductions that an expression names, functions too."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 class _Meant(ast.NodeTransformer):
@@ -147,7 +198,9 @@ def _check(tree: Tree, names: frozenset[str], reductions: bool) -> None:
     match tree:
         case ast.Constant(value=bool()):
             pass
-        case ast.Constant(value=int() | float()):
+        case ast.Constant(value=int() | float() as value):
+            if not abs(value) <= FLOAT32_MAX:
+                raise UsageError(f"{_short(str(value))} is beyond what float32 holds")
             return None
         case ast.Name(id=name):
             if name not in names:
@@ -160,6 +213,11 @@ def _check(tree: Tree, names: frozenset[str], reductions: bool) -> None:
             if not 1 <= power <= _MOST_POWER:
                 raise UsageError(f"a power is 1 to {_MOST_POWER}, not {power}; use exp and log")
             return _check(left, names, reductions)
+        case ast.BinOp(op=ast.Pow()):
+            raise UsageError(
+                f"'{ast.unparse(tree)}': a power is a whole number from 1 to "
+                f"{_MOST_POWER}; it may not stand otherwise, use exp and log"
+            )
         case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _BINARY:
             _check(left, names, reductions)
             return _check(right, names, reductions)

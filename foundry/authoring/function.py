@@ -40,10 +40,21 @@ class AuthoredFunction:
     def __call__(self, *arrays: Any) -> Any:
         """Run on arrays in the order of the inputs; any number of leading dimensions.
 
+        Arrays and numbers of a function of elements may have different shapes, as MLX broadcasts
+        them. What is computed has the dtype of the first array.
+
         Raises:
             ValueError: Arrays that do not fit.
         """
-        return self._calls(arrays, dict(self.authored.params))
+        from foundry.authoring.calling import of_elements
+
+        names = self.authored.names
+        if len(arrays) != len(names):
+            raise ValueError(f"give one array for each of {', '.join(names)}, not {len(arrays)}")
+        numbers = dict(self.authored.params)
+        if self.authored.kind == "elementwise":
+            return of_elements(self._calls, arrays, numbers)
+        return self._calls(arrays, numbers)
 
     @cached_property
     def ops(self) -> tuple[Op, ...]:

@@ -8,17 +8,24 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from numbers import Real
 
 from foundry.authoring.expression import (
+    FLOAT32_MAX,
     FUNCTIONS,
     REDUCTIONS,
     Tree,
     derivative,
     flops,
+    names_of,
     read,
+    read_derivative,
     written,
 )
 from foundry.errors import UsageError
+from ops.validation import refused_name
 
 _HEAD = '''"""Made of an expression by foundry.authoring: {said}"""
 
@@ -28,14 +35,17 @@ import numpy
 
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE
 from ops.families.forms.pointwise import BENCH, elements, pointwise
-from ops.families.forms.rowwise import rowwise
+from ops.families.forms.rowwise import Layout, rowwise
 from ops.families.pointwise.elementwise import LOG_ONE_PLUS
 from ops.matches import Close
 from ops.spec import Tensor
 
 '''
 _PASS = re.compile(r"p\d+")
-_METAL_TAKEN = frozenset({"row", "c", "cols", "start", "T", "out", "i", "rows", *REDUCTIONS})
+_NOT_METAL = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|//[^\n]*|\.\w+", re.DOTALL)
+_TEMPLATES = ("elements.jinja", "rowwise.jinja", "rows.jinja")
+"""What the kernels of authored functions are filled into."""
+_ALSO_TAKEN = ("out", "numpy", "log_one_plus", "INFINITY", "NAN", "MAXFLOAT")
 
 
 @dataclass(frozen=True)
@@ -77,11 +87,40 @@ def check(authored: Authored) -> None:
     if not authored.inputs:
         raise UsageError("an expression needs at least one input; name it: inputs=('x',)")
     for name in known:
-        is_taken = name in FUNCTIONS or name in _METAL_TAKEN or _PASS.fullmatch(name)
-        if not name.isidentifier() or is_taken:
+        if name in _taken() or _PASS.fullmatch(name) or refused_name(name):
             raise UsageError(f"'{name}' cannot name an input; choose another word")
     if len(set(known)) < len(known):
         raise UsageError(f"a name is given twice: {', '.join(known)}")
+    if authored.gradients is not None:
+        made = {"dout", *(f"d{name}" for name in authored.names)}
+        if clash := made & set(known):
+            raise UsageError(
+                f"'{min(clash)}' is the name of a gradient; choose another word, or grad=False"
+            )
+
+
+@cache
+def _taken() -> frozenset[str]:
+    """Words that mean something where expressions are written down."""
+    shared = resources.files("templates") / "shared"
+    texts = (_NOT_METAL.sub(" ", (shared / name).read_text()) for name in _TEMPLATES)
+    words = {word for text in texts for word in re.findall(r"[A-Za-z_]\w*", text)}
+    return frozenset({*words, *FUNCTIONS, *REDUCTIONS, *_ALSO_TAKEN})
+
+
+def numbers(params: Mapping[str, float] | None) -> dict[str, float]:
+    """Parameters as kernels take them.
+
+    Raises:
+        UsageError: One that is no number, or none that float32 holds.
+    """
+    found = {}
+    for name, value in (params or {}).items():
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not is_number or not abs(value) <= FLOAT32_MAX:
+            raise UsageError(f"parameter '{name}' is {value!r}; give a number that float32 holds")
+        found[name] = float(value)
+    return found
 
 
 def elementwise_text(authored: Authored) -> str:
@@ -91,7 +130,8 @@ def elementwise_text(authored: Authored) -> str:
     blocks = [_pointwise("OP", authored.name, authored, {"out": tree}, names)]
     if authored.gradients is not None:
         given = (*authored.names, "dout", *authored.params)
-        wanted = {f"d{n}": read(text, given) for n, text in authored.gradients.items()}
+        texts = authored.gradients.items()
+        wanted = {f"d{n}": read_derivative(text, given) for n, text in texts}
         backward = Authored(authored.expression, (*authored.names, "dout"), authored.params)
         name = f"{authored.name}_vjp"
         blocks.append(_pointwise("GRADIENT", name, backward, wanted, given, authored))
@@ -117,7 +157,7 @@ def _pointwise(
     forward: Authored | None = None,
 ) -> str:
     first = authored.names[0]
-    numpy = ", ".join(_full(written(t, "numpy"), first, "numpy") for t in outputs.values())
+    numpy = ", ".join(_full(t, written(t, "numpy"), first, "numpy") for t in outputs.values())
     metal = {output: written(tree, "metal") for output, tree in outputs.items()}
     inputs = ", ".join(f'elements("{n}")' for n in authored.names)
     return f'''
@@ -181,6 +221,7 @@ OP = rowwise(
     helpers={_helpers(*found.passes.values(), written(value, "metal"))},
     flops={max(1, flops(tree))},
     cases=(ROWS_VISIBLE, tuple(c for c in ROWS_HIDDEN if c.axes["cols"]), BENCH),
+    layout=Layout(cols_metal="{authored.names[0]}_shape[1]"),
     params={dict(authored.params)!r},
     formula={_quoted(text)!r},
 )
@@ -226,7 +267,8 @@ class _Passes(ast.NodeTransformer):
         for at in reversed(self.passes):
             kind, inner = self._trees[at]
             library = "numpy" if language == "numpy" else "mx"
-            reduced = form.format(_full(written(inner, language), self.inputs[0], library), kind)
+            full = _full(inner, written(inner, language), self.inputs[0], library)
+            reduced = form.format(full, kind)
             text = re.sub(rf"\b{at}\b", reduced.replace("float(cols)", width), text)
         return text
 
@@ -250,7 +292,7 @@ def _shaped(authored: Authored, new: str) -> str:
 def _mlx(names: Sequence[str], outputs: Mapping[str, Tree]) -> str:
     """In float32, as kernels compute, and rounded once."""
     wide = [f"{name} = {name}.astype(mx.float32)" for name in names]
-    texts = [_full(written(tree, "mlx"), names[0], "mx") for tree in outputs.values()]
+    texts = [_full(tree, written(tree, "mlx"), names[0], "mx") for tree in outputs.values()]
     values = [f"({text}).astype(dtype)" for text in texts]
     result = values[0] if len(values) == 1 else f"({', '.join(values)})"
     return "\n".join([*wide, f"return {result}"])
@@ -262,10 +304,9 @@ def _row_mlx(authored: Authored, value: str) -> str:
     return "\n".join([*wide, *columns, f"return ({value}).astype(dtype)"])
 
 
-def _full(text: str, name: str, library: str) -> str:
+def _full(tree: Tree, text: str, name: str, library: str) -> str:
     """As large as the inputs, also where the expression names none of them."""
-    is_named = re.search(rf"\b{name}\b", text)
-    return text if is_named else _spread(text, name, library)
+    return text if name in names_of(tree) else _spread(text, name, library)
 
 
 def _spread(text: str, name: str, library: str) -> str:

@@ -55,6 +55,11 @@ _DATA = click.Path(exists=True, file_okay=False, path_type=Path)
     show_default=True,
     help="Of the optimiser.",
 )
+@click.option(
+    "--resume",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Weights of an adapter to go on from: adapters.safetensors. Give another --seed too.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the commands, run none.")
 @options.seed_option
 @options.debug_option
@@ -67,6 +72,7 @@ def command(
     layers: int,
     max_tokens: int,
     learning_rate: float,
+    resume: Path | None,
     dry_run: bool,
     seed: int,
 ) -> None:
@@ -78,7 +84,7 @@ def command(
     from foundry.training import TrainingPlan, commands, splits, train
 
     plan = TrainingPlan(
-        data, model, output, iterations, batch, layers, max_tokens, learning_rate, seed
+        data, model, output, iterations, batch, layers, max_tokens, learning_rate, seed, resume
     )
     if dry_run:
         for line in commands(plan, splits(data)):

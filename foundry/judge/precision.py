@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from foundry.errors import UsageError
 from foundry.harness.measuring.baseline import BaselineCall
 from foundry.judge.matching import Within
 from foundry.judge.oracle.draws.distributions import largest_finite
@@ -22,11 +23,13 @@ from foundry.judge.oracle.expecting import expected
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.program import Arrays
 from ops.dtypes import FLOAT_DTYPES, numpy_dtype
-from ops.spec import ELEMENT, Case, Op, Workload, present, shape_of
+from ops.spec import ELEMENT, Case, Op, Workload, flops, present, shape_of
 
 TOLERANCE = 0.02
 """Largest error that counts as safe: a share of the largest result of the row."""
 _MOST_ELEMENTS = 1 << 16
+_MOST_ASKED = {"elements": 1 << 22, "FLOPs": 1 << 34}
+"""Of sizes that a user asks for: each magnitude is computed in float64, with error bounds."""
 _SEED = 5
 _LEAST_POWER = -11
 AS_LISTED: Mapping[str, int] = MappingProxyType({})
@@ -86,7 +89,8 @@ def precision(
         axes: Sizes to try it at; axes without one are those of a small workload of the op.
 
     Raises:
-        UsageError: An axis that the op lacks, or a size that it does not take.
+        UsageError: An axis that the op lacks, a size that it does not take, or more work than is
+            tried.
     """
     workload = _workload(op, dtype, axes)
     drawn = _scaled(op, workload, magnitude)
@@ -142,7 +146,15 @@ def _workload(op: Op, dtype: str, axes: Mapping[str, int]) -> Workload:
     if not axes:
         return found
     case = Case({**found.axes, **axes}, found.params, types=found.types, absent=found.absent)
-    return op.workload(case, dtype)
+    asked = op.workload(case, dtype)
+    for what, count in (("elements", elements(asked)), ("FLOPs", flops(op, asked))):
+        if count > _MOST_ASKED[what]:
+            sizes = ", ".join(f"{name}={size}" for name, size in asked.axes.items())
+            raise UsageError(
+                f"{op.name} at {sizes} has {count} {what}; at most {_MOST_ASKED[what]} are tried, "
+                "so give smaller sizes: what matters is the length of the sums"
+            )
+    return asked
 
 
 def _scaled(op: Op, workload: Workload, magnitude: float) -> Arrays:

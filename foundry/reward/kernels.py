@@ -26,13 +26,17 @@ from ops import registry
 from ops.spec import Op
 
 _log = logging.getLogger(__name__)
+_MOST_NESTED = 8
+"""Lists in lists that are looked into: a list may hold itself."""
 
 
 @dataclass(frozen=True)
 class _Question:
-    answer: object
-    op: object
-    dtype: object
+    """Texts as they are; anything else is None, since it may not even be printed or compared."""
+
+    answer: str | None
+    op: str | None
+    dtype: str | None
 
 
 class KernelReward:
@@ -109,11 +113,8 @@ class KernelReward:
             _Question(text_of(answer), _at(ops, i), "float32" if dtypes is None else _at(dtypes, i))
             for i, answer in enumerate(answers)
         ]
-        waiting: dict[str, Future[Earned]] = {}
-        for one in asked:
-            if repr(one) not in waiting:
-                waiting[repr(one)] = self._threads.submit(self._scored, one)
-        return [self._landed(waiting[repr(one)], until) for one in asked]
+        waiting = {one: self._threads.submit(self._scored, one) for one in dict.fromkeys(asked)}
+        return [self._landed(waiting[one], until) for one in asked]
 
     def _landed(self, future: Future[Earned], until: float) -> Earned:
         try:
@@ -133,7 +134,7 @@ class KernelReward:
             return nothing(f"the answer could not be scored: {type(error).__name__}")
 
     def _judged(self, asked: _Question) -> Earned:
-        if not isinstance(asked.answer, str):
+        if asked.answer is None:
             return nothing("the answer is no text")
         op, dtype = _question(asked.op, asked.dtype)
         found = extract(asked.answer, op)
@@ -153,32 +154,45 @@ class KernelReward:
         return evaluation.score
 
 
-def _question(name: object, dtype: object) -> tuple[Op, str]:
-    if not isinstance(name, str):
-        raise UsageError(f"an op is asked for by its name, not by {name!r}")
+def _question(name: str | None, dtype: str | None) -> tuple[Op, str]:
+    if name is None:
+        raise UsageError("an op is asked for by its name; the row has none")
     op = registry.get(name)
     if dtype not in op.dtypes:
         raise UsageError(f"{name} has no dtype {dtype!r}; it has {', '.join(op.dtypes)}")
-    return op, str(dtype)
+    return op, dtype
 
 
-def _at(values: object, place: int) -> object:
-    """An element of what should be a list as long as the answers; None where there is none."""
-    if isinstance(values, list | tuple) and place < len(values):
-        return values[place]
-    return values if isinstance(values, str) else None
+def _at(values: object, place: int) -> str | None:
+    """A text in what should be a list as long as the answers, or one for all; None if it is not."""
+    found = values
+    if isinstance(values, Sequence) and not isinstance(values, str):
+        found = values[place] if place < len(values) else None
+    return found if isinstance(found, str) else None
 
 
-def text_of(answer: object) -> object:
-    """The text of an answer: itself, or that of the last message of a chat that holds text."""
-    if isinstance(answer, list | tuple) and answer:
-        return text_of(answer[-1])
-    content = answer.get("content") if isinstance(answer, dict) else _attribute(answer)
-    if isinstance(content, list | tuple):
-        parts: list[Any] = [p.get("text") for p in content if isinstance(p, dict)]
-        return "".join(part for part in parts if isinstance(part, str))
-    return content
+def text_of(answer: object) -> str | None:
+    """The text of an answer: itself, or that of the last message of a chat; None: it has none."""
+    try:
+        last = _last(answer)
+        content = last if isinstance(last, str) else _content(last)
+        if isinstance(content, list | tuple):
+            parts: list[Any] = [p.get("text") for p in content if isinstance(p, dict)]
+            content = "".join(part for part in parts if isinstance(part, str))
+    except Exception:
+        return None  # an object that fails when it is looked at holds no text
+    return str(content) if isinstance(content, str) else None
 
 
-def _attribute(answer: object) -> object:
-    return answer if isinstance(answer, str) else getattr(answer, "content", answer)
+def _last(answer: object) -> object:
+    for _ in range(_MOST_NESTED):
+        if not isinstance(answer, list | tuple) or not answer:
+            break
+        answer = answer[-1]
+    return answer
+
+
+def _content(message: object) -> object:
+    if isinstance(message, dict):
+        return message.get("content")
+    return getattr(message, "content", None)

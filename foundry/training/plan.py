@@ -34,6 +34,8 @@ class TrainingPlan:
     """Longer rows are cut there."""
     learning_rate: float = 1e-4
     seed: int = 0
+    resume: Path | None = None
+    """Weights of an adapter to go on from; the optimiser begins anew."""
 
 
 def splits(data: Path) -> tuple[str, ...]:
@@ -72,6 +74,8 @@ def commands(plan: TrainingPlan, there: Collection[str]) -> list[tuple[str, ...]
         *("--train", "--iters", str(plan.iterations), "--learning-rate", str(plan.learning_rate)),
         *("--save-every", str(max(1, plan.iterations // 4)), "--grad-checkpoint"),
     )
+    if plan.resume is not None:
+        training = (*training, "--resume-adapter-file", str(plan.resume))
     found: list[tuple[str, ...]] = [(*begin, *shared, *training)]
     if "test" in there:
         found.append((*begin, *shared, "--test"))

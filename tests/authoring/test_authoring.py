@@ -194,6 +194,69 @@ def test_a_gradient_of_ones_own_is_taken_and_a_wrong_one_is_found() -> None:
         elementwise("x * x", grad={"y": "dout"})
 
 
+def test_functions_of_elements_take_what_goes_together() -> None:
+    product = elementwise("x * y + x", ("x", "y"))
+    row, column = mx.arange(5.0), mx.arange(3.0)[:, None]
+    for other in (row, column, x()[:1], 2.0, 3, mx.array(2.0), x().tolist()):
+        want = x() * mx.array(other) + x()
+        assert mx.allclose(product(x(), other), want, 1e-6, 1e-6).item()
+        assert product(x(), other).shape == want.shape
+    by_row = mx.grad(lambda v: product(x(), v).sum())(row)
+    assert mx.allclose(by_row, x().sum((0, 1)), 1e-5, 1e-5).item()
+    half = product(x().astype(mx.float16), 2.0)
+    assert half.dtype == mx.float16
+    with pytest.raises(ValueError, match="broadcast"):
+        product(x(), mx.zeros((4,)))
+    with pytest.raises(ValueError, match="one array for each of x, y, not 1"):
+        product(x())
+
+
+def test_arrays_without_dimensions_or_elements() -> None:
+    square = elementwise("x * x")
+    assert square(mx.array(3.0)).shape == ()
+    assert square(3.0).item() == 9.0
+    assert mx.grad(square)(mx.array(3.0)).item() == 6.0
+    for shape in ((0,), (0, 4), (3, 0), (2, 0, 4)):
+        assert square(mx.zeros(shape)).shape == shape
+        assert rowwise("x - mean(x)")(mx.zeros(shape)).shape == shape
+    assert map_reduce("x", "sum")(mx.zeros((3, 0))).tolist() == [0.0] * 3
+    assert map_reduce("x", "max")(mx.zeros((0, 3))).shape == (0,)
+    with pytest.raises(ValueError):
+        map_reduce("x", "max")(mx.zeros((3, 0)))
+
+
+@pytest.mark.parametrize("dtype", [mx.int32, mx.uint8, mx.bool_, mx.complex64])
+def test_other_element_types_are_refused_in_a_sentence(dtype: mx.Dtype) -> None:
+    with pytest.raises(ValueError, match="give float32, float16 or bfloat16"):
+        elementwise("x * x")(mx.zeros((2, 3)).astype(dtype))
+
+
+def test_what_lies_in_strides_is_computed_as_any_other() -> None:
+    product = elementwise("x * y", ("x", "y"))
+    turned, apart = x().swapaxes(0, 2), mx.broadcast_to(mx.arange(2.0), (5, 3, 2))
+    assert mx.allclose(product(turned, apart), turned * apart).item()
+    assert mx.allclose(rowwise("x / sum(x)")(turned), turned / turned.sum(-1, keepdims=True)).item()
+
+
+def test_gradients_of_products_by_every_argument() -> None:
+    made = elementwise("x * y * z", ("x", "y", "z"))
+    given = [x() + at for at in range(3)]
+    got = mx.grad(lambda *a: made(*a).square().sum(), argnums=(0, 1, 2))(*given)
+    want = mx.grad(lambda a, b, c: (a * b * c).square().sum(), argnums=(0, 1, 2))(*given)
+    for one, other in zip(got, want, strict=True):
+        assert mx.allclose(one, other, 1e-5, 1e-5).item()
+
+
+def test_a_gradient_is_what_mlx_finds_at_corners_too() -> None:
+    at = mx.array([-1.0, 0.0, 2.0])
+    for text, mlx in (("abs(x)", mx.abs), ("maximum(x, 0)", lambda v: mx.maximum(v, 0.0))):
+        made = elementwise(text)
+        source = read(made.authored.gradients["x"], ("x", "dout"))  # type: ignore[index]
+        values = {"x": np.array(at), "dout": 1.0, "numpy": np}
+        own = np.asarray(eval(written(source, "numpy"), values)) * np.ones(3)
+        assert own.tolist() == mx.grad(lambda v, f=mlx: f(v).sum())(at).tolist()
+
+
 TERMS = st.recursive(
     st.sampled_from(["x", "y", "2", "0.5"]),
     lambda inner: st.one_of(
@@ -227,7 +290,12 @@ def test_a_derivative_is_what_differences_say(text: str) -> None:
         ("__import__('os')", "no function '__import__'"),
         ("x.T", "may not stand in an expression"),
         ("x ** y", "may not stand"),
+        ("x ** 0.5", "a power is a whole number from 1 to 8"),
         ("x ** 99", "a power is 1 to 8, not 99"),
+        ("((((x ** 8) ** 8) ** 8) ** 8) ** 8", "steps, powers undone"),
+        ("+".join(["x"] * 400), "nested more than 100 deep"),
+        ("x * 1e39", "beyond what float32 holds"),
+        ("x * 1" + "0" * 400, "beyond what float32 holds"),
         ("exp(x, x)", "exp takes 1 arguments, not 2"),
         ("sum(x)", "no function 'sum' of elements"),
         ("lambda: x", "may not stand"),
@@ -243,10 +311,43 @@ def test_what_is_no_expression_is_refused_in_one_sentence(text: str, said: str) 
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("inputs", [(), ("exp",), ("p0",), ("row",), ("x", "x"), ("1a",)])
+NO_NAMES = (
+    "exp p0 row 1a count value first lane shared numpy mx math dtype float kernel lambda in T out "
+    "thread_position_in_grid PER_THREAD log_one_plus x_shape __x dx dout \u03b1"
+)
+
+
+@pytest.mark.parametrize("inputs", [(), ("x", "x"), *(("x", n) for n in NO_NAMES.split())])
 def test_names_that_mean_something_else_are_refused(inputs: tuple[str, ...]) -> None:
     with pytest.raises(UsageError):
         elementwise("x", inputs)
+
+
+@pytest.mark.parametrize("name", ["a", "b", "x", "gate", "up", "weight", "bias", "alpha", "logits"])
+def test_names_that_people_use_are_taken(name: str) -> None:
+    for made in (elementwise(f"{name} * 2", (name,)), rowwise(f"{name} - mean({name})", (name,))):
+        assert f"{name}_shape[" in made.metal
+        assert "x_shape" not in made.metal or name == "x"
+
+
+@pytest.mark.parametrize("given", [float("nan"), float("inf"), True, "1", None, 1e39, 1j])
+def test_a_parameter_is_a_number_that_kernels_hold(given: object) -> None:
+    with pytest.raises(UsageError, match="parameter 'rate' is"):
+        elementwise("x * rate", params={"rate": given})  # type: ignore[dict-item]
+
+
+def test_a_whole_number_is_a_number_as_others_are() -> None:
+    made = elementwise("maximum(x, rate) / rate", params={"rate": 2})
+    assert made(mx.array([1.0, 3.0])).tolist() == [1.0, 1.5]
+    assert "float rate" in made.metal
+
+
+def test_a_long_expression_has_a_gradient_too() -> None:
+    made = elementwise(" + ".join(["tanh(x * y) * sigmoid(x - y)"] * 18), ("x", "y"))
+    assert made.authored.gradients is not None
+    assert max(map(len, made.authored.gradients.values())) > 2000
+    assert made(x(), x()).shape == x().shape
+    assert elementwise("+".join(["x"] * 100))(x()).shape == x().shape
 
 
 def test_where_an_input_lies_must_be_known() -> None:

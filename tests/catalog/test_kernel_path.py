@@ -210,7 +210,10 @@ CHECKS = {
     assert len(asked) == 1, asked
     assert [run is not None for run in runs] == [True, True, True, False, False]
     assert function.kernel((x,), {"offset": 5}, exactly=False) is runs[1]
-    held = [value for kept in function.served.values() for at in kept
+    for n in (0, 5, 9, 10):
+        assert function((x,), {"offset": n}).shape == x.shape
+    assert len(asked) == 1, asked
+    held = [value for kept in function.decided.values() for at in (kept, *kept.kernels)
             for value in vars(at).values()]
     arrays = (mx.array, fast_ops.arguments.MatchedCall)
     assert held and not any(isinstance(value, arrays) for value in held), held

@@ -223,12 +223,30 @@ def test_a_kernel_without_points_has_no_key(tmp_path: Path) -> None:
     assert not made.points
 
 
+BEGIN = '{"form": 3, "identity": {"chip": "a"}, "verdicts": {}, "points": {"k": ['
+POINT = (
+    '{"axes": {"rows": 1}, "speedup": 2.0, "low": 1.5, "high": 2.5, "chance": 1.0,'
+    ' "same_bits": true, "baseline": "b"}'
+)
+
+
+def test_a_whole_cache_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "cache.json"
+    file.write_text(BEGIN + POINT + "]}}")
+    assert read(file, {"chip": "a"}).points["k"][0].wins
+
+
 @pytest.mark.parametrize(
     "broken",
     [
         "", "{", "[]", "null", '{"form": 3}', '{"form": 9, "identity": {"chip": "a"}}', "\0\0",
         '{"form": 3, "identity": {"chip": "a"}, "verdicts": {"k": 3}, "points": {}}',
         '{"form": 3, "identity": {"chip": "a"}, "verdicts": {}, "points": {"k": [{"axes": 3}]}}',
+        '{"form": 3, "identity": {"chip": "a"}, "points": {},'
+        ' "verdicts": {"k": {"passed": "no", "detail": ""}}}',
+        BEGIN + POINT.replace('"rows": 1', '"rows": Infinity') + "]}}",
+        BEGIN + POINT.replace("2.0", "NaN") + "]}}",
+        "[" * 100_000,
     ],
 )  # fmt: skip
 def test_a_broken_cache_is_built_anew(tmp_path: Path, broken: str) -> None:

@@ -46,7 +46,7 @@ def test_sums_of_one_sign_decide_where_both_signs_would_cancel() -> None:
     assert limit < 65504 * 8 / 4096
 
 
-@pytest.mark.parametrize("axes", [{"nothing": 3}, {"cols": -1}])
+@pytest.mark.parametrize("axes", [{"nothing": 3}, {"cols": -1}, {"cols": 10**12}])
 def test_sizes_that_an_op_does_not_take_are_refused(axes: dict[str, int]) -> None:
     with pytest.raises(UsageError):
         precision(get("row_sum"), "float16", 1.0, axes=axes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +14,8 @@ from typing import Any
 
 import mlx.core as mx
 import pytest
+from mlx.utils import tree_flatten
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from foundry.models.loading import LoadedModel, _hash
 
@@ -92,3 +96,33 @@ def _name(stem: str, part: str) -> str:
         return f"model.layers.{stem.split('.')[1]}.{_NAMES[part]}.weight"
     known = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
     return f"{known[stem]}.weight"
+
+
+def saved(folder: Path) -> Path:
+    """Write it as mlx-lm loads one, in float32, with the tokenizer that its file holds."""
+    loaded = smollm2()
+    _, about = mx.load(str(_gguf()), return_metadata=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = dict(tree_flatten(loaded.model.parameters()))
+    mx.save_safetensors(str(folder / "model.safetensors"), weights)
+    ends = int(about["tokenizer.ggml.eos_token_id"].item())
+    config = dataclasses.asdict(loaded.model.args) | {"eos_token_id": ends}
+    (folder / "config.json").write_text(json.dumps(config))
+    words = {word: at for at, word in enumerate(about["tokenizer.ggml.tokens"])}
+    pairs = [tuple(pair.split(" ")) for pair in about["tokenizer.ggml.merges"]]
+    tokenizer = Tokenizer(models.BPE(vocab=words, merges=pairs))
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [digits, pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    special = [w for w, at in words.items() if at <= ends or w.startswith("<|")]
+    tokenizer.add_special_tokens(special)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": "<|im_end|>",
+        "chat_template": about["tokenizer.chat_template"],
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder

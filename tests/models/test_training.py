@@ -54,6 +54,8 @@ def test_the_commands_are_those_of_mlx_lm(tmp_path: Path) -> None:
     both = commands(plan, ("train", "test"))
     assert both[:1] == alone
     assert both[1][-1] == "--test"
+    (further, _) = commands(replace(plan, resume=Path("out/a.safetensors")), ("train", "test"))
+    assert further == (*alone[0], "--resume-adapter-file", "out/a.safetensors")
 
 
 def test_a_folder_without_rows_to_train_on_is_refused(tmp_path: Path) -> None:

@@ -51,9 +51,37 @@ def test_a_right_kernel_earns_all_a_broken_one_little_and_rubbish_nothing(
     assert "no kernel file" in found[3].reason
 
 
+class Hostile:
+    """Fails however it is looked at."""
+
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+    def __eq__(self, other: object) -> bool:
+        raise ZeroDivisionError
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def content(self) -> str:
+        raise ZeroDivisionError
+
+
+HOLDS_ITSELF: list[Any] = []
+HOLDS_ITSELF.append(HOLDS_ITSELF)
+
+
 @pytest.mark.parametrize(
     ("answer", "op", "dtype"),
     [
+        (Hostile(), OP, "float32"),
+        ([Hostile()], OP, "float32"),
+        ("```metal\nhi\n```", Hostile(), "float32"),
+        ("```metal\nhi\n```", OP, Hostile()),
+        (HOLDS_ITSELF, OP, "float32"),
+        (10**5000, OP, "float32"),
+        ("```metal\nhi\n```", 10**5000, "float32"),
+        (b"bytes", OP, "float32"),
         (None, OP, "float32"),
         (7, OP, "float32"),
         ("", OP, "float32"),
@@ -69,6 +97,7 @@ def test_a_right_kernel_earns_all_a_broken_one_little_and_rubbish_nothing(
         ("```metal\nhi\n```", OP, "float8"),
         ("```metal\nhi\n```", OP, None),
     ],
+    ids=lambda value: type(value).__name__,
 )
 def test_rubbish_is_answered_and_never_raised(
     reward: KernelReward, answer: Any, op: Any, dtype: Any

@@ -24,7 +24,7 @@ import mlx.core as mx
 
 from . import choice
 from .arguments import MatchedCall, Record, match, value
-from .bounds import deciding, numbers_unproven
+from .bounds import deciding
 from .checking import verdict_of
 from .choice import Dispatch, Known, key_of
 from .device import cache_file, catalog, identity
@@ -35,13 +35,14 @@ from .learning.regions import Sizes
 from .learning.winning import Winning, winning
 from .running import (
     Answer,
+    DecidedCall,
     Gradient,
     KernelAt,
     Run,
     ShippedBaseline,
     absent_in,
-    answer_without_kernels,
     with_kernel,
+    without_a_run,
     without_kernels,
 )
 from .transforms import is_tracing_through
@@ -69,8 +70,8 @@ class CatalogFunction:
     """What is ready, by shapes, dtypes and numbers."""
     kernels_kept: dict[Any, Run | None] = field(default_factory=dict, repr=False, compare=False)
     """The same for those who ask for a kernel or nothing."""
-    served: dict[Any, list[KernelAt]] = field(default_factory=dict, repr=False, compare=False)
-    """For those the kernels that may answer, the best first, whatever numbers decide nothing."""
+    decided: dict[Any, DecidedCall] = field(default_factory=dict, repr=False, compare=False)
+    """What both come from: one decision for all values of numbers that decide nothing."""
 
     def __call__(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Any:
         """Run on arrays, in the op's order of inputs.
@@ -79,12 +80,7 @@ class CatalogFunction:
             ValueError: Dimensions, sizes or dtypes that the op does not take.
         """
         try:
-            key: tuple[Any, ...] = tuple(map(self.look, arrays))  # as `key` does, without a call
-            if numbers:
-                key += tuple(numbers.values())
-            if _HAS_METAL:
-                key += (is_tracing_through(), mx.default_device().type is _GPU)
-            answer = self.kept[key]
+            answer = self.kept[self.key(arrays, numbers)]
         except (KeyError, TypeError, AttributeError):
             arrays, answer = self._first(arrays, numbers)
         found = answer(*arrays)
@@ -109,34 +105,39 @@ class CatalogFunction:
             pass
         if len(self.kernels_kept) >= _MOST_KEPT:
             self.kernels_kept.clear()
-            self.served.clear()
         found = self.kernels_kept[key] = self._kernel(arrays, numbers, exactly)
         return found
 
     def _kernel(
         self, arrays: Sequence[Any], numbers: Mapping[str, Any], exactly: bool
     ) -> Run | None:
-        """By what was decided for other values of numbers that decide nothing, where that is."""
+        try:
+            return self._decided(arrays, numbers, exactly).kernel(self._params(numbers))
+        except ValueError:
+            return None  # the caller's own code says what is wrong
+
+    def _decided(
+        self, arrays: Sequence[Any], numbers: Mapping[str, Any], exactly: bool
+    ) -> DecidedCall:
+        """What was decided for other values of numbers that decide nothing, or is now."""
         decisive = {n: v for n, v in numbers.items() if n not in self.undecisive}
         key = (exactly, *self.key(arrays, decisive))
-        serving = self.served.get(key)
-        if serving is None:
-            serving = self.served[key] = self._serving(arrays, numbers, exactly)
-        params = {name: numbers.get(name, like) for name, like in self.op["params"].items()}
-        fitting = (at for at in serving if not numbers_unproven(at.kernel, params))
-        found = next(fitting, None)
-        return None if found is None else found.run(params)
+        found = self.decided.get(key)
+        if found is None:
+            if len(self.decided) >= _MOST_KEPT:
+                self.decided.clear()
+            found = self._decide(match(self.op, arrays, numbers), exactly)
+            self.decided[key] = found
+        return found
 
-    def _serving(
-        self, arrays: Sequence[Any], numbers: Mapping[str, Any], exactly: bool
-    ) -> list[KernelAt]:
-        try:
-            call = match(self.op, arrays, numbers)
-        except ValueError:
-            return []
+    def _decide(self, call: MatchedCall, exactly: bool = False) -> DecidedCall:
         found, _ = choice.serving(self.op, call, known(), exactly=exactly)
         shared = (call.sizes, absent_in(self.op, call), gradient_of(self.op["name"]))
-        return [KernelAt(self.op, self.fallback, kernel, *shared) for _, kernel in found]
+        kernels = [KernelAt(self.op, self.fallback, kernel, *shared) for _, kernel in found]
+        return DecidedCall(self.fallback, call.sizes, without_a_run(self.op, call), kernels)
+
+    def _params(self, numbers: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: numbers.get(name, like) for name, like in self.op["params"].items()}
 
     @cached_property
     def undecisive(self) -> frozenset[str]:
@@ -157,21 +158,15 @@ class CatalogFunction:
 
     def _first(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> tuple[Any, Answer]:
         """Make a call ready, and keep that where its arguments say all about it."""
-        call = match(self.op, arrays, numbers)
-        answer = self.ready(call)
         plain = all(type(number) in (int, float, bool) for number in numbers.values())
-        if plain and all(a is None or isinstance(a, mx.array) for a in arrays):
-            if len(self.kept) >= _MOST_KEPT:
-                self.kept.clear()
-            self.kept[self.key(arrays, numbers)] = answer
-        return call.arrays, answer
-
-    def ready(self, call: MatchedCall) -> Answer:
-        """What answers this call, and every other of its shapes, dtypes and numbers."""
-        kernel = self.choose(call).kernel
-        if kernel is not None:
-            return self.with_kernel(kernel, call)
-        return answer_without_kernels(self.op, self.fallback, call)
+        if not plain or not all(a is None or isinstance(a, mx.array) for a in arrays):
+            call = match(self.op, arrays, numbers)
+            return call.arrays, self._decide(call).answer(call.sizes.params)
+        answer = self._decided(arrays, numbers, exactly=False).answer(self._params(numbers))
+        if len(self.kept) >= _MOST_KEPT:
+            self.kept.clear()
+        self.kept[self.key(arrays, numbers)] = answer
+        return arrays, answer
 
     def choose(self, call: MatchedCall, *, exactly: bool = False) -> Dispatch:
         """The kernel for this call, or None and the reason."""
@@ -199,7 +194,7 @@ def forget_decisions() -> None:
     for function in functions().values():
         function.kept.clear()
         function.kernels_kept.clear()
-        function.served.clear()
+        function.decided.clear()
 
 
 @cache

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
 import mlx.core as mx
 
 from .arguments import Array, MatchedCall, Record, Sizes, dtype_in, dtype_of, shape_of
+from .bounds import numbers_unproven
 from .launching import LaunchPlan, planned, with_rules
 
 Run = Callable[..., Sequence[mx.array]]
 """Takes the arrays as the caller gives them, in the op's order."""
 Answer = Callable[..., mx.array | Sequence[mx.array]]
 """The same; what gives one array may give it alone."""
+Filled = Callable[[], list[mx.array]]
+"""Gives outputs without a run."""
 Gradient = Callable[..., Any] | None
 """Takes names and values of the present inputs, parameters, outputs and their gradients, and gives
 those of the inputs; None where no backward kernel serves the call."""
@@ -42,20 +45,16 @@ class ShippedBaseline:
 
 def without_kernels(op: Record, baseline: ShippedBaseline, call: MatchedCall) -> Run:
     """What answers a call where no kernel serves it."""
-    sizes = call.sizes
-    if filled := _without_a_run(op, call):
+    return _by_baseline(baseline, call.sizes, without_a_run(op, call))
+
+
+def _by_baseline(baseline: ShippedBaseline, sizes: Sizes, filled: Filled | None) -> Run:
+    if filled:
         return lambda *_: sizes.unfold(filled())
     run = plain(baseline, sizes)
     if not baseline.folds:
         return run
     return lambda *arrays: sizes.unfold(run(*sizes.fold(arrays)))
-
-
-def answer_without_kernels(op: Record, baseline: ShippedBaseline, call: MatchedCall) -> Answer:
-    """The same with nothing around the baseline's own function, where nothing is needed."""
-    if baseline.folds or _without_a_run(op, call):
-        return without_kernels(op, baseline, call)
-    return _with_numbers(baseline, call.sizes)
 
 
 @dataclass(frozen=True)
@@ -103,6 +102,34 @@ class KernelAt:
         return run_present if any(holes) else run
 
 
+@dataclass(frozen=True)
+class DecidedCall:
+    """All about a call but the values of parameters that decide nothing, as `KernelAt`."""
+
+    fallback: ShippedBaseline
+    sizes: Sizes
+    """Of the call; its parameters are those of the first one."""
+    filled: Filled | None
+    """The outputs where an array is empty and nothing needs to run."""
+    kernels: Sequence[KernelAt]
+    """Those that may answer, the best first."""
+
+    def kernel(self, params: Mapping[str, Any]) -> Run | None:
+        """The best kernel that is proven for some values of the parameters."""
+        fitting = (at for at in self.kernels if not numbers_unproven(at.kernel, params))
+        found = next(fitting, None)
+        return None if found is None else found.run(params)
+
+    def answer(self, params: Mapping[str, Any]) -> Answer:
+        """That kernel, or the baseline with nothing around it that is not needed."""
+        if (run := self.kernel(params)) is not None:
+            return run
+        sizes = replace(self.sizes, params=dict(params))
+        if self.filled or self.fallback.folds:
+            return _by_baseline(self.fallback, sizes, self.filled)
+        return _with_numbers(self.fallback, sizes)
+
+
 def with_kernel(
     op: Record,
     fallback: ShippedBaseline,
@@ -140,7 +167,7 @@ def _with_numbers(baseline: ShippedBaseline, sizes: Sizes) -> Callable[..., Any]
     return partial(baseline.function, **numbers) if numbers else baseline.function
 
 
-def _without_a_run(op: Record, call: MatchedCall) -> Callable[[], list[mx.array]] | None:
+def without_a_run(op: Record, call: MatchedCall) -> Filled | None:
     """The outputs where an array is empty and nothing needs to run, None where it must."""
     shapes = [shape_of(tensor, call.sizes) for tensor in op["outputs"]]
     over_nothing = op["over_nothing"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,10 @@ from typing import Any
 from .regions import Sizes, TimedPoint, key_of_sizes
 
 FORM = 3
+_BROKEN = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
+"""What reading a file of any contents raises."""
 _LOCK = threading.RLock()
 """Held by the thread that changes or writes what was learnt."""
 
@@ -100,10 +105,10 @@ def read(file: Path, identity: dict[str, str]) -> Learnt:
         document = json.loads(file.read_text())
         if document["form"] != FORM or document["identity"] != identity:
             return Learnt(file, identity)
-        verdicts = {k: KernelVerdict(**v) for k, v in document["verdicts"].items()}
+        verdicts = {k: _verdict(v) for k, v in document["verdicts"].items()}
         points = {k: [_point(p) for p in found] for k, found in document["points"].items()}
         return Learnt(file, identity, verdicts, points)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except _BROKEN:
         return Learnt(file, identity)
 
 
@@ -120,8 +125,17 @@ def _only_one(file: Path) -> Iterator[None]:
         yield
 
 
+def _verdict(found: dict[str, Any]) -> KernelVerdict:
+    verdict = KernelVerdict(**found)
+    if not isinstance(verdict.passed, bool) or not isinstance(verdict.same_bits, bool):
+        raise TypeError("a verdict is true or false")
+    return verdict
+
+
 def _point(found: dict[str, Any]) -> TimedPoint:
     axes: Sizes = {str(name): int(size) for name, size in found.pop("axes").items()}
     numbers = {name: float(found.pop(name)) for name in ("speedup", "low", "high", "chance")}
+    if not all(map(math.isfinite, numbers.values())):
+        raise ValueError("a time is a number")
     same_bits, baseline = bool(found.pop("same_bits")), str(found.pop("baseline"))
     return TimedPoint(axes=axes, same_bits=same_bits, baseline=baseline, **numbers)
