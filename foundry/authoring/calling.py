@@ -80,7 +80,7 @@ def of_elements(calls: AuthoredCalls, given: Sequence[Any], numbers: Mapping[str
     dtype = next((a.dtype for a in given if isinstance(a, mx.array)), mx.float32)
     arrays = [mx.array(a, dtype) if isinstance(a, int | float) else mx.array(a) for a in given]
     if any(a.shape != arrays[0].shape for a in arrays):
-        arrays = mx.broadcast_arrays(*arrays)
+        arrays = list(mx.broadcast_arrays(*arrays))
     found: mx.array
     if arrays[0].ndim == 0:
         found = calls([a.reshape((1,)) for a in arrays], numbers).reshape(())

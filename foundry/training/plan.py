@@ -70,7 +70,7 @@ def commands(plan: TrainingPlan, there: Collection[str]) -> list[tuple[str, ...]
         *("--batch-size", str(plan.batch), "--max-seq-length", str(plan.most_tokens)),
         *("--num-layers", str(plan.layers), "--seed", str(plan.seed)),
     )
-    training = (
+    training: tuple[str, ...] = (
         *("--train", "--iters", str(plan.iterations), "--learning-rate", str(plan.learning_rate)),
         *("--save-every", str(max(1, plan.iterations // 4)), "--grad-checkpoint"),
     )
