@@ -67,6 +67,10 @@ class LaunchFailed(FoundryError):
     exit_code = 4
 
 
+_TOLD = 12
+"""Known names in a message, where none is near what was given."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """A `UsageError` that names the nearest of the known names.
 
@@ -77,6 +81,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    all_names = f"known: {', '.join(names[:40])}" if names else "there are none"
+    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+    all_names = f"known: {', '.join(names[:_TOLD])}{more}" if names else "there are none"
     hint = f"did you mean {' or '.join(near)}?" if near else all_names
     return UsageError(f"unknown {kind} '{name}': {hint}")

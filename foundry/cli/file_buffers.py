@@ -1,4 +1,4 @@
-"""Buffers on the command line: `x=f32[1024]`, `n=1024`, `args=@args.npy`, `y=f32[1024]:new`."""
+"""Buffers on the command line: `x=f32[1024]`, `y=f32[1024]:new`, `n=1024`, `args=u32:7,f32:0.5`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _SHORT = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "bool": "bool_
     for sign, name in (("i", "int"), ("u", "uint"))
     for bits in (8, 16, 32, 64)
 }
+_MEMBERS = re.compile(r"\w+:[^,:]+(?:,\s*\w+:[^,:]+)*")
 _NEW, _RANDOM, _RANGE = "new", "random", "range"
 _MOST_BYTES = 1 << 32
 
@@ -54,6 +55,8 @@ def parse_buffers(options: Sequence[str], seed: int) -> Given:
             given.arrays[name] = _filled(shaped, seed, option)
             if shaped["fill"] == _NEW:
                 given.outputs.append(name)
+        elif _MEMBERS.fullmatch(spec):
+            given.arrays[name] = _struct(spec, option)
         else:
             given.numbers[name] = parse_value(spec, option)
     return given
@@ -89,9 +92,7 @@ def _filled(shaped: re.Match[str], seed: int, option: str) -> Any:
 
     from ops.dtypes import DTYPE_BYTES, numpy_dtype
 
-    name = _SHORT.get(shaped["dtype"], shaped["dtype"])
-    if name not in DTYPE_BYTES:
-        raise unknown("dtype", shaped["dtype"], [*_SHORT, *DTYPE_BYTES])
+    name = _dtype_name(shaped["dtype"])
     shape = tuple(int(n) for n in shaped["shape"].split(",") if n.strip())
     if math.prod(shape) * DTYPE_BYTES[name] > _MOST_BYTES:
         raise UsageError(f"--buffer {option}: more than {_MOST_BYTES >> 30} GiB")
@@ -106,6 +107,44 @@ def _filled(shaped: re.Match[str], seed: int, option: str) -> Any:
     if value is None:
         raise _unreadable(option)
     return np.full(shape, value).astype(dtype)
+
+
+def _struct(spec: str, option: str) -> Any:
+    """The bytes of a struct, whose members lie where a compiler puts them."""
+    import numpy as np
+
+    from ops.dtypes import numpy_dtype
+
+    data, most = b"", 1
+    for member in spec.split(","):
+        name, _, text = member.strip().partition(":")
+        dtype, value = numpy_dtype(_dtype_name(name)), _number(text.strip())
+        if value is None:
+            raise _unreadable(option)
+        most = max(most, dtype.itemsize)
+        data += bytes(-len(data) % dtype.itemsize) + _of_dtype(value, dtype, option).tobytes()
+    return np.frombuffer(data + bytes(-len(data) % most), np.uint8).copy()
+
+
+def _of_dtype(value: float, dtype: Any, option: str) -> Any:
+    import numpy as np
+
+    try:
+        made = np.array(value, dtype)
+    except OverflowError:
+        made = None
+    if made is None or (dtype.kind in "iu" and made != value):
+        raise UsageError(f"--buffer {option}: {value} is no {dtype}")
+    return made
+
+
+def _dtype_name(given: str) -> str:
+    from ops.dtypes import DTYPE_BYTES
+
+    name = _SHORT.get(given, given)
+    if name not in DTYPE_BYTES:
+        raise unknown("dtype", given, [*_SHORT, *DTYPE_BYTES])
+    return name
 
 
 def _from_file(path: Path) -> Any:
@@ -123,5 +162,5 @@ def _from_file(path: Path) -> Any:
 def _unreadable(option: str) -> UsageError:
     return UsageError(
         f"'{option}' reads as no buffer: NAME=f32[1024], NAME=f32[1024]:FILL (new, random, range or"
-        " a number), NAME=NUMBER, or NAME=@FILE"
+        " a number), NAME=NUMBER, NAME=u32:7,f32:0.5 for a struct, or NAME=@FILE"
     )

@@ -73,8 +73,8 @@ def selftest(
     from foundry.judge import selftest as test
     from foundry.judge.attacks import corpus, load
 
-    known = load(attacks) if attacks else corpus()
-    chosen = [a for a in known if only in f"{a.kind}/{a.name}"]
+    known = load(attacks) if attacks else corpus(only)
+    chosen = [a for a in known if only in a.full_name]
     if not chosen:
         raise UsageError(f"no attack has '{only}' in its name; leave --only away to run all")
     done = kept.outcomes(progress, chosen) if progress else []

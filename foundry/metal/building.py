@@ -34,7 +34,21 @@ class BuiltKernel:
     call: KernelCall
     text: str
     math_mode: str
+    builder: Builder
     library: LoadedKernel
+
+    @cached_property
+    def overlapping(self) -> LoadedKernel:
+        """The library for a launch in which two buffers are the same memory.
+
+        Raises:
+            EnvironmentUnusable: The compiler does not work here.
+        """
+        of = self.builder, self.call, self.text, self.math_mode
+        built = _built(*of, may_overlap=True)
+        if isinstance(built, BuildFailure):
+            raise DoesNotBuild(built.log, self.kernel.line)
+        return built
 
     @cached_property
     def facts(self) -> Facts:
@@ -82,11 +96,17 @@ def build(
     except Refused as refused:
         raise _at(source.places, str(refused), refused.line) from refused
     text = source.text_for(kernel, values)
-    captured = call.captured(text, (1, 1, 1), (1, 1, 1))
-    result = builder.build(Text(captured, text, call.text, math_mode))
+    result = _built(builder, call, text, math_mode)
     if isinstance(result, BuildFailure):
         raise _at(source.places, result.log, kernel.line)
-    return BuiltKernel(kernel, call, text, math_mode, result)
+    return BuiltKernel(kernel, call, text, math_mode, builder, result)
+
+
+def _built(
+    builder: Builder, call: KernelCall, text: str, math_mode: str, *, may_overlap: bool = False
+) -> LoadedKernel | BuildFailure:
+    captured = call.captured(text, (1, 1, 1), (1, 1, 1), may_overlap=may_overlap)
+    return builder.build(Text(captured, text, call.text, math_mode))
 
 
 def whole_file_builder() -> Builder:

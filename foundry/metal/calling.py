@@ -41,7 +41,13 @@ class KernelCall:
     """In threadgroup memory."""
 
     def captured(
-        self, text: str, grid: Size3, threadgroup: Size3, threadgroup_bytes: Sequence[int] = ()
+        self,
+        text: str,
+        grid: Size3,
+        threadgroup: Size3,
+        threadgroup_bytes: Sequence[int] = (),
+        *,
+        may_overlap: bool = False,
     ) -> Captured:
         """A launch as if MLX had generated it.
 
@@ -50,13 +56,14 @@ class KernelCall:
             grid: In threads.
             threadgroup: In threads.
             threadgroup_bytes: Of each parameter in threadgroup memory.
+            may_overlap: Whether two of its buffers may be the same memory.
         """
         parameters = ",\n".join(self.parameters)
         source = f"{text}[[kernel]] void {_KERNEL}(\n{parameters}) {{\n{self.text}\n}}\n"
         info = (False, False, False)
         read = tuple(info for one in self.buffers if one.is_const)
         sizes = tuple(threadgroup_bytes)
-        return Captured(_KERNEL, source, grid, threadgroup, read, self.facts, sizes)
+        return Captured(_KERNEL, source, grid, threadgroup, read, self.facts, sizes, may_overlap)
 
 
 def call_of(kernel: KernelFunction) -> KernelCall:

@@ -7,7 +7,7 @@ or with the signature once more, `template [[host_name("f_float")]] kernel void 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from foundry.metal.declarations import Declaration
@@ -17,6 +17,8 @@ from foundry.msl.frontend.refusals.refusal import Refused
 
 _STAGES = ("vertex", "fragment", "mesh", "object", "intersection")
 _MOST_THREADS = "max_total_threads_per_threadgroup"
+Names = Collection[tuple[tuple[str, ...], str]]
+"""What is declared in namespaces: those, and its name."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,9 @@ def kernels_of(found: Sequence[Declaration]) -> FileContents:
         elif one.is_function and (stage := _stage(one)):
             result.others[one.name] = f"it is a {stage} function: only kernels run here"
             result.foreign.append(one)
+    named = frozenset((one.scope, one.name) for one in found if one.scope)
     for one in result.instantiations:
-        if (kernel := _instance(one, templates)) is not None:
+        if (kernel := _instance(one, templates, named)) is not None:
             _keep(result, kernel, one.line)
     for name in templates:
         if all(kernel.definition.name != name for kernel in result.kernels.values()):
@@ -150,7 +153,7 @@ def _host_name(one: Declaration) -> str:
 
 
 def _instance(
-    one: Declaration, templates: Mapping[str, Sequence[Declaration]]
+    one: Declaration, templates: Mapping[str, Sequence[Declaration]], named: Names
 ) -> KernelFunction | None:
     code = one.code
     end = one.last if one.parentheses is None else one.parentheses
@@ -158,39 +161,61 @@ def _instance(
     name = code.text[name_at]
     if name not in templates:
         return None
-    scope = _qualifiers(code, name_at) or templates[name][0].scope
+    scope = _scope_of(one, _qualifiers(code, name_at), templates[name])
+    definitions = [d for d in templates[name] if d.scope == scope] or templates[name]
     qualified = "::".join((*scope, name))
     signature = ""
-    definitions = templates[name]
     if one.parentheses is not None:
-        types = list(_types(code, one.parentheses))
+        types = [_outside(one, words, named) for words in _types(code, one.parentheses)]
         definitions = [d for d in definitions if _count(d) == len(types)] or definitions
         if not arguments:
             signature = f"void({', '.join(types)})"
+    outside = _outside(one, arguments, named)
     return KernelFunction(
-        _host_name(one) or f"{qualified}{arguments}",
+        _host_name(one) or f"{qualified}{spaced(arguments)}",
         definitions[0],
-        f"::{qualified}{arguments}",
-        arguments,
+        f"::{qualified}{outside}",
+        outside,
         signature,
     )
 
 
-def _named(code: Code, first: int, end: int) -> tuple[int, str]:
+def _scope_of(
+    one: Declaration, qualifiers: tuple[str, ...], definitions: Sequence[Declaration]
+) -> tuple[str, ...]:
+    """The namespaces of a template that an instantiation names from where it stands."""
+    scopes = {definition.scope for definition in definitions}
+    around = (one.scope[:count] for count in range(len(one.scope), -1, -1))
+    known = (found for outer in around if (found := (*outer, *qualifiers)) in scopes)
+    return next(known, qualifiers or definitions[0].scope)
+
+
+def _outside(one: Declaration, words: Sequence[str], named: Names) -> str:
+    """Tokens as text that means the same outside of the namespaces that they stand in."""
+    told = []
+    for at, word in enumerate(words):
+        is_first = at == 0 or words[at - 1] != "::"
+        around = (one.scope[:count] for count in range(len(one.scope), 0, -1))
+        scope = next((s for s in around if is_first and (s, word) in named), ())
+        told.append(" ::" + "::".join((*scope, word)) if scope else word)
+    return spaced(told)
+
+
+def _named(code: Code, first: int, end: int) -> tuple[int, Sequence[str]]:
     """Where a function is named before `end`, and the arguments of its template."""
     if code.text[end - 1] != ">":
-        return end - 1, ""
+        return end - 1, ()
     depth = 0
     for at in range(end - 1, first, -1):
         depth += (code.text[at] == ">") - (code.text[at] == "<")
         if depth == 0:
-            return at - 1, spaced(code.text[at:end])
-    return end - 1, ""
+            return at - 1, code.text[at:end]
+    return end - 1, ()
 
 
 def _qualifiers(code: Code, at: int) -> tuple[str, ...]:
     names: list[str] = []
-    while code.text[at - 1] == "::" and code.is_name(at - 2):
+    while code.text[at - 1] == "::" and code.is_name(at - 2) and code.text[at - 2] != "void":
         names.insert(0, code.text[at - 2])
         at -= 2
     return tuple(names)
@@ -215,7 +240,7 @@ def _count(definition: Declaration) -> int:
     return sum(1 for _ in _types(definition.code, definition.parentheses))
 
 
-def _types(code: Code, opening: int) -> Iterator[str]:
+def _types(code: Code, opening: int) -> Iterator[list[str]]:
     """The types in a list of parameters: without attributes and names."""
     for first, last in split(code, opening + 1, code.partner[opening]):
         words = []
@@ -230,4 +255,4 @@ def _types(code: Code, opening: int) -> Iterator[str]:
         kinds = [n for n in names if words[n] not in {"const", "device", "constant", "threadgroup"}]
         if len(kinds) > 1 and kinds[-1] == len(words) - 1:
             words.pop()
-        yield spaced(words)
+        yield words

@@ -35,8 +35,9 @@ def run(built: BuiltKernel, bound: Sequence[Bound], sizes: DispatchSizes) -> Non
         UsageError: It asks for too much threadgroup memory.
         LaunchFailed: The run ended in an error.
     """
-    library = sized(built, sizes)
     owners = _owners(bound)
+    is_shared = len(owners) > len(set(owners.values()))
+    library = sized(built, built.overlapping if is_shared else built.library, sizes)
     written = {owner: bound[owner].array for owner in sorted(set(owners.values()))}
     specs = [TensorSpec("", (a.nbytes,), "uint8") for a in written.values()]
     with walled(specs) as memory:
@@ -52,14 +53,14 @@ def run(built: BuiltKernel, bound: Sequence[Bound], sizes: DispatchSizes) -> Non
             _bytes(written[owner])[...] = place
 
 
-def sized(built: BuiltKernel, sizes: DispatchSizes) -> LoadedKernel:
-    """The library with memory for the threadgroup arguments of a dispatch.
+def sized(built: BuiltKernel, plain: LoadedKernel, sizes: DispatchSizes) -> LoadedKernel:
+    """A kernel's library with memory for the threadgroup arguments of a dispatch.
 
     Raises:
         UsageError: It asks for too much, with what it declares itself.
     """
     arguments = {storage_of(n): size for n, size in enumerate(sizes.threadgroup_bytes)}
-    library = built.library.with_arguments(arguments)
+    library = plain.with_arguments(arguments)
     if library.storage_bytes > MAX_STORAGE_BYTES:
         raise UsageError(
             f"'{built.kernel.name}' takes {library.storage_bytes} bytes of threadgroup memory:"

@@ -11,8 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foundry.cli.file_buffers import parse_buffers
 from foundry.errors import UsageError
 from foundry.metal import Library
+from foundry.metal.pytest_plugin import MetalLibrary, Sanitized, metal_library, sanitized
+
+__all__ = ["metal_library", "sanitized"]
+"""Fixtures."""
 
 HELPERS = """\
 #ifndef HELPERS
@@ -148,6 +153,19 @@ def test_outputs_by_index(library: Library) -> None:
         library["halves"].sanitize({0: y, 1: half}, grid=64, threadgroup=64, outputs=[1])
 
 
+def test_a_text_is_a_library_as_a_file_is(
+    metal_library: MetalLibrary, sanitized: Sanitized
+) -> None:
+    text = "kernel void one(device float* y, uint i [[thread_position_in_grid]]) { y[i] = 1; }"
+    library = metal_library(text)
+    assert metal_library(text) is library
+    y = np.zeros(4, np.float32)
+    sanitized(library["one"], [y], grid=4, threadgroup=4, outputs=["y"])
+    assert y.all()
+    with pytest.raises(pytest.fail.Exception, match="out-of-bounds write"):
+        sanitized(library["one"], [y], grid=5, threadgroup=5)
+
+
 def sanitize(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "foundry", "sanitize", str(path), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
@@ -161,6 +179,37 @@ def test_the_command_prints_a_fault_as_a_compiler_would(path: Path) -> None:
     assert done.returncode == 4, done.stderr
     assert done.stdout.startswith("lib/helpers.h:4: error: out-of-bounds read: thread (15, 0, 0)")
     assert "    4 |   return p[i + 1];" in done.stdout
+
+
+STRUCTS = {
+    "u32:7,f32:0.5": np.array([(7, 0.5)], [("n", "u4"), ("a", "f4")]),
+    "u8:1, u64:0x10,bool:true": np.array(
+        [(1, 16, True)], np.dtype([("a", "u1"), ("b", "u8"), ("c", "?")], align=True)
+    ),
+    "f16:1": np.array([1], "f2"),
+}
+
+
+@pytest.mark.parametrize("spec", STRUCTS)
+def test_a_struct_is_given_by_its_members(spec: str) -> None:
+    given = parse_buffers([f"args={spec}"], seed=0)
+    assert given.arrays["args"].view(STRUCTS[spec].dtype) == STRUCTS[spec]
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("u32:-1", "is no uint32"),
+        ("u32:1.5", "is no uint32"),
+        ("u8:300,f32:1", "is no uint8"),
+        ("u33:1", "did you mean"),
+        ("f32:one", "reads as no buffer"),
+        ("f32:1,", "reads as no buffer"),
+    ],
+)
+def test_members_that_are_none(spec: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse_buffers([f"args={spec}"], seed=0)
 
 
 def test_the_command_tells_all_as_json(path: Path) -> None:

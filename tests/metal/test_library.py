@@ -146,6 +146,23 @@ def test_one_array_in_two_places(library: Library) -> None:
     assert x.tolist() == [0, 3, 6, 9]
 
 
+ORDERED = """\
+kernel void ordered(device const float* x, device float* y, uint i [[thread_position_in_grid]]) {
+  y[i] = x[i] + 1;
+  y[i] = x[i] * 2;
+}
+"""
+
+
+def test_a_read_sees_what_was_written_through_another_name_of_the_array() -> None:
+    ordered = Library(ORDERED)["ordered"]
+    x, y = np.arange(64, dtype=np.float32), np.zeros(64, np.float32)
+    ordered([x, y], grid=64, threadgroup=32)
+    assert y.tolist() == [2.0 * i for i in range(64)]
+    ordered([x, x], grid=64, threadgroup=32)
+    assert x.tolist() == [2.0 * (i + 1) for i in range(64)]
+
+
 def test_threadgroup_memory_and_atomics(library: Library) -> None:
     for name, dtype, factor in (("float", "f4", 2), ("half", "f2", 2), ("int", "i4", 4)):
         x, out = np.arange(100).astype(dtype), np.zeros(1, np.float32)

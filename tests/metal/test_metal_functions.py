@@ -140,6 +140,33 @@ def test_kernels_in_namespaces_and_names_given_twice() -> None:
         Library(twice)
 
 
+SCOPES = """\
+namespace a {
+struct Twice { float operator()(float v) const { return 2 * v; } };
+namespace b {
+struct Thrice { float operator()(float v) const { return 3 * v; } };
+template <typename Op> kernel void f(device float* x) { x[0] = Op()(x[0]); }
+template [[host_name("twice")]] kernel decltype(f<Twice>) f<Twice>;
+}
+template [[host_name("thrice")]] kernel decltype(b::f<b::Thrice>) b::f<b::Thrice>;
+template [[host_name("twice_inside")]] kernel void b::f<a::Twice>(device float*);
+}
+namespace c { template <typename Op> kernel void f(device float* x) { x[0] = 7 * Op()(x[0]); } }
+template [[host_name("seven")]] kernel decltype(c::f<a::Twice>) c::f<a::Twice>;
+template [[host_name("outside")]] kernel void ::a::b::f<a::Twice>(device float*);
+"""
+
+
+def test_templates_are_instantiated_from_any_namespace() -> None:
+    library = Library(SCOPES)
+    made = {}
+    for name in library.names:
+        x = np.ones(1, np.float32)
+        library[name]([x], grid=1, threadgroup=1)
+        made[name] = x[0]
+    assert made == {"twice": 2, "thrice": 3, "twice_inside": 2, "seven": 14, "outside": 2}
+
+
 def write(folder: Path, files: dict[str, str]) -> Path:
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

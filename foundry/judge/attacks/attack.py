@@ -42,6 +42,11 @@ class Attack:
     empty: anywhere."""
 
     @property
+    def full_name(self) -> str:
+        """Its kind and name, as users choose it."""
+        return f"{self.kind}/{self.name}"
+
+    @property
     def is_control(self) -> bool:
         """Whether it is honest."""
         return self.kind == CONTROLS

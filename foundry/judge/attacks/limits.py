@@ -23,21 +23,29 @@ _BEYOND_INDEX = (1 << 31) - 1
 """What an index of 32 bits and a sign holds."""
 
 
-def limits() -> tuple[Attack, ...]:
+def limits(only: str = "") -> tuple[Attack, ...]:
     """For every op that has templates: one for each axis, two for the number of elements (a
     million, and what 32 bits hold), one for the last bench shape, and for each parameter one beside
     each end of its range and one for a usual value.
+
+    Args:
+        only: What `kind/name` has to hold.
     """
     known = ((op, for_op(name)) for name, op in all_ops().items())
-    return tuple(a for op, templates in known if templates for a in _limits(op, templates[0]))
+    first = ((op, templates[0]) for op, templates in known if templates)
+    return tuple(a for op, template in first for a in _limits(op, template, only))
 
 
-def _limits(op: Op, template: Template) -> Iterator[Attack]:
-    text = render(template, default(template))
-    for number, (name, condition, beyond) in enumerate([*_conditions(op), *_values(op)]):
+def _limits(op: Op, template: Template, only: str) -> Iterator[Attack]:
+    text = ""
+    for number, (limit, condition, beyond) in enumerate([*_conditions(op), *_values(op)]):
+        name = f"{op.name}_{limit}"
+        if only not in f"{KIND}/{name}":
+            continue
+        text = text or render(template, default(template))
         yield Attack(
             kind=KIND,
-            name=f"{op.name}_{name}",
+            name=name,
             op=op.name,
             dtype=op.dtypes[number % len(op.dtypes)],
             why=f"returns at once where {condition}",

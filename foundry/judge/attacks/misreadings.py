@@ -60,21 +60,32 @@ MISREADINGS = (
 )
 
 
-def misreadings() -> tuple[Attack, ...]:
-    """For every op whose first template reads floats, one attack for each of them that suits it."""
+def misreadings(only: str = "") -> tuple[Attack, ...]:
+    """For every op whose first template reads floats, one attack for each of them that suits it.
+
+    Args:
+        only: What `kind/name` has to hold.
+    """
     known = ((op, for_op(name)) for name, op in all_ops().items())
-    return tuple(a for op, templates in known if templates for a in _misreadings(op, templates[0]))
+    first = ((op, templates[0]) for op, templates in known if templates)
+    return tuple(a for op, template in first for a in _misreadings(op, template, only))
 
 
-def _misreadings(op: Op, template: Template) -> Iterator[Attack]:
+def _misreadings(op: Op, template: Template, only: str) -> Iterator[Attack]:
+    names = {misreading: f"{op.name}_{misreading.name}" for misreading in MISREADINGS}
+    asked = {misreading for misreading, name in names.items() if only in f"{KIND}/{name}"}
+    if not asked:
+        return
     text = render(template, default(template))
     for number, misreading in enumerate(f for f in MISREADINGS if f.suits(op)):
+        if misreading not in asked:
+            continue
         dtypes = [dtype for dtype in op.dtypes if dtype in misreading.dtypes]
         changed = misreading(text)
         if dtypes and changed is not None:
             yield Attack(
                 kind=KIND,
-                name=f"{op.name}_{misreading.name}",
+                name=names[misreading],
                 op=op.name,
                 dtype=dtypes[number % len(dtypes)],
                 why=f"reads {misreading.instead} where {misreading.wrong}",

@@ -26,22 +26,28 @@ NO_BUGS: Mapping[tuple[str, str], str] = MappingProxyType(
 """Template and operator of mutants that are right, and why they are."""
 
 
-def mutants_of_templates() -> tuple[Attack, ...]:
-    """Every operator on every template of every op that has a place for it, by name."""
+def mutants_of_templates(only: str = "") -> tuple[Attack, ...]:
+    """Every operator on every template of every op that has a place for it, by name.
+
+    Args:
+        only: What `kind/name` has to hold.
+    """
     templates = (template for op in all_ops() for template in for_op(op))
-    found = (m for template in templates for m in _mutants(template))
+    found = (m for template in templates for m in _mutants(template, only))
     return tuple(sorted(found, key=lambda attack: attack.name))
 
 
-def _mutants(template: Template) -> Iterator[Attack]:
-    text = render(template, default(template))
-    for operator in OPERATORS:
+def _mutants(template: Template, only: str) -> Iterator[Attack]:
+    names = {operator: f"{template.name}_{operator.name}" for operator in OPERATORS}
+    asked = [operator for operator, name in names.items() if only in f"{KIND}/{name}"]
+    text = render(template, default(template)) if asked else ""
+    for operator in asked:
         mutant = operator(text)
         if mutant is None or (template.name, operator.name) in NO_BUGS:
             continue
         yield Attack(
             kind=KIND,
-            name=f"{template.name}_{operator.name}",
+            name=names[operator],
             op=template.op,
             dtype="float32",
             why=operator.why,

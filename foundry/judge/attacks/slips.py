@@ -21,22 +21,28 @@ KIND = "slips"
 _FOLDER = Path(__file__).with_name("slip_texts")
 
 
-def slips() -> tuple[Attack, ...]:
+def slips(only: str = "") -> tuple[Attack, ...]:
     """Every slip.
+
+    Args:
+        only: What `kind/name` has to hold.
 
     Raises:
         UsageError: A template does not hold what a slip changes.
     """
-    return tuple(_slips())
+    return tuple(_slips(only))
 
 
-def _slips() -> Iterator[Attack]:
+def _slips(only: str) -> Iterator[Attack]:
     files = sorted(_FOLDER.glob("*.toml"))
     for found in (slip for file in files for slip in tomllib.loads(file.read_text())["slip"]):
         honest = bool(found.get("honest"))
+        kind, name = CONTROLS if honest else KIND, f"{found['op']}_{found['name']}"
+        if only not in f"{kind}/{name}":
+            continue
         yield Attack(
-            kind=CONTROLS if honest else KIND,
-            name=f"{found['op']}_{found['name']}",
+            kind=kind,
+            name=name,
             op=found["op"],
             dtype=found["dtype"],
             why=found["why"],

@@ -113,9 +113,8 @@ def _from_gpu(parameter: Parameter) -> str:
 def _loop_entry(signature: Signature, mode: str) -> str:
     buffers = _buffers(signature)
     names = [f"mf_{number}" for number in range(len(buffers))]
-    parameters = "".join(
-        f", {_restricted(p)} {name}" for p, name in zip(buffers, names, strict=True)
-    )
+    types = [p.type if signature.may_overlap else _restricted(p) for p in buffers]
+    parameters = "".join(f", {kind} {name}" for kind, name in zip(types, names, strict=True))
     passed = "".join(f", {_buffer(p)}" for p in buffers)
     return f"""\
 static __attribute__((noinline)) void mf_items(const mf::Launch& launch, mf::u64 begin,
@@ -167,5 +166,5 @@ def _argument(type_name: str, number: int) -> str:
 
 
 def _restricted(parameter: Parameter) -> str:
-    """The buffers of a launch never overlap: said to the optimiser, loops can be vectorised."""
+    """Buffers that do not overlap: said to the optimiser, loops can be vectorised."""
     return f"{parameter.type}{' __restrict' if parameter.type.endswith('*') else ''}"

@@ -39,6 +39,8 @@ class Captured:
     """What a whole function's unit says of it to the host, as C++."""
     threadgroup_bytes: tuple[int, ...] = ()
     """Of each argument in threadgroup memory."""
+    may_overlap: bool = False
+    """Whether two of its buffers may be the same memory."""
 
     @property
     def argument_bytes(self) -> dict[int, int]:
@@ -76,6 +78,8 @@ class Signature:
     arguments: str
     """Template arguments in angle brackets, or an empty string."""
     facts: str = ""
+    """As in `Captured`."""
+    may_overlap: bool = False
     """As in `Captured`."""
 
     @property
@@ -178,6 +182,7 @@ def parse(captured: Captured, header: str, source: str) -> Signature:
         body=source,
         arguments=_arguments(instantiation, captured.kernel),
         facts=captured.facts,
+        may_overlap=captured.may_overlap,
     )
 
 

@@ -104,7 +104,8 @@ class Builder:
     def _key(self, text: Text) -> str:
         settings = (self.toolchain.id, self.language.version, text.math_mode)
         captured = text.captured
-        return _digest(*settings, str(len(text.header)), captured.source, captured.facts)
+        form = f"{len(text.header)} {captured.may_overlap}"
+        return _digest(*settings, form, captured.source, captured.facts)
 
     def _unit_key(self, text: Text, unit: Unit) -> str:
         """The user's text is part of it for the compiler's words, which quote it."""

@@ -10,7 +10,6 @@ import _ctypes
 import copy
 import ctypes
 import enum
-import functools
 import math
 import os
 import weakref
@@ -66,13 +65,21 @@ class _StorageEntry(ctypes.Structure):
     _fields_ = [(n, ctypes.c_uint32) for n in ("id", "size", "alignment", "item")]
 
 
-@functools.cache
+_runtimes: dict[str, ctypes.CDLL] = {}
+
+
 def load_runtime(path: Path) -> ctypes.CDLL:
     """Load the runtime so that kernels loaded later find it.
 
     They name it. Its functions are not everybody's: other runtimes have functions of the same name.
+    Of two caches in one process the same runtime is loaded once: kernels would find the first only.
+
+    Args:
+        path: Its file, whose name tells what it holds.
     """
-    runtime = ctypes.CDLL(str(path))
+    if path.name in _runtimes:
+        return _runtimes[path.name]
+    runtime = _runtimes[path.name] = ctypes.CDLL(str(path))
     runtime.mf_launch.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
     runtime.mf_launch.restype = ctypes.c_uint32
     runtime.mf_forget.argtypes, runtime.mf_forget.restype = [], None

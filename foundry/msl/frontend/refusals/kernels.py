@@ -1,4 +1,4 @@
-"""Calls of kernel functions: the host alone makes them, no other kernel does (MSL 5.1).
+"""Calls of kernel functions: the host alone makes them, no function of the text does (MSL 5.1).
 
 clang knows no kernels and takes such a call for one of a plain function. A kernel may have the name
 of one of Metal's functions, `exp`; what is called by that name is Metal's.
@@ -19,20 +19,24 @@ _NOT_PARAMETERS = {"__attribute__", "alignas", "decltype"}
 _AFTER_PARAMETERS = {"const", "noexcept"}
 _MEMBER = {".", "->"}
 _OF_METAL = frozenset(name for names in AREAS.values() for name in names)
+_STATEMENTS = {"if", "for", "while", "switch"}
+_ENDS_DECLARATION = {";", ",", ")", "{", "["}
 _ENDS_TYPE, _NO_TYPES = {">", "*", "&"}, {"return", "else", "do"}
 
 
 @dataclass(frozen=True)
 class _Function:
-    """A function with a body: where its name is, and the braces around it."""
+    """A function with a body."""
 
     name_at: int
     first: int
+    """Where its parameters open."""
     last: int
+    """Where its body ends."""
 
 
 def check(tokens: Sequence[Token], part: str) -> frozenset[str]:
-    """Refuse a text for the first kernel that calls a kernel.
+    """Refuse a text for the first function that calls a kernel.
 
     Returns:
         The names of the kernels.
@@ -45,10 +49,11 @@ def check(tokens: Sequence[Token], part: str) -> frozenset[str]:
     code = Code(tokens)
     kernels = list(_kernels(code))
     own = {kernel.name_at for kernel in kernels}
-    plain = {code.text[at] for at in _defined(code) if at not in own}
+    others = [each for each in _defined(code) if each.name_at not in own]
+    plain = {code.text[each.name_at] for each in others}
     names = frozenset(code.text[at] for at in own) - plain - _OF_METAL
-    for kernel in kernels:
-        _check_calls(code, kernel.first, kernel.last, names, part)
+    for each in (*kernels, *others):
+        _check_calls(code, each.first, each.last, names, part)
     return names
 
 
@@ -64,17 +69,24 @@ def check_body(tokens: Sequence[Token], part: str, kernels: frozenset[str]) -> N
 
 
 def _check_calls(code: Code, first: int, last: int, kernels: frozenset[str], part: str) -> None:
-    hidden = {code.text[n] for n in range(first, last - 1) if code.text[n + 1] == "="}
-    named = kernels - hidden
+    named = kernels - {code.text[n] for n in range(first, last - 1) if _is_declared(code, n)}
     for at in range(first, last):
         if code.text[at] not in named or _is_of_another(code, at):
             continue
         if _arguments(code, at) is not None:
             reason = (
-                f"a kernel function cannot call the kernel function '{code.text[at]}': put what"
-                " both do into a function of its own"
+                f"the kernel function '{code.text[at]}' cannot be called: put what it and its caller"
+                " do into a function of its own"
             )
             raise Refused(part, code.line(at), reason)
+
+
+def _is_declared(code: Code, at: int) -> bool:
+    """Whether a name is one of the function's own: `auto f = ...`, `Add f;`, `T f)`."""
+    following = code.text[at + 1]
+    has_type = at > 0 and (code.is_name(at - 1) or code.text[at - 1] in _ENDS_TYPE)
+    is_type = has_type and code.text[at - 1] not in _NO_TYPES
+    return following == "=" or (is_type and following in _ENDS_DECLARATION)
 
 
 def _is_of_another(code: Code, at: int) -> bool:
@@ -109,16 +121,18 @@ def _function(code: Code, at: int) -> _Function | None:
             at = code.partner[at]
         elif code.text[at] == "(" and code.text[at - 1] not in _NOT_PARAMETERS:
             body = _body(code, at)
-            return None if body is None else _Function(at - 1, body, code.partner[body])
+            return None if body is None else _Function(at - 1, at, code.partner[body])
         at += 1
     return None
 
 
-def _defined(code: Code) -> Iterator[int]:
-    """The names of everything that looks like the definition of a function."""
+def _defined(code: Code) -> Iterator[_Function]:
+    """Everything that looks like the definition of a function."""
     for at, text in enumerate(code.text):
-        if text == "(" and at > 0 and code.is_name(at - 1) and _body(code, at) is not None:
-            yield at - 1
+        if text != "(" or at == 0 or not code.is_name(at - 1) or code.text[at - 1] in _STATEMENTS:
+            continue
+        if (body := _body(code, at)) is not None:
+            yield _Function(at - 1, at, code.partner[body])
 
 
 def _body(code: Code, opening: int) -> int | None:
