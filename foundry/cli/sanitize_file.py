@@ -40,7 +40,7 @@ def function_options(function: F) -> F:
         click.option("--threadgroup-memory", "memory", multiple=True, metavar="INDEX=BYTES",
                      help="Of a [[threadgroup(n)]] argument; may be repeated."),
         click.option("--buffer", "buffers", multiple=True, metavar="NAME=SPEC",
-                     help="A buffer: f32[1024], f32[1024]:new, :range, :0; 7; u32:7,f32:0.5; @FILE."),
+                     help="A buffer: f32[1024], f32[9]:new, :range, :0; 7; u32:7,f32:0.5; @FILE."),
         click.option("--threadgroup", metavar=size, help="Threads of a threadgroup."),
         click.option("--threadgroups", metavar=size, help="How many, instead of --grid."),
         click.option("--grid", metavar=size, help="Threads of the grid."),

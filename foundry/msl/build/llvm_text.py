@@ -1,4 +1,4 @@
-"""How clang writes accesses in LLVM text: what every flavour that puts hooks in must know."""
+"""How clang writes LLVM text: what all that reads or changes it must know."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 REGISTER = r"(%(?:[-\w.$]+|\"[^\"]*\"))"
+REGISTERS = re.compile(REGISTER)
+RESULT = re.compile(rf"\s+{REGISTER} = ")
+"""The register that an instruction makes."""
+LABEL = re.compile(r"([\w.$-]+):(?:\s|$)")
+"""Of a block, without quotes."""
+VECTOR = r"<(\d+) x (\w+)>"
+"""Components and their type."""
 TYPE = r"(?:<\d+ x \w+>|half|bfloat|float|double|i\d+)"
 LOAD = re.compile(rf"\s+%\S+ = load (?:volatile )?({TYPE}), ptr {REGISTER}, align (\d+)")
 """Type, pointer, alignment."""
@@ -15,7 +22,7 @@ COPY = re.compile(r"\s+(?:tail )?call void @llvm\.mem(cpy|move|set)\.[^(]*\((.*)
 """Which of the three, arguments."""
 LENGTH = re.compile(r"i64 (?:noundef )?([^,]+), i1 ")
 """Bytes, in the arguments of a copy."""
-_VECTOR = re.compile(r"<(\d+) x (\w+)>")
+_VECTOR = re.compile(VECTOR)
 _SIZES = {"half": 2, "bfloat": 2, "float": 4, "double": 8}
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from foundry.msl.build.llvm_text import REGISTER
+from foundry.msl.build.llvm_text import REGISTER, REGISTERS, RESULT
 from foundry.msl.sanitizer.places import Places
 
 WAYS = ("2_2", "4_4", "8_8", "16_16")
@@ -22,8 +22,6 @@ COUNTS = (4, 2)
 _HOOK = re.compile(
     rf"  call preserve_allcc void @mf_load_({'|'.join(WAYS)})\(ptr {REGISTER}\)(, !dbg !\d+)?$"
 )
-_RESULT = re.compile(rf"\s+{REGISTER} = ")
-_REGISTERS = re.compile(REGISTER)
 _ADDRESS = re.compile(rf"\s+{REGISTER} = getelementptr [^%]*ptr {REGISTER}")
 _MEMORY = re.compile(r" = (?:load|phi|alloca|landingpad|atomicrmw|cmpxchg|va_arg|invoke) ")
 _PURE_CALL = re.compile(r" call [^@(]*@llvm\.(?!mem|masked|lifetime|assume)[^(]*\((?![^)]*\bptr\b)")
@@ -123,7 +121,7 @@ def _read(hook: re.Match[str], load: str, roots: dict[str, str], places: Places)
 
 def _is_pure(line: str) -> bool:
     """Whether an instruction only makes a value of values."""
-    if not _RESULT.match(line) or _MEMORY.search(line):
+    if not RESULT.match(line) or _MEMORY.search(line):
         return False
     return " call " not in line or bool(_PURE_CALL.search(line))
 
@@ -183,7 +181,7 @@ def _group_of(pieces: Sequence[_Piece], most: int) -> _ReadGroup:
     late: set[str] = set()
     for piece in pieces:
         text = piece.load if isinstance(piece, _HookedRead) else piece
-        used = set(_REGISTERS.findall(text))
+        used = set(REGISTERS.findall(text))
         joins = isinstance(piece, _HookedRead) and piece.kind == first.kind and group.count < most
         if isinstance(piece, _HookedRead) and joins and piece.pointer not in late:
             group.reads.append(piece)
@@ -191,6 +189,6 @@ def _group_of(pieces: Sequence[_Piece], most: int) -> _ReadGroup:
             group.before.append(piece)
             continue
         group.after.append(piece)
-        if made := _RESULT.match(text):
+        if made := RESULT.match(text):
             late.add(made[1])
     return group

@@ -9,12 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from foundry.msl.build.llvm_text import LENGTH, LOAD, REGISTER, STORE, bytes_of
+from foundry.msl.build.llvm_text import (
+    LENGTH,
+    LOAD,
+    REGISTER,
+    REGISTERS,
+    RESULT,
+    STORE,
+    VECTOR,
+    bytes_of,
+)
 
 _WATCHED = "@mf_unset("
-_RESULT = re.compile(rf"\s+{REGISTER} = ")
-_REGISTERS = re.compile(REGISTER)
-_VECTOR = re.compile(r"<(\d+) x (\w+)>")
+_VECTOR = re.compile(VECTOR)
 _EXTRACT = re.compile(rf"\s+\S+ = extractelement <\d+ x \w+> {REGISTER}, i\d+ (\d+)")
 _SHUFFLE = re.compile(
     rf"\s+\S+ = shufflevector <\d+ x \w+> {REGISTER}, <\d+ x \w+> (?:poison|undef),"
@@ -43,8 +50,8 @@ class LocalHooks:
     def __init__(self, body: Sequence[str]) -> None:
         self._users: dict[str, list[str]] = {}
         for line in body:
-            made = _RESULT.match(line)
-            for register in set(_REGISTERS.findall(line)):
+            made = RESULT.match(line)
+            for register in set(REGISTERS.findall(line)):
                 if made is None or register != made[1]:
                     self._users.setdefault(register, []).append(line)
         self._carried: dict[str, str] = {}
@@ -52,7 +59,7 @@ class LocalHooks:
     def of(self, line: str) -> Iterator[str]:
         """Calls before an access, without places; none for other instructions."""
         if load := LOAD.match(line):
-            yield from self._load(_RESULT.match(line)[1], *load.groups()[:2])  # type: ignore[index]
+            yield from self._load(RESULT.match(line)[1], *load.groups()[:2])  # type: ignore[index]
         elif store := STORE.match(line):
             yield from self._store(line, *store.groups()[:2])
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import re
 
-from foundry.msl.build.llvm_text import REGISTER
+from foundry.msl.build.llvm_text import REGISTERS, RESULT
 
 _DEBUG = re.compile(r", !dbg !(\d+)")
 _NOWHERE = re.compile(r"^!(\d+) = (?:distinct )?!DILocation\(line: 0,", re.MULTILINE)
 _LINE = re.compile(
     r"^!(\d+) = (?:distinct )?!DILocation\(line: (\d+),.*?scope: (!\d+)", re.MULTILINE
 )
-_RESULT = re.compile(rf"\s+{REGISTER} = ")
-_REGISTERS = re.compile(REGISTER)
 _FARTHEST = 4
 """Steps from an access along the values that hang on it."""
 
@@ -37,7 +35,7 @@ class Places:
         """The location of an instruction, or of the nearest that hangs on it; as it is written."""
         if own := self._of(lines[number]):
             return own
-        made = _RESULT.match(lines[number])
+        made = RESULT.match(lines[number])
         found = self._use(lines, number, made[1]) if made else self._maker(lines, number)
         if found:
             return found
@@ -54,24 +52,24 @@ class Places:
         for _ in range(_FARTHEST):
             made: set[str] = set()
             for line in _body(lines, number):
-                if values.isdisjoint(_REGISTERS.findall(line)):
+                if values.isdisjoint(REGISTERS.findall(line)):
                     continue
                 if found := self._of(line):
                     return found
-                if result := _RESULT.match(line):
+                if result := RESULT.match(line):
                     made.add(result[1])
             values = made - values
         return ""
 
     def _maker(self, lines: list[str], number: int) -> str:
         """Backwards, along the values that this one is made of."""
-        makers = {m[1]: line for line in _body(lines, number) if (m := _RESULT.match(line))}
-        values = _REGISTERS.findall(lines[number])
+        makers = {m[1]: line for line in _body(lines, number) if (m := RESULT.match(line))}
+        values = REGISTERS.findall(lines[number])
         for _ in range(_FARTHEST):
             known = [makers[value] for value in values if value in makers]
             if found := next(filter(None, map(self._of, known)), ""):
                 return found
-            values = [value for line in known for value in _REGISTERS.findall(line)]
+            values = [value for line in known for value in REGISTERS.findall(line)]
         return ""
 
 

@@ -12,7 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from foundry.msl.build.llvm_text import bytes_of
+
 MOST_ARRAYS = 32
+_SCALAR = "(?:half|bfloat|float|double|i8|i16|i32|i64)"
 _ENTRY = re.compile(r"define [^@]*@mf_run_items\((.*)\) .*\{$")
 _PLACE = re.compile(r"\s+(%\S+) = getelementptr (?:\w+ )*i8, ptr (%\S+), i64 (\d+)")
 _POINTER = re.compile(r"\s+(%\S+) = load ptr, ptr (%\S+), ")
@@ -22,7 +25,7 @@ _PARAMETER = re.compile(r"^(\S+)(?: .*)? (%\d+)$")
 _DEFINED = re.compile(r"\s+(%\S+) = (?:getelementptr (?:\w+ )*(.+), ptr ([%@]\S+), (.*)|alloca )")
 _INDEX = re.compile(r"i(64|32) ([^,\s]+)(?:, !dbg !\d+)?$")
 _ACCESS = re.compile(
-    r"\s+(?:%\S+ = (load) |(store) )(<\d+ x \w+>|half|bfloat|float|double|i8|i16|i32|i64)[ ,].*?"
+    rf"\s+(?:%\S+ = (load) |(store) )(<\d+ x \w+>|{_SCALAR})[ ,].*?"
     r"ptr (%\S+), align (\d+)"
 )
 _HOT = re.compile(r"\s+(?:store .*@mf_hot\b|fence syncscope\(\"singlethread\"\))")
@@ -40,8 +43,7 @@ _NODE = re.compile(r"^!(\d+) = ", re.MULTILINE)
 _RETURN = re.compile(r"\s+ret void")
 _ALIGN = re.compile(r"align \d+")
 _MEMORY = re.compile(r" memory\([^)]*\)")
-_VECTOR = re.compile(r"<(\d+) x (\w+)>")
-_SIZES = {"half": 2, "bfloat": 2, "float": 4, "double": 8, "i8": 1, "i16": 2, "i32": 4, "i64": 8}
+_KNOWN = re.compile(rf"(?:{_SCALAR}|<\d+ x {_SCALAR}>)")
 _POINTER_BYTES = 8
 _DECLARATIONS = f"""
 @mf_quick = external global [{MOST_ARRAYS} x {{ i64, ptr }}]
@@ -310,6 +312,4 @@ def _stride(type_name: str) -> int:
 
 def _bytes(type_name: str) -> int:
     """Of a type; 0 where it is not known here."""
-    if vector := _VECTOR.fullmatch(type_name):
-        return int(vector[1]) * _bytes(vector[2])
-    return _SIZES.get(type_name, 0)
+    return bytes_of(type_name) if _KNOWN.fullmatch(type_name) else 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from foundry.msl.build.llvm_text import bytes_of, functions
+from foundry.msl.build.llvm_text import LABEL, VECTOR, bytes_of, functions
 
 FLAGS = (
     "-emit-llvm", "-fno-vectorize", "-fno-slp-vectorize", "-mllvm", "-unroll-runtime=false",
@@ -20,45 +20,43 @@ FLAGS = (
 """For text in which the compiler has made no vectors and no copies of the loop over threads."""
 _OF_LOOPS = "mf::for_flat("
 _NAMED = re.compile(r"\b(?:packed_)?(?:float|half|bfloat)[234]\b|\bvec\s*<")
-_VECTOR = r"<(\d+) x (\w+)>"
 _VALUE = r"(%[\w.]+|zeroinitializer|poison|undef|splat \([^)]*\)|<[^>]*>)"
 _HAS_VECTOR = re.compile(r"<\d+ x ")
 _IN_LOOP = re.compile(r" = (?:\w+ )*f(?:add|sub|mul|div) [^<%]*<\d+ x |@llvm\.(?:fma|fmuladd)\.v\d")
-_LABEL = re.compile(r"([\w.$-]+):(?:\s|$)")
 _BACK = re.compile(r"\s+br i1 .*label %([\w.$-]+), label %([\w.$-]+)")
 _BINARY = re.compile(
-    rf"(\s+)(%\S+) = ((?:[fsu]?(?:add|sub|mul|div|rem)|shl|[al]shr|and|or|xor)\b[^<]*){_VECTOR}"
+    rf"(\s+)(%\S+) = ((?:[fsu]?(?:add|sub|mul|div|rem)|shl|[al]shr|and|or|xor)\b[^<]*){VECTOR}"
     rf" {_VALUE}, {_VALUE}(.*)$"
 )
-_UNARY = re.compile(rf"(\s+)(%\S+) = ((?:fneg|freeze)\b[^<]*){_VECTOR} {_VALUE}(.*)$")
-_COMPARE = re.compile(rf"(\s+)(%\S+) = ([if]cmp [^<]*){_VECTOR} {_VALUE}, {_VALUE}(.*)$")
+_UNARY = re.compile(rf"(\s+)(%\S+) = ((?:fneg|freeze)\b[^<]*){VECTOR} {_VALUE}(.*)$")
+_COMPARE = re.compile(rf"(\s+)(%\S+) = ([if]cmp [^<]*){VECTOR} {_VALUE}, {_VALUE}(.*)$")
 _SELECT = re.compile(
-    rf"(\s+)(%\S+) = (select [^<]*?)(?:<\d+ x i1>|i1) {_VALUE}, {_VECTOR} {_VALUE}, {_VECTOR}"
+    rf"(\s+)(%\S+) = (select [^<]*?)(?:<\d+ x i1>|i1) {_VALUE}, {VECTOR} {_VALUE}, {VECTOR}"
     rf" {_VALUE}(.*)$"
 )
 _SELECTS_BY_ONE = re.compile(r"\s+%\S+ = select (?:[a-z]+ )*i1 ")
 _CAST = re.compile(
-    rf"(\s+)(%\S+) = ((?:bitcast|[sz]ext|trunc|fpext|fptrunc|[su]itofp|fpto[su]i)\b[^<]*){_VECTOR}"
-    rf" {_VALUE} to {_VECTOR}(.*)$"
+    rf"(\s+)(%\S+) = ((?:bitcast|[sz]ext|trunc|fpext|fptrunc|[su]itofp|fpto[su]i)\b[^<]*){VECTOR}"
+    rf" {_VALUE} to {VECTOR}(.*)$"
 )
-_LOAD = re.compile(rf"(\s+)(%\S+) = load {_VECTOR}, ptr (\S+), align (\d+)(.*)$")
-_STORE = re.compile(rf"(\s+)store {_VECTOR} {_VALUE}, ptr (\S+), align (\d+)(.*)$")
+_LOAD = re.compile(rf"(\s+)(%\S+) = load {VECTOR}, ptr (\S+), align (\d+)(.*)$")
+_STORE = re.compile(rf"(\s+)store {VECTOR} {_VALUE}, ptr (\S+), align (\d+)(.*)$")
 _INSERT = re.compile(
-    rf"(\s+)(%\S+) = insertelement {_VECTOR} {_VALUE}, \w+ ([^,]+), i\d+ (\d+)(.*)$"
+    rf"(\s+)(%\S+) = insertelement {VECTOR} {_VALUE}, \w+ ([^,]+), i\d+ (\d+)(.*)$"
 )
-_EXTRACT = re.compile(rf"(\s+)(%\S+) = extractelement {_VECTOR} {_VALUE}, i\d+ (\d+)(.*)$")
+_EXTRACT = re.compile(rf"(\s+)(%\S+) = extractelement {VECTOR} {_VALUE}, i\d+ (\d+)(.*)$")
 _SHUFFLE = re.compile(
-    rf"(\s+)(%\S+) = shufflevector {_VECTOR} {_VALUE}, {_VECTOR} {_VALUE}, <(\d+) x i32>"
+    rf"(\s+)(%\S+) = shufflevector {VECTOR} {_VALUE}, {VECTOR} {_VALUE}, <(\d+) x i32>"
     rf" {_VALUE}(.*)$"
 )
 _CALL = re.compile(
     r"(\s+)(%\S+) = ((?:tail )?call [^<@]*)"
-    rf"{_VECTOR} @(llvm\.(?:{{}})[.\w]*)\((.*)\)(.*)$".format(
+    rf"{VECTOR} @(llvm\.(?:{{}})[.\w]*)\((.*)\)(.*)$".format(
         r"fma|fmuladd|sqrt|fabs|floor|ceil|trunc|rint|roundeven|nearbyint|copysign|minnum|maxnum"
         r"|minimum|maximum|[su]max|[su]min|abs|fsh[lr]|fpto[su]i\.sat|is\.fpclass"
     )
 )
-_ARGUMENT = re.compile(rf"{_VECTOR} (?:noundef )?{_VALUE}|(i1|i32) (true|false|\d+)")
+_ARGUMENT = re.compile(rf"{VECTOR} (?:noundef )?{_VALUE}|(i1|i32) (true|false|\d+)")
 _MEMORY = re.compile(r"\s+%\S+ = (?:getelementptr|alloca) ")
 
 Found = re.Match[str]
@@ -96,7 +94,7 @@ def _is_one_block(lines: Sequence[str]) -> bool:
     """Whether all a function's arithmetic on vectors stands in a block that goes back to itself."""
     label, has_vectors, loops = "", False, 0
     for line in lines:
-        if found := _LABEL.match(line):
+        if found := LABEL.match(line):
             label, has_vectors = found[1], False
         elif _IN_LOOP.search(line):
             has_vectors = True

@@ -12,11 +12,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from foundry.msl.build.llvm_text import bytes_of, functions
+from foundry.msl.build.llvm_text import LABEL, bytes_of, functions
 from foundry.msl.build.loops.lanes import KeptVector, lanes_of
 from foundry.msl.build.loops.separation import are_separate
 
-_LABEL = re.compile(r"([\w.$-]+):(?:\s|$)")
 _FROM = r"\[ (%?\w+), %([\w.$-]+) \]"
 _COUNTER = re.compile(rf"  (%\w+) = phi i32 {_FROM}, {_FROM}$")
 _WIDE = re.compile(r"  (%\w+) = zext (?:nneg )?i32 (%\w+) to i64$")
@@ -94,7 +93,7 @@ def _loop(lines: Sequence[str]) -> _SelfLoop:
 def _loops(lines: Sequence[str], function: range) -> Iterator[_SelfLoop]:
     label, first = "", function.start
     for number in function:
-        if start := _LABEL.match(lines[number]):
+        if start := LABEL.match(lines[number]):
             label, first = start[1], number
         back = _BACK.match(lines[number])
         if back and back[2] == label and any(map(_HAS_ACCESS.search, lines[first:number])):
@@ -155,7 +154,7 @@ def _terminator(lines: Sequence[str], function: range, label: str) -> int:
     """The line that ends a block of a function."""
     inside = False
     for number in function:
-        if start := _LABEL.match(lines[number]):
+        if start := LABEL.match(lines[number]):
             inside = start[1] == label
         elif inside and _TERMINATOR.match(lines[number]):
             return number

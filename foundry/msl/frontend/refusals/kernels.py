@@ -75,8 +75,8 @@ def _check_calls(code: Code, first: int, last: int, kernels: frozenset[str], par
             continue
         if _arguments(code, at) is not None:
             reason = (
-                f"the kernel function '{code.text[at]}' cannot be called: put what it and its caller"
-                " do into a function of its own"
+                f"the kernel function '{code.text[at]}' cannot be called: put what both do into a"
+                " function of its own"
             )
             raise Refused(part, code.line(at), reason)
 
