@@ -11,7 +11,23 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
-from foundry.program import Arrays, BuildFailure, Device, Program
+from foundry.program import Arrays, BuildFailure, Device, Launch, Program, Size3, TensorSpec
+
+__all__ = [
+    "Arrays",
+    "BuildFailure",
+    "Call",
+    "Device",
+    "Engine",
+    "Executable",
+    "Launch",
+    "LazyCall",
+    "Program",
+    "Reorderable",
+    "Size3",
+    "TensorSpec",
+]
+"""The contract whole: what an engine is given and gives back comes with it."""
 
 
 class Call(Protocol):

@@ -8,7 +8,7 @@ function that uses such a constant without asking is refused, as Metal would ref
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,7 +102,7 @@ def constants_of(found: Sequence[Declaration]) -> dict[str, FunctionConstant]:
     """The function constants of a file by name.
 
     Raises:
-        Refused: One of a type that Metal does not take.
+        Refused: One of a type that Metal does not take, or a question about what is none.
     """
     constants = {}
     for one in found:
@@ -110,7 +110,21 @@ def constants_of(found: Sequence[Declaration]) -> dict[str, FunctionConstant]:
         if is_variable and "function_constant" in one.words:
             constant = _constant(one)
             constants[constant.name] = constant
+    for one in found:
+        _check_asked(one, constants)
     return constants
+
+
+def _check_asked(one: Declaration, constants: Collection[str]) -> None:
+    """Refuse `is_function_constant_defined` of anything else.
+
+    Raises:
+        Refused: With the line of the declaration.
+    """
+    for name in _asked(one):
+        if name not in constants:
+            reason = f"'{name}' is no function constant: {_ASKED} takes one"
+            raise Refused("header", one.line, reason)
 
 
 def _constant(one: Declaration) -> FunctionConstant:

@@ -83,7 +83,7 @@ def kernels_of(found: Sequence[Declaration]) -> FileContents:
         elif one.is_function and (stage := _stage(one)):
             result.others[one.name] = f"it is a {stage} function: only kernels run here"
             result.foreign.append(one)
-    named = frozenset((one.scope, one.name) for one in found if one.scope)
+    named = frozenset(name for one in found for name in _inside(one))
     for one in result.instantiations:
         if (kernel := _instance(one, templates, named)) is not None:
             _keep(result, kernel, one.line)
@@ -95,7 +95,8 @@ def kernels_of(found: Sequence[Declaration]) -> FileContents:
 
 def _keep(result: FileContents, kernel: KernelFunction, line: int) -> None:
     known = result.kernels.setdefault(kernel.name, kernel)
-    if known is not kernel and known.call != kernel.call:
+    is_other = known.call != kernel.call or known.definition is not kernel.definition
+    if known is not kernel and is_other:
         raise Refused("header", line, f"there are two kernel functions named '{kernel.name}'")
 
 
@@ -188,6 +189,14 @@ def _scope_of(
     around = (one.scope[:count] for count in range(len(one.scope), -1, -1))
     known = (found for outer in around if (found := (*outer, *qualifiers)) in scopes)
     return next(known, qualifiers or definitions[0].scope)
+
+
+def _inside(one: Declaration) -> Iterator[tuple[tuple[str, ...], str]]:
+    """A declaration and the namespaces that it is in, those at the top left out."""
+    if one.scope:
+        yield one.scope, one.name
+    for count in range(1, len(one.scope)):
+        yield one.scope[:count], one.scope[count]
 
 
 def _outside(one: Declaration, words: Sequence[str], named: Names) -> str:

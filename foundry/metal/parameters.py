@@ -123,8 +123,9 @@ def _parameter(code: Code, first: int, last: int) -> FunctionParameter:
     sign = "&" if "&" in words else "*" if {"*", "["} & set(words) else ""
     pointee = words[: _last(words, sign)] if sign else words
     space = next((w for w in words if w in _SPACES), "")
-    kind, slot = _meaning(name, read.attributes, space, sign, line)
     typed = " ".join(w for w in words if w not in {"*", "&", "[", *_QUALIFIERS})
+    is_pointer = not sign and not read.attributes and _is_pointer(code, typed)
+    kind, slot = _meaning(name, read.attributes, space, sign, line, is_pointer=is_pointer)
     if kind == ATTRIBUTE:
         _check_attribute(slot, typed, sign, line)
     elif reason := _reason_against(kind, [*words, *typed.split()], sign):
@@ -186,13 +187,28 @@ def _reason_against(kind: str, words: Sequence[str], sign: str) -> str | None:
     wrong = ({*_SPACES, "thread"} - spaces) & set(words)
     if wrong:
         return f"address space '{min(wrong)}' is not valid for attribute '{kind}'"
+    if sign and _KNOWN_TYPES & set(words) and not spaces & set(words):
+        kind_of = "reference" if sign == "&" else "pointer"
+        return f"{kind_of} type must have explicit address space qualifier"
     if not sign and _KNOWN_TYPES & set(words):
         return f"a value is not valid for attribute '{kind}': it takes a pointer or a reference"
     return None
 
 
+def _is_pointer(code: Code, name: str) -> bool:
+    """Whether a name is declared as that of a type of pointers: `using P = device float*;`."""
+    text = code.text
+    for at in (n for n, word in enumerate(text) if word == name):
+        if text[at - 1] == "using" and text[at + 1] == "=":
+            end = text.index(";", at)
+            return text[end - 1] in {"*", "&", "const"} and "*" in text[at:end]
+        if text[at - 1] in {"*", "&"} and text[at + 1] == ";" and "typedef" in text[at - 8 : at]:
+            return True
+    return False
+
+
 def _meaning(
-    name: str, attributes: dict[str, str], space: str, sign: str, line: int
+    name: str, attributes: dict[str, str], space: str, sign: str, line: int, *, is_pointer: bool
 ) -> tuple[str, str]:
     told = [word for word in attributes if word in _MEANINGS]
     if len(told) > 1:
@@ -212,6 +228,8 @@ def _meaning(
         return BUFFER, ""
     if sign:
         return THREADGROUP, ""
+    if is_pointer:
+        return BUFFER, ""
     reason = f"parameter '{name}' has no attribute that says where its value comes from"
     raise Refused("header", line, reason)
 

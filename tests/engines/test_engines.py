@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from foundry import engines
+from foundry import program as programs
+from foundry.engines import base
 from foundry.engines.base import Engine
 from foundry.engines.cpu import CpuEngine
 from foundry.engines.metal import MetalEngine, MetalExecutable
@@ -76,3 +78,9 @@ def test_the_fingerprint_tells_what_may_change_a_timing() -> None:
         "processor", "architecture", "cores", "memory_bytes", "system", "mlx_version",
         "ziglang_version",
     }  # fmt: skip
+
+
+def test_the_contract_comes_with_what_engines_are_given() -> None:
+    for name in ("Arrays", "BuildFailure", "Device", "Launch", "Program", "Size3", "TensorSpec"):
+        assert getattr(base, name) is getattr(programs, name)
+        assert name in base.__all__

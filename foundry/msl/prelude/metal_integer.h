@@ -8,6 +8,9 @@ namespace mf {
 
 template <typename T>
 concept integer = __is_integral(T) && !__is_same(T, bool);
+// What becomes an int by itself, and has no overload of its own.
+template <typename T>
+concept promoted = __is_same(T, bool) || (__is_enum(T) && !__is_scoped_enum(T));
 
 template <int Bytes, bool Signed>
 struct int_of_size;
@@ -99,6 +102,10 @@ namespace metal {
 #define MF_INT1(name, body)                                                                   \
   template <mf::integer T>                                                                    \
   MF_FN constexpr T name(T x) body                                                            \
+  template <mf::promoted T>                                                                   \
+  MF_FN constexpr auto name(T x) {                                                            \
+    return metal::name(+x);                                                                   \
+  }                                                                                           \
   template <mf::integer T, int N>                                                             \
   MF_FN constexpr vec<T, N> name(vec<T, N> x) {                                               \
     return mf::map<T>([](T v) __attribute__((always_inline)) { return metal::name(v); }, x);  \
@@ -106,6 +113,10 @@ namespace metal {
 #define MF_INT2(R, name, body)                                                                \
   template <mf::integer T>                                                                    \
   MF_FN constexpr R name(T x, T y) body                                                       \
+  template <mf::promoted T>                                                                   \
+  MF_FN constexpr auto name(T x, T y) {                                                       \
+    return metal::name(+x, +y);                                                               \
+  }                                                                                           \
   template <mf::integer A, mf::integer B>                                                     \
     requires mf::mixed<A, B>                                                                  \
   MF_FN constexpr auto name(A x, B y) {                                                       \

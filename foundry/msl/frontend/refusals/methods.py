@@ -3,7 +3,8 @@
 A member function that says nothing works on an object in `thread`, `float g() const device` on one
 in `device`. clang has no such functions in C++, so they lose the words, and the text to judge ends
 with a comment for each: `// method n::A g header:3 device thread`. Functions that no `thread`
-object has are made unavailable, by a macro that only the pass for `thread` gives a meaning.
+object has are made unavailable, by a macro that only the pass for `thread` gives a meaning, and
+lose their bodies: there `this` and all members lie in `thread` to clang.
 """
 
 from __future__ import annotations
@@ -55,10 +56,14 @@ class _Declared:
 
     owner: str
     name: str
+    first: int
     at: int
+    """Where its parameters open."""
     words: tuple[int, int]
     """What follows its parameters."""
     spaces: frozenset[str]
+    is_outside: bool = False
+    """Whether it is defined outside of its class, `float A::g() const device {`."""
 
     @property
     def is_constructor(self) -> bool:
@@ -76,7 +81,7 @@ def stated(tokens: Sequence[Token], part: str) -> list[Method]:
             of_bases = (m for b in bases for m in [*own.get(b, []), *inherited.get(b, [])])
             inherited[found.path] = [replace(m, owner=found.path) for m in of_bases]
             own.setdefault(found.path, [])
-        elif not found.is_constructor:
+        elif not found.is_constructor and not found.is_outside:
             place = f"{part}:{code.line(found.at)}"
             spaces = found.spaces or frozenset({"thread"})
             own[found.owner].append(Method(found.owner, found.name, place, spaces))
@@ -105,10 +110,25 @@ def without_spaces(tokens: Sequence[Token]) -> list[Token]:
             if code.text[n] in SPACES:
                 changed[code.at[n]] = _in_its_place(code, n, found)
         is_of_thread = found.is_constructor or (found.owner, found.name) in of_thread
+        if found.is_outside and "thread" not in found.spaces:
+            changed |= dict.fromkeys(code.at[found.first : code.partner[end] + 1], " ")
+            continue
         if found.spaces and not is_of_thread:
             last = code.at[end - 1]
             changed[last] = f"{changed.get(last, code.text[end - 1])} {NOT_THREAD}"
+        if found.spaces and "thread" not in found.spaces and not found.is_constructor:
+            for n in _body(code, found):
+                changed[code.at[n]] = ";" if n == end else " "
     return [_spelt(t, changed[n]) if n in changed else t for n, t in enumerate(tokens)]
+
+
+def _body(code: Code, found: _Declared) -> range:
+    """The tokens of a function's body; none where its type or value is made of them."""
+    start = found.words[1]
+    is_needed = {"auto", "constexpr"} & set(code.text[found.first : found.at])
+    if code.text[start] != "{" or start not in code.partner or is_needed:
+        return range(0)
+    return range(start, code.partner[start] + 1)
 
 
 def _in_its_place(code: Code, at: int, found: _Declared) -> str:
@@ -152,11 +172,23 @@ def _walk(code: Code) -> Iterator[_Scope | _Declared]:
             if scopes[-1].is_class and (words := _words_after(code, end)) is not None:
                 owner = scopes[-1].path
                 spaces = frozenset(SPACES & set(code.text[slice(*words)]))
-                yield _Declared(owner, name or owner.split("::")[-1], at, words, spaces)
+                yield _Declared(owner, name or owner.split("::")[-1], first, at, words, spaces)
+            elif text == "(" and (outside := _outside(code, first, at, scopes[-1])):
+                yield outside
             at = end
         if text in "{};":
             first = at + 1
         at += 1
+
+
+def _outside(code: Code, first: int, at: int, scope: _Scope) -> _Declared | None:
+    """A member function in a space that is defined outside of its class."""
+    words = _words_after(code, code.partner[at])
+    if words is None or code.text[at - 2] != "::" or code.text[words[1]] != "{":
+        return None
+    spaces = frozenset(SPACES & set(code.text[slice(*words)]))
+    owner = scope.inside(code.text[at - 3])
+    return _Declared(owner, code.text[at - 1], first, at, words, spaces, True) if spaces else None
 
 
 def _scope(code: Code, first: int, at: int, outer: _Scope) -> _Scope:

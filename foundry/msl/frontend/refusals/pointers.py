@@ -20,11 +20,19 @@ _SCALARS = (
     "bool", "char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "half",
     "bfloat", "float", "void", "unsigned", "signed", "size_t", "int8_t", "uint8_t", "int16_t",
     "uint16_t", "int32_t", "uint32_t", "int64_t", "uint64_t", "ptrdiff_t", "float16_t",
-    "bfloat16_t", "complex64_t",
+    "bfloat16_t", "complex64_t", "wchar_t", "char16_t", "char32_t",
 )  # fmt: skip
 _VECTORS = [f"{name}{size}" for name in _SCALARS[:12] for size in "234"]
-_BUILT_IN = frozenset([*_SCALARS, *_VECTORS])
+_MATRICES = [f"{name}{a}x{b}" for name in ("float", "half", "bfloat") for a in "234" for b in "234"]
+_OTHERS = (
+    *(f"atomic_{name}" for name in ("bool", "int", "uint", "long", "ulong", "float")),
+    *(f"simdgroup_{name}8x8" for name in ("float", "half", "bfloat")),
+)
+_BUILT_IN = frozenset(
+    [*_SCALARS, *_VECTORS, *(f"packed_{name}" for name in _VECTORS), *_MATRICES, *_OTHERS]
+)
 _TEMPLATES = frozenset({"vec", "atomic", "complex_t", "simdgroup_matrix", "array", "matrix"})
+_TYPE_KEYS = {"struct", "class", "union", "enum"}
 _OPEN, _CLOSE = {"(": ")", "[": "]", "{": "}"}, {")", "]", "}"}
 
 
@@ -96,10 +104,25 @@ def _declared(code: _Words) -> Iterator[str]:
         word = code.text(at)
         if code.tokens[at].kind != NAME:
             continue
-        if word in {"struct", "class", "union"} and code.text(at + 2) in {"{", ":", "final"}:
+        if word in _TYPE_KEYS and code.text(at + 2) in {"{", ":", "final"}:
             yield code.text(at + 1)
+        if word == "class" and code.text(at - 1) == "enum":
+            yield code.text(at + 1)
+        if word == "typedef" and (name := _typedef_name(code, at)):
+            yield name
         if word == "using" and code.text(at + 2) == "=":
             yield code.text(at + 1)
+
+
+def _typedef_name(code: _Words, at: int) -> str | None:
+    """The name that a typedef without a space of its own declares; None for other forms."""
+    depth, end = 0, at
+    while code.text(end) and (depth or code.text(end) != ";"):
+        depth += (code.text(end) == "{") - (code.text(end) == "}")
+        end += 1
+    inside = {code.text(n) for n in range(at, end)}
+    is_plain = code.text(end - 2) not in {"*", "&", ",", ")"} and code.text(end - 1).isidentifier()
+    return code.text(end - 1) if is_plain and not _SPACES & inside else None
 
 
 def _spaced(code: _Words) -> Iterator[str]:
@@ -140,6 +163,8 @@ def _type_before(code: _Words, at: int, types: frozenset[str]) -> int | None:
         return None
     while code.text(name - 1) == "::":
         name -= 2
+    if code.text(name - 1) == "->" and code.text(name - 2) == ")" and code.text(last) in _BUILT_IN:
+        return name  # a result that is named behind the parameters
     if code.text(name - 1) in {".", "->"}:
         return None
     return name

@@ -49,6 +49,8 @@ _RESULTS = {
     "float", "bfloat", "float2", "float3", "float4", "half2", "half4", "uint2", "T", "U", "auto",
 }  # fmt: skip
 """Types in front of a declarator such as `(*f)(float)`."""
+_HALF_INTEGER = re.compile(r"\d[\d']*([hH]|bf|BF)")
+_SPECIFIERS = {"int", "unsigned", "signed", "const", "volatile"}
 _SPACES = {"device", "thread", "threadgroup", "constant"}
 _ENGINE = re.compile(r"mf|MF_\w*|mf_\w*")
 
@@ -110,12 +112,14 @@ def _reason(code: Sequence[Token], at: int) -> str | None:
     before = code[at - 1].text if at else ""
     if token.kind == NUMBER and _LONG_DOUBLE.fullmatch(token.text):
         return f"{token.text}: Metal has no long double"
+    if token.kind == NUMBER and (found := _HALF_INTEGER.fullmatch(token.text)):
+        return f"invalid suffix '{found[1]}' on integer constant"
     if token.text == "(" and following == "{" and _holds_statement(code, at + 1):
         return "a statement in parentheses as an expression is not Metal"
     if token.kind != NAME:
         return None
-    if token.text == "long" and following in {"long", "double"}:
-        return f"'long {following}' is not supported in Metal"
+    if token.text == "long" and (second := _second_of_long(code, at)):
+        return f"'long {second}' is not supported in Metal"
     if token.text in _SPACES and _is_another_space(code, at):
         return "multiple address spaces specified for type"
     if token.text == "operator" and following in {"new", "delete"}:
@@ -127,6 +131,16 @@ def _reason(code: Sequence[Token], at: int) -> str | None:
     if token.text.startswith(("__sync", "__atomic_", "__c11_", "__nvvm_", "_mm_", "__cxa_")):
         return f"{token.text} is not Metal"
     return _function_pointer(code, at)
+
+
+def _second_of_long(code: Sequence[Token], at: int) -> str | None:
+    """The `long` or `double` that follows one among the specifiers of one type."""
+    for token in code[at + 1 : at + 6]:
+        if token.text in {"long", "double"}:
+            return token.text
+        if token.text not in _SPECIFIERS:
+            return None
+    return None
 
 
 def _is_another_space(code: Sequence[Token], at: int) -> bool:
@@ -149,11 +163,13 @@ def _holds_statement(code: Sequence[Token], at: int) -> bool:
 
 
 def _function_pointer(code: Sequence[Token], at: int) -> str | None:
-    """`float (*f)(float)`, `float (&f[2])(float)`: a type, `(`, `*` or `&`, a name, `)`, `(`."""
+    """`float (*f)(float)`, `float (&f[2])(float)`, `using F = float (*)(float)`."""
     texts = [t.text for t in code[at + 1 : at + 3]]
     if texts not in (["(", "*"], ["(", "&"]) or not _is_type(code[at]):
         return None
     end = at + 4
+    if [t.text for t in code[at + 3 : at + 5]] == [")", "("] and not _is_of_template(code, at):
+        return "function pointers are not Metal"
     while end < len(code) and code[end].text == "[":
         end = next((n for n in range(end, len(code)) if code[n].text == "]"), len(code)) + 1
     named = [t.text for t in code[end : end + 2]] == [")", "("] and code[at + 3].kind == NAME
