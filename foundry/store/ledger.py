@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from foundry.store import models
 from foundry.store.records import CallRecord, CallState, Tokens
@@ -13,20 +13,20 @@ from foundry.store.records import CallRecord, CallState, Tokens
 _CALLS = models.llm_calls.c
 _TOKENS = {name: name for name in asdict(Tokens())} | {"estimated": "tokens_estimated"}
 """Field of `Tokens` to column."""
+_INSERT = insert(models.llm_calls).returning(_CALLS.id)
+_FINISH = update(models.llm_calls).where(_CALLS.id == bindparam("the_call"))
 
 
 def insert_call(connection: Connection, values: dict[str, Any]) -> int:
     """Insert a call that is about to be sent; its id."""
-    unused = _columns(Tokens())
-    statement = insert(models.llm_calls).values(**values, **unused, state=CallState.SENT.value)
-    return int(connection.execute(statement.returning(_CALLS.id)).scalar_one())
+    row = {**values, **_columns(Tokens()), "state": CallState.SENT.value}
+    return int(connection.execute(_INSERT, row).scalar_one())
 
 
 def finish(connection: Connection, call_id: int, tokens: Tokens, values: dict[str, Any]) -> None:
     """Write the outcome of a call."""
-    statement = update(models.llm_calls).where(_CALLS.id == call_id)
-    changed = connection.execute(statement.values(**values, **_columns(tokens))).rowcount
-    if not changed:
+    row = {**values, **_columns(tokens), "the_call": call_id}
+    if not connection.execute(_FINISH, row).rowcount:
         raise ValueError(f"no call {call_id} in the ledger")
 
 

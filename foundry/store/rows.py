@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, insert, null, select
+from sqlalchemy import Connection, Row, Table, insert, select
 
 from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Timing
 from foundry.program import Device
@@ -25,6 +25,7 @@ _RECORDS: Mapping[str, type[Diagnostic | OutputError | Timing]] = {
 }
 _OWN = ("kernel_hash", "op", "dtype", "device_id", "stage_ms", "judge_version", "seed", "extra")
 _OWNER = "evaluation_id"
+_INSERT = insert(models.evaluations).returning(models.evaluations.c.id)
 
 
 def insert_evaluation(
@@ -32,11 +33,11 @@ def insert_evaluation(
 ) -> int:
     """Insert one evaluation with its parts; `provenance` fills the remaining columns."""
     own = {name: getattr(evaluation, name) for name in _OWN}
-    proven = evaluation.proven.model_dump(mode="json") if evaluation.proven else null()
-    own |= {"status": evaluation.status.value, "score": evaluation.score, "proven": proven}
+    own |= {"status": evaluation.status.value, "score": evaluation.score}
+    if evaluation.proven is not None:  # else SQL's NULL: a None would be JSON's
+        own["proven"] = evaluation.proven.model_dump(mode="json")
     own["extra"] = {name: fact for name, fact in evaluation.extra.items() if name != PREDICTIONS}
-    statement = insert(models.evaluations).values(**own, **provenance)
-    key = int(connection.execute(statement.returning(models.evaluations.c.id)).scalar_one())
+    key = int(connection.execute(_INSERT, {**own, **provenance}).scalar_one())
     for attribute, table in _PARTS.items():
         parts = getattr(evaluation, attribute)
         if parts:
@@ -51,6 +52,8 @@ def _part(key: int, position: int, part: Diagnostic | OutputError | Timing) -> d
 
 def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[StoredEvaluation]:
     """Whole evaluations of rows of `SELECTED`, in their order."""
+    if not rows:
+        return []
     keys = [row.id for row in rows]
     parts = {attribute: _parts(connection, attribute, keys) for attribute in _PARTS}
     predictions = load_predictions(connection, keys)

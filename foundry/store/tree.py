@@ -5,20 +5,25 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from foundry.store import models
 from foundry.store.records import NodeRecord
 
 _NODES = models.nodes.c
+# Values go beside a statement, not into it: a search writes each node four times, and a statement
+# that is built anew costs more than what SQLite does with it.
+_UPDATE = update(models.nodes).where(
+    _NODES.run_id == bindparam("the_run"), _NODES.id == bindparam("the_node")
+)
 
 
 def save(connection: Connection, run_id: int, node: NodeRecord, now: datetime) -> None:
     """Insert a node, or replace what is stored of it."""
     values = {**asdict(node), "detail": dict(node.detail), "updated_at": now}
-    same = (_NODES.run_id == run_id) & (_NODES.id == node.id)
-    if connection.execute(update(models.nodes).where(same).values(**values)).rowcount == 0:
-        connection.execute(insert(models.nodes).values(**values, run_id=run_id, created_at=now))
+    same = {"the_run": run_id, "the_node": node.id}
+    if connection.execute(_UPDATE, values | same).rowcount == 0:
+        connection.execute(insert(models.nodes), values | {"run_id": run_id, "created_at": now})
 
 
 def load(connection: Connection, run_id: int) -> list[NodeRecord]:

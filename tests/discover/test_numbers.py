@@ -134,7 +134,7 @@ class Night:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("answers", [400, 9_200])
+@pytest.mark.parametrize("answers", [500, 10_400])
 @pytest.mark.parametrize("name", ["anthropic", "openai"])
 def test_thousands_of_calls_a_fifth_of_them_faulty_and_an_outage(
     stage: Stage, name: str, answers: int, monkeypatch: pytest.MonkeyPatch
@@ -163,7 +163,7 @@ def test_thousands_of_calls_a_fifth_of_them_faulty_and_an_outage(
         f"{server.billed_tokens:,} tokens; {used / limit:.2%} of the budget; away {away_s:,.0f} s; "
         f"{night.turned_away} calls met the outage; {', '.join(sorted(kinds))}"
     )
-    assert len(calls) == len(server.requests) > answers
+    assert len(calls) == len(server.requests) > 0.9 * answers
     assert kinds <= set(FailureKind), "an error without a kind"
     assert 0.95 * limit <= used <= limit
     assert away_s > HOUR_S
