@@ -26,13 +26,7 @@ OPS = sorted({template.op for template in one_of_each_text()})
 NAMES = tuple(DISTRIBUTIONS)
 
 
-# Its pages leave no small workload to draw: what is proven of it lies on lists.
-UNDRAWN = pytest.param(
-    "attention_paged_decode", marks=pytest.mark.xfail(strict=True, reason="nothing small is drawn")
-)
-
-
-@pytest.mark.parametrize("name", [UNDRAWN if n == UNDRAWN.values[0] else n for n in OPS])
+@pytest.mark.parametrize("name", OPS)
 def test_unseen_workloads_are_on_no_list_small_and_reproducible(name: str) -> None:
     op = registry.get(name)
     listed = {w.id for cases in ("visible", "hidden") for w in op.workloads(cases, "float16")}

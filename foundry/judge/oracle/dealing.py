@@ -17,7 +17,14 @@ from foundry.judge.oracle.draws import nonfinite, spots
 from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS, MIXED
 from foundry.judge.oracle.draws.near import ALIKE, FAINT
 from foundry.judge.oracle.every import is_elementwise
-from foundry.judge.oracle.sizes import Listed, largest_compiled, listed, new_compiled, redrawn
+from foundry.judge.oracle.sizes import (
+    Listed,
+    largest_compiled,
+    listed,
+    new_compiled,
+    redrawn,
+    smaller,
+)
 from ops.errors import UsageError
 from ops.spec import Case, CaseSet, Op, Workload, elements_of, plain_flops, present, shape_of
 
@@ -114,7 +121,8 @@ def unseen(op: Op, dtype: str, seed: int, count: int = UNSEEN) -> tuple[Workload
     compiled = new_compiled(sizes, rng)
     found: list[Workload] = []
     for fixed in [*_sometimes(compiled, count, rng), *largest_compiled(sizes)]:
-        drawn = (_drawn(op, dtype, rng.choice(cases), fixed, sizes, rng) for _ in range(_TRIES))
+        ever_smaller = (smaller(sizes, 1.0 - number / (2 * _TRIES)) for number in range(_TRIES))
+        drawn = (_drawn(op, dtype, rng.choice(cases), fixed, s, rng) for s in ever_smaller)
         kept = (_of_sizes(op, dtype, case, {**case.axes, **fixed}) for case in cases)
         new = (w for w in itertools.chain(drawn, kept) if w is not None and w.id not in known)
         if workload := next(new, None):

@@ -17,7 +17,7 @@ from functools import lru_cache
 from foundry.errors import UsageError
 from foundry.judge.oracle.sampling import SameOp, independent_axes
 from ops.expressions import names_in
-from ops.spec import Case, Op, Workload, elements_of, plain_flops, shape_of
+from ops.spec import Case, Op, Tensor, Workload, elements_of, plain_flops, shape_of
 
 _LONG = 1 << 16
 """An axis longer than this does not fit 16 bits."""
@@ -27,6 +27,8 @@ _RATIOS = (5, 7, 8, 9, 12, 16, 24, 33, 48, 64)
 """How many times another axis one is that must be a multiple of it, as heads are of groups."""
 _MOST_ELEMENTS = 1 << 23
 _MOST_FLOPS = 1 << 26
+_MOST_GROWN_FLOPS = 1 << 28
+"""Of the one workload with many outputs, each of which may take hundreds."""
 _TRIES = 24
 _FEW = 3
 _LANES = 32
@@ -209,32 +211,51 @@ def _with(op: Op, base: Sizes, axis: str, size: int) -> Iterator[Sizes]:
 
 
 def grown(op: Op, dtype: str, beyond: int, rng: random.Random) -> Workload | None:
-    """Grown by doubling axes at random until an output has more elements than that."""
-    found = (_grown(op, dtype, base, beyond, rng) for base in _smallest(op))
-    return next((workload for workload in found if workload), None)
+    """Grown by doubling axes at random until an output has more elements than that.
+
+    First along the axes of all outputs, then along those of one: a state that is large after few
+    steps is affordable, after many it is not. Where no output can grow, as a sum over everything,
+    an input does.
+    """
+    ways = [(base, axes) for base in _smallest(op) for axes in _growing_outputs(op)]
+    grown_outputs = (_grown(op, dtype, *way, beyond, rng, op.outputs) for way in ways)
+    grown_inputs = (_grown(op, dtype, *way, beyond, rng, op.inputs) for way in ways)
+    return next((w for w in itertools.chain(grown_outputs, grown_inputs) if w), None)
 
 
-def _grown(op: Op, dtype: str, base: Case, beyond: int, rng: random.Random) -> Workload | None:
+def _grown(
+    op: Op,
+    dtype: str,
+    base: Case,
+    axes: tuple[str, ...],
+    beyond: int,
+    rng: random.Random,
+    tensors: tuple[Tensor, ...],
+) -> Workload | None:
     workload = _workload(op, dtype, base.axes, base)
-    while workload and _outputs_of(op, workload) <= beyond:
-        workload = _doubled(op, dtype, workload.axes, base, rng)
+    while workload and _most_of(tensors, workload) <= beyond:
+        workload = _doubled(op, dtype, workload.axes, base, axes, rng)
     return workload
 
 
-def _doubled(op: Op, dtype: str, sizes: Sizes, base: Case, rng: random.Random) -> Workload | None:
+def _doubled(
+    op: Op, dtype: str, sizes: Sizes, base: Case, axes: tuple[str, ...], rng: random.Random
+) -> Workload | None:
     for _ in range(_TRIES):
-        axis = rng.choice(_growing_outputs(op))
+        axis = rng.choice(axes)
         more = {**sizes, axis: 2 * sizes[axis] + rng.randrange(2)}
         workload = _workload(op, dtype, more, base)
-        if workload and _is_affordable(op, workload):
+        if workload and _is_affordable(op, workload, _MOST_GROWN_FLOPS):
             return workload
     return None
 
 
-def _growing_outputs(op: Op) -> tuple[str, ...]:
+def _growing_outputs(op: Op) -> list[tuple[str, ...]]:
+    """Axes of all outputs together, then those of each output."""
     growing = _growing(op) or op.axis_names
-    named = {name for tensor in op.outputs for dim in tensor.shape for name in names_in(dim)}
-    return tuple(axis for axis in growing if axis in named) or growing
+    named = [{n for dim in tensor.shape for n in names_in(dim)} for tensor in op.outputs]
+    ways = (tuple(a for a in growing if a in some) for some in (set().union(*named), *named))
+    return list(dict.fromkeys(way or growing for way in ways))
 
 
 def _smallest(op: Op) -> list[Case]:
@@ -258,9 +279,9 @@ def _workload(op: Op, dtype: str, sizes: Sizes, base: Case) -> Workload | None:
         return None
 
 
-def _is_affordable(op: Op, workload: Workload) -> bool:
-    return elements_of(op, workload) <= _MOST_ELEMENTS and plain_flops(op, workload) <= _MOST_FLOPS
+def _is_affordable(op: Op, workload: Workload, most_flops: int = _MOST_FLOPS) -> bool:
+    return elements_of(op, workload) <= _MOST_ELEMENTS and plain_flops(op, workload) <= most_flops
 
 
-def _outputs_of(op: Op, workload: Workload) -> int:
-    return max(math.prod(shape_of(tensor, workload)) for tensor in op.outputs)
+def _most_of(tensors: tuple[Tensor, ...], workload: Workload) -> int:
+    return max(math.prod(shape_of(tensor, workload)) for tensor in tensors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ops.axis import Axis
 from ops.expressions import ExpressionError, holds
@@ -27,6 +27,8 @@ class Listed:
 
     axis: Axis
     sizes: frozenset[int]
+    power: float = 1.0
+    """Below 1, draws end at this power of the largest size: so many axes together stay small."""
 
     @property
     def most(self) -> int:
@@ -36,7 +38,8 @@ class Listed:
         the limit.
         """
         largest = max(self.sizes)
-        return largest if self.axis.compiled else math.ceil(_BEYOND * largest)
+        most = largest if self.axis.compiled else math.ceil(_BEYOND * largest)
+        return most if self.power == 1.0 else math.ceil(most**self.power)
 
 
 def listed(op: Op, cases: Iterable[Case]) -> dict[str, Listed]:
@@ -46,6 +49,11 @@ def listed(op: Op, cases: Iterable[Case]) -> dict[str, Listed]:
         axis.name: Listed(axis, frozenset(case.axes[axis.name] for case in chosen))
         for axis in op.axes
     }
+
+
+def smaller(known: Mapping[str, Listed], power: float) -> dict[str, Listed]:
+    """The same axes, with draws that end at a power of what they end at."""
+    return {name: replace(found, power=power) for name, found in known.items()}
 
 
 def new_compiled(known: Mapping[str, Listed], rng: random.Random) -> Sizes:

@@ -190,7 +190,7 @@ return mx.where(mx.any(live, axis=-1, keepdims=True), found, mx.zeros_like(found
         (
             *(_scaled(PAGED, "", *s) for s in ((3, 2, 2, 0, 2, 1, 8), (1, 1, 1, 3, 1, 1, 33))),
             *(_scaled(PAGED, "", *s) for s in ((17, 16, 5, 3, 6, 3, 80), (31, 3, 7, 2, 4, 1, 5))),
-            *(_scaled(PAGED, "", *s) for s in ((67, 2, 9, 1, 3, 1, 65),)),
+            *(_scaled(PAGED, "", *s) for s in ((67, 2, 9, 1, 3, 1, 65), (9, 2, 3, 17, 2, 1, 12))),
             *cases(PAGED, (33, 8, 9, 5, 8, 2, 64), scale=0.03),
         ),
         (
