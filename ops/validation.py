@@ -33,9 +33,24 @@ _METAL_WORDS = frozenset(
     simd_size sizeof static static_assert static_cast struct switch template this thread threadgroup
     throw true try typedef typename uint uint16_t uint32_t uint64_t uint8_t union unsigned using
     vertex virtual void volatile while T
+    and and_eq bitand bitor compl not not_eq or or_eq xor xor_eq char8_t char16_t char32_t concept
+    const_cast consteval constinit dynamic_cast export reinterpret_cast requires thread_local typeid
+    uchar ushort ulong size_t ptrdiff_t sampler ray_data object_data
+    threadgroup_imageblock mem_flags memory_order_relaxed
+    INFINITY NAN NULL HUGE_VALF HUGE_VALH MAXFLOAT MAXHALF FLT_MAX FLT_MIN FLT_EPSILON HALF_MAX
+    INT_MAX INT_MIN UINT_MAX
     """,
     )
 )
+_METAL_TYPE = re.compile(
+    r"(packed_)?(float|half|bfloat|bool|u?(char|short|int|long))[234](x[234])?|M_\w+_[FH]"
+)
+# What a body reads without declaring it; MLX makes a parameter of each name that it finds in one.
+_ATTRIBUTE = re.compile(
+    r"(dispatch_)?(thread|quadgroup|simdgroup|threadgroup)s?_(position|index|per|in)\w*"
+    r"|thread_execution_width|grid_(origin|size)"
+)
+_ENGINE = re.compile(r"mf|mf_\w*|MF_\w*|mlx|metal_\w*")
 _VARIABLE = re.compile(r"[A-Z][A-Za-z0-9]*")
 _GENERATED = re.compile(r".*_(shape|strides|ndim)")
 
@@ -99,8 +114,12 @@ def refused_name(name: str) -> str:
         return f"'{name}' is not an identifier"
     if name in RESERVED:
         return f"'{name}' is a word of baselines; choose another name"
-    if name in _METAL_WORDS or name.startswith("__") or name == "itemsize":
+    if name in _METAL_WORDS or _METAL_TYPE.fullmatch(name) or name == "itemsize":
         return f"'{name}' is a word of Metal or of the registry; choose another name"
+    if _ATTRIBUTE.fullmatch(name):
+        return f"'{name}' is where a thread stands, which every kernel is told; choose another"
+    if _ENGINE.fullmatch(name) or "__" in name:
+        return f"'{name}' is a name that engines use themselves; choose another name"
     if _GENERATED.fullmatch(name):
         return f"'{name}' ends as the names MLX generates for shapes and strides do"
     return ""
