@@ -7,6 +7,7 @@ query stands at the last key: query i of `q_len` is at place i + kv_len - q_len.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,19 @@ from ops.metal_text import as_mlx
 from ops.mlx_text import names_in
 from ops.spec import Tensor
 
+TAKEN = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    after asked at begin block_keys change changed column columns count each end first first_key
+    first_key_of first_query found given head heads held higher i is_seen j k key key_sums keys
+    kv_head kv_heads kv_len lane lean logarithm lower lowest mean own pair part peak place q q_len
+    query r repeats row rows s scale score seen share shrink slope_of start state states sum sums
+    tall total until_key upper v value_sums values weight weights wide
+    """,
+    )
+)
+"""Names that the templates of attention use themselves."""
 CAUSAL_PAIRS = "q_len * (kv_len - q_len) + q_len * (q_len + 1) // 2"
 
 
@@ -84,6 +98,12 @@ class Score:
         return self.mlx or as_mlx(self.metal, whole=False)
 
     @property
+    def rows(self) -> str:
+        """MLX lines that give inputs of every batch an axis for the heads."""
+        own = (t.name for t in self.inputs if t.shape[0] == "batch")
+        return "".join(f"{name} = {name}[:, None]\n" for name in own)
+
+    @property
     def bias(self) -> str:
         """MLX text of what is added to `s`; empty where more is done to it."""
         match ast.parse(self.text, mode="eval").body:
@@ -122,6 +142,9 @@ def further_inputs(mask: Mask, score: Score) -> tuple[Tensor, ...]:
             what = kind.__name__
             raise UsageError(f"{given!r} is no {what}; write {what}(np=..., metal=...)")
     found = (*mask.inputs, *(t for t in score.inputs if t not in mask.inputs))
+    for name in (*mask.params, *score.params, *(t.name for t in found)):
+        if name in TAKEN:
+            raise UsageError(f"'{name}' is a name of attention's templates; choose another name")
     for tensor in found:
         if len(tensor.shape) > 2 or (len(tensor.shape) == 2 and tensor.shape[0] != "batch"):
             raise UsageError(f"{tensor.name} of a mask has the shape (batch, n) or (n,)")
