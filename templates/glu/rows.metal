@@ -1,0 +1,2 @@
+{% set by_row = true %}
+{% include "elements.jinja" %}

@@ -1,0 +1,2 @@
+{% set split = true %}
+{% include "linear.jinja" %}
