@@ -188,7 +188,8 @@ def _one(
 def _baselines(
     mask: Mask, score: Score, wanted: tuple[str, ...], forward: Op
 ) -> dict[str, Baseline | str]:
-    text = SEEN.replace("{mask}", mask.text) + EXPLICIT.replace("{score}", score.text)
+    changed = score.rows + EXPLICIT.replace("{score}", score.text)
+    text = SEEN.replace("{mask}", mask.text) + changed
     text = text.replace("{slope}", as_mlx(score.slope, whole=False))
     given = ", ".join(f"{n}.astype(dtype)" for n in wanted)
     found: dict[str, Baseline | str] = {"explicit": f"{text}return {given}"}

@@ -9,6 +9,7 @@ import numpy as np
 
 from ops.axis import Axis, axes
 from ops.cases import cases, labelled
+from ops.fills import Custom
 from ops.matches import Close
 from ops.parameters import Range
 from ops.spec import Op, Tensor, Workload, param_value
@@ -128,4 +129,70 @@ return (found / (total + eps)).astype(dtype)
     },
     flops="4 * batch * heads * seq * head_dim * min(seq, 2 * head_dim)",
     plain_flops="4 * batch * heads * seq * seq * head_dim",
+)
+FAVOR = f"{AXES} features"
+
+
+def _random_features(x: Any, directions: Any) -> Any:
+    y = x * x.shape[-1] ** -0.25
+    return np.exp(y @ directions.T - 0.5 * np.square(y).sum(axis=-1, keepdims=True))
+
+
+def _favor(inputs: Any, workload: Workload) -> tuple[Any, ...]:
+    q, k = (_random_features(inputs[n], inputs["directions"]) for n in ("q", "k"))
+    sums = k.swapaxes(-1, -2) @ inputs["v"]
+    norm = (q * k.sum(axis=2, keepdims=True)).sum(axis=-1, keepdims=True)
+    return ((q @ sums) / (norm + param_value(workload, "eps")),)
+
+
+linear_attention_favor = replace(
+    linear_attention,
+    name="linear_attention_favor",
+    formula="FAVOR+, positive random features of the softmax (Performer): with y = x / "
+    "head_dim^(1/4), f(x)[m] = exp(directions[m] . y - |y|^2 / 2). out[i] = sum over all j of "
+    "(f(q[i]) . f(k[j])) v[j] over (sum over j of f(q[i]) . f(k[j]) + eps).",
+    axes=axes(
+        "batch heads seq",
+        Axis("head_dim", least=1),
+        Axis("features", least=1, compiled=True, tried_to=256),
+    ),
+    inputs=(
+        *INPUTS,
+        # Directions of the normal distribution whatever is dealt: what the estimate rests on.
+        Tensor(
+            "directions",
+            ("features", "head_dim"),
+            fill=Custom(lambda rng, shape, dtype, sizes, values: rng.standard_normal(shape)),
+        ),
+    ),
+    outputs=(Tensor("out", SHAPE, match=Close("seq + head_dim + features")),),
+    oracle=_favor,
+    steps=lambda inputs, workload, stored: _favor(inputs, workload),
+    baselines={
+        "in float32": """
+wide = directions.astype(mx.float32)
+def features_of(x):
+    y = x.astype(mx.float32) * head_dim**-0.25
+    return mx.exp(y @ wide.T - 0.5 * mx.sum(mx.square(y), axis=-1, keepdims=True))
+a, b, c = features_of(q), features_of(k), v.astype(mx.float32)
+norm = mx.sum(a * mx.sum(b, axis=2, keepdims=True), axis=-1, keepdims=True)
+return ((a @ (b.swapaxes(-1, -2) @ c)) / (norm + eps)).astype(dtype)
+""",
+    },
+    flops="2 * batch * heads * seq * features * head_dim + "
+    "4 * batch * heads * seq * features * min(seq, head_dim)",
+    plain_flops="8 * batch * heads * seq * features * head_dim",
+    visible=(
+        *cases(FAVOR, (1, 1, 1, 4, 8), (1, 2, 8, 32, 32), (2, 3, 7, 16, 20), (1, 2, 33, 64, 64)),
+        *cases(FAVOR, (1, 2, 5, 32, 32), eps=1e-2),
+    ),
+    hidden=(
+        *cases(FAVOR, (0, 2, 3, 8, 8), (1, 2, 0, 8, 8), (1, 1, 67, 5, 33), (3, 5, 2, 31, 1)),
+        *cases(FAVOR, (1, 2, 129, 33, 16)),
+        *cases(FAVOR, (2, 1, 17, 80, 80), eps=0.5),
+    ),
+    bench=(
+        labelled(FAVOR, "performer, 16 heads, 64 tokens", 1, 16, 64, 64, 64),
+        labelled(FAVOR, "performer, 16 heads, 512 tokens", 1, 16, 512, 64, 128),
+    ),
 )

@@ -272,7 +272,7 @@ def one_batch(
 
 def _baselines(mask: Mask, score: Score, *, sinks: bool, lse: bool) -> dict[str, Baseline | str]:
     if sinks or lse:
-        text = WITH_SUMS.replace("{score}", score.text)
+        text = score.rows + WITH_SUMS.replace("{score}", score.text)
         text = text.replace("{none}", "mx.exp(sink - peak)" if sinks else "0")
         text = text.replace(
             "{sink}", "sinks.astype(mx.float32)[:, None, None]" if sinks else "-1e30"
@@ -287,17 +287,17 @@ def _baselines(mask: Mask, score: Score, *, sinks: bool, lse: bool) -> dict[str,
         others = {name: _text(mask, text) for name, text in mask.baselines.items()}
         return {FAST: _text(mask, FAST_MASKED), **others}
     explicit: dict[str, Baseline | str] = {
-        "mx.softmax": _text(mask, EXPLICIT.replace("{score}", score.text))
+        "mx.softmax": _text(mask, score.rows + EXPLICIT.replace("{score}", score.text))
     }
     if not score.bias:
         return explicit
-    return {**explicit, FAST: _with_bias(mask, score.bias)}
+    return {**explicit, FAST: _with_bias(mask, score)}
 
 
-def _with_bias(mask: Mask, bias: str) -> str:
+def _with_bias(mask: Mask, score: Score) -> str:
     if mask is EVERY_KEY:
-        return ADDED_TO_EVERY.replace("{bias}", bias)
-    return _text(mask, ADDED_TO_SEEN.replace("{bias}", bias))
+        return score.rows + ADDED_TO_EVERY.replace("{bias}", score.bias)
+    return _text(mask, score.rows + ADDED_TO_SEEN.replace("{bias}", score.bias))
 
 
 def _with_sinks(mask: Mask) -> str:

@@ -27,7 +27,7 @@ inline float angle_of(uint pair, uint pairs, int position, float base) {
   return float(position) * exp2(-log2(base) * (float(pair) / float(pairs)));
 }
 """
-_MLX = """
+TURNED_MLX = """
 def turned(x, position, interleaved):
     half = x.shape[-1] // 2
     frequency = mx.exp(mx.arange(half, dtype=mx.float32) * (-math.log(base) / half))
@@ -89,7 +89,7 @@ rope_interleaved = indexed(
     (Tensor("out", ("batch", "heads", "seq", "head_dim"), match=Close(2)),),
     np=lambda x, base, offset: turned(x, np.arange(x.shape[2]) + offset, base, True),
     mlx={
-        "in float32": f"{_MLX}return turned(x, mx.arange(seq) + offset, True)",
+        "in float32": f"{TURNED_MLX}return turned(x, mx.arange(seq) + offset, True)",
         "mx.fast.rope": "mx.fast.rope("
         "x, head_dim, traditional=True, base=base, scale=1.0, offset=offset)",
     },
@@ -117,7 +117,7 @@ rope_vjp = indexed(
     (Tensor("dx", ("batch", "heads", "seq", "head_dim"), match=Close(2)),),
     np=lambda dout, base, offset: turned(dout, np.arange(dout.shape[2]) + offset, base, False, -1),
     mlx={
-        "in float32": f"{_MLX}return turned(dout, -(mx.arange(seq) + offset), False)",
+        "in float32": f"{TURNED_MLX}return turned(dout, -(mx.arange(seq) + offset), False)",
         "mx.fast.rope": "mx.fast.rope("
         "dout, head_dim, traditional=False, base=base, scale=-1.0, offset=offset)",
     },
@@ -154,7 +154,7 @@ rope_qk = indexed(
         turned(k, np.arange(k.shape[2]) + offset, base),
     ),
     mlx={
-        "in float32": f"{_MLX}at = mx.arange(seq) + offset\n"
+        "in float32": f"{TURNED_MLX}at = mx.arange(seq) + offset\n"
         "return turned(q, at, False), turned(k, at, False)",
         "mx.fast.rope": """
 def turned(x):
@@ -230,7 +230,7 @@ rope_kv_append = indexed(
     ),
     np=_append,
     mlx={
-        "in float32": f"""{_MLX}
+        "in float32": f"""{TURNED_MLX}
 at = mx.full((1,), offset)
 here = (mx.arange(cache) == offset % cache)[:, None]
 keys_out = mx.where(here, turned(k, at, False), keys)
@@ -337,7 +337,7 @@ rope_mla = indexed(
     ),
     np=_mla,
     mlx={
-        "in float32": f"""{_MLX}
+        "in float32": f"""{TURNED_MLX}
 at = mx.full((1,), offset)
 q_part = turned(q_turned[:, :, None], at, True)[:, :, 0]
 k_part = turned(k_turned[:, None], at, True)[:, 0]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ops.axis import axes
 from ops.cases import cases, labelled
+from ops.families.forms.indexed import indexed
 from ops.matches import Close
 from ops.spec import Op, Tensor, Workload
 
@@ -56,4 +57,40 @@ matmul = Op(
         labelled(AXES, "qwen3-0.6b prefill 512, up projection", 512, 3072, 1024),
         labelled(AXES, "llama-3.2-1b prefill 512, up projection", 512, 8192, 2048),
     ),
+)
+ane_matmul = indexed(
+    "ane_matmul",
+    "gemm",
+    axes("m n k"),
+    (Tensor("a", ("m", "k")), Tensor("b", ("k", "n"))),
+    (Tensor("out", ("m", "n"), match=Close("k")),),
+    np=lambda a, b: a @ b,
+    mlx={
+        "a @ b": "a @ b",
+        "in float32": "(a.astype(mx.float32) @ b.astype(mx.float32)).astype(dtype)",
+    },
+    metal="""
+const size_t row = size_t(i / n) * k;
+float sum = 0.0f;
+for (uint p = 0; p < k; ++p) {
+  sum += float(a[row + p]) * float(b[size_t(p) * n + i % n]);
+}
+out[i] = T(sum);
+""",
+    flops="2 * m * n * k",
+    cases=(
+        cases(AXES, (1, 1, 1), (4, 8, 16), (5, 33, 20), (32, 48, 64), (1, 128, 96)),
+        cases(
+            AXES,
+            *((0, 4, 5), (4, 0, 5), (3, 4, 0), (1, 1, 257), (7, 13, 31), (33, 17, 65)),
+            *((1, 257, 67), (127, 3, 129)),
+        ),
+        (
+            labelled(AXES, "256 by 256", 256, 256, 256),
+            labelled(AXES, "512 by 512", 512, 512, 512),
+            labelled(AXES, "2048 by 2048, as the neural engine is published with", *([2048] * 3)),
+        ),
+    ),
+    formula="out = a b, b stored by its rows: the product as the Apple Neural Engine is given it. "
+    "It is here for its cost, to compare what is dispatched there; sums are carried in float32.",
 )

@@ -16,10 +16,12 @@ from ops.families.norms.norms_fused import (
     ROW,
     TOKENS,
     X,
+    group_norm,
     l2_norm,
+    normal,
 )
 from ops.matches import Close
-from ops.spec import Tensor
+from ops.spec import Op, Tensor, Workload, param_value
 
 rms_norm_vjp = rowwise(
     "rms_norm_vjp",
@@ -156,6 +158,64 @@ return (scale * (given - wide * pull)).astype(dtype)
     "dout x)).",
     gradient_of="l2_norm",
     cases=(l2_norm.visible, l2_norm.hidden, l2_norm.bench),
+)
+_CHANNELS = ("groups", "width")
+_OF_GROUPS = ("batch", "groups", "width", "size")
+
+
+def _group_norm_vjp(inputs: Any, workload: Workload) -> tuple[Any, ...]:
+    shape, eps = inputs["x"].shape, param_value(workload, "eps")
+    wide = (shape[0] * shape[1], shape[2] * shape[3])
+    rows = [np.broadcast_to(inputs["weight"][..., None], shape), inputs["dout"]]
+    x, weight, dout = (a.reshape(wide) for a in (inputs["x"], *rows))
+    dx, _, _ = _layer_norm_vjp(x, weight, dout, eps)
+    along = dout * normal(x, eps)
+    dweight, dbias = (a.reshape(shape).sum(axis=3).sum(axis=0) for a in (along, dout))
+    return dx.reshape(shape), dweight, dbias
+
+
+group_norm_vjp = Op(
+    name="group_norm_vjp",
+    family="norms",
+    formula="The gradient of `group_norm`. Of each group, with n its normal elements, s = 1 / "
+    "sqrt(variance + eps), g = dout weight: dx = s (g - mean(g) - n mean(g n)), means over the "
+    "width * size elements. dweight of a channel is the sum of dout n over batch and size, dbias "
+    "that of dout, both carried in float32.",
+    axes=group_norm.axes,
+    inputs=(*group_norm.inputs, Tensor("dout", _OF_GROUPS)),
+    outputs=(
+        Tensor("dx", _OF_GROUPS, match=Close("width * size")),
+        Tensor("dweight", _CHANNELS, match=Close("batch * size + width * size")),
+        Tensor("dbias", _CHANNELS, match=Close("batch * size")),
+    ),
+    params=group_norm.params,
+    ranges=group_norm.ranges,
+    oracle=_group_norm_vjp,
+    steps=lambda inputs, workload, stored: _group_norm_vjp(inputs, workload),
+    baselines={
+        "mx.vjp in float32": """
+def forward(a, b, c):
+    rows = a.reshape(batch, groups, width * size)
+    normal = mx.fast.layer_norm(rows, None, None, eps).reshape(batch, groups, width, size)
+    return normal * b[..., None] + c[..., None]
+wide = [v.astype(mx.float32) for v in (x, weight, bias, dout)]
+_, grads = mx.vjp(forward, wide[:3], wide[3:])
+return grads[0].astype(dtype), grads[1].astype(dtype), grads[2].astype(dtype)
+""",
+        "mx.vjp": """
+def forward(a, b, c):
+    rows = a.reshape(batch, groups, width * size)
+    normal = mx.fast.layer_norm(rows, None, None, eps).reshape(batch, groups, width, size)
+    return normal * b[..., None] + c[..., None]
+_, grads = mx.vjp(forward, [x, weight, bias], [dout])
+return grads[0], grads[1], grads[2]
+""",
+    },
+    flops="14 * batch * groups * width * size",
+    gradient_of="group_norm",
+    visible=group_norm.visible,
+    hidden=group_norm.hidden,
+    bench=group_norm.bench,
 )
 
 
