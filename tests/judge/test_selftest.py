@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import ops
 from foundry.errors import UsageError
 from foundry.harness.processes.pool import WorkerPool
 from foundry.harness.sandbox import Level, absence
@@ -62,6 +64,13 @@ def test_the_corpus_is_as_large_as_promised() -> None:
     for attack in CORPUS:
         good = {Status.CORRECT, Status.FASTER}
         assert bool(good & set(attack.expect)) == attack.is_control, attack.name
+
+
+def test_every_op_has_three_slips_of_its_own_kind() -> None:
+    count = Counter(attack.op for attack in CORPUS if attack.kind == "slips")
+    assert [name for name in ops.all_ops() if count[name] < 3] == []
+    names = Counter(attack.name for attack in CORPUS if attack.kind == "slips")
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 @pytest.mark.parametrize(

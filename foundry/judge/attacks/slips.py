@@ -1,8 +1,9 @@
 """Slips: the first template of an op with one place changed, so that it is wrong where few look.
 
 `slip_texts` lists them by kind: state that is kept, sizes, parameters, values, order, memory, NaN;
-`of_ops` those of an op's own kind: a wrong nibble, a dropped tie, a lost offset. Those that are
-`honest` change a place too, and are right all the same: they are controls.
+`of_...` those of an op's own kind: a wrong nibble, a dropped tie, a lost offset. One that every op
+of a form can have names `ops`. Those that are `honest` change a place too, and are right all the
+same: they are controls.
 """
 
 from __future__ import annotations
@@ -36,20 +37,23 @@ def slips(only: str = "") -> tuple[Attack, ...]:
 def _slips(only: str) -> Iterator[Attack]:
     files = sorted(_FOLDER.glob("*.toml"))
     for found in (slip for file in files for slip in tomllib.loads(file.read_text())["slip"]):
-        honest = bool(found.get("honest"))
-        kind, name = CONTROLS if honest else KIND, f"{found['op']}_{found['name']}"
-        if only not in f"{kind}/{name}":
-            continue
-        yield Attack(
-            kind=kind,
-            name=name,
-            op=found["op"],
-            dtype=found["dtype"],
-            why=found["why"],
-            expect=(Status.CORRECT, Status.FASTER) if honest else REFUSED,
-            text=_changed(found),
-            beyond=found.get("beyond", {}),
-        )
+        for op in found.get("ops") or [found["op"]]:
+            attack_kind = CONTROLS if found.get("honest") else KIND
+            if only in f"{attack_kind}/{op}_{found['name']}":
+                yield _attack({**found, "op": op}, attack_kind)
+
+
+def _attack(found: dict[str, Any], kind: str) -> Attack:
+    return Attack(
+        kind=kind,
+        name=f"{found['op']}_{found['name']}",
+        op=found["op"],
+        dtype=found["dtype"],
+        why=found["why"],
+        expect=REFUSED if kind == KIND else (Status.CORRECT, Status.FASTER),
+        text=_changed(found),
+        beyond=found.get("beyond", {}),
+    )
 
 
 def _changed(found: dict[str, Any]) -> str:
