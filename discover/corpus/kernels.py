@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from discover.proposers.rewrites import all_rewrites
 from foundry.errors import InvalidKernel
 from foundry.kernel import Kernel, check, parse, render
-from foundry.kernel.normal_form import normalise
+from foundry.kernel.normal_form import kernel_tokens
 from foundry.run.strategies import PointChoice, choice, covering_choices
 from foundry.store.records import Origin
 from ops.spec import Op
@@ -43,7 +43,7 @@ class Made:
 def kernels(op: Op, seed: int) -> Iterator[Made]:
     """Every kernel that can be made of an op, each once; the same for the same seed."""
     rng = random.Random(f"{seed} {op.name}")
-    met: set[str] = set()
+    met: set[tuple[str, ...]] = set()
     sources: deque[Iterator[Made]] = deque()
     points = _points(registry.for_op(op.name), rng)
     while True:
@@ -53,8 +53,8 @@ def kernels(op: Op, seed: int) -> Iterator[Made]:
         if not fresh:
             return
         for made in fresh:
-            form = normalise(made.text)
-            if form not in met and _fits(made.kernel, op):
+            form = _form(made.text, op)
+            if form is not None and form not in met:
                 met.add(form)
                 sources.append(_rewrites(made, op, rng))
                 yield made
@@ -106,9 +106,11 @@ def _rewrites(source: Made, op: Op, rng: random.Random) -> Iterator[Made]:
             yield Made(render(variant.kernel), variant.kernel, origin, source.kernel.hash)
 
 
-def _fits(kernel: Kernel, op: Op) -> bool:
+def _form(text: str, op: Op) -> tuple[str, ...] | None:
+    """The normal form of a kernel that may be judged; None where it breaks a rule."""
     try:
-        check(parse(render(kernel)), op)
+        kernel = parse(text)
+        check(kernel, op)
     except InvalidKernel:
-        return False
-    return True
+        return None
+    return tuple(kernel_tokens(kernel))

@@ -151,8 +151,8 @@ def _same_with(run: Bound, folded: list[Any], leads: list[bool], shape: tuple[in
             and mx.allclose(wide.reshape(plain.shape), plain, 1e-5, 1e-6).item()
             for plain, wide in results
         )
-    except (ValueError, RuntimeError, IndexError):
-        return False
+    except Exception:
+        return False  # a text may do anything with shapes that it was not written for
 
 
 def _numbers(op: Op, baseline: Baseline) -> tuple[str, ...]:

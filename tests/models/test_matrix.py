@@ -75,7 +75,7 @@ def test_a_matrix_is_kept_and_its_cells_can_be_repeated(tmp_path: Path) -> None:
     assert "document.mode" in {row["where"] for row in compared}
     unknown = foundry(tmp_path, "validate", "tiny:lama", "--catalog", wheel.name)
     assert unknown.returncode == 2
-    assert "did you mean 'llama'" in unknown.stderr.lower(), unknown.stderr
+    assert "did you mean llama" in unknown.stderr, unknown.stderr
     assert foundry(tmp_path, "validate", "nowhere", "--catalog", wheel.name).returncode == 2
 
 

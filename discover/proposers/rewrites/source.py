@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from foundry.kernel import Kernel, KernelLaunch
 from foundry.msl.frontend.tokens import (
@@ -30,6 +31,8 @@ _STEP = re.compile(
     r"\s*(?:\+\+(?P<pre>\w+)|(?P<post>\w+)\+\+|(?P<var>\w+)\s*\+=\s*(?P<step>.+?))\s*", re.S
 )
 _ADVICE = re.compile(r"\n?[ \t]*#pragma[ \t]+unroll[^\n]*\n\s*\Z")
+_KEPT = 128
+"""Texts whose tokens are kept: a rewrite looks at the bodies of one kernel again and again."""
 _JOINING = {",", "&&", "||", "?", "="}
 LEAVES = {"break", "continue", "goto", "threadgroup_barrier", "simdgroup_barrier"}
 """Names that leave a step early, or make threads wait in it."""
@@ -77,19 +80,21 @@ class Loop:
         return f"loop {self.number} over {self.var}"
 
 
+@lru_cache(maxsize=_KEPT)
 def plain(text: str) -> str:
     """The text as the tokenizer sees it, so that places in tokens are places in the text."""
     return "".join(token.text for token in tokenize(join_lines(text)))
 
 
-def pieces(text: str) -> list[Piece]:
+@lru_cache(maxsize=_KEPT)
+def pieces(text: str) -> tuple[Piece, ...]:
     """Tokens that mean something: no space, no comments; `text` must be `plain`."""
     found, at = [], 0
     for token in tokenize(text):
         if token.kind not in (SPACE, COMMENT):
             found.append(Piece(token, at))
         at += len(token.text)
-    return found
+    return tuple(found)
 
 
 def names(text: str) -> set[str]:
@@ -238,7 +243,7 @@ def taken_names(kernel: Kernel, launch: KernelLaunch) -> set[str]:
     return names(launch.body) | names(kernel.header) | {name for name, _ in launch.constants}
 
 
-def _loop(text: str, tokens: list[Piece], index: int, number: int) -> Loop | None:
+def _loop(text: str, tokens: Sequence[Piece], index: int, number: int) -> Loop | None:
     if index + 1 >= len(tokens) or tokens[index + 1].text != "(":
         return None
     close = closing(tokens, index + 1)
@@ -272,7 +277,7 @@ def _loop(text: str, tokens: list[Piece], index: int, number: int) -> Loop | Non
     )
 
 
-def _body(text: str, tokens: list[Piece], index: int) -> tuple[int, int, int] | None:
+def _body(text: str, tokens: Sequence[Piece], index: int) -> tuple[int, int, int] | None:
     """Begin and end of a loop's body, and end of the loop; None for a nested statement."""
     if tokens[index].text == "{":
         close = closing(tokens, index)
