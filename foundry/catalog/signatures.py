@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ops.expressions import evaluate, names_in
 from ops.registry import all_ops
 from ops.spec import Op
 
@@ -33,7 +34,18 @@ SURFACE: Mapping[str, str] = {
 def free_axes(op: Op) -> tuple[str, ...]:
     """Axes no input shows, such as `k` of topk: the caller names them."""
     shown = {d for t in op.inputs for d in t.shape}
+    shown |= {_shown_by(d) for t in op.inputs if not t.optional for d in t.shape}
     return tuple(axis for axis in op.axis_names if axis not in shown)
+
+
+def _shown_by(dimension: int | str) -> str | None:
+    """The axis that can be told from a size such as `2 * cols`; None: there is none."""
+    names = names_in(dimension)
+    if len(names) != 1:
+        return None
+    (axis,) = names
+    one, two, three = (evaluate(dimension, {axis: size}) for size in (1, 2, 3))
+    return axis if three - two == two - one > 0 else None
 
 
 def has_surface(op: Op) -> bool:

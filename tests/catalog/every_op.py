@@ -36,5 +36,5 @@ OPS = list({form(op): op for op in reversed(all_ops().values())}.values())
 
 def every_op() -> list[CatalogEntry]:
     """One kernel an op, of those and of all that have MLX's own signature."""
-    names = dict.fromkeys([*(op.name for op in OPS), "swiglu", *SURFACE])
+    names = dict.fromkeys([*(op.name for op in OPS), "swiglu", "swiglu_packed", *SURFACE])
     return [entry_of(all_ops()[name]) for name in names]

@@ -160,6 +160,7 @@ def test_axes_are_told_apart() -> None:
     assert batch_axis(get("rms_norm")) == "rows"
     assert batch_axis(get("attention")) == "batch"
     assert free_axes(get("topk")) == ("k",)
+    assert free_axes(get("swiglu_packed")) == (), "2 * cols shows cols"
 
 
 @pytest.mark.parametrize("name", ["mlx", "my-kernels", "class", "Über", "1a"])

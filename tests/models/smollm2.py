@@ -63,7 +63,7 @@ def smollm2(dtype: mx.Dtype = mx.float32) -> LoadedModel:
     arguments = llama.ModelArgs(
         model_type="llama", hidden_size=576, num_hidden_layers=30, intermediate_size=1536,
         num_attention_heads=9, num_key_value_heads=3, rms_norm_eps=1e-5, vocab_size=49152,
-        rope_theta=100000.0, tie_word_embeddings=True,
+        rope_theta=100000.0, tie_word_embeddings=True, max_position_embeddings=8192,
     )  # fmt: skip
     model = llama.Model(arguments)
     model.load_weights(list(named.items()))
@@ -107,7 +107,8 @@ def saved(folder: Path) -> Path:
     mx.save_safetensors(str(folder / "model.safetensors"), weights)
     ends = int(about["tokenizer.ggml.eos_token_id"].item())
     config = dataclasses.asdict(loaded.model.args) | {"eos_token_id": ends}
-    (folder / "config.json").write_text(json.dumps(config))
+    known = {name: value for name, value in config.items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(known))
     words = {word: at for at, word in enumerate(about["tokenizer.ggml.tokens"])}
     pairs = [tuple(pair.split(" ")) for pair in about["tokenizer.ggml.merges"]]
     tokenizer = Tokenizer(models.BPE(vocab=words, merges=pairs))

@@ -80,6 +80,8 @@ def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Matc
     for tensor, shape in shapes:
         _set_sizes(op, tensor, shape, axes)
     for tensor, shape in shapes:
+        _solve_sizes(op, tensor, shape, axes)
+    for tensor, shape in shapes:
         _check_sizes(op, tensor, shape, axes)
     _check_rules(op, axes)
     params = {k: numbers.get(k, v) for k, v in op["params"].items()}
@@ -141,6 +143,23 @@ def _set_sizes(op: Record, tensor: Record, shape: tuple[int, ...], axes: dict[st
     for expression, size in zip(expected, shape, strict=True):
         if expression in op["axes"]:
             axes.setdefault(expression, size)
+
+
+def _solve_sizes(op: Record, tensor: Record, shape: tuple[int, ...], axes: dict[str, int]) -> None:
+    """Axes that only a size such as `2 * cols` shows."""
+    for expression, size in zip(tensor["shape"], shape, strict=True):
+        names = names_in(expression)
+        if len(names) != 1 or names[0] in axes or names[0] not in op["axes"]:
+            continue
+        one, two, three = (value(expression, {names[0]: n}) for n in (1, 2, 3))
+        if not three - two == two - one > 0:
+            continue
+        count, rest = divmod(size - one, two - one)
+        if rest:
+            raise ValueError(
+                f"{op['name']}: {tensor['name']} has size {size}; expected {expression}"
+            )
+        axes[names[0]] = count + 1
 
 
 def _check_sizes(

@@ -82,6 +82,8 @@ class CatalogFunction:
         try:
             answer = self.kept[self.key(arrays, numbers)]
         except (KeyError, TypeError, AttributeError):
+            answer = None  # beyond this block: what is wrong with a call is said alone
+        if answer is None:
             arrays, answer = self._first(arrays, numbers)
         found = answer(*arrays)
         if type(found) is _ARRAY:
