@@ -33,7 +33,7 @@ SURFACE: Mapping[str, str] = {
 
 def free_axes(op: Op) -> tuple[str, ...]:
     """Axes no input shows, such as `k` of topk: the caller names them."""
-    shown = {d for t in op.inputs for d in t.shape}
+    shown: set[int | str | None] = {d for t in op.inputs for d in t.shape}
     shown |= {_shown_by(d) for t in op.inputs if not t.optional for d in t.shape}
     return tuple(axis for axis in op.axis_names if axis not in shown)
 
