@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from foundry.kernel import Kernel, text_hash
+from functools import lru_cache
+
+from foundry.kernel import Kernel, parse, render, text_hash
 from foundry.kernel.normal_form import kernel_tokens
 
 
@@ -23,4 +25,10 @@ class Novelty:
 
 def fingerprint(kernel: Kernel) -> str:
     """Equal for kernels that differ in names, space and comments only."""
-    return text_hash(" ".join(kernel_tokens(kernel)))
+    return _of_text(render(kernel))
+
+
+@lru_cache(maxsize=4096)
+def _of_text(text: str) -> str:
+    # A proposer without fresh ideas asks for the same few kernels again and again.
+    return text_hash(" ".join(kernel_tokens(parse(text))))

@@ -8,8 +8,10 @@ histories give equal proposals.
 from __future__ import annotations
 
 import random
+from ast import literal_eval
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from discover.proposers import crossover
@@ -73,7 +75,7 @@ class MutateProposer:
             candidate = next(moves[name], None)
             if candidate is None:
                 del moves[name]
-            elif _valid(candidate.kernel, context.op) and not context.seen(candidate.kernel):
+            elif not context.seen(candidate.kernel) and _valid(candidate.kernel, context.op):
                 detail = {"move": name, "label": candidate.label, **candidate.detail}
                 return Request(
                     self.name, None, {"kernel": render(candidate.kernel), "detail": detail}
@@ -148,9 +150,15 @@ def _elsewhere(templates: list[Template], rng: random.Random) -> Move:
 
 def _filled(template: Template, point: Point, label: str = "") -> Mutation:
     knobs = " ".join(f"{name}={value}" for name, value in point.items())
-    kernel = parse(fill(template, point))
+    kernel = _kernel_at(template, tuple((name, repr(value)) for name, value in point.items()))
     detail = {"template": template.name, "knobs": dict(point)}
     return Mutation(kernel, label or f"{template.name} {knobs}", detail)
+
+
+@lru_cache(maxsize=4096)
+def _kernel_at(template: Template, point: tuple[tuple[str, str], ...]) -> Kernel:
+    """The kernel at a point, its values as Python writes them: 1 and True are two values."""
+    return parse(fill(template, {name: literal_eval(value) for name, value in point}))
 
 
 def _rewrites(context: Context, chain: tuple[str, ...], rng: random.Random) -> Move:
