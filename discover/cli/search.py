@@ -120,12 +120,12 @@ def _run(
     settings = request.settings
     with ExitStack() as stack:
         proposers = stack.enter_context(proposers_of(settings.proposers, settings))
+        check(proposers)
         bench = stack.enter_context(workbench(db, device, workers, settings.bench, pricing))
         if line := own.offline_note(settings.proposers):
             note(line)
         for line in estimates(bench, request, proposers):
             note(line)
-        check(proposers)
         where = bench.seat.device.name
         title = f"discover search · {request.name} · {where} · {_limits(request)}"
         with open_display(title) as display:

@@ -73,5 +73,6 @@ def test_a_page_of_20_000_nodes_opens_within_three_seconds(stage: Stage, tmp_pat
     text = opened(page([large], "Large"), tmp_path)
     took = re.search(r"opened in (\d+) ms", text)
     assert took is not None
+    print(f"\n{len(text) / 1e6:.1f} MB of page opened in {took[1]} ms")
     assert int(took[1]) < 3000
     assert 'data-seen="nothing"' not in text
