@@ -12,6 +12,7 @@ import re
 
 from foundry.msl.build.llvm_text import COPY, LENGTH, LOAD, REGISTER, STORE, bytes_of
 from foundry.msl.sanitizer import gathered
+from foundry.msl.sanitizer.engine_memory import EngineMemory
 from foundry.msl.sanitizer.local_hooks import DECLARATIONS as LOCAL_DECLARATIONS
 from foundry.msl.sanitizer.local_hooks import LocalHooks, copied, is_watched
 from foundry.msl.sanitizer.places import Places
@@ -56,15 +57,17 @@ def checked(text: str) -> str:
     local: LocalHooks | None = None
     lines: list[str] = []
     own: set[str] = set()
+    engine = EngineMemory("")
     for number, line in enumerate(source):
         if line.startswith("@"):
             line = _PLACE.sub(r"\1 constant", line, 1)
         elif line.startswith("define "):
-            own = set()
+            own, engine = set(), EngineMemory(line)
             local = LocalHooks(source[number : source.index("}", number)]) if watched else None
         elif (found := _OWN.match(line)) and (found[2] is None or found[2] in own):
             own.add(found[1])
-        calls = _calls(line, own, local)
+        engine.note(line)
+        calls = _calls(line, own, engine, local)
         if calls:
             debug = places.near(source, number)
             lines += [f"{call}{debug}" for call in calls]
@@ -74,10 +77,10 @@ def checked(text: str) -> str:
     return hooked + _DECLARATIONS + (LOCAL_DECLARATIONS if watched else "")
 
 
-def _calls(line: str, own: set[str], local: LocalHooks | None) -> list[str]:
+def _calls(line: str, own: set[str], engine: EngineMemory, local: LocalHooks | None) -> list[str]:
     for access, pattern in (("load", LOAD), ("store", STORE)):
         if f" {access} " in line and (found := pattern.match(line)):
-            if found[2] in own:
+            if found[2] in own or engine.holds(found[2]):
                 return []
             checks = [_call(access, found[2], str(bytes_of(found[1])), found[3])]
             return checks if local is None else [*checks, *local.of(line)]
