@@ -1,7 +1,8 @@
 """The runtime's own memory, as far as a kernel's text reaches it: fibres, SIMD-groups, the launch.
 
 The prelude reads and writes it for barriers, SIMD-group operations and thread attributes. Nothing
-of the user's leads there, so that such accesses need no checks. What is known of a fibre is how its
+of the user's leads there, so that such accesses need no checks; that a value which is not set
+travels through it is seen all the same (`local_hooks`). What is known of a fibre is how its
 address is made: from the stack pointer, by arithmetic. Its SIMD-group is found at a fixed place in
 it. Threadgroup memory is reached through other places, and is the user's.
 """

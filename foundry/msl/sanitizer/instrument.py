@@ -80,9 +80,11 @@ def checked(text: str) -> str:
 def _calls(line: str, own: set[str], engine: EngineMemory, local: LocalHooks | None) -> list[str]:
     for access, pattern in (("load", LOAD), ("store", STORE)):
         if f" {access} " in line and (found := pattern.match(line)):
-            if found[2] in own or engine.holds(found[2]):
+            if found[2] in own:
                 return []
             checks = [_call(access, found[2], str(bytes_of(found[1])), found[3])]
+            if engine.holds(found[2]):
+                checks = []
             return checks if local is None else [*checks, *local.of(line)]
     if "@llvm.mem" in line and (found := COPY.match(line)):
         return _copy(found[1], found[2], local is not None)
