@@ -1,7 +1,8 @@
 """What is judged next for a dataset, and how far it has come. Pure: no clock, no database.
 
-1. Every op gives its share of kernels in each round; one that has no more leaves its share to the
-   others. Kernels of one op follow one another: they share what the oracle knows.
+1. Every op gives its share of kernels in each round, those with little to compute first: what is
+   cut short has many ops. One that has no more leaves its share to the others. Kernels of one op
+   follow one another: they share what the oracle knows.
 2. Once a kernel is proven, faults are planted into it, and come next.
 3. All of it depends on the seed alone: what was judged before is met again, and found.
 """
@@ -22,7 +23,7 @@ from foundry.errors import InvalidKernel
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel, parse, render, text_hash
 from foundry.store.records import Origin
-from ops.spec import Op
+from ops.spec import Op, plain_flops
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Field:
                 yield made
 
     def _every(self, ops: Sequence[Op]) -> Iterator[Plot]:
-        sources = {op.name: self._of_op(op) for op in ops}
+        sources = {op.name: self._of_op(op) for op in sorted(ops, key=_work)}
         share = -(-self._recipe.kernels // (len(sources) * self._recipe.rounds))
         while sources:
             for name in list(sources):
@@ -129,6 +130,11 @@ class Field:
         first = timed or explained
         dtype = dtypes[0] if first else dtypes[number % len(dtypes)]
         return Plot(op, dtype, made.text, made.kernel, made.origin, made.parent, timed, explained)
+
+
+def _work(op: Op) -> int:
+    """FLOPs of the workloads that a kernel is proven on."""
+    return sum(plain_flops(op, workload) for workload in op.workloads("hidden", op.dtypes[0]))
 
 
 def _parsed(text: str) -> Kernel | None:
