@@ -69,7 +69,7 @@ def test_the_corpus_is_as_large_as_promised() -> None:
 def test_every_op_has_three_slips_of_its_own_kind() -> None:
     count = Counter(attack.op for attack in CORPUS if attack.kind == "slips")
     assert [name for name in ops.all_ops() if count[name] < 3] == []
-    names = Counter(attack.name for attack in CORPUS if attack.kind == "slips")
+    names = Counter((attack.name, attack.dtype) for attack in CORPUS if attack.kind == "slips")
     assert [name for name, times in names.items() if times > 1] == []
 
 
