@@ -3,6 +3,7 @@
 #pragma clang system_header
 
 #include "metal_traits.h"
+#include "sanitizer/hooks.h"
 
 namespace metal {
 
@@ -11,10 +12,17 @@ struct array {
   using value_type = T;
   T mf_items[N];
 
-  constexpr T& operator[](size_t i) { return mf_items[i]; }
-  constexpr const T& operator[](size_t i) const { return mf_items[i]; }
-  constexpr T& at(size_t i) { return mf_items[i]; }
-  constexpr const T& at(size_t i) const { return mf_items[i]; }
+  // clang lets a reference to one element beyond be made.
+  static constexpr size_t mf_element(size_t i) {
+#if MF_SANITIZE
+    if (i >= N) return static_cast<size_t>(mf::component<unsigned(N)>(static_cast<int>(i)));
+#endif
+    return i;
+  }
+  constexpr T& operator[](size_t i) { return mf_items[mf_element(i)]; }
+  constexpr const T& operator[](size_t i) const { return mf_items[mf_element(i)]; }
+  constexpr T& at(size_t i) { return mf_items[mf_element(i)]; }
+  constexpr const T& at(size_t i) const { return mf_items[mf_element(i)]; }
   constexpr T& front() { return mf_items[0]; }
   constexpr const T& front() const { return mf_items[0]; }
   constexpr T& back() { return mf_items[N - 1]; }

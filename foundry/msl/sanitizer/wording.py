@@ -238,8 +238,8 @@ def _beyond(raw: native.FindingRecord, element: _Element | None, who: str, verb:
         return f"out-of-bounds index: {who} uses index {raw.detail} of {array}"
     if raw.kind == _COMPONENT:
         return (
-            f"out-of-bounds index: {who} uses index {raw.detail} of a vector or matrix, which has"
-            f" {raw.bytes} components or columns"
+            f"out-of-bounds index: {who} uses index {raw.detail} of a vector, matrix or array,"
+            f" which has {raw.bytes} components, columns or elements"
         )
     if raw.kind == _WILD:
         return f"out-of-bounds access: {who} uses an address that belongs to no array"
