@@ -21,7 +21,7 @@ _LARGEST = 4000
 _MOST_POWER = 8
 _GROWTH = 10
 """How many times as long as what a user may write a derivative may be."""
-FLOAT32_MAX = 3.4028234e38
+FLOAT32_MAX = (2 - 2.0**-23) * 2.0**127
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class ElementFunction:
     def arity(self) -> int:
         """How many arguments it takes."""
         return 1 + ("{1}" in self.metal) + ("{2}" in self.metal)
+
+    def copies(self, at: int) -> int:
+        """How often an argument stands in the text that has it most often."""
+        return max(text.count(f"{{{at}}}") for text in (self.numpy, self.mlx, self.metal))
 
 
 FUNCTIONS: Mapping[str, ElementFunction] = {
@@ -121,12 +125,15 @@ def _read(text: str, names: Iterable[str], reductions: bool, growth: int) -> Tre
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UsageError(f"'{_short(text)}' is no expression ({error})") from error
-    if _depth(tree) > _DEEPEST * (1 + (growth > 1)):
-        raise UsageError(f"'{_short(text)}' is nested more than {_DEEPEST} deep; write it in parts")
+    deepest = _DEEPEST * (1 + (growth > 1))
+    if _depth(tree) > deepest:
+        raise UsageError(f"'{_short(text)}' is nested more than {deepest} deep; write it in parts")
     _check(tree, frozenset(names), reductions)
-    if _size(tree) > _LARGEST * growth:
-        raise UsageError(f"'{_short(text)}' has more than {_LARGEST * growth} steps, powers undone")
     meant: Tree = _Meant().visit(tree)
+    if _size(meant) > _LARGEST * growth:
+        raise UsageError(
+            f"'{_short(text)}' has more than {_LARGEST * growth} steps, powers and functions undone"
+        )
     return meant
 
 
@@ -143,10 +150,13 @@ def _depth(tree: Tree) -> int:
 
 
 def _size(tree: Tree) -> int:
-    """How many steps a tree is where it is written down, powers as products."""
+    """How many steps a tree is where it is written down, each argument as often as it stands."""
     match tree:
         case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=int(power))):
             return power * (1 + _size(left))
+        case ast.Call(func=ast.Name(id=name), args=arguments) if name in FUNCTIONS:
+            function = FUNCTIONS[name]
+            return 1 + sum(function.copies(at) * _size(a) for at, a in enumerate(arguments))
     return 1 + sum(map(_size, _parts(tree)))
 
 

@@ -106,7 +106,7 @@ def _filled(shaped: re.Match[str], seed: int, option: str) -> Any:
     value = _number(fill)
     if value is None:
         raise _unreadable(option)
-    return np.full(shape, value).astype(dtype)
+    return np.full(shape, _of_dtype(value, dtype, option))
 
 
 def _struct(spec: str, option: str) -> Any:
@@ -127,15 +127,23 @@ def _struct(spec: str, option: str) -> Any:
 
 
 def _of_dtype(value: float, dtype: Any, option: str) -> Any:
+    """A number as a dtype holds it: whole ones exactly, others rounded."""
     import numpy as np
 
     try:
-        made = np.array(value, dtype)
-    except OverflowError:
+        with np.errstate(over="ignore"):
+            made = np.array(value, dtype)
+    except (OverflowError, ValueError):
         made = None
-    if made is None or (dtype.kind in "iu" and made != value):
+    if made is None or not _holds(made, value):
         raise UsageError(f"--buffer {option}: {value} is no {dtype}")
     return made
+
+
+def _holds(made: Any, value: float) -> bool:
+    if made.dtype.kind in "iub":
+        return bool(made == value)
+    return math.isfinite(float(made)) or not math.isfinite(value)
 
 
 def _dtype_name(given: str) -> str:

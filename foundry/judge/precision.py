@@ -23,7 +23,7 @@ from foundry.judge.oracle.expecting import expected
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.program import Arrays
 from ops.dtypes import FLOAT_DTYPES, numpy_dtype
-from ops.spec import ELEMENT, Case, Op, Workload, flops, present, shape_of
+from ops.spec import ELEMENT, Case, Op, Workload, plain_flops, present, shape_of
 
 TOLERANCE = 0.02
 """Largest error that counts as safe: a share of the largest result of the row."""
@@ -147,7 +147,7 @@ def _workload(op: Op, dtype: str, axes: Mapping[str, int]) -> Workload:
         return found
     case = Case({**found.axes, **axes}, found.params, types=found.types, absent=found.absent)
     asked = op.workload(case, dtype)
-    for what, count in (("elements", elements(asked)), ("FLOPs", flops(op, asked))):
+    for what, count in (("elements", elements(asked)), ("FLOPs", plain_flops(op, asked))):
         if count > _MOST_ASKED[what]:
             sizes = ", ".join(f"{name}={size}" for name, size in asked.axes.items())
             raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import mlx.core as mx
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from foundry.authoring import AuthoredFunction, elementwise, map_reduce, rowwise
 from foundry.authoring.calling import listen
-from foundry.authoring.expression import derivative, read, written
+from foundry.authoring.expression import FLOAT32_MAX, derivative, read, read_derivative, written
 from foundry.catalog.runtime import device, transforms
 from foundry.errors import UsageError
 from foundry.judge.judge import Judge
@@ -292,9 +293,13 @@ def test_a_derivative_is_what_differences_say(text: str) -> None:
         ("x ** y", "may not stand"),
         ("x ** 0.5", "a power is a whole number from 1 to 8"),
         ("x ** 99", "a power is 1 to 8, not 99"),
-        ("((((x ** 8) ** 8) ** 8) ** 8) ** 8", "steps, powers undone"),
+        ("((((x ** 8) ** 8) ** 8) ** 8) ** 8", "steps, powers and functions undone"),
+        ("square(" * 40 + "x" + ")" * 40, "steps, powers and functions undone"),
+        ("softplus(" * 40 + "x" + ")" * 40, "steps, powers and functions undone"),
+        ("log(1 + exp(" * 30 + "x" + "))" * 30, "steps, powers and functions undone"),
         ("+".join(["x"] * 400), "nested more than 100 deep"),
         ("x * 1e39", "beyond what float32 holds"),
+        (f"x * {math.nextafter(FLOAT32_MAX, math.inf)!r}", "beyond what float32 holds"),
         ("x * 1" + "0" * 400, "beyond what float32 holds"),
         ("exp(x, x)", "exp takes 1 arguments, not 2"),
         ("sum(x)", "no function 'sum' of elements"),
@@ -309,6 +314,18 @@ def test_what_is_no_expression_is_refused_in_one_sentence(text: str, said: str) 
     with pytest.raises(UsageError) as caught:
         elementwise(text)
     assert said in str(caught.value)
+
+
+def test_the_largest_float32_may_stand() -> None:
+    assert float(np.finfo(np.float32).max) == FLOAT32_MAX
+    made = elementwise(f"minimum(x, {FLOAT32_MAX!r})")
+    assert made(x()).tolist() == x().tolist()
+
+
+def test_how_deep_a_derivative_may_be_is_told_as_it_is() -> None:
+    assert written(read_derivative("+".join(["x"] * 150), ("x",)), "metal")
+    with pytest.raises(UsageError, match="nested more than 200 deep"):
+        read_derivative("+".join(["x"] * 400), ("x",))
 
 
 NO_NAMES = (

@@ -187,6 +187,10 @@ STRUCTS = {
         [(1, 16, True)], np.dtype([("a", "u1"), ("b", "u8"), ("c", "?")], align=True)
     ),
     "f16:1": np.array([1], "f2"),
+    "f16:-inf,f32:0.1": np.array(
+        [(-np.inf, 0.1)], np.dtype([("a", "f2"), ("b", "f4")], align=True)
+    ),
+    "bool:1": np.array([True]),
 }
 
 
@@ -202,6 +206,16 @@ def test_a_struct_is_given_by_its_members(spec: str) -> None:
         ("u32:-1", "is no uint32"),
         ("u32:1.5", "is no uint32"),
         ("u8:300,f32:1", "is no uint8"),
+        ("u32:nan", "nan is no uint32"),
+        ("i8:inf", "inf is no int8"),
+        ("f16:1e9", "is no float16"),
+        ("bf16:1e39", "is no bfloat16"),
+        ("f32:1" + "0" * 400, "is no float32"),
+        ("bool:7", "7 is no bool"),
+        ("bool:nan", "nan is no bool"),
+        ("u8[4]:300", "300 is no uint8"),
+        ("u32[4]:nan", "nan is no uint32"),
+        ("f16[4]:1e9", "is no float16"),
         ("u33:1", "did you mean"),
         ("f32:one", "reads as no buffer"),
         ("f32:1,", "reads as no buffer"),
