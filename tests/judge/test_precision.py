@@ -52,6 +52,15 @@ def test_sizes_that_an_op_does_not_take_are_refused(axes: dict[str, int]) -> Non
         precision(get("row_sum"), "float16", 1.0, axes=axes)
 
 
+def test_sizes_whose_plain_way_takes_too_much_are_refused() -> None:
+    """What a mask may skip counts: the formula is computed over all pairs."""
+    op = get("attention_interval")
+    assert "(0)" in op.flops
+    axes = {"heads": 1, "kv_heads": 1, "q_len": 32768, "kv_len": 32768, "head_dim": 8}
+    with pytest.raises(UsageError, match="FLOPs; at most"):
+        precision(op, "float16", 1.0, axes=axes)
+
+
 def test_a_tolerance_decides_what_errors_are_safe() -> None:
     assert not precision(get("softmax"), "bfloat16", 1.0, tolerance=1e-3).is_safe
     assert precision(get("softmax"), "float32", 1.0, tolerance=1e-3).is_safe

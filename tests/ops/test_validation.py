@@ -214,6 +214,16 @@ def test_verification_is_small_and_bench_grows(op: Op) -> None:
     assert len({w.label for w in op.workloads("bench", dtype)}) == len(op.bench)
 
 
+@pytest.mark.parametrize("seq", [1, 8, 40, 512])
+def test_features_of_queries_and_keys_count_and_then_the_cheaper_way(seq: int) -> None:
+    op = ops.get("linear_attention_favor")
+    axes = {"batch": 2, "heads": 3, "seq": seq, "head_dim": 16, "features": 64}
+    found = flops(op, op.workload(Case(axes), "float16"))
+    features, sums = 2 * 2 * seq * 64 * 16, 2 * 2 * seq * 64 * 16
+    pairs = 2 * seq * seq * 64 + 2 * seq * seq * 16
+    assert found == 2 * 3 * (features + min(sums, pairs))
+
+
 def test_models() -> None:
     attention = ops.get("attention")
     axes = dict.fromkeys(attention.axis_names, 1) | {"q_len": 3, "kv_len": 5, "head_dim": 2}

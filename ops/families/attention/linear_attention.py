@@ -179,8 +179,9 @@ norm = mx.sum(a * mx.sum(b, axis=2, keepdims=True), axis=-1, keepdims=True)
 return ((a @ (b.swapaxes(-1, -2) @ c)) / (norm + eps)).astype(dtype)
 """,
     },
-    flops="2 * batch * heads * seq * features * head_dim + "
-    "4 * batch * heads * seq * features * min(seq, head_dim)",
+    # Features of queries and of keys, then the cheaper way: sums over the keys, or all pairs.
+    flops="4 * batch * heads * seq * features * head_dim + "
+    "2 * batch * heads * seq * min(2 * features * head_dim, seq * (features + head_dim))",
     plain_flops="8 * batch * heads * seq * features * head_dim",
     visible=(
         *cases(FAVOR, (1, 1, 1, 4, 8), (1, 2, 8, 32, 32), (2, 3, 7, 16, 20), (1, 2, 33, 64, 64)),
