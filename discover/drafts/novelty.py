@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from foundry.kernel import Kernel, parse, render, text_hash
 from foundry.kernel.normal_form import kernel_tokens
+
+_MOST_REMEMBERED = 1 << 16
 
 
 class Novelty:
@@ -13,22 +13,30 @@ class Novelty:
 
     def __init__(self) -> None:
         self._met: dict[str, int] = {}
+        self._fingerprints: dict[str, str] = {}
+        """By hash: a proposer without fresh ideas asks for the same few kernels again and again."""
 
     def first(self, kernel: Kernel) -> int | None:
         """The node that had this kernel first, or None."""
-        return self._met.get(fingerprint(kernel))
+        return self._met.get(self._fingerprint(kernel))
 
     def add(self, kernel: Kernel, node_id: int) -> None:
         """Remember a kernel; the first node that had it stays."""
-        self._met.setdefault(fingerprint(kernel), node_id)
+        self._met.setdefault(self._fingerprint(kernel), node_id)
+
+    def _fingerprint(self, kernel: Kernel) -> str:
+        known = kernel.hash
+        if known not in self._fingerprints:
+            if len(self._fingerprints) >= _MOST_REMEMBERED:
+                self._fingerprints.clear()
+            self._fingerprints[known] = fingerprint(kernel)
+        return self._fingerprints[known]
 
 
 def fingerprint(kernel: Kernel) -> str:
-    """Equal for kernels that differ in names, space and comments only."""
-    return _of_text(render(kernel))
+    """Equal for kernels that differ in names, space and comments only.
 
-
-@lru_cache(maxsize=4096)
-def _of_text(text: str) -> str:
-    # A proposer without fresh ideas asks for the same few kernels again and again.
-    return text_hash(" ".join(kernel_tokens(parse(text))))
+    Raises:
+        InvalidKernel: Its text does not read back.
+    """
+    return text_hash(" ".join(kernel_tokens(parse(render(kernel)))))

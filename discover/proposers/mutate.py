@@ -75,7 +75,7 @@ class MutateProposer:
             candidate = next(moves[name], None)
             if candidate is None:
                 del moves[name]
-            elif not context.seen(candidate.kernel) and _valid(candidate.kernel, context.op):
+            elif _is_fresh(candidate.kernel, context):
                 detail = {"move": name, "label": candidate.label, **candidate.detail}
                 return Request(
                     self.name, None, {"kernel": render(candidate.kernel), "detail": detail}
@@ -155,7 +155,7 @@ def _filled(template: Template, point: Point, label: str = "") -> Mutation:
     return Mutation(kernel, label or f"{template.name} {knobs}", detail)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _kernel_at(template: Template, point: tuple[tuple[str, str], ...]) -> Kernel:
     """The kernel at a point, its values as Python writes them: 1 and True are two values."""
     return parse(fill(template, {name: literal_eval(value) for name, value in point}))
@@ -209,9 +209,12 @@ def _shuffled(rewrite: Rewrite, kernel: Kernel, op: Op, rng: random.Random) -> I
     yield from variants
 
 
-def _valid(kernel: Kernel, op: Op) -> bool:
+def _is_fresh(kernel: Kernel, context: Context) -> bool:
+    """Whether it is new to the search and of the op; what does not read back is neither."""
     try:
-        check(parse(render(kernel)), op)
+        if context.seen(kernel):
+            return False
+        check(parse(render(kernel)), context.op)
     except InvalidKernel:
         return False
     return True

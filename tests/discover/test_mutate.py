@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from toy import DEVICE, passed
 from toy import OP as TOY
 
+from discover.drafts.novelty import Novelty
 from discover.proposers.registry import make
+from discover.proposers.rewrites import Variant
 from discover.protocol import Context, Failure, FailureKind, Reply, Request
-from foundry.kernel import Kernel, check, parse
+from foundry.errors import InvalidKernel
+from foundry.kernel import Kernel, check, parse, render
 from foundry.prompts.assignment import Attempt
 from ops import registry as ops
+from ops.spec import Op
 from templates import registry, space
 from templates.render import render as fill
 
@@ -99,6 +105,23 @@ def test_a_kernel_from_outside_is_rewritten_though_no_template_made_it() -> None
     outside = Attempt(PARENT.text, passed(), {"model": "claude"})
     moves = {detail(propose(rng.randrange(999), parent=outside))["move"] for _ in range(40)}
     assert moves == {"template", "rewrite"}
+
+
+def test_a_rewrite_whose_text_does_not_read_back_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(kernel: Kernel, op: Op) -> Iterator[Variant]:
+        yield Variant("broken", replace(kernel, header="/*kernel\ngrid = 1\n*/"))
+
+    monkeypatch.setattr("discover.proposers.mutate.all_rewrites", lambda: {"broken": broken})
+    with pytest.raises(InvalidKernel):
+        parse(render(next(broken(parse(PARENT.text), OP)).kernel))
+    met = Novelty()
+    moves = {
+        detail(propose(seed, seen=lambda kernel: met.first(kernel) is not None))["move"]
+        for seed in range(40)
+    }
+    assert moves == {"knob", "jump", "template"}
 
 
 def test_an_op_without_template_and_parent_ends_the_proposer() -> None:
