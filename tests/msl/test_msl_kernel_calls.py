@@ -29,6 +29,13 @@ TEMPLATE = "template <typename T> [[kernel]] void one(device T* x) { x[0] = 1; }
         ONE + "struct S { void run(device float* x) const { one(x); } };",
         TEMPLATE + "inline void helper(device float* x) { one<float>(x); }",
         ONE + "namespace a { static void helper(device float* x) { ::one(x); } }",
+        ONE + "auto helper(device float* x) -> float { one(x); return 1; }",
+        ONE + "auto helper(device float* x) -> metal::vec<float, 2> { one(x); return 1; }",
+        ONE + "struct S { void run(device float* x) const device { one(x); } };",
+        ONE + "struct S { float a, b; S(device float* x) : a(0), b{1} { one(x); } };",
+        ONE + "struct S { float a; S(device float* x); }; S::S(device float* x) : a(0) { one(x); }",
+        ONE + "struct S { Add two; float run(device float* x) { two(x); one(x); } };",
+        ONE + "struct T { Add one; }; struct S { void run(device float* x) { one(x); } };",
     ],
 )  # fmt: skip
 def test_a_function_that_calls_a_kernel_is_refused(text: str) -> None:
@@ -56,6 +63,12 @@ def test_a_function_that_calls_a_kernel_is_refused(text: str) -> None:
         ONE + "kernel void two(device float* x) { Add one; x[0] = one(1, 2); }",
         ONE + "template <typename T> float helper(T one) { return one(1); }",
         ONE + "struct S { float one; S() : one(0) {} float get() const { return one; } };",
+        ONE + "struct S { Add one; float run(float a) { return one(a); } };",
+        ONE + "struct S { Add one; float run(float a); }; float S::run(float a) { return one(a); }",
+        "template <typename A> struct S { A one; float run(float a); };\n" + ONE
+        + "template <typename A> float S<A>::run(float a) { return one(a); }",
+        ONE + "struct S { struct R { float run(float a) { return one(a); } }; Add one; };",
+        ONE + "kernel void two(device float* x) { x[0] = x[1] > 0 ? f(x) : one[0]; }",
         ONE + "kernel void two(device float* x) { thread const T& one = x[0]; x[1] = one(2); }",
     ],
 )  # fmt: skip

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from foundry.msl.frontend.code import Code
+from foundry.msl.frontend.refusals import functions
 from foundry.msl.frontend.refusals.refusal import Refused
 from foundry.msl.frontend.tokens import NAME, Token
 from foundry.msl.support import AREAS
 
 _STAGES = {"kernel", "vertex", "fragment"}
 _NOT_PARAMETERS = {"__attribute__", "alignas", "decltype"}
-_AFTER_PARAMETERS = {"const", "noexcept"}
+_CLASSES = {"struct", "class", "union"}
 _MEMBER = {".", "->"}
 _OF_METAL = frozenset(name for names in AREAS.values() for name in names)
 _STATEMENTS = {"if", "for", "while", "switch"}
@@ -53,7 +54,7 @@ def check(tokens: Sequence[Token], part: str) -> frozenset[str]:
     plain = {code.text[each.name_at] for each in others}
     names = frozenset(code.text[at] for at in own) - plain - _OF_METAL
     for each in (*kernels, *others):
-        _check_calls(code, each.first, each.last, names, part)
+        _check_calls(code, each.first, each.last, names - _declared_around(code, each, names), part)
     return names
 
 
@@ -79,6 +80,33 @@ def _check_calls(code: Code, first: int, last: int, kernels: frozenset[str], par
                 " function of its own"
             )
             raise Refused(part, code.line(at), reason)
+
+
+def _declared_around(code: Code, function: _Function, names: frozenset[str]) -> set[str]:
+    """Which of these names the braces around a function give to something else: `Add one;`."""
+    if not names:
+        return set()
+    braces = set(_classes_of(code, function.name_at))
+    at = function.name_at
+    while (at := code.around[at]) >= 0:
+        braces.add(at)
+    return {
+        text
+        for n, text in enumerate(code.text)
+        if text in names and code.around[n] in braces and _is_declared(code, n)
+    }
+
+
+def _classes_of(code: Code, name_at: int) -> Iterator[int]:
+    """The braces of the classes that a function defined outside of its class may be of."""
+    if name_at == 0 or code.text[name_at - 1] != "::":
+        return
+    owner = functions.owner(code, name_at - 1)
+    for n in range(1, name_at):
+        if code.text[n] == owner and code.text[n - 1] in _CLASSES:
+            opening = next((m for m in range(n, name_at) if code.text[m] in {"{", ";"}), n)
+            if opening in code.partner:
+                yield opening
 
 
 def _is_declared(code: Code, at: int) -> bool:
@@ -120,7 +148,7 @@ def _function(code: Code, at: int) -> _Function | None:
         if code.text[at] == "[" and at in code.partner:
             at = code.partner[at]
         elif code.text[at] == "(" and code.text[at - 1] not in _NOT_PARAMETERS:
-            body = _body(code, at)
+            body = functions.body(code, at)
             return None if body is None else _Function(at - 1, at, code.partner[body])
         at += 1
     return None
@@ -131,17 +159,8 @@ def _defined(code: Code) -> Iterator[_Function]:
     for at, text in enumerate(code.text):
         if text != "(" or at == 0 or not code.is_name(at - 1) or code.text[at - 1] in _STATEMENTS:
             continue
-        if (body := _body(code, at)) is not None:
+        if (body := functions.body(code, at)) is not None:
             yield _Function(at - 1, at, code.partner[body])
-
-
-def _body(code: Code, opening: int) -> int | None:
-    """The brace that opens a function's body behind its parameters."""
-    at = code.partner.get(opening, len(code.text)) + 1
-    while at < len(code.text) and (code.text[at] in _AFTER_PARAMETERS or code.text[at] == "["):
-        at = code.partner.get(at, at) + 1
-    is_body = at < len(code.text) and code.text[at] == "{" and at in code.partner
-    return at if is_body else None
 
 
 def _arguments(code: Code, at: int) -> int | None:

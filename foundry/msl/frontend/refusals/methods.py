@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from foundry.msl.frontend.code import Code
+from foundry.msl.frontend.refusals import functions
 from foundry.msl.frontend.tokens import NAME, SPACE, Token
 
 SPACES = {"device", "thread", "threadgroup", "constant"}
@@ -100,33 +101,66 @@ def _resolved(base: str, derived: str, known: Collection[str]) -> str:
 def without_spaces(tokens: Sequence[Token]) -> list[Token]:
     """As many tokens, without the spaces of member functions."""
     code = Code(tokens)
+    declared = [found for found in _walk(code) if isinstance(found, _Declared)]
     of_thread = {(m.owner, m.name) for m in stated(tokens, "") if "thread" in m.spaces}
+    twins = {_call(code, found) for found in declared if _is_of_thread(found)}
     changed: dict[int, str] = {}
-    for found in _walk(code):
-        if isinstance(found, _Scope):
-            continue
+    for found in declared:
         start, end = found.words
         for n in range(start, end):
             if code.text[n] in SPACES:
                 changed[code.at[n]] = _in_its_place(code, n, found)
-        is_of_thread = found.is_constructor or (found.owner, found.name) in of_thread
-        if found.is_outside and "thread" not in found.spaces:
-            changed |= dict.fromkeys(code.at[found.first : code.partner[end] + 1], " ")
+        if not _is_of_thread(found) and (found.is_outside or _call(code, found) in twins):
+            changed |= dict.fromkeys((code.at[n] for n in _whole(code, found)), " ")
             continue
+        is_of_thread = _is_of_thread(found) or (found.owner, found.name) in of_thread
         if found.spaces and not is_of_thread:
-            last = code.at[end - 1]
-            changed[last] = f"{changed.get(last, code.text[end - 1])} {NOT_THREAD}"
-        if found.spaces and "thread" not in found.spaces and not found.is_constructor:
-            for n in _body(code, found):
-                changed[code.at[n]] = ";" if n == end else " "
+            marked = code.at[_marked(code, found)]
+            changed[marked] = f"{changed.get(marked, tokens[marked].text)} {NOT_THREAD}"
+        if not _is_of_thread(found):
+            for n in (lost := _body(code, found)):
+                changed[code.at[n]] = ";" if n == lost.start else " "
     return [_spelt(t, changed[n]) if n in changed else t for n, t in enumerate(tokens)]
+
+
+def _is_of_thread(found: _Declared) -> bool:
+    """Whether an object in `thread` has it; constructors are of every space here."""
+    is_constructor = found.is_constructor and not found.is_outside
+    return is_constructor or not found.spaces or "thread" in found.spaces
+
+
+def _call(code: Code, found: _Declared) -> tuple[str, ...]:
+    """What two functions of a class share that differ by the space of their object alone."""
+    head = code.text[found.first : found.at]
+    which = [str(found.at)] if "template" in head or found.is_outside else []
+    words = [word for word in code.text[slice(*found.words)] if word not in SPACES]
+    parameters = code.text[found.at : found.words[0]]
+    return (found.owner, found.name, *which, *parameters, *words)
+
+
+def _marked(code: Code, found: _Declared) -> int:
+    """The token that an attribute of a function may follow: clang forgets one in front of `->`."""
+    end = found.words[1]
+    is_behind = code.text[end] == "->" and "auto" in code.text[found.first : found.at]
+    return code.text.index("auto", found.first) if is_behind else end - 1
+
+
+def _whole(code: Code, found: _Declared) -> range:
+    """The tokens of a function, of its result and its body too."""
+    first, start = found.first, functions.body(code, found.at)
+    first += 2 * (code.text[first] in _ACCESS)
+    if start is not None:
+        return range(first, code.partner[start] + 1)
+    rest = range(found.words[1], len(code.text))
+    return range(first, next((n + 1 for n in rest if code.text[n] == ";"), rest.stop))
 
 
 def _body(code: Code, found: _Declared) -> range:
     """The tokens of a function's body; none where its type or value is made of them."""
-    start = found.words[1]
-    is_needed = {"auto", "constexpr"} & set(code.text[found.first : found.at])
-    if code.text[start] != "{" or start not in code.partner or is_needed:
+    start = functions.body(code, found.at)
+    head = set(code.text[found.first : found.at])
+    is_deduced = "auto" in head and code.text[found.words[1]] != "->"
+    if start is None or is_deduced or "constexpr" in head:
         return range(0)
     return range(start, code.partner[start] + 1)
 
@@ -184,11 +218,14 @@ def _walk(code: Code) -> Iterator[_Scope | _Declared]:
 def _outside(code: Code, first: int, at: int, scope: _Scope) -> _Declared | None:
     """A member function in a space that is defined outside of its class."""
     words = _words_after(code, code.partner[at])
-    if words is None or code.text[at - 2] != "::" or code.text[words[1]] != "{":
+    head = code.text[first:at]
+    named = first + _operator(head) if "operator" in head else at - 1
+    if words is None or code.text[named - 1] != "::" or functions.body(code, at) is None:
         return None
     spaces = frozenset(SPACES & set(code.text[slice(*words)]))
-    owner = scope.inside(code.text[at - 3])
-    return _Declared(owner, code.text[at - 1], first, at, words, spaces, True) if spaces else None
+    owner = scope.inside(functions.owner(code, named - 1))
+    name = "".join(code.text[named:at])
+    return _Declared(owner, name, first, at, words, spaces, True) if spaces else None
 
 
 def _scope(code: Code, first: int, at: int, outer: _Scope) -> _Scope:
