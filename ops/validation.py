@@ -46,9 +46,19 @@ _METAL_TYPE = re.compile(
     r"(packed_)?(float|half|bfloat|bool|u?(char|short|int|long))[234](x[234])?|M_\w+_[FH]"
 )
 # What a body reads without declaring it; MLX makes a parameter of each name that it finds in one.
-_ATTRIBUTE = re.compile(
-    r"(dispatch_)?(thread|quadgroup|simdgroup|threadgroup)s?_(position|index|per|in)\w*"
-    r"|thread_execution_width|grid_(origin|size)"
+_ATTRIBUTES = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    dispatch_quadgroups_per_threadgroup dispatch_simdgroups_per_threadgroup
+    dispatch_threads_per_threadgroup grid_origin grid_size quadgroup_index_in_threadgroup
+    quadgroups_per_threadgroup simdgroup_index_in_threadgroup simdgroups_per_threadgroup
+    thread_execution_width thread_index_in_quadgroup thread_index_in_simdgroup
+    thread_index_in_threadgroup thread_position_in_grid thread_position_in_threadgroup
+    threadgroup_position_in_grid threadgroups_per_grid threads_per_grid threads_per_simdgroup
+    threads_per_threadgroup
+    """,
+    )
 )
 _ENGINE = re.compile(r"mf|mf_\w*|MF_\w*|mlx|metal_\w*")
 _VARIABLE = re.compile(r"[A-Z][A-Za-z0-9]*")
@@ -116,7 +126,7 @@ def refused_name(name: str) -> str:
         return f"'{name}' is a word of baselines; choose another name"
     if name in _METAL_WORDS or _METAL_TYPE.fullmatch(name) or name == "itemsize":
         return f"'{name}' is a word of Metal or of the registry; choose another name"
-    if _ATTRIBUTE.fullmatch(name):
+    if name in _ATTRIBUTES:
         return f"'{name}' is where a thread stands, which every kernel is told; choose another"
     if _ENGINE.fullmatch(name) or "__" in name:
         return f"'{name}' is a name that engines use themselves; choose another name"

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 import ops
+from foundry.metal.parameters import INDEX_ATTRIBUTES, SIZE_ATTRIBUTES
 from ops import Axis, Case, Close, Distribution, Op, Set, Tensor, Ties, axes
 from ops.errors import UsageError
 from ops.families.attention.masked import masked_attention
 from ops.families.forms.pointwise import elementwise
 from ops.fills import Bits, Custom, Index, Int, Real, Segments, Sorted
 from ops.spec import bytes_moved, flops, reduction_length, shape_of
-from ops.validation import check, problems
+from ops.validation import check, problems, refused_name
 
 ALL = list(ops.all_ops().values())
 OUT = Tensor("out", ("rows", "cols"))
@@ -212,6 +213,13 @@ def test_verification_is_small_and_bench_grows(op: Op) -> None:
     assert work == sorted(work)
     assert bytes_moved(op, op.workload(op.bench[0], dtype)) <= 2**21
     assert len({w.label for w in op.workloads("bench", dtype)}) == len(op.bench)
+
+
+def test_attributes_of_metal_are_no_names_and_what_looks_like_them_is() -> None:
+    for name in SIZE_ATTRIBUTES | INDEX_ATTRIBUTES:
+        assert "is where a thread stands" in refused_name(name), name
+    for name in ("thread_inner", "threads_performed", "thread_index", "simdgroups_per_row"):
+        assert not refused_name(name)
 
 
 @pytest.mark.parametrize("seq", [1, 8, 40, 512])

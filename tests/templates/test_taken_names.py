@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from ops import CAUSAL, Mask, masked_attention
 from ops.errors import UsageError
 from ops.masking import TAKEN
-from templates import default, for_op, render
+from templates import for_op, render
+from templates.space import coverage
 
 _DECLARED = re.compile(r"\b(?:auto|bool|float|int|uint|size_t) (\w+)(?:\[\w+\])?(?: = |;|\))")
 
@@ -22,7 +24,9 @@ def declared(text: str) -> set[str]:
 
 def test_every_name_that_a_template_declares_is_taken() -> None:
     members = ("attention_lse", "attention_document_vjp", "attention_document")
-    texts = [render(t, default(t)) for name in members for t in for_op(name)]
+    rng = random.Random(0)
+    found = [(t, p) for name in members for t in for_op(name) for p in coverage(t, rng)]
+    texts = [render(template, point) for template, point in found]
     assert set().union(*map(declared, texts)) - TAKEN == set()
 
 
