@@ -12,7 +12,9 @@ unlike sizes leave less to guess.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from discover.adopting.recording import RecordedArray, RecordedCall
@@ -27,6 +29,7 @@ _NAMES: Mapping[int, tuple[str, ...]] = {
     3: ("batch", "rows", "cols"),
 }
 _FACTORS = (2, 3, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_WORD = re.compile(r"[^\W\d]\w*")
 _MOST_AXES = 4
 """In one product."""
 
@@ -67,7 +70,7 @@ def axes_of(calls: Sequence[RecordedCall], names: Sequence[str]) -> Axes:
             follows from other axes has arithmetic over them in place of a name.
 
     Raises:
-        UsageError: Names for other axes, or arithmetic that gives other sizes.
+        UsageError: Names for other axes, one name for two, or arithmetic that gives other sizes.
     """
     found = list(dict.fromkeys(n for shape in shapes_of(calls) for n in shape if set(n) != {1}))
     usual = _NAMES.get(len(found), tuple(f"d{at}" for at in range(len(found))))
@@ -75,18 +78,35 @@ def axes_of(calls: Sequence[RecordedCall], names: Sequence[str]) -> Axes:
     if len(chosen) != len(found):
         told = ", ".join("x".join(map(str, dict.fromkeys(n))) for n in found)
         raise UsageError(f"there are {len(found)} axes, of sizes {told}; {len(chosen)} are named")
-    taken = {*calls[0].kernel.input_names, *calls[0].kernel.output_names}
-    named = zip(chosen, found, strict=True)
-    free = {name if name not in taken else f"{name}_size": n for name, n in named}
-    return _checked(
-        Axes(
-            {name: numbers for name, numbers in free.items() if name.isidentifier()},
-            {numbers: text for text, numbers in free.items() if not text.isidentifier()},
-        )
+    if twice := [name for name, count in Counter(chosen).items() if count > 1]:
+        raise UsageError(f"{' and '.join(twice)} among the axes is given twice; each has one name")
+    named = list(zip(chosen, found, strict=True))
+    axes = Axes(
+        {name: numbers for name, numbers in named if name.isidentifier()},
+        {numbers: text for text, numbers in named if not text.isidentifier()},
+    )
+    _check(axes)
+    return _renamed(axes, {*calls[0].kernel.input_names, *calls[0].kernel.output_names})
+
+
+def _renamed(axes: Axes, taken: Collection[str]) -> Axes:
+    """The same axes, those called as an array is under names of their own."""
+    known = {*taken, *axes.sizes}
+    own = {name: _free(f"{name}_size", known) for name in axes.sizes if name in taken}
+    return Axes(
+        {own.get(name, name): numbers for name, numbers in axes.sizes.items()},
+        {
+            numbers: _WORD.sub(lambda word: own.get(word[0], word[0]), text)
+            for numbers, text in axes.following.items()
+        },
     )
 
 
-def _checked(axes: Axes) -> Axes:
+def _free(name: str, known: Collection[str]) -> str:
+    return name if name not in known else _free(f"{name}_", known)
+
+
+def _check(axes: Axes) -> None:
     for numbers, text in axes.following.items():
         try:
             given = tuple(evaluate(text, sizes) for sizes in axes.of_calls())
@@ -95,7 +115,6 @@ def _checked(axes: Axes) -> Axes:
         if given != numbers:
             told, wanted = ("x".join(map(str, dict.fromkeys(n))) for n in (given, numbers))
             raise UsageError(f"'{text}' among the axes gives {told}, and the size is {wanted}")
-    return axes
 
 
 def shapes_of(calls: Sequence[RecordedCall]) -> list[list[Numbers]]:

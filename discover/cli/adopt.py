@@ -87,7 +87,15 @@ def command(
 
 
 def _words(text: str | None) -> tuple[str, ...]:
-    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
+    """What stands between commas, those in parentheses apart: `rows,max(rows, 4)` is two."""
+    words, depth = [""], 0
+    for sign in text or "":
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and depth <= 0:
+            words.append("")
+        else:
+            words[-1] += sign
+    return tuple(word.strip() for word in words if word.strip())
 
 
 def _from_json(

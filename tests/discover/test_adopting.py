@@ -22,6 +22,7 @@ from discover.adopting.op_file import op_text, terms_summed
 from discover.adopting.recording import MadeKernel, RecordedArray, RecordedCall, Recording, record
 from discover.adopting.sizes import axes_of, expression
 from discover.adopting.workspace import Workspace
+from discover.cli.adopt import _words
 from discover.cli.commands import application
 from discover.search.workbench import workbench
 from foundry.errors import FoundryError, UsageError
@@ -133,6 +134,31 @@ def test_a_size_that_follows_from_others_is_told_as_arithmetic() -> None:
         axes_of([call], ("rows", "cols", "cols // 8"))
     with pytest.raises(UsageError, match="'n // 8' among the axes"):
         axes_of([call], ("rows", "cols", "n // 8"))
+
+
+def test_an_axis_that_is_called_as_an_input_is_renamed_in_arithmetic_too() -> None:
+    call = recorded([(8, 64), (8, 16)], (8, 64), (512, 1, 1))
+    axes = axes_of([call], ("rows", "a", "max(a // 4, 2)"))
+    assert axes.sizes == {"rows": (8,), "a_size": (64,)}
+    assert axes.name_of((16,)) == "max(a_size // 4, 2)"
+    assert list(axes_of([call], ("a_size", "a", "n")).sizes) == ["a_size", "a_size_", "n"]
+
+
+@pytest.mark.parametrize("names", [("rows", "rows", "n"), ("rows", "rows * 2", "rows * 2")])
+def test_each_axis_has_a_name_of_its_own(names: tuple[str, ...]) -> None:
+    call = recorded([(8, 64), (8, 16)], (8, 64), (512, 1, 1))
+    with pytest.raises(UsageError, match="among the axes is given twice"):
+        axes_of([call], names)
+
+
+def test_commas_in_parentheses_part_no_axes() -> None:
+    assert _words("rows, max(rows, ceildiv(cols,4)),cols,") == (
+        "rows",
+        "max(rows, ceildiv(cols,4))",
+        "cols",
+    )
+    assert _words("rows),cols") == ("rows)", "cols")
+    assert _words(None) == ()
 
 
 def test_an_op_file_says_all_that_the_call_said() -> None:
