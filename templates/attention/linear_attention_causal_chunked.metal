@@ -4,7 +4,7 @@ grid = ["THREADS", "ceildiv(head_dim, COLUMNS)", "batch * heads"]
 threadgroup = ["THREADS", 1, 1]
 [constants]
 THREADS = {{ threads }}
-COLUMNS = {{ columns }}
+COLUMNS = "max(min({{ columns }}, 4096 // head_dim), 1)"
 D = "head_dim"
 CHUNK = "max(min({{ chunk }}, 1024 // head_dim), 1)"
 */

@@ -4,7 +4,7 @@ grid = ["THREADS", "ceildiv(value, COLUMNS)", "batch * heads"]
 threadgroup = ["THREADS", 1, 1]
 [constants]
 THREADS = {{ threads }}
-COLUMNS = {{ columns }}
+COLUMNS = "max(min({{ columns }}, 4096 // key), 1)"
 KEY = "key"
 CHUNK = "max(min({{ chunk }}, 1024 // key), 1)"
 */

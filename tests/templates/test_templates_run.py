@@ -126,6 +126,19 @@ def test_topk_orders_infinities_zeros_and_nan(template: Template) -> None:
         )
 
 
+WIDE = {
+    "linear_attention_causal_chunked": {"batch": 1, "heads": 1, "seq": 3, "head_dim": 1000},
+    "gated_delta_chunked": {"batch": 1, "heads": 1, "seq": 3, "key": 1000, "value": 5},
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_what_a_wide_head_holds_fits_into_a_threadgroup(name: str) -> None:
+    template = get(name)
+    workload = workload_of(ops.get(template.op), **WIDE[name])
+    assert not fault(template, {"chunk": 16, "columns": 16, "threads": 64}, workload, "normal")
+
+
 def test_the_two_stage_templates_cross_chunks() -> None:
     for name, axes in (
         ("softmax_two_stage", {"rows": 2, "cols": 9001}),
