@@ -15,9 +15,9 @@ import numpy as np
 
 from foundry.errors import UsageError, unknown
 from foundry.metal import slots
+from foundry.metal.attributes import attributes_in
 from foundry.metal.declarations import Declaration
 from foundry.metal.functions import spaced
-from foundry.metal.parameters import attributes_in
 from foundry.msl.frontend.refusals.refusal import Refused
 
 Scalar = bool | int | float

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from foundry.metal import slots
+from foundry.metal.aliases import Aliases, aliases_of, written_out
+from foundry.metal.attributes import attributes_in, split
 from foundry.metal.declarations import Declaration
 from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.refusals.refusal import Refused
@@ -86,8 +88,11 @@ def parameters_of(function: Declaration) -> list[FunctionParameter]:
     opening = function.parentheses
     assert opening is not None
     closing = function.code.partner[opening]
+    aliases = aliases_of(function.code)
+    for hidden in function.code.text[function.first : function.start]:
+        aliases.pop(hidden, None)
     found = [
-        _parameter(function.code, first, last)
+        _parameter(function.code, first, last, aliases)
         for first, last in split(function.code, opening + 1, closing)
     ]
     _check_sizes(found)
@@ -96,36 +101,18 @@ def parameters_of(function: Declaration) -> list[FunctionParameter]:
     return numbered
 
 
-def split(code: Code, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Runs of tokens between commas outside of brackets; an empty list has none."""
-    if start == end or code.text[start:end] == ["void"]:
-        return
-    first = at = start
-    while at < end:
-        text = code.text[at]
-        if text in "([{" and at in code.partner:
-            at = code.partner[at]
-        elif text == "<":
-            at = code.angle_end(at) or at
-        elif text == ",":
-            yield first, at
-            first = at + 1
-        at += 1
-    yield first, end
-
-
-def _parameter(code: Code, first: int, last: int) -> FunctionParameter:
+def _parameter(code: Code, first: int, last: int, aliases: Aliases) -> FunctionParameter:
     read = _walk(code, first, last)
     line = code.line(first)
     words = read.words
     names = [n for n, word in enumerate(words) if word.isidentifier() and word not in _QUALIFIERS]
     name = words.pop(names[-1]) if len(names) > 1 else f"unnamed_{first}"
+    words = written_out(words, aliases)
     sign = "&" if "&" in words else "*" if {"*", "["} & set(words) else ""
     pointee = words[: _last(words, sign)] if sign else words
     space = next((w for w in words if w in _SPACES), "")
     typed = " ".join(w for w in words if w not in {"*", "&", "[", *_QUALIFIERS})
-    is_pointer = not sign and not read.attributes and _is_pointer(code, typed)
-    kind, slot = _meaning(name, read.attributes, space, sign, line, is_pointer=is_pointer)
+    kind, slot = _meaning(name, read.attributes, space, sign, line)
     if kind == ATTRIBUTE:
         _check_attribute(slot, typed, sign, line)
     elif reason := _reason_against(kind, [*words, *typed.split()], sign):
@@ -166,21 +153,6 @@ def _walk(code: Code, first: int, last: int) -> _Read:
     return read
 
 
-def attributes_in(code: Code, start: int, end: int) -> dict[str, str]:
-    """Names of attributes with their arguments, as text."""
-    found = {}
-    for first, last in split(code, start, end):
-        name = code.text[last - 1] if "(" not in code.text[first:last] else ""
-        if not name:
-            opening = code.text.index("(", first)
-            name = code.text[opening - 1]
-            arguments = code.text[opening + 1 : code.partner[opening]]
-            found[name] = " ".join(arguments)
-        else:
-            found[name] = ""
-    return found
-
-
 def _reason_against(kind: str, words: Sequence[str], sign: str) -> str | None:
     """Why memory of a kind cannot be what a declaration says; an alias may hide what it is."""
     spaces = {"device", "constant"} if kind == BUFFER else {"threadgroup"}
@@ -195,20 +167,8 @@ def _reason_against(kind: str, words: Sequence[str], sign: str) -> str | None:
     return None
 
 
-def _is_pointer(code: Code, name: str) -> bool:
-    """Whether a name is declared as that of a type of pointers: `using P = device float*;`."""
-    text = code.text
-    for at in (n for n, word in enumerate(text) if word == name):
-        if text[at - 1] == "using" and text[at + 1] == "=":
-            end = text.index(";", at)
-            return text[end - 1] in {"*", "&", "const"} and "*" in text[at:end]
-        if text[at - 1] in {"*", "&"} and text[at + 1] == ";" and "typedef" in text[at - 8 : at]:
-            return True
-    return False
-
-
 def _meaning(
-    name: str, attributes: dict[str, str], space: str, sign: str, line: int, *, is_pointer: bool
+    name: str, attributes: dict[str, str], space: str, sign: str, line: int
 ) -> tuple[str, str]:
     told = [word for word in attributes if word in _MEANINGS]
     if len(told) > 1:
@@ -228,8 +188,6 @@ def _meaning(
         return BUFFER, ""
     if sign:
         return THREADGROUP, ""
-    if is_pointer:
-        return BUFFER, ""
     reason = f"parameter '{name}' has no attribute that says where its value comes from"
     raise Refused("header", line, reason)
 

@@ -11,6 +11,10 @@ import pytest
 
 from foundry.errors import DoesNotBuild, UsageError
 from foundry.metal import Library, slots
+from foundry.metal.declarations import declarations
+from foundry.metal.parameters import parameters_of
+from foundry.msl.frontend.code import Code
+from foundry.msl.frontend.tokens import tokenize
 
 BEGINNING = "#include <metal_stdlib>\nusing namespace metal;\n"
 _HEAD = re.compile(r"(?m)^== (.+)\n")
@@ -80,6 +84,29 @@ def test_function_constants_that_metal_refuses(attribute: str, words: str) -> No
     text = f"constant int a {attribute};\nkernel void f(device float* o) {{ o[0] = a; }}\n"
     with pytest.raises(DoesNotBuild, match=words):
         Library(BEGINNING + text)
+
+
+ALIASES = """\
+typedef device float* P, *Q; using S = threadgroup float*; using C = const device float*;
+namespace n { typedef constant int& R; template <typename T> using V = device T*; }
+struct A { using B = device float*; using P = threadgroup float*; };
+kernel void f(P a, const Q b, S s, C c, n::R d, n::V<int> e, A::B g, A::P t, device const P* h,
+    uint i [[thread_position_in_grid]]) {}
+"""
+"""With `P` at the very beginning, and another one in a class."""
+
+
+def test_parameters_are_what_their_aliases_stand_for() -> None:
+    code = Code(list(tokenize(ALIASES)))
+    found = parameters_of(next(d for d in declarations(code) if "kernel" in d.head))
+    told = {p.name: (p.kind, p.slot, p.sign, p.is_const) for p in found}
+    assert told == {
+        "a": ("buffer", "0", "*", False), "b": ("buffer", "1", "*", False),
+        "s": ("threadgroup", "0", "*", False), "c": ("buffer", "2", "*", True),
+        "d": ("buffer", "3", "&", True), "e": ("buffer", "4", "*", False),
+        "g": ("buffer", "5", "*", False), "t": ("threadgroup", "1", "*", False),
+        "h": ("buffer", "6", "*", False), "i": ("attribute", "thread_position_in_grid", "", False),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("grid", [0, -1, 1.5, "4", (1, 2, 3, 4), (), None, (4, "1")])
