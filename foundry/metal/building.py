@@ -36,18 +36,20 @@ class BuiltKernel:
     math_mode: str
     builder: Builder
     library: LoadedKernel
+    places: FilePlaces
 
     @cached_property
     def overlapping(self) -> LoadedKernel:
         """The library for a launch in which two buffers are the same memory.
 
         Raises:
+            DoesNotBuild: It does not compile so.
             EnvironmentUnusable: The compiler does not work here.
         """
         of = self.builder, self.call, self.text, self.math_mode
         built = _built(*of, may_overlap=True)
         if isinstance(built, BuildFailure):
-            raise DoesNotBuild(built.log, self.kernel.line)
+            raise _at(self.places, built.log, self.kernel.line)
         return built
 
     @cached_property
@@ -99,7 +101,7 @@ def build(
     result = _built(builder, call, text, math_mode)
     if isinstance(result, BuildFailure):
         raise _at(source.places, result.log, kernel.line)
-    return BuiltKernel(kernel, call, text, math_mode, builder, result)
+    return BuiltKernel(kernel, call, text, math_mode, builder, result, source.places)
 
 
 def _built(

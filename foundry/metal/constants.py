@@ -188,7 +188,15 @@ def missing(
 def _asked(one: Declaration) -> list[str]:
     text = one.code.text
     places = [n for n in range(one.first, one.last) if text[n] == _ASKED]
-    return [text[n + 2] for n in places if text[n + 1] == "("]
+    return [_name_in(one, n + 1) for n in places if text[n + 1] == "("]
+
+
+def _name_in(one: Declaration, opening: int) -> str:
+    """The constant that is asked about: `a` of `((n::a))`."""
+    at = one.code.partner[opening] - 1
+    while one.code.text[at] == ")":
+        at -= 1
+    return one.code.text[at]
 
 
 def answers(one: Declaration, values: Mapping[str, Value]) -> dict[int, str]:
@@ -198,6 +206,6 @@ def answers(one: Declaration, values: Mapping[str, Value]) -> dict[int, str]:
     for at in range(one.first, one.last + 1):
         if code.text[at] == _ASKED and code.text[at + 1] == "(":
             end = code.partner[at + 1]
-            answer = "true" if code.text[end - 1] in values else "false"
+            answer = "true" if _name_in(one, at + 1) in values else "false"
             result |= {at: answer} | dict.fromkeys(range(at + 1, end + 1), "")
     return result

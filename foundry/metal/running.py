@@ -33,6 +33,7 @@ def run(built: BuiltKernel, bound: Sequence[Bound], sizes: DispatchSizes) -> Non
 
     Raises:
         UsageError: It asks for too much threadgroup memory.
+        DoesNotBuild: It does not compile for buffers that are the same memory.
         LaunchFailed: The run ended in an error.
     """
     owners = _owners(bound)

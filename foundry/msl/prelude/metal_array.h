@@ -13,9 +13,11 @@ struct array {
   T mf_items[N];
 
   // clang lets a reference to one element beyond be made.
-  static constexpr size_t mf_element(size_t i) {
+  __attribute__((nodebug, always_inline)) static constexpr size_t mf_element(size_t i) {
 #if MF_SANITIZE
-    if (i >= N) return static_cast<size_t>(mf::component<unsigned(N)>(static_cast<int>(i)));
+    // An index of 64 bits may have 32 low bits that are right.
+    const size_t told = i >> 32 && unsigned(i) < N ? INT_MAX : i;
+    if (i >= N) return static_cast<size_t>(mf::component<unsigned(N)>(static_cast<int>(told)));
 #endif
     return i;
   }

@@ -11,6 +11,13 @@ concept integer = __is_integral(T) && !__is_same(T, bool);
 // What becomes an int by itself, and has no overload of its own.
 template <typename T>
 concept promoted = __is_same(T, bool) || (__is_enum(T) && !__is_scoped_enum(T));
+template <typename T>
+concept settled = promoted<T> || (integer<T> && __is_same(T, decltype(+T())));
+// Arguments that promotion alone makes the same: bool and int, but not bool and uint, or char.
+template <typename A, typename B, typename C = A>
+concept promoted_to_one = (promoted<A> || promoted<B> || promoted<C>) && settled<A> && settled<B> &&
+                          settled<C> && __is_same(decltype(+A()), decltype(+B())) &&
+                          __is_same(decltype(+A()), decltype(+C()));
 
 template <int Bytes, bool Signed>
 struct int_of_size;
@@ -113,8 +120,9 @@ namespace metal {
 #define MF_INT2(R, name, body)                                                                \
   template <mf::integer T>                                                                    \
   MF_FN constexpr R name(T x, T y) body                                                       \
-  template <mf::promoted T>                                                                   \
-  MF_FN constexpr auto name(T x, T y) {                                                       \
+  template <typename A, typename B>                                                           \
+    requires mf::promoted_to_one<A, B>                                                        \
+  MF_FN constexpr auto name(A x, B y) {                                                       \
     return metal::name(+x, +y);                                                               \
   }                                                                                           \
   template <mf::integer A, mf::integer B>                                                     \
@@ -135,6 +143,11 @@ namespace metal {
 #define MF_INT3(name, body)                                                                   \
   template <mf::integer T>                                                                    \
   MF_FN constexpr T name(T x, T y, T z) body                                                  \
+  template <typename A, typename B, typename C>                                               \
+    requires mf::promoted_to_one<A, B, C>                                                     \
+  MF_FN constexpr auto name(A x, B y, C z) {                                                  \
+    return metal::name(+x, +y, +z);                                                           \
+  }                                                                                           \
   template <mf::integer T, int N>                                                             \
   MF_FN constexpr vec<T, N> name(vec<T, N> x, vec<T, N> y, vec<T, N> z) {                     \
     return mf::map<T>([](T a, T b, T c) __attribute__((always_inline)) {                      \

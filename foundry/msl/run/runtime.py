@@ -79,11 +79,12 @@ def load_runtime(path: Path) -> ctypes.CDLL:
     """
     if path.name in _runtimes:
         return _runtimes[path.name]
-    runtime = _runtimes[path.name] = ctypes.CDLL(str(path))
+    runtime = ctypes.CDLL(str(path))
     runtime.mf_launch.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
     runtime.mf_launch.restype = ctypes.c_uint32
     runtime.mf_forget.argtypes, runtime.mf_forget.restype = [], None
-    return runtime
+    # Only now, for threads that load it at the same time: one without types cuts addresses.
+    return _runtimes.setdefault(path.name, runtime)
 
 
 def worker_threads() -> int:

@@ -122,6 +122,8 @@ def _reason(code: Sequence[Token], at: int) -> str | None:
         return f"'long {second}' is not supported in Metal"
     if token.text in _SPACES and _is_another_space(code, at):
         return "multiple address spaces specified for type"
+    if _names_function_pointer(code, at):
+        return "function pointers are not Metal"
     if token.text == "operator" and following in {"new", "delete"}:
         return f"operator {following} is not Metal"
     if token.text == "delete" and before in _BEFORE_DELETED:
@@ -176,6 +178,23 @@ def _function_pointer(code: Sequence[Token], at: int) -> str | None:
     if named and not _is_of_template(code, at):
         return "function pointers are not Metal"
     return None
+
+
+def _names_function_pointer(code: Sequence[Token], at: int) -> bool:
+    """`using F = T (*)(T);`, `typedef T (*F)(T);`, whatever type it returns."""
+    is_using = code[at].text == "using" and [t.text for t in code[at + 2 : at + 3]] == ["="]
+    if not is_using and code[at].text != "typedef":
+        return False
+    depth = 0
+    for n in range(at + 1, len(code)):
+        text = code[n].text
+        if text in {";", "{"}:
+            return False
+        signs = [t.text for t in code[n : n + 5] if t.kind != NAME][:4]
+        if depth == 0 and text == "(" and signs in (list("(*)("), list("(&)(")):
+            return True
+        depth += (text in {"(", "<", "["}) - (text in {")", ">", "]"})
+    return False
 
 
 def _is_of_template(code: Sequence[Token], at: int) -> bool:
