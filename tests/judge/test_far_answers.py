@@ -15,9 +15,10 @@ from foundry.judge.candidate import Candidate, Failed
 from foundry.judge.oracle import pace
 from foundry.judge.oracle.draws import nonfinite
 from foundry.judge.oracle.draws.distributions import MIXED
-from foundry.judge.oracle.far import far_workloads, ratios, remainders, vector_remainders
+from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.pace import Answered, Paces, work
 from foundry.judge.oracle.references import References
+from foundry.judge.oracle.swept import ratios, remainders, vector_remainders
 from foundry.judge.proof import sweep
 from foundry.judge.proof.allowance import Allowance, Allowances, OracleAllowance
 from foundry.judge.stages import groups_of

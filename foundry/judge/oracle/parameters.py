@@ -1,5 +1,8 @@
 """Workloads that try the parameters of an op: both ends of each range, what is usual, and more.
 
+Round values come on workloads of their own: a kernel may have a branch for one that the op's file
+does not name, as -1 is of a factor, or 30 of a cap.
+
 A parameter reaches a kernel as an input, so none of them is another build: sizes are those of the
 op's own cases. Pure; equal seeds give equal workloads.
 """
@@ -15,6 +18,9 @@ from ops.parameters import Scalar
 from ops.spec import Case, Op, Workload, elements_of
 
 _MOST_ELEMENTS = 1 << 13
+_ROUND = (-1.0, 0.0, 0.5, 1.0, 2.0, 10.0, 30.0, 50.0, 100.0)
+_ROUND_INTEGERS = (0, 1, 2, 3, 100, 1000, 65_535, 65_537, 100_003)
+"""Those above 16 bits are no multiples of powers of two."""
 
 
 def parameter_workloads(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
@@ -31,6 +37,22 @@ def parameter_workloads(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
         for _ in range(count)
     )
     return tuple(workload for workload in found if workload is not None)
+
+
+def round_parameters(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
+    """For every round value of a parameter that its file does not name, a workload with it."""
+    rng = random.Random(f"{seed} round {op.name} {dtype}")
+    cases = _small(op, dtype)
+    wanted = [(name, value) for name in op.ranges for value in _round_of(op, name)]
+    found = (_workload(op, dtype, rng.choice(cases), {n: v}) for n, v in wanted if cases)
+    return tuple(workload for workload in found if workload is not None)
+
+
+def _round_of(op: Op, name: str) -> list[Scalar]:
+    default, known = op.params[name], op.ranges[name]
+    values = _ROUND_INTEGERS if isinstance(default, int) else _ROUND
+    named = {known.low, known.high, *known.usual}
+    return [value for value in values if known.low < value < known.high and value not in named]
 
 
 def _values(op: Op, name: str, rng: random.Random) -> list[Scalar]:

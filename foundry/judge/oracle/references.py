@@ -252,9 +252,19 @@ class References:
 
 @contextmanager
 def _blaming(op: Op, workload: Workload) -> Iterator[None]:
-    """Say which oracle failed: an op may come from a user's file."""
+    """Say which oracle failed: an op may come from a user's file.
+
+    Raises:
+        NoAnswer: It needs more memory than there is; on less it has an answer.
+        EnvironmentUnusable: It fails in another way.
+    """
     try:
         yield
+    except MemoryError as error:
+        raise NoAnswer(
+            f"the oracle of {op.name} does not fit the memory on {workload.id}.",
+            "Write it without arrays that are larger than its inputs and outputs.",
+        ) from error
     except Exception as error:
         raise EnvironmentUnusable(
             f"the oracle of {op.name} fails on {workload.id}: {type(error).__name__}: {error}.",

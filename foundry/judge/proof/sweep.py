@@ -18,7 +18,14 @@ from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle.draws import nonfinite, spots
-from foundry.judge.oracle.far import compiled_sizes, ratios, remainders, vector_remainders
+from foundry.judge.oracle.parameters import round_parameters
+from foundry.judge.oracle.swept import (
+    both_long,
+    compiled_sizes,
+    ratios,
+    remainders,
+    vector_remainders,
+)
 from foundry.judge.proof.allowance import Allowance, Allowances, OracleAllowance
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import bound_to, run_lightly
@@ -34,6 +41,7 @@ _WHOLE_FROM_S = 9.0
 _FEW_COMPILED = 4
 _TELLING = ("sparse", "sorted")
 """Distributions in which the last element of a row often counts most; spots come beside them."""
+_OF_PARAMETERS = ("normal", "large")
 _AT_ONCE = 8
 """Builds of one job."""
 _LEFT_OUT = (
@@ -101,18 +109,23 @@ def _targets(candidate: Candidate, *, is_whole: bool) -> Failed | tuple[Target, 
     if not is_whole:
         chance = random.Random(f"{seed} compiled")
         compiled = tuple(chance.sample(compiled, min(_FEW_COMPILED, len(compiled))))
-    found = bound_to(candidate, (*compiled, *ratios(op, dtype), *remainders(op, dtype)))
+    together = (*ratios(op, dtype), *both_long(op, dtype, seed))
+    found = bound_to(candidate, (*compiled, *together, *remainders(op, dtype)))
     wider = bound_to(candidate, vector_remainders(op, dtype, seed))
     if isinstance(found, Failed) or isinstance(wider, Failed):
         return found if isinstance(found, Failed) else wider
     numbers = groups_of([t.program for t in (*found, *wider)])
     known = set(numbers[: len(found)])
     same = [t for t, n in zip(wider, numbers[len(found) :], strict=True) if n in known]
+    rounded = bound_to(candidate, round_parameters(op, dtype, seed))
+    if isinstance(rounded, Failed):
+        return rounded
     names = itertools.cycle((*_TELLING, *nonfinite.ASKED[op.nonfinite][:1]))
-    return tuple(
+    swept = [
         replace(target, distributions=(name, *spots.of_op(op, target.workload)[:1]))
         for target, name in zip((*found, *same), names, strict=False)
-    )
+    ]
+    return (*swept, *(replace(target, distributions=_OF_PARAMETERS) for target in rounded))
 
 
 def _ordered(targets: Sequence[Target], seed: int) -> list[Target]:

@@ -1,0 +1,152 @@
+"""Small workloads by the dozen: every size a SIMD-group may see, and axes that are long together.
+
+Pure; equal seeds give equal workloads.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from foundry.judge.oracle.resized import Sizes, alone, growing, resized, sized, smallest
+from foundry.judge.oracle.sampling import SameOp, independent_axes
+from ops.spec import Case, Op, Workload, elements_of
+
+_RATIOS = (5, 7, 8, 9, 12, 16, 24, 33, 48, 64)
+"""How many times another axis one is that must be a multiple of it, as heads are of groups."""
+_LANES = 32
+"""Elements of a row that a SIMD-group passes at once, where each lane takes one."""
+_VECTORS = 4 * _LANES
+"""The same where each lane takes a vector of four."""
+_WITHIN = tuple((0, size) for size in range(2, _LANES, 4))
+"""Sizes within a pass of the lanes: a kernel may take four or eight elements for all there are."""
+_CHEAP_ELEMENTS = 1 << 14
+_EACH_TO = 16
+_DOUBLINGS = 32
+_BOTH_WORK = 1 << 23
+"""Elements and FLOPs of a workload with two long axes."""
+
+
+def remainders(op: Op, dtype: str) -> tuple[Workload, ...]:
+    """For every axis a workload with each remainder that 32 lanes may leave after a full pass.
+
+    Some are shorter than a pass.
+    """
+    return _remainders(SameOp(op), dtype)
+
+
+def vector_remainders(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
+    """The same for lanes that take four elements, along axes whose places depend on each other.
+
+    Every remainder of 64 after a pass of 128, axes in turn; the seed says where they begin, and
+    whether it is more than 64 of 128.
+    """
+    rng = random.Random(f"{seed} vectors {op.name} {dtype}")
+    axes = [a.name for a in op.axes if a.name in growing(op) and a.multiple_of == 1]
+    axes = [axis for axis in axes if axis not in independent_axes(op)]
+    rng.shuffle(axes)
+    halves = [_VECTORS, _VECTORS + _VECTORS // 2]
+    sizes = [rng.choice(halves) + r for r in range(_VECTORS // 2)]
+    turns = zip(sizes, itertools.cycle(axes), strict=False)
+    return _each_once(alone(op, dtype, axis, size) for size, axis in turns)
+
+
+def compiled_sizes(op: Op, dtype: str) -> tuple[Workload, ...]:
+    """For every axis that is compiled in each small size, and multiples of 16 to its largest.
+
+    Any of them may be what a kernel has a branch for, and each is a build.
+    """
+    found: list[Workload | None] = []
+    for axis in op.axes:
+        if axis.compiled:
+            most = max(axis.tried_to, *(case.axes[axis.name] for case in (*op.visible, *op.hidden)))
+            sizes = [*range(1, _EACH_TO), *range(_EACH_TO, most + 1, _EACH_TO)]
+            some = axis.values or [size for size in sizes if size <= most]
+            found += [alone(op, dtype, axis.name, size) for size in some]
+    return _each_once(found)
+
+
+def ratios(op: Op, dtype: str) -> tuple[Workload, ...]:
+    """For every axis that is a multiple of another one, workloads where it is many times that."""
+    pairs = [two for two in itertools.permutations(growing(op), 2) if _is_multiple(op, *two)]
+    times = [(ratio, 1 + number % 2) for number, ratio in enumerate(_RATIOS)]
+    sizes = ({m: ratio * once, of: once} for m, of in pairs for ratio, once in times)
+    return _each_once(sized(op, dtype, found) for found in sizes)
+
+
+def _is_multiple(op: Op, axis: str, of: str) -> bool:
+    """Whether the op refuses sizes of an axis for not being a multiple of another one's."""
+    return any(
+        [_allows(op, base, {axis: size, of: once}) for size, once in ((6, 3), (7, 1), (7, 3))]
+        == [True, True, False]
+        for base in smallest(op)
+    )
+
+
+def _allows(op: Op, base: Case, sizes: Sizes) -> bool:
+    return resized(op, op.dtypes[0], {**base.axes, **sizes}, base) is not None
+
+
+def both_long(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
+    """For every two axes two workloads where both are long: by the same, and by chance.
+
+    A kernel may be right wherever one of them is, as on an image of many lines or of many columns.
+    """
+    rng = random.Random(f"{seed} both long {op.name} {dtype}")
+    pairs = itertools.permutations(growing(op), 2)
+    return _each_once(_both_long(op, dtype, pair, rng) for pair in pairs)
+
+
+def _both_long(op: Op, dtype: str, pair: tuple[str, str], rng: random.Random) -> Workload | None:
+    """Grown from little as long as it costs little."""
+    steps = {axis.name: axis.multiple_of for axis in op.axes}
+    units = {axis: 2 + rng.randrange(2) for axis in pair}
+    in_turn, found = itertools.cycle(pair), None
+    for _ in range(_DOUBLINGS):
+        sizes = {axis: steps[axis] * units[axis] for axis in pair}
+        workload = sized(op, dtype, sizes, _BOTH_WORK)
+        # By brute force work grows with the product, and so may what an oracle keeps.
+        if workload is None or math.prod(sizes.values()) > _BOTH_WORK:
+            break
+        found = workload
+        axis = next(in_turn) if pair[0] < pair[1] else rng.choice(pair)
+        units[axis] = 2 * units[axis] + rng.randrange(2)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _remainders(asked: SameOp, dtype: str) -> tuple[Workload, ...]:
+    return _each_once(_each_remainder(asked.op, dtype))
+
+
+def _each_remainder(op: Op, dtype: str) -> Iterator[Workload | None]:
+    steps = {axis.name: axis.multiple_of for axis in op.axes}
+    for group in _together(op, dtype):
+        for whole, first in (*_WITHIN, *((_LANES, rest) for rest in range(_LANES))):
+            units = {axis: whole + (first + n) % _LANES or 1 for n, axis in enumerate(group)}
+            sizes = {axis: steps[axis] * unit for axis, unit in units.items()}
+            if together := sized(op, dtype, sizes):
+                yield together
+            else:
+                yield from (alone(op, dtype, axis, size) for axis, size in sizes.items())
+
+
+def _each_once(found: Iterable[Workload | None]) -> tuple[Workload, ...]:
+    return tuple({w.id: w for w in found if w}.values())
+
+
+def _together(op: Op, dtype: str) -> list[list[str]]:
+    """Axes in groups: those of one are long at once, as many as cost little."""
+    groups: list[list[str]] = []
+    for axis in growing(op):
+        for group in groups:
+            longest = sized(op, dtype, dict.fromkeys((*group, axis), 2 * _LANES - 1))
+            if longest and elements_of(op, longest) <= _CHEAP_ELEMENTS:
+                group.append(axis)
+                break
+        else:
+            groups.append([axis])
+    return groups
