@@ -26,9 +26,9 @@ _MOST_GROWN_FLOPS = 1 << 28
 """Of the one workload with many outputs, each of which may take hundreds."""
 _TRIES = 24
 _MOST_OF_TWO = 1 << 24
-"""Product of two axes where all are long: what an oracle may keep, and a kernel do by brute force."""
+"""Product of two axes where all are long: a kernel may do so much by brute force."""
 _BETWEEN = 3
-_TOGETHER, _FEW_BASES = 5, 3
+_TOGETHER, _FEW_BASES = 6, 3
 
 
 def far_workloads(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
@@ -38,7 +38,7 @@ def far_workloads(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
     found += [w for axis in growing(op) for w in _between(op, dtype, axis, rng)]
     if large := grown(op, dtype, _MANY, rng):
         found.append(large)
-    found += [w for _ in range(_TOGETHER) if (w := _all_long(op, dtype, rng))]
+    found += [w for n in range(_TOGETHER) if (w := _all_long(op, dtype, n, rng))]
     return tuple({w.id: w for w in found}.values())
 
 
@@ -63,12 +63,16 @@ def _between(op: Op, dtype: str, axis: str, rng: random.Random) -> Iterator[Work
             yield workload
 
 
-def _all_long(op: Op, dtype: str, rng: random.Random) -> Workload | None:
-    """All axes grown by doubling, some more often than others, as long as it is affordable."""
+def _all_long(op: Op, dtype: str, number: int, rng: random.Random) -> Workload | None:
+    """All axes grown by doubling, some more often than others, as long as it is affordable.
+
+    Of two axes the first is doubled the more often the higher the number of the workload is.
+    """
     axes, cases = growing(op), smallest(op)
     if not axes or not cases:
         return None
-    often = [rng.expovariate(1.0) for _ in axes]
+    share = (number + rng.random()) / _TOGETHER
+    often = [share, 1.0 - share] if len(axes) == 2 else [rng.expovariate(1.0) for _ in axes]
     base, found = rng.choice(cases[:_FEW_BASES]), None
     workload = resized(op, dtype, base.axes, base)
     while workload and _longest_two(workload, axes) <= _MOST_OF_TWO:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from foundry.judge.oracle.resized import Sizes, alone, growing, resized, sized, smallest
@@ -26,6 +26,8 @@ _WITHIN = tuple((0, size) for size in range(2, _LANES, 4))
 _CHEAP_ELEMENTS = 1 << 14
 _EACH_TO = 16
 _DOUBLINGS = 32
+_FEW_TO = 7.0
+"""Logarithm of the most there is of an axis beside a long one."""
 _BOTH_WORK = 1 << 23
 """Elements and FLOPs of a workload with two long axes."""
 
@@ -91,29 +93,36 @@ def _allows(op: Op, base: Case, sizes: Sizes) -> bool:
 
 
 def both_long(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
-    """For every two axes two workloads where both are long: by the same, and by chance.
+    """For every two axes three workloads: both long, and each long beside some of the other.
 
     A kernel may be right wherever one of them is, as on an image of many lines or of many columns.
     """
     rng = random.Random(f"{seed} both long {op.name} {dtype}")
-    pairs = itertools.permutations(growing(op), 2)
-    return _each_once(_both_long(op, dtype, pair, rng) for pair in pairs)
+    found = []
+    for one, other in itertools.combinations(growing(op), 2):
+        few = [round(2 ** rng.uniform(1, _FEW_TO)) for _ in range(2)]
+        found += [
+            _both_long(op, dtype, {one: 2, other: 3}, (one, other), rng),
+            _both_long(op, dtype, {one: few[0], other: 2}, (other,), rng),
+            _both_long(op, dtype, {one: 2, other: few[1]}, (one,), rng),
+        ]
+    return _each_once(found)
 
 
-def _both_long(op: Op, dtype: str, pair: tuple[str, str], rng: random.Random) -> Workload | None:
-    """Grown from little as long as it costs little."""
+def _both_long(
+    op: Op, dtype: str, units: dict[str, int], longer: Sequence[str], rng: random.Random
+) -> Workload | None:
+    """Two axes, some of which are doubled in turn as long as it costs little."""
     steps = {axis.name: axis.multiple_of for axis in op.axes}
-    units = {axis: 2 + rng.randrange(2) for axis in pair}
-    in_turn, found = itertools.cycle(pair), None
-    for _ in range(_DOUBLINGS):
-        sizes = {axis: steps[axis] * units[axis] for axis in pair}
+    found = None
+    for axis in itertools.islice(itertools.cycle(longer), _DOUBLINGS):
+        sizes = {name: steps[name] * count for name, count in units.items()}
         workload = sized(op, dtype, sizes, _BOTH_WORK)
         # By brute force work grows with the product, and so may what an oracle keeps.
         if workload is None or math.prod(sizes.values()) > _BOTH_WORK:
             break
         found = workload
-        axis = next(in_turn) if pair[0] < pair[1] else rng.choice(pair)
-        units[axis] = 2 * units[axis] + rng.randrange(2)
+        units = {**units, axis: 2 * units[axis] + rng.randrange(2)}
     return found
 
 
