@@ -27,7 +27,7 @@ _MOST_GROWN_FLOPS = 1 << 28
 _TRIES = 24
 _MOST_OF_TWO = 1 << 24
 """Product of two axes where all are long: a kernel may do so much by brute force."""
-_BETWEEN = 3
+_BETWEEN = 2
 _TOGETHER, _FEW_BASES = 6, 3
 
 
@@ -58,7 +58,7 @@ def _between(op: Op, dtype: str, axis: str, rng: random.Random) -> Iterator[Work
     known = _longest_known(op, axis)
     for part in range(_BETWEEN):
         share = (part + rng.random()) / _BETWEEN
-        size = round(known * (2 * _LONG / known) ** share)
+        size = round(known * (_LONG / known) ** share)
         if size > known and (workload := _at(op, dtype, axis, size)):
             yield workload
 

@@ -25,10 +25,10 @@ _WITHIN = tuple((0, size) for size in range(2, _LANES, 4))
 """Sizes within a pass of the lanes: a kernel may take four or eight elements for all there are."""
 _CHEAP_ELEMENTS = 1 << 14
 _EACH_TO = 16
-_DOUBLINGS = 32
-_FEW_TO = 7.0
-"""Logarithm of the most there is of an axis beside a long one."""
-_BOTH_WORK = 1 << 23
+_DOUBLINGS = 11
+_SOME = (1.0, 3.0, 5.0, 7.0)
+"""Logarithms of how much there is of an axis beside a long one: a little, and more."""
+_BOTH_WORK = 1 << 22
 """Elements and FLOPs of a workload with two long axes."""
 
 
@@ -93,19 +93,20 @@ def _allows(op: Op, base: Case, sizes: Sizes) -> bool:
 
 
 def both_long(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
-    """For every two axes three workloads: both long, and each long beside some of the other.
+    """For every two axes workloads where both are long, and each is beside some of the other.
 
     A kernel may be right wherever one of them is, as on an image of many lines or of many columns.
     """
     rng = random.Random(f"{seed} both long {op.name} {dtype}")
-    found = []
-    for one, other in itertools.combinations(growing(op), 2):
-        few = [round(2 ** rng.uniform(1, _FEW_TO)) for _ in range(2)]
-        found += [
-            _both_long(op, dtype, {one: 2, other: 3}, (one, other), rng),
-            _both_long(op, dtype, {one: few[0], other: 2}, (other,), rng),
-            _both_long(op, dtype, {one: 2, other: few[1]}, (one,), rng),
-        ]
+    found = [
+        _both_long(op, dtype, {one: 2, other: 3}, (one, other), rng)
+        for one, other in itertools.combinations(growing(op), 2)
+    ]
+    for (one, other), (low, high) in itertools.product(
+        itertools.permutations(growing(op), 2), itertools.pairwise(_SOME)
+    ):
+        some = round(2 ** rng.uniform(low, high))
+        found.append(_both_long(op, dtype, {one: some, other: 2}, (other,), rng))
     return _each_once(found)
 
 
@@ -115,7 +116,7 @@ def _both_long(
     """Two axes, some of which are doubled in turn as long as it costs little."""
     steps = {axis.name: axis.multiple_of for axis in op.axes}
     found = None
-    for axis in itertools.islice(itertools.cycle(longer), _DOUBLINGS):
+    for axis in itertools.islice(itertools.cycle(longer), len(longer) * _DOUBLINGS):
         sizes = {name: steps[name] * count for name, count in units.items()}
         workload = sized(op, dtype, sizes, _BOTH_WORK)
         # By brute force work grows with the product, and so may what an oracle keeps.
