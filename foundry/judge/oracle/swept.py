@@ -28,8 +28,8 @@ _EACH_TO = 16
 _DOUBLINGS = 11
 _SOME = (1.0, 3.0, 5.0, 7.0)
 """Logarithms of how much there is of an axis beside a long one: a little, and more."""
-_BOTH_WORK = 1 << 22
-"""Elements and FLOPs of a workload with two long axes."""
+_BOTH_WORK, _BOTH_PLACES = 1 << 24, 1 << 22
+"""Elements and FLOPs of a workload with two long axes, and places that the two make."""
 
 
 def remainders(op: Op, dtype: str) -> tuple[Workload, ...]:
@@ -120,7 +120,7 @@ def _both_long(
         sizes = {name: steps[name] * count for name, count in units.items()}
         workload = sized(op, dtype, sizes, _BOTH_WORK)
         # By brute force work grows with the product, and so may what an oracle keeps.
-        if workload is None or math.prod(sizes.values()) > _BOTH_WORK:
+        if workload is None or math.prod(sizes.values()) > _BOTH_PLACES:
             break
         found = workload
         units = {**units, axis: 2 * units[axis] + rng.randrange(2)}

@@ -129,13 +129,16 @@ def _targets(candidate: Candidate, *, is_whole: bool) -> Failed | tuple[Target, 
 
 
 def _ordered(targets: Sequence[Target], seed: int) -> list[Target]:
-    """Shuffled; those whose build serves the most sizes come first."""
+    """Shuffled; those whose build serves the most sizes come first, and round parameters of them."""
     shuffled = list(targets)
     random.Random(f"{seed} remainders").shuffle(shuffled)
     numbers = groups_of([target.program for target in shuffled])
     served = Counter(numbers)
-    order = sorted(range(len(shuffled)), key=lambda n: (-served[numbers[n]], numbers[n]))
-    return [shuffled[n] for n in order]
+
+    def turn(n: int) -> tuple[int, int, bool]:
+        return -served[numbers[n]], numbers[n], shuffled[n].distributions != _OF_PARAMETERS
+
+    return [shuffled[n] for n in sorted(range(len(shuffled)), key=turn)]
 
 
 def _sweep(walk: Walk, targets: Sequence[Target], course: _Course) -> Failed | None:
