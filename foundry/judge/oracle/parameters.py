@@ -44,8 +44,12 @@ def round_parameters(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
     rng = random.Random(f"{seed} round {op.name} {dtype}")
     cases = _small(op, dtype)
     wanted = [(name, value) for name in op.ranges for value in _round_of(op, name)]
-    found = (_workload(op, dtype, rng.choice(cases), {n: v}) for n, v in wanted if cases)
-    return tuple(workload for workload in found if workload is not None)
+    found: list[Workload] = []
+    for name, value in wanted:
+        rng.shuffle(cases)
+        tried = (_workload(op, dtype, case, {name: value}) for case in cases)
+        found += itertools.islice((w for w in tried if w is not None), 1)
+    return tuple(found)
 
 
 def _round_of(op: Op, name: str) -> list[Scalar]:

@@ -25,7 +25,7 @@ _WITHIN = tuple((0, size) for size in range(2, _LANES, 4))
 """Sizes within a pass of the lanes: a kernel may take four or eight elements for all there are."""
 _CHEAP_ELEMENTS = 1 << 14
 _EACH_TO = 16
-_DOUBLINGS = 11
+_LONG_BESIDE = 1 << 12
 _SOME = (1.0, 3.0, 5.0, 7.0)
 """Logarithms of how much there is of an axis beside a long one: a little, and more."""
 _BOTH_WORK, _BOTH_PLACES = 1 << 24, 1 << 22
@@ -98,33 +98,51 @@ def both_long(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
     A kernel may be right wherever one of them is, as on an image of many lines or of many columns.
     """
     rng = random.Random(f"{seed} both long {op.name} {dtype}")
+    axes = growing(op)
     found = [
-        _both_long(op, dtype, {one: 2, other: 3}, (one, other), rng)
-        for one, other in itertools.combinations(growing(op), 2)
+        _lengthened(op, dtype, [{one: 2, other: n} for n in (3, 2, 1)], (one, other), rng)
+        for one, other in itertools.combinations(axes, 2)
     ]
-    for (one, other), (low, high) in itertools.product(
-        itertools.permutations(growing(op), 2), itertools.pairwise(_SOME)
+    for (one, other), ends in itertools.product(
+        itertools.permutations(axes, 2), itertools.pairwise(_SOME)
     ):
-        some = round(2 ** rng.uniform(low, high))
-        found.append(_both_long(op, dtype, {one: some, other: 2}, (other,), rng))
+        some = round(2 ** rng.uniform(*ends))
+        starts = [{one: some, other: n} for n in (2, 1, some, 2 * some)]
+        found.append(_lengthened(op, dtype, starts, (other,), rng))
     return _each_once(found)
 
 
-def _both_long(
-    op: Op, dtype: str, units: dict[str, int], longer: Sequence[str], rng: random.Random
+def _lengthened(
+    op: Op, dtype: str, starts: list[dict[str, int]], longer: Sequence[str], rng: random.Random
 ) -> Workload | None:
-    """Two axes, some of which are doubled in turn as long as it costs little."""
+    """The first of the starts that the op has, some of its axes doubled while it costs little.
+
+    Counts are of what an axis is a multiple of. The shortest axis comes first; where an axis is
+    bound to another one, as queries are to keys, that is doubled before it.
+    """
+    known = ((units, w) for units in starts if (w := _at_units(op, dtype, units)))
+    units, found = next(known, ({}, None))
+    while found is not None:
+        grown = (
+            {**units, axis: 2 * units[axis] + more}
+            for axis in sorted(longer, key=lambda axis: units[axis])
+            for more in (rng.randrange(2), 0)
+            if units[axis] < _LONG_BESIDE
+        )
+        further = ((some, w) for some in grown if (w := _at_units(op, dtype, some)))
+        if (step := next(further, None)) is None:
+            return found
+        units, found = step
+    return None
+
+
+def _at_units(op: Op, dtype: str, units: dict[str, int]) -> Workload | None:
+    """By brute force work grows with the product of axes, and so may what an oracle keeps."""
     steps = {axis.name: axis.multiple_of for axis in op.axes}
-    found = None
-    for axis in itertools.islice(itertools.cycle(longer), len(longer) * _DOUBLINGS):
-        sizes = {name: steps[name] * count for name, count in units.items()}
-        workload = sized(op, dtype, sizes, _BOTH_WORK)
-        # By brute force work grows with the product, and so may what an oracle keeps.
-        if workload is None or math.prod(sizes.values()) > _BOTH_PLACES:
-            break
-        found = workload
-        units = {**units, axis: 2 * units[axis] + rng.randrange(2)}
-    return found
+    sizes = {name: steps[name] * count for name, count in units.items()}
+    if math.prod(sizes.values()) > _BOTH_PLACES:
+        return None
+    return sized(op, dtype, sizes, _BOTH_WORK)
 
 
 @lru_cache(maxsize=256)

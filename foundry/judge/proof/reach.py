@@ -13,7 +13,7 @@ faster, exported or shipped within what is proven alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
@@ -54,11 +54,11 @@ def verify_large(walk: Walk) -> Failed | None:
         if is_large(candidate.op, target.workload):
             try:
                 references = _references(walk, target, endless.oracles)
+                expected = forecast(candidate, target)
+                found = run_once(walk, target, index, expected, references, endless)
             except NoAnswer as error:
                 candidate.unproven[target.workload.id] = _unanswered(target, error)
                 continue
-            expected = forecast(candidate, target)
-            found = run_once(walk, target, index, expected, references, endless)
             if isinstance(found, Failed):
                 return found
     return None
@@ -77,20 +77,32 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
     bound = bound_to(candidate, _wanted(candidate))
     if isinstance(bound, Failed):
         return bound
-    left = dict(enumerate(bound, walk.first_of_next))
-    built = build_more(walk, bound, walk.options.build_limit_s)
-    if built is not None:
-        return None if isinstance(built, Timeout) else built
     kernel = Allowance(max(budget_s, _NEAR_S))
     allowances = Allowances(kernel, oracles)
-    listed = {n: left.pop(n) for n in [*left] if not left[n].hidden}
-    little = {n: listed.pop(n) for n in [*listed] if work(op, listed[n].workload) <= _LITTLE}
+    left = _built(walk, [target for target in bound if not target.hidden])
+    if not isinstance(left, dict):
+        return left
+    little = {n: left.pop(n) for n in [*left] if work(op, left[n].workload) <= _LITTLE}
     if failed := _reach(walk, little, allowances, lambda run_s: run_s <= _NEAR_FORECAST_S):
         return failed
-    if failed := _reach(walk, listed, allowances, lambda run_s: _RUNS * run_s <= kernel.left_s):
+    if failed := _reach(walk, left, allowances, lambda run_s: _RUNS * run_s <= kernel.left_s):
         return failed
     kernel.left_s = min(kernel.left_s, budget_s)
+    if not walk.worker.is_whole or kernel.is_over:
+        return None
+    left = _built(walk, [target for target in bound if target.hidden])
+    if not isinstance(left, dict):
+        return left
     return _reach(walk, left, allowances, lambda run_s: _RUNS * run_s <= kernel.left_s)
+
+
+def _built(walk: Walk, targets: Sequence[Target]) -> dict[int, Target] | Failed | None:
+    """Targets by the numbers of their programs; None where the compiler takes too long."""
+    numbered = dict(enumerate(targets, walk.first_of_next))
+    found = build_more(walk, targets, walk.options.build_limit_s)
+    if found is None:
+        return numbered
+    return None if isinstance(found, Timeout) else found
 
 
 def _reach(
@@ -106,12 +118,12 @@ def _reach(
         target = left.pop(nearest)
         try:
             references = _references(walk, target, allowances.oracles)
+            if failed := screen_large(walk, target):
+                return failed
+            found = run_once(walk, target, nearest, forecasts[nearest], references, allowances)
         except NoAnswer:
             # A baseline that keeps whole squares need not go as far as a kernel.
             continue
-        if failed := screen_large(walk, target):
-            return failed
-        found = run_once(walk, target, nearest, forecasts[nearest], references, allowances)
         if found is None or isinstance(found, Failed):
             return found
         candidate.paces.append(found)

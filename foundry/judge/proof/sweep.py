@@ -1,5 +1,7 @@
 """Every remainder that 32 lanes may leave of an axis, and ratios of axes: small runs, and builds.
 
+Beside them axes that are long together, and round values of parameters.
+
 Where sizes are compiled in, each workload is a build. They are built few at a time, so that one
 kernel that compiles slowly ends within its seconds; what it was not run on is then told, and it is
 not called faster. Those that share a build come first, and else they come in a secret order: nobody
@@ -18,6 +20,7 @@ from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle.draws import nonfinite, spots
+from foundry.judge.oracle.draws.distributions import MIXED
 from foundry.judge.oracle.parameters import round_parameters
 from foundry.judge.oracle.swept import (
     both_long,
@@ -42,6 +45,8 @@ _FEW_COMPILED = 4
 _TELLING = ("sparse", "sorted")
 """Distributions in which the last element of a row often counts most; spots come beside them."""
 _OF_PARAMETERS = ("normal", "large")
+_BESIDE_S, _CHEAP_S = 10.0, 4.0
+"""Of processor time for what is run beside remainders; and what one of it may take at most."""
 _AT_ONCE = 8
 """Builds of one job."""
 _LEFT_OUT = (
@@ -58,15 +63,43 @@ def sweep(walk: Walk, budget_s: float, oracles: OracleAllowance) -> Failed | Non
         return bound
     targets = _ordered(bound, candidate.seed)
     course = _Course(Allowances(Allowance(max(budget_s, _LEAST_S)), oracles))
+    if failed := _run(walk, targets, course):
+        return failed
+    if said := course.left_out(len(targets)):
+        candidate.unproven[REMAINDERS] = Failed(
+            Status.CORRECT, Diagnostic(stage="verify", message=said)
+        )
+    return _sweep_beside(walk, oracles) if walk.worker.is_whole else None
+
+
+def _sweep_beside(walk: Walk, oracles: OracleAllowance) -> Failed | None:
+    """Run it where two axes are long together and on round parameters, as far as that is cheap.
+
+    What is left out here is not asked for: there are more such sizes than anybody can run.
+    """
+    candidate = walk.candidate
+    op, dtype, seed = candidate.op, candidate.dtype, candidate.seed
+    both = bound_to(candidate, both_long(op, dtype, seed))
+    if isinstance(both, Failed):
+        return both
+    rounded = bound_to(candidate, round_parameters(op, dtype, seed))
+    if isinstance(rounded, Failed):
+        return rounded
+    names = itertools.cycle((*_TELLING, MIXED))
+    dealt = [replace(t, distributions=(name,)) for t, name in zip(both, names, strict=False)]
+    dealt += [replace(target, distributions=_OF_PARAMETERS) for target in rounded]
+    cheap = [target for target in dealt if forecast(candidate, target).most_s <= _CHEAP_S]
+    course = _Course(Allowances(Allowance(_BESIDE_S), oracles))
+    return _run(walk, _ordered(cheap, seed), course)
+
+
+def _run(walk: Walk, targets: Sequence[Target], course: _Course) -> Failed | None:
+    """Build them few at a time and run each, until the course is over."""
     for start in range(0, len(targets), _AT_ONCE):
         if course.is_over:
             break
         if failed := _sweep(walk, targets[start : start + _AT_ONCE], course):
             return failed
-    if said := course.left_out(len(targets)):
-        candidate.unproven[REMAINDERS] = Failed(
-            Status.CORRECT, Diagnostic(stage="verify", message=said)
-        )
     return None
 
 
@@ -109,36 +142,28 @@ def _targets(candidate: Candidate, *, is_whole: bool) -> Failed | tuple[Target, 
     if not is_whole:
         chance = random.Random(f"{seed} compiled")
         compiled = tuple(chance.sample(compiled, min(_FEW_COMPILED, len(compiled))))
-    together = (*ratios(op, dtype), *both_long(op, dtype, seed))
-    found = bound_to(candidate, (*compiled, *together, *remainders(op, dtype)))
+    found = bound_to(candidate, (*compiled, *ratios(op, dtype), *remainders(op, dtype)))
     wider = bound_to(candidate, vector_remainders(op, dtype, seed))
     if isinstance(found, Failed) or isinstance(wider, Failed):
         return found if isinstance(found, Failed) else wider
     numbers = groups_of([t.program for t in (*found, *wider)])
     known = set(numbers[: len(found)])
     same = [t for t, n in zip(wider, numbers[len(found) :], strict=True) if n in known]
-    rounded = bound_to(candidate, round_parameters(op, dtype, seed))
-    if isinstance(rounded, Failed):
-        return rounded
     names = itertools.cycle((*_TELLING, *nonfinite.ASKED[op.nonfinite][:1]))
-    swept = [
+    return tuple(
         replace(target, distributions=(name, *spots.of_op(op, target.workload)[:1]))
         for target, name in zip((*found, *same), names, strict=False)
-    ]
-    return (*swept, *(replace(target, distributions=_OF_PARAMETERS) for target in rounded))
+    )
 
 
 def _ordered(targets: Sequence[Target], seed: int) -> list[Target]:
-    """Shuffled; those whose build serves the most sizes come first, and round parameters of them."""
+    """Shuffled; those whose build serves the most sizes come first."""
     shuffled = list(targets)
     random.Random(f"{seed} remainders").shuffle(shuffled)
     numbers = groups_of([target.program for target in shuffled])
     served = Counter(numbers)
-
-    def turn(n: int) -> tuple[int, int, bool]:
-        return -served[numbers[n]], numbers[n], shuffled[n].distributions != _OF_PARAMETERS
-
-    return [shuffled[n] for n in sorted(range(len(shuffled)), key=turn)]
+    order = sorted(range(len(shuffled)), key=lambda n: (-served[numbers[n]], numbers[n]))
+    return [shuffled[n] for n in order]
 
 
 def _sweep(walk: Walk, targets: Sequence[Target], course: _Course) -> Failed | None:
