@@ -45,7 +45,7 @@ _FEW_COMPILED = 4
 _TELLING = ("sparse", "sorted")
 """Distributions in which the last element of a row often counts most; spots come beside them."""
 _OF_PARAMETERS = ("normal", "large")
-_BESIDE_S, _CHEAP_S = 10.0, 4.0
+_BESIDE_S, _CHEAP_S = 10.0, 1.0
 """Of processor time for what is run beside remainders; and what one of it may take at most."""
 _AT_ONCE = 8
 """Builds of one job."""
@@ -88,7 +88,7 @@ def _sweep_beside(walk: Walk, oracles: OracleAllowance) -> Failed | None:
     names = itertools.cycle((*_TELLING, MIXED))
     dealt = [replace(t, distributions=(name,)) for t, name in zip(both, names, strict=False)]
     dealt += [replace(target, distributions=_OF_PARAMETERS) for target in rounded]
-    cheap = [target for target in dealt if forecast(candidate, target).most_s <= _CHEAP_S]
+    cheap = [target for target in dealt if forecast(candidate, target).seconds <= _CHEAP_S]
     course = _Course(Allowances(Allowance(_BESIDE_S), oracles))
     return _run(walk, _ordered(cheap, seed), course)
 
