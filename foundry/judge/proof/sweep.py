@@ -86,11 +86,11 @@ def _sweep_beside(walk: Walk, oracles: OracleAllowance) -> Failed | None:
     if isinstance(rounded, Failed):
         return rounded
     names = itertools.cycle((*_TELLING, MIXED))
-    dealt = [replace(t, distributions=(name,)) for t, name in zip(both, names, strict=False)]
-    dealt += [replace(target, distributions=_OF_PARAMETERS) for target in rounded]
-    cheap = [target for target in dealt if forecast(candidate, target).seconds <= _CHEAP_S]
-    course = _Course(Allowances(Allowance(_BESIDE_S), oracles))
-    return _run(walk, _ordered(cheap, seed), course)
+    sizes = [replace(t, distributions=(name,)) for t, name in zip(both, names, strict=False)]
+    values = [replace(target, distributions=_OF_PARAMETERS) for target in rounded]
+    every = (*_ordered(values, seed), *_ordered(sizes, seed))
+    cheap = [target for target in every if forecast(candidate, target).seconds <= _CHEAP_S]
+    return _run(walk, cheap, _Course(Allowances(Allowance(_BESIDE_S), oracles)))
 
 
 def _run(walk: Walk, targets: Sequence[Target], course: _Course) -> Failed | None:
