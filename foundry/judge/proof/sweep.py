@@ -45,7 +45,7 @@ _FEW_COMPILED = 4
 _TELLING = ("sparse", "sorted")
 """Distributions in which the last element of a row often counts most; spots come beside them."""
 _OF_PARAMETERS = ("normal", "large")
-_BESIDE_S, _CHEAP_S = 10.0, 1.0
+_BESIDE_S, _CHEAP_S = 6.0, 1.0
 """Of processor time for what is run beside remainders; and what one of it may take at most."""
 _AT_ONCE = 8
 """Builds of one job."""
