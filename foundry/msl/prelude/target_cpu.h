@@ -52,6 +52,8 @@ struct alignas(64) Fibre {
   u32 path[path_words];
   Worker* worker;
 };
+// The sanitizer knows a fibre's SIMD-group by its place (`sanitizer/engine_memory.py`).
+static_assert(__builtin_offsetof(Fibre, group) == 8);
 
 struct alignas(64) SimdGroup {
   u8 slots[2][simd_width * 16];  // what lanes publish; one buffer is read while the other fills
