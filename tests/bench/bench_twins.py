@@ -25,7 +25,7 @@ LOW, HIGH = 0.8, 1.25
 TWINS = {
     "add": "out[i] = x[i] + y[i];",
     "mul": "out[i] = x[i] * y[i];",
-    "relu": "out[i] = max(x[i], T(0));",
+    "relu": "out[i] = isnan(x[i]) || x[i] > T(0) ? x[i] : T(0);",
 }
 FILE = """/*kernel
 op = "{op}"
