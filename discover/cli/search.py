@@ -108,7 +108,9 @@ def command(
 def _run(
     request: SearchRequest, db: str | None, device: str, workers: int, pricing: Path | None
 ) -> tuple[Outcome, Summary]:
+    from discover.budget.pricing import load
     from discover.calls.checking import check
+    from discover.calls.roster import seats_of
     from discover.cli.display import SearchDisplay
     from discover.history.summary import summarise
     from discover.proposers.registry import proposers_of
@@ -120,6 +122,8 @@ def _run(
     settings = request.settings
     with ExitStack() as stack:
         proposers = stack.enter_context(proposers_of(settings.proposers, settings))
+        # Money comes first: no server is asked for a search that could not keep its limit.
+        seats_of(proposers, load(pricing), request.limits, settings)
         check(proposers)
         bench = stack.enter_context(workbench(db, device, workers, settings.bench, pricing))
         if line := own.offline_note(settings.proposers):

@@ -44,8 +44,6 @@ _SANITIZE = ("-DMF_SANITIZE=1",)
 _CHECKS = (
     "-O1",
     "-gline-tables-only",
-    # Else the text forbids it, and short loops over a thread's own arrays stay loops.
-    "-funroll-loops",
     "-fno-omit-frame-pointer",
     "-fsanitize=array-bounds",
     # The last member of a struct has the size that it says, as every other.
