@@ -121,9 +121,9 @@ def grown(op: Op, dtype: str, beyond: int, rng: random.Random) -> Workload | Non
     steps is affordable, after many it is not. Where no output can grow, as a sum over everything,
     an input does.
     """
-    ways = [(base, axes) for base in smallest(op) for axes in _growing_outputs(op)]
-    grown_outputs = (_grown(op, dtype, *way, beyond, rng, op.outputs) for way in ways)
-    grown_inputs = (_grown(op, dtype, *way, beyond, rng, op.inputs) for way in ways)
+    starts = [(base, axes) for base in smallest(op) for axes in _growing_outputs(op)]
+    grown_outputs = (_grown(op, dtype, *start, beyond, rng, op.outputs) for start in starts)
+    grown_inputs = (_grown(op, dtype, *start, beyond, rng, op.inputs) for start in starts)
     return next((w for w in itertools.chain(grown_outputs, grown_inputs) if w), None)
 
 
@@ -165,8 +165,8 @@ def _growing_outputs(op: Op) -> list[tuple[str, ...]]:
     """Axes of all outputs together, then those of each output."""
     free = growing(op) or op.axis_names
     named = [{n for dim in tensor.shape for n in names_in(dim)} for tensor in op.outputs]
-    ways = (tuple(a for a in free if a in some) for some in (set().union(*named), *named))
-    return list(dict.fromkeys(way or free for way in ways))
+    together = (tuple(a for a in free if a in of) for of in (set().union(*named), *named))
+    return list(dict.fromkeys(some or free for some in together))
 
 
 def _is_affordable(op: Op, workload: Workload, most_flops: int = _MOST_FLOPS) -> bool:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 
 from foundry.errors import UsageError
-from ops.spec import Case, Op, Workload, elements_of, plain_flops
+from foundry.judge.oracle.pace import work
+from ops.spec import Case, Op, Workload
 
 SMALL_WORK = 1 << 21
 """Elements and FLOPs of what is run by the dozen."""
@@ -59,13 +60,9 @@ def alone(op: Op, dtype: str, axis: str, size: int) -> Workload | None:
 def sized(op: Op, dtype: str, sizes: Sizes, most_work: int = SMALL_WORK) -> Workload | None:
     """The cheapest case that can have these sizes, with them; None where all cost too much."""
     of_bases = (resized(op, dtype, {**base.axes, **sizes}, base) for base in smallest(op))
-    return _cheapest(op, [w for w in of_bases if w and _work(op, w) <= most_work])
+    return _cheapest(op, [w for w in of_bases if w and work(op, w) <= most_work])
 
 
 def _cheapest(op: Op, found: list[Workload]) -> Workload | None:
     """The one with the least work, where each place that an axis is short of three counts too."""
-    return min(found, key=lambda w: _work(op, w) * _SHORT ** -_long_enough(w.axes), default=None)
-
-
-def _work(op: Op, workload: Workload) -> int:
-    return elements_of(op, workload) + plain_flops(op, workload)
+    return min(found, key=lambda w: work(op, w) * _SHORT ** -_long_enough(w.axes), default=None)

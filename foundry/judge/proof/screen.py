@@ -19,12 +19,12 @@ from foundry.harness.jobs import Crash, Examine, ReportedFinding, Timeout
 from foundry.judge import wording
 from foundry.judge.candidate import Failed, Target
 from foundry.judge.oracle.draws.distributions import EVERY, MIXED
+from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.sampling import thin
 from foundry.judge.stages import Walk, elements, groups_of, has_work, stopped, threads
 from foundry.judge.verdict import Status
 from foundry.kernel import bind
 from foundry.program import Program
-from ops.spec import elements_of, plain_flops
 
 _LIMIT_S = 60.0
 _MOST_WORK = 1 << 20
@@ -94,7 +94,7 @@ def _watched(walk: Walk, target: Target) -> Iterator[Target]:
     """The target, or one with the same strides and little work; none where neither is possible."""
     candidate = walk.candidate
     op, workload = candidate.op, target.workload
-    if elements_of(op, workload) + plain_flops(op, workload) <= _MOST_WORK:
+    if work(op, workload) <= _MOST_WORK:
         yield target
     elif (part := thin(op, workload, _MOST_WORK)) and candidate.kernel is not None:
         try:
