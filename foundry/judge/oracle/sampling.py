@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from foundry.errors import UsageError
 from foundry.judge.oracle.form import check_form
 from foundry.judge.oracle.inputs import make_inputs
+from foundry.judge.oracle.pace import work
 from foundry.program import Arrays
 from ops.expressions import names_in
 from ops.spec import Case, Op, Tensor, Workload, elements_of, plain_flops, shape_of, widen
@@ -96,14 +97,10 @@ def thin(op: Op, workload: Workload, most: int) -> Workload | None:
     sizes = dict(workload.axes)
     for axis in independent_axes(op):
         part = _part(op, workload, sizes)
-        if part is not None and _work(op, part) > most:
-            sizes[axis] = min(sizes[axis], max(_THIN, sizes[axis] * most // _work(op, part)))
+        if part is not None and work(op, part) > most:
+            sizes[axis] = min(sizes[axis], max(_THIN, sizes[axis] * most // work(op, part)))
     part = _part(op, workload, sizes)
-    return part if part is not None and _work(op, part) <= most else None
-
-
-def _work(op: Op, workload: Workload) -> int:
-    return elements_of(op, workload) + plain_flops(op, workload)
+    return part if part is not None and work(op, part) <= most else None
 
 
 def _drawn(size: int, count: int, rng: Generator) -> NDArray[np.int64]:
