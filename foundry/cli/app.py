@@ -14,11 +14,9 @@ file (`foundry.config`), tables and JSON (`output`).
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint
@@ -28,6 +26,7 @@ from typing import Any, NoReturn
 import click
 
 from foundry import config
+from foundry.cli import interrupts
 from foundry.cli.failures import INTERRUPTED, explain
 from foundry.errors import EnvironmentUnusable, UsageError, unknown
 from ops import plugins
@@ -235,9 +234,7 @@ def _guarded(run: Callable[[], Any], command_line: str, *, debug: bool) -> int:
         result = run()
         sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; everything committed is kept", err=True)
-        click.echo(f"resume: {command_line}", err=True)
-        return INTERRUPTED
+        return _interrupted(command_line)
     except BrokenPipeError:
         # The reader of a pipe left (`foundry list | head -1`); Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -246,6 +243,8 @@ def _guarded(run: Callable[[], Any], command_line: str, *, debug: bool) -> int:
         error.show()
         return error.exit_code
     except Exception as error:
+        if interrupts.was_heard():
+            return _interrupted(command_line)
         if debug:
             raise
         failure = explain(error)
@@ -256,37 +255,28 @@ def _guarded(run: Callable[[], Any], command_line: str, *, debug: bool) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _interrupted(command_line: str) -> int:
+    click.echo("interrupted; everything committed is kept", err=True)
+    click.echo(f"resume: {command_line}", err=True)
+    return INTERRUPTED
+
+
 def start(target: str) -> NoReturn:
     """Run the application named `module:attribute` as a console script; never returns."""
     module, attribute = target.split(":")
     application: Application = getattr(importlib.import_module(module), attribute)
     try:
-        signal.signal(signal.SIGTERM, _interrupt)
-        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        interrupts.listen()
         application.main(prog_name=_program(application.name or "foundry"))
     except KeyboardInterrupt:
-        _leave()
+        interrupts.leave()
     except SystemExit as leaving:
         if leaving.code == INTERRUPTED:
-            _leave()
+            interrupts.leave()
         raise
     raise AssertionError("Application.main exits")
-
-
-def _leave() -> NoReturn:
-    """Exit as interrupted, without waiting for threads that wait for something themselves."""
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(INTERRUPTED)
 
 
 def _program(name: str) -> str:
     run_as_module = Path(sys.argv[0]).name == "__main__.py"
     return f"python -m {name}" if run_as_module else name
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    """SIGTERM ends a run as Ctrl-C does: rows kept, workers stopped."""
-    raise KeyboardInterrupt
