@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from foundry.kernel import Kernel, text_hash
 from foundry.prompts.assignment import Assignment
+from foundry.prompts.forms import FORMS
 from foundry.store.records import Tokens
 
 
@@ -169,6 +170,15 @@ class ProposerOptions(BaseModel):
     max_output_tokens: int = Field(default=16_000, ge=256)
     effort: str | None = None
     """How hard a reasoning model thinks; None leaves it to the model."""
+    prompt: str = "full"
+    """How much a prompt explains: `full`, or `compact` for small models."""
+
+    @field_validator("prompt")
+    @classmethod
+    def _known_form(cls, value: str) -> str:
+        if value not in FORMS:
+            raise ValueError(f"choose one of {', '.join(FORMS)}")
+        return value
 
     def answer_room(self, longest: int | None) -> int:
         """Tokens an answer may have, within what the budget has room for."""

@@ -14,6 +14,7 @@ from discover.proposers.registry import NAMES
 from discover.search.settings import OFFLINE, SearchSettings
 from discover.selection.strategies import STRATEGIES
 from foundry.cli import options
+from foundry.prompts.forms import FORMS
 from foundry.report.predicted import MODEL
 
 if TYPE_CHECKING:
@@ -94,9 +95,16 @@ workspace_option = click.option(
 
 
 def proposer_options(function: F) -> F:
-    """`--llm`, `--base-url`, `--effort`, `--max-output-tokens`, `--pricing`, `--unconfined`."""
+    """What proposers are told: `--llm`, `--base-url`, `--prompt`, `--effort`, and their limits."""
     for option in (
         unconfined_option,
+        click.option(
+            "--prompt",
+            type=options.Name("prompt", lambda: tuple(FORMS)),
+            metavar="|".join(FORMS),
+            help="How much a prompt explains; compact for small models, and as they were "
+            "trained.  [default: full]",
+        ),
         click.option(
             "--pricing",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from foundry.datasets.choice import Choice
 from foundry.datasets.teachers import TEACHERS
 from foundry.errors import unknown
+from foundry.prompts.forms import FORMS
+
+_KEPT = {"teachers", "hold_out", "valid", "test", "per_group", "prompt"}
+_FREE = {"name", "kernels", "rounds", *_KEPT}
+"""What may differ between two runs of which one continues the other."""
 
 
 class CorpusRecipe(BaseModel):
@@ -41,6 +47,8 @@ class CorpusRecipe(BaseModel):
     valid: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     per_group: int = Field(default=8, ge=1)
+    prompt: Literal["full", "compact"] = "full"
+    """How the chats ask: `compact` for small models."""
 
     def choice(self, made: Collection[str] | None = None) -> Choice:
         """What is kept of what was made.
@@ -57,6 +65,7 @@ class CorpusRecipe(BaseModel):
             valid=self._there(self.valid, made),
             test=self._there(self.test, made),
             per_group=self.per_group,
+            prompt=FORMS[self.prompt],
             seed=self.seed,
         )
 
@@ -84,5 +93,4 @@ class CorpusRecipe(BaseModel):
 
     def settings(self) -> dict[str, object]:
         """What two runs share that continue one another: all but how much, and what is kept."""
-        free = {"kernels", "rounds", "teachers", "hold_out", "valid", "test", "per_group", "name"}
-        return self.model_dump(mode="json", exclude=free)
+        return self.model_dump(mode="json", exclude=_FREE)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from discover.proposers import faults, keys, probing
 from discover.protocol import Context, Failure, FailureKind, ProposerOptions, Reply, Request
 from foundry.prompts.build import build
+from foundry.prompts.forms import FORMS
 from foundry.store.records import Tokens
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class AnthropicProposer:
 
     def request(self, context: Context) -> Request | Failure:
         """The whole call as data."""
-        prompt = build(context)
+        prompt = build(context, FORMS[self._options.prompt])
         longest = self._options.answer_room(context.longest_answer)
         # The system part is the same for every call of a search: cached, it costs a tenth or less.
         system = {"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from discover.proposers import faults, keys, probing
 from discover.protocol import Context, Failure, FailureKind, ProposerOptions, Reply, Request
 from foundry.prompts.build import build
+from foundry.prompts.forms import FORMS
 from foundry.store.records import Tokens
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class OpenAIProposer:
 
     def request(self, context: Context) -> Request | Failure:
         """The whole call as data."""
-        prompt = build(context)
+        prompt = build(context, FORMS[self._options.prompt])
         longest = self._options.answer_room(context.longest_answer)
         body: dict[str, Any] = {
             "model": self.model,

@@ -14,6 +14,7 @@ from discover.proposers import faults, keys, probing
 from discover.protocol import Context, Failure, FailureKind, ProposerOptions, Reply, Request
 from foundry.errors import UsageError
 from foundry.prompts.build import build
+from foundry.prompts.forms import FORMS
 from foundry.store.records import Tokens
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class ChatProposer:
 
     def request(self, context: Context) -> Request | Failure:
         """The whole call as data."""
-        prompt = build(context)
+        prompt = build(context, FORMS[self._options.prompt])
         longest = self._options.answer_room(context.longest_answer)
         body: dict[str, Any] = {
             "model": self.model,

@@ -52,9 +52,12 @@ class SearchSettings(ProposerOptions):
         return value
 
     def chosen(self) -> dict[str, Any]:
-        """How parents are chosen, as far as that is not as ever; older databases know no more."""
+        """How parents are chosen and models asked, where that is not as ever.
+
+        Older databases know no more.
+        """
         fields = type(self).model_fields
-        given = {name: getattr(self, name) for name in ("strategy", "repair")}
+        given = {name: getattr(self, name) for name in ("strategy", "repair", "prompt")}
         return {name: value for name, value in given.items() if value != fields[name].default}
 
     @field_validator("proposers")

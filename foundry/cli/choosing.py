@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from foundry.cli import options
+from foundry.prompts.forms import FORMS
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TEACHERS = ("all", "open-weights", "own")
@@ -24,7 +25,7 @@ _FAMILIES = options.Names("family", _families)
 
 
 def choice_options(function: F) -> F:
-    """`--faster`, `--teachers`, `--hold-out`, `--valid`, `--test`, `--per-group`."""
+    """`--faster`, `--teachers`, `--hold-out`, `--valid`, `--test`, `--per-group`, `--prompt`."""
     decorators = [
         click.option(
             "--faster", is_flag=True, help="Teach only kernels that were faster than the baseline."
@@ -50,6 +51,14 @@ def choice_options(function: F) -> F:
             show_default=True,
             help="Kernels to teach of each group of near duplicates, the fastest first.",
         ),
+        click.option(
+            "--prompt",
+            type=options.Name("prompt", lambda: tuple(FORMS)),
+            default="full",
+            show_default=True,
+            metavar="|".join(FORMS),
+            help="How much a chat's prompt explains; compact for small models.",
+        ),
     ]
     for decorate in reversed(decorators):
         function = decorate(function)
@@ -68,6 +77,7 @@ def choice_given(function: F) -> F:
         valid: tuple[str, ...] | None,
         test: tuple[str, ...] | None,
         per_group: int,
+        prompt: str,
         seed: int,
         **rest: Any,
     ) -> Any:
@@ -82,6 +92,7 @@ def choice_given(function: F) -> F:
             valid=valid or (),
             test=test or (),
             per_group=per_group,
+            prompt=FORMS[prompt],
             seed=seed,
         )
         return function(choice=choice, **rest)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from foundry.datasets.teachers import Use
 from foundry.judge.verdict import Status
+from foundry.prompts.forms import FULL, PromptForm
 
 PROVEN = (Status.CORRECT, Status.FASTER)
 
@@ -27,5 +28,7 @@ class Choice:
     """Op families for `test` instead of chosen ones."""
     per_group: int = 8
     """Kernels kept of each group of near duplicates: the fastest first."""
+    prompt: PromptForm = FULL
+    """How the chats ask."""
     seed: int = 0
     """Of the choice of families, and of whatever else is drawn."""

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from foundry.judge.oracle.sampling import SameOp
 from foundry.program import Device
-from foundry.prompts import demands, devices, feedback
+from foundry.prompts import demands, feedback
 from foundry.prompts.assignment import Assignment, Attempt
 from foundry.prompts.chip import chip_facts, is_predicted, predictions
 from foundry.prompts.diagnosis import Diagnosis, diagnose
 from foundry.prompts.foci import focus
+from foundry.prompts.forms import FULL, PromptForm
 from foundry.prompts.parts import Parts, parts
 from foundry.prompts.tensors import described
 from ops.spec import param_dtype
@@ -27,8 +28,6 @@ from ops.spec import param_dtype
 if TYPE_CHECKING:
     import jinja2
 
-MAX_TOKENS = 16_000
-"""Of a prompt, system and user part together; the kernel itself is never cut."""
 _CHARACTERS_PER_TOKEN = 3
 """Of code, at least: no tokenizer is at hand."""
 
@@ -41,16 +40,15 @@ class Prompt:
     user: str
 
 
-def build(asked: Assignment, tokens: int = MAX_TOKENS) -> Prompt:
+def build(asked: Assignment, form: PromptForm = FULL) -> Prompt:
     """The prompt for one kernel.
 
     Args:
         asked: What is wanted, and known.
-        tokens: Length of the whole prompt, at most: what is known beside the kernel is left out
-            until it fits, by what it is worth.
+        form: How long it may be, and how much its first part explains.
     """
-    system = _system(SameOp(asked.op), asked.dtype, is_predicted(asked.device))
-    room = tokens * _CHARACTERS_PER_TOKEN - len(system)
+    system = _system(SameOp(asked.op), asked.dtype, is_predicted(asked.device), form.system)
+    room = form.tokens * _CHARACTERS_PER_TOKEN - len(system)
     held: Parts | None = parts(asked)
     user = ""
     while held is not None:
@@ -69,8 +67,6 @@ def _user(asked: Assignment, held: Parts) -> str:
         dtype=asked.dtype,
         device=device,
         chip=chip_facts(device),
-        abilities=devices.described(device),
-        bench=asked.timed or op.workloads("bench", asked.dtype),
         parent=_attempt(parent, device) if parent else None,
         diagnosis=found.text,
         parts=held,
@@ -81,10 +77,10 @@ def _user(asked: Assignment, held: Parts) -> str:
 
 
 @lru_cache(maxsize=512)
-def _system(same: SameOp, dtype: str, predicted: bool) -> str:
+def _system(same: SameOp, dtype: str, predicted: bool, template: str) -> str:
     """The part that all prompts of one op and element type share, of one way to take times."""
     op = same.op
-    text = _template("system.j2").render(
+    text = _template(template).render(
         op=op,
         dtype=dtype,
         predicted=predicted,

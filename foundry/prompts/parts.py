@@ -6,19 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from foundry.judge.verdict import Evaluation
-from foundry.prompts import feedback
+from foundry.prompts import devices, feedback
 from foundry.prompts.assignment import Assignment, Attempt
 from foundry.prompts.chip import predicted_words
 from foundry.prompts.differences import changes
 from foundry.report.figures import figures
 from foundry.report.format import interval, latency
 from foundry.store.records import Lesson
+from ops.spec import Workload
 
 MAX_FAILURES = 4
 MAX_SLOWER = 6
 MAX_RELATIVES = 2
 NEAR = 1.25
 """A kernel may take so many times as long as the parent and still be worth reading."""
+_OF_A_WORKLOAD = 3.0
+"""Worth of a timed workload, less with each: only a short prompt leaves some out."""
+_OF_THE_DEVICE = 0.6
+"""Worth of a sentence on what the device can do: below a failure or a good kernel at hand."""
 _FADES = 0.8
 """Worth of what came before the latest of its kind, each step."""
 
@@ -59,6 +64,8 @@ class Relative(PromptItem):
 class Parts:
     """All that a prompt may hold beside the parent."""
 
+    timed: tuple[ToldLine, ...] = ()
+    device: tuple[ToldLine, ...] = ()
     failures: tuple[FailedChild, ...] = ()
     slower: tuple[ToldLine, ...] = ()
     repeated: tuple[ToldLine, ...] = ()
@@ -76,18 +83,26 @@ class Parts:
         return replace(self, **{name: kept})
 
 
-_KINDS = ("failures", "slower", "repeated", "relatives", "lessons")
+_KINDS = ("timed", "device", "failures", "slower", "repeated", "relatives", "lessons")
 
 
 def parts(asked: Assignment) -> Parts:
     """What an assignment says beside its kernel, the most valuable of each kind first."""
+    workloads = asked.timed or asked.op.workloads("bench", asked.dtype)
     return Parts(
+        tuple(_workload(one, place) for place, one in enumerate(workloads)),
+        tuple(ToldLine(_OF_THE_DEVICE, line) for line in devices.described(asked.device)),
         tuple(_failed(f, asked.parent, n) for n, f in enumerate(asked.failures[:MAX_FAILURES])),
         tuple(_lines(asked.slower[:MAX_SLOWER], asked.parent, 0.5)),
         tuple(_lines(asked.repeated[:MAX_SLOWER], asked.parent, 0.4)),
         tuple(_relative(r, n) for n, r in enumerate(_near(asked)[:MAX_RELATIVES])),
         tuple(_lesson(one, n) for n, one in enumerate(asked.lessons)),
     )
+
+
+def _workload(workload: Workload, place: int) -> ToldLine:
+    label = f": {workload.label}" if workload.label else ""
+    return ToldLine(_OF_A_WORKLOAD - 0.01 * place, f"{workload.id}{label}")
 
 
 def _failed(attempt: Attempt, parent: Attempt | None, place: int) -> FailedChild:

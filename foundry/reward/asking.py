@@ -10,6 +10,7 @@ from foundry.program import Device
 from foundry.prompts.assignment import Assignment
 from foundry.prompts.build import build
 from foundry.prompts.foci import FOCI
+from foundry.prompts.forms import FORMS
 from ops import registry
 
 _DEVICE = Device("metal", "Apple GPU")
@@ -20,6 +21,7 @@ def tasks(
     ops: Sequence[str] | None = None,
     dtypes: Sequence[str] = ("float32",),
     hold_out: Collection[str] = (),
+    prompt: str = "full",
 ) -> list[dict[str, Any]]:
     """One row per op and element type: `prompt` (system and user), `op`, `dtype`.
 
@@ -27,10 +29,13 @@ def tasks(
         ops: Names; None: every op.
         dtypes: Element types; an op without one of them has fewer rows.
         hold_out: Ops to leave out.
+        prompt: How much a prompt explains: `full`, or `compact` for small models.
 
     Raises:
-        UsageError: An unknown op.
+        UsageError: An unknown op, or an unknown form of a prompt.
     """
+    if prompt not in FORMS:
+        raise unknown("prompt", prompt, FORMS)
     known = registry.all_ops()
     for name in (*(ops or ()), *hold_out):
         if name not in known:
@@ -40,10 +45,11 @@ def tasks(
     for op in wanted:
         for dtype in dtypes:
             if dtype in op.dtypes:
-                asked = build(Assignment(op, dtype, _DEVICE, turn=len(rows) % len(FOCI)))
-                prompt = [
-                    {"role": "system", "content": asked.system},
-                    {"role": "user", "content": asked.user},
+                asked_for = Assignment(op, dtype, _DEVICE, turn=len(rows) % len(FOCI))
+                built = build(asked_for, FORMS[prompt])
+                messages = [
+                    {"role": "system", "content": built.system},
+                    {"role": "user", "content": built.user},
                 ]
-                rows.append({"prompt": prompt, "op": op.name, "dtype": dtype})
+                rows.append({"prompt": messages, "op": op.name, "dtype": dtype})
     return rows

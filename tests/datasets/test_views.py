@@ -21,6 +21,7 @@ from foundry.datasets.views.registry import VIEWS
 from foundry.errors import UsageError
 from foundry.judge.verdict import Diagnostic, OutputError, Status
 from foundry.kernel import render, text_hash
+from foundry.prompts.forms import FORMS
 from foundry.store import Origin
 from foundry.store.records import PREDICTIONS
 from ops.registry import get
@@ -343,3 +344,17 @@ def test_the_card_is_one_that_a_hub_accepts(filled: Filled, tmp_path: Path) -> N
     assert {c["config_name"] for c in card.data.configs} >= {"attempts", "sft", "completion"}
     assert "load_dataset(" in card.text
     assert json.loads((tmp_path / "metadata.json").read_text())["canary"] in card.text
+
+
+def test_chats_ask_in_the_form_that_is_chosen(
+    filled: Filled, related: dict[str, Any], tmp_path: Path
+) -> None:
+    asked = {}
+    for name, form in FORMS.items():
+        export(filled, tmp_path / name, Choice(prompt=form), views=("sft", "repair"))
+        for view in ("sft", "repair"):
+            chats = [row["messages"] for row in rows(tmp_path / name, view)]
+            assert all("/*kernel" in chat[-1]["content"] for chat in chats)
+            asked[name, view] = [len(chat[0]["content"]) for chat in chats]
+    for view in ("sft", "repair"):
+        assert max(asked["compact", view]) < min(asked["full", view]) / 2

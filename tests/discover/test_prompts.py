@@ -22,6 +22,7 @@ from foundry.program import Device
 from foundry.prompts import demands, differences, feedback, foci
 from foundry.prompts.assignment import Assignment, Attempt
 from foundry.prompts.build import build
+from foundry.prompts.forms import FULL
 from ops import registry as ops
 from ops.matches import Ties
 
@@ -165,7 +166,7 @@ def test_what_is_worth_least_is_left_out_first() -> None:
     room = (len(whole.system) + len(whole.user)) // 3
     sizes = []
     for tokens in range(room + 1, room - 500, -25):
-        prompt = build(IMPROVE, tokens)
+        prompt = build(IMPROVE, dataclasses.replace(FULL, tokens=tokens))
         sizes.append(len(prompt.user))
         fits = len(prompt.system) + len(prompt.user) <= 3 * tokens
         assert fits or "do not repeat" not in prompt.user

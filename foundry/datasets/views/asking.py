@@ -44,7 +44,8 @@ def prompt(
             timed=_timed(known, stored),
             failures=failures,
             turn=drawn(known.kernel_hash, material.choice.seed, len(FOCI)),
-        )
+        ),
+        material.choice.prompt,
     )
 
 
