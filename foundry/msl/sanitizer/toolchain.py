@@ -33,6 +33,7 @@ from foundry.msl.run.builder import Builder, Text
 from foundry.msl.run.runtime import LoadedKernel, load_runtime
 from foundry.msl.sanitizer import kept, locals
 from foundry.msl.sanitizer.instrument import checked
+from foundry.msl.sanitizer.library_loops import unrolled
 from foundry.msl.sanitizer.lines import annotate
 from foundry.msl.sanitizer.local_names import LocalNames
 from foundry.msl.sanitizer.quick import quick
@@ -103,7 +104,7 @@ class SanitizerToolchain(Flavour):
             EnvironmentUnusable: when the compiler does not work here.
         """
         made = target.with_suffix(".o")
-        written = self.llvm_text(unit, math_mode, target)
+        written = unrolled(self.llvm_text(unit, math_mode, target))
         names = LocalNames(unit, written)
         text = kept.freed(self._optimised(kept.kept(written), names, math_mode), written)
         clang = ["clang", *self.plain.target.machine_flags]

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foundry.msl.sanitizer import FindingKind, sanitize
+from foundry.msl.sanitizer import FindingKind, sanitize, toolchain
 from foundry.msl.sanitizer.launched import Launched
+from foundry.msl.sanitizer.library_loops import unrolled
 from foundry.program import Launch, Program, TensorSpec
 
 SIZE = 96
@@ -105,3 +106,26 @@ def program(
     source = _INDICES + BODIES[kind, stride]
     launch = Launch("k", ("x", "p"), (out,), source, (SIZE, 1, 1), (32, 1, 1))
     return Program(specs, ("out",), (launch,)), inputs
+
+
+def test_loops_of_the_library_are_unrolled_and_those_with_a_line_are_not() -> None:
+    loops = (
+        "!7 = distinct !{!7, !9}\n"
+        "!8 = distinct !{!8, !3, !4, !9}\n"
+        '!9 = !{!"llvm.loop.unroll.disable"}\n'
+        "!10 = distinct !{!10, !11}\n"
+    )
+    assert unrolled(loops) == loops.replace("!{!7, !9}", "!{!7}")
+    assert unrolled(loops.replace("unroll", "vectorize")) == loops.replace("unroll", "vectorize")
+
+
+def test_a_position_in_the_grid_is_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(toolchain, "quick", lambda text: seen.append(text))
+    number = np.random.default_rng().integers(1 << 40)  # never built before
+    source = f"uint3 i = thread_position_in_grid; out[i.x] = x[i.x + i.y] + {number};"
+    x, out = TensorSpec("x", (SIZE,), "float32"), TensorSpec("out", (SIZE,), "float32")
+    launch = Launch("looked_at", ("x",), (out,), source, (SIZE, 1, 1), (32, 1, 1))
+    sanitize(Program((x,), ("out",), (launch,)), {"x": np.zeros(SIZE, np.float32)})
+    assert seen
+    assert "alloca [3 x i32]" not in seen[0]
