@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foundry.catalog.signatures import unseen_types
 from foundry.harness.measuring.baseline import BaselineCall
 from foundry.judge.matching import Equal, Expected, Within
 from foundry.judge.oracle.dealing import deal, unseen
@@ -24,7 +25,7 @@ from foundry.judge.oracle.inputs import applicable, make_inputs
 from foundry.program import Arrays
 from ops.dtypes import numpy_dtype
 from ops.empty import has_nothing_to_compute, is_over_nothing
-from ops.spec import Op, Workload, dtype_of, present, shape_of
+from ops.spec import Op, Workload, dtype_of, present, resolved, shape_of
 
 _SEED = 20
 _MOST_ELEMENTS = 2048
@@ -58,8 +59,9 @@ def checks_of(op: Op) -> Checks:
             first = dealt[0] if index == 0 else dealt[-1]
             held = _held(op, workload, tuple(dict.fromkeys((first, *dealt, "normal"))))
             arrays |= {f"{prefix}/{k}": v for k, v in _arrays(op, workload, held)}
-            axes, params = dict(workload.axes), dict(workload.params)
-            records.append({"arrays": prefix, "axes": axes, "params": params})
+            of_check = {"axes": dict(workload.axes), "params": dict(workload.params)}
+            types = {name: resolved(name, workload) for name in unseen_types(op)}
+            records.append({"arrays": prefix, **of_check, "types": types})
     return Checks(records, arrays)
 
 

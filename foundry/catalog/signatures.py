@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from ops.expressions import evaluate, names_in
 from ops.registry import all_ops
-from ops.spec import Op
+from ops.spec import ELEMENT, Op
 
 SURFACE: Mapping[str, str] = {
     "rms_norm": "norms",
@@ -29,6 +29,8 @@ SURFACE: Mapping[str, str] = {
     "matmul": "products",
 }
 """File of `runtime/surface` by op."""
+_DTYPE = {ELEMENT: "dtype"}
+"""What a type variable is called in a signature, if not as it is."""
 
 
 def free_axes(op: Op) -> tuple[str, ...]:
@@ -46,6 +48,13 @@ def _shown_by(dimension: int | str) -> str | None:
     (axis,) = names
     one, two, three = (evaluate(dimension, {axis: size}) for size in (1, 2, 3))
     return axis if three - two == two - one > 0 else None
+
+
+def unseen_types(op: Op) -> tuple[str, ...]:
+    """Type variables of outputs that no input shows, `T` of a table: the caller names them."""
+    seen = {tensor.dtype for tensor in op.inputs if not tensor.optional}
+    made = dict.fromkeys(tensor.dtype for tensor in op.outputs)
+    return tuple(name for name in made if name in (ELEMENT, *op.types) and name not in seen)
 
 
 def has_surface(op: Op) -> bool:
@@ -104,8 +113,12 @@ def _function(op: Op) -> list[str]:
     optional = [f"{name}: mx.array | None = None" for name in op.optional]
     free = [f"{axis}: int" for axis in free_axes(op)]
     params = [f"{k}: {type(v).__name__} = {v!r}" for k, v in op.params.items()]
-    signature = ", ".join([*needed, *free, *optional, *params, "*, stream: Any = None"])
-    given = ", ".join(f'"{k}": {k}' for k in (*free_axes(op), *op.params))
+    types = {_DTYPE.get(name, name): name for name in unseen_types(op)}
+    allowed = {ELEMENT: op.dtypes, **op.types}
+    dtypes = [f"{said}: mx.Dtype = mx.{allowed[name][0]}" for said, name in types.items()]
+    signature = ", ".join([*needed, *free, *optional, *params, *dtypes, "*, stream: Any = None"])
+    numbers = {**{k: k for k in (*free_axes(op), *op.params)}, **types}
+    given = ", ".join(f'"{number}": {said}' for said, number in numbers.items())
     result = "mx.array" if len(op.outputs) == 1 else "tuple[mx.array, ...]"
     shapes = "; ".join(f"{t.name}[{', '.join(map(str, t.shape))}]" for t in op.inputs)
     formula = " ".join(op.formula.split()).replace("\\", "\\\\").replace('"""', "'''")

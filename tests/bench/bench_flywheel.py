@@ -1,7 +1,7 @@
 """What a model answers for ops that it was not trained on: how much of it parses, builds, verifies.
 
     python tests/bench/bench_flywheel.py MODEL [--adapter DIR] [--ops softmax,topk,rope]
-        [--samples 10] [--answers FILE]
+        [--samples 10] [--prompt compact] [--answers FILE]
 
 MODEL is a folder that mlx-lm loads. The answers to one prompt share its prefill. They are kept in
 FILE op by op, so that what was cut short goes on where it stopped; the judge scores all of them at
@@ -22,6 +22,7 @@ from mlx_lm import load
 from mlx_lm.models.cache import make_prompt_cache
 
 from foundry.judge.verdict import Status
+from foundry.prompts.forms import FORMS
 from foundry.reward import KernelReward, RewardOptions, tasks
 
 HELD_OUT = ("softmax", "topk", "rope")
@@ -40,7 +41,7 @@ def main() -> None:
     missing = [op for op in asked.ops if op not in answered]
     if missing:
         model, tokenizer = load(asked.model, adapter_path=asked.adapter)[:2]
-        for (task,) in (tasks([op]) for op in missing):
+        for (task,) in (tasks([op], prompt=asked.prompt) for op in missing):
             answered[task["op"]] = list(answers(model, tokenizer, task["prompt"], asked))
             keep(asked.answers, answered)
     show(judged(answered))
@@ -50,9 +51,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("model")
     parser.add_argument("--adapter")
-    parser.add_argument(
-        "--ops", type=lambda text: text.split(","), default=["softmax", "topk", "rope"]
-    )
+    parser.add_argument("--ops", type=lambda text: text.split(","), default=list(HELD_OUT))
+    parser.add_argument("--prompt", choices=list(FORMS), default="compact")
     parser.add_argument("--samples", type=int, default=10)
     parser.add_argument("--tokens", type=int, default=500, help="of an answer at most")
     parser.add_argument("--temperature", type=float, default=0.6)

@@ -27,3 +27,11 @@ def test_a_wheel_holds_inputs_results_and_bounds() -> None:
     assert kinds == {"in", "want", "bound"}
     assert all(np.isfinite(a).all() for n, a in found.arrays.items() if "/want/" in n)
     assert len(found.records) >= 3
+
+
+def test_a_table_is_checked_in_every_dtype_of_its_op() -> None:
+    """No input shows the dtype: a check names it, or float16 would be held to float32's bounds."""
+    op = registry.get("sinusoidal")
+    records = checks.checks_of(op).records
+    assert {record["types"]["T"] for record in records} == set(op.dtypes)
+    assert all(record["types"] == {} for record in checks.checks_of(registry.get("relu")).records)

@@ -72,16 +72,32 @@ def same(a: Any, b: Any) -> bool:
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 def test_every_function_gives_what_the_first_baseline_gives(op: Op, package: ModuleType) -> None:
-    # Where no input shows the element type, it is the first one.
     shown = any(t.dtype == "T" and not t.optional for t in op.inputs)
-    for dtype in op.dtypes if shown else op.dtypes[:1]:
+    for dtype in op.dtypes:
         listed = (*op.workloads("visible", dtype), *op.workloads("hidden", dtype))
         for workload in (w for w in listed if not w.absent):
             arrays, numbers = arguments(op, workload)
-            got = called(package, op, arrays, numbers)
+            named = {} if shown else {"dtype": getattr(mx, dtype)}
+            got = called(package, op, arrays, numbers | named)
             if all(array.size for array in (*arrays, *outputs(got))):
                 name = next(iter(op.baselines))
                 assert same(got, op.bound_baseline(name, workload)(*arrays)), workload.id
+
+
+@pytest.mark.parametrize("name", ["sinusoidal", "rope_table_yarn", "dequantize_fp8_e4m3"])
+def test_tables_come_in_the_dtype_that_is_asked_for(name: str, package: ModuleType) -> None:
+    op = get(name)
+    arrays, numbers = arguments(op, op.workload(op.visible[-1], "float32"))
+    plain = outputs(called(package, op, arrays, numbers))
+    assert [array.dtype for array in plain] == [mx.float32] * len(plain)
+    for _ in range(2):  # the second call is a look-up
+        for dtype in (mx.float16, mx.bfloat16, mx.float32):
+            found = outputs(called(package, op, arrays, numbers | {"dtype": dtype}))
+            assert [array.dtype for array in found] == [dtype] * len(found)
+            pairs = zip(found, plain, strict=True)
+            assert all(mx.allclose(a, b, 1e-2, 1e-2).item() for a, b in pairs)
+    with pytest.raises(ValueError, match="dtype is int32; give float32, float16 or bfloat16"):
+        called(package, op, arrays, numbers | {"dtype": mx.int32})
 
 
 COMPILED = [op for op in OPS if op.family in ("norms", "softmax", "elementwise", "selection")]

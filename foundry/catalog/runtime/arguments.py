@@ -66,13 +66,14 @@ def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Matc
     Args:
         op: The op.
         arrays: Its inputs in order.
-        numbers: Parameters, and sizes of the axes that no input shows.
+        numbers: Parameters, sizes of the axes that no input shows, and dtypes that none shows: of
+            MLX, or by name.
 
     Raises:
         ValueError: Dimensions, sizes or dtypes that the op does not take.
     """
     given = tuple(a if a is None or isinstance(a, mx.array) else mx.array(a) for a in arrays)
-    types = _types(op, given)
+    types = _types(op, given, numbers)
     lead, folds = _folds(op, given)
     axes = {k: int(v) for k, v in numbers.items() if k in op["axes"]}
     rows = zip(op["inputs"], given, folds, strict=True)
@@ -88,15 +89,19 @@ def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Matc
     return MatchedCall(given, Sizes(axes, params, types, lead, folds))
 
 
-def _types(op: Record, arrays: Sequence[Array]) -> dict[str, str]:
+def _types(op: Record, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> dict[str, str]:
+    """Every type variable: as an input shows it, as the caller names it, or the op's first."""
+    shown = [
+        (tensor["dtype"], tensor["name"], dtype_name(array.dtype))
+        for tensor, array in zip(op["inputs"], arrays, strict=True)
+        if array is not None and tensor["dtype"] in op["types"]
+    ]
+    named = [(n, "dtype", dtype_name(numbers[n])) for n in op["types"] if n in numbers]
     types: dict[str, str] = {}
-    for tensor, array in zip(op["inputs"], arrays, strict=True):
-        if array is None or tensor["dtype"] not in op["types"]:
-            continue
-        name, dtype = tensor["dtype"], dtype_name(array.dtype)
+    for name, of, dtype in (*shown, *named):
         allowed = op["types"][name]
         if dtype not in allowed:
-            raise ValueError(f"{op['name']}: {tensor['name']} is {dtype}; give {_either(allowed)}")
+            raise ValueError(f"{op['name']}: {of} is {dtype}; give {_either(allowed)}")
         types.setdefault(name, dtype)
     return {name: allowed[0] for name, allowed in op["types"].items()} | types
 
@@ -218,8 +223,8 @@ def dtype_in(tensor: Record, sizes: Sizes) -> mx.Dtype:
     return dtype_of(sizes.types.get(name, name))
 
 
-def dtype_name(dtype: mx.Dtype) -> str:
-    """`float32` for `mx.float32`."""
+def dtype_name(dtype: mx.Dtype | str) -> str:
+    """`float32` for `mx.float32`, and for itself."""
     return str(dtype).removeprefix("mlx.core.").replace("bool", "bool_")
 
 

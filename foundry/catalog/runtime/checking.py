@@ -32,7 +32,7 @@ def arrays() -> Arrays:
 def call_of(op: Record, check: Record) -> MatchedCall:
     """The call that a check makes."""
     given = [arrays().get(f"{check['arrays']}/in/{t['name']}") for t in op["inputs"]]
-    return match(op, given, {**check["axes"], **check["params"]})
+    return match(op, given, {**check["axes"], **check["params"], **check["types"]})
 
 
 def outcome(

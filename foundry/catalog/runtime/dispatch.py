@@ -49,6 +49,8 @@ from .transforms import is_tracing_through
 
 _MOST_KEPT = 4096
 """Calls that an op remembers; a cache that grows makes new sizes at every step."""
+_PLAIN = (int, float, bool, mx.Dtype)
+"""What decides a call by its value."""
 _look = attrgetter("shape", "dtype")
 _ARRAY, _GPU = mx.array, mx.gpu
 _HAS_METAL = bool(mx.metal.is_available())
@@ -160,7 +162,7 @@ class CatalogFunction:
 
     def _first(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> tuple[Any, Answer]:
         """Make a call ready, and keep that where its arguments say all about it."""
-        plain = all(type(number) in (int, float, bool) for number in numbers.values())
+        plain = all(type(number) in _PLAIN for number in numbers.values())
         if not plain or not all(a is None or isinstance(a, mx.array) for a in arrays):
             call = match(self.op, arrays, numbers)
             return call.arrays, self._decide(call).answer(call.sizes.params)

@@ -27,7 +27,9 @@ def timed_call(op: Record, dtype: str, sizes: Record, samples: Arrays) -> Matche
     axes = dict(sizes["axes"])
     given = [_array(tensor, dtype, op, axes, samples) for tensor in op["inputs"]]
     mx.eval(*[array for array in given if array is not None])
-    return match(op, given, {**axes, **sizes["params"]})
+    seen = {tensor["dtype"] for tensor in op["inputs"]}
+    unseen = {} if "T" in seen else {"T": dtype}
+    return match(op, given, {**axes, **sizes["params"], **unseen})
 
 
 def samples_of(op: Record, dtype: str, loaded: Arrays) -> dict[str, mx.array]:
