@@ -166,6 +166,8 @@ def judge_file(file: KernelText, request: JudgingRequest) -> Judged:
     kernel, op = kernel_and_op(file)
     chosen = dtypes_of_op(op, request.dtypes)
     with WorkerPool(request.device, workers=1) as pool:
+        if pool.lock.is_taken():
+            click.echo("waiting: another command times on this device", err=True)
         judge = Judge(pool, request.options)
         found = tuple(judge.evaluate(file.text, op, dtype, request.seed) for dtype in chosen)
         if not request.counted:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from foundry.cli.commands import application
+from foundry.harness.processes.lock import DeviceLock
 
 ROOT = Path(__file__).parents[2]
 SILU = """/*kernel
@@ -75,6 +76,14 @@ def test_verify_says_where_and_why_a_kernel_is_wrong(kernel: Path) -> None:
     assert result.exit_code == 4
     assert "wrong_result" in result.stdout
     assert "output 'out' is wrong" in result.stdout
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_command_that_must_wait_says_so(taken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeviceLock, "is_taken", lambda lock: taken)
+    wrong = SILU.replace("1.0f", "1.5f")
+    said = foundry("verify", "-", "--dtype", "float32", stdin=wrong).stderr
+    assert said == ("waiting: another command times on this device\n" if taken else "")
 
 
 def test_verify_json_is_one_document(kernel: Path) -> None:

@@ -75,3 +75,12 @@ def test_devices_do_not_wait_for_one_another(tmp_path: Path) -> None:
         thread, got = waits(DeviceLock("metal", tmp_path), "exclusive")
         assert got.wait(5)
         thread.join()
+
+
+def test_what_is_timed_is_seen_by_others_and_what_is_built_is_not(tmp_path: Path) -> None:
+    lock, other = DeviceLock("cpu", tmp_path), DeviceLock("cpu", tmp_path)
+    with lock.shared():
+        assert not other.is_taken()
+    with lock.exclusive():
+        assert other.is_taken()
+    assert not other.is_taken()

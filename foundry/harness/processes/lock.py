@@ -46,6 +46,18 @@ class DeviceLock:
         with self._held("turnstile", fcntl.LOCK_EX), self._held("device", fcntl.LOCK_EX):
             yield
 
+    def is_taken(self) -> bool:
+        """Whether somebody times on the device now, so that others wait."""
+        path = self._folder / f"{self._device}.device.lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
     @contextmanager
     def _held(self, what: str, mode: int) -> Iterator[None]:
         descriptor = self._open(what, mode)
