@@ -6,10 +6,12 @@ from dataclasses import fields
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from discover.autorun.tables import Shapes, misshapen, refuse, unknown_ops
+from discover.autorun.tables import Shapes, misshapen, missing_dtypes, refuse, unknown_ops
 from discover.budget.limits import Limits
+from discover.proposers import registry
 from discover.search.settings import SearchSettings
 from foundry.chips.device import PREFIX
+from foundry.errors import UsageError
 
 
 class Products(BaseModel):
@@ -35,11 +37,10 @@ class Elsewhere(BaseModel):
     @classmethod
     def _known(cls, value: str) -> str:
         """Told before a night is spent, not after it."""
-        from foundry.chips import registry
-        from foundry.errors import UsageError
+        from foundry.chips.registry import get
 
         try:
-            registry.get(value)
+            get(value)
         except UsageError as error:
             raise ValueError(str(error)) from None
         return value
@@ -63,6 +64,23 @@ class Recipe(SearchSettings):
     elsewhere: Elsewhere | None = None
     """Searched for as well where there is no GPU."""
 
+    @field_validator("ops")
+    @classmethod
+    def _of_the_library(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value != ("all",):
+            refuse(cls.__name__, unknown_ops(dict.fromkeys(value)))
+        return value
+
+    @field_validator("proposers")
+    @classmethod
+    def _installed(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for spec in value:
+            try:
+                registry.check(spec)
+            except UsageError as error:
+                raise ValueError(str(error)) from None
+        return value
+
     @field_validator("weights")
     @classmethod
     def _of_ops(cls, value: dict[str, float]) -> dict[str, float]:
@@ -79,9 +97,10 @@ class Recipe(SearchSettings):
 
     @field_validator("dtypes")
     @classmethod
-    def _some_dtypes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _some_dtypes(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if not value:
             raise ValueError("name at least one")
+        refuse(cls.__name__, missing_dtypes(info.data.get("ops", ()), value))
         return value
 
     def shapes_of(self, op: str) -> Shapes:
@@ -117,12 +136,12 @@ class Recipe(SearchSettings):
             UsageError: An unknown op or dtype, with the nearest.
         """
         from foundry.errors import unknown
-        from ops import registry
+        from ops.registry import all_ops, get
 
-        names = tuple(registry.all_ops()) if self.ops == ("all",) else self.ops
+        names = tuple(all_ops()) if self.ops == ("all",) else self.ops
         found = []
         for name in dict.fromkeys(names):
-            op = registry.get(name)
+            op = get(name)
             for dtype in self.dtypes:
                 if dtype not in op.dtypes:
                     raise unknown(f"dtype of {name}", dtype, op.dtypes)

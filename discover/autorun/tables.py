@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -23,6 +24,14 @@ def unknown_ops(table: Mapping[str, Any]) -> Iterator[Fault]:
     for name in table:
         if name not in registry.all_ops():
             yield (name,), str(unknown("op", name, registry.all_ops())), table[name]
+
+
+def missing_dtypes(ops: Iterable[str], dtypes: Iterable[str]) -> Iterator[Fault]:
+    """Dtypes that one of the named ops does not have."""
+    known = registry.all_ops()
+    for op, dtype in itertools.product(ops, dtypes):
+        if op in known and dtype not in known[op].dtypes:
+            yield (dtype,), str(unknown(f"dtype of {op}", dtype, known[op].dtypes)), dtype
 
 
 def misshapen(table: Mapping[str, Shapes], dtypes: Collection[str]) -> Iterator[Fault]:

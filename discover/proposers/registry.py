@@ -7,8 +7,9 @@ proposer's, its value a function from a model's name (or None) and the options t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import EntryPoint
 from typing import cast
 
 from discover.protocol import Proposer, ProposerOptions
@@ -34,13 +35,12 @@ def make(spec: str, options: ProposerOptions | None = None) -> Proposer:
         UsageError: Unknown name, or a missing model or file.
         EnvironmentUnusable: No key for a named LLM, or a package whose proposer is broken.
     """
+    check(spec)
     name, _, argument = spec.partition(":")
-    points = plugins.points(ENTRY_POINT_GROUP, "proposer", NAMES)
     given = (argument or None, options or ProposerOptions())
     if name in NAMES:
         return _built_in(NAMES[name])(*given)
-    if name not in points:
-        raise unknown("proposer", name, [*NAMES, *points])
+    points = _points()
     maker = cast(Maker, plugins.load(points[name], "proposer"))
     proposer: object = maker(*given)
     if not isinstance(proposer, Proposer):
@@ -48,6 +48,17 @@ def make(spec: str, options: ProposerOptions | None = None) -> Proposer:
             points[name], "proposer", "lacks members of discover.protocol.Proposer"
         )
     return proposer
+
+
+def check(spec: str) -> None:
+    """See that there is such a proposer; nothing is imported, nobody asked.
+
+    Raises:
+        UsageError: There is none; carries the nearest.
+    """
+    name, points = spec.partition(":")[0], _points()
+    if name not in NAMES and name not in points:
+        raise unknown("proposer", name, [*NAMES, *points])
 
 
 @contextmanager
@@ -67,6 +78,10 @@ def proposers_of(specs: Sequence[str], options: ProposerOptions) -> Iterator[tup
                 raise UsageError(f"proposer '{proposer.name}' is named twice; name it once")
             found.append(proposer)
         yield tuple(found)
+
+
+def _points() -> Mapping[str, EntryPoint]:
+    return plugins.points(ENTRY_POINT_GROUP, "proposer", NAMES)
 
 
 def _built_in(path: str) -> Maker:

@@ -214,7 +214,19 @@ def test_the_shipped_recipes_are_whole(file: Path) -> None:
         ('name = "x"', "'ops': Field required"),
         ('name = "x"\nops = []', "r.toml, line 2: 'ops'"),
         ('name = "../x"\nops = ["silu"]', "'name'"),
-        ('name = "x"\nops = ["silu"]\nbudget = 3', "'budget': Extra inputs"),
+        ('name = "x"\nops = ["silu"]\nbudget = 3', "line 3: 'budget': unknown key"),
+        ('name = "x"\nops = ["silu"]\nsed = 3', "'sed': .*did you mean seed"),
+        ('name = "x"\nops = ["silu"]\n[per_op]\nevaluation = 3', "line 4: .*mean evaluations"),
+        ('name = "x"\nops = ["silu"]\n[elsewhere]\nchp = 3', "'elsewhere.ch.*mean chip"),
+        ('name = "x"\nops = ["silu", "sillu"]', "line 2: 'ops.sillu': .*did you mean silu"),
+        (
+            'name = "x"\nops = ["silu"]\ndtypes = ["float31"]',
+            "line 3: 'dtypes.float31': .*mean float",
+        ),
+        (
+            'name = "x"\nops = ["silu"]\nproposers = ["opnai:m"]',
+            "line 3: 'proposers': .*mean openai",
+        ),
         (
             'name = "x"\nops = ["silu"]\n[per_op]\nusd = 1\nevaluations = 0',
             "line 5: 'per_op.evaluations'",
@@ -243,9 +255,10 @@ def test_a_broken_recipe_says_where(tmp_path: Path, text: str, words: str) -> No
 
 
 def test_unknown_names_carry_the_nearest() -> None:
+    recipe = Recipe(name="x", ops=("silu",))
     with pytest.raises(UsageError, match="did you mean silu"):
-        Recipe(name="x", ops=("sillu",)).tasks()
+        recipe.model_copy(update={"ops": ("sillu",)}).tasks()
     with pytest.raises(UsageError, match="did you mean float"):
-        Recipe(name="x", ops=("silu",), dtypes=("float31",)).tasks()
+        recipe.model_copy(update={"dtypes": ("float31",)}).tasks()
     with pytest.raises(UsageError, match="cannot read the recipe"):
         read(Path("/no/such/recipe.toml"), Recipe)
