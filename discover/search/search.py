@@ -51,6 +51,17 @@ _POLL_S = 0.5
 """How long one wait for results lasts at most; then budgets and back-offs are looked at again."""
 
 
+def second_looks(finalists: int, evaluations: int | None) -> int:
+    """Evaluations that are kept for the end: finalists and rivals, a fifth of a budget at most.
+
+    Args:
+        finalists: As many as shall be measured again.
+        evaluations: The budget; None where there is none.
+    """
+    wanted = finalists and finalists + RIVALS
+    return wanted if evaluations is None else min(wanted, evaluations // 5)
+
+
 class Search:
     """One search."""
 
@@ -150,9 +161,9 @@ class Search:
     def _allow(self, limits: Limits) -> None:
         self._budget.begin(limits, self._clock())
         self._roster.allow(limits)
-        wanted, limit = self._task.settings.confirm, limits.evaluations
-        most = wanted + RIVALS if limit is None else limit // 5
-        self._finalists, self._looks = min(wanted, most), min(wanted and wanted + RIVALS, most)
+        wanted = self._task.settings.confirm
+        self._looks = second_looks(wanted, limits.evaluations)
+        self._finalists = min(wanted, self._looks)
 
     def _search(self) -> Outcome:
         while True:

@@ -20,8 +20,8 @@ from discover.proposers.keys import without_secrets
 from discover.protocol import Context, Proposer, Request
 from discover.search.interrupt import interrupts
 from discover.search.roots import roots
-from discover.search.search import Search
-from discover.search.settings import SearchRequest
+from discover.search.search import Search, second_looks
+from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.task import Evaluate, Outcome, Task
 from discover.search.watch import Watch
 from discover.search.workbench import Workbench
@@ -29,6 +29,7 @@ from foundry.errors import UsageError, unknown
 from foundry.harness.sandbox import Level, shortage
 from foundry.judge.options import Rivals, bench_workloads
 from foundry.judge.verdict import Evaluation
+from foundry.program import Device
 from foundry.report.predicted import MODEL
 from foundry.store.records import Outcome as RunOutcome
 from ops.cases import at_shapes
@@ -195,16 +196,21 @@ def estimates(
             usual = bench.store.usual_tokens(seat.proposer.model or "")
             inputs = seat.input_bound(size_bytes(first))
             asked.append(Priced(seat.title, seat.price, inputs, first.max_output_tokens, usual))
-    judged = sum(1 for _ in roots(request, op, bench.store, device)) + request.settings.confirm
+    limit, confirm = request.limits.evaluations, confirmed(request.settings, device).confirm
+    each = None if limit is None else limit // searches
+    judged = sum(1 for _ in roots(request, op, bench.store, device)) + second_looks(confirm, each)
     return estimate(asked, request.limits, searches * judged)
+
+
+def confirmed(settings: SearchSettings, device: Device) -> SearchSettings:
+    """Settings on a device: what is predicted is predicted again alike: no second look."""
+    return settings.model_copy(update={"confirm": 0}) if device.kind == MODEL else settings
 
 
 def task_of(bench: Workbench, request: SearchRequest, op: Op, *, remote: bool) -> Task:
     """What one search works on."""
-    settings, workers = request.settings, bench.seat.pool.workers
-    if bench.seat.device.kind == MODEL:
-        # What is predicted is predicted again alike: no second look, and no budget kept for it.
-        settings = settings.model_copy(update={"confirm": 0})
+    settings = confirmed(request.settings, bench.seat.device)
+    workers = bench.seat.pool.workers
     return Task(
         op=op,
         dtype=request.dtype,

@@ -2,9 +2,16 @@ from __future__ import annotations
 
 import datetime
 
+import toy
+
 from discover.budget.estimate import Priced, estimate
 from discover.budget.limits import Limits
 from discover.budget.pricing import Price
+from discover.search.search import second_looks
+from discover.search.session import confirmed
+from discover.search.settings import SearchSettings
+from foundry.chips import fitted, registry
+from foundry.chips.device import device_of
 
 DATED = Price(input=2.0, output=10.0, published=datetime.date(2026, 11, 21))
 
@@ -28,3 +35,12 @@ def test_what_nobody_knows_is_said_to_be_unknown() -> None:
     assert line == (
         "estimate: openai odd: 0 calls, no answer of it is known yet; its price is unknown"
     )
+
+
+def test_what_is_left_out_is_what_the_search_keeps_for_its_end() -> None:
+    assert [second_looks(3, budget) for budget in (None, 100, 6, 4)] == [5, 5, 1, 0]
+    assert second_looks(0, 100) == 0
+    chip = device_of(registry.get("m4-max"), fitted.built_in(), toy.DEVICE)
+    settings = SearchSettings()
+    assert confirmed(settings, chip).confirm == 0
+    assert confirmed(settings, toy.DEVICE) == settings
