@@ -37,7 +37,7 @@ def texts(parent: Attempt, other: Attempt, op: Op, rng: random.Random) -> Iterat
     found = [
         *_launched_like(own, foreign),
         *_with_launches(own, foreign),
-        *_rewritten_like(own, other.detail.get("rewrites", ()), op),
+        *rewritten_like(own, other.detail.get("rewrites", ()), op),
     ]
     rng.shuffle(found)
     yield from found
@@ -75,8 +75,8 @@ def _arrays(launch: KernelLaunch) -> tuple[object, object]:
     return launch.inputs, launch.outputs
 
 
-def _rewritten_like(own: Kernel, done: Sequence[str], op: Op) -> Iterator[Variant]:
-    """The rewrites that the other one went through, done to the parent as well."""
+def rewritten_like(own: Kernel, done: Sequence[str], op: Op) -> Iterator[Variant]:
+    """Rewrites that another one went through, each done to a kernel where it applies."""
     for entry in done:
         name, _, label = entry.partition(": ")
         rewrite = all_rewrites().get(name)

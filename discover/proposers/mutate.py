@@ -98,33 +98,37 @@ def make(model: str | None, options: ProposerOptions) -> MutateProposer:
 def _moves(context: Context, rng: random.Random) -> dict[str, Move]:
     templates = registry.for_op(context.op.name)
     own, point = _place(context.parent, templates)
+    chain = _chain(context.parent)
     moves: dict[str, Move] = {}
     if templates:
         others = [t for t in templates if t is not own] or list(templates)
         moves["template"] = _elsewhere(others, rng)
     if own is not None and point is not None:
-        moves["knob"] = _neighbours(own, point, rng)
-        moves["jump"] = _jumps(own, rng)
-    if context.parent is not None:
-        chain = tuple(context.parent.detail.get("rewrites", ()))
-        if len(chain) < _LONGEST_CHAIN:
-            moves["rewrite"] = _rewrites(context, chain, rng)
-            if context.relatives:
-                moves["cross"] = _crossed(context, rng)
+        moves["knob"] = _rewritten_again(_neighbours(own, point, rng), chain, context.op)
+        moves["jump"] = _rewritten_again(_jumps(own, rng), chain, context.op)
+    if context.parent is not None and len(chain) < _LONGEST_CHAIN:
+        moves["rewrite"] = _rewrites(context, chain, rng)
+        if context.relatives:
+            moves["cross"] = _crossed(context, rng)
     return moves
 
 
 def _place(
     parent: Attempt | None, templates: tuple[Template, ...]
 ) -> tuple[Template | None, Point | None]:
-    """Template and point of a parent that came from a template and was not rewritten since."""
-    if parent is None or parent.detail.get("rewrites"):
+    """Template and point that a parent came from, whatever rewrites it went through since."""
+    if parent is None:
         return None, None
     name, knobs = parent.detail.get("template"), parent.detail.get("knobs")
     for template in templates:
         if template.name == name and knobs is not None and space.valid(template, knobs):
             return template, knobs
     return None, None
+
+
+def _chain(parent: Attempt | None) -> tuple[str, ...]:
+    """The rewrites that a parent went through, oldest first."""
+    return tuple(parent.detail.get("rewrites", ())) if parent is not None else ()
 
 
 def _neighbours(template: Template, point: Point, rng: random.Random) -> Move:
@@ -161,6 +165,23 @@ def _kernel_at(template: Template, point: tuple[tuple[str, str], ...]) -> Kernel
     return parse(fill(template, {name: literal_eval(value) for name, value in point}))
 
 
+def _rewritten_again(points: Move, chain: tuple[str, ...], op: Op) -> Move:
+    """Points with the rewrites of the parent, as far as each still applies.
+
+    Knobs and rewrites are one space: without that, the first rewrite would end the search for the
+    number of threads that suits it.
+    """
+    for moved in points:
+        kernel, done = moved.kernel, []
+        for entry in chain:
+            variant = next(crossover.rewritten_like(kernel, [entry], op), None)
+            if variant is not None:
+                kernel = variant.kernel
+                done.append(entry)
+        detail = {**moved.detail, "rewrites": done} if done else moved.detail
+        yield Mutation(kernel, moved.label, detail)
+
+
 def _rewrites(context: Context, chain: tuple[str, ...], rng: random.Random) -> Move:
     """Rewrites of the parent: each kind in turn gives one variant, until none has any left."""
     assert context.parent is not None
@@ -188,14 +209,14 @@ def _crossed(context: Context, rng: random.Random) -> Move:
     for other in rng.sample(context.relatives, len(context.relatives)):
         theirs, their_point = _place(other, templates)
         if own is not None and own is theirs and point is not None and their_point is not None:
-            for mixed in crossover.knobs(point, their_point, rng):
-                if space.valid(own, mixed):
-                    yield _filled(own, mixed)
+            mixed = crossover.knobs(point, their_point, rng)
+            points = (_filled(own, one) for one in mixed if space.valid(own, one))
+            yield from _rewritten_again(points, _chain(parent), context.op)
         yield from _grafted(parent, other, context.op, rng)
 
 
 def _grafted(parent: Attempt, other: Attempt, op: Op, rng: random.Random) -> Move:
-    chain = tuple(parent.detail.get("rewrites", ()))
+    chain = _chain(parent)
     inherited = {k: v for k, v in parent.detail.items() if k in ("template", "knobs")}
     for variant in crossover.texts(parent, other, op, rng):
         done = [*chain, f"cross: {variant.label}"]

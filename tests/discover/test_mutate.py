@@ -94,10 +94,29 @@ def test_a_rewritten_kernel_keeps_its_lineage_and_is_rewritten_further() -> None
     assert isinstance(request, Request)
     child = Attempt(request.body["kernel"], passed(), first)
     moves = [detail(propose(seed, parent=child)) for seed in range(40)]
-    assert {m["move"] for m in moves} == {"template", "rewrite"}
+    assert {m["move"] for m in moves} == {"knob", "jump", "template", "rewrite"}
     longer = next(m for m in moves if m["move"] == "rewrite")
     assert longer["rewrites"][0] == first["rewrites"][0]
     assert len(longer["rewrites"]) == 2
+
+
+def test_another_point_keeps_the_rewrites_that_apply_there() -> None:
+    request = next(
+        r for r in map(propose, range(99)) if "math_mode" in str(detail(r).get("rewrites"))
+    )
+    assert isinstance(request, Request)
+    child = Attempt(request.body["kernel"], passed(), detail(request))
+    for seed in range(40):
+        moved = propose(seed, parent=child)
+        found = detail(moved)
+        assert isinstance(moved, Request)
+        if found["move"] in ("knob", "jump"):
+            assert found["rewrites"] == detail(request)["rewrites"]
+            assert found["knobs"] != detail(request)["knobs"]
+            (launch,) = parse(moved.body["kernel"]).launches
+            assert launch.math_mode == parse(child.text).launches[0].math_mode
+            bare = registry.get(found["template"])
+            assert fill(bare, found["knobs"]) != moved.body["kernel"]
 
 
 def test_a_kernel_from_outside_is_rewritten_though_no_template_made_it() -> None:
