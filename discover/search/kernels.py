@@ -68,12 +68,9 @@ class Kernels:
         for node_id, found in restored.attempts.items():
             valid = found.evaluation.status is not Status.INVALID
             kernel = parse(found.text) if valid else None
-            self._yardstick.see(found.evaluation)
             self._keep(self.tree[node_id], found, kernel)
             if kernel is not None:
                 self.met.add(kernel, node_id)
-        if self._yardstick.shortest_us is not None:
-            self._rank_anew()
 
     def expanded(self, node: Node) -> None:
         """An expansion of a proposer that repairs began."""
@@ -110,8 +107,6 @@ class Kernels:
             evaluation: The verdict.
             here: Whether this session measured it.
         """
-        before = self._yardstick.shortest_us
-        self._yardstick.see(evaluation)
         self.tree.close(
             node.id,
             NodeState.JUDGED,
@@ -120,14 +115,6 @@ class Kernels:
             repairable=evaluation.status in REPAIRABLE,
         )
         self._keep(node, attempt(draft.text, evaluation, draft.origin), kernel)
-        if self._yardstick.shortest_us != before:
-            self._rank_anew()
-
-    def _rank_anew(self) -> None:
-        """Set all against a new shortest prediction: what cannot be told from it is its equal."""
-        for node in self._passed():
-            evaluation = self._attempts[node.id].evaluation
-            self.tree.revalue(node.id, self._yardstick.reward(evaluation, here=False))
 
     def repeated(self, node: Node, kernel_hash: str, first: int) -> None:
         """End a node whose kernel an earlier node had."""

@@ -26,6 +26,7 @@ class Buffer:
         # By node and not by rank: they change far more often than the ranks do.
         self._value_of = np.zeros(_FIRST_ROOM)
         self._visits_of = np.zeros(_FIRST_ROOM)
+        self._expansions_of = np.zeros(_FIRST_ROOM)
 
     def __len__(self) -> int:
         return self._count
@@ -50,17 +51,26 @@ class Buffer:
         """Expansions of a state and its descendants, those in flight included."""
         return self._visits_of[self.ids]
 
-    def add(self, node_id: int, reward: float, value: float, visits: int) -> None:
+    @property
+    def expansions(self) -> NDArray[np.float64]:
+        """Expansions of a state alone, those in flight included."""
+        return self._expansions_of[self.ids]
+
+    def add(
+        self, node_id: int, reward: float, value: float, visits: int = 0, expansions: int = 0
+    ) -> None:
         """Take in a state that passed."""
         if self._count == len(self._ids):
             self._ids, self._rewards = _roomier(self._ids), _roomier(self._rewards)
         while node_id >= len(self._value_of):
             self._value_of, self._visits_of = _roomier(self._value_of), _roomier(self._visits_of)
+            self._expansions_of = _roomier(self._expansions_of)
         place = self._place(node_id, reward)
         for column, entry in ((self._ids, node_id), (self._rewards, reward)):
             column[place + 1 : self._count + 1] = column[place : self._count].copy()
             column[place] = entry
         self._value_of[node_id], self._visits_of[node_id] = value, visits
+        self._expansions_of[node_id] = expansions
         self._count += 1
 
     def remove(self, node_id: int, reward: float) -> None:
@@ -71,8 +81,12 @@ class Buffer:
         self._count -= 1
 
     def visit(self, node_id: int, step: int) -> None:
-        """Count an expansion."""
+        """Count an expansion of a state or of a descendant."""
         self._visits_of[node_id] += step
+
+    def expand(self, node_id: int, step: int) -> None:
+        """Count an expansion of a state itself."""
+        self._expansions_of[node_id] += step
 
     def revalue(self, node_id: int, value: float) -> None:
         """A child changed what a state is worth."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from foundry.judge.verdict import Evaluation, Status, Timing
-from foundry.report.predicted import predicted_us, worth
+from foundry.report.predicted import worth
 
 REPAIRABLE = frozenset(
     {
@@ -26,32 +26,17 @@ REPAIRABLE = frozenset(
 """Failures whose words a proposer can act on. A kernel rejected as a cheat is not repaired."""
 
 
-_SHORTER = 0.98
-"""The model tells apart far less than that, and a new shortest time ranks all anew."""
-
-
 class Yardstick:
     """The common baseline of one session, by workload: the first that was measured."""
 
     def __init__(self) -> None:
         self._baseline_us: dict[str, float] = {}
-        self.shortest_us: float | None = None
-        """The shortest predicted time so far, of a search for a chip that is not here."""
-
-    def see(self, evaluation: Evaluation) -> None:
-        """Take note of a prediction; one that is hardly shorter changes nobody's reward."""
-        us = predicted_us(evaluation)
-        if us is None or not evaluation.status.passed:
-            return
-        if self.shortest_us is None or us < _SHORTER * self.shortest_us:
-            self.shortest_us = us
 
     def reward(self, evaluation: Evaluation, *, here: bool) -> float | None:
         """Speedup over the common baseline, geometric mean of the workloads; None for a failure.
 
-        A kernel whose time was predicted earns its gain over the best template, in steps of what
-        the model tells apart, from the shortest that was seen. One that was proven and neither
-        timed nor predicted earns 0: it is a parent, and the least of them.
+        A kernel whose time was predicted earns its gain over the best template. One that was
+        proven and neither timed nor predicted earns 0: it is a parent, and the least of them.
 
         Args:
             evaluation: Of a kernel.
@@ -60,7 +45,7 @@ class Yardstick:
         if not evaluation.status.passed:
             return None
         if not evaluation.timings or evaluation.score is None:
-            return worth(evaluation, self.shortest_us) or 0.0
+            return worth(evaluation) or 0.0
         logs = [math.log(self._speedup(timing, here=here)) for timing in evaluation.timings]
         return math.exp(sum(logs) / len(logs))
 

@@ -104,7 +104,6 @@ class Tree:
         node = self._add(parent, proposer)
         if parent is not None:
             self._nodes[parent].children.append(node.id)
-            self._nodes[parent].expansions += 1
         self._visit(node, +1)
         return node
 
@@ -135,7 +134,6 @@ class Tree:
             raise ValueError(f"node {node_id} is not the newest")
         node.state = NodeState.WITHDRAWN
         if node.parent is not None:
-            self._nodes[node.parent].expansions -= 1
             self._nodes[node.parent].children.pop()
         self._visit(node, -1)
         del self._nodes[node_id], self._open[node_id]
@@ -155,8 +153,6 @@ class Tree:
             if fresh.parent is not None:
                 self._nodes[fresh.parent].children.append(fresh.id)
             if fresh.state is not NodeState.WITHDRAWN:
-                if fresh.parent is not None:
-                    self._nodes[fresh.parent].expansions += 1
                 self._visit(fresh, +1)
 
     def revalue(self, node_id: int, reward: float | None) -> None:
@@ -167,7 +163,7 @@ class Tree:
         node.reward = reward
         node.value = self._worth(node)
         if reward is not None:
-            self.buffer.add(node_id, reward, node.value or reward, node.visits)
+            self._into_buffer(node)
         if node.parent is not None:
             self._revalue_parent(self._nodes[node.parent])
 
@@ -212,13 +208,18 @@ class Tree:
         if node.reward is None:
             return
         node.value = node.reward
-        self.buffer.add(node.id, node.reward, node.reward, node.visits)
+        self._into_buffer(node)
         if node.parent is not None:
             parent = self._nodes[node.parent]
             if parent.value is None or node.reward > parent.value:
                 parent.value = node.reward
                 if parent.reward is not None:
                     self.buffer.revalue(parent.id, node.reward)
+
+    def _into_buffer(self, node: Node) -> None:
+        assert node.reward is not None
+        value = node.reward if node.value is None else node.value
+        self.buffer.add(node.id, node.reward, value, node.visits, node.expansions)
 
     def _revalue_parent(self, parent: Node) -> None:
         parent.value = self._worth(parent)
@@ -231,6 +232,11 @@ class Tree:
 
     def _visit(self, node: Node, step: int) -> None:
         self.total += 0 if node.is_root else step
+        if node.parent is not None:
+            parent = self._nodes[node.parent]
+            parent.expansions += step
+            if parent.reward is not None:
+                self.buffer.expand(parent.id, step)
         for ancestor in self.ancestors(node):
             ancestor.visits += step
             if ancestor.reward is not None:

@@ -16,7 +16,6 @@ from foundry.report.format import latency
 from foundry.store.records import PREDICTIONS
 
 T = TypeVar("T")
-_ROUNDING = 1e-9
 UNPREDICTED = "unpredicted"
 """In `Evaluation.extra`: by workload, why nothing is predicted there."""
 MODEL = "model"
@@ -112,25 +111,17 @@ def _template_us(evaluation: Evaluation) -> float | None:
     return None if None in references else _mean(us for us in references if us is not None)
 
 
-def worth(evaluation: Evaluation, shortest_us: float | None = None) -> float | None:
+def worth(evaluation: Evaluation) -> float | None:
     """What a search steers by: the score of a timed kernel, the predicted gain of another.
 
-    A predicted gain counts in steps as long as what the model tells apart, from the shortest down:
-    kernels of one step are equals, and all that cannot be told from the shortest are on the first.
-    An op without templates is held against a microsecond.
-
-    Args:
-        evaluation: Of a kernel.
-        shortest_us: The shortest predicted time of the search; None: that of the best template.
+    Kernels that the model cannot tell apart may differ here: it decides which is looked at first,
+    and says nothing of which is faster; `tells_apart` and `front` do. An op without templates is
+    held against a microsecond.
     """
-    times, us = predicted_times(evaluation), predicted_us(evaluation)
+    us = predicted_us(evaluation)
     if us is None or not evaluation.status.passed:
         return evaluation.score
-    template_us = _template_us(evaluation) or 1.0
-    anchor_us = shortest_us or template_us
-    step = math.log(times[0].apart)
-    steps = math.ceil(math.log(us / anchor_us) / step - _ROUNDING) - 1
-    return template_us / anchor_us * math.exp(-step * (max(steps, 0) if shortest_us else steps))
+    return (_template_us(evaluation) or 1.0) / us
 
 
 def tells_apart(one: Evaluation, other: Evaluation) -> bool:

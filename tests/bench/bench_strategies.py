@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import inspect
 import itertools
 import json
 import os
@@ -26,6 +27,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from discover.search.session import open_search
 from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.watch import Silent
 from discover.search.workbench import Workbench
+from discover.selection import strategies
 from foundry.chips.judged import JudgeSeat, judge_seat
 from foundry.judge.options import NOBODY, JudgeOptions, Rivals
 from foundry.judge.verdict import Evaluation
@@ -66,7 +69,8 @@ STRATEGIES = ("puct", "random")
 WORSE = 0.05
 """p below which a strategy is called significantly worse."""
 _CHOOSING = ("selection", "proposers", "search")
-"""What decides which kernels a search tries; a search of another version of it is run again."""
+"""What decides which kernels a search tries, together with its own strategy's file; a search of
+another version of it is run again."""
 
 
 @dataclass
@@ -130,12 +134,10 @@ class Bench:
     seat: JudgeSeat
     verdicts: Verdicts
     evaluations: int
-    version: str
-    """Of what chooses kernels."""
 
     def gains(self, trial: Trial, *, run: bool) -> list[float] | None:
         """What the kernels of a search gained, in order; None of one that is not done, nor run."""
-        key = f"{self.version} {self.evaluations} {trial}"
+        key = f"{version(trial.strategy)} {self.evaluations} {trial}"
         if (known := self.verdicts.known(key)) is not None:
             return list(json.loads(known))
         if not run:
@@ -193,14 +195,18 @@ def opened(cache: Path, evaluations: int) -> Iterator[Bench]:
     """A bench for the chip."""
     with judge_seat(f"model:{CHIP}", 1, JudgeOptions()) as seat:
         verdicts = Verdicts(cache, CheapJudge(seat.device))
-        yield Bench(seat, verdicts, evaluations, version())
+        yield Bench(seat, verdicts, evaluations)
 
 
-def version() -> str:
-    """Of the code that decides which kernels a search tries."""
+@cache
+def version(strategy: str) -> str:
+    """Of the code that decides which kernels a search tries, without that of other strategies."""
     root = Path(discover.__file__).parent
+    own = inspect.getfile(type(strategies.strategy(strategy)))
+    others = set(Path(strategies.__file__).parent.glob("*.py")) - {Path(own)}
     files = sorted(file for folder in _CHOOSING for file in (root / folder).rglob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    text = b"".join(file.read_bytes() for file in files if file not in others)
+    return hashlib.sha256(text).hexdigest()[:12]
 
 
 def run(bench: Bench, trials: Sequence[Trial], minutes: float) -> dict[Trial, list[float]]:
@@ -259,6 +265,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--cache", type=Path, required=True, help="file of verdicts")
     parser.add_argument("--ops", nargs="+", default=list(SHAPES))
+    parser.add_argument("--strategies", nargs="+", default=STRATEGIES, help="to run now")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--evaluations", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=1e9, help="begin nothing after that")
@@ -267,7 +274,7 @@ def main() -> None:
         Trial(op, strategy, seed)
         for op in given.ops
         for seed in range(given.seeds)
-        for strategy in STRATEGIES
+        for strategy in given.strategies
     ]
     with opened(given.cache, given.evaluations) as bench:
         found = run(bench, trials, given.minutes)

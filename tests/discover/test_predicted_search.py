@@ -27,6 +27,7 @@ from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.task import Task
 from discover.search.watch import Silent
 from discover.search.workbench import Workbench
+from discover.selection.tree import Node
 from foundry.chips import fitted, registry
 from foundry.chips.device import device_of
 from foundry.errors import UsageError
@@ -109,17 +110,17 @@ def test_ties_are_kept_together_and_no_tie_has_the_credit(stage: Stage) -> None:
     assert set(summary.statuses) == {"correct"}
 
 
-def test_what_cannot_be_told_from_the_shortest_is_its_equal_whenever_it_came() -> None:
+def test_a_search_steers_by_what_it_cannot_tell_and_gives_no_credit_for_it() -> None:
     kernels = Kernels(Task(OP, "float32", CHIP))
-    rewards = {}
-    for us in (100, 95, 30, 28, 36, 60):
-        text, node = taking(us), kernels.tree.open(None, "scripted")
+    nodes: dict[int, Node] = {}
+    for us in (100, 95, 30):
+        text = taking(us)
+        node = kernels.tree.open(0 if nodes else None, "scripted")
         made = predicted(us).model_copy(update={"kernel_hash": parse(text).hash})
         kernels.judged(node, Draft(text, Origin("proposer", "scripted")), parse(text), made)
-        rewards[us] = node
-    found = {us: node.reward for us, node in rewards.items()}
-    assert found[30] == found[28] == pytest.approx(100 / 28)
-    assert found[28] > found[36] > found[60] > found[95] == found[100]  # type: ignore[operator]
+        nodes[us] = node
+    assert [node.reward for node in nodes.values()] == pytest.approx([1, 100 / 95, 100 / 30])
+    assert [us for us, node in nodes.items() if kernels.beats_parent(node)] == [30]
 
 
 def test_a_search_is_taken_up_with_what_was_predicted(stage: Stage) -> None:

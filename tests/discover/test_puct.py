@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discover.selection.strategies import STRATEGIES, strategy
-from discover.selection.strategies.puct import Puct, puct_scores, rank_priors
+from discover.selection.strategies.puct import EQUALS, Puct, puct_scores, rank_priors
 from discover.selection.tree import Node, NodeState, Tree
 from foundry.errors import UsageError
 
@@ -57,6 +57,10 @@ def searched(results: list[float | str], name: str = "puct") -> Tree:
     return tree
 
 
+def level(node: Node) -> int:
+    return round(math.log(node.reward or 0.0) / math.log(EQUALS))
+
+
 @given(outcomes, st.integers(0, 999))
 def test_columns_give_what_the_formula_says(results: list[float | str], seed: int) -> None:
     tree = searched(results)
@@ -65,14 +69,17 @@ def test_columns_give_what_the_formula_says(results: list[float | str], seed: in
         if node.reward is not None:
             tree.revalue(node.id, rng.uniform(0.1, 50))
     states = sorted((n for n in tree if n.reward is not None), key=lambda n: (-n.reward, n.id))  # type: ignore[operator]
-    count, total = len(states), sum(1 for n in tree if not n.is_root)
+    levels = sorted({level(n) for n in states}, reverse=True)
+    count, total = len(levels), sum(1 for n in tree if not n.is_root)
     values = [n.reward or 0.0 for n in states]
     span = (max(values) - min(values)) or max(values)
     for rank, (node, score) in enumerate(zip(states, puct_scores(tree, 1.5), strict=True)):
         children = [tree[c].reward for c in node.children]
         q = max(r for r in [node.reward, *children] if r is not None)
-        prior = (count - rank) / (count * (count + 1) / 2)
-        bonus = 1.5 * span * prior * math.sqrt(1 + total) / (1 + node.visits)
+        prior = (count - levels.index(level(node))) / (count * (count + 1) / 2)
+        equals = [n for n in states if level(n) == level(node)]
+        tried = max(node.visits, sum(n.expansions for n in equals))
+        bonus = 1.5 * span * prior * math.sqrt(1 + total) / (1 + tried)
         assert score == pytest.approx(q + bonus)
         assert tree.buffer.ids[rank] == node.id
 
@@ -105,6 +112,29 @@ def test_no_state_starves_when_nothing_improves(values: list[float]) -> None:
             return
     # The bonus of a state never tried grows with sqrt(T) while that of a tried one shrinks.
     pytest.fail(f"a state was never tried: {[n.visits for n in tree if n.parent is None]}")
+
+
+@given(st.floats(0.8, 0.98), st.integers(40, 120))
+def test_children_that_change_nothing_are_not_dug_along(second: float, steps: int) -> None:
+    tree = Tree()
+    add_root(tree, "best", 1.0), add_root(tree, "behind", second)
+    for step in range(steps):
+        parent = tree[select(tree)]
+        node = tree.open(parent.id, "mutate")
+        tree.close(node.id, NodeState.JUDGED, f"k{step}", parent.reward)
+    assert tree.depth() <= math.sqrt(steps)
+    assert tree[1].visits, "a state that is behind has its turn"
+
+
+@given(st.integers(2, 12), st.integers(1, 80))
+def test_equals_share_what_is_tried(count: int, steps: int) -> None:
+    tree = Tree()
+    for index in range(count):
+        add_root(tree, f"h{index}", 1.0 + index / 1e4)
+    for _ in range(steps):
+        tree.close(tree.open(select(tree), "mutate").id, NodeState.FAILED)
+    most = max(math.ceil(math.sqrt(steps)), math.ceil(steps / count))
+    assert max(n.expansions for n in tree) <= most
 
 
 def test_flights_spread_over_states() -> None:

@@ -1,13 +1,19 @@
-"""PUCT over all buffered states. Deterministic.
+"""PUCT over all buffered states, equals taken as one. Deterministic.
 
 `Q(s) + c * range * P(s) * sqrt(1 + T) / (1 + n(s))`
 
 * Q: best reward of the state and its children. A maximum and not a mean: one good child is what
   a search is for.
-* P: by rank among the eligible states, the best first: `(N - rank) / (1 + 2 + ... + N)`.
+* P: by rank among the levels of reward, the best first: `(L - rank) / (1 + 2 + ... + L)`.
 * range: highest minus lowest reward seen, so that `c` does not depend on the scale of rewards.
-* T: all expansions; n: expansions of the state and its descendants. Both include those in flight,
-  and failures.
+* T: all expansions. n: expansions of the state and its descendants, or of all on its level,
+  whichever is more. Both include those in flight, and failures.
+
+A level holds the states whose rewards lie within a step of 1 %: equals. Most rewrites change no
+time. Were each such child a state of its own, it would be as good as its parent and never tried,
+so that the search digs along them, and many of them would leave nothing of P to any other. So
+equals have one rank, and what was tried at one counts for all. Among them the first is next that
+had less than the root of their expansions: a few of them have several children each.
 """
 
 from __future__ import annotations
@@ -25,6 +31,8 @@ from discover.selection.cells import Cell
 from discover.selection.tree import Node, Tree
 
 DEFAULT_EXPLORATION = 1.0
+EQUALS = 1.01
+"""Rewards a step of this factor apart are told from one another, nearer ones are not."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +45,35 @@ class Puct:
         """The tree holds all that is needed."""
 
     def select(self, tree: Tree, exclude: Collection[int], rng: random.Random) -> int | None:
-        """The state of the highest score; ties go to the better, then to the older."""
+        """The state of the highest score, or one of its equals."""
         if not len(tree.buffer):
             return None
         allowed = tree.buffer.allowed(exclude)
+        if not allowed.any():
+            return None
         scores = np.where(allowed, puct_scores(tree, self.exploration), -np.inf)
-        return int(tree.buffer.ids[np.argmax(scores)]) if allowed.any() else None
+        levels = levels_of(tree.buffer)
+        equals = np.flatnonzero(allowed & (levels == levels[np.argmax(scores)]))
+        expansions = tree.buffer.expansions[equals]
+        crowded = expansions >= math.sqrt(expansions.sum())
+        return int(tree.buffer.ids[equals[np.argmin(np.where(crowded, expansions, 0))]])
 
 
 def puct_scores(tree: Tree, exploration: float = DEFAULT_EXPLORATION) -> NDArray[np.float64]:
     """The score of every state, in order of rank."""
     buffer = tree.buffer
     breadth = exploration * reward_range(buffer) * math.sqrt(1 + tree.total)
-    return buffer.values + breadth * rank_priors(len(buffer)) / (1 + buffer.visits)
+    _, places = np.unique(levels_of(buffer), return_inverse=True)
+    tried = np.bincount(places, weights=buffer.expansions)
+    priors = rank_priors(len(tried))[::-1]
+    bonus: NDArray[np.float64] = priors[places] / (1 + np.maximum(buffer.visits, tried[places]))
+    return buffer.values + breadth * bonus
+
+
+def levels_of(buffer: Buffer) -> NDArray[np.int64]:
+    """By state, in order of rank, which step its reward is on; equals share one."""
+    rewards = np.maximum(buffer.rewards, np.finfo(float).tiny)
+    return np.rint(np.log(rewards) / math.log(EQUALS)).astype(np.int64)
 
 
 def rank_priors(count: int) -> NDArray[np.float64]:
