@@ -23,6 +23,8 @@ from ops.spec import Tensor
 
 _SIZES = ((7, 7), (5, 13), (1, 9))
 """Numbers of queries and keys."""
+_EARLY_SIZES = ((9, 4), (3, 1))
+"""Those of masks and scores that hold before the first key."""
 _HEADS, _BATCH = 4, 1
 _NEAR = 1e-5
 
@@ -34,7 +36,7 @@ def check(mask: Mask, score: Score, inputs: tuple[Tensor, ...]) -> None:
         UsageError: The first point where NumPy and Metal part, or a key that is seen outside of
             the bounds.
     """
-    for q_len, kv_len in _SIZES:
+    for q_len, kv_len in (*_SIZES, *(_EARLY_SIZES if mask.early and score.early else ())):
         for known in _grids(q_len, kv_len, {**mask.params, **score.params}, inputs):
             _check_mask(mask, known)
             _check_score(score, known)

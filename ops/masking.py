@@ -1,12 +1,14 @@
 """Masks and score modifiers: what makes one attention another.
 
 Both speak of `q`, the place of the query among the keys, and `k`, the place of a key. The last
-query stands at the last key: query i of `q_len` is at place i + kv_len - q_len.
+query stands at the last key: query i of `q_len` is at place i + kv_len - q_len. Where there are
+more queries than keys, the first ones stand before the first key, at places below 0.
 """
 
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +35,11 @@ TAKEN = frozenset(
     )
 )
 """Names that the templates of attention use themselves."""
-CAUSAL_PAIRS = "q_len * (kv_len - q_len) + q_len * (q_len + 1) // 2"
+_PAIRED = "min(q_len, kv_len)"
+"""Queries at the place of a key; those before the first key see none under a causal mask."""
+CAUSAL_PAIRS = f"{_PAIRED} * (kv_len - {_PAIRED}) + {_PAIRED} * ({_PAIRED} + 1) // 2"
+NO_KEY = -1e30
+"""The logarithm of a sum over no keys, which is finite in float32; a merge gives it no weight."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,10 @@ class Mask:
     baselines: Mapping[str, str] = field(default_factory=dict)
     """Further MLX texts of attention under it by name, which may use it as the array `mask`: what
     is faster than to give the whole array to MLX."""
-    pairs: str = "q_len"
+    early: bool = False
+    """Whether it holds for queries before the first key, so that q_len may exceed kv_len: it reads
+    no input at `q`, and divides no place."""
+    pairs: str = "min(q_len, kv_len)"
     """How many pairs of a query and a key are seen at least, over axes and whole parameters."""
     keys: str = "min(q_len, kv_len)"
     """How many keys any query sees, at least."""
@@ -91,6 +100,8 @@ class Score:
     """Metal: what the score changes by where `s` does; gradients need it."""
     slope_np: Callable[..., Any] | None = None
     """The same as float64 NumPy of those it names."""
+    early: bool = False
+    """Whether it holds for queries before the first key; see `Mask`."""
 
     @property
     def text(self) -> str:
@@ -113,10 +124,32 @@ class Score:
         return ""
 
 
+@dataclass(frozen=True)
+class LogSum:
+    """What a second output says of each query: the logarithm of its sum of exp of the scores."""
+
+    base: float = math.e
+    """Of the logarithm, e or 2."""
+    none: float = NO_KEY
+    """Where no key is seen."""
+
+    @property
+    def scale(self) -> float:
+        """What turns a natural logarithm into it."""
+        return 1.0 / math.log(self.base)
+
+    @property
+    def metal(self) -> str:
+        """It in Metal, of the largest score `peak` and the sum `total` of what is left of each."""
+        times = "" if self.base == math.e else f" * {self.scale:.9g}f"
+        return f"total > 0.0f ? (peak + log(total)){times} : {self.none!r}f"
+
+
 EVERY_KEY = Mask(
-    np=lambda q, k: (k >= 0) & (q >= 0),
+    np=lambda q, k: (k >= 0) & (q == q),
     metal="true",
-    mlx="(k >= 0) & (q >= 0)",
+    mlx="(k >= 0) & (q == q)",
+    early=True,
     pairs="q_len * kv_len",
     keys="kv_len",
     formula="every key",
@@ -125,10 +158,17 @@ CAUSAL = Mask(
     np=lambda q, k: k <= q,
     metal="k <= q",
     until="q + 1",
+    early=True,
     pairs=CAUSAL_PAIRS,
     keys="kv_len",
 )
-AS_IT_IS = Score(np=lambda s: s, metal="s", slope="1.0f", slope_np=lambda s: np.ones_like(s))
+AS_IT_IS = Score(
+    np=lambda s: s,
+    metal="s",
+    early=True,
+    slope="1.0f",
+    slope_np=lambda s: np.ones_like(s),
+)
 
 
 def further_inputs(mask: Mask, score: Score) -> tuple[Tensor, ...]:
@@ -152,7 +192,7 @@ def further_inputs(mask: Mask, score: Score) -> tuple[Tensor, ...]:
 
 
 def metal_of(
-    mask: Mask, score: Score = AS_IT_IS, *, sinks: bool = False, lse: bool = False
+    mask: Mask, score: Score = AS_IT_IS, *, sinks: bool = False, lse: LogSum | None = None
 ) -> dict[str, Any]:
     """What a template of the attention family knows of them: `Op.metal`."""
     further = further_inputs(mask, score)
@@ -163,7 +203,7 @@ def metal_of(
         "score": score.metal,
         "slope": score.slope or "1.0f",
         "sinks": sinks,
-        "lse": lse,
+        "lse": lse.metal if lse else "",
         "rows": [t.name for t in further],
         "per_batch": [t.name for t in further if t.shape[0] == "batch"],
     }

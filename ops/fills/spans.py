@@ -16,19 +16,25 @@ from ops.fills.around import tails
 from ops.fills.base import Shape, Sizes, Values, Whole
 from ops.fills.shares import chance
 
+LONG = 8192
+"""Places from which on a row is long."""
+
 
 @dataclass(frozen=True)
 class Segments(Whole):
     """The document of each position along the last axis: 0 0 0 1 2 2 -1 -1.
 
     Documents lie side by side, numbered from 0, of any length from 1; a tail of the row may belong
-    to none, which is -1.
+    to none, which is -1. Rows of `LONG` places and more may hold as many documents as are asked
+    for, as those of published benchmarks do.
     """
 
     documents: Expression | None = None
     """How many documents a row has at most; None: as many as positions."""
     padding: bool = True
     """Whether rows may end in -1."""
+    packed: int = 0
+    """How many documents a long row has, no more and no fewer; 0: as any other."""
 
     def draw(
         self, rng: Generator, shape: Shape, dtype: str, sizes: Sizes, values: Values
@@ -39,10 +45,15 @@ class Segments(Whole):
             return found.astype(numpy_dtype(dtype))
         source = chance(rng, shape, dtype, values)
         most = shape[-1] if self.documents is None else evaluate(self.documents, sizes)
+        is_packed = self.packed > 0 and shape[-1] >= LONG
         for row in found.reshape(-1, shape[-1]):
-            row[:] = np.cumsum(_beginnings(source, len(row), most))
+            marks = _cut(source, len(row), self.packed - 1) if is_packed else None
+            row[:] = np.cumsum(_beginnings(source, len(row), most) if marks is None else marks)
         if self.padding:
-            found[np.arange(shape[-1]) >= tails(source, shape)] = -1
+            ends = tails(source, shape)
+            if is_packed:  # the last document keeps a place
+                ends = np.maximum(ends, found.argmax(axis=-1, keepdims=True) + 1)
+            found[np.arange(shape[-1]) >= ends] = -1
         return found.astype(numpy_dtype(dtype))
 
     def refusal(self, shape: Shape, sizes: Sizes) -> str:
@@ -67,7 +78,15 @@ class Segments(Whole):
         """What is numbered."""
         most = "" if self.documents is None else f", at most {self.documents} of them"
         tail = ", then -1 to the end" if self.padding else ""
-        return f"the segment of each position, ascending from 0{most}{tail}"
+        packed = f"; {self.packed} of them from {LONG} positions on" if self.packed else ""
+        return f"the segment of each position, ascending from 0{most}{tail}{packed}"
+
+
+def _cut(rng: Generator, length: int, cuts: int) -> NDArray[np.int64]:
+    """1 at that many places, none of them the first."""
+    marks = np.zeros(length, dtype=np.int64)
+    marks[1 + rng.permutation(length - 1)[:cuts]] = 1
+    return marks
 
 
 def _beginnings(rng: Generator, length: int, most: int) -> NDArray[np.int64]:

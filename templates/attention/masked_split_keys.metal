@@ -83,6 +83,6 @@ for (uint c = lane; c < width; c += 32) {
 }
 {% if op.metal.lse %}
 if (lane == 0) {
-  lse[size_t(head) * q_len + query] = total > 0.0f ? peak + log(total) : -1e30f;
+  lse[size_t(head) * q_len + query] = {{ op.metal.lse }};
 }
 {% endif %}

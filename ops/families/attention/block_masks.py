@@ -61,7 +61,7 @@ block_mask_document = indexed(
     "block_mask_document",
     "attention",
     axes("seq", Axis("block", values=(16, 32, 64, 128), compiled=True)),
-    (Tensor("segments", ("seq",), "int32", Segments()),),
+    (Tensor("segments", ("seq",), "int32", Segments(packed=12)),),
     (
         Tensor("states", ("ceildiv(seq, block)", "ceildiv(seq, block)"), "uint32", match=Exact()),
         Tensor("begins", ("ceildiv(seq, block)",), "uint32", match=Exact()),
@@ -113,8 +113,9 @@ ends[i] = ended;
         cases(AXES, (1, 16), (64, 16), (100, 32)),
         cases(AXES, (0, 16), (1, 32), (31, 64), (67, 16), (129, 128), (257, 32)),
         (
-            labelled(AXES, "12 documents, 1024 tokens", 1024, 64),
+            labelled(AXES, "documents of 1024 tokens", 1024, 64),
             labelled(AXES, "12 documents, 8192 tokens", 8192, 128),
+            labelled(AXES, "12 documents, 32768 tokens", 32768, 128),
         ),
     ),
     formula="Causal attention within documents, in blocks of `block` places: states[i, j] is 0 "

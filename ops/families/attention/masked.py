@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 
 from ops import agreement
 from ops.baselines import Baseline
-from ops.cases import defaults, labelled, ranges_of, shown, unshown
+from ops.cases import cases, defaults, labelled, ranges_of, shown, unshown
 from ops.families.attention.attention import AXES, attention
 from ops.masking import (
     AS_IT_IS,
     CAUSAL,
     EVERY_KEY,
+    NO_KEY,
+    LogSum,
     Mask,
     Score,
     further_inputs,
@@ -85,21 +88,26 @@ scores = changed(scores, places, mx.arange(kv_len)[None, :], mx.arange(heads)[:,
 sink = {sink}
 peak = mx.maximum(mx.max(mx.where(mask, scores, -1e30), axis=-1, keepdims=True), sink)
 weights = mx.where(mask, mx.exp(scores - peak), 0)
-total = mx.sum(weights, axis=-1, keepdims=True) + {none}
+total = mx.sum(weights, axis=-1, keepdims=True) + {sink_weight}
 live = mx.where(total > 0, total, 1)
-sums = mx.where(total > 0, peak + mx.log(live), -1e30)[..., 0]
+sums = mx.where(total > 0, {scale} * (peak + mx.log(live)), {none})[..., 0]
 found = ((weights / live) @ values).astype(dtype)
 return found{also}
 """
 FAST = "mx.fast.scaled_dot_product_attention"
-NO_KEY = -1e30
-"""The logarithm of a sum over no keys, which is finite in float32; a merge gives it no weight."""
 MASKED_BENCH = {
     "smollm2-135m decode, 1024 keys": (1, 9, 3, 1, 1024, 64),
     "smollm2-135m decode, 4096 keys": (1, 9, 3, 1, 4096, 64),
     "smollm2-135m prefill 128": (1, 9, 3, 128, 128, 64),
     "qwen3-0.6b prefill 512": (1, 16, 8, 512, 512, 128),
 }
+MORE_QUERIES = (
+    cases(AXES, (1, 2, 1, 6, 4, 8), (1, 4, 2, 9, 1, 32)),
+    cases(
+        AXES, (1, 2, 1, 7, 3, 16), (2, 3, 3, 33, 5, 5), (1, 1, 1, 5, 0, 9), (3, 4, 2, 129, 31, 7)
+    ),
+)
+"""Visible and hidden cases with more queries than keys."""
 
 
 def masked_attention(
@@ -108,7 +116,7 @@ def masked_attention(
     score: Score = AS_IT_IS,
     *,
     sinks: bool = False,
-    lse: bool = False,
+    lse: LogSum | None = None,
     bench: tuple[Case, ...] = (),
     formula: str = "",
 ) -> Op:
@@ -120,7 +128,8 @@ def masked_attention(
         score: What becomes of a score before the softmax.
         sinks: Whether each head has one more score, an input `sinks`, that counts in the softmax
             and has no value.
-        lse: Whether the logarithm of the sum of exp of the scores is a second output, `lse`.
+        lse: In which form the logarithm of the sum of exp of the scores is a second output, `lse`;
+            None: it is none.
         bench: Bench cases beside those of every member.
         formula: The mathematics for a proposer; empty: what mask and score say.
 
@@ -131,6 +140,8 @@ def masked_attention(
     """
     further = further_inputs(mask, score)
     params = {**mask.params, **score.params}
+    early = mask.early and score.early
+    more_shown, more_hidden = MORE_QUERIES if early else ((), ())
     found = _steps(mask, score, further, sinks=sinks, lse=lse)
     logsum = Tensor("lse", ("batch", "heads", "q_len"), "float32", match=Close("kv_len + head_dim"))
     return replace(
@@ -140,6 +151,7 @@ def masked_attention(
         inputs=(*attention.inputs, *further, *((Tensor("sinks", ("heads",)),) if sinks else ())),
         outputs=(*attention.outputs, *((logsum,) if lse else ())),
         params={"scale": 0.125, **defaults(params)},
+        constraints=attention.constraints[: 1 if early else 2],
         premise=partial(agreement.check, mask, score, further),
         ranges={**attention.ranges, **ranges_of(params)},
         oracle=_oracle(mask, score, found),
@@ -149,8 +161,8 @@ def masked_attention(
         plain_flops="4 * batch * heads * head_dim * q_len * kv_len",
         bytes="2 * itemsize * batch * head_dim * "
         f"(heads * q_len + kv_heads * max(0, min(kv_len, {mask.keys})))",
-        visible=_with_scale(shown(attention.visible, params)),
-        hidden=_with_scale(unshown(attention.hidden, params)),
+        visible=_with_scale(shown((*attention.visible, *more_shown), params)),
+        hidden=_with_scale(unshown((*attention.hidden, *more_hidden), params)),
         bench=_by_queries(
             *(
                 labelled(AXES, label, *sizes, scale=sizes[-1] ** -0.5)
@@ -162,18 +174,20 @@ def masked_attention(
     )
 
 
-def _by_queries(*cases: Case) -> tuple[Case, ...]:
+def _by_queries(*given: Case) -> tuple[Case, ...]:
     """Decoding before prefills, which are more work."""
-    return tuple(sorted(cases, key=lambda case: case.axes["q_len"]))
+    return tuple(sorted(given, key=lambda case: case.axes["q_len"]))
 
 
-def _formula(mask: Mask, score: Score, *, sinks: bool, lse: bool) -> str:
+def _formula(mask: Mask, score: Score, *, sinks: bool, lse: LogSum | None) -> str:
     seen = mask.formula or f"the keys k with {mask.metal}"
     changed = f" Then s becomes {score.formula or score.metal}." if score is not AS_IT_IS else ""
+    before = " (below 0 where there are more queries)" if mask.early and score.early else ""
     return (
         "Attention with grouped queries. Head h reads keys and values of head "
         "g = h // (heads // kv_heads). Query i stands at place q = i + kv_len - q_len among the "
-        f"keys and sees {seen}. s[k] = scale * sum_d q[b, h, i, d] * k[b, g, k, d].{changed} "
+        f"keys{before} and sees {seen}. "
+        f"s[k] = scale * sum_d q[b, h, i, d] * k[b, g, k, d].{changed} "
         "p = softmax of s over the keys seen; out[b, h, i, d] = sum_k p[k] * v[b, g, k, d]. "
         "A query that sees no key gives zeros."
         + (
@@ -182,8 +196,8 @@ def _formula(mask: Mask, score: Score, *, sinks: bool, lse: bool) -> str:
             else ""
         )
         + (
-            f" lse[b, h, i] = log of the sum of exp(s) over the keys seen, {NO_KEY:g} where there "
-            "is none."
+            f" lse[b, h, i] = log{'' if lse.base == math.e else 2} of the sum of exp(s) over the "
+            f"keys seen, {lse.none:g} where there is none."
             if lse
             else ""
         )
@@ -191,7 +205,12 @@ def _formula(mask: Mask, score: Score, *, sinks: bool, lse: bool) -> str:
 
 
 def _steps(
-    mask: Mask, score: Score, further: tuple[Tensor, ...], *, sinks: bool = False, lse: bool = False
+    mask: Mask,
+    score: Score,
+    further: tuple[Tensor, ...],
+    *,
+    sinks: bool = False,
+    lse: LogSum | None = None,
 ) -> Steps:
     """The formula in NumPy: the oracle, and the steps of kernels where `stored` is given."""
 
@@ -208,7 +227,7 @@ def _steps(
             known = known_of(further, inputs, workload, batch)
             weights, logsum = one_batch(mask, score, known, scores[batch], sink)
             results.append(stored(weights) @ seen_values[batch])
-            sums.append(logsum)
+            sums.append(_in_form(logsum, lse))
         out = np.stack(results) if results else np.zeros_like(inputs["q"])
         if not lse:
             return (out,)
@@ -270,10 +289,18 @@ def one_batch(
     return weights / live, logsum[..., 0]
 
 
-def _baselines(mask: Mask, score: Score, *, sinks: bool, lse: bool) -> dict[str, Baseline | str]:
+def _in_form(logsum: NDArray[Any], form: LogSum | None) -> NDArray[Any]:
+    return logsum if form is None else np.where(logsum > NO_KEY, form.scale * logsum, form.none)
+
+
+def _baselines(
+    mask: Mask, score: Score, *, sinks: bool, lse: LogSum | None
+) -> dict[str, Baseline | str]:
     if sinks or lse:
         text = score.rows + WITH_SUMS.replace("{score}", score.text)
-        text = text.replace("{none}", "mx.exp(sink - peak)" if sinks else "0")
+        text = text.replace("{sink_weight}", "mx.exp(sink - peak)" if sinks else "0")
+        form = lse or LogSum()
+        text = text.replace("{scale}", repr(form.scale)).replace("{none}", repr(form.none))
         text = text.replace(
             "{sink}", "sinks.astype(mx.float32)[:, None, None]" if sinks else "-1e30"
         )
@@ -310,8 +337,8 @@ def _text(mask: Mask, rest: str) -> str:
     return SEEN.replace("{mask}", mask.text) + rest
 
 
-def _with_scale(cases: tuple[Case, ...]) -> tuple[Case, ...]:
+def _with_scale(given: tuple[Case, ...]) -> tuple[Case, ...]:
     return tuple(
         replace(c, params={"scale": c.axes["head_dim"] ** -0.5 if at % 3 else 0.3, **c.params})
-        for at, c in enumerate(cases)
+        for at, c in enumerate(given)
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ops.cases import labelled
 from ops.families.attention.attention import AXES
-from ops.families.attention.masked import masked_attention
+from ops.families.attention.masked import SEEN, masked_attention
 from ops.fills import Bool, Int, Segments
-from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, Mask, Score
+from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, LogSum, Mask, Score
+from ops.metal_text import as_mlx
 from ops.spec import Tensor
 
 
@@ -31,13 +33,15 @@ def _neighbours(q: Any, k: Any, kv_len: int, width: int, reach: int) -> Any:
     return (np.abs(line - k // width) <= reach) & (np.abs(column - k % width) <= reach)
 
 
-_MISSED = "max(0, min(window, kv_len) - 1 - (kv_len - q_len))"
+_MISSED = "max(0, min(window, kv_len) - 1 - (kv_len - min(q_len, kv_len)))"
 # The first query sees least far back; a single one sees all of its window.
 WINDOWED = """
 left_out = max(kv_len - q_len - window + 1, 0)
 keys, values = k[:, :, left_out:], v[:, :, left_out:]
 near = None if q_len == 1 else mask[..., left_out:]
-return mx.fast.scaled_dot_product_attention(q, keys, values, scale=scale, mask=near)
+found = mx.fast.scaled_dot_product_attention(q, keys, values, scale=scale, mask=near)
+sees = mx.any(mask, axis=-1, keepdims=True)
+return found if q_len <= kv_len else mx.where(sees, found, mx.zeros_like(found))
 """
 WINDOW = Mask(
     np=lambda q, k, window: (k <= q) & (k > q - window),
@@ -46,7 +50,8 @@ WINDOW = Mask(
     until="q + 1",
     params={"window": (128, 5, 1, 4096, 33)},
     # The first queries see fewer than `window` keys where little stands before them.
-    pairs=f"q_len * min(window, kv_len) - {_MISSED} * ({_MISSED} + 1) // 2",
+    pairs=f"min(q_len, kv_len) * min(window, kv_len) - {_MISSED} * ({_MISSED} + 1) // 2",
+    early=True,
     keys="min(kv_len, window)",
     baselines={"keys of the window": WINDOWED},
     formula="the last `window` keys up to its own: q - window < k <= q",
@@ -70,6 +75,7 @@ attention_dilated_window = masked_attention(
         first="q - window",
         until="q + window + 1",
         params={"window": (128, 6, 3, 4096, 32), "dilation": (2, 3, 1, 4)},
+        early=True,
         formula="every `dilation`-th key up to `window` away: |q - k| <= window and |q - k| % "
         "dilation == 0",
     ),
@@ -81,6 +87,7 @@ attention_prefix = masked_attention(
         metal="k < prefix || k <= q",
         until="max(prefix, q + 1)",
         params={"prefix": (32, 3, 0, 256, 11)},
+        early=True,
         pairs=CAUSAL_PAIRS,
         keys="kv_len",
         formula="the first `prefix` keys and those up to its own: k < prefix or k <= q",
@@ -90,14 +97,15 @@ DOCUMENT = Mask(
     np=lambda q, k, segments: (k <= q) & (segments[q] == segments[k]) & (segments[k] >= 0),
     metal="k <= q && segments[q] == segments[k] && segments[k] >= 0",
     until="q + 1",
-    inputs=(Tensor("segments", ("batch", "kv_len"), "int32", Segments()),),
+    inputs=(Tensor("segments", ("batch", "kv_len"), "int32", Segments(packed=12)),),
     formula="the keys of its own document up to its own: k <= q and segments[b, q] == "
     "segments[b, k]; padding has the segment -1, sees nothing and is not seen",
 )
-attention_document = masked_attention(
-    "attention_document",
-    DOCUMENT,
+PACKED = tuple(
+    labelled(AXES, f"kvax, 12 documents, {n} tokens", 1, 32, 8, n, n, 128, scale=128**-0.5)
+    for n in (8192, 16384, 32768)
 )
+attention_document = masked_attention("attention_document", DOCUMENT, bench=PACKED)
 attention_shared_prefix = masked_attention(
     "attention_shared_prefix",
     Mask(
@@ -123,6 +131,7 @@ SOFTCAP = Score(
     np=lambda s, cap: cap * np.tanh(s / cap),
     metal="cap * tanh(s / cap)",
     params={"cap": (50.0, 2.0, 20.0)},
+    early=True,
     slope="1.0f - tanh(s / cap) * tanh(s / cap)",
     slope_np=lambda s, cap: 1.0 - np.square(np.tanh(s / cap)),
 )
@@ -135,6 +144,7 @@ ALIBI = Score(
     np=lambda s, q, k, h, heads: s + 2.0 ** (-8.0 * (h + 1) / heads) * (k - q),
     metal="s + exp2(-8.0f * float(h + 1) / float(heads)) * float(k - q)",
     formula="s + 2^(-8 (h + 1) / heads) (k - q)",
+    early=True,
     slope="1.0f",
     slope_np=lambda s: np.ones_like(s),
 )
@@ -143,10 +153,21 @@ attention_alibi = masked_attention(
     CAUSAL,
     ALIBI,
 )
-attention_full = masked_attention("attention_full", EVERY_KEY)
+attention_full = masked_attention(
+    "attention_full",
+    EVERY_KEY,
+    bench=(
+        labelled(
+            AXES,
+            "stable-diffusion-1.5, 4096 places ask 77 words",
+            *(1, 8, 8, 4096, 77, 40),
+            scale=40**-0.5,
+        ),
+    ),
+)
 attention_inverse_causal = masked_attention(
     "attention_inverse_causal",
-    Mask(np=lambda q, k: k >= q, metal="k >= q", first="q", pairs="q_len", keys="q_len"),
+    Mask(np=lambda q, k: k >= q, metal="k >= q", first="q", early=True, pairs="min(q_len, kv_len)"),
 )
 attention_two_sided_window = masked_attention(
     "attention_two_sided_window",
@@ -156,6 +177,7 @@ attention_two_sided_window = masked_attention(
         first="q - before",
         until="q + behind + 1",
         params={"before": (64, 5, 1, 512, 17), "behind": (64, 3, 0, 512, 9)},
+        early=True,
         formula="the keys from `before` in front of its own to `behind` after it",
     ),
 )
@@ -234,6 +256,7 @@ attention_relative = masked_attention(
         np=lambda s, q, k, rate: s + rate * (q - k),
         metal="s + rate * float(q - k)",
         params={"rate": (0.05, -0.125, 0.0, 0.25)},
+        early=True,
     ),
 )
 attention_head_offset = masked_attention(
@@ -243,6 +266,7 @@ attention_head_offset = masked_attention(
         np=lambda s, h, offset: s + offset[h],
         metal="s + float(offset[h])",
         inputs=(Tensor("offset", ("heads",)),),
+        early=True,
         formula="s + offset[h], a number of each head",
     ),
 )
@@ -253,6 +277,7 @@ attention_checkerboard = masked_attention(
         np=lambda s, q, k: np.where((q + k) % 2 == 0, 0.5 * s, 2.0 * s),
         metal="(q + k) % 2 == 0 ? 0.5f * s : 2.0f * s",
         mlx="mx.where((q + k) % 2 == 0, 0.5 * s, 2.0 * s)",
+        early=True,
         slope="(q + k) % 2 == 0 ? 0.5f : 2.0f",
         slope_np=lambda s, q, k: np.where((q + k) % 2 == 0, 0.5, 2.0),
         formula="s / 2 where q + k is even, 2 s where it is odd",
@@ -270,4 +295,37 @@ attention_table = masked_attention(
     ),
 )
 attention_sinks = masked_attention("attention_sinks", CAUSAL, sinks=True)
-attention_lse = masked_attention("attention_lse", CAUSAL, lse=True)
+attention_lse = masked_attention("attention_lse", CAUSAL, lse=LogSum())
+attention_lse_base2 = masked_attention("attention_lse_base2", CAUSAL, lse=LogSum(2.0, none=0.0))
+attention_upper_left = masked_attention(
+    "attention_upper_left",
+    Mask(
+        np=lambda q, k, q_len, kv_len: k <= q + q_len - kv_len,
+        metal="k <= q + q_len - kv_len",
+        until="q + q_len - kv_len + 1",
+        early=True,
+        pairs="min(q_len, kv_len) * (min(q_len, kv_len) + 1) // 2 + "
+        "max(0, q_len - kv_len) * kv_len",
+        formula="the keys up to its own number, as the first query is aligned with the first key: "
+        "k <= i (FlexAttention, Pallas)",
+    ),
+)
+_SEEN = as_mlx(DOCUMENT.metal, whole=False)
+attention_document_mean = replace(
+    masked_attention(
+        "attention_document_mean",
+        replace(EVERY_KEY, pairs="0", keys="0"),
+        Score(
+            np=lambda s, q, k, segments: np.where(DOCUMENT.np(q, k, segments), s, -1e30),
+            metal=f"{DOCUMENT.metal} ? s : -1e30f",
+            mlx=f"mx.where({_SEEN}, s, -1e30)",
+            inputs=DOCUMENT.inputs,
+            formula="-1e30 where `attention_document` does not see: a query that sees no key gives "
+            "the mean of v, as boolean masks do in MLX",
+        ),
+    ),
+    baselines={
+        "mx.fast.scaled_dot_product_attention": SEEN.replace("{mask}", DOCUMENT.text)
+        + "return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=mask)"
+    },
+)

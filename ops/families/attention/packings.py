@@ -86,6 +86,7 @@ attention_sandwich = masked_attention(
     Score(
         np=_sandwich,
         metal=f"s + ({_COSINES}) * (float(heads) / (8.0f * float(h + 1)))",
+        early=True,
         slope="1.0f",
         slope_np=lambda s: np.ones_like(s),
         formula="s + heads / (8 (h + 1)) times the sum of cos((q - k) 10^-i) over "
@@ -112,6 +113,7 @@ attention_twice = masked_attention(
     Score(
         np=lambda s: 2.0 * s,
         metal="2.0f * s",
+        early=True,
         slope="2.0f",
         slope_np=lambda s: np.full_like(s, 2.0),
     ),
@@ -122,6 +124,7 @@ attention_squared = masked_attention(
     Score(
         np=lambda s: s * s,
         metal="s * s",
+        early=True,
         slope="2.0f * s",
         slope_np=lambda s: 2.0 * s,
     ),
@@ -132,6 +135,7 @@ attention_wave = masked_attention(
     Score(
         np=lambda s, rate: math.pi * np.sin(rate * s),
         metal="3.14159265f * sin(rate * s)",
+        early=True,
         params={"rate": (1.0, 0.25, 0.5)},
         slope="3.14159265f * rate * cos(rate * s)",
         slope_np=lambda s, rate: math.pi * rate * np.cos(rate * s),

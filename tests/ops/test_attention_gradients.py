@@ -1,0 +1,59 @@
+"""Gradients of attention: difference quotients of the forward oracles, and parts that compose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from numpy.typing import NDArray
+
+import ops
+from ops.spec import Case, Op, shape_of
+
+GRADIENTS = tuple(
+    op.name for op in ops.all_ops().values() if op.gradient_of.startswith("attention")
+)
+FEW, MANY = {"q_len": 3, "kv_len": 6}, {"q_len": 6, "kv_len": 3}
+SEGMENTS = np.array([[0, 0, 1, -1, 1, 1], [0, 1, 1, 1, 1, -1]], np.int32)
+"""Documents, and places of padding that see no key."""
+
+
+def drawn(op: Op, sizes: dict[str, int]) -> tuple[dict[str, NDArray[Any]], Any]:
+    """Inputs of a small workload whose masks hide something."""
+    axes = {"batch": 2, "heads": 4, "kv_heads": 2, "head_dim": 4, **sizes}
+    params = {n: v for n, v in {"scale": 0.5, "window": 2, "cap": 2.0}.items() if n in op.params}
+    workload = op.workload(Case(axes, params), "float32")
+    rng = np.random.default_rng(1)
+    inputs = {t.name: rng.normal(size=shape_of(t, workload)) for t in op.inputs}
+    return inputs | ({"segments": SEGMENTS} if "segments" in inputs else {}), workload
+
+
+@pytest.mark.parametrize("sizes", [FEW, MANY], ids=["more keys", "more queries"])
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_gradients_follow_the_forward_oracle(name: str, sizes: dict[str, int]) -> None:
+    backward = ops.get(name)
+    forward = ops.get(backward.gradient_of)
+    if sizes is MANY and "q_len <= kv_len" in forward.constraints:
+        pytest.skip("its queries stand at a key")
+    given, at = drawn(backward, sizes)
+    inputs = {t.name: given[t.name] for t in forward.inputs}
+    case = Case(at.axes, at.params)
+    rng = np.random.default_rng(2)
+    for tensor, gradient in zip(backward.outputs, backward.oracle(given, at), strict=True):
+        key = tensor.name[1:]
+        way = rng.normal(size=inputs[key].shape)
+        above, below = (
+            forward.oracle(
+                {**inputs, key: inputs[key] + s * 1e-6 * way}, forward.workload(case, "float32")
+            )[0]
+            for s in (1, -1)
+        )
+        quotient = ((above - below) * given["dout"]).sum() / 2e-6
+        assert_allclose((gradient * way).sum(), quotient, rtol=1e-5, atol=1e-8, err_msg=key)
+
+
+def test_masks_of_these_gradients_are_all_there() -> None:
+    kinds = ("", "_full", "_sliding_window", "_document")
+    assert {f"attention{kind}_vjp" for kind in kinds} <= set(GRADIENTS)
