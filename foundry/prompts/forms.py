@@ -22,7 +22,7 @@ class PromptForm:
 
 FULL = PromptForm("system.j2", 16_000)
 """Everything that the judge asks for, and that Metal has here."""
-COMPACT = PromptForm("compact.j2", 520)
+COMPACT = PromptForm("compact.j2", 400)
 """The op and the file format alone: for small models, which have to learn every token of it."""
 FORMS: Mapping[str, PromptForm] = {"full": FULL, "compact": COMPACT}
 """By the names that options and recipes take."""
