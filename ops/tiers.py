@@ -34,9 +34,30 @@ _FAMILIES = {
     "gemm": 4,
     "scan": 4,
 }
+_OPS = {
+    "swiglu_vjp": 2,
+    "attention_delta": 2,
+    "qmm_4bit": 4,
+    "qmv_swiglu": 4,
+    "attention_block_sparse": 5,
+    "attention_decode_kv8": 5,
+    "attention_decode_mla": 5,
+    "attention_dkdv": 5,
+    "attention_dq": 5,
+    "attention_paged_decode": 5,
+    "gated_delta": 5,
+    "gather_qmm_combine": 5,
+    "gather_qmm_swiglu": 5,
+    "moe_expert_full": 5,
+    "rope_attention": 5,
+    "selective_scan": 5,
+}
+"""Ops that are easier or harder than their family."""
 
 
 def tier(op: Op) -> int:
     """The tier of an op; one of a family that is not known here is in the middle."""
+    if op.name in _OPS:
+        return _OPS[op.name]
     found = _FAMILIES.get(op.family, _UNKNOWN)
     return min(_HARDEST, found + (1 if op.gradient_of and found > 1 else 0))

@@ -1,8 +1,8 @@
 """Templates of a family: one text that renders every op that its family function made.
 
 Beside its knobs, the text of such a template knows the op as `op`: `op.name`, the names of
-`op.inputs` and `op.outputs`, `op.params` with their Metal types, and `op.metal`, the expressions
-that make the op a member of its family (`Op.metal`).
+`op.inputs` and `op.outputs`, `op.types` of outputs and `op.params` in Metal's words, and
+`op.metal`, the expressions that make the op a member of its family (`Op.metal`).
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ def _member(op: Op) -> Mapping[str, Any]:
             "name": op.name,
             "inputs": [tensor.name for tensor in op.inputs],
             "outputs": [tensor.name for tensor in op.outputs],
+            "types": {tensor.name: _METAL_TYPES.get(tensor.dtype, "T") for tensor in op.outputs},
             "params": {n: _METAL_TYPES[param_dtype(v)] for n, v in op.params.items()},
             "metal": op.metal,
         }

@@ -34,7 +34,7 @@ squares{{ slot }} += d * d;
 {{ merged("drifts", vec, "sum") -}}
 {{ merged("squares", vec, "sum") -}}
 const float drift = simd_sum(drifts{{ first }}) / cols;
-const float variance = simd_sum(squares{{ first }}) / cols - drift * drift;
+const float variance = max(simd_sum(squares{{ first }}) / cols - drift * drift, 0.0f);
 const float scale = rsqrt(variance + eps);
 
 {% call(c, slot) columns(32, vec) %}

@@ -33,7 +33,7 @@ squares{{ slot }} += d * d;
 {{ merged("drifts", vec, "sum") -}}
 {{ merged("squares", vec, "sum") -}}
 const float drift = drifts{{ first }} / cols;
-const float variance = squares{{ first }} / cols - drift * drift;
+const float variance = max(squares{{ first }} / cols - drift * drift, 0.0f);
 const float scale = rsqrt(variance + eps);
 
 {% call(c, slot) own_columns(vec) %}

@@ -35,7 +35,7 @@ squares{{ slot }} += d * d;
 {{ merged("drifts", vec, "sum") -}}
 {{ merged("squares", vec, "sum") -}}
 const float drift = group_sum(drifts{{ first }}, shared, simd_lane, simd, simds) / cols;
-const float variance = group_sum(squares{{ first }}, shared, simd_lane, simd, simds) / cols - drift * drift;
+const float variance = max(group_sum(squares{{ first }}, shared, simd_lane, simd, simds) / cols - drift * drift, 0.0f);
 const float scale = rsqrt(variance + eps);
 
 {% call(c, slot) columns("THREADS", vec) %}

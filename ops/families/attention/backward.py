@@ -238,6 +238,7 @@ attention_delta = rowwise(
     ),
 )
 PARTS = "rows cols"
+PEAK = "max(max(x_lse, y_lse), -1e38f)"
 attention_merge = rowwise(
     "attention_merge",
     "attention",
@@ -251,22 +252,23 @@ attention_merge = rowwise(
     np=lambda x, x_lse, y, y_lse: _merged(x, x_lse, y, y_lse),
     steps=lambda stored, x, x_lse, y, y_lse: _merged(x, x_lse, y, y_lse),
     mlx="""
-peak = mx.maximum(x_lse, y_lse)
+peak = mx.maximum(mx.maximum(x_lse, y_lse), -1e38)
 a, b = mx.exp(x_lse - peak), mx.exp(y_lse - peak)
 sums = x.astype(mx.float32) * a[:, None] + y.astype(mx.float32) * b[:, None]
-return (sums / (a + b)[:, None]).astype(dtype), peak + mx.log(a + b)
+some = mx.maximum(a + b, 1e-38)[:, None]
+return (sums / some).astype(dtype), peak + mx.log(a + b)
 """,
     passes={},
     metal={
-        "out": "(x * exp(x_lse - max(x_lse, y_lse)) + y * exp(y_lse - max(x_lse, y_lse))) / "
-        "(exp(x_lse - max(x_lse, y_lse)) + exp(y_lse - max(x_lse, y_lse)))",
-        "lse": "max(x_lse, y_lse) + log(exp(x_lse - max(x_lse, y_lse)) + exp(y_lse - max(x_lse, "
-        "y_lse)))",
+        "out": f"(x * exp(x_lse - {PEAK}) + y * exp(y_lse - {PEAK})) / "
+        f"max(exp(x_lse - {PEAK}) + exp(y_lse - {PEAK}), 1e-38f)",
+        "lse": f"{PEAK} + log(exp(x_lse - {PEAK}) + exp(y_lse - {PEAK}))",
     },
     flops=12,
     formula="Two parts of an attention, x and y over keys of their own, with the logarithms of "
     "their sums: m = max of both, a = exp(x_lse - m), b = exp(y_lse - m); out = (a x + b y) / (a + "
-    "b), lse = m + log(a + b).",
+    "b), lse = m + log(a + b). A part without keys has -1e30 or -infinity; where both have "
+    "-infinity, out is 0 and lse -infinity.",
     cases=(
         cases(PARTS, (1, 1), (4, 64), (8, 128), (3, 100)),
         cases(PARTS, (0, 64), (67, 1), (7, 33), (31, 31), (3, 257), (129, 65)),
@@ -279,6 +281,8 @@ return (sums / (a + b)[:, None]).astype(dtype), peak + mx.log(a + b)
 
 
 def _merged(x: Any, x_lse: Any, y: Any, y_lse: Any) -> Any:
-    peak = np.maximum(x_lse, y_lse)
+    peak = np.maximum(np.maximum(x_lse, y_lse), -1e38)
     a, b = np.exp(x_lse - peak), np.exp(y_lse - peak)
-    return (x * a[:, None] + y * b[:, None]) / (a + b)[:, None], peak + np.log(a + b)
+    sums = x * a[:, None] + y * b[:, None]
+    with np.errstate(divide="ignore"):  # of rows without keys
+        return sums / np.maximum(a + b, 1e-38)[:, None], peak + np.log(a + b)

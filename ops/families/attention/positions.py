@@ -160,20 +160,19 @@ out[i] = T(float(x[i]) + exp2(-8.0f * float(head + 1) / float(heads)) * float(ap
 T5 = "heads q_len kv_len buckets"
 
 
-def _bucket(apart: Any, buckets: int, furthest: int) -> Any:
-    half = buckets // 2
-    away = np.abs(apart)
-    exact = half // 2
-    far = exact + np.floor(
-        np.log(np.maximum(away, 1) / exact) / np.log(furthest / exact) * (half - exact) + 1e-5
-    )
-    near = np.where(away < exact, away, np.minimum(far, half - 1))
-    return (near + np.where(apart > 0, half, 0)).astype(np.int64)
+def _bucket(apart: Any, buckets: int, furthest: int, one_way: bool) -> Any:
+    count = buckets if one_way else buckets // 2
+    away = np.maximum(-apart, 0) if one_way else np.abs(apart)
+    exact = count // 2
+    share = np.log(np.maximum(away, 1) / exact) / np.log(max(furthest, exact + 1) / exact)
+    far = exact + np.floor(share * (count - exact) + 1e-5)
+    near = np.where(away < exact, away, np.minimum(far, count - 1))
+    return (near + np.where((apart > 0) & (not one_way), count, 0)).astype(np.int64)
 
 
-def _t5(table: Any, q_len: int, kv_len: int, buckets: int, furthest: int) -> Any:
+def _t5(table: Any, q_len: int, kv_len: int, buckets: int, furthest: int, one_way: bool) -> Any:
     apart = np.arange(kv_len)[None] - np.arange(q_len)[:, None] - (kv_len - q_len)
-    return table[:, _bucket(apart, buckets, furthest)]
+    return table[:, _bucket(apart, buckets, furthest, one_way)]
 
 
 t5_bias = indexed(
@@ -190,45 +189,52 @@ t5_bias = indexed(
     np=_t5,
     mlx="""
 apart = mx.arange(kv_len)[None] - mx.arange(q_len)[:, None] - (kv_len - q_len)
-half = buckets // 2
-exact = half // 2
-away = mx.abs(apart)
-share = mx.log(mx.maximum(away, 1).astype(mx.float32) / exact) / math.log(furthest / exact)
-far = mx.minimum(exact + mx.floor(share * (half - exact) + 1e-5).astype(mx.int32), half - 1)
-bucket = mx.where(away < exact, away, far) + mx.where(apart > 0, half, 0)
+several = buckets if one_way else buckets // 2
+exact = several // 2
+away = mx.maximum(-apart, 0) if one_way else mx.abs(apart)
+widest = math.log(max(furthest, exact + 1) / exact)
+share = mx.log(mx.maximum(away, 1).astype(mx.float32) / exact) / widest
+far = mx.minimum(exact + mx.floor(share * (several - exact) + 1e-5).astype(mx.int32), several - 1)
+bucket = mx.where(away < exact, away, far) + (0 if one_way else mx.where(apart > 0, several, 0))
 return mx.take(table, bucket, axis=1)
 """,
     metal="""
 const uint head = i / (kv_len * q_len);
 const int apart = int(i % kv_len) - int(i / kv_len % q_len) - (int(kv_len) - int(q_len));
-const int half_of = int(buckets) / 2;
-const int exact = half_of / 2;
-const int away = abs(apart);
-const float share = log(float(max(away, 1)) / float(exact)) / log(float(furthest) / float(exact));
-const int far = min(exact + int(floor(share * float(half_of - exact) + 1e-5f)), half_of - 1);
-out[i] = table[head * buckets + (away < exact ? away : far) + (apart > 0 ? half_of : 0)];
+const int several = one_way ? int(buckets) : int(buckets) / 2;
+const int exact = several / 2;
+const int away = one_way ? max(-apart, 0) : abs(apart);
+const float widest = log(float(max(int(furthest), exact + 1)) / float(exact));
+const float share = log(float(max(away, 1)) / float(exact)) / widest;
+const int far = min(exact + int(floor(share * float(several - exact) + 1e-5f)), several - 1);
+const int after = !one_way && apart > 0 ? several : 0;
+out[i] = table[head * buckets + (away < exact ? away : far) + after];
 """,
     count="heads * q_len * kv_len",
     flops="heads * q_len * kv_len * 12",
-    params={"furthest": 128},
+    params={"furthest": 128, "one_way": False},
     ranges={"furthest": Range(96, 4096, usual=(128, 256))},
     cases=(
         (
             *cases(T5, (1, 1, 1, 4), (2, 8, 8, 32), (4, 5, 16, 32)),
             *cases(T5, (1, 16, 64, 16), furthest=192),
+            *cases(T5, (2, 9, 33, 32), one_way=True),
         ),
         (
             *cases(T5, (0, 3, 4, 32), (2, 0, 4, 32), (9, 31, 7, 32), (2, 3, 257, 64)),
             *cases(T5, (1, 67, 129, 8), furthest=256),
+            *cases(T5, (3, 5, 301, 32), one_way=True),
+            *cases(T5, (1, 3, 260, 512)),
         ),
         (
-            labelled(T5, "t5-base decoder step, 256 tokens", 12, 1, 256, 32),
+            labelled(T5, "t5-base decoder step, 256 tokens", 12, 1, 256, 32, one_way=True),
             labelled(T5, "t5-base encoder, 128 tokens", 12, 128, 128, 32),
         ),
     ),
-    formula="out[h, i, j] = table[h, bucket of j - i - (kv_len - q_len)], buckets as in T5, both "
-    "ways: with n = buckets / 2 and e = n / 2, |d| itself below e, else e + floor(log(|d| / e) / "
-    "log(furthest / e) (n - e) + 1e-5), n - 1 at most; n more where d > 0.",
+    formula="out[h, i, j] = table[h, bucket of j - i - (kv_len - q_len)], buckets as in T5. "
+    "Both ways (its encoder): with n = buckets / 2, e = n / 2 and a = |d|, a itself below e, else "
+    "e + floor(log(a / e) / log(max(furthest, e + 1) / e) (n - e) + 1e-5), n - 1 at most; n more "
+    "where d > 0. One way (its decoder): n = buckets, a = max(-d, 0), and no more.",
 )
 sinusoidal = indexed(
     "sinusoidal",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -61,6 +61,7 @@ def pointwise(
     gradient_of: str = "",
     steps: Formula | None = None,
     nonfinite: Nonfinite = "undefined",
+    wide: Sequence[str] = (),
 ) -> Op:
     """An op whose outputs each come from the elements of the inputs at the same place.
 
@@ -79,6 +80,7 @@ def pointwise(
         gradient_of: Name of the forward op.
         steps: The formula as textbooks have it, where that cancels and `np` does not.
         nonfinite: What comes of NaN and infinities; see `Op`.
+        wide: Names of outputs that are float32 whatever the element type is.
     """
     said = " and ".join(f"{output} = {value}" for output, value in outputs.items())
     return Op(
@@ -87,7 +89,10 @@ def pointwise(
         formula=formula or f"Element by element: {said}.",
         axes=axes("rows cols"),
         inputs=inputs,
-        outputs=tuple(map(elements, outputs)),
+        outputs=tuple(
+            Tensor(each, ("rows", "cols"), "float32") if each in wide else elements(each)
+            for each in outputs
+        ),
         params=defaults(params),
         ranges={**ranges_of(params), **ranges},
         oracle=oracle(np, [tensor.name for tensor in inputs]),

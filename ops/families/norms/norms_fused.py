@@ -344,7 +344,7 @@ return (centred / (mx.sqrt(mx.mean(mx.square(centred), -1, keepdims=True)) + eps
     metal={"out": "((x - about) - shift) / deviation"},
     flops=7,
     params={"eps": 1e-4},
-    ranges={"eps": Range(1e-4, 0.5, usual=(1e-4,))},
+    ranges={"eps": Range(1e-6, 0.5, usual=(1e-4, 1e-6))},
     op_axes=axes("rows", Axis("cols", least=1)),
     formula="Rewards of one prompt's answers a row: out = (x - mean) / (deviation + eps), the "
     "deviation that of the row itself, its squares divided by cols.",

@@ -50,8 +50,9 @@ def gather(
         oracle=oracle(np, ["x", "index", *also]),
         baselines={"plain": mlx},
         flops=f"count * cols * {flops}",
-        # Rows that no index names are not read.
-        bytes=f"count * (4 + cols * itemsize * {1 + len(also)}) + min(rows, count, 1) * cols",
+        # Of indices drawn alike, about so many rows are named at least once.
+        bytes=f"count * (4 + cols * itemsize * {1 + len(also)})"
+        " + (rows * count + rows + count - 1) // max(rows + count, 1) * cols * itemsize",
         visible=cases(AXES, (1, 1, 1), (8, 64, 4), (16, 100, 16), (3, 33, 40), (128, 256, 64)),
         hidden=cases(
             AXES,

@@ -41,7 +41,7 @@ gem_pool = rowwise(
     metal={"out": "pow(mean, 1.0f / power)"},
     flops=6,
     params={"power": 3.0, "least": 1e-3},
-    ranges={"power": Range(1.0, 4.0, usual=(3.0,)), "least": Range(1e-3, 0.5, usual=(1e-3,))},
+    ranges={"power": Range(1.0, 4.0, usual=(3.0,)), "least": Range(1e-6, 0.5, usual=(1e-3, 1e-6))},
     op_axes=axes("batch channels", Axis("places", least=1)),
     layout=Layout(("batch", "channels"), "places", "x_shape[2]"),
     formula="out[b, c] = (mean over the places of max(x, least)^power)^(1 / power): the "

@@ -177,9 +177,9 @@ add = binary("add", np=np.add, mlx="x + y", metal="x + y", flops=1, nonfinite="p
 mul = binary("mul", np=np.multiply, mlx="x * y", metal="x * y", flops=1, nonfinite="propagate")
 add_scale = binary(
     "add_scale",
-    np=lambda x, y, alpha: x + alpha * y,
-    mlx="x + (alpha * y).astype(dtype)",
-    metal="x + alpha * y",
+    np=lambda x, y, alpha: alpha * (x + y),
+    mlx="(alpha * (x.astype(mx.float32) + y.astype(mx.float32))).astype(dtype)",
+    metal="alpha * (x + y)",
     params={"alpha": 0.5},
     ranges={"alpha": Range(-4.0, 4.0, usual=(0.0, 1.0))},
     flops=2,

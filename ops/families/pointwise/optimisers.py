@@ -12,8 +12,8 @@ from ops.parameters import Range
 from ops.spec import Tensor
 
 RATE = Range(1e-6, 0.5, usual=(3e-4, 1e-3))
-MOMENT = Tensor("moment", ("rows", "cols"))
-SQUARE = Tensor("square", ("rows", "cols"), fill=Real(low=0.0))
+MOMENT = Tensor("moment", ("rows", "cols"), "float32")
+SQUARE = Tensor("square", ("rows", "cols"), "float32", fill=Real(low=0.0))
 
 
 adamw_step = pointwise(
@@ -29,10 +29,10 @@ adamw_step = pointwise(
     np=lambda x, grad, moment, square, **settings: _adam(x, grad, moment, square, settings),
     mlx="""
 wide, g = x.astype(mx.float32), grad.astype(mx.float32)
-first = beta_1 * moment.astype(mx.float32) + (1 - beta_1) * g
-second = beta_2 * square.astype(mx.float32) + (1 - beta_2) * g * g
+first = beta_1 * moment + (1 - beta_1) * g
+second = beta_2 * square + (1 - beta_2) * g * g
 step = correct_1 * first / (mx.sqrt(correct_2 * second) + eps) + decay * wide
-return (wide - rate * step).astype(dtype), first.astype(dtype), second.astype(dtype)
+return (wide - rate * step).astype(dtype), first, second
 """,
     params={
         "rate": 1e-3,
@@ -49,10 +49,11 @@ return (wide - rate * step).astype(dtype), first.astype(dtype), second.astype(dt
         "beta_2": Range(0.0, 0.9999, usual=(0.999, 0.99, 0.95)),
         "eps": Range(1e-8, 1e-2, usual=(1e-8, 1e-6)),
         "decay": Range(0.0, 0.25, usual=(0.0, 0.1, 0.01)),
-        "correct_1": Range(1.0, 10.0, usual=(1.0, 10.0)),
-        "correct_2": Range(1.0, 1000.0, usual=(1.0, 100.0, 1000.0)),
+        "correct_1": Range(1.0, 100.0, usual=(1.0, 10.0, 20.0)),
+        "correct_2": Range(1.0, 10000.0, usual=(1.0, 100.0, 1000.0)),
     },
     flops=24,
+    wide=("moment_out", "square_out"),
     formula="moment_out = beta_1 moment + (1 - beta_1) grad; square_out = beta_2 square + (1 - "
     "beta_2) grad^2; out = x - rate (correct_1 moment_out / (sqrt(correct_2 square_out) + eps) + "
     "decay x). correct_1 and correct_2 are 1 / (1 - beta^t). All is computed in float32.",
@@ -71,8 +72,8 @@ sgd_step = pointwise(
     ),
     mlx="""
 wide = x.astype(mx.float32)
-found = momentum * moment.astype(mx.float32) + grad.astype(mx.float32) + decay * wide
-return (wide - rate * found).astype(dtype), found.astype(dtype)
+found = momentum * moment + grad.astype(mx.float32) + decay * wide
+return (wide - rate * found).astype(dtype), found
 """,
     params={"rate": 1e-3, "momentum": (0.9, 0.5, 0.99), "decay": (0.01, 0.1, 0.25)},
     ranges={
@@ -81,6 +82,7 @@ return (wide - rate * found).astype(dtype), found.astype(dtype)
         "decay": Range(0.0, 0.25, usual=(1e-4, 0.01)),
     },
     flops=8,
+    wide=("moment_out",),
     formula="moment_out = momentum moment + grad + decay x, out = x - rate moment_out.",
 )
 lion_step = pointwise(
@@ -94,10 +96,10 @@ lion_step = pointwise(
     np=lambda x, grad, moment, **settings: _lion(x, grad, moment, settings),
     steps=lambda x, grad, moment, **settings: _lion(x, grad, moment, settings),
     mlx="""
-wide, g, m = x.astype(mx.float32), grad.astype(mx.float32), moment.astype(mx.float32)
-step = mx.sign(beta_1 * m + (1 - beta_1) * g) + decay * wide
-found = beta_2 * m + (1 - beta_2) * g
-return (wide - rate * step).astype(dtype), found.astype(dtype)
+wide, g = x.astype(mx.float32), grad.astype(mx.float32)
+step = mx.sign(beta_1 * moment + (1 - beta_1) * g) + decay * wide
+found = beta_2 * moment + (1 - beta_2) * g
+return (wide - rate * step).astype(dtype), found
 """,
     params={
         "rate": 1e-4,
@@ -112,6 +114,7 @@ return (wide - rate * step).astype(dtype), found.astype(dtype)
         "decay": Range(0.0, 1.0, usual=(0.0, 0.1, 1.0)),
     },
     flops=12,
+    wide=("moment_out",),
     formula="out = x - rate (sign(beta_1 moment + (1 - beta_1) grad) + decay x), sign(0) = 0; "
     "moment_out = beta_2 moment + (1 - beta_2) grad. All is computed in float32.",
 )

@@ -111,7 +111,7 @@ dequantize_fp8_e5m2 = indexed(
     metal="out[i] = T(float(as_type<half>(ushort(ushort(code[i]) << 8))) * scale);",
     flops="rows * cols",
     params={"scale": 0.25},
-    ranges={"scale": Range(-0.25, 0.25, usual=(0.02,))},
+    ranges={"scale": Range(-1.0, 1.0, usual=(0.02, 0.5, 1.0))},
     cases=PLAIN_CASES,
     formula="Each code is an 8-bit float: sign, 5 bits of exponent (bias 15), 2 of mantissa: the "
     "upper half of a float16; no infinity and no NaN occurs. out = value * scale.",

@@ -167,7 +167,7 @@ return (left / mx.maximum(mx.sum(left, axis=-1, keepdims=True), floor)).astype(d
     metal={"out": "max(target - draft, 0.0f) / max(total, floor)"},
     flops=4,
     params={"floor": 1e-6},
-    ranges={"floor": Range(1e-6, 1e-2, usual=(1e-6,))},
+    ranges={"floor": Range(1e-9, 1e-2, usual=(1e-6, 1e-9))},
     formula="After a draft token was refused, the next is drawn from out = max(target - draft, 0) "
     "over the larger of its row sum and floor.",
     layout=Layout(cols_metal="target_shape[1]"),
