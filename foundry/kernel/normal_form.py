@@ -126,7 +126,9 @@ class _Scopes:
 
     def __init__(self, kept: set[str]) -> None:
         self._kept = kept
-        self._stack: list[tuple[str, dict[str, str]]] = [("file", {})]
+        self._stack: list[tuple[str, set[str]]] = [("file", set())]
+        self._spellings: dict[str, list[str]] = {}
+        """Of every name that is declared in an open scope, the innermost last."""
         self._count = 0
 
     @property
@@ -135,7 +137,7 @@ class _Scopes:
         return self._stack[-1][0]
 
     def open(self, kind: str) -> None:
-        self._stack.append((kind, {}))
+        self._stack.append((kind, set()))
 
     def become(self, kind: str) -> None:
         """Let the innermost scope live on as another kind."""
@@ -144,7 +146,7 @@ class _Scopes:
     def close(self, *kinds: str) -> None:
         """Close innermost scopes as long as they are of these kinds."""
         while self.kind in kinds:
-            self._stack.pop()
+            self._close_down_to(len(self._stack) - 1)
 
     def close_through(self, kind: str) -> None:
         """Close everything up to and with the innermost scope of this kind, if there is one."""
@@ -152,18 +154,27 @@ class _Scopes:
         while depth > 0 and self._stack[depth][0] != kind:
             depth -= 1
         if depth > 0:
-            del self._stack[depth:]
+            self._close_down_to(depth)
+
+    def _close_down_to(self, depth: int) -> None:
+        for _, names in self._stack[depth:]:
+            for name in names:
+                self._spellings[name].pop()
+        del self._stack[depth:]
 
     def declare(self, name: str) -> None:
-        if name not in self._kept:
-            self._stack[-1][1][name] = f"@{self._count}"
-            self._count += 1
+        if name in self._kept:
+            return
+        known, here = self._spellings.setdefault(name, []), self._stack[-1][1]
+        if name in here:
+            known.pop()
+        here.add(name)
+        known.append(f"@{self._count}")
+        self._count += 1
 
     def spelling(self, name: str) -> str:
-        for _, names in reversed(self._stack):
-            if name in names:
-                return names[name]
-        return name
+        known = self._spellings.get(name)
+        return known[-1] if known else name
 
 
 def _code(text: str) -> list[Token]:
@@ -233,11 +244,30 @@ def _enter_or_leave(text: str, names: _Scopes) -> None:
 
 
 def _declaring(code: Sequence[Token]) -> Iterator[int]:
-    """Where names are declared: after a type, or after a comma in the same declaration."""
-    for index in range(len(code)):
+    """Where names are declared: after a type, or after a comma in the same declaration.
+
+    `b` and `c` of `float a = f(x, y), b, c;` are listed until the declaration ends.
+    """
+    statement = 1
+    listing = [0]
+    """By depth of brackets the statement in which a comma may be followed by another name."""
+    for index, token in enumerate(code):
+        if token.text in _OPENING:
+            listing.append(0)
+        elif token.text in _CLOSING:
+            listing.pop()
+            listing = listing or [0]
+        elif token.text in (";", ":", "<", ">"):
+            statement += 1
+        elif token.text == "," and listing[-1] == statement and _may_be_declared(code, index + 1):
+            if code[index + 2].text in (")", "(", ":", ">"):
+                listing[-1] = 0
+            else:
+                yield index + 1
         if _declares(code, index):
             yield index
-            yield from _listed(code, index + 1)
+            if code[index + 1].text != "(":
+                listing[-1] = statement
 
 
 def _declares(code: Sequence[Token], index: int) -> bool:
@@ -263,19 +293,3 @@ def _may_be_declared(code: Sequence[Token], index: int) -> bool:
 
 def _surely_type(name: str) -> bool:
     return name in _TYPES or _VECTOR.fullmatch(name) is not None
-
-
-def _listed(code: Sequence[Token], start: int) -> Iterator[int]:
-    """`b` and `c` of `float a = f(x, y), b, c;`: up to the end of the declaration."""
-    if code[start].text == "(":
-        return
-    depth = 0
-    for index in range(start, len(code) - 2):
-        text = code[index].text
-        depth += (text in _OPENING) - (text in _CLOSING)
-        if depth < 0 or text in (";", ":", "<", ">"):
-            return
-        if depth == 0 and text == "," and _may_be_declared(code, index + 1):
-            if code[index + 2].text in (")", "(", ":", ">"):
-                return
-            yield index + 1

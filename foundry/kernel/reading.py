@@ -17,6 +17,10 @@ _BODY = re.compile(r"^[ \t]*// --- body ---[ \t]*$", re.MULTILINE)
 _KEY = re.compile(r"^\s*(?:\[temporaries\.)?\"?(\w+)\"?\s*(?:=|\])")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _MAX_CHARACTERS = 400_000
+_MAX_COMMENT = 4_000
+"""Characters of TOML in a block: reading a key of many dots takes the square of its length."""
+_MAX_NESTED = 3
+"""Tables and lists in one another: the shape of a temporary is the deepest of all."""
 
 _STAGE_KEYS = {
     "grid",
@@ -88,8 +92,11 @@ def _blocks(text: str) -> Iterator[_Block]:
     if text[: opens[0].start()].strip():
         raise InvalidKernel("text before the '/*kernel' line")
     ends = [match.start() for match in opens[1:]] + [len(text)]
+    line, counted = 1, 0
     for match, end in zip(opens, ends, strict=True):
-        yield _block(text[match.end() : end], text[: match.end()].count("\n") + 1)
+        line += text.count("\n", counted, match.end())
+        counted = match.end()
+        yield _block(text[counted:end], line)
 
 
 def _block(text: str, first_line: int) -> _Block:
@@ -123,12 +130,28 @@ def _lines_before(text: str, start: int) -> int:
 
 
 def _toml(text: str, first_line: int) -> Mapping[str, Any]:
+    if len(text) > _MAX_COMMENT:
+        said = f"the comment has {len(text)} characters; at most {_MAX_COMMENT}"
+        raise InvalidKernel(said, first_line)
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        table = tomllib.loads(text)
+        _hold_to_sizes(table)
+    except (ValueError, RecursionError) as error:  # Python reads no integer of 5,000 digits
         found = re.search(r"line (\d+)", str(error))
         offset = int(found.group(1)) - 1 if found else 0
         raise InvalidKernel(f"the comment is not TOML: {error}", first_line + offset) from None
+    return table
+
+
+def _hold_to_sizes(value: object, nested: int = 0) -> None:
+    """Refuse what TOML need not carry either, and no message could show."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("an integer beyond 64 bits")
+    if isinstance(value, dict | list):
+        if nested > _MAX_NESTED:
+            raise ValueError(f"more than {_MAX_NESTED} tables or lists in one another")
+        for item in value.values() if isinstance(value, dict) else value:
+            _hold_to_sizes(item, nested + 1)
 
 
 def _key_lines(toml: str, first_line: int) -> dict[str, int]:

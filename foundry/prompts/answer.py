@@ -15,7 +15,8 @@ from foundry.errors import InvalidKernel
 from foundry.kernel import Kernel, check, parse
 from ops.spec import Op
 
-_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.M | re.S)
+# Possessive: a long run of tildes is tried once and not at each of its lengths.
+_FENCE = re.compile(r"^[ \t]*(`{3,}+|~{3,}+)[^\n`]*+\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.M | re.S)
 _OPEN = re.compile(r"^[ \t]*/\*kernel[ \t]*$", re.M)
 _STRAY_FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})", re.M)
 _CODE = re.compile(r"[;{}]\s*(?://.*)?$|^\s*(?://|/\*|\*/|#)|\*/\s*$")

@@ -106,11 +106,12 @@ class KernelReward:
         Args:
             answers: As `score` takes them.
             ops: The op of each.
-            dtypes: The element type of each; float32 where none are given.
+            dtypes: The element type of each; float32 where none is given. A table fills in None
+                for rows that have no such column.
         """
         until = time.monotonic() + self._options.limit_s
         asked = [
-            _Question(text_of(answer), _at(ops, i), "float32" if dtypes is None else _at(dtypes, i))
+            _Question(text_of(answer), _at(ops, i), _at(dtypes, i, absent="float32"))
             for i, answer in enumerate(answers)
         ]
         waiting = {one: self._threads.submit(self._scored, one) for one in dict.fromkeys(asked)}
@@ -163,12 +164,15 @@ def _question(name: str | None, dtype: str | None) -> tuple[Op, str]:
     return op, dtype
 
 
-def _at(values: object, place: int) -> str | None:
+def _at(values: object, place: int, absent: str | None = None) -> str | None:
     """A text in what should be a list as long as the answers, or one for all; None if it is not."""
-    found = values
     if isinstance(values, Sequence) and not isinstance(values, str):
-        found = values[place] if place < len(values) else None
-    return found if isinstance(found, str) else None
+        if place >= len(values):
+            return None
+        values = values[place]
+    if values is None:
+        return absent
+    return values if isinstance(values, str) else None
 
 
 def text_of(answer: object) -> str | None:

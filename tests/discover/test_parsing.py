@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry.prompts.answer import Extracted, Malformed, extract
+from foundry.prompts.answer import Extracted, Malformed, extract, extract_all
 from ops.axis import axes
 from ops.spec import Case, Op, Tensor
 
@@ -141,6 +142,26 @@ def test_the_line_of_a_fault_counts_inside_the_kernel_file() -> None:
 def test_no_reply_raises(before: str, after: str, tag: str) -> None:
     for reply in (before + after, f"{before}\n```{tag}\n{GOOD}```\n{after}", before + GOOD + after):
         assert isinstance(extract(reply, OP), Extracted | Malformed)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "~" * 400_000,
+        kernel() + "~" * 300_000,
+        kernel().replace("*/", "# " + "a." * 100_000 + "\n*/"),
+        "".join(
+            f"```\n{kernel().replace('*/', 'a.' * 1_900 + 'a = 1')}\n*/\n```\n" for _ in "1234"
+        ),
+        kernel() * 3_000,
+    ],
+    ids=["tildes", "tildes after a kernel", "a long comment", "keys of many dots", "many blocks"],
+)
+def test_no_reply_takes_the_square_of_its_length(reply: str) -> None:
+    start = time.thread_time()
+    extract(reply, OP)
+    extract_all(reply, OP)
+    assert time.thread_time() - start < 1.0
 
 
 def test_the_op_decides_not_the_reply() -> None:

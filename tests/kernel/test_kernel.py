@@ -94,6 +94,25 @@ def test_a_broken_file_names_line_and_reason(old: str, new: str, line: int, reas
     assert caught.value.line == line
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"init_value = {'9' * 500}",
+        f"init_value = 0x{'f' * 3_900}",
+        f"grid = [{'9' * 3_900}, 1, 1]",
+        f"temporaries = {'[' * 3_000}",
+        f"constants{'.a' * 1_500} = 1",
+        f"constants = {{ N = [0x{'f' * 3_800}] }}",
+        "x" * 5_000,
+    ],
+)
+def test_what_no_number_or_table_can_be_is_refused_as_any_fault_is(line: str) -> None:
+    key = line.partition(" ")[0]
+    kept = "\n".join(one for one in GOOD.split("\n") if not one.startswith(key))
+    with pytest.raises(InvalidKernel, match="the comment"):
+        parse(kept.replace('op = "softmax"', f'op = "softmax"\n{line}'))
+
+
 def test_stages_name_inputs_and_outputs() -> None:
     second = "/*kernel\ngrid = [1]\nthreadgroup = [1]\n*/\n// --- body ---\nreturn;\n"
     with pytest.raises(InvalidKernel, match="names its inputs and outputs"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -192,3 +193,11 @@ def test_any_source_has_a_normal_form(pieces: list[str]) -> None:
 def test_any_text_has_a_normal_form(text: str) -> None:
     normalise(text)
     normalise(kernel(text + "\nx"))
+
+
+@pytest.mark.parametrize("unit", ["int a,", "int a=", "a b,", "(a", "{int a;", "f(int a, b", 'R"('])
+def test_no_text_takes_the_square_of_its_length(unit: str) -> None:
+    text = kernel(unit * (40_000 // len(unit)))
+    start = time.thread_time()
+    tokens.__wrapped__(text)
+    assert time.thread_time() - start < 2.0

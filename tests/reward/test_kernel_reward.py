@@ -107,6 +107,11 @@ def test_rubbish_is_answered_and_never_raised(
     assert found.reason
 
 
+def test_a_row_without_an_element_type_asks_for_float32(reward: KernelReward) -> None:
+    found = reward.scores([fenced(right())] * 2, [OP] * 2, [None, "float16"])
+    assert [one.is_right for one in found] == [True, True]
+
+
 def test_a_fault_of_ours_costs_the_answer_and_not_the_training_run(
     reward: KernelReward, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ _LOGICAL_LINE = re.compile(
 )
 _COMMENT = r"//[^\n]*|/\*.*?(?:\*/|\Z)"
 _STRING = (
-    r'(?:u8|[uUL])?R"(?P<mark>[^()\\\s"]{0,16})\(.*?\)(?P=mark)"'
+    r'(?:u8|[uUL])?R"(?P<mark>[^()\\\s"]{0,16})\(.*?(?:\)(?P=mark)"|\Z)'
     r'|(?:u8|[uUL])?"(?:[^"\\\n]|\\.)*"'
     r"|(?:u8|[uUL])?'(?:[^'\\\n]|\\.)*'"
     r"|[\"'][^\n]*"  # not closed: clang takes the rest of the line
