@@ -60,7 +60,10 @@ def form(text: str) -> str:
 
 
 def shingles(text: str) -> Shingles:
-    """Hashes of the 5-token windows of a kernel's form; one shorter one for a tiny kernel."""
+    """Hashes of the 5-token windows of a kernel's form; one shorter one for a tiny kernel.
+
+    A text without code has none, and is near to no other.
+    """
     return _sketch(text).shingles
 
 
@@ -72,7 +75,9 @@ class _Sketch:
 
 @lru_cache(maxsize=1 << 16)
 def _sketch(text: str) -> _Sketch:
-    numbers = np.fromiter(map(_number, form(text).split(" ")), np.uint64)
+    numbers = np.fromiter(map(_number, form(text).split()), np.uint64)
+    if not len(numbers):
+        return _Sketch(numbers, [])
     last = max(1, len(numbers) - _SHINGLE + 1)
     windows = np.zeros(last, np.uint64)
     for place in range(min(_SHINGLE, len(numbers))):
@@ -90,7 +95,7 @@ def _number(piece: str) -> int:
 def jaccard(one: Shingles, other: Shingles) -> float:
     """Shared share of two sets."""
     shared = len(np.intersect1d(one, other, assume_unique=True))
-    return shared / (len(one) + len(other) - shared)
+    return shared / max(1, len(one) + len(other) - shared)
 
 
 def grouped(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -14,6 +14,9 @@ from foundry.store.records import StoredEvaluation
 from ops.registry import all_ops
 from ops.spec import Op
 
+Key = tuple[str, str]
+"""Hash and op: a text that is no kernel, an empty one for instance, may be an answer for any op."""
+
 
 @dataclass
 class KernelRecord:
@@ -28,6 +31,11 @@ class KernelRecord:
     """By dtype and device, in the order in which they were saved."""
     disproved: set[str] = field(default_factory=set)
     """Dtypes in which some evaluation disproves it."""
+
+    @property
+    def key(self) -> Key:
+        """What it is known by."""
+        return self.kernel_hash, self.op.name
 
     def add(self, stored: StoredEvaluation) -> None:
         """Take in the next evaluation, in the order in which they were saved."""
@@ -55,6 +63,11 @@ def _passed(stored: StoredEvaluation) -> bool:
     return stored.evaluation.status.passed
 
 
+def key_of(evaluation: Evaluation) -> Key:
+    """The kernel that an evaluation speaks of."""
+    return evaluation.kernel_hash, evaluation.op
+
+
 def is_clean(evaluation: Evaluation) -> bool:
     """Whether the sanitizer watched the kernel on every size that it was proven on."""
     return evaluation.proven is not None and evaluation.proven.unwatched == 0
@@ -62,9 +75,9 @@ def is_clean(evaluation: Evaluation) -> bool:
 
 @dataclass
 class Evidence:
-    """Every kernel by hash, and why evaluations or kernels are not among them."""
+    """Every kernel, and why evaluations or kernels are not among them."""
 
-    kernels: dict[str, KernelRecord] = field(default_factory=dict)
+    kernels: dict[Key, KernelRecord] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
 
     @cached_property
@@ -82,7 +95,8 @@ def gather(attempts: Iterable[StoredEvaluation], origins: Origins) -> Evidence:
     evidence = Evidence()
     for stored in _of_this_judge(attempts, evidence.left_out):
         kernel_hash = stored.evaluation.kernel_hash
-        known = evidence.kernels.get(kernel_hash)
+        key = key_of(stored.evaluation)
+        known = evidence.kernels.get(key)
         if known is None:
             op = all_ops().get(stored.evaluation.op)
             if op is None:
@@ -91,7 +105,7 @@ def gather(attempts: Iterable[StoredEvaluation], origins: Origins) -> Evidence:
             _, parent = origins.get(kernel_hash, (stored.origin, stored.parent_hash))
             authors = lineage(kernel_hash, origins)
             known = KernelRecord(op, kernel_hash, stored.text, parent, authors)
-            evidence.kernels[kernel_hash] = known
+            evidence.kernels[key] = known
         known.add(stored)
     return evidence
 

@@ -7,11 +7,11 @@ seen as such. A second export into the same folder replaces the first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,7 +77,6 @@ def export_attempts(
     for name in FORMATS:
         path = folder / f"{ATTEMPTS}.{name}"
         if name not in formats:
-            path.unlink(missing_ok=True)
             continue
         tally = card.RowTally()
         rows = tally.over(table.row(one, _lineage(one, origins)) for one in requested.over(chosen))
@@ -192,7 +191,7 @@ class _Export:
         of_this_judge = (e for e in evaluations if e.evaluation.judge_version == JUDGE_VERSION)
         for one in of_this_judge:
             for name, pool in self._pools.by_split.items():
-                if pool.holds(one.evaluation.kernel_hash):
+                if pool.holds(one.evaluation):
                     of_split[name].append(one)
         for name, chosen in of_split.items():
             rows = (table.row(one, _lineage(one, origins)) for one in chosen)
@@ -225,7 +224,6 @@ class _Export:
         for name in FORMATS:
             path = folder / f"{split}.{name}"
             if first is None or name not in formats:
-                path.unlink(missing_ok=True)
                 continue
             tally = card.RowTally()
             again = rows if isinstance(rows, list) else chain([first], found)
@@ -269,11 +267,22 @@ def _write(path: Path, rows: Iterable[Mapping[str, Any]], schema: Mapping[str, A
 
 
 def _finish(written: card.WrittenFiles, facts: card.CardFacts, now: datetime | None) -> Exported:
+    for path in _of_any_export(written.folder):
+        if str(path.relative_to(written.folder)) not in written.files:
+            path.unlink(missing_ok=True)
     found = card.metadata(facts, written, now or datetime.now(UTC))
     files.write_text(written.folder / "README.md", card.readme(found, written))
     files.write_text(written.folder / card.METADATA, card.render_json(found))
     rows = {name: one.rows for name, one in written.files.items()}
     return Exported(written.folder, written.tally.rows, rows, tuple(found["notes"]), found)
+
+
+def _of_any_export(folder: Path) -> Iterator[Path]:
+    """Every file of rows that some export writes: those of an earlier one have other splits."""
+    for name in FORMATS:
+        yield folder / f"{ATTEMPTS}.{name}"
+        for part, split in product(("", ATTEMPTS, *VIEWS), SPLITS):
+            yield folder / part / f"{split}.{name}"
 
 
 def _reasons(left_out: Mapping[str, int]) -> str:

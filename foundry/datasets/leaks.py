@@ -38,16 +38,20 @@ class _Finder:
 
 
 _FOLDER = re.compile(r"/[\w.@+-]+/")
+_HOMES = r"/(?:Users|home|Volumes|private)/(?:[\w.@+ -]*[\w.@+-]/)*"
+"""Folders of people, whose names may hold spaces: nothing before them makes them harmless but `:/`,
+as in a link to a host of such a name. Other paths begin where a word may."""
 _PATH = _Finder(
     re.compile(
-        r"(?<![\w)\]/*.:~-])(?:~|file://)?"
-        r"(?:/(?:Users|home|Volumes)/(?:[\w.@+ -]*[\w.@+-]/)*|/(?:[\w.@+-]+/)+)(?P<name>[\w.@+-]*)"
+        rf"(?:(?<![\w)\]/*.:~-])(?:~|file://)?(?:{_HOMES}|/(?:[\w.@+-]+/)+)|(?<!:/){_HOMES})"
+        r"(?P<name>[\w.@+-]*)"
         r"|\b[A-Za-z]:\\(?:[^\s\\'\"]+\\)*(?P<other>[^\s\\'\"]*)"
     ),
     lambda text: ":\\" in text or _FOLDER.search(text),
 )
 _WORKLOAD = _Finder(
-    re.compile(r"\b(?P<op>\w+)\[(?:\w+=[^,\]\s]+,?)+\]\w+"), re.compile(r"\[\w+=").search
+    re.compile(r"\b(?P<op>\w+)\[\w+=[^,\[\]\s]+(?:,\w+=[^,\[\]\s]+)*\]\w+"),
+    re.compile(r"\[\w+=").search,
 )
 _KEY_STARTS = tuple(
     a + b for a in ("sk", "pk", "ghp", "gho", "hf", "xoxa", "xoxb", "xoxp") for b in "-_"
@@ -57,7 +61,8 @@ _KEY = _Finder(
     lambda text: "AKIA" in text or any(start in text for start in _KEY_STARTS),
 )
 _NUMBER = re.compile(r"(?<![\w.:])\d{2,}(?![\w.])")
-_DIGITS = re.compile(r"\d{3,}")
+_DIGITS = re.compile(r"(?<!\d)\d{3,20}(?!\d)")
+"""As many as a seed may have; Python reads no number of thousands of them."""
 _STAGES_THAT_QUOTE = ("parse", "build")
 """Their words hold what a hidden size made of an expression."""
 

@@ -17,10 +17,10 @@ from typing import Any
 from foundry.datasets import leaks
 from foundry.datasets.choice import Choice
 from foundry.datasets.duplicates import SimilarityIndex, grouped
-from foundry.datasets.evidence import Evidence, KernelRecord, is_clean
+from foundry.datasets.evidence import Evidence, KernelRecord, Key, is_clean, key_of
 from foundry.datasets.split import SPLITS, TRAIN, assign
 from foundry.errors import unknown
-from foundry.judge.verdict import Status
+from foundry.judge.verdict import Evaluation, Status
 from foundry.store.records import StoredEvaluation
 from ops.registry import all_ops
 from ops.spec import Op
@@ -59,20 +59,20 @@ class Pool:
     """The kernels of one split."""
 
     split: str
-    proven: dict[str, ProvenKernel] = field(default_factory=dict)
-    failed: dict[str, KernelRecord] = field(default_factory=dict)
+    proven: dict[Key, ProvenKernel] = field(default_factory=dict)
+    failed: dict[Key, KernelRecord] = field(default_factory=dict)
     """Kernels, and texts that are none, that failed and never passed."""
-    doubtful: dict[str, KernelRecord] = field(default_factory=dict)
+    doubtful: dict[Key, KernelRecord] = field(default_factory=dict)
     """Kernels that are no example of anything: suspected cheats, passes that were taken back, and
     those that the sanitizer did not watch everywhere."""
     groups: list[list[ProvenKernel]] = field(default_factory=list)
     """Near duplicates of one op, the fastest first; a kernel without any is alone."""
 
-    def holds(self, kernel_hash: str) -> bool:
-        """Whether rows of this split may show a kernel."""
-        return any(kernel_hash in part for part in self.parts())
+    def holds(self, evaluation: Evaluation) -> bool:
+        """Whether rows of this split may show a kernel and what became of it."""
+        return any(key_of(evaluation) in part for part in self.parts())
 
-    def parts(self) -> tuple[dict[str, Any], ...]:
+    def parts(self) -> tuple[dict[Key, Any], ...]:
         """Proven, failed and doubtful kernels."""
         return self.proven, self.failed, self.doubtful
 
@@ -130,9 +130,9 @@ def pools(evidence: Evidence, choice: Choice) -> Pools:
 
 def _usable(
     evidence: Evidence, choice: Choice, left_out: Counter[str]
-) -> tuple[dict[str, KernelRecord], list[str]]:
+) -> tuple[dict[Key, KernelRecord], list[str]]:
     """Kernels that may be shown, and the texts of those that are held out."""
-    usable: dict[str, KernelRecord] = {}
+    usable: dict[Key, KernelRecord] = {}
     held: list[str] = []
     for key, known in evidence.kernels.items():
         if known.op.name in choice.hold_out:

@@ -46,8 +46,20 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def claims(row: Row) -> Iterator[Claim]:
-    """What a row claims: kernels that are right, and such that are not."""
+def claims(row: Row) -> tuple[Claim, ...]:
+    """What a row claims: kernels that are right, and such that are not.
+
+    Raises:
+        UsageError: A row of no view.
+    """
+    try:
+        return tuple(_claims(row))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        name = row.get("id") or f"a row of {row['op']}"
+        raise UsageError(f"{name} is no row of a dataset: {error!r}") from error
+
+
+def _claims(row: Row) -> Iterator[Claim]:
     op, dtype = str(row["op"]), str(row["dtype"])
     if "kernel" in row:
         status = Status(row["status"])
@@ -62,7 +74,7 @@ def claims(row: Row) -> Iterator[Claim]:
         yield Claim(_kernel_in(row["messages"][:2]), op, dtype, is_right=True)
     else:
         yield Claim(_kernel_in(row["messages"]), op, dtype, is_right=True)
-        if row.get("view") == "repair":
+        if row.get("view") == "repair" and Status(row["fault"]) not in VERDICTS_OF_MACHINES:
             yield Claim(_kernel_in(row["messages"][:2]), op, dtype, is_right=False)
 
 

@@ -7,6 +7,7 @@ outputs without permission; what stands behind any other server is not known her
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -51,6 +52,14 @@ _OPEN_WEIGHTS = (
     "phi-", "phi3", "phi4", "glm-4", "glm-5",
 )  # fmt: skip
 """How names of models start whose weights are under Apache-2.0 or MIT (November 2026)."""
+_OTHER_TERMS = re.compile(
+    r"qwen(?:1\.5)?[-:]"  # the first generations, and qwen-max, qwen-plus, ...
+    r"|(?:qwen|qwq).*-(?:max|plus|turbo|flash|long)\b"
+    r"|qwen2(?:\.5)?[-:](?:\w+[-:])?72b|qwen2\.5[-:](?:\w+[-:])?3b"
+    r"|deepseek-(?:coder|llm|moe|math|vl|v2)|deepseek-v3(?:-base)?$|deepseek-r1-distill-llama"
+    r"|glm-4-(?:plus|air|flash|long|9b)|devstral-medium"
+)
+"""Names among them of models that are served only, or have a licence of their own."""
 _STRICTEST = (Use.FREE, Use.OPEN, Use.UNKNOWN, Use.RESTRICTED)
 LICENCES = {
     Use.FREE: "MIT",
@@ -111,7 +120,8 @@ def _author(origin: Origin) -> tuple[str, Use]:
 
 
 def _is_open(model: str) -> bool:
-    return model.lower().rpartition("/")[2].startswith(_OPEN_WEIGHTS)
+    name = model.lower().rpartition("/")[2]
+    return name.startswith(_OPEN_WEIGHTS) and not _OTHER_TERMS.match(name)
 
 
 @cache

@@ -15,10 +15,10 @@ from foundry.datasets import Exported, export_sft
 from foundry.datasets.choice import Choice
 from foundry.datasets.duplicates import NEAR, jaccard, shingles
 from foundry.datasets.labels import MEASURED
-from foundry.datasets.teachers import TEACHERS
+from foundry.datasets.teachers import TEACHERS, lineage
 from foundry.errors import UsageError
 from foundry.judge.verdict import Status
-from foundry.kernel import parse, render
+from foundry.kernel import parse, render, text_hash
 from foundry.kernel.normal_form import normalise
 from foundry.prompts.answer import Extracted, extract
 from foundry.store import Origin
@@ -103,13 +103,16 @@ def test_a_kernel_surely_faster_than_its_parent_improves_it(filled: Filled, tmp_
     child, _ = template_kernel("softmax", which=1)
     failed, _ = template_kernel("softmax", which=2)
     filled.add(parent, origin, verdict(parent, low=0.5))
-    filled.add(failed, origin, verdict(failed, Status.WRONG_RESULT), parent=parent.hash)
+    claude = Origin("proposer", "anthropic", {"model": "claude-opus-5-5"})
+    filled.add(failed, claude, verdict(failed, Status.WRONG_RESULT), parent=parent.hash)
     filled.add(child, origin, verdict(child, low=1.5), parent=parent.hash)
     export(filled, tmp_path)
     found = {row["kernel_hash"]: row for row in every_row(tmp_path)}
     assert found[parent.hash]["task"] == "write"
     improved = found[child.hash]
     assert (improved["task"], improved["method"]) == ("improve", MEASURED)
+    assert improved["teachers"] == ["template", "anthropic:claude-opus-5-5"]  # who failed is shown
+    assert improved["training_use"] == "restricted"
     user = improved["messages"][1]["content"]
     assert "# The kernel to improve" in user
     assert render(parent).strip() in user
@@ -317,6 +320,44 @@ def test_teachers_are_inherited_and_filtered(filled: Filled, tmp_path: Path) -> 
     assert own.metadata["kernels_left_out"]["training use is restricted"] == 2
     export(filled, tmp_path / "open", Choice(uses=TEACHERS["open-weights"]))
     assert hashes(tmp_path / "open") == sorted([root.hash, opened.hash])
+
+
+@pytest.mark.parametrize(
+    ("model", "use"),
+    [
+        ("qwen-max", "unknown"),
+        ("qwen3-max", "unknown"),
+        ("qwen3-coder-plus", "unknown"),
+        ("Qwen/Qwen2.5-Coder-3B-Instruct", "unknown"),
+        ("qwen2.5-coder:3b", "unknown"),
+        ("Qwen/Qwen2.5-72B-Instruct", "unknown"),
+        ("deepseek-coder-6.7b", "unknown"),
+        ("devstral-medium-2507", "unknown"),
+        ("glm-4-flash", "unknown"),
+        ("Qwen/Qwen2.5-Coder-32B-Instruct", "open"),
+        ("mlx-community/Qwen3-30B-A3B-4bit", "open"),
+        ("qwen3:4b", "open"),
+        ("deepseek-ai/DeepSeek-V3.2", "open"),
+        ("glm-4.5-air", "open"),
+        ("devstral-small-2507", "open"),
+    ],
+)
+def test_models_that_are_only_served_are_no_open_weights(model: str, use: str) -> None:
+    found = lineage("a", {"a": (Origin("proposer", "openai-chat", {"model": model}), None)})
+    assert found.use == use
+
+
+@pytest.mark.parametrize("text", ["", "// only a remark"])
+def test_an_answer_without_code_breaks_no_export(filled: Filled, tmp_path: Path, text: str) -> None:
+    kernel, origin = template_kernel("softmax")
+    filled.add(kernel, origin)
+    empty = verdict(kernel, Status.INVALID).model_copy(update={"kernel_hash": text_hash(text)})
+    for op in ("softmax", "silu"):
+        told = empty.model_copy(update={"op": op})
+        filled.store.save(filled.runs[CPU.id], None, text, told, origin, kernel.hash)
+    export(filled, tmp_path)
+    assert hashes(tmp_path) == [kernel.hash]
+    assert jaccard(shingles(text), shingles(text)) == 0
 
 
 def test_only_faster_ones_on_request(filled: Filled, tmp_path: Path) -> None:

@@ -65,6 +65,35 @@ def test_how_it_fails_may_differ_and_what_a_machine_did_is_no_claim() -> None:
     assert checked(FakeJudge(), [attempt(OTHER, "timeout"), attempt(OTHER, "crash")]) == []
 
 
+def repair(fault: str) -> dict[str, Any]:
+    chat = [f"```metal\n{text}\n```" for text in ("asked", OTHER.strip(), RIGHT.strip())]
+    messages = [{"content": content} for content in chat]
+    return {"op": "softmax", "dtype": "float32", "view": "repair", "fault": fault,
+            "messages": messages}  # fmt: skip
+
+
+def test_a_repair_is_held_to_a_fault_and_not_to_what_a_machine_did() -> None:
+    assert [one.claim.is_right for one in checked(FakeJudge(), [repair("timeout")])] == [True]
+    found = checked(FakeJudge(), [repair("wrong_result")])
+    assert sorted(one.claim.is_right for one in found) == [False, True]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"messages": []},
+        {"messages": 3},
+        {"kernel": RIGHT},
+        {"kernel": RIGHT, "status": "fine"},
+        {"chosen": None},
+    ],
+)
+def test_a_row_of_no_view_is_refused(content: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="is no row of a dataset"):
+        checked(FakeJudge(), [{"id": "a", "op": "softmax", "dtype": "float32", **content}])
+
+
 def test_equal_claims_are_judged_once_and_named_by_the_first_row() -> None:
     judge = FakeJudge(RIGHT)
     rows = [attempt(RIGHT, "correct", id="a"), attempt(RIGHT, "faster", id="b")]

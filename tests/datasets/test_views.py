@@ -113,6 +113,44 @@ def test_a_failed_change_is_repaired_by_what_it_was_made_from(
     assert row["training_use"] == "free"
 
 
+@pytest.mark.parametrize("status", [Status.TIMEOUT, Status.CRASH])
+def test_what_a_busy_machine_may_have_done_is_no_fault_to_repair(
+    filled: Filled, related: dict[str, Any], tmp_path: Path, status: Status
+) -> None:
+    filled.add(related["failed"], MUTATE, verdict(related["failed"], status))
+    done = export(filled, tmp_path)
+    assert rows(tmp_path, "repair") == []
+    left_out = done.metadata["rows_left_out"]["repair"]
+    assert left_out["failed by what may be a machine's fault"] == 1
+
+
+def test_one_text_for_two_ops_stays_on_the_side_of_each(filled: Filled, tmp_path: Path) -> None:
+    """A kernel of softmax as the answer for silu, and words for softmax and for rope, held out."""
+    good, origin = template_kernel("softmax")
+    filled.add(good, origin)
+    words, run = "I would rather not.", filled.runs[CPU.id]
+    for text, op in ((render(good), "silu"), (words, "softmax"), (words, "rope")):
+        changes = {"kernel_hash": text_hash(text), "op": op}
+        wrong = verdict(good, Status.INVALID).model_copy(update=changes)
+        filled.store.save(run, None, text, wrong, MUTATE, good.hash)
+    done = export(filled, tmp_path, Choice(hold_out=["rope"]))
+    assert {row["op"] for row in rows(tmp_path, "attempts")} == {"softmax", "silu"}
+    assert [row["kernel_hash"] for row in rows(tmp_path, "sft")] == [good.hash]
+    assert done.metadata["kernels_left_out"]["op is held out"] == 1
+
+
+def test_an_export_leaves_no_rows_of_another_behind(
+    filled: Filled, related: dict[str, Any], tmp_path: Path
+) -> None:
+    export(filled, tmp_path)
+    (tmp_path / "sft" / "mine.jsonl").write_text("{}")
+    assert rows(tmp_path, "repair")
+    done = export(filled, tmp_path, views=["sft"])
+    found = {str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*.*") if one.suffix != ".db"}
+    beside = {"README.md", "metadata.json", "sft/mine.jsonl"}
+    assert {one for one in found if ".db" not in one} == {*done.files, *beside}
+
+
 def test_a_preference_is_of_one_session_with_intervals_apart(
     filled: Filled, tmp_path: Path
 ) -> None:
@@ -148,6 +186,7 @@ def test_predicted_pairs_say_so_and_name_the_chip(filled: Filled, tmp_path: Path
     assert row["gain"] == pytest.approx(10.0)
     explained = rows(tmp_path, "explain")
     assert [one["method"] for one in explained] == ["predicted"] * 2
+    assert {(one["device_id"], one["device_name"]) for one in explained} == {(None, "m4-max")}
     assert "bound by memory: read once" in explained[0]["messages"][2]["content"]
     assert any("rest on a model" in note for note in done.notes)
 
@@ -285,6 +324,30 @@ def test_the_scan_finds_what_a_careless_row_holds() -> None:
         "path /Users/jo/x.metal",
         f"seed {SECRET}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("note:/Users/bob/x.py", "note:x.py"),
+        ("x.metal:/home/bob/y/z", "x.metal:z"),
+        ("-I/Volumes/Jo Doe/include/x.h", "-Ix.h"),
+        ("in /private/var/x.metal", "in x.metal"),
+        ("https://home/x/y", "https://home/x/y"),
+    ],
+)
+def test_folders_of_people_are_found_behind_anything(text: str, left: str) -> None:
+    from foundry.datasets.leaks import leaks, without_paths
+
+    assert without_paths(text) == left
+    assert bool(list(leaks(text))) == (text != left)
+
+
+@pytest.mark.parametrize("text", ["x[" + "a=b" * 10_000, "x[a=" * 10_000, "seed " + "9" * 9_000])
+def test_the_scan_ends_on_any_text(text: str) -> None:
+    from foundry.datasets.leaks import leaks
+
+    assert list(leaks(text, [SECRET])) == []
 
 
 def test_a_kernel_that_names_a_path_is_shown_nowhere(filled: Filled, tmp_path: Path) -> None:

@@ -60,14 +60,15 @@ def _timed(known: KernelRecord, stored: StoredEvaluation) -> tuple[Workload, ...
 
 def failed_siblings(
     material: Material, parent: KernelRecord, child: KernelRecord
-) -> tuple[Attempt, ...]:
+) -> list[tuple[KernelRecord, Attempt]]:
     """Failed children of a parent that were judged before a child of it, the latest first."""
     first = min((one.id for one in child.latest.values()), default=0)
     found = [
-        (one.id, attempt(known, one))
+        (one.id, known, attempt(known, one))
         for known in material.evidence.children.get(parent.kernel_hash, ())
-        if known.kernel_hash in material.pool.failed
+        if known.key in material.pool.failed and known.op.name == parent.op.name
         for one in known.failures()
         if one.id < first
     ]
-    return tuple(one for _, one in sorted(found, key=lambda pair: -pair[0])[:MAX_FAILURES])
+    latest = sorted(found, key=lambda one: -one[0])[:MAX_FAILURES]
+    return [(known, shown) for _, known, shown in latest]

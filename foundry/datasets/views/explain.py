@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from foundry.datasets.labels import COUNTED, MEASURED, PREDICTED
 from foundry.datasets.pool import ProvenKernel
 from foundry.datasets.views.sft import kept
-from foundry.datasets.views.view import CHAT, Material, Row, View, drawn, fenced, row
+from foundry.datasets.views.view import CHAT, Material, Row, View, drawn, fenced, of_chip, row
 from foundry.prompts import feedback
 from foundry.store.records import PREDICTIONS, StoredEvaluation
 
@@ -43,25 +43,28 @@ def _row(kernel: ProvenKernel, stored: StoredEvaluation) -> Row:
         f"What bounds this kernel of {known.op.name} in {evaluation.dtype}, and what would make it "
         f"faster?\n\n{fenced(known.text)}"
     )
-    lines, bound, method = _answer(stored)
+    lines, bound, method, chip = _answer(stored)
     chat = [
         {"role": "system", "content": _SYSTEM},
         {"role": "user", "content": question},
         {"role": "assistant", "content": "\n".join(f"- {line}" for line in lines) + "\n"},
     ]
-    return row(NAME, {"messages": chat, "bound": bound}, known, stored, method)
+    device = {} if chip is None else of_chip(chip)
+    return row(NAME, {"messages": chat, "bound": bound}, known, stored, method, **device)
 
 
-def _answer(stored: StoredEvaluation) -> tuple[list[str], str, str]:
-    """Lines of the answer, the bound by name, and what that rests on."""
+def _answer(stored: StoredEvaluation) -> tuple[list[str], str, str, str | None]:
+    """Lines of the answer, the bound by name, what that rests on, and the chip of a prediction."""
     lines = feedback.counted(stored.evaluation)
     if said := _said(stored):
         workload, chip, document = said
         lines += [f"{workload} on {chip} (predicted): {one}" for one in document["sentences"]]
-        return lines, str(document["bound"]), PREDICTED
+        return lines, str(document["bound"]), PREDICTED, chip
     timed = [t for t in feedback.timing_rows(stored.evaluation, stored.device) if t.bound]
     lines += [f"{one.workload}: {one.bound}" for one in timed]
-    return (lines, timed[0].bound.split()[0], MEASURED) if timed else (lines, "", COUNTED)
+    if timed:
+        return lines, timed[0].bound.split()[0], MEASURED, None
+    return lines, "", COUNTED, None
 
 
 def _said(stored: StoredEvaluation) -> tuple[str, str, dict[str, list[str]]] | None:

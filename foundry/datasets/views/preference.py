@@ -8,7 +8,7 @@ from foundry.chips import fitted
 from foundry.datasets.labels import MEASURED, PREDICTED
 from foundry.datasets.views.asking import prompt
 from foundry.datasets.views.pairs import SpeedPair, measured, predicted
-from foundry.datasets.views.view import CHAT, Material, Row, View, asked, fenced, row
+from foundry.datasets.views.view import CHAT, Material, Row, View, asked, fenced, of_chip, row
 
 NAME = "preference"
 
@@ -33,8 +33,7 @@ def _row(material: Material, pair: SpeedPair) -> Row:
     beside = [slower.kernel.known]
     if pair.chip is None:
         return row(NAME, content, known, faster.stored, MEASURED, beside)
-    chip = {"device_id": None, "device_kind": "metal", "device_name": pair.chip}
-    return row(NAME, content, known, faster.stored, PREDICTED, beside, **chip)
+    return row(NAME, content, known, faster.stored, PREDICTED, beside, **of_chip(pair.chip))
 
 
 VIEW = View(

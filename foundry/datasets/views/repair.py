@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from foundry.datasets.attempts import VERDICTS_OF_MACHINES
 from foundry.datasets.evidence import KernelRecord
 from foundry.datasets.labels import PROVEN
 from foundry.datasets.pool import ProvenKernel
@@ -21,17 +22,24 @@ NAME = "repair"
 def _rows(material: Material) -> Iterator[Row]:
     for key in sorted(material.pool.failed):
         broken = material.pool.failed[key]
+        failures = {
+            one.evaluation.dtype: one
+            for one in broken.failures()
+            if one.evaluation.status not in VERDICTS_OF_MACHINES
+        }
+        if not failures:
+            material.left_out["failed by what may be a machine's fault"] += 1
+            continue
         fixes = list(_fixes(material, broken))
         if not fixes:
             material.left_out["no verified kernel one step away"] += 1
             continue
         for relation, fix in fixes:
-            failures = {one.evaluation.dtype: one for one in broken.failures()}
             shared = [proof for proof in fix.proofs if proof.evaluation.dtype in failures]
             if not shared:
                 material.left_out["broken and right in different element types"] += 1
                 continue
-            proof = shared[drawn(key, material.choice.seed, len(shared))]
+            proof = shared[drawn(broken.kernel_hash, material.choice.seed, len(shared))]
             failure = failures[proof.evaluation.dtype]
             yield _row(material, broken, failure, fix, proof, relation)
 
@@ -40,14 +48,15 @@ def _fixes(material: Material, broken: KernelRecord) -> Iterator[tuple[str, Prov
     """Verified kernels one step away: children, the best first, then the parent."""
     proven = material.pool.proven
     children = [
-        proven[child.kernel_hash]
+        proven[child.key]
         for child in material.evidence.children.get(broken.kernel_hash, ())
-        if child.kernel_hash in proven and child.op.name == broken.op.name
+        if child.key in proven and child.op.name == broken.op.name
     ]
+    origin = proven.get((broken.parent or "", broken.op.name))
     if children:
         yield "child", min(children, key=lambda one: (-one.score, one.kernel_hash))
-    elif broken.parent in proven and proven[broken.parent].op.name == broken.op.name:
-        yield "origin", proven[broken.parent]
+    elif origin:
+        yield "origin", origin
 
 
 def _row(

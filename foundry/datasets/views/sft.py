@@ -64,10 +64,11 @@ def _write(material: Material, kernel: ProvenKernel) -> Row:
 def _improve(material: Material, pair: SpeedPair) -> Row:
     slower, faster = pair.slower, pair.faster
     shown = attempt(slower.kernel.known, slower.stored)
-    failures = failed_siblings(material, slower.kernel.known, faster.kernel.known)
+    siblings = failed_siblings(material, slower.kernel.known, faster.kernel.known)
+    failures = tuple(failure for _, failure in siblings)
     asked = prompt(material, faster.kernel.known, faster.stored, shown, failures)
     content = {"messages": answered(asked, fenced(faster.kernel.text)), "task": "improve"}
-    beside = [slower.kernel.known]
+    beside = [slower.kernel.known, *(sibling for sibling, _ in siblings)]
     return row(NAME, content, faster.kernel.known, faster.stored, MEASURED, beside)
 
 

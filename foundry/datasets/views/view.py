@@ -116,6 +116,11 @@ def row(
     return {**content, **shared, **instead}
 
 
+def of_chip(name: str) -> Row:
+    """The columns of a prediction's device, which is none that anything ran on."""
+    return {"device_id": None, "device_kind": "metal", "device_name": name}
+
+
 def fenced(text: str) -> str:
     """A kernel as an answer holds it."""
     return f"```metal\n{text.rstrip()}\n```\n"
