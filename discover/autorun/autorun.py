@@ -32,6 +32,7 @@ from discover.search.settings import SearchRequest
 from discover.search.task import Outcome
 from discover.search.watch import Watch
 from discover.search.workbench import Workbench
+from foundry.report.format import duration
 from foundry.store.records import Outcome as RunOutcome
 
 
@@ -175,6 +176,7 @@ class _Night:
             found = replace(request, limits=limits)
             outcome = run_search(self.bench, found, self.proposers, self.watch)
             self.note(request.name, outcome, [])
+            self.tell(request.name, outcome)
         self.done(request.name)
         return outcome
 
@@ -190,6 +192,11 @@ class _Night:
         if limits is None:
             self.watch.event(f"{request.name}: the budget of the recipe is used up")
         return limits
+
+    def tell(self, name: str, outcome: Outcome) -> None:
+        """Say why a search ended, and who was away meanwhile."""
+        away = [f"; {who} was away for {duration(s)}" for who, s in outcome.away_s.items()]
+        self.watch.event(f"{name} ended: {outcome.reason}{''.join(away)}")
 
     def note(self, name: str, outcome: Outcome, rewards: list[float | None]) -> None:
         """Keep how far a search has come."""
@@ -218,6 +225,7 @@ class _Slices:
             search = self._of(replace(request, limits=within))
             outcome = search.go_on(within)
             night.note(request.name, outcome, search.rewards())
+            night.tell(request.name, outcome)
         if outcome is None or request.name in night.finished:
             night.done(request.name)
         return outcome

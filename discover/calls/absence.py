@@ -16,8 +16,9 @@ class Absence:
     """Clock reading of the first failure in a row; None while it answers."""
     why: str = ""
     """The latest failure."""
+    setbacks: int = 0
+    """Failures in a row; those of calls that were under way together are one."""
     _before_s: float = 0.0
-    _setbacks: int = 0
     _latest_s: float = 0.0
 
     def setback(
@@ -29,11 +30,11 @@ class Absence:
         """
         self.why = failure.message
         if self.since_s is None:
-            self.since_s, self._setbacks = now_s, 0
-        if self._setbacks == 0 or sent_s >= self._latest_s:
-            self._setbacks += 1
+            self.since_s, self.setbacks = now_s, 0
+        if self.setbacks == 0 or sent_s >= self._latest_s:
+            self.setbacks += 1
             self._latest_s = now_s
-        return pause_s(policy, failure, self._setbacks, chance)
+        return pause_s(policy, failure, self.setbacks, chance)
 
     def over(self, now_s: float) -> None:
         """It answered."""

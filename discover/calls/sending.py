@@ -90,8 +90,12 @@ class Calls:
         return self._budget.fit(_most(seat, request))
 
     def refused(self, seat: Seat, request: Request) -> str:
-        """Why the budget has no room for a request."""
-        return self._budget.refuses(_most(seat, request)) or "over budget"
+        """Why the budget has no room for a request, and which answers it had room for."""
+        reason = self._budget.refuses(_most(seat, request)) or "over budget"
+        room = output_room(seat.price, seat.input_bound(size_bytes(request)), *self._budget.left())
+        if seat.usual_output is not None or room is None or room < SHORTEST_ANSWER:
+            return reason
+        return f"{reason}, but one with --max-output-tokens {room} fits"
 
     def longest_answer(self, seat: Seat, request: Request) -> int | None:
         """Tokens of an answer for which there is room, where its usual answers fit in it."""
@@ -221,6 +225,7 @@ class Calls:
     def _postponed(self, errand: Errand, failure: Failure) -> Failure | None:
         """Let the proposer rest; the request is sent again, unless it was tried often enough."""
         seat, now_s = errand.seat, self._clock()
+        before = seat.absence.setbacks if seat.absence.since_s is not None else 0
         wait_s = seat.absence.setback(
             self._policy, failure, errand.sent_s, now_s, self._rng.random()
         )
@@ -237,7 +242,8 @@ class Calls:
             return failure
         attempt = errand.attempt + int(failure.kind.taken)
         self.queue(Errand(errand.node, seat, errand.request, attempt))
-        self._say(_waiting_line(seat, failure, wait_s))
+        if seat.absence.setbacks > before:
+            self._say(_waiting_line(seat, failure, wait_s))
         return None
 
 

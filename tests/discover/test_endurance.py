@@ -74,7 +74,10 @@ def test_an_outage_of_hours_ends_nothing(stage: Stage, fault: Failure) -> None:
     away_s = outcome.away_s["scripted model-x"]
     assert 3 * HOUR_S * 0.9 < away_s < 4.5 * HOUR_S
     # Doubling pauses: an hour's outage costs a dozen questions, not thousands.
-    assert len([c for c in stage.store.calls(stage.run_id) if c.state is CallState.FAILED]) < 40
+    failed = [c for c in stage.store.calls(stage.run_id) if c.state is CallState.FAILED]
+    assert len(failed) < 40
+    told = [line for line in stage.events if "is away" in line]
+    assert 0 < len(told) <= len(failed) - 3, "the four that were under way fail as one"
     assert any("is back" in line for line in stage.events)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from searching import Scripted, ScriptedJudge, Stage, failing, scored
 
 from discover.budget.limits import Limits
 from discover.calls.retry import RetryPolicy
-from discover.protocol import Failure, FailureKind, Reply
+from discover.protocol import Context, Failure, FailureKind, Reply, Request
 from discover.selection.tree import NodeState
 from foundry.judge.options import NOBODY, Rivals
 from foundry.judge.verdict import Status
@@ -95,6 +97,23 @@ def test_a_money_limit_holds_with_calls_in_flight(stage: Stage) -> None:
     assert 0.03 < spent <= 0.05
     assert outcome.state.spent.usd == pytest.approx(spent)
     assert "money: $" in outcome.reason
+
+
+class _Wordy(Scripted):
+    """Asks for long answers."""
+
+    def request(self, context: Context) -> Request | Failure:
+        asked = super().request(context)
+        return replace(asked, max_output_tokens=5000) if isinstance(asked, Request) else asked
+
+
+def test_who_asks_for_more_than_the_budget_has_is_told_what_fits(stage: Stage) -> None:
+    outcome = stage.search(
+        [_Wordy([scored(2)])], ScriptedJudge(), Limits(tokens=4000), roots=[ROOT]
+    )
+    assert outcome.by_budget
+    assert (found := re.search(r"--max-output-tokens (\d+) fits", outcome.reason))
+    assert 3000 < int(found[1]) < 4000
 
 
 def test_a_token_limit_of_nothing_sends_nothing(stage: Stage) -> None:
