@@ -6,16 +6,14 @@ import re
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
-from foundry.errors import UsageError, unknown
+from discover.faults import first_fault
+from foundry.errors import UsageError
 
 R = TypeVar("R", bound=BaseModel)
-_NO_SUCH_KEY = {"extra_forbidden", "unexpected_keyword_argument"}
-"""Kinds of errors: of a model, and of a dataclass."""
 _HEADER = re.compile(r"\s*\[+([^\[\]]+)\]+")
 _KEY = re.compile(r"\s*([\w.\"' -]+?)\s*=")
 
@@ -34,28 +32,10 @@ def read(path: Path, kind: type[R]) -> R:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
-        # A misspelt key is told before the one that is missing for it.
-        first = min(error.errors(), key=lambda one: one["type"] == "missing")
-        keys = tuple(str(part) for part in first["loc"])
+        keys, words = first_fault(kind, error)
         line = _line_of(text, keys)
         at = f"{path}, line {line}" if line else f"{path}"
-        words = _words(kind, keys, first)
         raise UsageError(f"{at}: '{'.'.join(keys)}': {words}") from None
-
-
-def _words(kind: type[BaseModel], keys: tuple[str, ...], error: ErrorDetails) -> str:
-    """What is wrong with an entry; of a key that there is not, the nearest that there is."""
-    if error["type"] in _NO_SUCH_KEY:
-        return str(unknown("key", keys[-1], _keys_at(kind, keys[:-1])))
-    return error["msg"].removeprefix("Value error, ")
-
-
-def _keys_at(kind: Any, table: tuple[str, ...]) -> tuple[str, ...]:
-    """The keys that a table may have."""
-    for name in table:
-        held = get_type_hints(kind).get(name)
-        kind = next((a for a in get_args(held) if isinstance(a, type)), held)
-    return tuple(get_type_hints(kind)) if kind is not None else ()
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int | None:

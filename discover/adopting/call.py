@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from discover.faults import first_fault
 from foundry.errors import UsageError
 from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
 from ops.expressions import Expression, ExpressionError, names_in
@@ -136,9 +137,8 @@ def read_call(document: Mapping[str, Any]) -> AdoptedCall:
     try:
         call = AdoptedCall.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"'{where}' of the call: {first['msg']}") from None
+        keys, words = first_fault(AdoptedCall, error)
+        raise UsageError(f"'{'.'.join(keys)}' of the call: {words}") from None
     try:
         problem = next(_problems(call), None)
     except ExpressionError as error:

@@ -78,6 +78,15 @@ def test_a_failure_is_remembered_too(compiles: list[str]) -> None:
     assert "source:1:1" in logs[0]
 
 
+def test_a_busy_machine_says_nothing_of_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = program("out[thread_position_in_grid.x] = x[0] * 41;")
+    with monkeypatch.context() as hurried:
+        hurried.setattr(compiler, "_COMPILE_WALL_S", 0.001)
+        with pytest.raises(EnvironmentUnusable, match="less busy"):
+            CpuEngine().build(busy)
+    assert not isinstance(CpuEngine().build(busy), BuildFailure)
+
+
 def test_where_the_header_ends_decides_whose_line_an_error_stands_on() -> None:
     one = CpuEngine().build(program("out[0] = q;", header="enum { a };\n"))
     two = CpuEngine().build(program("out[0] = q;", header="\n"))

@@ -17,7 +17,9 @@ from foundry.msl.build.driver import Driver
 from foundry.msl.build.processor import processor
 
 COMPILE_CPU_S = 30
-_COMPILE_WALL_S = 60
+_COMPILE_WALL_S = 20 * COMPILE_CPU_S
+"""Only a machine that gives it no processor time lets it come to that: nothing is said of the
+kernel then, and nothing kept."""
 _COMPILE_MEMORY_KIB = 3 * 1024 * 1024
 _COMPILE_FILE_BLOCKS = 128 * 1024
 _LIMITED = (
@@ -59,7 +61,7 @@ class Compiler:
 
         Raises:
             CompilerFailed: when it refuses its input, crashes or needs too long.
-            EnvironmentUnusable: when it cannot be started.
+            EnvironmentUnusable: when it cannot be started, or the machine leaves it no time.
         """
         if arguments[0] == "clang":
             arguments = self._driver.direct(arguments)
@@ -86,7 +88,11 @@ class Compiler:
                 check=False,
             )
         except subprocess.TimeoutExpired as timeout:
-            raise CompilerFailed(f"error: not compiled after {timeout.timeout:.0f} s") from timeout
+            raise EnvironmentUnusable(
+                f"the compiler did not have {limit_s} s of processor time in "
+                f"{timeout.timeout:.0f} s.",
+                "Run it again when this machine is less busy.",
+            ) from timeout
         if done.returncode in _NOT_STARTED:
             raise EnvironmentUnusable(
                 f"the compiler cannot be started: {done.stderr.strip()}.",
