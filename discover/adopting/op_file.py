@@ -106,7 +106,7 @@ def _of_the_right_dtype(call: AdoptedCall) -> str:
 def _formula(call: AdoptedCall) -> str:
     """What a proposer reads: the reference, in MLX."""
     text = " ".join(call.reference.split()) if "return" not in call.reference else call.reference
-    return f"{', '.join(call.outputs)} = {text.strip()}, as MLX has it"
+    return f"{', '.join(call.outputs)} = {text.strip()}, as MLX has it."
 
 
 def _axis(call: AdoptedCall, axis: str) -> str:

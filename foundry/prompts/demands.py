@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from foundry.judge.oracle.bounds import EPSILON, usual
 from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
@@ -51,8 +51,18 @@ def tolerances(op: Op, dtype: str) -> Iterator[str]:
 
 
 def baselines(op: Op) -> list[str]:
-    """What the kernel is timed against, as Python."""
-    return [op.baseline(name).text.strip() for name in op.baselines]
+    """What the kernel is timed against, as Python, each text once."""
+    ways: dict[str, set[bool]] = {}
+    for baseline in map(op.baseline, op.baselines):
+        ways.setdefault(baseline.text.strip(), set()).add(baseline.compiled)
+    return [_HOW[frozenset(compiled)] + text for text, compiled in ways.items()]
+
+
+_HOW: Mapping[frozenset[bool], str] = {
+    frozenset({False}): "",
+    frozenset({True}): "# under mx.compile\n",
+    frozenset({False, True}): "# as it stands, and under mx.compile\n",
+}
 
 
 def _tolerance(tensor: Tensor, dtype: str) -> str:

@@ -273,3 +273,9 @@ def test_what_bounds_a_kernel_follows_from_its_intensity() -> None:
     heavy = timing.model_copy(update={"flops": timing.bytes_moved * 100})
     assert feedback.bound(heavy, DEVICE).startswith("compute bound")
     assert "2.0 times its physical floor" in feedback.bound(timing, DEVICE)
+
+
+def test_each_baseline_is_told_once_with_the_ways_it_is_run() -> None:
+    texts = demands.baselines(ops.get("masked_softmax"))
+    assert len(texts) == len(set(texts)) == 1
+    assert texts[0].startswith("# as it stands, and under mx.compile\n")
