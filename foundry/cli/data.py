@@ -1,4 +1,4 @@
-"""`foundry data build|verify`: a whole dataset, and whether one is still right."""
+"""`foundry data build|fit|verify`: a whole dataset, and whether one is still right."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 _VIEW_NAMES = ("sft", "repair", "preference", "explain", "completion")
 
 
-@click.group(cls=LazyGroup, lazy={}, help="Make a dataset of what was judged; judge one again.")
+@click.group(
+    cls=LazyGroup,
+    lazy={"fit": "foundry.cli.data_fit:command"},
+    help="Make a dataset of what was judged; judge one again; gather what a model reads whole.",
+)
 def command() -> None:
     """Group of the data commands."""
 

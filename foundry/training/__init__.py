@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from foundry.training.fitting import FittingRows, fit
 from foundry.training.lengths import RowLengths, lengths
 from foundry.training.plan import TrainingPlan, commands, splits
 from foundry.training.train import train
 
-__all__ = ["RowLengths", "TrainingPlan", "commands", "lengths", "splits", "train"]
+__all__ = [
+    "FittingRows",
+    "RowLengths",
+    "TrainingPlan",
+    "commands",
+    "fit",
+    "lengths",
+    "splits",
+    "train",
+]

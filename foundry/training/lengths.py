@@ -38,17 +38,22 @@ def lengths(folder: Path, split: str, model: str, most_tokens: int) -> RowLength
         EnvironmentUnusable: The tokenizer of the model cannot be loaded.
     """
     path = folder / f"{split}.jsonl"
-    counted = _counted(path, _tokenizer(model))
+    found = counted(path, tokenizer_of(model))
     return RowLengths(
-        rows=len(counted),
-        longest=max(whole for whole, _ in counted),
-        longest_prompt=max(prompt for _, prompt in counted),
-        cut=sum(whole > most_tokens for whole, _ in counted),
-        without_answer=sum(prompt >= most_tokens for _, prompt in counted),
+        rows=len(found),
+        longest=max(whole for whole, _ in found),
+        longest_prompt=max(prompt for _, prompt in found),
+        cut=sum(whole > most_tokens for whole, _ in found),
+        without_answer=sum(prompt >= most_tokens for _, prompt in found),
     )
 
 
-def _tokenizer(model: str) -> Any:
+def tokenizer_of(model: str) -> Any:
+    """The tokenizer of a model, as mlx-lm loads it.
+
+    Raises:
+        EnvironmentUnusable: It cannot be loaded.
+    """
     utils: Any = importlib.import_module("mlx_lm.utils")
     try:
         return utils.load_tokenizer(model)
@@ -59,8 +64,12 @@ def _tokenizer(model: str) -> Any:
         ) from error
 
 
-def _counted(path: Path, tokenizer: Any) -> Sequence[tuple[int, int]]:
-    """Tokens of every row, and of its prompt."""
+def counted(path: Path, tokenizer: Any) -> Sequence[tuple[int, int]]:
+    """Tokens of every row, and of its prompt.
+
+    Raises:
+        UsageError: The rows are no chats that mlx-lm reads.
+    """
     from mlx_lm.tuner.datasets import create_dataset
 
     try:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from foundry.errors import UsageError
 
-SPLITS = ("train", "valid", "test")
+TRAIN = "train"
+SPLITS = (TRAIN, "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def splits(data: Path) -> tuple[str, ...]:
         UsageError: It has no `train.jsonl`, or one that is empty.
     """
     found = tuple(name for name in SPLITS if _has_rows(data / f"{name}.jsonl"))
-    if "train" not in found:
+    if TRAIN not in found:
         raise UsageError(
             f"{data} has no rows in train.jsonl; export them: foundry export-sft -o {data}, or name"
             " the folder of one view, such as sft, of foundry data build"

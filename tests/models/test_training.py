@@ -18,7 +18,7 @@ pytest.importorskip("mlx_lm")
 from saved_model import saved
 
 from foundry.errors import FoundryError, UsageError
-from foundry.training import TrainingPlan, commands, lengths, splits, train
+from foundry.training import FittingRows, TrainingPlan, commands, fit, lengths, splits, train
 
 
 def chats(folder: Path, **rows: int) -> Path:
@@ -93,6 +93,31 @@ def test_what_leaves_no_answer_to_learn_is_refused_before_anything_runs(
         train(replace(plan, most_tokens=77), said.append, run)
     assert said[-2:] == [shlex.join(command) for command in ran]
     assert said[0] == "train: 3 rows of up to 77 tokens, 0 of them cut"
+
+
+def test_rows_that_are_read_whole_are_gathered_from_several_views(
+    tmp_path: Path, model: Path
+) -> None:
+    sft = chats(tmp_path / "sft", train=3, valid=1)
+    repair = chats(tmp_path / "repair", train=2, test=1)
+    long = (repair / "train.jsonl").read_text().replace("Write Metal.", "Write Metal. " * 40)
+    (repair / "train.jsonl").write_text(long)
+    out = tmp_path / "out"
+    chats(out, valid=5, test=1)  # of an earlier time
+    found = fit([sft, repair], str(model), 100, out)
+    assert found == {
+        "train": FittingRows(3, 2, 77),
+        "valid": FittingRows(1, 0, 77),
+        "test": FittingRows(1, 0, 77),
+    }
+    assert (out / "train.jsonl").read_text() == (sft / "train.jsonl").read_text()
+    assert lengths(out, "train", str(model), 100).cut == 0
+    assert fit([repair], str(model), 10_000, out)["train"].kept == 2
+    assert splits(out) == ("train", "test")
+    with pytest.raises(UsageError, match="no row of 3 fits 20 tokens; the shortest has 77"):
+        fit([sft], str(model), 20, out)
+    with pytest.raises(UsageError, match="holds the rows that are read"):
+        fit([sft], str(model), 100, sft)
 
 
 @pytest.mark.slow

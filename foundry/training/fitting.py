@@ -1,0 +1,75 @@
+"""Gathers the rows of one or several views that a model reads whole, in one folder for mlx-lm.
+
+A row that is cut teaches an answer without its end. What is too long for a small model, or for the
+time there is, is better left out; rows of `sft` and `repair` may be learnt from together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundry.datasets.files import write_text
+from foundry.errors import UsageError
+from foundry.training.lengths import counted, tokenizer_of
+from foundry.training.plan import SPLITS, TRAIN, splits
+
+
+@dataclass(frozen=True)
+class FittingRows:
+    """What became of the rows of one split."""
+
+    kept: int
+    left_out: int
+    longest: int
+    """Tokens of the longest row that is kept."""
+
+
+def fit(
+    folders: Sequence[Path], model: str, most_tokens: int, output: Path
+) -> dict[str, FittingRows]:
+    """Write the rows that have at most so many tokens, as they are.
+
+    Args:
+        folders: Folders of views, each with a `train.jsonl`.
+        model: Whose tokenizer counts: a folder, or a name on a hub.
+        most_tokens: Of a row, prompt and answer together.
+        output: Folder for the rows; a split without any has no file.
+
+    Raises:
+        UsageError: A folder without rows, rows that are no chats, or none that is short enough.
+        EnvironmentUnusable: The tokenizer cannot be loaded, or the folder cannot be written.
+    """
+    if output.resolve() in {folder.resolve() for folder in folders}:
+        raise UsageError(f"{output} holds the rows that are read; choose another folder")
+    there = {folder: splits(folder) for folder in folders}
+    tokenizer = tokenizer_of(model)
+    found = {}
+    for split in SPLITS:
+        paths = [folder / f"{split}.jsonl" for folder in folders if split in there[folder]]
+        rows = [
+            (whole, line)
+            for path in paths
+            for (whole, _), line in zip(
+                counted(path, tokenizer), path.read_text("utf-8").splitlines(), strict=True
+            )
+        ]
+        fitting = [(whole, line) for whole, line in rows if whole <= most_tokens]
+        if split == TRAIN and not fitting:
+            shortest = min(whole for whole, _ in rows)
+            raise UsageError(
+                f"no row of {len(rows)} fits {most_tokens} tokens; the shortest has {shortest}"
+            )
+        _write(output / f"{split}.jsonl", [line for _, line in fitting])
+        if rows:
+            longest = max((whole for whole, _ in fitting), default=0)
+            found[split] = FittingRows(len(fitting), len(rows) - len(fitting), longest)
+    return found
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
+    if lines:
+        write_text(path, "".join(f"{line}\n" for line in lines))
+    else:
+        path.unlink(missing_ok=True)
