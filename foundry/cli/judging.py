@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -16,6 +16,7 @@ from foundry.cli.failures import REJECTED
 from foundry.cli.output import print_json
 from foundry.errors import InvalidKernel, UsageError, unknown
 from foundry.judge.verdict import Evaluation
+from foundry.report.display import is_interactive
 
 if TYPE_CHECKING:
     from foundry.harness.measuring.jobs import Peaks
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ops.spec import Op
 
 STDIN = "-"
+_LINE_ANEW = "\r\x1b[K"
 _PEAKS_LIMIT_S = 120.0
 
 
@@ -169,7 +171,10 @@ def judge_file(file: KernelText, request: JudgingRequest) -> Judged:
         if pool.lock.is_taken():
             click.echo("waiting: another command times on this device", err=True)
         judge = Judge(pool, request.options)
-        found = tuple(judge.evaluate(file.text, op, dtype, request.seed) for dtype in chosen)
+        found = tuple(
+            judge.evaluate(file.text, op, dtype, request.seed)
+            for dtype in _announced(op.name, chosen, sys.stderr)
+        )
         if not request.counted:
             return Judged(file, kernel, op, pool.device(), found)
         from foundry.judge.time.counting import with_counters
@@ -179,6 +184,19 @@ def judge_file(file: KernelText, request: JudgingRequest) -> Judged:
         )
         peaks = _peaks(pool) if any(one.timings for one in found) else None
         return Judged(file, kernel, op, pool.device(), found, peaks)
+
+
+def _announced(op: str, dtypes: Sequence[str], stream: TextIO) -> Iterator[str]:
+    """Each dtype in turn; a terminal says which is being judged, on a line that it takes back."""
+    if not is_interactive(stream):
+        yield from dtypes
+        return
+    for number, dtype in enumerate(dtypes, 1):
+        stream.write(f"{_LINE_ANEW}judging {op} in {dtype} ({number} of {len(dtypes)})")
+        stream.flush()
+        yield dtype
+    stream.write(_LINE_ANEW)
+    stream.flush()
 
 
 def _peaks(pool: WorkerPool) -> Peaks | None:
