@@ -12,25 +12,24 @@ from foundry.msl.frontend.tokens import NAME
 _ENDS = {";", "{", "}"}
 _SIGNS = {"*", "&"}
 _OF_POINTERS = {"const", "volatile"}
+_SCOPES = {"namespace", "struct", "class", "union"}
 
 
 @dataclass(frozen=True)
 class _Alias:
     words: list[str]
     """What the name stands for."""
-    around: list[str]
-    """The head of the namespace or class that it is declared in."""
-
-    def is_seen(self, qualifier: str) -> bool:
-        """Whether a kernel's parameter may name it, behind this name and `::`."""
-        return not self.around or "namespace" in self.around or qualifier in self.around
+    scope: tuple[str, ...]
+    """The namespaces and classes that it is declared in."""
+    is_member: bool
+    """Of a class, whose name has to stand in front of it."""
 
 
 Aliases = dict[str, list[_Alias]]
 
 
 def aliases_of(code: Code) -> Aliases:
-    """Every alias of a file by its name."""
+    """Every alias of a file by its name; those inside of functions are left out."""
     found: Aliases = {}
     for at, text in enumerate(code.text):
         if text == "using" and code.text[at + 2 : at + 3] == ["="]:
@@ -39,27 +38,73 @@ def aliases_of(code: Code) -> Aliases:
             named = list(_typedefs(code, at + 1, _end(code, at)))
         else:
             continue
+        scope = _scope(code, at)
+        if scope is None:
+            continue
+        is_member = "namespace" not in _head(code, code.around[at]) and bool(scope)
         for name, words in named:
-            found.setdefault(name, []).append(_Alias(words, _head(code, code.around[at])))
+            found.setdefault(name, []).append(_Alias(words, scope, is_member))
     return found
 
 
-def written_out(words: Sequence[str], aliases: Mapping[str, Sequence[_Alias]]) -> list[str]:
-    """The words of a declaration, with what its aliases stand for in their place."""
+def written_out(
+    words: Sequence[str], aliases: Mapping[str, Sequence[_Alias]], scope: tuple[str, ...]
+) -> list[str]:
+    """The words of a declaration, with what its aliases stand for in their place.
+
+    Args:
+        words: Of the declaration.
+        aliases: Of its file.
+        scope: The namespaces that the declaration stands in.
+    """
     result = list(words)
     left = dict(aliases)
     at = 0
     while at < len(result):
-        qualifier = result[at - 2] if at > 1 and result[at - 1] == "::" else ""
-        known = [one for one in left.get(result[at], []) if one.is_seen(qualifier)]
-        if not known:
+        meant = _meant(left.get(result[at], []), _qualifiers(result, at), scope)
+        if meant is None:
             at += 1
             continue
         del left[result[at]]
-        meant = min(known, key=lambda one: qualifier not in one.around)
         result = _replaced(result, at, meant.words)
         at = 0
     return result
+
+
+def _meant(
+    known: Sequence[_Alias], qualifiers: tuple[str, ...], scope: tuple[str, ...]
+) -> _Alias | None:
+    """The alias of a name in the nearest scope around, else one that a `using` may show."""
+    for count in range(len(scope), -1, -1):
+        for one in known:
+            if one.scope == (*scope[:count], *qualifiers):
+                return one
+    shown = (one for one in known if not qualifiers or one.scope[-1:] == qualifiers[-1:])
+    return next((one for one in shown if qualifiers or not one.is_member), None)
+
+
+def _qualifiers(words: Sequence[str], at: int) -> tuple[str, ...]:
+    """`a` and `b` of `a::b<int>::P`."""
+    names: list[str] = []
+    while at > 1 and words[at - 1] == "::":
+        at -= 3 if words[at - 2].startswith("<") else 2
+        if at < 0 or not words[at].isidentifier():
+            break
+        names.insert(0, words[at])
+    return tuple(names)
+
+
+def _scope(code: Code, at: int) -> tuple[str, ...] | None:
+    """The namespaces and classes around a token; None inside of a function."""
+    names: tuple[str, ...] = ()
+    while (at := code.around[at]) >= 0:
+        head = _head(code, at)
+        keys = [n for n, word in enumerate(head) if word in _SCOPES]
+        if code.text[at] != "{" or "(" in head or not (keys or "extern" in head):
+            return None
+        own = [word for word in head[keys[-1] + 1 :] if word.isidentifier()] if keys else []
+        names = (*(own if "namespace" in head else own[:1]), *names)
+    return names
 
 
 def _replaced(words: list[str], at: int, meant: list[str]) -> list[str]:

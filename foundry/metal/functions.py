@@ -181,6 +181,12 @@ def _instance(
     )
 
 
+def instance_name(one: Declaration) -> str:
+    """The function that an explicit instantiation names."""
+    end = one.last if one.parentheses is None else one.parentheses
+    return one.code.text[_named(one.code, one.first, end)[0]]
+
+
 def _scope_of(
     one: Declaration, qualifiers: tuple[str, ...], definitions: Sequence[Declaration]
 ) -> tuple[str, ...]:

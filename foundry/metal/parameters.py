@@ -92,7 +92,7 @@ def parameters_of(function: Declaration) -> list[FunctionParameter]:
     for hidden in function.code.text[function.first : function.start]:
         aliases.pop(hidden, None)
     found = [
-        _parameter(function.code, first, last, aliases)
+        _parameter(function, first, last, aliases)
         for first, last in split(function.code, opening + 1, closing)
     ]
     _check_sizes(found)
@@ -101,13 +101,14 @@ def parameters_of(function: Declaration) -> list[FunctionParameter]:
     return numbered
 
 
-def _parameter(code: Code, first: int, last: int, aliases: Aliases) -> FunctionParameter:
+def _parameter(function: Declaration, first: int, last: int, aliases: Aliases) -> FunctionParameter:
+    code = function.code
     read = _walk(code, first, last)
     line = code.line(first)
     words = read.words
     names = [n for n, word in enumerate(words) if word.isidentifier() and word not in _QUALIFIERS]
     name = words.pop(names[-1]) if len(names) > 1 else f"unnamed_{first}"
-    words = written_out(words, aliases)
+    words = written_out(words, aliases, function.scope)
     sign = "&" if "&" in words else "*" if {"*", "["} & set(words) else ""
     pointee = words[: _last(words, sign)] if sign else words
     space = next((w for w in words if w in _SPACES), "")

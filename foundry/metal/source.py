@@ -17,7 +17,7 @@ from foundry.errors import UsageError, unknown
 from foundry.metal import constants as function_constants
 from foundry.metal.constants import FunctionConstant, Value
 from foundry.metal.declarations import Declaration, declarations
-from foundry.metal.functions import FileContents, KernelFunction, kernels_of
+from foundry.metal.functions import FileContents, KernelFunction, instance_name, kernels_of
 from foundry.metal.left_out import Reason, needed, repeats_library, unusable
 from foundry.metal.places import FilePlaces
 from foundry.msl.frontend.code import Code
@@ -27,6 +27,7 @@ from foundry.msl.frontend.refusals import restricted
 from foundry.msl.frontend.refusals.refusal import Refused, refuse
 from foundry.msl.frontend.tokens import DIRECTIVE, SPACE, Token, join_lines, tokenize
 
+_TYPES = {"struct", "class", "union"}
 PART = "header"
 """What the front end calls a text that holds whole functions."""
 
@@ -100,18 +101,32 @@ class MetalSource:
 
     @cached_property
     def text_to_judge(self) -> str:
-        """The whole file, as a library is built from it before any function is taken."""
-        return self._text(self.usable, {}, judged=True)
+        """The whole file, as a library is built from it before any function is taken.
+
+        Explicit instantiations are there as declarations: those have to fit their template, and
+        make nothing of it.
+        """
+        return self._text([*self.usable, *self._instances], {}, judged=True)
+
+    @cached_property
+    def _instances(self) -> list[Declaration]:
+        """Explicit instantiations of functions that can run here."""
+        lost = {self.declared[n].name for n in self.left_out}
+        functions = (one for one in self.found.instantiations if not _TYPES & set(one.head))
+        return [one for one in functions if instance_name(one) not in lost]
 
     def _text(
         self, kept: Sequence[Declaration], values: Mapping[str, Value], *, judged: bool
     ) -> str:
         tokens = list(self.code.tokens)
         gone = {one.first for one in self.declared} - {one.first for one in kept}
+        instances = {one.first for one in self.found.instantiations}
         for one in self.declared:
             if one.first in gone:
                 _blank(tokens, self.code, one)
         for one in kept:
+            if one.first in instances:
+                _replace(tokens, self.code.at[one.first], "extern template")
             for at, text in function_constants.answers(one, values).items():
                 _replace(tokens, self.code.at[at], text)
         for constant in self.constants.values():

@@ -176,6 +176,7 @@ def _with_casts(tokens: list[Token]) -> list[Token]:
     code = _code(tokens)
     text = [tokens[n].text for n in code]
     changed: dict[int, str] = {}
+    closing: dict[int, int] = {}  # parentheses behind the operand of a `reinterpret_cast`
     for at in range(1, len(text) - 1):
         if text[at] == "(":
             end = _cast_end(tokens, code, text, at)
@@ -184,10 +185,23 @@ def _with_casts(tokens: list[Token]) -> list[Token]:
                 changed[code[end]] = ">() ->* "
         elif text[at] == "reinterpret_cast" and text[at + 1] == "<":
             end = _angle_end(text, at + 1)
-            if end is not None and "*" in text[at:end]:
-                changed[code[at]] = "mf::cast"
+            last = None if end is None else _partner(text, end + 1)
+            if end is not None and last is not None and "*" in text[at:end]:
+                changed[code[at]] = "(mf::cast"
                 changed[code[end]] = ">() ->* "
+                closing[code[last]] = closing.get(code[last], 0) + 1
+    changed |= {n: changed.get(n, ")") + ")" * count for n, count in closing.items()}
     return [t._replace(text=changed[n]) if n in changed else t for n, t in enumerate(tokens)]
+
+
+def _partner(text: list[str], at: int) -> int | None:
+    """The `)` that closes the `(` at `at`."""
+    depth = 0
+    for end in range(at, len(text)):
+        depth += (text[end] == "(") - (text[end] == ")")
+        if depth == 0:
+            return end
+    return None
 
 
 def _cast_end(tokens: list[Token], code: list[int], text: list[str], at: int) -> int | None:

@@ -31,6 +31,7 @@ from foundry.msl.frontend.metal_texts import MetalTexts, texts_to_judge
 from foundry.msl.frontend.refusals import (
     attributes,
     declarations,
+    function_pointers,
     kernels,
     pointers,
     program_scope,
@@ -172,6 +173,8 @@ def _as_metal(
     """The tokens to judge; what it must not hold by its words alone is refused here."""
     known = pointers.check(header, "header")
     pointers.check(body, "source", known)
+    aliases = function_pointers.check(header, "header")
+    function_pointers.check(body, "source", aliases)
     declarations.check(header, "header")
     declarations.check(body, "source")
     program_scope.check(header, "header")

@@ -17,6 +17,11 @@ template <typename T>
 concept builtin_float = __is_floating_point(T);
 template <typename T>
 concept builtin_number = __is_arithmetic(T);
+// With half a bfloat has no common type: neither holds the other. A text that runs was judged so.
+template <typename T>
+concept goes_with_bfloat = builtin_number<T> && !(MF_DECLARED && __is_same(T, _Float16));
+template <typename T>
+concept float_with_bfloat = builtin_float<T> && goes_with_bfloat<T>;
 
 MF_FN constexpr float widened(unsigned short bits) {
   return __builtin_bit_cast(float, static_cast<unsigned>(bits) << 16);
@@ -81,11 +86,11 @@ struct bfloat {
   friend MF_FN constexpr bfloat operator op(I a, bfloat b) {                  \
     return bfloat(a) op b;                                                    \
   }                                                                           \
-  template <mf::builtin_float F>                                              \
+  template <mf::float_with_bfloat F>                                          \
   friend MF_FN constexpr float operator op(bfloat a, F b) {                   \
     return float(a) op static_cast<float>(b);                                 \
   }                                                                           \
-  template <mf::builtin_float F>                                              \
+  template <mf::float_with_bfloat F>                                          \
   friend MF_FN constexpr float operator op(F a, bfloat b) {                   \
     return static_cast<float>(a) op float(b);                                 \
   }                                                                           \
@@ -103,12 +108,12 @@ struct bfloat {
   friend MF_FN constexpr bool operator op(bfloat a, bfloat b) {               \
     return float(a) op float(b);                                              \
   }                                                                           \
-  template <mf::builtin_number N>                                             \
+  template <mf::goes_with_bfloat N>                                           \
   friend MF_FN constexpr bool operator op(bfloat a, N b) {                    \
     return float(a) op static_cast<float>(b);                                 \
   }
 #define MF_BFLOAT_ORDER_REVERSED(op)                                          \
-  template <mf::builtin_number N>                                             \
+  template <mf::goes_with_bfloat N>                                           \
   friend MF_FN constexpr bool operator op(N a, bfloat b) {                    \
     return static_cast<float>(a) op float(b);                                 \
   }

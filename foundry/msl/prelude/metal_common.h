@@ -136,10 +136,6 @@ template <typename T, int N>
 MF_FN constexpr vec<T, N> clamp(vec<T, N> x, vec<T, N> lo, vec<T, N> hi) {
   return mf::lesser(mf::greater(x, lo), hi);
 }
-template <typename T, int N>
-MF_FN constexpr vec<T, N> clamp(vec<T, N> x, mf::scalar_t<T> lo, mf::scalar_t<T> hi) {
-  return clamp(x, vec<T, N>(lo), vec<T, N>(hi));
-}
 
 // One function of floating-point values written once for a scalar or vector type V.
 #define MF_FLOAT_SCALARS(M) M(float) M(half) M(bfloat)
@@ -197,25 +193,13 @@ MF_FN constexpr vec<T, N> mix(vec<T, N> x, vec<T, N> y, vec<T, N> a) {
   return x + (y - x) * a;
 }
 template <typename T, int N>
-MF_FN constexpr vec<T, N> mix(vec<T, N> x, vec<T, N> y, mf::scalar_t<T> a) {
-  return x + (y - x) * vec<T, N>(a);
-}
-template <typename T, int N>
 MF_FN constexpr vec<T, N> step(vec<T, N> edge, vec<T, N> x) {
   return mf::map<T>([](T e, T v) __attribute__((always_inline)) { return step(e, v); }, edge, x);
-}
-template <typename T, int N>
-MF_FN constexpr vec<T, N> step(mf::scalar_t<T> edge, vec<T, N> x) {
-  return step(vec<T, N>(edge), x);
 }
 template <typename T, int N>
 MF_FN constexpr vec<T, N> smoothstep(vec<T, N> e0, vec<T, N> e1, vec<T, N> x) {
   vec<T, N> t = saturate((x - e0) / (e1 - e0));
   return t * t * (vec<T, N>(3) - vec<T, N>(2) * t);
-}
-template <typename T, int N>
-MF_FN constexpr vec<T, N> smoothstep(mf::scalar_t<T> e0, mf::scalar_t<T> e1, vec<T, N> x) {
-  return smoothstep(vec<T, N>(e0), vec<T, N>(e1), x);
 }
 
 }  // namespace metal

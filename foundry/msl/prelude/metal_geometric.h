@@ -66,52 +66,6 @@ MF_FN vec<T, N> refract(vec<T, N> incident, vec<T, N> n, mf::scalar_t<T> eta) {
   return incident * vec<T, N>(eta) - n * vec<T, N>(T(ratio * cosine + sqrt(k)));
 }
 
-// Packed arguments, which a template does not convert by itself.
-#define MF_PACKED1(name)                                   \
-  template <typename T, int N>                             \
-  MF_FN auto name(packed_vec<T, N> a) {                    \
-    return name(vec<T, N>(a));                             \
-  }
-#define MF_PACKED2(name)                                   \
-  template <typename T, int N>                             \
-  MF_FN auto name(packed_vec<T, N> a, packed_vec<T, N> b) { \
-    return name(vec<T, N>(a), vec<T, N>(b));               \
-  }                                                        \
-  template <typename T, int N>                             \
-  MF_FN auto name(packed_vec<T, N> a, vec<T, N> b) {       \
-    return name(vec<T, N>(a), b);                          \
-  }                                                        \
-  template <typename T, int N>                             \
-  MF_FN auto name(vec<T, N> a, packed_vec<T, N> b) {       \
-    return name(a, vec<T, N>(b));                          \
-  }
-MF_PACKED1(length)
-MF_PACKED1(length_squared)
-MF_PACKED1(normalize)
-MF_PACKED1(abs)
-MF_PACKED1(floor)
-MF_PACKED1(exp)
-MF_PACKED1(sqrt)
-MF_PACKED2(dot)
-MF_PACKED2(cross)
-MF_PACKED2(distance)
-MF_PACKED2(distance_squared)
-MF_PACKED2(min)
-MF_PACKED2(max)
-#undef MF_PACKED1
-#undef MF_PACKED2
-
-namespace fast {
-using metal::distance;
-using metal::length;
-using metal::normalize;
-}  // namespace fast
-namespace precise {
-using metal::distance;
-using metal::length;
-using metal::normalize;
-}  // namespace precise
-
 #define MF_FAST(name)                                              \
   template <typename... A>                                         \
   MF_FN auto fast_##name(A... a) -> decltype(metal::name(a...)) {  \

@@ -3,6 +3,7 @@
 #pragma once
 #pragma clang system_header
 
+#include "metal_beside.h"
 #include "metal_math_parts.h"
 #include "metal_relational.h"
 
@@ -21,11 +22,17 @@ namespace fast {
 MF_PRECISIONS
 MF_FLAVOURED(MF_BY_FORMULA)
 MF_SINCOS(sincos_fast)
+#define MF_OF fast
+MF_FLAVOURED_BESIDE
+#undef MF_OF
 }  // namespace fast
 namespace precise {
 MF_PRECISIONS
 MF_FLAVOURED(MF_PRECISE)
 MF_SINCOS(sincos)
+#define MF_OF precise
+MF_FLAVOURED_BESIDE
+#undef MF_OF
 }  // namespace precise
 #undef MF_USE
 #undef MF_PRECISIONS

@@ -17,6 +17,20 @@ using bool_constant = integral_constant<bool, B>;
 using true_type = bool_constant<true>;
 using false_type = bool_constant<false>;
 
+template <typename T, T... I>
+struct integer_sequence {
+  using value_type = T;
+  static constexpr size_t size() { return sizeof...(I); }
+};
+template <typename T, T N>
+using make_integer_sequence = __make_integer_seq<integer_sequence, T, N>;
+template <size_t... I>
+using index_sequence = integer_sequence<size_t, I...>;
+template <size_t N>
+using make_index_sequence = make_integer_sequence<size_t, N>;
+template <typename... T>
+using index_sequence_for = make_index_sequence<sizeof...(T)>;
+
 template <bool B, typename T = void>
 struct enable_if {};
 template <typename T>

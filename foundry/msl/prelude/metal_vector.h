@@ -412,14 +412,14 @@ template <typename T>
 struct __is_valid_simdgroup_type
     : bool_constant<mf::is_float_like<T> || (__is_integral(T) && sizeof(T) <= 4 && !__is_same(T, bool))> {};
 
-// Bits of one type read as another of the same size.
+}  // namespace metal
+
+// Bits of one type read as another of the same size: an operator of the language, in no namespace.
 template <typename To, typename From>
 MF_FN constexpr To as_type(From v) {
   static_assert(sizeof(To) == sizeof(From), "as_type needs two types of the same size");
   return __builtin_bit_cast(To, v);
 }
-
-}  // namespace metal
 
 namespace mf {
 template <typename T>

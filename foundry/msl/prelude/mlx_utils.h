@@ -18,8 +18,8 @@ inline constexpr int RMS_N_READS = 4;
 inline constexpr int RMS_LOOPED_LIMIT = 4096;
 inline constexpr int CROSS_ENTROPY_N_READS = 4;
 
-MF_FN uint16_t bfloat16_to_uint16(const bfloat16_t x) { return metal::as_type<uint16_t>(x); }
-MF_FN bfloat16_t uint16_to_bfloat16(const uint16_t x) { return metal::as_type<bfloat16_t>(x); }
+MF_FN uint16_t bfloat16_to_uint16(const bfloat16_t x) { return as_type<uint16_t>(x); }
+MF_FN bfloat16_t uint16_to_bfloat16(const uint16_t x) { return as_type<bfloat16_t>(x); }
 
 namespace mlx {
 using os_log = metal::os_log;
@@ -197,10 +197,10 @@ MF_FN bool cast_to<bool, complex64_t>(complex64_t v) {
 // Wider than 32 bits, or bool: Metal itself shuffles neither.
 #define MF_WIDE_SHUFFLE(name)                                                                 \
   MF_FN uint64_t name(uint64_t v, uint16_t n) {                                               \
-    return metal::as_type<uint64_t>(metal::name(metal::as_type<metal::uint2>(v), n));         \
+    return as_type<uint64_t>(metal::name(as_type<metal::uint2>(v), n));         \
   }                                                                                           \
   MF_FN int64_t name(int64_t v, uint16_t n) {                                                 \
-    return metal::as_type<int64_t>(metal::name(metal::as_type<metal::uint2>(v), n));          \
+    return as_type<int64_t>(metal::name(as_type<metal::uint2>(v), n));          \
   }                                                                                           \
   MF_FN bool name(bool v, uint16_t n) { return metal::name(static_cast<uint>(v), n); }
 MF_WIDE_SHUFFLE(simd_shuffle)
@@ -208,12 +208,12 @@ MF_WIDE_SHUFFLE(simd_shuffle_up)
 MF_WIDE_SHUFFLE(simd_shuffle_down)
 #undef MF_WIDE_SHUFFLE
 MF_FN uint64_t simd_shuffle_and_fill_up(uint64_t v, uint64_t fill, uint16_t n) {
-  using metal::as_type, metal::uint2;
+  using metal::uint2;
   return as_type<uint64_t>(
       metal::simd_shuffle_and_fill_up(as_type<uint2>(v), as_type<uint2>(fill), n));
 }
 MF_FN int64_t simd_shuffle_and_fill_up(int64_t v, int64_t fill, uint16_t n) {
-  using metal::as_type, metal::uint2;
+  using metal::uint2;
   return as_type<int64_t>(
       metal::simd_shuffle_and_fill_up(as_type<uint2>(v), as_type<uint2>(fill), n));
 }

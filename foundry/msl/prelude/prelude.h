@@ -30,6 +30,8 @@
 #include "metal_matrix.h"
 #include "metal_pack.h"
 #include "metal_packed.h"
+
+#include "metal_beside.h"
 #include "metal_precision.h"
 
 #include "metal_atomic.h"

@@ -76,6 +76,7 @@ def stated(tokens: Sequence[Token], part: str) -> list[Method]:
     code = Code(tokens)
     own: dict[str, list[Method]] = {}
     inherited: dict[str, list[Method]] = {}
+    places: dict[tuple[str, ...], str] = {}  # of the first of members that are one without spaces
     for found in _walk(code):
         if isinstance(found, _Scope):
             bases = [_resolved(base, found.path, own) for base in found.bases]
@@ -83,7 +84,7 @@ def stated(tokens: Sequence[Token], part: str) -> list[Method]:
             inherited[found.path] = [replace(m, owner=found.path) for m in of_bases]
             own.setdefault(found.path, [])
         elif not found.is_constructor and not found.is_outside:
-            place = f"{part}:{code.line(found.at)}"
+            place = places.setdefault(_call(code, found), f"{part}:{code.line(found.at)}")
             spaces = found.spaces or frozenset({"thread"})
             own[found.owner].append(Method(found.owner, found.name, place, spaces))
     hidden = {(m.owner, m.name) for methods in own.values() for m in methods}
@@ -133,7 +134,9 @@ def _call(code: Code, found: _Declared) -> tuple[str, ...]:
     """What two functions of a class share that differ by the space of their object alone."""
     head = code.text[found.first : found.at]
     which = [str(found.at)] if "template" in head or found.is_outside else []
-    words = [word for word in code.text[slice(*found.words)] if word not in SPACES]
+    stated = code.text[slice(*found.words)]
+    words = [word for word in stated if word not in SPACES]
+    words += ["const"] if "constant" in stated and "const" not in stated else []
     parameters = code.text[found.at : found.words[0]]
     return (found.owner, found.name, *which, *parameters, *words)
 

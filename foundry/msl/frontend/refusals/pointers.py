@@ -141,6 +141,8 @@ def _type_before(code: _Words, at: int, types: frozenset[str]) -> int | None:
     last = at - 1
     while code.text(last) in {"const", "volatile"}:
         last -= 1
+    if (first := _type_of_words(code, last)) is not None:
+        return first
     name = last
     if code.text(last) == ">":
         opened = _angle_start(code, last)
@@ -168,6 +170,33 @@ def _type_before(code: _Words, at: int, types: frozenset[str]) -> int | None:
     if code.text(name - 1) in {".", "->"}:
         return None
     return name
+
+
+def _type_of_words(code: _Words, last: int) -> int | None:
+    """First token of `decltype(f)` or `typename X<T>::type` that ends at `last`."""
+    if code.text(last) == ")":
+        opening = _opening(code, last)
+        is_decltype = opening is not None and code.text(opening - 1) == "decltype"
+        return opening - 1 if opening is not None and is_decltype else None
+    at = last
+    while code.tokens[at].kind == NAME and code.text(at - 1) == "::":
+        at -= 2
+        if code.text(at) == ">" and (opened := _angle_start(code, at)) is not None:
+            at = opened - 1
+        at -= code.text(at - 1) == "template"
+        if code.text(at - 1) == "typename":
+            return at - 1
+    return None
+
+
+def _opening(code: _Words, at: int) -> int | None:
+    """The parenthesis that `)` closes."""
+    depth = 0
+    for n in range(at, -1, -1):
+        depth += (code.text(n) == ")") - (code.text(n) == "(")
+        if depth == 0:
+            return n
+    return None
 
 
 def _is_parameter(code: _Words, at: int) -> bool:

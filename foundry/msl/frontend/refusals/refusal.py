@@ -49,7 +49,7 @@ _ATTRIBUTES = {
     "const", "nothrow", "may_alias", "vector_size", "ext_vector_type", "cold", "hot", "fallthrough",
     "nodiscard", "warn_unused_result", "deprecated", "assume", "assume_aligned", "nonnull",
     "returns_nonnull", "noreturn", "optnone", "overloadable", "opencl_unroll_hint", "noescape",
-    "gnu", "clang", "loop_unroll",
+    "gnu", "clang", "loop_unroll", "annotate",
 }  # fmt: skip
 _VENDORS = {"gnu", "__gnu__", "clang", "_Clang", "msvc", "omp"}
 _BUILTINS = re.compile(

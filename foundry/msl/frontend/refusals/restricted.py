@@ -44,11 +44,6 @@ _WORDS = {
 }
 _BEFORE_DELETED = {"="}
 _LONG_DOUBLE = re.compile(r"(?:\d[\d.']*\.[\d.']*|\.\d+)(?:[eE][+-]?\d+)?[lLqQwW]")
-_RESULTS = {
-    "void", "bool", "char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "half",
-    "float", "bfloat", "float2", "float3", "float4", "half2", "half4", "uint2", "T", "U", "auto",
-}  # fmt: skip
-"""Types in front of a declarator such as `(*f)(float)`."""
 _HALF_INTEGER = re.compile(r"\d[\d']*([hH]|bf|BF)")
 _SPECIFIERS = {"int", "unsigned", "signed", "const", "volatile"}
 _SPACES = {"device", "thread", "threadgroup", "constant"}
@@ -61,18 +56,19 @@ def check(tokens: Sequence[Token], part: str) -> None:
     Raises:
         Refused: with its line.
     """
-    code = list(_code(tokens))
+    code = list(code_of(tokens))
     for at, token in enumerate(code):
         reason = _reason(code, at)
         if reason:
             raise Refused(part, token.line, reason)
 
 
-def _code(tokens: Sequence[Token]) -> Iterator[Token]:
+def code_of(tokens: Sequence[Token]) -> Iterator[Token]:
     """The tokens that mean something, those of macros among them."""
     for token in tokens:
         if token.kind == DIRECTIVE and re.match(r"(?:#|%:)\s*define\b", token.text):
-            yield from (t._replace(line=token.line) for t in _code(list(tokenize(token.text[1:]))))
+            inside = code_of(list(tokenize(token.text[1:])))
+            yield from (t._replace(line=token.line) for t in inside)
         elif token.kind not in {SPACE, COMMENT, DIRECTIVE}:
             yield token
 
@@ -122,17 +118,17 @@ def _reason(code: Sequence[Token], at: int) -> str | None:
         return f"'long {second}' is not supported in Metal"
     if token.text in _SPACES and _is_another_space(code, at):
         return "multiple address spaces specified for type"
-    if _names_function_pointer(code, at):
-        return "function pointers are not Metal"
     if token.text == "operator" and following in {"new", "delete"}:
         return f"operator {following} is not Metal"
     if token.text == "delete" and before in _BEFORE_DELETED:
         return None
+    if token.text == "as_type" and before == "::":
+        return "as_type is an operator of Metal, and belongs to no namespace"
     if token.text in _WORDS and before not in {".", "->", "::"}:
         return _WORDS[token.text]
     if token.text.startswith(("__sync", "__atomic_", "__c11_", "__nvvm_", "_mm_", "__cxa_")):
         return f"{token.text} is not Metal"
-    return _function_pointer(code, at)
+    return None
 
 
 def _second_of_long(code: Sequence[Token], at: int) -> str | None:
@@ -146,7 +142,12 @@ def _second_of_long(code: Sequence[Token], at: int) -> str | None:
 
 
 def _is_another_space(code: Sequence[Token], at: int) -> bool:
-    """Whether a second, different address space follows among the specifiers of one type."""
+    """Whether a second, different address space follows among the specifiers of one type.
+
+    `thread` is where everything lies that names no space, so that another may follow it.
+    """
+    if code[at].text == "thread":
+        return False
     rest = (token.text for token in code[at + 1 : at + 4])
     following = next((text for text in rest if text not in {"const", "volatile"}), "")
     return following in _SPACES and following != code[at].text
@@ -162,53 +163,3 @@ def _holds_statement(code: Sequence[Token], at: int) -> bool:
         if depth == 0:
             return False
     return False
-
-
-def _function_pointer(code: Sequence[Token], at: int) -> str | None:
-    """`float (*f)(float)`, `float (&f[2])(float)`, `using F = float (*)(float)`."""
-    texts = [t.text for t in code[at + 1 : at + 3]]
-    if texts not in (["(", "*"], ["(", "&"]) or not _is_type(code[at]):
-        return None
-    end = at + 4
-    if [t.text for t in code[at + 3 : at + 5]] == [")", "("] and not _is_of_template(code, at):
-        return "function pointers are not Metal"
-    while end < len(code) and code[end].text == "[":
-        end = next((n for n in range(end, len(code)) if code[n].text == "]"), len(code)) + 1
-    named = [t.text for t in code[end : end + 2]] == [")", "("] and code[at + 3].kind == NAME
-    if named and not _is_of_template(code, at):
-        return "function pointers are not Metal"
-    return None
-
-
-def _names_function_pointer(code: Sequence[Token], at: int) -> bool:
-    """`using F = T (*)(T);`, `typedef T (*F)(T);`, whatever type it returns."""
-    is_using = code[at].text == "using" and [t.text for t in code[at + 2 : at + 3]] == ["="]
-    if not is_using and code[at].text != "typedef":
-        return False
-    depth = 0
-    for n in range(at + 1, len(code)):
-        text = code[n].text
-        if text in {";", "{"}:
-            return False
-        signs = [t.text for t in code[n : n + 5] if t.kind != NAME][:4]
-        if depth == 0 and text == "(" and signs in (list("(*)("), list("(&)(")):
-            return True
-        depth += (text in {"(", "<", "["}) - (text in {")", ">", "]"})
-    return False
-
-
-def _is_of_template(code: Sequence[Token], at: int) -> bool:
-    """Whether a token stands among the parameters of a template, where functions may be named."""
-    depth = 0
-    for n in range(at - 1, -1, -1):
-        text = code[n].text
-        depth += (text in {">", ")", "]"}) - (text in {"<", "(", "["})
-        if depth < 0:
-            return text == "<" and n > 0 and code[n - 1].text == "template"
-        if text in {";", "{", "}"}:
-            return False
-    return False
-
-
-def _is_type(token: Token) -> bool:
-    return token.kind == NAME and token.text in _RESULTS

@@ -52,8 +52,8 @@ def respell(tokens: list[Token]) -> list[Token]:
         elif token.kind == DIRECTIVE and "template" in token.text:
             text = _HIDDEN_INSTANTIATION.sub("template ", token.text)
             result.append(token._replace(text=text))
-        elif token.text == "threadgroup" and [t.text for t in tokens[at - 2 : at]] == ["[", "["]:
-            result.append(token._replace(text="threadgroup_index"))  # [[threadgroup(0)]]
+        elif token.text == "threadgroup" and _is_attribute(tokens, at):
+            result.append(token._replace(text="threadgroup_index"))
         else:
             result.append(token)
     return result
@@ -80,6 +80,12 @@ def _coherent_end(tokens: list[Token], at: int) -> int:
     if after[:1] == ["("] and after[1:2] in _SCOPES and after[2:] == [")"]:
         return code[2] + 1
     return at + 1 if after[:1] in (["device"], ["threadgroup"]) else 0
+
+
+def _is_attribute(tokens: list[Token], at: int) -> bool:
+    """Whether a word with arguments stands in a list of attributes: `[[ threadgroup(0) ]]`."""
+    after = (t.text for t in tokens[at + 1 :] if t.kind not in (SPACE, COMMENT))
+    return _before(tokens, at) in {"[", ","} and next(after, "") == "("
 
 
 def _before(tokens: list[Token], at: int) -> str:

@@ -10,7 +10,9 @@ from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.tokens import NAME, STRING, Token
 
 _POINTER = "((constant char*)0)"
-_NO_CALLS = {"static_assert", "_Pragma", "host_name", "deprecated", "if", "while", "switch"}
+_NO_CALLS = {
+    "annotate", "deprecated", "host_name", "if", "static_assert", "switch", "while", "_Pragma",
+}  # fmt: skip
 
 
 def in_constant(tokens: list[Token]) -> list[Token]:

@@ -19,7 +19,7 @@ _BOUNDARY = {"{", "}", ";", ":"}
 _NOT_A_DECLARATION = {"return", "using", "typedef", "operator", "sizeof", "decltype", "="}
 _DROPPED = {"threadgroup", "static", "extern", "constexpr"}
 _CLASS_KEYS = {"struct", "union", "class"}
-_ZERO = re.compile(r"[{,]|0(?:\.0*)?[fFhHuU]?")
+_ZERO = re.compile(r"[{,}]|0(?:\.0*)?[fFhHuU]?")
 _TAKES_PARENTHESES = {"alignas", "__attribute__"}
 
 
@@ -147,22 +147,18 @@ def _semicolon(tokens: Sequence[Token], at: int, part: str) -> int | None:
 
 
 def _zeros_end(tokens: Sequence[Token], equals: int) -> int | None:
-    """Past an array's `= {0}` from its `=`, which Metal takes and which sets nothing."""
-    back = (tokens[n] for n in range(equals - 1, -1, -1))
-    before = next(t.text for t in back if t.kind not in {SPACE, COMMENT})
-    if before != "]":
-        return None
-    for index in range(equals + 1, len(tokens)):
-        token = tokens[index]
-        if token.text == "}":
-            return index + 1
-        if token.kind not in {SPACE, COMMENT} and not _ZERO.fullmatch(token.text):
-            return None
+    """Past `= 0.0f` or `= {0}` from its `=`, which Metal takes and which sets nothing."""
+    value = [n for n in range(equals + 1, len(tokens)) if tokens[n].kind not in {SPACE, COMMENT}]
+    texts = [tokens[n].text for n in value]
+    count = texts.index("}") + 1 if texts[:1] == ["{"] and "}" in texts else 1
+    is_last = texts[count : count + 1] in ([], [","], [";"])
+    if is_last and all(_ZERO.fullmatch(text) for text in texts[:count]):
+        return value[count - 1] + 1
     return None
 
 
 def _without_zeros(declaration: Sequence[Token]) -> list[Token]:
-    """The declaration without the `= {0}` of its arrays."""
+    """The declaration without the zeros that its variables are set to."""
     kept: list[Token] = []
     end = 0
     for index, token in enumerate(declaration):
