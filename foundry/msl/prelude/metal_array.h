@@ -2,6 +2,7 @@
 #pragma once
 #pragma clang system_header
 
+#include "metal_scalar.h"
 #include "metal_traits.h"
 #include "sanitizer/hooks.h"
 
@@ -21,23 +22,23 @@ struct array {
 #endif
     return i;
   }
-  constexpr T& operator[](size_t i) { return mf_items[mf_element(i)]; }
-  constexpr const T& operator[](size_t i) const { return mf_items[mf_element(i)]; }
-  constexpr T& at(size_t i) { return mf_items[mf_element(i)]; }
-  constexpr const T& at(size_t i) const { return mf_items[mf_element(i)]; }
-  constexpr T& front() { return mf_items[0]; }
-  constexpr const T& front() const { return mf_items[0]; }
-  constexpr T& back() { return mf_items[N - 1]; }
-  constexpr const T& back() const { return mf_items[N - 1]; }
-  constexpr T* data() { return mf_items; }
-  constexpr const T* data() const { return mf_items; }
-  constexpr T* begin() { return mf_items; }
-  constexpr const T* begin() const { return mf_items; }
-  constexpr T* end() { return mf_items + N; }
-  constexpr const T* end() const { return mf_items + N; }
-  constexpr size_t size() const { return N; }
-  constexpr bool empty() const { return N == 0; }
-  constexpr void fill(const T& v) {
+  MF_FN constexpr T& operator[](size_t i) { return mf_items[mf_element(i)]; }
+  MF_FN constexpr const T& operator[](size_t i) const { return mf_items[mf_element(i)]; }
+  MF_FN constexpr T& at(size_t i) { return mf_items[mf_element(i)]; }
+  MF_FN constexpr const T& at(size_t i) const { return mf_items[mf_element(i)]; }
+  MF_FN constexpr T& front() { return mf_items[0]; }
+  MF_FN constexpr const T& front() const { return mf_items[0]; }
+  MF_FN constexpr T& back() { return mf_items[N - 1]; }
+  MF_FN constexpr const T& back() const { return mf_items[N - 1]; }
+  MF_FN constexpr T* data() { return mf_items; }
+  MF_FN constexpr const T* data() const { return mf_items; }
+  MF_FN constexpr T* begin() { return mf_items; }
+  MF_FN constexpr const T* begin() const { return mf_items; }
+  MF_FN constexpr T* end() { return mf_items + N; }
+  MF_FN constexpr const T* end() const { return mf_items + N; }
+  MF_FN constexpr size_t size() const { return N; }
+  MF_FN constexpr bool empty() const { return N == 0; }
+  MF_FN constexpr void fill(const T& v) {
     for (size_t i = 0; i < N; ++i) mf_items[i] = v;
   }
 };

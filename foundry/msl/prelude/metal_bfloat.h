@@ -23,6 +23,12 @@ concept goes_with_bfloat = builtin_number<T> && !(MF_DECLARED && __is_same(T, _F
 template <typename T>
 concept float_with_bfloat = builtin_float<T> && goes_with_bfloat<T>;
 
+// The type of a value that is read from a place, which may lie in an address space.
+template <typename T>
+T value_of(T);
+template <typename T>
+using no_place_t = decltype(value_of(*static_cast<T*>(nullptr)));
+
 MF_FN constexpr float widened(unsigned short bits) {
   return __builtin_bit_cast(float, static_cast<unsigned>(bits) << 16);
 }
@@ -50,9 +56,12 @@ struct bfloat {
   MF_FN constexpr operator F() const {
     return mf::widened(mf_bits);
   }
+  // To int nothing converts by itself either, for the same `c ? b : 0`, nor to long, which would make
+  // it an index, though Metal does both.
   template <mf::builtin_number N>
     requires(!__is_same(N, float))
-  MF_FN explicit constexpr operator N() const {
+  MF_FN explicit(mf::builtin_float<N> || __is_same(N, int) || __is_same(N, long))
+  constexpr operator N() const {
     return static_cast<N>(mf::widened(mf_bits));
   }
 
@@ -97,6 +106,11 @@ struct bfloat {
   template <typename N>                                                       \
   friend MF_FN constexpr bfloat& operator op##=(bfloat& a, N b) {             \
     return a = bfloat(a op b);                                                \
+  }                                                                           \
+  template <typename N>                                                       \
+    requires mf::goes_with_bfloat<mf::no_place_t<N>>                          \
+  friend MF_FN constexpr N& operator op##=(N& a, bfloat b) {                  \
+    return a = static_cast<mf::no_place_t<N>>(a op b);                        \
   }
   MF_BFLOAT_ARITHMETIC(+)
   MF_BFLOAT_ARITHMETIC(-)

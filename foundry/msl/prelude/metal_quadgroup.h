@@ -105,9 +105,9 @@ MF_FN T quad_shuffle(T data, ushort from) {
   return mf::quad_value(data, from);
 }
 template <mf::lane_data T>
-MF_FN T quad_broadcast(T data, ushort from) {
+MF_FN T quad_broadcast(MF_SENT(T) data, ushort from) {
   MF_NOTE(mf_note_lane_number(from, 4u));
-  return mf::quad_value(data, from);
+  return mf::quad_value(mf::sent(data, (mf::lane() & 3u) == from), from);
 }
 template <mf::lane_data T>
 MF_FN T quad_broadcast_first(T data) {

@@ -40,6 +40,36 @@ MF_FN T by_parts(T v, F f) {
   }
 }
 
+// One lane alone sends its value, and others may never have set theirs: the sanitizer must not see
+// it read.
+#if MF_SANITIZE
+#define MF_SENT(T) const T&
+template <typename T>
+MF_FN T sent(const T& data, bool is_sender) {
+  T value{};
+  if (is_sender) value = data;
+  return value;
+}
+template <typename T>
+MF_FN T sent_by_first(const T& data) {
+  unsigned active;
+  mf_note_tolerant(1);
+  simd_exchange<uchar>(0, active);
+  mf_note_tolerant(0);
+  return sent(data, lane() == unsigned(__builtin_ctz(active)));
+}
+#else
+#define MF_SENT(T) T
+template <typename T>
+MF_FN T sent(T data, bool) {
+  return data;
+}
+template <typename T>
+MF_FN T sent_by_first(T data) {
+  return data;
+}
+#endif
+
 struct add_op {
   template <typename T>
   MF_FN constexpr T operator()(T a, T b) const {
@@ -186,13 +216,13 @@ MF_FN T simd_shuffle(T data, ushort from) {
   return mf::lane_value(data, from);
 }
 template <mf::lane_data T>
-MF_FN T simd_broadcast(T data, ushort from) {
+MF_FN T simd_broadcast(MF_SENT(T) data, ushort from) {
   MF_NOTE(mf_note_lane_number(from, 32u));
-  return mf::lane_value(data, from);
+  return mf::lane_value(mf::sent(data, mf::lane() == from), from);
 }
 template <mf::lane_data T>
-MF_FN T simd_broadcast_first(T data) {
-  return mf::by_parts(data, [](auto part) __attribute__((always_inline)) {
+MF_FN T simd_broadcast_first(MF_SENT(T) data) {
+  return mf::by_parts(mf::sent_by_first(data), [](auto part) __attribute__((always_inline)) {
     unsigned active;
     MF_NOTE(mf_note_tolerant(1));
     auto slots = mf::simd_exchange(part, active);
