@@ -18,6 +18,7 @@ from foundry.judge.oracle.dealing import (
     deal_faintly,
     deal_thoroughly,
     unseen,
+    with_meetings,
     with_nonfinite,
     with_spots,
 )
@@ -208,6 +209,7 @@ def _dealt(
     hidden = deal((*op.workloads("hidden", dtype), *unseen(op, dtype, seed)), names, each, seed)
     tried = deal_faintly(parameter_workloads(op, dtype, seed), names, each, seed)
     unlisted = with_spots(op, with_nonfinite(op, hidden, _NONFINITE_HIDDEN, seed))
+    together = with_meetings(op, (*unlisted, *tried))
     # The smallest comes first, and is what most kernels are written for: it is verified always.
     # One that is chosen for its time may be too much for a kernel that is right by brute force.
     is_timed = options.timed or options.proves_bench or options.bench != "quick"
@@ -216,6 +218,6 @@ def _dealt(
     bench = deal_thoroughly(op, tuple(dict.fromkeys(chosen)), names, each, seed)
     return (
         (tuple(visible), False),
-        ((*unlisted, *tried, *every_value(op, dtype, seed)), True),
+        ((*together, *every_value(op, dtype, seed)), True),
         (tuple(bench), False),
     )

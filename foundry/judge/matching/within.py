@@ -44,7 +44,8 @@ class Within:
         with np.errstate(all="ignore"):
             error = np.abs(wide - want)
             ratio = error / bound
-        if np.isfinite(ratio).all() and (np.abs(want) <= limit).all():
+        is_plain = self.free is None and np.isfinite(ratio).all()
+        if is_plain and (np.abs(want) <= limit).all():
             return error, ratio
         finite = np.isfinite(want) & (np.abs(want) <= limit)
         with np.errstate(all="ignore"):

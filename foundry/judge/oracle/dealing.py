@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from foundry.judge.oracle.draws import nonfinite, spots
+from foundry.judge.oracle.draws import coinciding, nonfinite, spots, thresholds
 from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS, MIXED
 from foundry.judge.oracle.draws.near import ALIKE, FAINT
 from foundry.judge.oracle.every import is_elementwise
@@ -68,6 +68,16 @@ def deal_faintly(
     others = [name for name in distributions if name not in always]
     for workload, dealt in deal(workloads, others, max(1, each - len(always)), seed):
         yield workload, (*dealt, *always)
+
+
+def with_meetings(op: Op, dealt: Iterable[Dealt]) -> Iterator[Dealt]:
+    """Deal to the small workloads what shows where inputs meet each other, or a parameter."""
+    for workload, names in dealt:
+        is_dealt = is_small(op, workload) and all(workload.axes.values())
+        together = is_dealt and coinciding.able(op, workload)
+        around = is_dealt and bool(thresholds.parameters(op, workload))
+        more = (coinciding.COINCIDING,) * together + (thresholds.THRESHOLDS,) * around
+        yield workload, (*names, *more)
 
 
 def deal_thoroughly(

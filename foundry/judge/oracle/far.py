@@ -25,6 +25,7 @@ _MOST_FLOPS = 1 << 26
 _MOST_GROWN_FLOPS = 1 << 28
 """Of the one workload with many outputs, each of which may take hundreds."""
 _TRIES = 24
+_GROWTHS = (2.0, 1.25)
 _MOST_OF_TWO = 1 << 24
 """Product of two axes where all are long: a kernel may do so much by brute force."""
 _BETWEEN = 2
@@ -152,10 +153,13 @@ def _doubled(
     rng: random.Random,
     most_flops: int,
 ) -> Workload | None:
-    """With the first of the drawn axes doubled that may be; None where none may."""
-    for axis in drawn:
-        more = {**sizes, axis: 2 * sizes[axis] + rng.randrange(2)}
-        workload = resized(op, dtype, more, base)
+    """With the first of the drawn axes doubled that may be, or grown by a quarter where none may.
+
+    None where that is too much, too.
+    """
+    for growth, axis in itertools.product(_GROWTHS, drawn):
+        more = {**sizes, axis: round(growth * sizes[axis]) + rng.randrange(2)}
+        workload = resized(op, dtype, more, base) if more[axis] > sizes[axis] else None
         if workload and _is_affordable(op, workload, most_flops):
             return workload
     return None

@@ -2,7 +2,9 @@
 
 1. `make_inputs` says which distribution fills each tensor: the same for most, and of some for one
    alone.
-2. `draws` has the distributions; the fill of a tensor makes of them values that it may hold.
+2. `draws` has the distributions; the fill of a tensor makes of them values that it may hold. A few
+   ask for more than a shape: `_draw` gives them the workload's parameters, or places that all
+   inputs share.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from foundry.errors import unknown
-from foundry.judge.oracle.draws import near, nonfinite, spots
+from foundry.judge.oracle.draws import coinciding, near, nonfinite, spots, thresholds
 from foundry.judge.oracle.draws.distributions import (
     DISTRIBUTIONS,
     EVERY,
@@ -35,6 +37,8 @@ from ops.spec import Op, Tensor, Workload, dtype_of, fill_of, kernel_shape, para
 _DRAWS: Mapping[str, Draw] = MappingProxyType(
     {**DISTRIBUTIONS, **nonfinite.DRAWS, **dict.fromkeys(spots.SPOTS, spots.draw)}
 )
+_OF_WORKLOADS = (coinciding.COINCIDING, thresholds.THRESHOLDS)
+"""Distributions that a shape and a dtype do not say everything of."""
 _STREAM = MappingProxyType(
     {
         "touched": "normal",
@@ -55,13 +59,14 @@ def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arr
     Args:
         op: The op.
         workload: One of its workloads.
-        distribution: One of `DISTRIBUTIONS`, of `nonfinite.DRAWS` or of `spots.SPOTS`.
+        distribution: One of `DISTRIBUTIONS`, of `nonfinite.DRAWS` or of `spots.SPOTS`;
+            `COINCIDING` or `THRESHOLDS`.
         seed: Equal seeds give equal bytes on every machine.
 
     Raises:
         UsageError: Unknown distribution.
     """
-    if distribution not in _DRAWS:
+    if distribution not in (*_DRAWS, *_OF_WORKLOADS):
         raise unknown("distribution", distribution, _DRAWS)
     arrays: Arrays = {}
     dealt = _dealt(op, workload, distribution, seed)
@@ -73,7 +78,11 @@ def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arr
         name, stream = tensor.name, _STREAM.get(distribution, distribution)
         rng = _generator(seed, workload.id, models.get(name, name), stream)
         apart = _generator(seed, workload.id, name, "apart") if name in models else None
-        arrays[tensor.name] = _tensor(tensor, workload, dealt[name], rng, apart)
+        is_free = fill_of(tensor, workload) == Real()
+        # A range has neither NaN nor infinities.
+        given = "normal" if dealt[name] in nonfinite.DRAWS and not is_free else dealt[name]
+        draw = _draw(op, workload, tensor, given, seed)
+        arrays[tensor.name] = _tensor(tensor, workload, given, draw, rng, apart)
     for name, default in op.params.items():
         value = workload.params.get(name, default)
         arrays[name] = np.asarray(value, dtype=numpy_dtype(param_dtype(default)))
@@ -141,24 +150,35 @@ def _generator(seed: int, *names: str) -> Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *words])))
 
 
+def _draw(op: Op, workload: Workload, tensor: Tensor, distribution: str, seed: int) -> Draw:
+    """What draws the values of a tensor."""
+    if distribution == thresholds.THRESHOLDS:
+        known = thresholds.parameters(op, workload)
+        return lambda rng, shape, _: thresholds.draw(rng, shape, known)
+    if distribution == coinciding.COINCIDING:
+        of_nothing = coinciding.may_be_of_nothing(op, tensor)
+        return lambda rng, shape, _: coinciding.draw(
+            rng, _generator(seed, workload.id, "places"), shape, of_nothing=of_nothing
+        )
+    return _DRAWS[distribution]
+
+
 def _tensor(
     tensor: Tensor,
     workload: Workload,
     distribution: str,
+    draw: Draw,
     rng: Generator,
     apart: Generator | None,
 ) -> NDArray[Any]:
     """Draw one input; `apart` moves it away from the one that `rng` draws too."""
     shape, dtype = shape_of(tensor, workload), dtype_of(tensor, workload)
     fill = fill_of(tensor, workload)
-    is_free = fill == Real()
-    if distribution in nonfinite.DRAWS and not is_free:
-        distribution = "normal"  # a range has neither NaN nor infinities
-    has_ends = is_free or fill == Positive()
+    has_ends = fill in (Real(), Positive())
     to_the_ends = has_ends and distribution in (*TO_THE_ENDS, *nonfinite.DRAWS)
 
     def values(rng: Generator, shape: Shape, dtype: str) -> Values:
-        drawn = _DRAWS[distribution](rng, shape, dtype)
+        drawn = draw(rng, shape, dtype)
         drawn = drawn if apart is None else near.moved(drawn, apart)
         return drawn if to_the_ends else _finite(drawn, dtype)
 

@@ -21,10 +21,15 @@ _MOST_ELEMENTS = 1 << 13
 _ROUND = (-1.0, 0.0, 0.5, 1.0, 2.0, 10.0, 30.0, 50.0, 100.0)
 _ROUND_INTEGERS = (0, 1, 2, 3, 100, 1000, 65_535, 65_537, 100_003)
 """Those above 16 bits are no multiples of powers of two."""
+_SIXTEEN_BITS, _OF_LONG = 65_535, 4
 
 
 def parameter_workloads(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
-    """As many as the longest list of values has; shorter ones begin again, in another order."""
+    """As many as the longest list of values has; shorter ones begin again, in another order.
+
+    One more for each number that may be zero, with all others as usual, so that what zero does
+    shows.
+    """
     rng = random.Random(f"{seed} parameters {op.name} {dtype}")
     lists = {name: _values(op, name, rng) for name in op.params}
     count = max((len(values) for values in lists.values()), default=0)
@@ -32,15 +37,22 @@ def parameter_workloads(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
     if count < 2 or not cases:
         return ()
     turns = {name: itertools.cycle(values) for name, values in lists.items()}
-    found = (
-        _workload(op, dtype, rng.choice(cases), {name: next(turn) for name, turn in turns.items()})
-        for _ in range(count)
-    )
+    drawn = [{name: next(turn) for name, turn in turns.items()} for _ in range(count)]
+    zeros = [{name: type(op.params[name])(0)} for name in op.ranges if _may_be_zero(op, name)]
+    found = (_workload(op, dtype, rng.choice(cases), values) for values in (*drawn, *zeros))
     return tuple(workload for workload in found if workload is not None)
 
 
+def _may_be_zero(op: Op, name: str) -> bool:
+    return op.ranges[name].low <= 0 <= op.ranges[name].high
+
+
 def round_parameters(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
-    """For every round value of a parameter that its file does not name, a workload with it."""
+    """For every round value of a parameter that its file does not name, a workload with it.
+
+    Integers beyond 16 bits come on several: what is left of one after a wrap may be the same place
+    of an axis.
+    """
     rng = random.Random(f"{seed} round {op.name} {dtype}")
     cases = _small(op, dtype)
     wanted = [(name, value) for name in op.ranges for value in _round_of(op, name)]
@@ -48,7 +60,8 @@ def round_parameters(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
     for name, value in wanted:
         rng.shuffle(cases)
         tried = (_workload(op, dtype, case, {name: value}) for case in cases)
-        found += itertools.islice((w for w in tried if w is not None), 1)
+        count = _OF_LONG if value > _SIXTEEN_BITS else 1
+        found += itertools.islice((w for w in tried if w is not None), count)
     return tuple(found)
 
 

@@ -24,7 +24,7 @@ from foundry.errors import EnvironmentUnusable, NoAnswer
 from foundry.harness.jobs import BaselineRun, Crash, Timeout
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.matching import Expected
-from foundry.judge.oracle.draws import nonfinite
+from foundry.judge.oracle.draws import coinciding, nonfinite
 from foundry.judge.oracle.draws.distributions import EVERY
 from foundry.judge.oracle.every import is_elementwise, tamed
 from foundry.judge.oracle.expecting import expected, expected_of_baseline, values
@@ -218,6 +218,8 @@ class References:
                 found = expected(op, workload, tame, baseline, rng)
             if distribution in nonfinite.DRAWS:
                 found = nonfinite.stated(op, distribution, found, baseline)
+            if distribution == coinciding.COINCIDING:
+                found = coinciding.stated(op, found, baseline)
         return replace(fresh, expected=found, baseline=baseline)
 
     def _of(self, op: Op, workload: Workload, inputs: Arrays) -> Arrays:

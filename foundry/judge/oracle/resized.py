@@ -54,15 +54,15 @@ def ways(op: Op, base: Sizes, axis: str, size: int) -> Iterator[Sizes]:
 def alone(op: Op, dtype: str, axis: str, size: int) -> Workload | None:
     """One long axis; with another one, where the op binds it to that."""
     found = (sized(op, dtype, sizes) for sizes in ways(op, {}, axis, size))
-    return _cheapest(op, [workload for workload in found if workload])
+    return cheapest(op, [workload for workload in found if workload])
 
 
 def sized(op: Op, dtype: str, sizes: Sizes, most_work: int = SMALL_WORK) -> Workload | None:
     """The cheapest case that can have these sizes, with them; None where all cost too much."""
     of_bases = (resized(op, dtype, {**base.axes, **sizes}, base) for base in smallest(op))
-    return _cheapest(op, [w for w in of_bases if w and work(op, w) <= most_work])
+    return cheapest(op, [w for w in of_bases if w and work(op, w) <= most_work])
 
 
-def _cheapest(op: Op, found: list[Workload]) -> Workload | None:
+def cheapest(op: Op, found: list[Workload]) -> Workload | None:
     """The one with the least work, where each place that an axis is short of three counts too."""
     return min(found, key=lambda w: work(op, w) * _SHORT ** -_long_enough(w.axes), default=None)

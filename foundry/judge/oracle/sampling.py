@@ -168,10 +168,14 @@ def _is_plain(shape: tuple[Any, ...], axis: str) -> bool:
 
 
 def _small(op: Op, axis: str) -> Iterator[Workload]:
-    for case in (*op.visible, *op.hidden):
-        workload = op.workload(case, op.dtypes[0])
+    """Small cases with several places of the axis; then others, with three."""
+    known = [op.workload(case, op.dtypes[0]) for case in (*op.visible, *op.hidden)]
+    longer = (_part(op, w, {axis: _THIN}) for w in known if w.axes[axis] == 1)
+    for workload in itertools.chain(known, longer):
+        if workload is None or workload.axes[axis] < 2:
+            continue
         elements = sum(math.prod(shape_of(t, workload)) for t in op.inputs)
-        if workload.axes[axis] >= 2 and 0 < elements <= _TRIED_ELEMENTS:
+        if 0 < elements <= _TRIED_ELEMENTS:
             yield workload
 
 

@@ -29,6 +29,7 @@ from foundry.judge.oracle.swept import (
     remainders,
     vector_remainders,
 )
+from foundry.judge.oracle.triples import three_long
 from foundry.judge.proof.allowance import Allowance, Allowances, OracleAllowance
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import bound_to, run_lightly
@@ -46,7 +47,8 @@ _TELLING = ("sparse", "sorted")
 """Distributions in which the last element of a row often counts most; spots come beside them."""
 _OF_PARAMETERS = ("normal", "large")
 _BESIDE_S, _CHEAP_S = 6.0, 1.0
-"""Of processor time for what is run beside remainders; and what one of it may take at most."""
+"""Of processor time for what is run beside remainders, of the kernel and of oracles each; and what
+one run may take at most."""
 _AT_ONCE = 8
 """Builds of one job."""
 _LEFT_OUT = (
@@ -73,7 +75,7 @@ def sweep(walk: Walk, budget_s: float, oracles: OracleAllowance) -> Failed | Non
 
 
 def _sweep_beside(walk: Walk, oracles: OracleAllowance) -> Failed | None:
-    """Run it where two axes are long together and on round parameters, as far as that is cheap.
+    """Run it where axes are long together and on round parameters, as far as that is cheap.
 
     What is left out here is not asked for: there are more such sizes than anybody can run.
     """
@@ -85,12 +87,32 @@ def _sweep_beside(walk: Walk, oracles: OracleAllowance) -> Failed | None:
     rounded = bound_to(candidate, round_parameters(op, dtype, seed))
     if isinstance(rounded, Failed):
         return rounded
-    names = itertools.cycle((*_TELLING, MIXED))
-    sizes = [replace(t, distributions=(name,)) for t, name in zip(both, names, strict=False)]
+    three = bound_to(candidate, three_long(op, dtype, seed))
+    if isinstance(three, Failed):
+        return three
     values = [replace(target, distributions=_OF_PARAMETERS) for target in rounded]
-    every = (*_ordered(values, seed), *_ordered(sizes, seed))
-    cheap = [target for target in every if forecast(candidate, target).seconds <= _CHEAP_S]
-    return _run(walk, cheap, _Course(Allowances(Allowance(_BESIDE_S), oracles)))
+    return _run_cheap(
+        walk, (*_ordered(values, seed), *_ordered(_dealt(both, (*_TELLING, MIXED)), seed)), oracles
+    ) or _run_cheap(walk, _ordered(_dealt(three, (MIXED, "normal")), seed), oracles)
+
+
+def _dealt(sizes: Sequence[Target], distributions: Sequence[str]) -> list[Target]:
+    """One distribution to each, in turn."""
+    names = itertools.cycle(distributions)
+    return [replace(t, distributions=(name,)) for t, name in zip(sizes, names, strict=False)]
+
+
+def _run_cheap(walk: Walk, targets: Sequence[Target], oracles: OracleAllowance) -> Failed | None:
+    """Run it on those of the targets that are cheap, as long as there is time."""
+    candidate = walk.candidate
+    if not walk.worker.is_whole:
+        return None
+    cheap = [target for target in targets if forecast(candidate, target).seconds <= _CHEAP_S]
+    granted_s = min(_BESIDE_S, oracles.left_s)
+    beside = OracleAllowance(granted_s)
+    failed = _run(walk, cheap, _Course(Allowances(Allowance(_BESIDE_S), beside)))
+    oracles.spend(granted_s - beside.left_s)
+    return failed
 
 
 def _run(walk: Walk, targets: Sequence[Target], course: _Course) -> Failed | None:

@@ -29,6 +29,8 @@ _SHARE, _SHARE_OF_VECTORS = 8, 1
 """One in so many; of a vector, whose elements mostly count one by one, all."""
 _MANY_ROWS = 8
 _MATRIX, _WITHIN_MATRIX = 2, 12.0
+_ONE_SIGNED = 1 / 3
+"""Of the rows."""
 
 Values = NDArray[np.float64]
 
@@ -47,7 +49,10 @@ def spotted(op: Op, workload: Workload, distribution: str, rng: Generator) -> st
 
 
 def draw(rng: Generator, shape: tuple[int, ...], dtype: str) -> Values:
-    """Normal values with spots in every row."""
+    """Normal values with spots in every row; in some rows all are of one sign.
+
+    There a least or largest one shows a spot that is read as 0.
+    """
     values = np.asarray(rng.standard_normal(shape))
     if not values.size:
         return values
@@ -58,6 +63,8 @@ def draw(rng: Generator, shape: tuple[int, ...], dtype: str) -> Values:
     found = _sizes(rng, shape, rows, count) + _AROUND * rng.uniform(-1.0, 1.0, (rows, count))
     order = rng.permuted(np.broadcast_to(np.arange(columns), flat.shape), axis=1)
     np.put_along_axis(flat, order[:, :count], found, axis=1)
+    is_one_signed = rng.random((rows, 1)) < _ONE_SIGNED
+    flat[:] = np.where(is_one_signed, np.copysign(flat, found[:, :1]), flat)
     return values
 
 
