@@ -202,3 +202,15 @@ def test_no_row_moves_by_less_of_itself_than_the_median_row() -> None:
     raised = bounds._by_median(value, seen)
     np.testing.assert_allclose(raised, 1e-6 * value)
     np.testing.assert_array_equal(bounds._by_median(value[:4], seen[:4]), seen[:4])
+
+
+def test_a_mean_of_one_term_leaves_the_rounding_of_a_product() -> None:
+    op = registry.get("layer_norm_vjp")
+    workload = op.workload(Case({"rows": 1, "cols": 1}), "float32")
+    for seed in range(20):
+        inputs = make_inputs(op, workload, "normal", seed)
+        want, *_ = expected(op, workload, inputs, {}, np.random.default_rng(seed))
+        assert isinstance(want, Within)
+        product = abs(float(inputs["weight"][0]) * float(inputs["dout"][0, 0]))
+        fused = 2.0**-24 * product / np.sqrt(workload.params["eps"])
+        assert fused <= want.bound[0, 0] <= 100 * fused

@@ -142,14 +142,14 @@ class Noisy(np.ndarray[Any, Any]):
         """An elementary function: exact in float64, then moved."""
         noise = next(n for x in (*inputs, *(out or ())) if (n := getattr(x, "noise", None)))
         bare = tuple(map(_bare, inputs))
-        length = _terms(ufunc, method, bare, options) if noise.on_sums else 1
-        if length > 1:
+        length = _terms(ufunc, method, bare, options) if noise.on_sums else 0
+        if length:
             bare = tuple(noise.terms(value, length) for value in bare)
         found = getattr(ufunc, method)(*bare, **options)
         if found is None:
             return None
         several = found if isinstance(found, tuple) else (found,)
-        if length > 1:
+        if length:
             several = (found + _drifted(method, bare[0], found, length, options, noise),)
         units = _units(ufunc) if noise.on_steps else 0.0
         moved = tuple(_moved(np.asarray(value), units, noise) for value in several)
@@ -182,12 +182,16 @@ def _bare(value: Any) -> Any:
 
 
 def _terms(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: Any) -> int:
-    """How many terms are added into one element."""
+    """How many terms are added into one element; 0 where nothing is summed.
+
+    A sum of one term is one too: where it is taken off that term again, as a mean is, what is left
+    is the rounding of a product that a fused step does without.
+    """
     shape = np.shape(inputs[0])
     if ufunc is np.matmul:
-        return int(shape[-1])
+        return int(shape[-1]) if shape[-1] > 1 else 0
     if ufunc is not np.add or method not in ("reduce", "accumulate"):
-        return 1
+        return 0
     axis = options.get("axis", 0)
     axes = range(len(shape)) if axis is None else np.atleast_1d(axis)
     return math.prod(shape[a] for a in axes)
