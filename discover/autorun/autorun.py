@@ -22,6 +22,7 @@ from discover.autorun.recipe import ModelRecipe, Recipe
 from discover.autorun.standing import SLICE, Standing, reached, stored
 from discover.autorun.whole import next_op
 from discover.budget.limits import Limits
+from discover.budget.pricing import Prices
 from discover.calls.checking import check
 from discover.calls.roster import seats_of
 from discover.history.summary import Summary, searches, summarise
@@ -49,6 +50,21 @@ class Autorun:
     """The fault that ended it early."""
 
 
+def check_recipe(recipe: Recipe, proposers: Sequence[Proposer], prices: Prices) -> None:
+    """See that a recipe can be searched, before anything is started or spent.
+
+    Raises:
+        UsageError: An unknown name, a shape that is none, or a money limit for a model without a
+            price.
+        EnvironmentUnusable: A proposer would not be answered.
+    """
+    for allowance in (recipe.per_op, recipe.total):
+        seats_of(proposers, prices, allowance, recipe)
+    for task in recipe.tasks():
+        checked_op(_request(recipe, *task))
+    check(proposers)
+
+
 def run_autorun(
     bench: Workbench,
     recipe: Recipe,
@@ -68,15 +84,9 @@ def run_autorun(
         done: Called with the name of each search that ended.
 
     Raises:
-        UsageError: An unknown name, a shape that is none, a money limit for a model without a
-            price, or another process is at work on the same autorun.
+        UsageError: Another process is at work on the same autorun.
         EnvironmentUnusable: The device stopped working.
     """
-    for allowance in (recipe.per_op, recipe.total):
-        seats_of(proposers, bench.prices, allowance, recipe)
-    for task in recipe.tasks():
-        checked_op(_request(recipe, *task))
-    check(proposers)
     run_id, resumed = _begin(bench, recipe, command)
     recipe = _as_begun(bench, recipe, run_id)
     night = _Night(bench, recipe, command, proposers, watch, run_id, done)

@@ -134,9 +134,10 @@ def _run(
     workers: int,
     pricing: Path | None,
 ) -> tuple[Autorun, list[Written], list[str], BothMachines | None]:
-    from discover.autorun.autorun import run_autorun
+    from discover.autorun.autorun import check_recipe, run_autorun
     from discover.autorun.elsewhere import search_elsewhere
     from discover.autorun.products import write_products
+    from discover.budget.pricing import load
     from discover.cli.display import SearchDisplay
     from discover.proposers.registry import proposers_of
     from discover.search.workbench import workbench
@@ -145,6 +146,7 @@ def _run(
     names = tuple(f"{op} {dtype}" for op, dtype in recipe.tasks())
     with ExitStack() as stack:
         proposers = stack.enter_context(proposers_of(recipe.proposers, recipe))
+        check_recipe(recipe, proposers, load(pricing))
         bench = stack.enter_context(workbench(db, recipe.device, workers, recipe.bench, pricing))
         if line := own.offline_note(recipe.proposers):
             note(line)

@@ -262,3 +262,15 @@ def test_unknown_names_carry_the_nearest() -> None:
         recipe.model_copy(update={"dtypes": ("float31",)}).tasks()
     with pytest.raises(UsageError, match="cannot read the recipe"):
         read(Path("/no/such/recipe.toml"), Recipe)
+
+
+def test_a_server_that_is_down_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def started(*given: object) -> None:
+        pytest.fail("workers were started")
+
+    monkeypatch.setattr("discover.search.workbench.workbench", started)
+    server = ("--llm", "openai-chat:m", "--base-url", "http://127.0.0.1:9")
+    assert "nothing was sent" in autorun(tmp_path, *server, code=3).output
+    assert not (tmp_path / "a.db").exists()
