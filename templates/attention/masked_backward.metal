@@ -4,9 +4,16 @@
 {% macro slope(s) -%}
 {{ "" if op.metal.slope == "1.0f" else " * slope_of(" ~ s ~ ", place, key, head % heads, heads, " ~ more ~ ")" }}
 {%- endmacro %}
+{# Where the logarithms of the sums and delta are inputs, each part is one launch of its own. #}
+{% set whole = "lse" not in op.inputs %}
+{% set sums = "sums_log" if whole else "lse" %}
+{% macro weight_of(score) -%}
+{{ "exp(" ~ score ~ ")" if whole else "exp(min(" ~ score ~ ", 0.0f))" }}
+{%- endmacro %}
 {% macro changed(s) -%}
 {{ s if op.metal.score == "s" else "changed(" ~ s ~ ", place, key, head % heads, heads, " ~ more ~ ")" }}
 {%- endmacro %}
+{% if whole %}
 /*kernel
 op = "{{ op.name }}"
 inputs = [{{ read() | trim }}]
@@ -65,16 +72,22 @@ if (lane == 0) {
   sums_log[size_t(head) * q_len + query] = total > 0.0f ? peak + log(total) : 3.4e38f;
   delta[size_t(head) * q_len + query] = total > 0.0f ? lean / total : 0.0f;
 }
+{% endif %}
 {% if "dq" in outputs %}
 /*kernel
+{% if whole %}
 inputs = [{{ read() | trim }}, "sums_log", "delta"]
 outputs = ["dq"]
+{% else %}
+op = "{{ op.name }}"
+{% endif %}
 grid = [32, "q_len", "batch * heads"]
 threadgroup = [32, {{ rows_per_group }}, 1]
 [constants]
 D = "head_dim"
 PER_LANE = "max(ceildiv(head_dim, 32), 1)"
 */
+{{ "" if whole else functions(true) -}}
 // --- body ---
 const uint head = thread_position_in_grid.z;  // counted over the batch
 {{ query_place() -}}
@@ -86,7 +99,7 @@ for (int j = 0; j < PER_LANE; ++j) {
   given[j] = first + j < D ? float(dout[at + first + j]) : 0.0f;
   found[j] = 0.0f;
 }
-const float logarithm = sums_log[size_t(head) * q_len + query];
+const float logarithm = {{ sums }}[size_t(head) * q_len + query];
 const float mean = delta[size_t(head) * q_len + query];
 const int begin = max(first_key(place, {{ more }}), 0);
 const int end = min(until_key(place, {{ more }}), kv_len);
@@ -103,7 +116,7 @@ for (int key = begin; key < end; ++key) {
   }
   score = simd_sum(score);
   part = simd_sum(part);
-  const float weight = exp({{ changed("score") }} - logarithm);
+  const float weight = {{ weight_of(changed("score") ~ " - logarithm") }};
   const float change = weight * (part - mean){{ slope("score") }};
   for (int j = 0; j < PER_LANE; ++j) {
     found[j] += first + j < D ? change * float(keys[row + j]) : 0.0f;
@@ -117,14 +130,19 @@ for (int j = 0; j < PER_LANE; ++j) {
 {% endif %}
 {% if "dk" in outputs %}
 /*kernel
+{% if whole %}
 inputs = [{{ read() | trim }}, "sums_log", "delta"]
 outputs = ["dk", "dv"]
+{% else %}
+op = "{{ op.name }}"
+{% endif %}
 grid = [32, "kv_len", "batch * kv_heads"]
 threadgroup = [32, {{ rows_per_group }}, 1]
 [constants]
 D = "head_dim"
 PER_LANE = "max(ceildiv(head_dim, 32), 1)"
 */
+{{ "" if whole else functions(true) -}}
 // --- body ---
 const uint lane = thread_index_in_simdgroup;
 const int key = thread_position_in_grid.y;
@@ -162,7 +180,8 @@ for (uint r = 0; r < repeats; ++r) {
     }
     score = simd_sum(score);
     part = simd_sum(part);
-    const float weight = exp({{ changed("score") }} - sums_log[size_t(head) * q_len + query]);
+    const float logarithm = {{ sums }}[size_t(head) * q_len + query];
+    const float weight = {{ weight_of(changed("score") ~ " - logarithm") }};
     const float mean = delta[size_t(head) * q_len + query];
     const float change = weight * (part - mean){{ slope("score") }} * scale;
     for (int j = 0; j < PER_LANE; ++j) {

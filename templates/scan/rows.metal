@@ -9,9 +9,9 @@ inline float joined(float a, float b) {
 // --- body ---
 const uint lane = thread_index_in_simdgroup;
 const uint row = thread_position_in_grid.y;
-const uint cols = x_shape[1];
-auto from = x + size_t(row) * cols;
-auto to = out + size_t(row) * cols;
+const uint cols = {{ op.inputs[0] }}_shape[1];
+auto from = {{ op.inputs[0] }} + size_t(row) * cols;
+auto to = {{ op.outputs[0] }} + size_t(row) * cols;
 
 float carry = {{ op.metal.start }};
 for (uint start = 0; start < cols; start += 32) {

@@ -85,7 +85,7 @@ def test_inputs_of_one_kind_come_near_each_other_and_others_do_not() -> None:
 
 
 def test_spots_are_a_few_values_of_every_size_in_one_input_alone() -> None:
-    op = registry.get("attention_dq")
+    op = registry.get("attention_vjp")
     case = Case({"batch": 2, "heads": 8, "kv_heads": 8, "q_len": 40, "kv_len": 40, "head_dim": 64})
     workload = op.workload(case, "float32")
     assert spots.of_op(op, workload) == spots.SPOTS

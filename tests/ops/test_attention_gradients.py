@@ -57,3 +57,21 @@ def test_gradients_follow_the_forward_oracle(name: str, sizes: dict[str, int]) -
 def test_masks_of_these_gradients_are_all_there() -> None:
     kinds = ("", "_full", "_sliding_window", "_document")
     assert {f"attention{kind}_vjp" for kind in kinds} <= set(GRADIENTS)
+
+
+def test_delta_then_both_kernels_give_the_whole_gradient() -> None:
+    vjp = ops.get("attention_vjp")
+    given, at = drawn(vjp, FEW)
+    case = Case(at.axes, at.params)
+    qkv = {n: given[n] for n in ("q", "k", "v")}
+    saving = ops.get("attention_lse")
+    out, lse = saving.oracle(qkv, saving.workload(case, "float32"))
+    delta_of = ops.get("attention_delta")
+    sizes = {axis: at.axes[axis] for axis in delta_of.axis_names}
+    outs = {"o": out, "dout": given["dout"]}
+    (delta,) = delta_of.oracle(outs, delta_of.workload(Case(sizes), "float32"))
+    parts = [ops.get(name) for name in ("attention_dq", "attention_dkdv")]
+    saved = {**given, "lse": lse, "delta": delta}
+    found = [g for part in parts for g in part.oracle(saved, part.workload(case, "float32"))]
+    for gradient, wanted in zip(found, vjp.oracle(given, at), strict=True):
+        assert_allclose(gradient, wanted, rtol=1e-9, atol=1e-12)

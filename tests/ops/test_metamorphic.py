@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 import ops
+from ops import registry
 from ops.parameters import Scalar
 from ops.spec import Case
 
@@ -127,6 +128,85 @@ def test_cumsum(given_x: list[Array], cut: int) -> None:
     left, right = rowwise("cumsum", x[:, :cut]), rowwise("cumsum", x[:, cut:])
     total = x[:, :cut].sum(axis=-1, keepdims=True)
     assert_allclose(np.concatenate([left, right + total], axis=-1), out, atol=1e-9)
+
+
+@given(tensors(("rows", "cols"), ("rows", "cols")))
+def test_gradients_of_scans_are_scans_from_the_other_end(pair: list[Array]) -> None:
+    """What x is moved by, seen through the scan, is what dout sees through the gradient."""
+    x, dout = pair
+    assert_allclose(rowwise("cumsum_vjp", dout), rowwise("cumsum_reverse", dout), atol=1e-9)
+    assert_allclose(rowwise("cumsum_reverse", x), rowwise("cumsum", x[:, ::-1])[:, ::-1], atol=1e-9)
+    for name in ("cumsum", "cumsum_reverse"):
+        backward = registry.gradient_for(name)
+        assert backward is not None
+        along = (rowwise(name, x) * dout).sum()
+        assert_allclose((x * rowwise(backward.name, dout)).sum(), along, rtol=1e-9, atol=1e-6)
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 2])
+def test_the_gradient_of_a_product_needs_no_division(zeros: int) -> None:
+    rng = np.random.default_rng(zeros)
+    x, dout, way = rng.normal(size=(3, 4, 7))
+    x[:, 2 : 2 + zeros] = 0.0
+    above, below = (rowwise("cumprod", x + s * 1e-6 * way) for s in (1, -1))
+    quotient = ((above - below) * dout).sum() / 2e-6
+    assert_allclose((rowwise("cumprod_vjp", x, dout) * way).sum(), quotient, rtol=1e-7)
+    assert_allclose(rowwise("cumprod_reverse", x), np.cumprod(x[:, ::-1], axis=-1)[:, ::-1])
+
+
+def test_the_gradient_of_a_recurrence_follows_it() -> None:
+    rng = np.random.default_rng(0)
+    x, dout, way, other = rng.normal(size=(4, 2, 5, 3))
+    decay = rng.uniform(size=x.shape)
+    axes = {"batch": 2, "seq": 5, "channels": 3}
+    (out,) = run("linear_recurrence", axes, decay, x)
+    ddecay, dx = run("linear_recurrence_vjp", axes, decay, out, dout)
+    above, below = (
+        run("linear_recurrence", axes, decay + s * 1e-6 * other, x + s * 1e-6 * way)[0]
+        for s in (1, -1)
+    )
+    quotient = ((above - below) * dout).sum() / 2e-6
+    assert_allclose((dx * way + ddecay * other).sum(), quotient, rtol=1e-7)
+
+
+def test_high_and_low_bits_sum_to_the_whole() -> None:
+    rng = np.random.default_rng(0)
+    axes = {"rows": 3, "cols": 128, "group": 64}
+    packed = rng.integers(0, 2**32, (3, 16), dtype=np.uint32)
+    scales, biases = rng.normal(size=(2, 3, 2))
+    high, low, whole = (
+        run(f"dequantize_{name}", axes, packed, scales, biases)[0]
+        for name in ("high_bits", "low_bits", "4bit")
+    )
+    assert_allclose(high + low, whole, rtol=1e-12, atol=1e-12)
+    assert np.abs(high - whole).max() > np.abs(scales).min()
+
+
+@pytest.mark.parametrize("name", ["rms_norm", "layer_norm"])
+def test_a_norm_without_weight_is_one_with_ones(name: str) -> None:
+    x = np.random.default_rng(0).normal(1.0, 2.0, size=(3, 8))
+    learnt = (np.ones(8), np.zeros(8))[: len(ops.get(name).inputs) - 1]
+    alone = rowwise(f"{name}_unweighted", x, eps=0.25)
+    assert_allclose(alone, rowwise(name, x, *learnt, eps=0.25), rtol=1e-12)
+
+
+POINTWISE = ("exp", "log", "relu2_glu", "mish_glu", "geglu_erf")
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_gradients_of_activations_are_their_slopes(name: str) -> None:
+    forward, backward = ops.get(name), registry.gradient_for(name)
+    assert backward is not None
+    rng = np.random.default_rng(0)
+    given = [rng.uniform(0.5, 2.0, size=(3, 5)) for _ in forward.inputs]
+    given[0] = given[0] * (1.0 if name == "log" else rng.choice((-1.0, 1.0), (3, 5)))
+    dout = rng.normal(size=(3, 5))
+    axes = {"rows": 3, "cols": 5}
+    found = run(backward.name, axes, *given, dout)
+    for at, gradient in enumerate(found):
+        moved = [[x + s * 1e-6 * (i == at) for i, x in enumerate(given)] for s in (1, -1)]
+        above, below = (run(name, axes, *inputs)[0] for inputs in moved)
+        assert_allclose(gradient, (above - below) * dout / 2e-6, rtol=1e-6, atol=1e-9)
 
 
 @given(

@@ -49,10 +49,9 @@ scores = scale * (wide @ keys.swapaxes(-1, -2))
 at = mx.arange(q_len)[:, None] + (kv_len - q_len)
 there, head = mx.arange(kv_len)[None, :], mx.arange(heads)[:, None, None]
 after = mx.where(mask, changed(scores, at, there, head), -1e30)
-p = mx.where(mask, mx.softmax(after, axis=-1, precise=True), 0)
+p = mx.where(mask, {weights}, 0)
 u = given @ values.swapaxes(-1, -2)
-delta = mx.sum(p * u, axis=-1, keepdims=True)
-ds = p * (u - delta) * slope(scores, at, there, head)
+ds = p * (u - {delta}) * slope(scores, at, there, head)
 grouped = (batch, kv_heads, repeats, kv_len, head_dim)
 dq = scale * (ds @ keys)
 dk = scale * mx.sum((ds.swapaxes(-1, -2) @ wide).reshape(grouped), axis=2)
@@ -70,6 +69,20 @@ BENCH = {
     "llama-3.2-1b training, 512 tokens": (1, 32, 8, 512, 512, 64),
 }
 _LIKE = {"dq": "q", "dk": "k", "dv": "v"}
+_OF_QUERIES = ("batch", "heads", "q_len")
+SAVED = (Tensor("lse", _OF_QUERIES, "float32"), Tensor("delta", _OF_QUERIES, "float32"))
+"""What the parts take of the forward pass and of `attention_delta`."""
+_FOUND = (
+    "delta = sum over k of p[k] u[k]",
+    "mx.softmax(after, axis=-1, precise=True)",
+    "mx.sum(p * u, axis=-1, keepdims=True)",
+)
+_GIVEN = (
+    "p[k] = exp(min(s - lse[b, h, i], 0)) over the keys seen, delta[b, h, i] given",
+    "mx.exp(mx.minimum(after - lse[..., None], 0))",
+    "delta[..., None]",
+)
+"""Delta in words, the weights and delta in MLX: where a gradient finds them, and where not."""
 
 
 def attention_gradient(
@@ -80,7 +93,10 @@ def attention_gradient(
     *,
     wanted: tuple[str, ...] = ("dq", "dk", "dv"),
 ) -> Op:
-    """The gradient of a member of the attention family, or some of its parts.
+    """The gradient of a member of the attention family, or a part of it.
+
+    The whole of it finds the sums of the softmax anew. A part takes them as `lse`, in base e as
+    `attention_lse` gives them, and `delta` of `attention_delta`, so that one pass serves them all.
 
     Args:
         name: Name of the op.
@@ -98,14 +114,15 @@ def attention_gradient(
     steps = _steps(mask, score, further, wanted)
     shapes = {tensor.name: tensor.shape for tensor in attention.inputs}
     whole = len(wanted) == len(_LIKE)
+    saved = () if whole else SAVED
     return replace(
         forward,
         name=name,
         formula=f"A gradient of `{forward.name}`: {forward.formula} With u[k] = dout . v[k] and "
-        "delta = sum over k of p[k] u[k]: ds[k] = p[k] (u[k] - delta) times what the score changes "
-        "by where s does; dq = scale sum over k of ds[k] k[k]; dk = scale sum over the queries of "
-        f"ds q; dv = sum over the queries of p dout. Wanted: {', '.join(wanted)}.",
-        inputs=(*forward.inputs, Tensor("dout", attention.outputs[0].shape)),
+        f"{(_FOUND if whole else _GIVEN)[0]}: ds[k] = p[k] (u[k] - delta) times what the score "
+        "changes by where s does; dq = scale sum over k of ds[k] k[k]; dk = scale sum over the "
+        f"queries of ds q; dv = sum over the queries of p dout. Wanted: {', '.join(wanted)}.",
+        inputs=(*forward.inputs, Tensor("dout", attention.outputs[0].shape), *saved),
         outputs=tuple(
             Tensor(n, shapes[_LIKE[n]], match=Close("kv_len + q_len + head_dim")) for n in wanted
         ),
@@ -130,8 +147,9 @@ def attention_gradient(
 def _bytes(mask: Mask, wanted: tuple[str, ...]) -> str:
     """q, dout, and the keys and values seen are read; gradients are written whole."""
     queries, keys = 2 + ("dq" in wanted), sum(n in wanted for n in ("dk", "dv"))
+    saved = "" if len(wanted) == len(_LIKE) else "8 * batch * heads * q_len + "
     return (
-        f"itemsize * batch * head_dim * ({queries} * heads * q_len + kv_heads * "
+        f"{saved}itemsize * batch * head_dim * ({queries} * heads * q_len + kv_heads * "
         f"(2 * max(0, min(kv_len, {mask.keys})) + {keys} * kv_len))"
     )
 
@@ -153,7 +171,9 @@ def _steps(mask: Mask, score: Score, further: tuple[Tensor, ...], wanted: tuple[
         parts = []
         for batch in range(axes["batch"]):
             known = known_of(further, inputs, workload, batch)
-            one = {n: inputs[n][batch] for n in ("q", "k", "v", "dout")}
+            one = {
+                n: inputs[n][batch] for n in ("q", "k", "v", "dout", "lse", "delta") if n in inputs
+            }
             parts.append(_one(mask, score, known, one, repeats, scale))
         shapes = {n: inputs[_LIKE[n]].shape for n in wanted}
         stacked = {
@@ -172,9 +192,16 @@ def _one(
     q, dout = one["q"], one["dout"]
     keys, values = (np.repeat(one[n], repeats, axis=0) for n in ("k", "v"))
     scores = (q * scale) @ keys.swapaxes(-1, -2)
-    p, _ = one_batch(mask, score, known, scores)
     u = dout @ values.swapaxes(-1, -2)
-    ds = p * (u - (p * u).sum(axis=-1, keepdims=True))
+    if "lse" in one:
+        seen = mask.np(**asked(mask.np, known))
+        after = score.np(**asked(score.np, {**known, "s": scores}))
+        p = np.where(seen, np.exp(np.minimum(after - one["lse"][..., None], 0.0)), 0.0)
+        delta = one["delta"][..., None]
+    else:
+        p, _ = one_batch(mask, score, known, scores)
+        delta = (p * u).sum(axis=-1, keepdims=True)
+    ds = p * (u - delta)
     if score.slope_np is not None:
         ds = ds * score.slope_np(**asked(score.slope_np, {**known, "s": scores}))
     grouped = (one["k"].shape[0], repeats, *one["k"].shape[1:])
@@ -191,6 +218,8 @@ def _baselines(
     changed = score.rows + EXPLICIT.replace("{score}", score.text)
     text = SEEN.replace("{mask}", mask.text) + changed
     text = text.replace("{slope}", as_mlx(score.slope, whole=False))
+    _, weights, delta = _FOUND if len(wanted) == len(_LIKE) else _GIVEN
+    text = text.replace("{weights}", weights).replace("{delta}", delta)
     given = ", ".join(f"{n}.astype(dtype)" for n in wanted)
     found: dict[str, Baseline | str] = {"explicit": f"{text}return {given}"}
     known = {"attention": '"causal"', "attention_full": "None"}

@@ -95,15 +95,13 @@ def _recurrence(decay: Any, x: Any) -> Any:
     return np.concatenate(found, axis=1) if found else 0.0 * x
 
 
+STEPS = ("batch", "seq", "channels")
 linear_recurrence = indexed(
     "linear_recurrence",
     "scan",
     axes("batch seq channels"),
-    (
-        Tensor("decay", ("batch", "seq", "channels"), fill=Real(0.0, 1.0)),
-        Tensor("x", ("batch", "seq", "channels")),
-    ),
-    (Tensor("out", ("batch", "seq", "channels"), match=Close("seq")),),
+    (Tensor("decay", STEPS, fill=Real(0.0, 1.0)), Tensor("x", STEPS)),
+    (Tensor("out", STEPS, match=Close("seq")),),
     np=_recurrence,
     steps=_recurrence,
     mlx="""
@@ -135,6 +133,59 @@ for (uint t = 0; t < seq; ++t) {
     ),
     formula="s[b, t, c] = decay[b, t, c] s[b, t - 1, c] + x[b, t, c], s zero before the beginning, "
     "carried in float32; out = s.",
+)
+
+
+def _recurrence_vjp(decay: Any, out: Any, dout: Any) -> tuple[Any, Any]:
+    behind, found = 0.0 * dout[:, :1], []
+    for t in range(dout.shape[1] - 1, -1, -1):
+        kept = decay[:, t + 1 : t + 2] * behind if found else 0.0
+        behind = dout[:, t : t + 1] + kept
+        found.append(behind)
+    dx = np.concatenate(found[::-1], axis=1) if found else 0.0 * dout
+    before = np.concatenate([0.0 * out[:, :1], out[:, :-1]], axis=1)
+    return dx * before, dx
+
+
+linear_recurrence_vjp = indexed(
+    "linear_recurrence_vjp",
+    "scan",
+    linear_recurrence.axes,
+    (linear_recurrence.inputs[0], *(Tensor(n, STEPS) for n in ("out", "dout"))),
+    tuple(Tensor(name, STEPS, match=Close("seq")) for name in ("ddecay", "dx")),
+    np=_recurrence_vjp,
+    steps=_recurrence_vjp,
+    mlx="""
+behind = mx.zeros((batch, channels), dtype=mx.float32)
+kept = behind
+found = []
+for back in range(seq):
+    t = seq - 1 - back
+    behind = dout[:, t].astype(mx.float32) + kept
+    found = [behind] + found
+    kept = decay[:, t].astype(mx.float32) * behind
+dx = mx.stack(found, axis=1)
+before = mx.pad(out.astype(mx.float32), ((0, 0), (1, 0), (0, 0)))[:, :seq]
+return (dx * before).astype(dtype), dx.astype(dtype)
+""",
+    metal="""
+const uint first_at = i / channels * seq * channels + i % channels;
+float behind = 0.0f;
+float kept = 0.0f;
+for (uint t = seq; t-- > 0;) {
+  const uint at = first_at + t * channels;
+  behind = float(dout[at]) + kept;
+  dx[at] = T(behind);
+  ddecay[at] = T(t > 0 ? behind * float(out[at - channels]) : 0.0f);
+  kept = float(decay[at]) * behind;
+}
+""",
+    count="batch * channels",
+    flops="3 * batch * seq * channels",
+    cases=(linear_recurrence.visible, linear_recurrence.hidden, linear_recurrence.bench),
+    gradient_of="linear_recurrence",
+    formula="From the end: g[b, t, c] = dout[b, t, c] + decay[b, t + 1, c] g[b, t + 1, c], carried "
+    "in float32; dx = g, ddecay[b, t, c] = g[b, t, c] out[b, t - 1, c], 0 for the first t.",
 )
 
 

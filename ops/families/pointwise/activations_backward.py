@@ -12,10 +12,12 @@ from ops.families.pointwise.elementwise import (
     MISH,
     NORMAL_SHARE,
     elu,
+    exp,
     gelu_erf,
     gelu_tanh,
     hard_sigmoid,
     hard_swish,
+    log,
     mish,
     quick_gelu,
     relu,
@@ -24,7 +26,7 @@ from ops.families.pointwise.elementwise import (
     softplus,
     tanh,
 )
-from ops.families.pointwise.glu import geglu, glu, reglu, sigmoid_glu
+from ops.families.pointwise.glu import geglu, geglu_erf, glu, reglu, sigmoid_glu
 from ops.formulas import gelu_tanh as gelu_of
 from ops.formulas import log_one_plus_exp, logistic, normal_share
 from ops.parameters import Range
@@ -54,6 +56,43 @@ def slope(v):
     return mx.sigmoid(u) * (1 + v * mx.sigmoid(-u) * mx.where(mx.abs(v) < 100, steep, 0))
 """
 
+MISH_FLAT = f"""{MISH}{SIGMOID}
+// 1 - mish_gate(x)^2 without the difference.
+inline float mish_flat(float x) {{
+  const float t = exp(-abs(x));
+  const float e = x > 0.0f ? 1.0f : t;
+  const float d = x > 0.0f ? t : 1.0f;
+  const float n = e * (e + 2.0f * d);
+  const float whole = n + 2.0f * d * d;
+  return 4.0f * d * d * (n + d * d) / (whole * whole);
+}}
+"""
+_MISH_SLOPE = """
+w = mx.tanh(mx.logaddexp(wide, mx.array(0.0)))
+t = mx.exp(-mx.abs(wide))
+e = mx.where(wide > 0, 1.0, t)
+d = mx.where(wide > 0, t, 1.0)
+n = e * (e + 2 * d)
+flat = 4 * d * d * (n + d * d) / mx.square(n + 2 * d * d)
+slope = w + wide * mx.sigmoid(wide) * flat
+"""
+_OF_GATE = """
+wide, given = gate.astype(mx.float32), dout.astype(mx.float32)
+along = given * up.astype(mx.float32)
+"""
+"""MLX lines of the gradient of a unit: the gate and `dout` in float32, and `dout` times `up`."""
+
+
+def mish_slope(x: Any) -> Any:
+    """The derivative of x tanh(log(1 + exp(x)))."""
+    rise = log_one_plus_exp(x)
+    return np.tanh(rise) + x * logistic(x) / np.square(np.cosh(np.minimum(rise, 300.0)))
+
+
+def normal_slope(x: Any) -> Any:
+    """The derivative of x times the share of a normal distribution below x."""
+    return normal_share(x) + x * np.exp(-0.5 * np.square(x)) / math.sqrt(2.0 * math.pi)
+
 
 def gelu_slope(x: Any) -> Any:
     """The derivative of GELU by its tanh form."""
@@ -62,6 +101,20 @@ def gelu_slope(x: Any) -> Any:
     return logistic(u) * (1.0 + x * logistic(-u) * root * (1.0 + 0.134145 * np.square(x)))
 
 
+exp_vjp = gradient(
+    exp,
+    np=lambda x, dout: dout * np.exp(x),
+    mlx=f"{_IN_FLOAT32}return (given * mx.exp(wide)).astype(dtype)",
+    metal="dout * exp(x)",
+    flops=5,
+)
+log_vjp = gradient(
+    log,
+    np=lambda x, dout: dout / x,
+    mlx=f"{_IN_FLOAT32}return (given / wide).astype(dtype)",
+    metal="dout / x",
+    flops=1,
+)
 tanh_vjp = gradient(
     tanh,
     np=lambda x, dout: dout / np.square(np.cosh(np.clip(x, -350.0, 350.0))),
@@ -118,9 +171,7 @@ gelu_tanh_vjp = gradient(
 )
 gelu_erf_vjp = gradient(
     gelu_erf,
-    np=lambda x, dout: (
-        dout * (normal_share(x) + x * np.exp(-0.5 * np.square(x)) / math.sqrt(2.0 * math.pi))
-    ),
+    np=lambda x, dout: dout * normal_slope(x),
     mlx=f"{_IN_FLOAT32}share = (1 + mx.erf(wide / math.sqrt(2))) / 2\n"
     "bell = mx.exp(-0.5 * mx.square(wide)) / math.sqrt(2 * math.pi)\n"
     "return (given * (share + wide * bell)).astype(dtype)",
@@ -142,32 +193,10 @@ quick_gelu_vjp = gradient(
 )
 mish_vjp = gradient(
     mish,
-    np=lambda x, dout: (
-        dout
-        * (
-            np.tanh(log_one_plus_exp(x))
-            + x * logistic(x) / np.square(np.cosh(np.minimum(log_one_plus_exp(x), 300.0)))
-        )
-    ),
-    mlx=f"{_IN_FLOAT32}w = mx.tanh(mx.logaddexp(wide, mx.array(0.0)))\n"
-    "t = mx.exp(-mx.abs(wide))\n"
-    "e = mx.where(wide > 0, 1.0, t)\n"
-    "d = mx.where(wide > 0, t, 1.0)\n"
-    "n = e * (e + 2 * d)\n"
-    "flat = 4 * d * d * (n + d * d) / mx.square(n + 2 * d * d)\n"
-    "return (given * (w + wide * mx.sigmoid(wide) * flat)).astype(dtype)",
+    np=lambda x, dout: dout * mish_slope(x),
+    mlx=f"{_IN_FLOAT32}{_MISH_SLOPE}return (given * slope).astype(dtype)",
     metal="dout * (mish_gate(x) + x * sigmoid(x) * mish_flat(x))",
-    helpers=f"""{MISH}{SIGMOID}
-// 1 - mish_gate(x)^2 without the difference.
-inline float mish_flat(float x) {{
-  const float t = exp(-abs(x));
-  const float e = x > 0.0f ? 1.0f : t;
-  const float d = x > 0.0f ? t : 1.0f;
-  const float n = e * (e + 2.0f * d);
-  const float whole = n + 2.0f * d * d;
-  return 4.0f * d * d * (n + d * d) / (whole * whole);
-}}
-""",
+    helpers=MISH_FLAT,
     flops=34,
     formula="dx = dout (w + x sigmoid(x) (1 - w^2)), w = tanh(log(1 + exp(x))).",
 )
@@ -247,6 +276,52 @@ mish_glu = glu(
     metal="gate * mish_gate(gate) * up",
     helpers=MISH,
     flops=15,
+)
+geglu_erf_vjp = gradient(
+    geglu_erf,
+    np=lambda gate, up, dout: (dout * up * normal_slope(gate), dout * gate * normal_share(gate)),
+    mlx=f"{_OF_GATE}share = (1 + mx.erf(wide / math.sqrt(2))) / 2\n"
+    "bell = mx.exp(-0.5 * mx.square(wide)) / math.sqrt(2 * math.pi)\n"
+    "return (along * (share + wide * bell)).astype(dtype), (given * wide * share).astype(dtype)",
+    metal={
+        "dgate": "dout * up * (normal_share(gate) + gate * exp(-0.5f * gate * gate) * 0.39894228f)",
+        "dup": "dout * gate * normal_share(gate)",
+    },
+    helpers=NORMAL_SHARE,
+    flops=70,
+    formula="With P the share of a normal distribution below gate and p its density: dgate = dout "
+    "up (P + gate p), dup = dout gate P.",
+)
+relu2_glu_vjp = gradient(
+    relu2_glu,
+    np=lambda gate, up, dout: (
+        2.0 * dout * up * np.maximum(gate, 0.0),
+        dout * np.square(np.maximum(gate, 0.0)),
+    ),
+    mlx=f"{_OF_GATE}high = mx.maximum(wide, 0)\n"
+    "return (2 * along * high).astype(dtype), (given * mx.square(high)).astype(dtype)",
+    metal={
+        "dgate": "2.0f * dout * up * max(gate, 0.0f)",
+        "dup": "dout * max(gate, 0.0f) * max(gate, 0.0f)",
+    },
+    flops=7,
+)
+mish_glu_vjp = gradient(
+    mish_glu,
+    np=lambda gate, up, dout: (
+        dout * up * mish_slope(gate),
+        dout * gate * np.tanh(log_one_plus_exp(gate)),
+    ),
+    mlx=f"{_OF_GATE}{_MISH_SLOPE}"
+    "return (along * slope).astype(dtype), (given * wide * w).astype(dtype)",
+    metal={
+        "dgate": "dout * up * (mish_gate(gate) + gate * sigmoid(gate) * mish_flat(gate))",
+        "dup": "dout * gate * mish_gate(gate)",
+    },
+    helpers=MISH_FLAT,
+    flops=48,
+    formula="With w = tanh(log(1 + exp(gate))): dgate = dout up (w + gate sigmoid(gate) (1 - "
+    "w^2)), dup = dout gate w.",
 )
 swish = elementwise(
     "swish",

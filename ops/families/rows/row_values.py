@@ -67,6 +67,67 @@ cumprod = replace(
     ),
     inputs=(FACTORS,),
 )
+cumprod_reverse = replace(
+    scan(
+        "cumprod_reverse",
+        np=lambda x: np.cumprod(x[:, ::-1], axis=-1)[:, ::-1],
+        mlx="mx.cumprod(x.astype(mx.float32), axis=-1, reverse=True).astype(dtype)",
+        metal="a * b",
+        start="1.0f",
+        backwards=True,
+        formula="Inclusive product of each row from its end, carried in float32 and rounded once.",
+    ),
+    inputs=(FACTORS,),
+)
+
+
+def _cumprod_vjp(inputs: Any, workload: Workload) -> tuple[Any, ...]:
+    """By doubling: sums over 1, 2, 4 and so on columns, with the product of those passed."""
+    x, sums = inputs["x"], inputs["dout"]
+    cols, step = x.shape[1], 1
+    one = np.ones_like(x[:, :1])
+    before = np.cumprod(np.concatenate([one, x[:, :-1]], axis=-1), axis=-1)
+    factor = np.concatenate([x[:, 1:], 0.0 * one], axis=-1)
+    while step < cols:
+        nothing = np.zeros((len(x), step))
+        sums = sums + factor * np.concatenate([sums[:, step:], nothing], axis=-1)
+        factor = factor * np.concatenate([factor[:, step:], nothing], axis=-1)
+        step *= 2
+    return (before * sums,)
+
+
+cumprod_vjp = Op(
+    name="cumprod_vjp",
+    family="scan",
+    formula="The gradient of `cumprod`, without a division: with b[c] = product of x[r, j] over "
+    "j < c and g[c] = dout[r, c] + x[r, c + 1] g[c + 1] from the end, dx[r, c] = b[c] g[c]. Both "
+    "are carried in float32.",
+    axes=cumprod.axes,
+    inputs=(FACTORS, elements("dout")),
+    outputs=(Tensor("dx", ("rows", "cols"), match=Close("cols")),),
+    oracle=_cumprod_vjp,
+    baselines={
+        "in float32": """
+ones = mx.ones((rows, 1), dtype=mx.float32)
+wide, given = x.astype(mx.float32), dout.astype(mx.float32)
+before = mx.cumprod(mx.concatenate([ones, wide[:, :-1]], axis=1), axis=1)
+factor = mx.concatenate([wide[:, 1:], ones], axis=1)
+sums, step = given, 1
+for doubling in range(cols.bit_length()):
+    pad = ((0, 0), (0, min(step, cols)))
+    sums = sums + factor * mx.pad(sums, pad)[:, step : step + cols]
+    factor = factor * mx.pad(factor, pad)[:, step : step + cols]
+    step = 2 * step
+return (before * sums).astype(dtype)
+""",
+    },
+    flops="rows * cols * 4",
+    plain_flops="rows * cols * 64",
+    gradient_of="cumprod",
+    visible=cumprod.visible,
+    hidden=cumprod.hidden,
+    bench=cumprod.bench[:2],
+)
 row_argmax = rowwise(
     "row_argmax",
     "reductions",

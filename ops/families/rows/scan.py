@@ -61,6 +61,7 @@ def scan(
     match: Match | None = None,
     formula: str = "",
     nonfinite: Nonfinite = "undefined",
+    gradient_of: str = "",
 ) -> Op:
     """An inclusive scan of each row by an associative function of `a` and `b`.
 
@@ -75,21 +76,45 @@ def scan(
         match: How the output is compared; None: as a sum over the columns.
         formula: The mathematics for a proposer; empty: the Metal expression.
         nonfinite: What comes of NaN and infinities; see `Op`.
+        gradient_of: Name of the op whose gradient it is; then it takes `dout` and gives `dx`, which
+            `np` and `mlx` speak of.
     """
+    given, found = ("dout", "dx") if gradient_of else ("x", "out")
     way = "from the end of its row" if backwards else "from the beginning of its row"
     return replace(
         cumsum,
         name=name,
-        formula=formula or f"out[r, c] joins the elements {way} up to it: a, b -> {metal}.",
-        outputs=(Tensor("out", ("rows", "cols"), match=match or Close("cols")),),
-        oracle=oracle(np, ["x"]),
+        formula=formula or f"{found}[r, c] joins the elements {way} up to it: a, b -> {metal}.",
+        inputs=(Tensor(given, ("rows", "cols")),),
+        outputs=(Tensor(found, ("rows", "cols"), match=match or Close("cols")),),
+        oracle=oracle(np, [given]),
         baselines={"plain": mlx},
         flops=f"rows * cols * {flops}",
         metal={"value": metal, "start": start, "backwards": backwards},
         nonfinite=nonfinite,
+        gradient_of=gradient_of,
     )
 
 
+cumsum_vjp = scan(
+    "cumsum_vjp",
+    np=lambda dout: np.cumsum(dout[:, ::-1], axis=-1)[:, ::-1],
+    mlx="mx.cumsum(dout.astype(mx.float32), axis=-1, reverse=True).astype(dtype)",
+    metal="a + b",
+    start="0.0f",
+    backwards=True,
+    nonfinite="propagate",
+    gradient_of="cumsum",
+)
+cumsum_reverse_vjp = scan(
+    "cumsum_reverse_vjp",
+    np=lambda dout: np.cumsum(dout, axis=-1),
+    mlx="mx.cumsum(dout.astype(mx.float32), axis=-1).astype(dtype)",
+    metal="a + b",
+    start="0.0f",
+    nonfinite="propagate",
+    gradient_of="cumsum_reverse",
+)
 cumsum_reverse = scan(
     "cumsum_reverse",
     np=lambda x: np.cumsum(x[:, ::-1], axis=-1)[:, ::-1],
