@@ -137,7 +137,8 @@ for (uint t = 0; t < seq; ++t) {
 
 
 def _recurrence_vjp(decay: Any, out: Any, dout: Any) -> tuple[Any, Any]:
-    behind, found = 0.0 * dout[:, :1], []
+    behind = 0.0 * dout[:, :1]
+    found: list[Any] = []
     for t in range(dout.shape[1] - 1, -1, -1):
         kept = decay[:, t + 1 : t + 2] * behind if found else 0.0
         behind = dout[:, t : t + 1] + kept
