@@ -158,3 +158,16 @@ def test_what_is_rounded_twice_is_not_cut_off(dtype: np.dtype[np.generic]) -> No
     third = (want / 3.0).astype(dtype).astype(np.float64)
     assert cut_off((want + third).astype(dtype), want * (4.0 / 3.0)) is None
     assert cut_off(want.astype(np.float32), want) is None
+
+
+@pytest.mark.parametrize("dtype", NARROW, ids=str)
+def test_what_a_row_shares_may_be_rounded_before(dtype: np.dtype[np.generic]) -> None:
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((8, 512)).astype(dtype).astype(np.float64)
+        shared = 8.0 + rng.random((8, 1))
+        rounded = shared.astype(dtype).astype(np.float64)
+        assert cut_off((x - rounded).astype(dtype), x - shared) is None
+        scale = 1.0 + rng.random()
+        scaled = np.asarray(scale).astype(dtype).astype(np.float64)
+        assert cut_off((x * scaled).astype(dtype), x * scale) is None

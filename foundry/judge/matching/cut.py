@@ -1,12 +1,14 @@
 """Results of 16 bits that are cut off where they should be rounded: each within its bound.
 
 An element may be off by more than one rounding, so no bound tells a result that always goes one way
-from one that goes to the nearest number. Many elements together do: where both ways differ, a right
-kernel takes the nearest, or now and then another for what it rounded before.
+from one that goes to the nearest number. Many elements of several rows together do: where both ways
+differ, a right kernel takes the nearest. One that rounded a number before, which a whole row
+shares, moves the row one way, and yet not every element by as much as it takes.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,11 @@ from numpy.typing import NDArray
 
 _NARROW = ("float16", "bfloat16")
 _LOOKED_AT = 1 << 13
-_FEWEST = 128
-"""Different results that say something."""
-_MOST = 0.75
-"""Share of them that may go one way: rounding on the way makes a half at most."""
+_FEWEST, _FEWEST_ROWS = 128, 4
+"""Different results that say something, and rows that they lie in."""
+_MOST = 0.98
+"""Share of them that may go one way. What was rounded before makes a half, and a number that a row
+shares has made three quarters."""
 
 Wide = NDArray[np.float64]
 
@@ -29,7 +32,7 @@ def cut_off(got: NDArray[Any], want: Wide) -> str | None:
         got: An output.
         want: What the oracle gives, unrounded, of the same shape.
     """
-    if got.dtype.name not in _NARROW or got.size < _FEWEST:
+    if got.dtype.name not in _NARROW or math.prod(got.shape[:-1]) < _FEWEST_ROWS:
         return None
     step = -(-got.size // _LOOKED_AT)
     exact, first = np.unique(want.reshape(-1)[::step], return_index=True)
