@@ -10,6 +10,7 @@ namespace metal {
 template <typename T, int C, int R>
 struct matrix {
   static_assert(mf::is_float_like<T>, "Metal has matrices of float and half");
+  static_assert(C >= 2 && C <= 4 && R >= 2 && R <= 4, "Metal has matrices of 2 to 4 columns and rows");
   vec<T, R> columns[C];
 
   matrix() = default;

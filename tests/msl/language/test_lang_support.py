@@ -12,7 +12,7 @@ from foundry.msl.support import AREAS, conformance_tests, render, snippet_table
 from foundry.program import BuildFailure
 
 ROOT = Path(__file__).parents[3]
-KEYWORDS = {"bool", "char", "short", "int", "long", "float"}
+KEYWORDS = {"as_type", "bool", "char", "short", "int", "long", "float"}
 MEMBERS = {"thread_elements"}
 
 

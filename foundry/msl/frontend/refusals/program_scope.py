@@ -13,7 +13,7 @@ from foundry.msl.frontend.refusals.refusal import Refused
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, Token
 
 _DEFINES_CONSTANT = re.compile(r"#\s*define\s+(\w+)\s[^\n]*\bconstant\b")
-_NO_VARIABLE = {"using", "typedef", "static_assert", "friend", "namespace", "enum"}
+_NO_VARIABLE = {"using", "typedef", "static_assert", "friend", "namespace"}
 _CLASSES = {"struct", "class", "union"}
 _REASON = "program scope variable must reside in constant address space"
 _STATIC = "static variable must reside in constant address space"
@@ -111,12 +111,23 @@ def _is_variable(
         return False
     if is_class and "static" not in head:
         return False
-    if _CLASSES & set(head[:2]) or "enum" in head or "function_constant" in head:
+    if "}" in head and "=" not in head[: head.index("}")]:
+        return _is_named_behind(head)
+    if _CLASSES & set(head[:2]) or "enum" in head:  # `struct A;` is none, `struct A a;` is
+        return len(head) == 3 and all(word.isidentifier() for word in head)
+    if "function_constant" in head:
         return False
     declarator = head[: head.index("=")] if "=" in head else head
     if "(" in declarator or "decltype" in head[:1]:
         return False
     return sum(1 for n in places if code[n].kind == NAME) >= 2 and "concept" not in head
+
+
+def _is_named_behind(head: Sequence[str]) -> bool:
+    """Whether a name follows the braces of a type: `struct A { int a; } g;`."""
+    is_type = bool((_CLASSES | {"enum"}) & set(head[: head.index("}")]))
+    behind = head[head.index("}") + 1 :]
+    return is_type and bool(behind) and behind[0].isidentifier() and behind[0] != "__attribute__"
 
 
 def _outside_angles(code: Sequence[Token], first: int, end: int) -> Iterator[int]:
