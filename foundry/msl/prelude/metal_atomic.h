@@ -20,6 +20,8 @@ struct atomic {
   alignas(sizeof(T)) T mf_value;  // said outright: -fmax-type-align would make every operation a call
 };
 
+template <typename T>
+using _atomic = atomic<T>;  // as Apple's headers have it, and published kernels
 using atomic_int = atomic<int>;
 using atomic_uint = atomic<uint>;
 using atomic_bool = atomic<bool>;

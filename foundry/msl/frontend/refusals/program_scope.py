@@ -103,6 +103,8 @@ def _is_variable(
     code: Sequence[Token], partners: dict[int, int], first: int, end: int, is_class: bool
 ) -> bool:
     """Whether the declaration is one of a variable outside of the constant address space."""
+    if _is_instantiation([code[n].text for n in range(first, min(first + 3, end))]):
+        return False
     places = list(_outside_angles(code, first, end))
     head = [code[n].text for n in places]
     while head[:1] == ["template"]:
@@ -121,6 +123,12 @@ def _is_variable(
     if "(" in declarator or "decltype" in head[:1]:
         return False
     return sum(1 for n in places if code[n].kind == NAME) >= 2 and "concept" not in head
+
+
+def _is_instantiation(head: Sequence[str]) -> bool:
+    """`template kernel_t f<float>;`, whose type has another name."""
+    at = int(head[:1] == ["extern"])
+    return head[at : at + 1] == ["template"] and head[at + 1 : at + 2] != ["<"]
 
 
 def _is_named_behind(head: Sequence[str]) -> bool:
