@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from discover.cli import options as own
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.output import note, print_json
 from foundry.errors import UsageError
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--multiple",
     "multiples",
-    type=options.AxisSizes(),
+    type=parameters.AxisSizes(),
     help="Axes whose sizes are always a multiple: cols=4.",
 )
 @own.workspace_option

@@ -8,15 +8,15 @@ from typing import Any
 import click
 
 from discover.cli import options as own
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.app import command_line
 from foundry.cli.output import note, print_json
 
 
 @click.command("ask")
-@click.argument("op", type=options.OP)
+@click.argument("op", type=parameters.OP)
 @click.option(
-    "--dtype", type=options.DTYPE, default="float32", show_default=True, help="Element type."
+    "--dtype", type=parameters.DTYPE, default="float32", show_default=True, help="Element type."
 )
 @click.option(
     "--from",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from discover.cli import options as own
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.app import command_line
 from foundry.cli.output import note, print_json, print_table
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for dataset, catalog and report.  [default: runs/NAME of the recipe]",
 )
-@click.option("--ops", type=options.OPS, help="Only these ops instead of the recipe's.")
+@click.option("--ops", type=parameters.OPS, help="Only these ops instead of the recipe's.")
 @own.proposer_options
 @own.strategy_options
 @own.worker_options
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
 @options.db_option
 @click.option(
     "--device",
-    type=options.SEARCHED_DEVICE,
+    type=parameters.SEARCHED_DEVICE,
     envvar="FOUNDRY_DEVICE",
     show_envvar=True,
-    metavar=options.SEARCHED_METAVAR,
+    metavar=parameters.SEARCHED_METAVAR,
     help="Where kernels run.  [default: the recipe's]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed.  [default: the recipe's]")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.app import command_line
 from foundry.cli.output import note, print_json
 
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the dataset.  [default: runs/NAME of the recipe]",
 )
-@click.option("--ops", type=options.OPS, help="Only these ops instead of the recipe's.")
+@click.option("--ops", type=parameters.OPS, help="Only these ops instead of the recipe's.")
 @click.option(
     "--kernels", type=click.IntRange(1), help="Verified kernels.  [default: the recipe's]"
 )
 @click.option(
-    "--time", "time_s", type=options.DURATION, help="Judge nothing more after this long: 90s, 1.5h."
+    "--time",
+    "time_s",
+    type=parameters.DURATION,
+    help="Judge nothing more after this long: 90s, 1.5h.",
 )
 @click.option(
     "--workers",
@@ -111,7 +114,7 @@ def _document(made: Harvest, exported: Exported) -> dict[str, Any]:
 
 
 def _show(made: Harvest, exported: Exported) -> None:
-    from foundry.cli.export import show_exported
+    from foundry.cli.datasets.export import show_exported
     from foundry.report.format import duration, statuses
 
     kernels = sum(made.verified.values())

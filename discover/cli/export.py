@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.output import note, print_json
 from foundry.errors import UsageError
 
@@ -24,7 +24,7 @@ _FORMATS = ("tree", "replay", "best")
 @click.argument("run", type=int, required=False, metavar="[RUN]")
 @click.option(
     "--what",
-    type=options.Name("export", lambda: _FORMATS),
+    type=parameters.Name("export", lambda: _FORMATS),
     default="tree",
     show_default=True,
     metavar="|".join(_FORMATS),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.listing import when
 from foundry.cli.output import note, print_json, print_table
 from foundry.report.format import interval
@@ -33,7 +33,7 @@ _COLUMNS = (
 
 
 @click.command("list")
-@click.option("--op", type=options.OP, help="Only searches of this op.")
+@click.option("--op", type=parameters.OP, help="Only searches of this op.")
 @click.option(
     "--limit",
     type=click.IntRange(1),

@@ -13,7 +13,7 @@ import click
 from discover.proposers.registry import NAMES
 from discover.search.settings import OFFLINE, SearchSettings
 from discover.selection.strategies import STRATEGIES
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.prompts.forms import FORMS
 from foundry.report.predicted import MODEL
 
@@ -46,7 +46,7 @@ def budget_options(function: F) -> F:
         click.option(
             "--max-cost",
             "usd",
-            type=options.Number(0),
+            type=parameters.Number(0),
             metavar="USD",
             help="Never spend more on LLM calls than this, in US dollars.",
         ),
@@ -59,7 +59,7 @@ def budget_options(function: F) -> F:
         click.option(
             "--max-time",
             "seconds",
-            type=options.DURATION,
+            type=parameters.DURATION,
             help="Start nothing after this long: 90s, 5m, 8h. Counts over all resumed sessions.",
         ),
         click.option(
@@ -100,7 +100,7 @@ def proposer_options(function: F) -> F:
         unconfined_option,
         click.option(
             "--prompt",
-            type=options.Name("prompt", lambda: tuple(FORMS)),
+            type=parameters.Name("prompt", lambda: tuple(FORMS)),
             metavar="|".join(FORMS),
             help="How much a prompt explains; compact for small models, and as they were "
             "trained.  [default: full]",
@@ -119,7 +119,7 @@ def proposer_options(function: F) -> F:
         ),
         click.option(
             "--effort",
-            type=options.Name("effort", lambda: EFFORTS),
+            type=parameters.Name("effort", lambda: EFFORTS),
             metavar="|".join(EFFORTS),
             help="How hard a reasoning model thinks.  [default: the model's own]",
         ),
@@ -146,12 +146,12 @@ def strategy_options(function: F) -> F:
     """`--strategy` and `--repair`."""
     function = click.option(
         "--repair",
-        type=options.Number(0, 1),
+        type=parameters.Number(0, 1),
         help="Share of the proposals that repair failures.  [default: 0.2]",
     )(function)
     return click.option(
         "--strategy",
-        type=options.Name("strategy", lambda: tuple(STRATEGIES)),
+        type=parameters.Name("strategy", lambda: tuple(STRATEGIES)),
         metavar="|".join(STRATEGIES),
         help="How the kernel to start from is chosen.  [default: puct]",
     )(function)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from discover.cli import options as own
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.app import command_line
 from foundry.cli.output import note, print_json, print_table
 
@@ -22,9 +22,9 @@ DEFAULT_EVALUATIONS = 40
 
 
 @click.command("search")
-@click.argument("op", type=options.OP)
+@click.argument("op", type=parameters.OP)
 @click.option(
-    "--dtype", type=options.DTYPE, default="float32", show_default=True, help="Element type."
+    "--dtype", type=parameters.DTYPE, default="float32", show_default=True, help="Element type."
 )
 @own.proposer_options
 @own.budget_options
@@ -38,7 +38,7 @@ DEFAULT_EVALUATIONS = 40
 @click.option("--from-scratch", is_flag=True, help="Leave the winners of earlier runs aside.")
 @click.option(
     "--exploration",
-    type=options.Number(0, 100),
+    type=parameters.Number(0, 100),
     default=1.0,
     show_default=True,
     help="The constant c of PUCT: higher tries more kernels, lower digs deeper.",

@@ -11,7 +11,6 @@ import click
 
 from foundry.cli.app import LazyGroup
 from foundry.cli.options import (
-    OPS,
     db_option,
     debug_option,
     device_option,
@@ -20,6 +19,7 @@ from foundry.cli.options import (
     user_code_options,
 )
 from foundry.cli.output import note, print_json, print_table
+from foundry.cli.parameters import OPS
 
 if TYPE_CHECKING:
     from foundry.catalog.build import Reverified

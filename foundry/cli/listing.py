@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.output import note, print_json, print_table
 from foundry.report.format import STATUS_ORDER, interval, latency
 from foundry.report.table import Column
@@ -50,14 +50,14 @@ class Listing:
 @click.command("list")
 @click.argument(
     "what",
-    type=options.Name("list", lambda: tuple(_LISTS)),
+    type=parameters.Name("list", lambda: tuple(_LISTS)),
     default="ops",
     metavar="[ops|templates|kernels|runs|chips]",
 )
-@click.option("--op", type=options.OP, help="Only this op, or templates and kernels of it.")
+@click.option("--op", type=parameters.OP, help="Only this op, or templates and kernels of it.")
 @click.option(
     "--status",
-    type=options.Name("status", lambda: STATUS_ORDER),
+    type=parameters.Name("status", lambda: STATUS_ORDER),
     help="Only kernels of this status, such as faster.",
 )
 @click.option(

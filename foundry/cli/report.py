@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("report")
-@click.option("--ops", type=options.OPS, help="Only these ops, comma-separated.")
+@click.option("--ops", type=parameters.OPS, help="Only these ops, comma-separated.")
 @click.option(
     "--top",
     type=click.IntRange(1),

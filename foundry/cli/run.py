@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.app import command_line
 from foundry.cli.failures import FAILED
 from foundry.cli.output import note, print_json, print_table
@@ -27,7 +27,7 @@ _POINTS = 21
 @click.command("run")
 @click.option(
     "--ops",
-    type=options.OPS,
+    type=parameters.OPS,
     help="Ops, comma-separated.  [default: every op that has a template]",
 )
 @click.option("--all", "every", is_flag=True, help="Every op that has a template, in every dtype.")
@@ -44,14 +44,14 @@ _POINTS = 21
 @click.option(
     "--dtype",
     "dtypes",
-    type=options.DTYPE_LIST,
+    type=parameters.DTYPE_LIST,
     default="float32",
     show_default=True,
     help="Element types, comma-separated.",
 )
 @click.option(
     "--strategy",
-    type=options.Name("strategy", lambda: _STRATEGIES),
+    type=parameters.Name("strategy", lambda: _STRATEGIES),
     default="mix",
     show_default=True,
     metavar="|".join(_STRATEGIES),
@@ -70,12 +70,15 @@ _POINTS = 21
     "or none with --time]",
 )
 @click.option(
-    "--time", "time_s", type=options.DURATION, help="Start nothing after this long: 90s, 5m, 1.5h."
+    "--time",
+    "time_s",
+    type=parameters.DURATION,
+    help="Start nothing after this long: 90s, 5m, 1.5h.",
 )
 @click.option(
     "--template",
     "template_names",
-    type=options.TEMPLATES,
+    type=parameters.TEMPLATES,
     help="Only these templates, comma-separated.",
 )
 @click.option(

@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 
 from foundry.cli.app import Application
 from foundry.cli.failures import explain
-from foundry.cli.options import DURATION, db_option, debug_option, seed_option
+from foundry.cli.options import db_option, debug_option, seed_option
+from foundry.cli.parameters import DURATION
 from foundry.errors import EnvironmentUnusable, InvalidKernel, UsageError, unknown
 
 

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from foundry.cli.commands import application
-from foundry.cli.judging import Judged, KernelText
-from foundry.cli.rooflines import show_counters, show_rooflines
+from foundry.cli.kernels.judging import Judged, KernelText
+from foundry.cli.kernels.rooflines import show_counters, show_rooflines
 from foundry.harness.frames import Frame
 from foundry.harness.measuring.jobs import Calibrate, Peaks, Reach
 from foundry.judge.verdict import Evaluation, Timing

@@ -286,8 +286,8 @@ def test_doctor_proves_that_this_machine_works() -> None:
 
 
 def test_doctor_says_the_first_reason_why_nothing_is_proven() -> None:
-    from foundry.cli.checks import DoctorCheck
-    from foundry.cli.proving import conclude
+    from foundry.cli.machine.checks import DoctorCheck
+    from foundry.cli.machine.proving import conclude
 
     checks = [
         DoctorCheck("keys", "absent", "none set"),
@@ -305,7 +305,7 @@ def test_doctor_says_the_first_reason_why_nothing_is_proven() -> None:
 
 def test_doctor_names_keys_and_never_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret-123")
-    from foundry.cli.checks import check_keys
+    from foundry.cli.machine.checks import check_keys
 
     assert [check.found for check in check_keys()] == ["ANTHROPIC_API_KEY"]
 

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from foundry.cli.judging import _announced
+from foundry.cli.kernels.judging import _announced
 
 
 class Terminal(io.StringIO):

@@ -16,8 +16,8 @@ import pytest
 from foundry.chips import fitted, registry
 from foundry.chips.prediction import Prediction
 from foundry.chips.profiled import Profiler
-from foundry.cli.predict import Predicted, _Asked, _cells, _predicted, _show
-from foundry.cli.sanitize_file import Asked, function_options
+from foundry.cli.kernels.predict import Predicted, _Asked, _cells, _predicted, _show
+from foundry.cli.kernels.sanitize_file import Asked, function_options
 from foundry.errors import UsageError
 from foundry.harness.measuring.profiling import Unprofiled
 from foundry.harness.processes.pool import WorkerPool

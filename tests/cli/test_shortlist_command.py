@@ -16,9 +16,9 @@ from foundry.chips import registry
 from foundry.chips.confirming import Confirmed
 from foundry.chips.profiled import Profiler
 from foundry.chips.shortlist import ChosenKernel
-from foundry.cli.confirm import _show
-from foundry.cli.shortlist import _candidates
-from foundry.cli.shortlist import _show as _show_chosen
+from foundry.cli.chips.confirm import _show
+from foundry.cli.chips.shortlist import _candidates
+from foundry.cli.chips.shortlist import _show as _show_chosen
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.verdict import Evaluation, Status
 from foundry.program import Device

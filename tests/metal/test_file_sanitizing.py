@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foundry.cli.file_buffers import parse_buffers
+from foundry.cli.kernels.file_buffers import parse_buffers
 from foundry.errors import UsageError
 from foundry.metal import Library
 from foundry.metal.pytest_plugin import MetalLibrary, Sanitized, metal_library, sanitized

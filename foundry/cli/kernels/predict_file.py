@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from foundry.cli.app import is_typed
-from foundry.cli.sanitize_file import Asked, dispatch_of
+from foundry.cli.kernels.sanitize_file import Asked, dispatch_of
 from foundry.errors import DoesNotBuild, UsageError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foundry.cli import options
-from foundry.cli.sanitize_file import (
+from foundry.cli import options, parameters
+from foundry.cli.kernels.sanitize_file import (
     Asked,
     function_options,
     refuse_whole_files,
@@ -18,7 +18,7 @@ from foundry.cli.sanitize_file import (
 )
 
 if TYPE_CHECKING:
-    from foundry.cli.judging import KernelText
+    from foundry.cli.kernels.judging import KernelText
     from foundry.harness.jobs import Crash, Timeout
     from foundry.kernel import Kernel
     from foundry.msl.sanitizer import Finding, Report
@@ -35,7 +35,7 @@ _PLACE = re.compile(r"\b(header|source):(\d+)")
 @click.option(
     "--dtype",
     "dtypes",
-    type=options.DTYPE_LIST,
+    type=parameters.DTYPE_LIST,
     help="Element types, comma-separated.  [default: every dtype of the op]",
 )
 @function_options
@@ -60,7 +60,12 @@ def command(
     be the index of the buffer.
     """
     from foundry.cli.failures import REJECTED
-    from foundry.cli.judging import dtypes_of_op, kernel_and_op, read_kernel_text, show_invalid
+    from foundry.cli.kernels.judging import (
+        dtypes_of_op,
+        kernel_and_op,
+        read_kernel_text,
+        show_invalid,
+    )
     from foundry.cli.output import print_json
     from foundry.errors import InvalidKernel
 

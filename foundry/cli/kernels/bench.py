@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.output import note, print_table
 
 if TYPE_CHECKING:
-    from foundry.cli.judging import Judged
+    from foundry.cli.kernels.judging import Judged
     from foundry.judge.verdict import Evaluation, Timing
 
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--dtype",
     "dtypes",
-    type=options.DTYPE_LIST,
+    type=parameters.DTYPE_LIST,
     default="float32",
     show_default=True,
     help="Element types, comma-separated.",
@@ -59,7 +59,7 @@ def command(
     near the kernel is to what this device can do, and what the SIMD-groups of a GPU would do to
     memory. A kernel that is not proven right gets no time, and exit code 4.
     """
-    from foundry.cli.judging import JudgingRequest, judge_and_show
+    from foundry.cli.kernels.judging import JudgingRequest, judge_and_show
     from foundry.judge.options import PRECISE, JudgeOptions
 
     request = JudgingRequest(
@@ -78,7 +78,7 @@ def command(
 
 def _document(judged: Judged) -> dict[str, Any]:
     """What `--json` prints: the counters are in each evaluation's `extra`."""
-    from foundry.cli.rooflines import rooflines
+    from foundry.cli.kernels.rooflines import rooflines
 
     return judged.document() | {
         "peaks": judged.peaks.document() if judged.peaks else None,
@@ -87,8 +87,8 @@ def _document(judged: Judged) -> dict[str, Any]:
 
 
 def _show(judged: Judged, bench: str) -> None:
-    from foundry.cli.judging import print_failures
-    from foundry.cli.rooflines import show_counters, show_rooflines
+    from foundry.cli.kernels.judging import print_failures
+    from foundry.cli.kernels.rooflines import show_counters, show_rooflines
     from foundry.report.table import Column
 
     note(f"{judged.op.name} {judged.kernel.hash[:12]} on {judged.device.name}")

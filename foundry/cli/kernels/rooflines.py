@@ -12,7 +12,7 @@ import click
 from foundry.cli.output import colour_wanted, print_table
 
 if TYPE_CHECKING:
-    from foundry.cli.judging import Judged
+    from foundry.cli.kernels.judging import Judged
     from foundry.harness.measuring.jobs import Peaks
     from foundry.judge.verdict import Evaluation
     from foundry.report.roofline import Roofline

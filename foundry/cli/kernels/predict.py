@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.failures import FAILED, REJECTED
+from foundry.cli.kernels.sanitize_file import Asked, function_options, refuse_whole_files
 from foundry.cli.output import note, print_json, print_table
-from foundry.cli.sanitize_file import Asked, function_options, refuse_whole_files
 
 if TYPE_CHECKING:
     from foundry.chips.chip import Chip
     from foundry.chips.fitted import Fitted
     from foundry.chips.prediction import Prediction
     from foundry.chips.profiled import Profiler
-    from foundry.cli.judging import KernelText
+    from foundry.cli.kernels.judging import KernelText
     from foundry.harness.measuring.profiling import Unprofiled
     from ops.spec import Op, Workload
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 @click.option(
     "--chip",
     "names",
-    type=options.CHIP,
+    type=parameters.CHIP,
     multiple=True,
     required=True,
     help="Chip to predict for, as foundry list chips names it (repeatable).",
 )
 @click.option(
     "--dtype",
-    type=options.DTYPE,
+    type=parameters.DTYPE,
     default="float32",
     show_default=True,
     help="Element type of the workloads.",
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @options.bench_option
 @click.option(
     "--axes",
-    type=options.AxisSizes(),
+    type=parameters.AxisSizes(),
     help="Sizes instead of the op's bench workloads: m=4096,n=4096,k=4096.",
 )
 @click.option(
@@ -163,7 +163,7 @@ def _predicted(path: str, asked: _Asked, profiler: Profiler) -> Iterator[Predict
     Raises:
         UsageError: Options that do not fit its op, with the file's name.
     """
-    from foundry.cli.judging import read_kernel_text
+    from foundry.cli.kernels.judging import read_kernel_text
     from foundry.errors import InvalidKernel, UsageError
 
     file = read_kernel_text(path)
@@ -178,7 +178,7 @@ def _predicted(path: str, asked: _Asked, profiler: Profiler) -> Iterator[Predict
 
 def _of_kernel(file: KernelText, asked: _Asked, profiler: Profiler) -> Iterator[Predicted]:
     from foundry.chips.prediction import predicted_over
-    from foundry.cli.judging import kernel_and_op
+    from foundry.cli.kernels.judging import kernel_and_op
     from foundry.harness.measuring.profiling import Unprofiled
 
     kernel, op = kernel_and_op(file)
@@ -196,7 +196,7 @@ def _of_function(
     paths: tuple[str, ...], function: Asked, asked: _Asked, seed: int
 ) -> Iterator[Predicted]:
     from foundry.chips.prediction import predicted_on
-    from foundry.cli.predict_file import profile_of
+    from foundry.cli.kernels.predict_file import profile_of
     from foundry.harness.measuring.profiling import Unprofiled
 
     named, found = profile_of(paths, function, seed)

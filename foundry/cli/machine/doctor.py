@@ -28,8 +28,8 @@ def command(db: str | None, device: str, as_json: bool) -> int:
     baseline against itself: `proven on this machine`, or the reason why not. Exit code 3 when this
     machine cannot be used as it is. The output of --json is a report to attach.
     """
-    from foundry.cli.checks import DoctorCheck, examine, worst
-    from foundry.cli.proving import conclude, device_of, try_all
+    from foundry.cli.machine.checks import DoctorCheck, examine, worst
+    from foundry.cli.machine.proving import conclude, device_of, try_all
 
     checks: list[DoctorCheck] = []
 

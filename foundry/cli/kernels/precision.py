@@ -7,23 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from foundry.cli.options import (
-    AxisSizes,
-    Number,
-    debug_option,
-    json_option,
-    known_ops,
-    user_code_options,
-)
-from foundry.cli.options import Name as KnownName
+from foundry.cli.options import debug_option, json_option, user_code_options
 from foundry.cli.output import print_json, print_table
+from foundry.cli.parameters import AxisSizes, Name, Number, known_ops
 
 if TYPE_CHECKING:
     from foundry.judge.precision import Precision
 
 
 @click.command("precision")
-@click.argument("op", type=KnownName("op", known_ops))
+@click.argument("op", type=Name("op", known_ops))
 @click.option(
     "--magnitude",
     "magnitudes",

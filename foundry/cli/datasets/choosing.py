@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from foundry.cli import options
+from foundry.cli import parameters
 from foundry.prompts.forms import FORMS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,7 +21,7 @@ def _families() -> tuple[str, ...]:
     return tuple(sorted({op.family for op in registry.all_ops().values()}))
 
 
-_FAMILIES = options.Names("family", _families)
+_FAMILIES = parameters.Names("family", _families)
 
 
 def choice_options(function: F) -> F:
@@ -32,14 +32,14 @@ def choice_options(function: F) -> F:
         ),
         click.option(
             "--teachers",
-            type=options.Name("teachers", lambda: _TEACHERS),
+            type=parameters.Name("teachers", lambda: _TEACHERS),
             default="all",
             show_default=True,
             metavar="|".join(_TEACHERS),
             help="Whose kernels: own templates and changes; also models whose open weights "
             "allow it; or all, restricted ones included.",
         ),
-        click.option("--hold-out", type=options.OPS, help="Ops to leave out of everything."),
+        click.option("--hold-out", type=parameters.OPS, help="Ops to leave out of everything."),
         click.option(
             "--valid", type=_FAMILIES, help="Op families to validate on.  [default: by seed]"
         ),
@@ -53,7 +53,7 @@ def choice_options(function: F) -> F:
         ),
         click.option(
             "--prompt",
-            type=options.Name("prompt", lambda: tuple(FORMS)),
+            type=parameters.Name("prompt", lambda: tuple(FORMS)),
             default="full",
             show_default=True,
             metavar="|".join(FORMS),

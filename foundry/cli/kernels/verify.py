@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from foundry.cli import options
+from foundry.cli import options, parameters
 
 if TYPE_CHECKING:
-    from foundry.cli.judging import Judged
+    from foundry.cli.kernels.judging import Judged
     from foundry.judge.verdict import Evaluation
     from ops.spec import Op
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option(
     "--dtype",
     "dtypes",
-    type=options.DTYPE_LIST,
+    type=parameters.DTYPE_LIST,
     help="Element types, comma-separated.  [default: every dtype of the op]",
 )
 @options.save_option
@@ -45,7 +45,7 @@ def command(
     the hidden workloads of its op, under several distributions of inputs, and every output is
     compared with a float64 oracle. Exit code 4 when it is not proven right.
     """
-    from foundry.cli.judging import JudgingRequest, judge_and_show
+    from foundry.cli.kernels.judging import JudgingRequest, judge_and_show
     from foundry.judge.options import QUICK_REACH_S, JudgeOptions
 
     request = JudgingRequest(
@@ -62,7 +62,7 @@ def command(
 
 
 def _show(judged: Judged) -> None:
-    from foundry.cli.judging import print_failures
+    from foundry.cli.kernels.judging import print_failures
 
     click.echo(
         f"{judged.file.name}: {judged.op.name} {judged.kernel.hash[:12]} on {judged.device.name}"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from foundry.cli import choosing, options
+from foundry.cli import options
+from foundry.cli.datasets import choosing
 
 if TYPE_CHECKING:
     from foundry.datasets.choice import Choice
@@ -37,8 +38,8 @@ def command(
     discover search asks. No prompt holds anything that was learnt about its answer, and no kernel
     that any evaluation disproves is exported. foundry data build writes further views.
     """
-    from foundry.cli.export import show_exported
-    from foundry.cli.selecting import chosen
+    from foundry.cli.datasets.export import show_exported
+    from foundry.cli.datasets.selecting import chosen
     from foundry.datasets import export_sft
     from foundry.store import Store
 

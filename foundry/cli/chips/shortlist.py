@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 @click.command("shortlist")
 @click.option(
     "--chip",
-    type=options.CHIP,
+    type=parameters.CHIP,
     required=True,
     help="Chip to choose for, as foundry list chips names it.",
 )
-@click.option("--op", type=options.OP, required=True, help="Op whose kernels are chosen from.")
+@click.option("--op", type=parameters.OP, required=True, help="Op whose kernels are chosen from.")
 @click.option(
     "--dtype",
-    type=options.DTYPE,
+    type=parameters.DTYPE,
     default="float32",
     show_default=True,
     help="Element type of the kernels' verdicts and of the workload.",

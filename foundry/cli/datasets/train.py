@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.output import note
 
 _DATA = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -50,7 +50,7 @@ _DATA = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option(
     "--learning-rate",
-    type=options.Number(0.0, min_open=True),
+    type=parameters.Number(0.0, min_open=True),
     default=1e-4,
     show_default=True,
     help="Of the optimiser.",

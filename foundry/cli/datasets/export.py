@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from foundry.cli import options
+from foundry.cli import options, parameters
 from foundry.cli.output import note, print_json
 from foundry.report.format import STATUS_ORDER, count
 
 if TYPE_CHECKING:
     from foundry.datasets import Exported
 
-_FORMATS = options.Names("format", lambda: ("jsonl", "parquet"))
-_STATUSES = options.Names("status", lambda: STATUS_ORDER)
+_FORMATS = parameters.Names("format", lambda: ("jsonl", "parquet"))
+_STATUSES = parameters.Names("status", lambda: STATUS_ORDER)
 
 
 @click.command("export")
@@ -53,7 +53,7 @@ def command(
     attempts.parquet, a card (README.md) and metadata.json with the hash of each file. Each file is
     written whole or not at all.
     """
-    from foundry.cli.selecting import chosen
+    from foundry.cli.datasets.selecting import chosen
     from foundry.datasets import export_attempts
     from foundry.store import Store
 

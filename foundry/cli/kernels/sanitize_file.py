@@ -13,7 +13,7 @@ import click
 from foundry.errors import DoesNotBuild, UsageError
 
 if TYPE_CHECKING:
-    from foundry.cli.judging import KernelText
+    from foundry.cli.kernels.judging import KernelText
     from foundry.harness.file_sanitizing import FileDispatch, FileReport, SanitizeFile
     from foundry.harness.jobs import Crash, Timeout
     from foundry.metal.includes import Spliced
@@ -129,7 +129,7 @@ def dispatch_of(path: str, asked: Asked, seed: int) -> tuple[FileDispatch, Array
         DoesNotBuild: The file includes what is not there.
         UsageError: An option that reads as nothing, or one that is missing.
     """
-    from foundry.cli.file_buffers import parse_buffers
+    from foundry.cli.kernels.file_buffers import parse_buffers
     from foundry.harness.file_sanitizing import FileDispatch
 
     spliced = _spliced(path, asked.include_root)
@@ -153,7 +153,7 @@ def dispatch_of(path: str, asked: Asked, seed: int) -> tuple[FileDispatch, Array
 
 
 def _spliced(path: str, include_root: str | None) -> Spliced:
-    from foundry.cli.judging import STDIN, read_kernel_text
+    from foundry.cli.kernels.judging import STDIN, read_kernel_text
     from foundry.metal.includes import splice
 
     file = read_kernel_text(path)
@@ -179,7 +179,7 @@ def _memory(option: str) -> tuple[int, int]:
 
 
 def _constants(options: Sequence[str]) -> dict[str, Any]:
-    from foundry.cli.file_buffers import parse_value
+    from foundry.cli.kernels.file_buffers import parse_value
 
     values = {}
     for option in options:

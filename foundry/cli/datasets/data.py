@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foundry.cli import choosing, options
+from foundry.cli import options, parameters
 from foundry.cli.app import LazyGroup
+from foundry.cli.datasets import choosing
 from foundry.cli.failures import FAILED
 from foundry.cli.output import note, print_json
 from foundry.errors import UsageError
@@ -22,7 +23,7 @@ _VIEW_NAMES = ("sft", "repair", "preference", "explain", "completion")
 
 @click.group(
     cls=LazyGroup,
-    lazy={"fit": "foundry.cli.data_fit:command"},
+    lazy={"fit": "foundry.cli.datasets.data_fit:command"},
     help="Make a dataset of what was judged; judge one again; gather what a model reads whole.",
 )
 def command() -> None:
@@ -33,7 +34,7 @@ def command() -> None:
 @options.output_option("runs/dataset")
 @click.option(
     "--views",
-    type=options.Names("view", lambda: _VIEW_NAMES),
+    type=parameters.Names("view", lambda: _VIEW_NAMES),
     help=f"Views beside the attempts, comma-separated.  [default: {','.join(_VIEW_NAMES)}]",
 )
 @choosing.choice_options
@@ -59,8 +60,8 @@ def build(
     same as anything in another. Views hold kernels that were proven right and that the sanitizer
     watched on every size. The card counts what was left out, and says why.
     """
-    from foundry.cli.export import show_exported
-    from foundry.cli.selecting import chosen
+    from foundry.cli.datasets.export import show_exported
+    from foundry.cli.datasets.selecting import chosen
     from foundry.datasets.export import export_dataset
     from foundry.store import Store
 

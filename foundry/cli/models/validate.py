@@ -71,7 +71,7 @@ def command(
     kernels run on the cpu engine: the tokens mean the same there, the times do not. Exit code 1
     when a token differs.
     """
-    from foundry.cli.validating import ModelBench, validated
+    from foundry.cli.models.validating import ModelBench, validated
     from foundry.models.conditions import ValidationPlan
     from foundry.models.loading import load
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from foundry.cli.checks import DoctorCheck
+from foundry.cli.machine.checks import DoctorCheck
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import Crash, Examine, Timeout
 from foundry.harness.measuring.jobs import TimingPlan

@@ -11,7 +11,7 @@ from foundry.cli.options import db_option, debug_option, json_option
 from foundry.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
-    from foundry.cli.validating import ModelBench
+    from foundry.cli.models.validating import ModelBench
     from foundry.models.matrix import MatrixCell, MatrixRecipe
     from foundry.models.validation import ModelValidation
 
@@ -41,7 +41,7 @@ def command(
     RECIPE is a TOML file such as runs/models.toml. Exit code 1 when a token differs in the mode
     stable.
     """
-    from foundry.cli.validating import ModelBench
+    from foundry.cli.models.validating import ModelBench
     from foundry.models import matrix
     from foundry.models.page import page
     from foundry.report.table import Column
@@ -66,7 +66,7 @@ def _cell(
     bench: ModelBench, recipe: MatrixRecipe, cell: MatrixCell, db: str | None, anew: bool
 ) -> ModelValidation:
     """What is known of a cell, or what is found out now."""
-    from foundry.cli.validating import validated
+    from foundry.cli.models.validating import validated
     from foundry.models.conditions import ValidationPlan, conditions
     from foundry.models.loading import load
     from foundry.models.validation import ModelValidation

@@ -1,0 +1,1 @@
+"""Commands about one kernel file: is it right, how fast is it, what does it touch."""

@@ -1,0 +1,1 @@
+"""Commands about this machine: what it has, whether its judge holds, programs that use Metal."""

@@ -1,0 +1,1 @@
+"""Commands that run whole models with the kernels of a catalog."""
