@@ -171,3 +171,8 @@ def test_what_a_row_shares_may_be_rounded_before(dtype: np.dtype[np.generic]) ->
         scale = 1.0 + rng.random()
         scaled = np.asarray(scale).astype(dtype).astype(np.float64)
         assert cut_off((x * scaled).astype(dtype), x * scale) is None
+
+
+@pytest.mark.parametrize("shape", [(4, 0), (0, 4), (), (5,)])
+def test_few_results_say_nothing(shape: tuple[int, ...]) -> None:
+    assert cut_off(np.zeros(shape, np.float16), np.full(shape, 0.3)) is None

@@ -32,7 +32,8 @@ def cut_off(got: NDArray[Any], want: Wide) -> str | None:
         got: An output.
         want: What the oracle gives, unrounded, of the same shape.
     """
-    if got.dtype.name not in _NARROW or math.prod(got.shape[:-1]) < _FEWEST_ROWS:
+    is_narrow, rows = got.dtype.name in _NARROW, math.prod(got.shape[:-1])
+    if not is_narrow or got.size < _FEWEST or rows < _FEWEST_ROWS:
         return None
     step = -(-got.size // _LOOKED_AT)
     exact, first = np.unique(want.reshape(-1)[::step], return_index=True)
