@@ -91,7 +91,7 @@ class Budget:
     def exhausted(self, now_s: float) -> str | None:
         """Why nothing new may start, or None."""
         if self.remaining_s(now_s) == 0:
-            return f"time: {self.limits.seconds:g} s"
+            return f"time: {self.elapsed_s(now_s):.0f} of {self.limits.seconds:g} s used"
         if self.limits.evaluations is not None and self.evaluations >= self.limits.evaluations:
             return f"evaluations: {self.limits.evaluations}"
         return None

@@ -51,7 +51,7 @@ def test_time_counts_every_session() -> None:
     budget = Budget(Limits(seconds=60), earlier_s=50, started_s=1000)
     assert budget.remaining_s(1004) == 6
     assert budget.exhausted(1004) is None
-    assert budget.exhausted(1010) == "time: 60 s"
+    assert budget.exhausted(1010) == "time: 60 of 60 s used"
     assert budget.remaining_s(2000) == 0
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discover.selection.strategies import STRATEGIES, strategy
-from discover.selection.strategies.puct import EQUALS, Puct, puct_scores, rank_priors
+from discover.selection.strategies.puct import EQUALS, Puct, levels_of, puct_scores, rank_priors
 from discover.selection.tree import Node, NodeState, Tree
 from foundry.errors import UsageError
 
@@ -73,7 +73,9 @@ def test_columns_give_what_the_formula_says(results: list[float | str], seed: in
     count, total = len(levels), sum(1 for n in tree if not n.is_root)
     values = [n.reward or 0.0 for n in states]
     span = (max(values) - min(values)) or max(values)
-    for rank, (node, score) in enumerate(zip(states, puct_scores(tree, 1.5), strict=True)):
+    for rank, (node, score) in enumerate(
+        zip(states, puct_scores(tree, 1.5, levels_of(tree.buffer)), strict=True)
+    ):
         children = [tree[c].reward for c in node.children]
         q = max(r for r in [node.reward, *children] if r is not None)
         prior = (count - levels.index(level(node))) / (count * (count + 1) / 2)

@@ -51,29 +51,35 @@ class Puct:
         allowed = tree.buffer.allowed(exclude)
         if not allowed.any():
             return None
-        scores = np.where(allowed, puct_scores(tree, self.exploration), -np.inf)
         levels = levels_of(tree.buffer)
+        scores = np.where(allowed, puct_scores(tree, self.exploration, levels), -np.inf)
         equals = np.flatnonzero(allowed & (levels == levels[np.argmax(scores)]))
         expansions = tree.buffer.expansions[equals]
         crowded = expansions >= math.sqrt(expansions.sum())
         return int(tree.buffer.ids[equals[np.argmin(np.where(crowded, expansions, 0))]])
 
 
-def puct_scores(tree: Tree, exploration: float = DEFAULT_EXPLORATION) -> NDArray[np.float64]:
-    """The score of every state, in order of rank."""
+def puct_scores(tree: Tree, exploration: float, levels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The score of every state, in order of rank.
+
+    Args:
+        tree: The states.
+        exploration: The constant c.
+        levels: Of the states, as `levels_of` gives them.
+    """
     buffer = tree.buffer
     breadth = exploration * reward_range(buffer) * math.sqrt(1 + tree.total)
-    _, places = np.unique(levels_of(buffer), return_inverse=True)
-    tried = np.bincount(places, weights=buffer.expansions)
-    priors = rank_priors(len(tried))[::-1]
-    bonus: NDArray[np.float64] = priors[places] / (1 + np.maximum(buffer.visits, tried[places]))
+    tried = np.bincount(levels, weights=buffer.expansions)
+    priors = rank_priors(len(tried))
+    bonus: NDArray[np.float64] = priors[levels] / (1 + np.maximum(buffer.visits, tried[levels]))
     return buffer.values + breadth * bonus
 
 
 def levels_of(buffer: Buffer) -> NDArray[np.int64]:
-    """By state, in order of rank, which step its reward is on; equals share one."""
+    """By state, in order of rank, how many levels are better than its own; equals share one."""
     rewards = np.maximum(buffer.rewards, np.finfo(float).tiny)
-    return np.rint(np.log(rewards) / math.log(EQUALS)).astype(np.int64)
+    steps = np.rint(np.log(rewards) / math.log(EQUALS))
+    return np.cumsum(np.diff(steps, prepend=steps[:1]) != 0)
 
 
 def rank_priors(count: int) -> NDArray[np.float64]:
