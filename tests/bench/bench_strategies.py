@@ -68,7 +68,13 @@ little that a kernel runs whole in moments."""
 STRATEGIES = ("puct", "random")
 WORSE = 0.05
 """p below which a strategy is called significantly worse."""
-_CHOOSING = ("selection", "proposers", "search")
+_CHOOSING = (
+    "selection/**/*.py",
+    "search/*.py",
+    "proposers/mutate.py",
+    "proposers/crossover.py",
+    "proposers/rewrites/*.py",
+)
 """What decides which kernels a search tries, together with its own strategy's file; a search of
 another version of it is run again."""
 
@@ -204,7 +210,7 @@ def version(strategy: str) -> str:
     root = Path(discover.__file__).parent
     own = inspect.getfile(type(strategies.strategy(strategy)))
     others = set(Path(strategies.__file__).parent.glob("*.py")) - {Path(own)}
-    files = sorted(file for folder in _CHOOSING for file in (root / folder).rglob("*.py"))
+    files = sorted(file for pattern in _CHOOSING for file in root.glob(pattern))
     text = b"".join(file.read_bytes() for file in files if file not in others)
     return hashlib.sha256(text).hexdigest()[:12]
 
