@@ -2,7 +2,7 @@
 
 1. Every op gives its share of kernels in each round, those with little to compute first: what is
    cut short has many ops. One that has no more leaves its share to the others. Kernels of one op
-   follow one another: they share what the oracle knows.
+   follow one another: they share what the oracle knows. Few of them are compiled for every size.
 2. Once a kernel is proven, faults are planted into it, and come next.
 3. All of it depends on the seed alone: what was judged before is met again, and found.
 """
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from discover.corpus.faults import planted
 from discover.corpus.kernels import Made, kernels
 from discover.corpus.recipe import CorpusRecipe
+from discover.corpus.thrift import thrifty
 from foundry.datasets.teachers import PLANTER
 from foundry.errors import InvalidKernel
 from foundry.judge.verdict import Evaluation
@@ -119,7 +120,7 @@ class Field:
 
     def _of_op(self, op: Op) -> Iterator[Plot]:
         dtypes = [dtype for dtype in self._recipe.dtypes if dtype in op.dtypes] or [op.dtypes[0]]
-        for number, made in enumerate(kernels(op, self._recipe.seed)):
+        for number, made in enumerate(thrifty(kernels(op, self._recipe.seed), op)):
             if made.kernel.hash not in self._hashes:
                 self._hashes.add(made.kernel.hash)
                 yield self._plot(op, made, number, dtypes)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from discover.corpus.faults import FAULTS, planted
 from discover.corpus.field import Field, Plot
 from discover.corpus.kernels import Made, kernels
 from discover.corpus.recipe import CorpusRecipe
+from discover.corpus.thrift import MOST_HELD, ONE_IN, is_built_for_sizes, thrifty
 from foundry.errors import UsageError
 from foundry.judge.verdict import Diagnostic, Evaluation, Proven, Status
 from foundry.kernel import parse
@@ -47,6 +49,39 @@ def test_rewrites_name_what_they_were_made_from() -> None:
 
 
 KERNELS = [one.text for op in ("softmax", "matmul", "row_sum", "exp") for one in made(op, 6)]
+
+
+def test_few_kernels_are_compiled_for_every_size_and_none_is_lost() -> None:
+    op = get("row_sum")
+    plain = made("row_sum", 160)
+    found = list(thrifty(iter(plain), op))
+    costly = [is_built_for_sizes(one.kernel, op) for one in found]
+    assert {one.kernel.hash for one in found} == {one.kernel.hash for one in plain}
+    assert sum(costly) > 10
+    assert sum(costly[:64]) <= 64 // ONE_IN
+    assert sum(is_built_for_sizes(one.kernel, op) for one in plain[:64]) > 64 // ONE_IN
+    before: set[str | None] = {None}
+    for one in found:
+        assert one.parent in before
+        before.add(one.kernel.hash)
+
+
+def test_what_an_op_always_compiles_in_is_held_back_no_longer_than_needed() -> None:
+    """Not where the op says so of an axis, and not for ever where all kernels are of that kind."""
+    op = get("attention")
+    assert not any(is_built_for_sizes(one.kernel, op) for one in made("attention", 4))
+    row_sum = get("row_sum")
+    costly = [one for one in made("row_sum", 400) if is_built_for_sizes(one.kernel, row_sum)]
+    taken = 0
+
+    def counted() -> Iterator[Made]:
+        nonlocal taken
+        for one in costly:
+            taken += 1
+            yield one
+
+    next(thrifty(counted(), row_sum))
+    assert taken == min(MOST_HELD + 1, len(costly))
 
 
 def test_a_planted_fault_changes_one_place() -> None:

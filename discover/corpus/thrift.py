@@ -1,0 +1,54 @@
+"""Few of the kernels that are compiled anew for every size, among all that can be made. Pure.
+
+A constant that is made of an axis is known when a kernel is compiled: proven on every size, such a
+kernel takes four to six times as long as another, and teaches the same but for one line. Where an
+op can do without, one in `ONE_IN` is enough; the others come when nothing else is left.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from discover.corpus.kernels import Made
+from foundry.kernel import Kernel
+from ops.expressions import names_in
+from ops.spec import Op
+
+ONE_IN = 16
+MOST_HELD = 64
+"""Held back of one op at a time: all of its kernels may be of that kind."""
+
+
+def thrifty(made: Iterator[Made], op: Op) -> Iterator[Made]:
+    """The same kernels, those that are compiled for every size held back.
+
+    What was rewritten from a kernel still comes after it.
+
+    Args:
+        made: Kernels of one op, in order.
+        op: The op.
+    """
+    held: deque[Made] = deque()
+    waiting: set[str] = set()
+    passed = 0
+    for one in made:
+        if one.parent in waiting or is_built_for_sizes(one.kernel, op):
+            held.append(one)
+            waiting.add(one.kernel.hash)
+        else:
+            yield one
+            passed += 1
+        if len(held) > MOST_HELD or (held and passed >= ONE_IN - 1):
+            passed = 0
+            first = held.popleft()
+            waiting.discard(first.kernel.hash)
+            yield first
+    yield from held
+
+
+def is_built_for_sizes(kernel: Kernel, op: Op) -> bool:
+    """Whether another size is another build, though the op's kernels need not be so."""
+    free = {axis.name for axis in op.axes if not axis.compiled}
+    constants = (value for launch in kernel.launches for _, value in launch.constants)
+    return any(free & names_in(value) for value in constants)
