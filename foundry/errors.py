@@ -10,6 +10,7 @@ from ops.errors import (
     LaunchFailed,
     NoAnswer,
     UsageError,
+    first_line,
     unknown,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "LaunchFailed",
     "NoAnswer",
     "UsageError",
+    "first_line",
     "unknown",
 ]

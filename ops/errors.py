@@ -71,6 +71,11 @@ _TOLD = 12
 """Known names in a message, where none is near what was given."""
 
 
+def first_line(error: Exception) -> str:
+    """The first line of what an error says; its kind where it says nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """A `UsageError` that names the nearest of the known names.
 

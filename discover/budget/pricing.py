@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from discover.budget.limits import Spend
 from discover.protocol import Request
-from foundry.errors import UsageError
+from foundry.errors import UsageError, first_line
 from foundry.store.records import Tokens
 
 _DATED = re.compile(r"(?:-\d{8}|-\d{4}-\d{2}-\d{2}|-latest)$")
@@ -149,7 +149,6 @@ def _read(text: str, name: str) -> Prices:
             for model, entry in table.items()
         }
     except (tomllib.TOMLDecodeError, ValidationError, AttributeError, TypeError) as error:
-        first = str(error).splitlines()[0]
         raise UsageError(
-            f'{name} is no price file ("model" = {{input, output}}): {first}'
+            f'{name} is no price file ("model" = {{input, output}}): {first_line(error)}'
         ) from None

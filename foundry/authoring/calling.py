@@ -19,7 +19,13 @@ from foundry.catalog.runtime.arguments import MatchedCall, Record, dtype_in, mat
 from foundry.catalog.runtime.bounds import unproven
 from foundry.catalog.runtime.choice import never
 from foundry.catalog.runtime.gradients import Backward
-from foundry.catalog.runtime.running import Run, ShippedBaseline, with_kernel, without_kernels
+from foundry.catalog.runtime.running import (
+    MOST_KEPT,
+    Run,
+    ShippedBaseline,
+    with_kernel,
+    without_kernels,
+)
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel
 from foundry.program import Device
@@ -46,9 +52,12 @@ class AuthoredCalls:
         call = match(self.op, arrays, numbers)
         looks = ((a.shape, a.dtype) for a in call.arrays if a is not None)
         key = (transforms.is_tracing_through(), never(self.op, call), *looks)
-        if key not in self.kept:
-            self.kept[key] = self._ready(call)
-        outputs = self.kept[key](*call.arrays)
+        run = self.kept.get(key)
+        if run is None:
+            if len(self.kept) >= MOST_KEPT:
+                self.kept.clear()
+            run = self.kept[key] = self._ready(call)
+        outputs = run(*call.arrays)
         return outputs[0] if len(outputs) == 1 else outputs
 
     def kernel(

@@ -6,11 +6,12 @@ import os
 import threading
 from pathlib import Path
 
+from foundry.msl.build.cache import root_directory
+
 
 def kept(text: str, name: str) -> Path:
     """The file of an authored op, written once."""
-    base = os.environ.get("FOUNDRY_CACHE_DIR") or Path.home() / ".cache" / "metal-foundry"
-    file = Path(base) / "authored" / f"{name}.py"
+    file = root_directory() / "authored" / f"{name}.py"
     if not file.is_file() or file.read_text() != text:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, text)

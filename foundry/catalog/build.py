@@ -23,6 +23,8 @@ from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.judge.verdict import Evaluation
 
 _REQUIRES = "mlx>=0.32.4"
+_NAME = re.compile(r"[a-z]([a-z0-9_]*[a-z0-9])?")
+"""Names of modules that pip takes as names of packages."""
 _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
 
 
@@ -53,8 +55,10 @@ def check_name(name: str) -> str:
     Raises:
         UsageError: Not a Python name, or one that would hide mlx or this project.
     """
-    if not name.isidentifier() or keyword.iskeyword(name) or name != name.lower():
-        raise UsageError(f"'{name}' is no package name; use lower-case letters, digits and _")
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise UsageError(
+            f"'{name}' is no package name; use letters from a to z, digits and, inside of it, _"
+        )
     if name in ("mlx", "foundry", "discover", "ops", "templates"):
         raise UsageError(f"a catalog named '{name}' would hide the package of that name")
     return name

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foundry.catalog.signatures import unseen_types
+from foundry.errors import UsageError
 from foundry.harness.measuring.baseline import BaselineCall
 from foundry.judge.matching import Equal, Expected, Within
 from foundry.judge.oracle.dealing import deal, unseen
@@ -67,11 +70,20 @@ def checks_of(op: Op) -> Checks:
 
 def _workloads(op: Op, dtype: str) -> tuple[Workload, ...]:
     visible = [w for w in op.workloads("visible", dtype) if _fits(op, w)]
-    drawn = [w for w in unseen(op, dtype, _SEED, _TRIED) if _fits(op, w)]
+    hidden = [dict(case.axes) for case in op.hidden]
+    new = (w for w in unseen(op, dtype, _SEED, _TRIED) if dict(w.axes) not in hidden)
+    drawn = [w for w in new if _fits(op, w)]
     largest = sorted(visible, key=lambda w: _elements(op, w))[-_VISIBLE:]
-    listed = (*op.workloads("visible", dtype), *op.workloads("hidden", dtype))
-    empty = [w for w in listed if is_over_nothing(op, w)][:1]
-    return (*largest, *drawn[:_DRAWN], *empty)
+    empty = [w for w in _emptied(op, dtype) if dict(w.axes) not in hidden]
+    return (*largest, *drawn[:_DRAWN], *[w for w in empty if is_over_nothing(op, w)][:1])
+
+
+def _emptied(op: Op, dtype: str) -> Iterator[Workload]:
+    """Visible workloads, then the same with one axis of size 0, where the op has such."""
+    yield from op.workloads("visible", dtype)
+    for case, axis in product(op.visible, op.axis_names):
+        with suppress(UsageError):
+            yield op.workload(replace(case, axes={**case.axes, axis: 0}), dtype)
 
 
 def _fits(op: Op, workload: Workload) -> bool:

@@ -1,7 +1,7 @@
 """What no row may hold: absolute paths, hidden sizes, seeds, keys. Scrubbed, and looked for. Pure.
 
-`Scrubber` is what every row goes through; `leaks` is the scan that tests and `foundry data verify`
-run over what was written.
+`scrubbed` is what every row goes through; `leaks` is the scan that tests and `foundry data verify`
+run over what was written. Seeds are looked for by whoever knows them: tests do, a file does not.
 """
 
 from __future__ import annotations

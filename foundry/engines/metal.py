@@ -48,7 +48,7 @@ class MetalEngine:
         """The GPU, with the versions that may change a timing."""
         import mlx.core as mx
 
-        info = dict(mx.device_info())
+        info = dict(mx.device_info(mx.gpu))
         name = str(info.get("device_name", "Apple GPU"))
         return Device(
             "metal",

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from foundry.errors import UsageError
+from foundry.errors import UsageError, first_line
 from foundry.judge.verdict import Record
 
 FORM = 1
@@ -56,10 +56,9 @@ def read(path: Path) -> Capsule:
         stated = found.pop("hash")
         capsule = Capsule(**found)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        first = str(error).splitlines()[0]
-        raise UsageError(f"{path} is no capsule ({first}); write one: foundry capsule write") from (
-            error
-        )
+        raise UsageError(
+            f"{path} is no capsule ({first_line(error)}); write one: foundry capsule write"
+        ) from error
     if capsule.hash != stated:
         raise UsageError(f"{path} was changed after it was written: its hash does not hold")
     return capsule

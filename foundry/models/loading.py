@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foundry.errors import EnvironmentUnusable, UsageError, unknown
+from foundry.errors import EnvironmentUnusable, UsageError, first_line, unknown
 from foundry.models import tiny
 
 _PROMPTS = (
@@ -97,7 +97,7 @@ def _from_folder(folder: Path) -> tuple[Any, tuple[tuple[int, ...], ...]]:
         model, tokenizer = load_with_tokenizer(str(folder))[:2]
     except Exception as error:
         raise EnvironmentUnusable(
-            f"mlx-lm cannot load {folder}: {str(error).splitlines()[0]}.",
+            f"mlx-lm cannot load {folder}: {first_line(error)}.",
             "Try: python -m mlx_lm generate --model FOLDER.",
         ) from error
     return model, tuple(tuple(tokenizer.encode(text)) for text in _PROMPTS)

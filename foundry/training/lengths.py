@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from foundry.errors import EnvironmentUnusable, UsageError
+from foundry.errors import EnvironmentUnusable, UsageError, first_line
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def tokenizer_of(model: str) -> Any:
         return utils.load_tokenizer(model)
     except Exception as error:
         raise EnvironmentUnusable(
-            f"mlx-lm cannot load the tokenizer of {model}: {str(error).splitlines()[0]}.",
+            f"mlx-lm cannot load the tokenizer of {model}: {first_line(error)}.",
             "Name a folder with config.json, weights and tokenizer, or a model that is on a hub.",
         ) from error
 

@@ -130,6 +130,14 @@ def test_what_was_proven_elsewhere_is_not_proven_on_metal(device_id: str, served
     assert not is_served(made, x(), x().astype(mx.float16)), "proven for arrays of one dtype"
 
 
+def test_what_is_kept_of_calls_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("foundry.authoring.calling.MOST_KEPT", 3)
+    made = elementwise("x * x")
+    for size in range(1, 9):
+        made(mx.ones((size,)))
+    assert len(made._calls.kept) <= 3
+
+
 def test_a_transformation_is_heard_before_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[bool] = []
     monkeypatch.setattr(transforms, "install", lambda: heard.append(True))

@@ -9,6 +9,7 @@ import ops
 from foundry.catalog import checks
 from foundry.catalog.checks import _baseline, _gives, _held
 from ops import registry
+from ops.empty import is_over_nothing
 
 
 @pytest.mark.parametrize("name", ["geglu", "attention", "add_rms_norm_vjp"])
@@ -35,3 +36,19 @@ def test_a_table_is_checked_in_every_dtype_of_its_op() -> None:
     records = checks.checks_of(op).records
     assert {record["types"]["T"] for record in records} == set(op.dtypes)
     assert all(record["types"] == {} for record in checks.checks_of(registry.get("relu")).records)
+
+
+@pytest.mark.parametrize("name", sorted(registry.all_ops()))
+def test_a_wheel_names_no_hidden_size_and_checks_every_dtype(name: str) -> None:
+    op = registry.get(name)
+    hidden = [dict(case.axes) for case in op.hidden]
+    for dtype in op.dtypes:
+        shipped = checks._workloads(op, dtype)
+        assert not [w for w in shipped if dict(w.axes) in hidden]
+        assert any(checks._fits(op, w) for w in shipped), "a kernel that nothing checks is off"
+
+
+def test_a_check_over_nothing_is_made_of_a_visible_size() -> None:
+    op = registry.get("matmul")
+    (empty,) = [w for w in checks._workloads(op, "float32") if 0 in w.axes.values()]
+    assert is_over_nothing(op, empty)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -169,6 +171,9 @@ def test_empty_arrays_are_answered_with_their_shape(package: ModuleType) -> None
     [
         (lambda p: p.topk(mx.ones((2, 8)), k=9), "k <= cols does not hold for k=9"),
         (lambda p: p.topk(mx.ones((2, 8)), k=-1), "k is -1; sizes are 0 or more"),
+        (lambda p: p.topk(mx.ones((2, 8)), 2.7), "k is 2.7; give a whole number"),
+        (lambda p: p.topk(mx.ones((2, 8)), "3"), "k is '3'; give a whole number"),
+        (lambda p: p.topk(mx.ones((2, 8)), True), "k is True; give a whole number"),
         (lambda p: p.rope(mx.ones((2, 3, 4, 7))), "head_dim % 2 == 0 does not hold"),
         (
             lambda p: p.rms_norm(mx.ones((2, 8), mx.int32), mx.ones((8,))),
@@ -297,9 +302,38 @@ MLX: dict[str, Any] = {
     "row_logsumexp": (lambda p, x: p.row_logsumexp(x), lambda x: mx.logsumexp(x, -1)),
     "cumsum": (lambda p, x: p.cumsum(x, 0), lambda x: mx.cumsum(x, 0)),
     "cumsum from the end": (
-        lambda p, x: p.cumsum(x, reverse=True, inclusive=False),
+        lambda p, x: p.cumsum(x, -1, reverse=True, inclusive=False),
         lambda x: mx.cumsum(x, -1, reverse=True, inclusive=False),
     ),
+    "cumsum over all": (lambda p, x: p.cumsum(x), mx.cumsum),
+    "cumsum of one row": (lambda p, x: p.cumsum(x[0, 0]), lambda x: mx.cumsum(x[0, 0])),
+    "cumsum in a dtype": (
+        lambda p, x: p.cumsum(x, 1, dtype=mx.float16),
+        lambda x: mx.cumsum(x, 1, dtype=mx.float16),
+    ),
+    "cumsum of integers": (
+        lambda p, x: p.cumsum((9 * x).astype(mx.int32), 0),
+        lambda x: mx.cumsum((9 * x).astype(mx.int32), 0),
+    ),
+    "cummax over all from the end": (
+        lambda p, x: p.cummax(x, reverse=True, inclusive=False),
+        lambda x: mx.cummax(x, reverse=True, inclusive=False),
+    ),
+    "cummax over all": (lambda p, x: p.cummax(x), mx.cummax),
+    "softmax over all": (lambda p, x: p.softmax(x, None), lambda x: mx.softmax(x)),
+    "softmax over two axes": (lambda p, x: p.softmax(x, (0, 2)), lambda x: mx.softmax(x, (0, 2))),
+    "row_sum over all": (lambda p, x: p.row_sum(x, None), mx.sum),
+    "row_sum of integers": (
+        lambda p, x: p.row_sum((9 * x).astype(mx.int32)),
+        lambda x: (9 * x).astype(mx.int32).sum(-1),
+    ),
+    "row_max over two axes": (
+        lambda p, x: p.row_max(x, [0, 1], keepdims=True),
+        lambda x: x.max([0, 1], keepdims=True),
+    ),
+    "row_mean over all": (lambda p, x: p.row_mean(x, axis=None), mx.mean),
+    "row_logsumexp over all": (lambda p, x: p.row_logsumexp(x, axis=None), mx.logsumexp),
+    "row_l2 over all": (lambda p, x: p.row_l2(x, axis=None), mx.linalg.norm),
     "topk": (lambda p, x: p.topk(x, 2, 0)[0], lambda x: mx.sort(-x, 0)[:2] * -1),
     "matmul": (lambda p, x: p.matmul(x, x.swapaxes(1, 2)), lambda x: x @ x.swapaxes(1, 2)),
     "rope in pairs": (
@@ -330,8 +364,31 @@ def test_functions_take_what_mlx_takes(what: str, package: ModuleType) -> None:
     x = mx.random.normal((3, 4, 8), key=mx.random.key(5))
     ours, theirs = MLX[what]
     got, want = ours(package, x), theirs(x)
-    assert got.shape == want.shape
+    assert (got.shape, got.dtype) == (want.shape, want.dtype)
     assert mx.allclose(got, want, 1e-5, 1e-5).item()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("softmax", mx.softmax),
+        ("rms_norm", mx.fast.rms_norm),
+        ("layer_norm", mx.fast.layer_norm),
+        ("rope", mx.fast.rope),
+        ("attention", mx.fast.scaled_dot_product_attention),
+        ("cumsum", mx.cumsum),
+        ("cummax", mx.cummax),
+        ("row_sum", mx.sum),
+        ("row_max", mx.max),
+        ("row_mean", mx.mean),
+        ("row_logsumexp", mx.logsumexp),
+    ],
+)
+def test_functions_have_every_argument_that_mlx_names(
+    ours: str, theirs: Any, package: ModuleType
+) -> None:
+    named = re.findall(r"(\w+):", str(theirs.__doc__).split(") ->")[0])
+    assert set(named) - {"a"} <= set(inspect.signature(getattr(package, ours)).parameters)
 
 
 def test_every_function_of_mlx_belongs_to_an_op() -> None:

@@ -91,7 +91,7 @@ CHECKS = {
     assert not [key for key in softmax.kept if mx.int32 in key[0]], softmax.kept
 """,
     "what is kept has an end": """
-    fast_ops.dispatch._MOST_KEPT = 3
+    fast_ops.dispatch.MOST_KEPT = 3
     for cols in range(1, 9):
         f(mx.zeros((1, cols)))
     assert len(softmax.kept) <= 3
@@ -227,6 +227,22 @@ CHECKS = {
     choice.MODE = "off"
     assert {row["path"] for row in fast_ops.info()} == {"baseline"}
     assert "FAST_OPS_DISPATCH=off" in fast_ops.info()[0]["why"]
+    choice.MODE = "auto"
+    mx.set_default_device(mx.cpu)
+    assert "the default device is the CPU" in fast_ops.info()[0]["why"]
+""",
+    "verify counts a kernel once in every dtype, and says whose gradients are kernels": """
+    from fast_ops import verify
+    more = dict(next(k for k in kernels if not is_wrong(k)), dtype="float16")
+    kernels.append(more)
+    paths = [(k["hash"][:12], k["dtype"]) for k in kernels]
+    done = [verify.KernelCheck("softmax", *path, {}, True, "") for path in paths]
+    told = verify.summary(done, FUNCTIONS)
+    assert told["kernels"] == told["kernels_tested"] == 4, told
+    assert told["not_tested"][-1] == "gradients: they come from the fallback"
+    verify.gradient_of = lambda name: name
+    told = verify.summary(done, FUNCTIONS)["not_tested"][-1]
+    assert told == "gradients: they come from the fallback, but for softmax", told
 """,
 }
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import pytest
 
+from foundry.catalog.runtime import device
+from foundry.catalog.runtime.arguments import dtype_name
+from foundry.catalog.runtime.checking import verdict_of
 from foundry.catalog.runtime.launching import with_rules
 from foundry.catalog.runtime.learning import winning as at_work
 from foundry.catalog.runtime.learning.regions import TimedPoint
@@ -17,6 +21,9 @@ from foundry.catalog.runtime.tuning import rivals as rivalry
 from foundry.catalog.runtime.tuning import timing, tune
 from foundry.catalog.runtime.tuning.from_model import read
 from foundry.catalog.runtime.tuning.rivals import against
+from foundry.catalog.runtime.tuning.sizes import of_file
+from foundry.engines.metal import MetalEngine
+from foundry.msl.build.cache import root_directory
 
 
 class Machine:
@@ -191,3 +198,45 @@ def test_a_configuration_may_hold_lists_and_stand_around_its_text(tmp_path: Path
 def test_a_configuration_of_nothing_is_refused(tmp_path: Path, given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="no configuration of a transformer"):
         read(configuration(tmp_path, hidden_size=64, **given))
+
+
+@pytest.mark.parametrize("row", ['{"op": ["softmax"]}', '{"op": "softmax", "rows": true}', "[3]"])
+def test_a_list_of_sizes_with_rubbish_is_refused(tmp_path: Path, row: str) -> None:
+    (tmp_path / "shapes.json").write_text(f"[{row}]")
+    op = {"axes": ["rows"], "params": {}}
+    with pytest.raises(ValueError, match="names no op|needs a whole number for rows"):
+        of_file(tmp_path / "shapes.json", {"softmax": op})
+
+
+def test_a_home_that_nobody_knows_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nobody)
+    for variable in ("XDG_CACHE_HOME", "FOUNDRY_CACHE_DIR", device.CACHE_VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
+    assert Path(tempfile.gettempdir()) in device._cache_folder().parents
+    assert Path(tempfile.gettempdir()) in root_directory().parents
+
+
+@pytest.mark.parametrize("default", [mx.cpu, mx.gpu])
+def test_a_machine_stays_itself_whatever_the_default_device_is(
+    monkeypatch: pytest.MonkeyPatch, default: mx.DeviceType
+) -> None:
+    """As on a Mac, where MLX tells of the default device unless it is asked for one."""
+    names = {mx.cpu: "arm64", mx.gpu: "Apple M4"}
+    monkeypatch.setattr(mx, "device_info", lambda asked=default: {"device_name": names[asked]})
+    monkeypatch.setattr(mx.metal, "is_available", lambda: True)
+    assert device.chip.__wrapped__() == "Apple M4"
+    assert MetalEngine().device().name == "Apple M4"
+
+
+def test_of_bool_alone_the_name_has_a_stroke() -> None:
+    names = [dtype_name(one) for one in (mx.bool_, "bool_", "bool", mx.float32)]
+    assert names == ["bool_", "bool_", "bool_", "float32"]
+
+
+def test_a_kernel_without_a_check_is_off() -> None:
+    found = verdict_of({"checks": []}, None, {"dtype": "float32"})  # type: ignore[arg-type]
+    assert not found.passed
+    assert "nothing to hold it to" in found.detail

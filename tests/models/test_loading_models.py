@@ -20,7 +20,9 @@ pytest.importorskip("mlx_lm")
 from saved_model import saved
 
 from foundry.catalog.runtime.patching import loads
+from foundry.errors import EnvironmentUnusable
 from foundry.models.loading import load
+from foundry.training.lengths import _tokenizer
 
 
 def test_a_model_is_patched_as_it_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +51,23 @@ def test_run_without_mlx_lm_says_what_to_install(
         loads.run("mlx_lm.server", [])
     assert ended.value.code == 3
     assert "pip install mlx-lm" in capsys.readouterr().err
+
+
+def test_a_load_that_fails_without_a_word_is_told_by_its_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlx_lm.utils as utils
+
+    def silent(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(utils, "load", silent)
+    monkeypatch.setattr(utils, "load_tokenizer", silent)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(EnvironmentUnusable, match="cannot load .*: KeyError"):
+        load(str(tmp_path))
+    with pytest.raises(EnvironmentUnusable, match="tokenizer of .*: KeyError"):
+        _tokenizer("x")
 
 
 @pytest.mark.slow

@@ -183,6 +183,34 @@ def test_unpatch_leaves_nothing_behind(package: ModuleType) -> None:
     assert package.unpatch(model) == 0
 
 
+def test_a_block_with_other_kernels_ends_with_those_that_were_there(package: ModuleType) -> None:
+    model = tiny.build("qwen3_moe")
+    package.patch(model, "fast")
+    kinds = {path: type(layer) for path, layer in model.named_modules()}
+    layers = dict(model.named_modules())
+    with package.patched(model, only=["norms"]):
+        assert {path: type(layer) for path, layer in model.named_modules()} != kinds
+    assert {path: type(layer) for path, layer in model.named_modules()} == kinds
+    assert all(layers[path] is layer for path, layer in model.named_modules())
+    assert package.unpatch(model)
+
+
+def test_a_package_leaves_the_kernels_of_another_in_place(
+    package: ModuleType, tmp_path: Path
+) -> None:
+    model = nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 16), nn.RMSNorm(16))
+    plain = [type(layer) for layer in model.layers]
+    with at_work(written(tmp_path, "others", ops=("layer_norm",)), "others") as other:
+        package.patch(model, only=["norms"])
+        ours = [type(layer) for layer in model.layers]
+        other.patch(model)
+        assert all(isinstance(a, b) for a, b in zip(model.layers, ours, strict=True))
+        other.unpatch(model)
+        assert [type(layer) for layer in model.layers] == ours
+    package.unpatch(model)
+    assert [type(layer) for layer in model.layers] == plain
+
+
 def test_other_models_are_not_touched(package: ModuleType) -> None:
     one, other = tiny.build("llama"), tiny.build("llama")
     package.patch(one)

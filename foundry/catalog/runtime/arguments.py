@@ -6,6 +6,7 @@ Whatever does not fit is refused in one sentence before anything runs.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -75,7 +76,7 @@ def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Matc
     given = tuple(a if a is None or isinstance(a, mx.array) else mx.array(a) for a in arrays)
     types = _types(op, given, numbers)
     lead, folds = _folds(op, given)
-    axes = {k: int(v) for k, v in numbers.items() if k in op["axes"]}
+    axes = {k: _whole(op, k, v) for k, v in numbers.items() if k in op["axes"]}
     rows = zip(op["inputs"], given, folds, strict=True)
     shapes = [(t, fold or a.shape) for t, a, fold in rows if a is not None]
     for tensor, shape in shapes:
@@ -87,6 +88,16 @@ def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Matc
     _check_rules(op, axes)
     params = {k: numbers.get(k, v) for k, v in op["params"].items()}
     return MatchedCall(given, Sizes(axes, params, types, lead, folds))
+
+
+def _whole(op: Record, name: str, given: Any) -> int:
+    """A size that the caller names; a fraction or a text is none."""
+    try:
+        if not isinstance(given, bool):
+            return operator.index(given)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"{op['name']}: {name} is {given!r}; give a whole number")
 
 
 def _types(op: Record, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> dict[str, str]:
@@ -225,7 +236,8 @@ def dtype_in(tensor: Record, sizes: Sizes) -> mx.Dtype:
 
 def dtype_name(dtype: mx.Dtype | str) -> str:
     """`float32` for `mx.float32`, and for itself."""
-    return str(dtype).removeprefix("mlx.core.").replace("bool", "bool_")
+    name = str(dtype).removeprefix("mlx.core.")
+    return "bool_" if name == "bool" else name
 
 
 def dtype_of(name: str) -> mx.Dtype:

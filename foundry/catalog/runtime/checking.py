@@ -53,15 +53,18 @@ def outcome(
 
 def verdict_of(op: Record, fallback: ShippedBaseline, kernel: Record) -> KernelVerdict:
     """Run every check of a kernel's dtype: is it right here, are its bits those it replaces."""
-    same = True
+    same, checked = True, False
     for check in op["checks"]:
         call = call_of(op, check)
         if call.sizes.dtype != kernel["dtype"] or is_empty(call):
             continue
+        checked = True
         run = with_kernel(op, fallback, kernel, call)
         if said := outcome(op, check, call, partial(run, *call.arrays)):
             return KernelVerdict(passed=False, detail=said)
         same = same and has_bits_of(bits_of(op, fallback), op, call, run(*call.arrays))
+    if not checked:
+        return KernelVerdict(passed=False, detail="there is nothing to hold it to here")
     return KernelVerdict(passed=True, detail="", same_bits=same)
 
 

@@ -110,14 +110,21 @@ def serving(
     return sorted(found, key=lambda one: -one[0]), why
 
 
-def never(op: Record, call: MatchedCall) -> str:
-    """Why no kernel at all can answer a call; empty when one may."""
+def nowhere() -> str:
+    """Why no kernel at all can answer now; empty when one may."""
     if MODE == "off":
         return f"{DISPATCH_VARIABLE}=off"
     if chip() is None:
         return "Metal is not available on this machine"
     if mx.default_device().type != mx.gpu:
         return "the default device is the CPU"
+    return ""
+
+
+def never(op: Record, call: MatchedCall) -> str:
+    """Why no kernel at all can answer a call; empty when one may."""
+    if said := nowhere():
+        return said
     if is_tracing_through():
         return "traced by a transformation that cannot pass through a kernel"
     if not all(a is None or a.size for a in call.arrays):

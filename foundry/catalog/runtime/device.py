@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -31,12 +32,18 @@ def chip() -> str | None:
     """Name of the Apple GPU, None without Metal."""
     if not mx.metal.is_available():
         return None
-    return str(mx.device_info().get("device_name", "Apple GPU"))
+    return str(_hardware().get("device_name", "Apple GPU"))
+
+
+def _hardware() -> Mapping[str, Any]:
+    """What MLX tells of the GPU, else of the CPU; never of what the default device is just now."""
+    found: Mapping[str, Any] = mx.device_info(mx.gpu if mx.metal.is_available() else mx.cpu)
+    return found
 
 
 def identity() -> dict[str, str]:
     """What times and verdicts of this machine depend on; learnt values serve no other identity."""
-    info = mx.device_info()
+    info = _hardware()
     return {
         "chip": chip() or "",
         "architecture": str(info.get("architecture", "")),
@@ -58,5 +65,12 @@ def _cache_folder() -> Path:
     if given := os.environ.get(CACHE_VARIABLE):
         return Path(given)
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return _home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache")
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # no HOME, and a user that the system does not know, as in a container
+        return Path(tempfile.gettempdir())

@@ -34,6 +34,7 @@ from .learning.learnt import KernelVerdict, Learnt
 from .learning.regions import Sizes
 from .learning.winning import Winning, winning
 from .running import (
+    MOST_KEPT,
     Answer,
     DecidedCall,
     Gradient,
@@ -47,8 +48,6 @@ from .running import (
 )
 from .transforms import is_tracing_through
 
-_MOST_KEPT = 4096
-"""Calls that an op remembers; a cache that grows makes new sizes at every step."""
 _PLAIN = (int, float, bool, mx.Dtype)
 """What decides a call by its value."""
 _look = attrgetter("shape", "dtype")
@@ -107,7 +106,7 @@ class CatalogFunction:
             return self.kernels_kept[key]
         except KeyError:  # not `in`: another thread may clear it in between
             pass
-        if len(self.kernels_kept) >= _MOST_KEPT:
+        if len(self.kernels_kept) >= MOST_KEPT:
             self.kernels_kept.clear()
         found = self.kernels_kept[key] = self._kernel(arrays, numbers, exactly)
         return found
@@ -128,7 +127,7 @@ class CatalogFunction:
         key = (exactly, *self.key(arrays, decisive))
         found = self.decided.get(key)
         if found is None:
-            if len(self.decided) >= _MOST_KEPT:
+            if len(self.decided) >= MOST_KEPT:
                 self.decided.clear()
             found = self._decide(match(self.op, arrays, numbers), exactly)
             self.decided[key] = found
@@ -167,7 +166,7 @@ class CatalogFunction:
             call = match(self.op, arrays, numbers)
             return call.arrays, self._decide(call).answer(call.sizes.params)
         answer = self._decided(arrays, numbers, exactly=False).answer(self._params(numbers))
-        if len(self.kept) >= _MOST_KEPT:
+        if len(self.kept) >= MOST_KEPT:
             self.kept.clear()
         self.kept[self.key(arrays, numbers)] = answer
         return arrays, answer

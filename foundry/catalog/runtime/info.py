@@ -8,7 +8,6 @@ from typing import Any
 from . import choice
 from .arguments import Record
 from .choice import DISPATCH_VARIABLE, key_of
-from .device import chip
 from .dispatch import CatalogFunction, here, known
 from .learning.regions import TunedRegion
 
@@ -33,10 +32,8 @@ def _path(function: CatalogFunction, dtype: str) -> Row:
 def _choice(kernels: list[Any], dtype: str) -> tuple[str, str]:
     if not kernels:
         return "baseline", f"no kernel for {dtype}"
-    if choice.MODE == "off":
-        return "baseline", f"{DISPATCH_VARIABLE}=off"
-    if chip() is None:
-        return "baseline", "Metal is not available on this machine"
+    if said := choice.nowhere():
+        return "baseline", said
     reasons = [_off(kernel) or _nowhere(kernel) for kernel in kernels]
     serving = [k for k, reason in zip(kernels, reasons, strict=True) if not reason]
     if not serving:

@@ -13,6 +13,8 @@ from .arguments import Array, MatchedCall, Record, Sizes, dtype_in, dtype_of, sh
 from .bounds import numbers_unproven
 from .launching import LaunchPlan, planned, with_rules
 
+MOST_KEPT = 4096
+"""Calls that an op remembers; a cache that grows makes new sizes at every step."""
 Run = Callable[..., Sequence[mx.array]]
 """Takes the arrays as the caller gives them, in the op's order."""
 Answer = Callable[..., mx.array | Sequence[mx.array]]

@@ -17,7 +17,7 @@ from .arguments import MatchedCall, Record
 from .checking import call_of, is_empty, outcome, verdict_of
 from .choice import key_of
 from .device import chip
-from .dispatch import CatalogFunction, here
+from .dispatch import CatalogFunction, gradient_of, here
 
 _PATHS = ("empty", "fallback", "fallback, compiled")
 """What a check runs where it runs no kernel."""
@@ -61,7 +61,7 @@ def keep_verdicts(functions: Mapping[str, CatalogFunction]) -> None:
 def summary(done: list[KernelCheck], functions: Mapping[str, CatalogFunction]) -> dict[str, Any]:
     """Counts and, honestly, what could not be tested here."""
     kernels = sum(len(f.op["kernels"]) for f in functions.values())
-    tested = {(c.op, c.path) for c in done if c.path not in _PATHS}
+    tested = {(c.op, c.path, c.dtype) for c in done if c.path not in _PATHS}
     untested = [] if chip() else [f"{kernels} kernels: Metal is not available on this machine"]
     uncompared = [
         f"{name}: {tensor['name']} may come out in more than one way ({tensor['match']})"
@@ -74,8 +74,14 @@ def summary(done: list[KernelCheck], functions: Mapping[str, CatalogFunction]) -
         "failed": [asdict(c) for c in done if not c.passed],
         "kernels": kernels,
         "kernels_tested": len(tested),
-        "not_tested": [*untested, *uncompared, "gradients: they come from the fallback"],
+        "not_tested": [*untested, *uncompared, _gradients(functions)],
     }
+
+
+def _gradients(functions: Mapping[str, CatalogFunction]) -> str:
+    """Those that kernels give are checked as ops of their own."""
+    shipped = ", ".join(name for name in functions if gradient_of(name) is not None)
+    return "gradients: they come from the fallback" + (f", but for {shipped}" if shipped else "")
 
 
 def _paths(

@@ -37,9 +37,16 @@ def root_directory() -> Path:
     if chosen:
         return Path(chosen).expanduser().absolute()
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "metal-foundry"
+        return _home() / "Library" / "Caches" / "metal-foundry"
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "metal-foundry"
+    return (Path(base) if base else _home() / ".cache") / "metal-foundry"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # no HOME, and a user that the system does not know, as in a container
+        return Path(tempfile.gettempdir())
 
 
 @dataclass

@@ -17,12 +17,15 @@ from typing import Any
 
 import mlx.nn as nn
 
+from ..device import HERE
 from ..dispatch import functions
 from .families import family_of
 from .pattern import MODES, Mode, ModelPattern, Serving
 from .patterns import PATTERNS
 
-_SHARED = "_stands_for"
+# Named after the package: the layers of a model may have kernels of several.
+_PLAIN = f"_plain_class_of_{HERE.name}"
+_SHARED = f"_stands_for_in_{HERE.name}"
 _BARE = {"_no_grad", "_training"}
 
 
@@ -92,15 +95,17 @@ def patch(
 
 
 def unpatch(model: Any) -> int:
-    """Give every layer its own code back.
+    """Give every layer back the code that it had before this package.
+
+    Where another package patched a layer after this one, take out that one first.
 
     Returns:
         How many layers had kernels.
     """
-    found = [layer for _, layer in model.named_modules() if hasattr(type(layer), "_plain_class")]
+    found = [layer for _, layer in model.named_modules() if _PLAIN in vars(type(layer))]
     for layer in found:
         # One layer may stand in several places.
-        layer.__class__ = getattr(type(layer), "_plain_class", type(layer))
+        layer.__class__ = vars(type(layer)).get(_PLAIN, type(layer))
     for parent, name, layer in _children(model):
         if (shared := vars(layer).get(_SHARED)) is not None:
             setattr(parent, name, shared)
@@ -134,12 +139,18 @@ def _children(model: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
 def patched(
     model: Any, mode: Mode = "stable", *, only: Sequence[str] = (), without: Sequence[str] = ()
 ) -> Iterator[PatchReport]:
-    """A model with kernels for the duration of a block."""
+    """A model with kernels for the duration of a block; after it with those it had before."""
+    kinds = [(layer, type(layer)) for _, layer in model.named_modules()]
+    own = [child for child in _children(model) if _SHARED in vars(child[2])]
     report = patch(model, mode, only=only, without=without)
     try:
         yield report
     finally:
         unpatch(model)
+        for layer, kind in kinds:
+            layer.__class__ = kind
+        for parent, name, layer in own:
+            setattr(parent, name, layer)
 
 
 def _wanted(mode: Mode, only: Sequence[str], without: Sequence[str]) -> list[ModelPattern]:
@@ -176,5 +187,5 @@ def _class_with_kernels(kind: type, asked: _Patching) -> tuple[type, tuple[str, 
             names.append(pattern.name)
     if not names:
         return kind, ()
-    own = {"__call__": call, "__module__": kind.__module__, "_plain_class": kind}
+    own = {"__call__": call, "__module__": kind.__module__, _PLAIN: kind}
     return type(kind.__name__, (kind,), own), tuple(names)

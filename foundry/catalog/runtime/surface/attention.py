@@ -17,6 +17,7 @@ def attention(
     scale: float | None = None,
     mask: Any = None,
     sinks: Any = None,
+    force_fused: bool = False,
     stream: Stream = None,
 ) -> mx.array:
     """Attention with grouped queries, as `mx.fast.scaled_dot_product_attention`.
@@ -28,6 +29,7 @@ def attention(
         scale: Of the scores; None: `head_dim ** -0.5`.
         mask: None, `"causal"`, or an array that is added or chooses.
         sinks: A score of each head for nothing at all.
+        force_fused: MLX's own kernel, or an error.
         stream: A stream or device.
 
     Raises:
@@ -36,11 +38,13 @@ def attention(
     if isinstance(mask, str) and mask != "causal":
         raise ValueError(f"attention: mask is '{mask}'; give None, 'causal' or an array")
     factor = float(scale) if scale is not None else max(q.shape[-1], 1) ** -0.5
-    if sinks is None and _is_causal(q, k, v, mask):
+    if sinks is None and not force_fused and _is_causal(q, k, v, mask):
         found: mx.array = run("attention", (q, k, v), {"scale": factor}, stream)
         return found
     with on(stream):
-        return mx.fast.scaled_dot_product_attention(q, k, v, scale=factor, mask=mask, sinks=sinks)
+        return mx.fast.scaled_dot_product_attention(
+            q, k, v, scale=factor, mask=mask, sinks=sinks, force_fused=force_fused
+        )
 
 
 def _is_causal(q: Any, k: Any, v: Any, mask: Any) -> bool:

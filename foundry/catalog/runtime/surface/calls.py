@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import mlx.core as mx
 
+from ..arguments import dtype_name
 from ..dispatch import functions
 
 Stream = Any
 """A stream or device as MLX takes it, or None for the default."""
+Axes = int | Sequence[int] | None
+"""As MLX takes them; None: all."""
 
 
 def on(stream: Stream) -> AbstractContextManager[Any]:
@@ -28,6 +31,13 @@ def run(op: str, arrays: tuple[Any, ...], numbers: Mapping[str, Any], stream: St
         return functions()[op](arrays, numbers)
     with on(stream):
         return functions()[op](arrays, numbers)
+
+
+def covers(op: str, x: Any, axis: Any) -> bool:
+    """Whether an op of rows says what MLX's function says: one axis, and a dtype that it has."""
+    if not isinstance(axis, int):
+        return False
+    return not isinstance(x, mx.array) or dtype_name(x.dtype) in functions()[op].op["dtypes"]
 
 
 def along(op: str, x: Any, axis: int, numbers: Mapping[str, Any], stream: Stream) -> Any:
@@ -48,12 +58,21 @@ def along(op: str, x: Any, axis: int, numbers: Mapping[str, Any], stream: Stream
         return mx.moveaxis(found, -1, axis)
 
 
-def reduced(op: str, x: Any, axis: int, keepdims: bool, stream: Stream) -> mx.array:
-    """Call an op that leaves one element of every row, along any axis.
+def reduced(
+    op: str,
+    plain: Callable[..., mx.array],
+    x: Any,
+    axis: Axes,
+    keepdims: bool,
+    stream: Stream,
+) -> mx.array:
+    """Call an op that leaves one element of every row, along any axis; else MLX's own function.
 
     Raises:
         ValueError: No such axis.
     """
+    if not covers(op, x, axis):
+        return plain(x, axis=axis, keepdims=keepdims, stream=stream)
     given = x if isinstance(x, mx.array) else mx.array(x)
     if not isinstance(axis, int) or not -given.ndim <= axis < given.ndim:
         raise ValueError(f"{op}: axis is {axis!r}; x has {given.ndim} dimensions")

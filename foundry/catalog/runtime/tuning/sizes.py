@@ -48,11 +48,11 @@ def of_file(path: Path, ops: Mapping[str, Record]) -> dict[str, list[Sizes]]:
     """
     found: dict[str, list[Sizes]] = {}
     for row in _rows(path):
-        if not isinstance(row, dict) or row.get("op") not in ops:
+        if not isinstance(row, dict) or str(row.get("op")) not in ops:
             raise ValueError(f"{path}: {row!r} names no op of this package; name one of "
                              f"{', '.join(ops)}")  # fmt: skip
         op = ops[row["op"]]
-        missing = [axis for axis in op["axes"] if not isinstance(row.get(axis), int)]
+        missing = [axis for axis in op["axes"] if type(row.get(axis)) is not int]  # true is none
         if missing:
             raise ValueError(f"{path}: {row['op']} needs a whole number for {', '.join(missing)}")
         params = {name: row.get(name, default) for name, default in op["params"].items()}
