@@ -26,11 +26,11 @@ TAKEN = frozenset(
     re.findall(
         r"\w+",
         """
-    after asked at begin block_keys change changed column columns count each end first first_key
-    first_key_of first_query found given head heads held higher i is_seen j k key key_sums keys
-    kv_head kv_heads kv_len lane lean logarithm lower lowest mean own pair part peak place q q_len
-    query r repeats row rows s scale score seen share shrink slope_of start state states sum sums
-    tall total until_key upper v value_sums values weight weights wide
+    after asked at batch begin block_keys change changed column columns count each element end
+    first first_key first_key_of first_query found given head heads held higher i is_seen j k key
+    key_sums keys kv_head kv_heads kv_len lane lean logarithm lower lowest mean own pair part peak
+    place q q_len query r repeats row rows s scale score seen share shrink slope_of start state
+    states sum sums tall total until_key upper v value_sums values weight weights wide
     """,
     )
 )
@@ -83,6 +83,21 @@ class Mask:
 
 
 @dataclass(frozen=True)
+class LearntRow:
+    """An input, a row of each head laid flat, of which one element is added to each score.
+
+    Its gradient sums over the scores that an element is added to: of every query one key at most.
+    """
+
+    name: str
+    np: Callable[..., Any]
+    """The key whose score takes the element of a `column`, at the place `q` of a query; any number
+    outside of the keys where none does."""
+    metal: str
+    """The same in Metal."""
+
+
+@dataclass(frozen=True)
 class Score:
     """What becomes of the scaled score `s` of a query and a key before the softmax.
 
@@ -100,6 +115,8 @@ class Score:
     """Metal: what the score changes by where `s` does; gradients need it."""
     slope_np: Callable[..., Any] | None = None
     """The same as float64 NumPy of those it names."""
+    learnt: LearntRow | None = None
+    """The input that gradients reach, beside q, k and v."""
     early: bool = False
     """Whether it holds for queries before the first key; see `Mask`."""
 
@@ -204,6 +221,8 @@ def metal_of(
         "slope": score.slope or "1.0f",
         "sinks": sinks,
         "lse": lse.metal if lse else "",
+        "learnt": {},
+        "sequence_first": False,
         "rows": [t.name for t in further],
         "per_batch": [t.name for t in further if t.shape[0] == "batch"],
     }

@@ -197,3 +197,50 @@ for (int j = 0; j < PER_LANE; ++j) {
   }
 }
 {% endif %}
+{% for name, count in op.metal.learnt.items() %}
+/*kernel
+inputs = [{{ read() | trim }}, "sums_log", "delta"]
+outputs = ["d{{ name }}"]
+grid = [32, "{{ count }}", 1]
+threadgroup = [32, {{ rows_per_group }}, 1]
+[constants]
+D = "head_dim"
+PER_LANE = "max(ceildiv(head_dim, 32), 1)"
+*/
+// --- body ---
+const uint lane = thread_index_in_simdgroup;
+const uint element = thread_position_in_grid.y;
+const uint heads = q_shape[1];
+const int q_len = q_shape[2];
+const uint kv_heads = k_shape[1];
+const int kv_len = k_shape[2];
+const uint columns = {{ name }}_shape[0] / heads;
+const uint first = lane * PER_LANE;
+float sum = 0.0f;
+for (uint batch = 0; batch < uint(q_shape[0]); ++batch) {
+  const uint head = batch * heads + element / columns;
+  const uint kv_head = batch * kv_heads + element / columns / (heads / kv_heads);
+  for (int query = 0; query < q_len; ++query) {
+    const int place = query + kv_len - q_len;
+    const int key = key_of(place, int(element % columns), {{ more }});
+    if (key < 0 || key >= kv_len || !is_seen(place, key, {{ more }})) {
+      continue;
+    }
+    const size_t row = size_t(head) * q_len + query;
+    const size_t at = row * D + first;
+    const size_t own = (size_t(kv_head) * kv_len + key) * D + first;
+    float score = 0.0f;
+    float part = 0.0f;
+    for (int j = 0; j < PER_LANE; ++j) {
+      score += first + j < D ? float(q[at + j]) * scale * float(k[own + j]) : 0.0f;
+      part += first + j < D ? float(dout[at + j]) * float(v[own + j]) : 0.0f;
+    }
+    score = simd_sum(score);
+    part = simd_sum(part);
+    sum += exp({{ changed("score") }} - sums_log[row]) * (part - delta[row]);
+  }
+}
+if (lane == 0) {
+  d{{ name }}[element] = T(sum);
+}
+{% endfor %}

@@ -1,4 +1,4 @@
-{% from "masked.jinja" import asked_and_sums, functions, handed, nothing_yet, query_place, read, walk, written with context %}
+{% from "masked.jinja" import asked_and_sums, functions, handed, nothing_yet, query_place, seq_axis, read, walk, written with context %}
 {% set more = handed("head / heads") | trim %}
 /*kernel
 op = "{{ op.name }}"
@@ -19,8 +19,8 @@ dtype = "uint32"
 const uint lane = thread_index_in_simdgroup;
 const uint column = thread_position_in_grid.y;
 const uint row = thread_position_in_grid.z;
-const int q_len = q_shape[2];
-const int kv_len = k_shape[2];
+const int q_len = q_shape[{{ seq_axis }}];
+const int kv_len = k_shape[{{ seq_axis }}];
 const uint rows = (uint(q_len) + QUERIES - 1) / QUERIES;
 const int first_query = int(row % rows) * QUERIES;
 const int first_key_of = int(column) * BLOCK_KEYS;

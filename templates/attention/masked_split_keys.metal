@@ -1,4 +1,4 @@
-{% from "masked.jinja" import asked_and_sums, exp, functions, handed, query_place, read, walk with context %}
+{% from "masked.jinja" import asked_and_sums, exp, functions, handed, head_axis, query_place, read, row_of, seq_axis, walk with context %}
 {% set more = handed("head / heads") | trim %}
 /*kernel
 op = "{{ op.name }}"
@@ -58,17 +58,20 @@ SPLITS = {{ splits }}
 const uint lane = thread_index_in_simdgroup;
 const uint query = thread_position_in_grid.y;
 const uint head = thread_position_in_grid.z;
-const uint q_len = q_shape[2];
+const uint q_len = q_shape[{{ seq_axis }}];
+{% if op.metal.sequence_first %}
+const uint heads = q_shape[{{ head_axis }}];
+{% endif %}
 const uint width = q_shape[3];
 {% if op.metal.sinks %}
-float peak = float(sinks[head % q_shape[1]]);
+float peak = float(sinks[head % q_shape[{{ head_axis }}]]);
 {% else %}
 float peak = -3.4e38f;
 {% endif %}
 for (uint share = 0; share < SPLITS; ++share) {
   peak = max(peak, part_peaks[(size_t(head) * SPLITS + share) * q_len + query]);
 }
-float total = {{ exp ~ "(float(sinks[head % q_shape[1]]) - peak)" if op.metal.sinks else "0.0f" }};
+float total = {{ exp ~ "(float(sinks[head % q_shape[" ~ head_axis ~ "]]) - peak)" if op.metal.sinks else "0.0f" }};
 for (uint share = 0; share < SPLITS; ++share) {
   const size_t part = (size_t(head) * SPLITS + share) * q_len + query;
   total += part_totals[part] * {{ exp }}(part_peaks[part] - peak);
@@ -79,7 +82,7 @@ for (uint c = lane; c < width; c += 32) {
     const size_t part = (size_t(head) * SPLITS + share) * q_len + query;
     sum += part_sums[part * width + c] * {{ exp }}(part_peaks[part] - peak);
   }
-  out[(size_t(head) * q_len + query) * width + c] = T(total > 0.0f ? sum / total : 0.0f);
+  out[({{ row_of("head", "query") }}) * width + c] = T(total > 0.0f ? sum / total : 0.0f);
 }
 {% if op.metal.lse %}
 if (lane == 0) {

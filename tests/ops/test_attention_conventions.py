@@ -100,3 +100,28 @@ def test_long_rows_hold_the_documents_of_published_benchmarks() -> None:
     assert_array_equal(found.max(axis=1), 11)
     assert (found < 0).any()
     assert (np.diff(np.where(found < 0, 12, found), axis=1) >= 0).all()
+
+
+def test_the_sequence_may_come_before_the_heads() -> None:
+    (out,), given = run("attention_sequence_first", 3, 5)
+    assert given["k"].shape == (1, 5, 1, 4)
+    moved = {name: x.swapaxes(1, 2) for name, x in given.items()}
+    assert_allclose(out.swapaxes(1, 2), run("attention", 3, 5, **moved)[0][0], rtol=1e-12)
+    x = np.random.default_rng(0).normal(size=(2, 5, 3, 8))
+    axes = {"batch": 2, "heads": 3, "seq": 5, "head_dim": 8}
+    turned = [
+        op.oracle({"x": y}, op.workload(Case(axes, {"offset": 7}), "float32"))[0]
+        for op, y in ((ops.get("rope_sequence_first"), x), (ops.get("rope"), x.swapaxes(1, 2)))
+    ]
+    assert_allclose(turned[0], turned[1].swapaxes(1, 2), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "block"), [("_64", 64), ("_128", 128), ("", 8)])
+def test_blocks_of_sparse_attention_are_of_several_sizes(name: str, block: int) -> None:
+    mask = ops.get(f"attention_block_sparse{name}").premise.args[0]  # type: ignore[union-attr]
+    kv_len, many = 3 * block + 1, 4
+    live = np.random.default_rng(block).integers(0, 2, many * many).astype(bool)
+    place = np.arange(kv_len)
+    seen = mask.np(place[:, None], place[None], kv_len, live)
+    wide = np.repeat(np.repeat(live.reshape(many, many), block, 0), block, 1)
+    assert_array_equal(seen, wide[:kv_len, :kv_len])

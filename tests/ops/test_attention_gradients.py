@@ -55,7 +55,7 @@ def test_gradients_follow_the_forward_oracle(name: str, sizes: dict[str, int]) -
 
 
 def test_masks_of_these_gradients_are_all_there() -> None:
-    kinds = ("", "_full", "_sliding_window", "_document")
+    kinds = ("", "_full", "_sliding_window", "_document", "_table")
     assert {f"attention{kind}_vjp" for kind in kinds} <= set(GRADIENTS)
 
 

@@ -122,3 +122,19 @@ def test_quantised_codes_give_back_what_they_came_from_within_half_a_step() -> N
     codes, scales, biases = run("quantize_affine_4bit", axes, x=x)
     back = np.rint(codes) * scales[..., None] + biases[..., None]
     assert (np.abs(back - x) <= 0.5 * scales[..., None] * (1 + 1e-12)).all()
+
+
+def test_places_of_a_mixture_fill_buffers_in_order_and_drop_the_rest() -> None:
+    index = np.array([[1, 0], [1, 1], [0, 1]], np.uint32)
+    op = ops.get("moe_place")
+    axes = {"rows": 3, "slots": 2, "experts": 3}
+    (place,) = op.oracle({"index": index}, op.workload(Case(axes, {"capacity": 2}), "float32"))
+    assert_array_equal(place, [2, 0, 3, -1, 1, -1])
+
+
+def test_symmetric_codes_of_four_bits_are_signed_and_the_low_one_first() -> None:
+    packed = np.zeros((1, 1, 16), np.uint8)
+    packed[0, 0, :2] = 0x8F, 0x70
+    axes = {"rows": 1, "blocks": 1, "block": 32}
+    (out,) = run("dequantize_int4", axes, packed=packed, scales=np.full((1, 1), 0.5))
+    assert_array_equal(out[0, 0, :4], [-0.5, -4.0, 0.0, 3.5])

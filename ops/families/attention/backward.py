@@ -22,15 +22,26 @@ from ops.families.attention.modifiers import (
     ALIBI,
     DOCUMENT,
     SOFTCAP,
+    TABLE,
     WINDOW,
     attention_alibi,
     attention_document,
     attention_full,
     attention_sliding_window,
     attention_softcap,
+    attention_table,
 )
 from ops.families.forms.rowwise import Layout, rowwise
-from ops.masking import AS_IT_IS, CAUSAL, EVERY_KEY, Mask, Score, further_inputs, metal_of
+from ops.masking import (
+    AS_IT_IS,
+    CAUSAL,
+    EVERY_KEY,
+    LearntRow,
+    Mask,
+    Score,
+    further_inputs,
+    metal_of,
+)
 from ops.matches import Close
 from ops.members import asked
 from ops.metal_text import as_mlx
@@ -51,11 +62,22 @@ there, head = mx.arange(kv_len)[None, :], mx.arange(heads)[:, None, None]
 after = mx.where(mask, changed(scores, at, there, head), -1e30)
 p = mx.where(mask, {weights}, 0)
 u = given @ values.swapaxes(-1, -2)
-ds = p * (u - {delta}) * slope(scores, at, there, head)
+lean = p * (u - {delta})
+ds = lean * slope(scores, at, there, head)
 grouped = (batch, kv_heads, repeats, kv_len, head_dim)
 dq = scale * (ds @ keys)
 dk = scale * mx.sum((ds.swapaxes(-1, -2) @ wide).reshape(grouped), axis=2)
 dv = mx.sum((p.swapaxes(-1, -2) @ given).reshape(grouped), axis=2)
+"""
+LEARNT = """
+def key_of(q, column):
+    return {key}
+columns = {name}.shape[0] // heads
+taker = key_of(at, mx.arange(columns)[None, :])
+inside = (taker >= 0) & (taker < kv_len)
+taker = mx.broadcast_to(mx.clip(taker, 0, kv_len - 1), (batch, heads, q_len, columns))
+picked = mx.where(inside, mx.take_along_axis(lean, taker, axis=-1), 0)
+d{name} = mx.sum(picked, axis=(0, 2)).reshape(-1)
 """
 FAST = """
 def found(q, k, v):
@@ -69,6 +91,8 @@ BENCH = {
     "llama-3.2-1b training, 512 tokens": (1, 32, 8, 512, 512, 64),
 }
 _LIKE = {"dq": "q", "dk": "k", "dv": "v"}
+TERMS = "kv_len + q_len + head_dim"
+"""What the errors of a gradient grow with."""
 _OF_QUERIES = ("batch", "heads", "q_len")
 SAVED = (Tensor("lse", _OF_QUERIES, "float32"), Tensor("delta", _OF_QUERIES, "float32"))
 """What the parts take of the forward pass and of `attention_delta`."""
@@ -115,6 +139,7 @@ def attention_gradient(
     shapes = {tensor.name: tensor.shape for tensor in attention.inputs}
     whole = len(wanted) == len(_LIKE)
     saved = () if whole else SAVED
+    learnt = [t for t in further if whole and score.learnt and t.name == score.learnt.name]
     return replace(
         forward,
         name=name,
@@ -123,8 +148,9 @@ def attention_gradient(
         "changes by where s does; dq = scale sum over k of ds[k] k[k]; dk = scale sum over the "
         f"queries of ds q; dv = sum over the queries of p dout. Wanted: {', '.join(wanted)}.",
         inputs=(*forward.inputs, Tensor("dout", attention.outputs[0].shape), *saved),
-        outputs=tuple(
-            Tensor(n, shapes[_LIKE[n]], match=Close("kv_len + q_len + head_dim")) for n in wanted
+        outputs=(
+            *(Tensor(n, shapes[_LIKE[n]], match=Close(TERMS)) for n in wanted),
+            *(_gradient_of(t) for t in learnt),
         ),
         oracle=lambda inputs, workload: steps(inputs, workload, unrounded),
         steps=steps,
@@ -139,9 +165,19 @@ def attention_gradient(
         bench=tuple(
             labelled(AXES, label, *sizes, scale=sizes[-1] ** -0.5) for label, sizes in BENCH.items()
         ),
-        metal={**metal_of(mask, score), "form": "attention_backward"},
+        metal={
+            **metal_of(mask, score),
+            "form": "attention_backward",
+            "learnt": {t.name: t.shape[0] for t in learnt},
+            "key": score.learnt.metal if score.learnt else "",
+        },
         gradient_of=forward.name if whole else "",
     )
+
+
+def _gradient_of(learnt: Tensor) -> Tensor:
+    """The gradient of what a score has learnt, a sum over queries and batch."""
+    return Tensor(f"d{learnt.name}", learnt.shape, match=Close(f"batch * q_len + {TERMS}"))
 
 
 def _bytes(mask: Mask, wanted: tuple[str, ...]) -> str:
@@ -180,7 +216,10 @@ def _steps(mask: Mask, score: Score, further: tuple[Tensor, ...], wanted: tuple[
             n: np.stack([part[n] for part in parts]) if parts else np.zeros(shapes[n])
             for n in wanted
         }
-        return tuple(stacked.values())
+        if score.learnt is None or len(wanted) < len(_LIKE):
+            return tuple(stacked.values())
+        nothing = np.zeros(inputs[score.learnt.name].shape)
+        return *stacked.values(), sum((part["learnt"] for part in parts), nothing)
 
     return found
 
@@ -202,14 +241,25 @@ def _one(
         p, _ = one_batch(mask, score, known, scores)
         delta = (p * u).sum(axis=-1, keepdims=True)
     ds = p * (u - delta)
+    learnt = {"learnt": _summed(ds, score.learnt, known)} if score.learnt else {}
     if score.slope_np is not None:
         ds = ds * score.slope_np(**asked(score.slope_np, {**known, "s": scores}))
     grouped = (one["k"].shape[0], repeats, *one["k"].shape[1:])
     return {
+        **learnt,
         "dq": scale * (ds @ keys),
         "dk": scale * (ds.swapaxes(-1, -2) @ q).reshape(grouped).sum(axis=1),
         "dv": (p.swapaxes(-1, -2) @ dout).reshape(grouped).sum(axis=1),
     }
+
+
+def _summed(ds: Any, learnt: LearntRow, known: Any) -> Any:
+    """Of every element the sum of ds over the scores that it was added to."""
+    columns = len(known[learnt.name]) // known["heads"]
+    key = learnt.np(**asked(learnt.np, {**known, "column": np.arange(columns)}))
+    inside = (key >= 0) & (key < known["kv_len"])
+    taker = np.broadcast_to(np.where(inside, key, 0), (len(ds), *key.shape))
+    return np.where(inside, np.take_along_axis(ds, taker, axis=-1), 0.0).sum(axis=-2).ravel()
 
 
 def _baselines(
@@ -220,7 +270,12 @@ def _baselines(
     text = text.replace("{slope}", as_mlx(score.slope, whole=False))
     _, weights, delta = _FOUND if len(wanted) == len(_LIKE) else _GIVEN
     text = text.replace("{weights}", weights).replace("{delta}", delta)
-    given = ", ".join(f"{n}.astype(dtype)" for n in wanted)
+    names = [*wanted]
+    if score.learnt and len(wanted) == len(_LIKE):
+        key = as_mlx(score.learnt.metal, whole=True)
+        text += LEARNT.replace("{key}", key).replace("{name}", score.learnt.name)
+        names.append(f"d{score.learnt.name}")
+    given = ", ".join(f"{n}.astype(dtype)" for n in names)
     found: dict[str, Baseline | str] = {"explicit": f"{text}return {given}"}
     known = {"attention": '"causal"', "attention_full": "None"}
     if forward.name in known and len(wanted) == len(_LIKE):
@@ -238,6 +293,7 @@ attention_softcap_vjp = attention_gradient(
     "attention_softcap_vjp", attention_softcap, CAUSAL, SOFTCAP
 )
 attention_alibi_vjp = attention_gradient("attention_alibi_vjp", attention_alibi, CAUSAL, ALIBI)
+attention_table_vjp = attention_gradient("attention_table_vjp", attention_table, EVERY_KEY, TABLE)
 attention_dq = attention_gradient("attention_dq", attention, CAUSAL, wanted=("dq",))
 attention_dkdv = attention_gradient("attention_dkdv", attention, CAUSAL, wanted=("dk", "dv"))
 

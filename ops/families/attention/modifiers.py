@@ -11,7 +11,7 @@ from ops.cases import labelled
 from ops.families.attention.attention import AXES
 from ops.families.attention.masked import SEEN, masked_attention
 from ops.fills import Bool, Int, Segments
-from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, LogSum, Mask, Score
+from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, LearntRow, LogSum, Mask, Score
 from ops.metal_text import as_mlx
 from ops.spec import Tensor
 
@@ -226,17 +226,24 @@ attention_global_window = masked_attention(
         "|q - k| <= window or everywhere[q] or everywhere[k] (Longformer, BigBird)",
     ),
 )
-attention_block_sparse = masked_attention(
-    "attention_block_sparse",
-    Mask(
-        np=lambda q, k, kv_len, live: live[(q // 8) * ((kv_len + 7) // 8) + k // 8],
-        metal="live[(q / 8) * ((kv_len + 7) / 8) + k / 8]",
-        inputs=(Tensor("live", ("ceildiv(kv_len, 8) * ceildiv(kv_len, 8)",), "bool_", Bool()),),
+
+
+def _block_sparse(block: int) -> Mask:
+    """The keys of live blocks of that many queries and keys."""
+    blocks = f"ceildiv(kv_len, {block})"
+    return Mask(
+        np=lambda q, k, kv_len, live: live[(q // block) * -(-kv_len // block) + k // block],
+        metal=f"live[(q / {block}) * ((kv_len + {block - 1}) / {block}) + k / {block}]",
+        inputs=(Tensor("live", (f"{blocks} * {blocks}",), "bool_", Bool()),),
         pairs="0",
         keys="0",
-        formula="the keys of live blocks: live[q / 8, k / 8], laid out flat",
-    ),
-)
+        formula=f"the keys of live blocks: live[q / {block}, k / {block}], laid out flat",
+    )
+
+
+attention_block_sparse = masked_attention("attention_block_sparse", _block_sparse(8))
+attention_block_sparse_64 = masked_attention("attention_block_sparse_64", _block_sparse(64))
+attention_block_sparse_128 = masked_attention("attention_block_sparse_128", _block_sparse(128))
 attention_tree = masked_attention(
     "attention_tree",
     Mask(
@@ -283,17 +290,19 @@ attention_checkerboard = masked_attention(
         formula="s / 2 where q + k is even, 2 s where it is odd",
     ),
 )
-attention_table = masked_attention(
-    "attention_table",
-    EVERY_KEY,
-    Score(
-        np=lambda s, q, k, h, kv_len, table: s + table[h * 2 * kv_len + q - k + kv_len],
-        metal="s + float(table[h * 2 * kv_len + q - k + kv_len])",
-        inputs=(Tensor("table", ("heads * 2 * kv_len",)),),
-        formula="s + table[h, q - k + kv_len], 2 kv_len numbers of each head laid out flat: a "
-        "learnt bias of every distance",
+TABLE = Score(
+    np=lambda s, q, k, h, kv_len, table: s + table[h * 2 * kv_len + q - k + kv_len],
+    metal="s + float(table[h * 2 * kv_len + q - k + kv_len])",
+    inputs=(Tensor("table", ("heads * 2 * kv_len",)),),
+    slope="1.0f",
+    slope_np=lambda s: np.ones_like(s),
+    learnt=LearntRow(
+        "table", np=lambda q, column, kv_len: q + kv_len - column, metal="q + kv_len - column"
     ),
+    formula="s + table[h, q - k + kv_len], 2 kv_len numbers of each head laid out flat: a learnt "
+    "bias of every distance",
 )
+attention_table = masked_attention("attention_table", EVERY_KEY, TABLE)
 attention_sinks = masked_attention("attention_sinks", CAUSAL, sinks=True)
 attention_lse = masked_attention("attention_lse", CAUSAL, lse=LogSum())
 attention_lse_base2 = masked_attention("attention_lse_base2", CAUSAL, lse=LogSum(2.0, none=0.0))

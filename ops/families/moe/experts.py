@@ -12,6 +12,7 @@ from ops.families.forms.indexed import indexed
 from ops.families.forms.linear import GROUP, Weight
 from ops.fills import Index
 from ops.matches import Close, Exact
+from ops.parameters import Range
 from ops.spec import Op, Stored, Tensor, Workload, unrounded
 
 COMBINE = "rows slots cols"
@@ -200,6 +201,55 @@ return counts.astype(mx.uint32), mx.argsort(flat)
         labelled(PACK, "mixtral-8x7b, 512 tokens", 512, 2, 8),
         labelled(PACK, "qwen3-30b-a3b, 512 tokens", 512, 8, 128),
     ),
+)
+
+
+def _places(index: Any, experts: int, capacity: int) -> Any:
+    flat = index.ravel()
+    order = np.argsort(flat, kind="stable")
+    starts = np.searchsorted(flat[order], np.arange(experts))
+    rank = np.empty(flat.size, np.int64)
+    rank[order] = np.arange(flat.size) - starts[flat[order]]
+    return np.where(rank < capacity, flat * np.int64(capacity) + rank, -1).astype(np.int32)
+
+
+moe_place = indexed(
+    "moe_place",
+    "moe",
+    moe_pack.axes,
+    moe_pack.inputs,
+    (Tensor("place", ("rows * slots",), "int32", match=Exact()),),
+    np=_places,
+    mlx="""
+flat = index.reshape(-1).astype(mx.int32)
+at = mx.arange(rows * slots)
+rank = mx.sum((flat[:, None] == flat[None]) & (at[None] < at[:, None]), axis=1)
+return mx.where(rank < capacity, flat * capacity + rank, -1).astype(mx.int32)
+""",
+    metal="""
+const uint mine = index[i];
+int rank = 0;
+for (uint j = 0; j < i; ++j) {
+  rank += index[j] == mine ? 1 : 0;
+}
+place[i] = rank < capacity ? int(mine) * capacity + rank : -1;
+""",
+    flops="rows * slots",
+    plain_flops="rows * rows * slots * slots",
+    params={"capacity": 4},
+    ranges={"capacity": Range(1, 512, usual=(1, 4, 16, 64))},
+    cases=(
+        (*moe_pack.visible, *cases(PACK, (16, 4, 3), capacity=7)),
+        (
+            *moe_pack.hidden,
+            *cases(PACK, (33, 2, 5), capacity=1),
+            *cases(PACK, (65, 3, 2), capacity=64),
+        ),
+        moe_pack.bench[:2],
+    ),
+    formula="Buffers of `capacity` rows, one of each expert behind the other: with the entries of "
+    "index numbered row by row and r of an entry how many before it name its expert, place = "
+    "expert * capacity + r where r < capacity, and -1 where the entry is dropped.",
 )
 DOWN = Weight("w", 4)
 DOWN_AXES = "m n k experts slots group"

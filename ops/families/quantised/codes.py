@@ -148,6 +148,40 @@ out[i] = T(NF4[i % 2 ? byte >> 4 : byte & 15u] * float(scales[i / block]));
     formula="Two codes a byte, the first in the low nibble: out = table[code] * scale of the block,"
     f" the table {', '.join(f'{v:.9g}' for v in NF4)}.",
 )
+
+
+def _nibbles(packed: Any) -> Any:
+    """The 4-bit codes of bytes along the last axis, the first in the low nibble."""
+    both = np.stack([packed & 15, packed >> 4], axis=-1)
+    return both.reshape(*packed.shape[:-1], 2 * packed.shape[-1])
+
+
+dequantize_int4 = indexed(
+    "dequantize_int4",
+    "quantised",
+    axes("rows blocks", BLOCK),
+    (
+        Tensor("packed", ("rows", "blocks", "block // 2"), "uint8", Bits()),
+        Tensor("scales", ("rows", "blocks")),
+    ),
+    (Tensor("out", ("rows", "blocks", "block")),),
+    np=lambda packed, scales: (
+        ((_nibbles(packed).astype(np.float64) + 8.0) % 16.0 - 8.0) * scales[..., None]
+    ),
+    mlx="""
+both = mx.stack([packed & 15, packed >> 4], axis=-1).reshape(rows, blocks, block)
+code = both.astype(mx.float32) - 16 * (both > 7)
+return (code * scales.astype(mx.float32)[..., None]).astype(dtype)
+""",
+    metal="""
+const int nibble = packed[i / 2] >> (i % 2 ? 4 : 0) & 15;
+out[i] = T(float(nibble > 7 ? nibble - 16 : nibble) * float(scales[i / block]));
+""",
+    flops="rows * blocks * block",
+    cases=BLOCK_CASES,
+    formula="Two codes a byte, the first in the low nibble, each from -8 to 7 in two's complement: "
+    "out = code * scale of its block.",
+)
 SYMMETRIC = (
     Tensor("code", ("rows", "blocks", "block"), "int8", Int(-128, 127)),
     Tensor("scales", ("rows", "blocks")),

@@ -1,0 +1,104 @@
+"""Attention and rotary embedding with the sequence before the heads, as many frameworks lay it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.axis import Axis, axes
+from ops.families.attention.masked import masked_attention
+from ops.families.attention.rotary import ROTATED, SINCOS, TURN, TURNED_MLX, TURNS, turned
+from ops.families.forms.indexed import indexed
+from ops.masking import CAUSAL
+from ops.matches import Close
+from ops.spec import Op, Stored, Tensor, Workload, unrounded
+
+_FAST = """
+def moved(x):
+    return x.swapaxes(1, 2)
+sees = (mx.arange(q_len) + (kv_len - q_len))[:, None] >= mx.arange(kv_len)
+found = moved(mx.fast.scaled_dot_product_attention(
+    moved(q), moved(k), moved(v), scale=scale, mask=sees))
+live = mx.any(sees, axis=-1)[:, None, None]
+return mx.where(live, found, mx.zeros_like(found))
+"""
+
+
+def sequence_first(name: str, member: Op, fast: str) -> Op:
+    """A member of the attention family whose tensors are `(batch, sequence, heads, head_dim)`.
+
+    Args:
+        name: Name of the op.
+        member: One that gives `out` alone.
+        fast: Its MLX text.
+    """
+
+    def laid(tensor: Tensor) -> Tensor:
+        batch, heads, seq, width = tensor.shape
+        return replace(tensor, shape=(batch, seq, heads, width))
+
+    def steps(
+        inputs: Mapping[str, NDArray[Any]], workload: Workload, stored: Stored = unrounded
+    ) -> tuple[NDArray[Any], ...]:
+        moved = {n: x.swapaxes(1, 2) if n in ("q", "k", "v") else x for n, x in inputs.items()}
+        if member.steps is None:
+            raise ValueError(f"{member.name} has steps")
+        return (member.steps(moved, workload, stored)[0].swapaxes(1, 2),)
+
+    return replace(
+        member,
+        name=name,
+        formula=f"As `{member.name}`, with the sequence before the heads in q, k, v and out: "
+        f"x[b, i, h, d] for x[b, h, i, d]. {member.formula}",
+        inputs=(*(laid(t) for t in member.inputs[:3]), *member.inputs[3:]),
+        outputs=(laid(member.outputs[0]),),
+        oracle=lambda inputs, workload: steps(inputs, workload),
+        steps=steps,
+        baselines={"mx.fast.scaled_dot_product_attention": fast},
+        metal={**member.metal, "sequence_first": True},
+    )
+
+
+attention_sequence_first = sequence_first(
+    "attention_sequence_first", masked_attention("attention_sequence_first", CAUSAL), _FAST
+)
+rope_sequence_first = indexed(
+    "rope_sequence_first",
+    "positional",
+    axes("batch heads seq", Axis("head_dim", multiple_of=2, least=2, compiled=True, tried_to=256)),
+    (Tensor("x", ("batch", "seq", "heads", "head_dim")),),
+    (Tensor("out", ("batch", "seq", "heads", "head_dim"), match=Close(2)),),
+    np=lambda x, base, offset: turned(
+        x.swapaxes(1, 2), np.arange(x.shape[1]) + offset, base, False
+    ).swapaxes(1, 2),
+    mlx={
+        "in float32": f"{TURNED_MLX}return turned(x.swapaxes(1, 2), mx.arange(seq) + offset, "
+        "False).swapaxes(1, 2)",
+        "mx.fast.rope": "mx.fast.rope(x.swapaxes(1, 2), head_dim, traditional=False, base=base, "
+        "scale=1.0, offset=offset).swapaxes(1, 2)",
+    },
+    metal="""
+const uint pairs = head_dim / 2;
+const uint pair = i % pairs;
+const uint row = i / pairs;
+const float angle = angle_of(pair, pairs, int(row / heads % seq) + offset, base);
+const uint at = row * head_dim + pair;
+const float first = float(x[at]);
+const float second = float(x[at + pairs]);
+out[at] = T(first * cos(angle) - second * sin(angle));
+out[at + pairs] = T(first * sin(angle) + second * cos(angle));
+""",
+    helpers=SINCOS,
+    count="batch * heads * seq * (head_dim // 2)",
+    flops="3 * batch * heads * seq * head_dim",
+    params=TURN,
+    ranges=TURNS,
+    cases=ROTATED,
+    formula="`rope` with the sequence before the heads: with n = head_dim / 2 and a = (t + offset) "
+    "base^(-i / n), out[b, t, h, i] = x[b, t, h, i] cos(a) - x[b, t, h, i + n] sin(a) and "
+    "out[b, t, h, i + n] = x[b, t, h, i] sin(a) + x[b, t, h, i + n] cos(a).",
+)
