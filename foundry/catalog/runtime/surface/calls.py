@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any
 
 import mlx.core as mx
 
-from ..arguments import dtype_name
+from ..arguments import dtype_of
 from ..dispatch import functions
 
 Stream = Any
@@ -37,7 +38,12 @@ def covers(op: str, x: Any, axis: Any) -> bool:
     """Whether an op of rows says what MLX's function says: one axis, and a dtype that it has."""
     if not isinstance(axis, int):
         return False
-    return not isinstance(x, mx.array) or dtype_name(x.dtype) in functions()[op].op["dtypes"]
+    return not isinstance(x, mx.array) or x.dtype in _dtypes(op)
+
+
+@cache
+def _dtypes(op: str) -> frozenset[mx.Dtype]:
+    return frozenset(map(dtype_of, functions()[op].op["dtypes"]))
 
 
 def along(op: str, x: Any, axis: int, numbers: Mapping[str, Any], stream: Stream) -> Any:
