@@ -18,6 +18,7 @@ from foundry.judge.oracle.dealing import (
     deal_faintly,
     deal_thoroughly,
     unseen,
+    with_ends,
     with_meetings,
     with_nonfinite,
     with_spots,
@@ -209,7 +210,7 @@ def _dealt(
     hidden = deal((*op.workloads("hidden", dtype), *unseen(op, dtype, seed)), names, each, seed)
     tried = deal_faintly(parameter_workloads(op, dtype, seed), names, each, seed)
     unlisted = with_spots(op, with_nonfinite(op, hidden, _NONFINITE_HIDDEN, seed))
-    together = with_meetings(op, (*unlisted, *tried))
+    together = with_meetings(op, with_ends(op, (*unlisted, *tried), names))
     # The smallest comes first, and is what most kernels are written for: it is verified always.
     # One that is chosen for its time may be too much for a kernel that is right by brute force.
     is_timed = options.timed or options.proves_bench or options.bench != "quick"

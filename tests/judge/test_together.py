@@ -176,3 +176,15 @@ def test_what_a_row_shares_may_be_rounded_before(dtype: np.dtype[np.generic]) ->
 @pytest.mark.parametrize("shape", [(4, 0), (0, 4), (), (5,)])
 def test_few_results_say_nothing(shape: tuple[int, ...]) -> None:
     assert cut_off(np.zeros(shape, np.float16), np.full(shape, 0.3)) is None
+
+
+def test_an_op_that_selects_meets_rows_of_the_lowest_numbers_under_every_secret() -> None:
+    op = get("topk")
+    for seed in (75938208973529, 49442661718201, 84361397408917, *range(10)):
+        _, (hidden, _), _ = _dealt(SameOp(op), "float32", JudgeOptions(timed=False), seed)
+        count = 0
+        for workload in (w for w, names in hidden if "widest" in names and w.axes["cols"]):
+            given = make_inputs(op, workload, "widest", seed)["x"]
+            lowest = given <= np.finfo(np.float32).min
+            count += int(((~lowest).sum(axis=-1) < workload.axes["k"]).sum())
+        assert count > 5, seed

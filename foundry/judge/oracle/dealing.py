@@ -30,7 +30,7 @@ from ops.spec import Case, CaseSet, Op, Workload, elements_of, plain_flops, pres
 
 UNSEEN = 3
 """Workloads drawn for every kernel of a judge."""
-_LAST = "touched"
+_LAST, _ENDS = "touched", "widest"
 _OF_PARAMETERS = (FAINT, ALIKE, "large", MIXED)
 """Where parameters show: inputs as small as one that is added, and of all sizes for thresholds."""
 _SMALL, _LARGE = 1 << 16, 1 << 20
@@ -107,6 +107,16 @@ def with_nonfinite(op: Op, dealt: Iterable[Dealt], count: int, seed: int) -> Ite
     chosen = rng.sample(small, min(count, len(small))) if asked else ()
     for index, (workload, names) in enumerate(known):
         yield workload, (*names, *asked) if index in chosen else names
+
+
+def with_ends(op: Op, dealt: Iterable[Dealt], distributions: Sequence[str]) -> Iterator[Dealt]:
+    """Deal the ends of the range to all small workloads of an op that only selects.
+
+    In few rows is nothing else, and workloads of one row or a whole one have none of them.
+    """
+    for workload, names in dealt:
+        is_dealt = _ENDS in distributions and is_small(op, workload) and _ENDS not in names
+        yield workload, (*names, _ENDS) if is_dealt else names
 
 
 def with_spots(op: Op, dealt: Iterable[Dealt]) -> Iterator[Dealt]:
