@@ -163,7 +163,7 @@ def masked_attention(
         f"(heads * q_len + kv_heads * max(0, min(kv_len, {mask.keys})))",
         visible=_with_scale(shown((*attention.visible, *more_shown), params)),
         hidden=_with_scale(unshown((*attention.hidden, *more_hidden), params)),
-        bench=_by_queries(
+        bench=_by_work(
             *(
                 labelled(AXES, label, *sizes, scale=sizes[-1] ** -0.5)
                 for label, sizes in MASKED_BENCH.items()
@@ -174,9 +174,10 @@ def masked_attention(
     )
 
 
-def _by_queries(*given: Case) -> tuple[Case, ...]:
-    """Decoding before prefills, which are more work."""
-    return tuple(sorted(given, key=lambda case: case.axes["q_len"]))
+def _by_work(*given: Case) -> tuple[Case, ...]:
+    """Those with few pairs of a query and a key first, decoding before prefills."""
+    names = ("heads", "q_len", "kv_len", "head_dim")
+    return tuple(sorted(given, key=lambda case: math.prod(case.axes[name] for name in names)))
 
 
 def _formula(mask: Mask, score: Score, *, sinks: bool, lse: LogSum | None) -> str:
