@@ -150,6 +150,14 @@ def test_a_loop_that_is_not_understood_is_left_alone(line: str) -> None:
         assert not any("for s" in label for label in variants(loop(line), name)), name
 
 
+def test_only_by_a_float_is_a_division_made_a_product() -> None:
+    """`row = i / cols` in whole numbers gave the row before in one place of some thousand."""
+    body = "const uint row = i / cols; s += x[row] / total;"
+    found = variants(loop("for (uint i = 0; i < 8; ++i)", body), "reciprocal")
+    assert found
+    assert all("1 / total" in label for label in found), list(found)
+
+
 @pytest.mark.parametrize(
     "body",
     [

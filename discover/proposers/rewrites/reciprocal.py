@@ -1,4 +1,8 @@
-"""Divide once before a loop and multiply inside it."""
+"""Divide once before a loop and multiply inside it.
+
+Only by what the body declares as a float: the row of an element is an integer division, and a
+product in float gives the row before in a place of some thousand.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,8 @@ from foundry.kernel import Kernel
 from foundry.msl.frontend.tokens import NAME
 from ops.spec import Op
 
+_FLOATS = ("float", "half", "bfloat", "T")
+
 
 def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
     """Each loop and each divisor that does not change in it."""
@@ -27,13 +33,19 @@ def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
 
 
 def _edit(body: str) -> Iterator[tuple[str, str]]:
+    floats = _declared_floats(body)
     for loop in loops(body):
-        for divisor in sorted(_divisors(loop)):
+        for divisor in sorted(_divisors(loop) & floats):
             inverse = free_name(f"inverse_{divisor}", names(body))
             inside = _multiplied(body[loop.begin : loop.end], divisor, inverse)
             text = f"{{\nconst float {inverse} = 1.0f / {divisor};\n{inside}\n}}"
             label = f"multiply by 1 / {divisor} in {loop.title}"
             yield label, replace_loop(body, loop, text)
+
+
+def _declared_floats(body: str) -> set[str]:
+    tokens = pieces(body)
+    return {b.text for a, b in zip(tokens, tokens[1:], strict=False) if a.text in _FLOATS}
 
 
 def _divisors(loop: Loop) -> set[str]:
@@ -45,9 +57,7 @@ def _divisors(loop: Loop) -> set[str]:
         b.text for a, b in zip(tokens, tokens[1:], strict=False)
         if a.token.kind == b.token.kind == NAME
     }  # fmt: skip
-    # An integer division must stay one: the loop's own numbers are integers.
-    integers = names(loop.limit) | names(loop.step) | names(loop.start) | {loop.var}
-    return after - called - declared - assigned(loop.body) - integers
+    return after - called - declared - assigned(loop.body) - {loop.var}
 
 
 def _multiplied(text: str, divisor: str, inverse: str) -> str:
