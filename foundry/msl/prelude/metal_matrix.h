@@ -25,6 +25,19 @@ struct matrix {
     requires(sizeof...(V) == C && (__is_convertible(V, vec<T, R>) && ...) &&
              !(mf::arithmetic<V> && ...))
   MF_FN constexpr matrix(V... v) : columns{v...} {}
+  // Columns in braces, which a template does not take: float2x2({1, 2}, {3, 4}).
+  MF_FN constexpr matrix(vec<T, R> a, vec<T, R> b)
+    requires(C == 2)
+      : columns{a, b} {}
+  MF_FN constexpr matrix(vec<T, R> a, vec<T, R> b, vec<T, R> c)
+    requires(C == 3)
+      : columns{a, b, c} {}
+  MF_FN constexpr matrix(vec<T, R> a, vec<T, R> b, vec<T, R> c, vec<T, R> d)
+    requires(C == 4)
+      : columns{a, b, c, d} {}
+  template <typename... S>
+    requires(sizeof...(S) == C && (mf::arithmetic<S> && ...))
+  matrix(S... s) = delete;
   template <typename... S>
     requires(sizeof...(S) == C * R && (mf::arithmetic<S> && ...))
   MF_FN constexpr matrix(S... s) : matrix(T(0)) {
