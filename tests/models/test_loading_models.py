@@ -22,7 +22,7 @@ from saved_model import saved
 from foundry.catalog.runtime.patching import loads
 from foundry.errors import EnvironmentUnusable
 from foundry.models.loading import load
-from foundry.training.lengths import _tokenizer
+from foundry.training.lengths import tokenizer_of
 
 
 def test_a_model_is_patched_as_it_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_a_load_that_fails_without_a_word_is_told_by_its_kind(
     with pytest.raises(EnvironmentUnusable, match="cannot load .*: KeyError"):
         load(str(tmp_path))
     with pytest.raises(EnvironmentUnusable, match="tokenizer of .*: KeyError"):
-        _tokenizer("x")
+        tokenizer_of("x")
 
 
 @pytest.mark.slow
