@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -49,13 +50,17 @@ def outcome(folder: Path) -> list[tuple[NodeRecord, ...]]:
 
 
 def killed(folder: Path, candidates: int, kills: int) -> tuple[int, int]:
-    """Kill sessions at random moments until enough were; kills that hit, and calls of all."""
-    rng, hit = random.Random(7), 0
+    """Kill sessions at random moments until enough were; kills that hit, and calls of all.
+
+    The moments follow the first, second or third call of a session in turn. On a busy machine each
+    would fall on the first one otherwise, and a call that was lost five times is given up.
+    """
+    rng, hit, turns = random.Random(7), 0, itertools.cycle((1, 2, 3))
     with FakeLLM(["x"], answering=answer) as server:
         while True:
             process = session(folder, server, candidates)
-            before = len(server.requests)
-            while hit < kills and process.poll() is None and len(server.requests) == before:
+            until = len(server.requests) + next(turns)
+            while hit < kills and process.poll() is None and len(server.requests) < until:
                 time.sleep(0.01)
             if hit < kills and process.poll() is None:
                 time.sleep(rng.random() * 0.15)
