@@ -108,6 +108,7 @@ def _parameter(function: Declaration, first: int, last: int, aliases: Aliases) -
     words = read.words
     names = [n for n, word in enumerate(words) if word.isidentifier() and word not in _QUALIFIERS]
     name = words.pop(names[-1]) if len(names) > 1 else f"unnamed_{first}"
+    unplaced = _unplaced(words)
     words = written_out(words, aliases, function.scope)
     sign = "&" if "&" in words else "*" if {"*", "["} & set(words) else ""
     pointee = words[: _last(words, sign)] if sign else words
@@ -116,7 +117,7 @@ def _parameter(function: Declaration, first: int, last: int, aliases: Aliases) -
     kind, slot = _meaning(name, read.attributes, space, sign, line)
     if kind == ATTRIBUTE:
         _check_attribute(slot, typed, sign, line)
-    elif reason := _reason_against(kind, [*words, *typed.split()], sign):
+    elif reason := _reason_against(kind, [*words, *typed.split()], sign) or unplaced:
         raise Refused("header", line, f"{reason} (parameter '{name}')")
     return FunctionParameter(
         name, kind, slot, typed, space, sign,
@@ -166,6 +167,16 @@ def _reason_against(kind: str, words: Sequence[str], sign: str) -> str | None:
     if not sign and _KNOWN_TYPES & set(words):
         return f"a value is not valid for attribute '{kind}': it takes a pointer or a reference"
     return None
+
+
+def _unplaced(words: Sequence[str]) -> str | None:
+    """Why a parameter may not lead to a pointer: with nothing said, that lies in `thread`."""
+    signs = [n for n, word in enumerate(words) if word in {"*", "&"}]
+    if len(signs) < 2 or {"device", "constant", "threadgroup"} & set(words[signs[-2] : signs[-1]]):
+        return None
+    return (
+        "a pointer to a pointer must say in which address space that lies: 'device float* device*'"
+    )
 
 
 def _meaning(
