@@ -129,8 +129,8 @@ def _check_asked(one: Declaration, constants: Collection[str]) -> None:
 
 def _constant(one: Declaration) -> FunctionConstant:
     if "constant" not in one.head:
-        reason = "a function constant must reside in constant address space"
-        raise Refused("header", one.line, reason)
+        said = "a function constant must reside in constant address space"
+        raise Refused("header", one.line, said)
     code = one.code
     at = next(n for n in range(one.first, one.last) if code.text[n : n + 2] == ["[", "["])
     index = attributes_in(code, at + 2, code.partner[at] - 1).get("function_constant", "")
