@@ -27,7 +27,7 @@ from foundry.judge.oracle.expecting import expected
 from foundry.judge.oracle.inputs import applicable, make_inputs
 from foundry.program import Arrays
 from ops.dtypes import numpy_dtype
-from ops.empty import has_nothing_to_compute, is_over_nothing
+from ops.empty import has_nothing_to_compute, is_over_nothing, over_nothing
 from ops.spec import Op, Workload, dtype_of, present, resolved, shape_of
 
 _SEED = 20
@@ -75,7 +75,10 @@ def _workloads(op: Op, dtype: str) -> tuple[Workload, ...]:
     drawn = [w for w in new if _fits(op, w)]
     largest = sorted(visible, key=lambda w: _elements(op, w))[-_VISIBLE:]
     empty = [w for w in _emptied(op, dtype) if dict(w.axes) not in hidden]
-    return (*largest, *drawn[:_DRAWN], *[w for w in empty if is_over_nothing(op, w)][:1])
+    # A package refuses what its op does not say the value of.
+    says = over_nothing(op) is not None
+    asked = [w for w in empty if says and is_over_nothing(op, w)]
+    return (*largest, *drawn[:_DRAWN], *asked[:1])
 
 
 def _emptied(op: Op, dtype: str) -> Iterator[Workload]:

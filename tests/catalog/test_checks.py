@@ -9,7 +9,7 @@ import ops
 from foundry.catalog import checks
 from foundry.catalog.checks import _baseline, _gives, _held
 from ops import registry
-from ops.empty import is_over_nothing
+from ops.empty import is_over_nothing, over_nothing
 
 
 @pytest.mark.parametrize("name", ["geglu", "attention", "add_rms_norm_vjp"])
@@ -52,3 +52,12 @@ def test_a_check_over_nothing_is_made_of_a_visible_size() -> None:
     op = registry.get("matmul")
     (empty,) = [w for w in checks._workloads(op, "float32") if 0 in w.axes.values()]
     assert is_over_nothing(op, empty)
+
+
+@pytest.mark.parametrize("name", ["gather_qmm_swiglu", "row_sum"])
+def test_nothing_is_asked_of_empty_inputs_where_an_op_does_not_say_what_they_give(
+    name: str,
+) -> None:
+    op = registry.get(name)
+    asked = [w for w in checks._workloads(op, "float32") if is_over_nothing(op, w)]
+    assert bool(asked) is (over_nothing(op) is not None)
