@@ -54,11 +54,14 @@ class Tensor:
     writes every element all the same."""
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it holds whole numbers or truth values."""
+        return self.dtype in DTYPE_BYTES and self.dtype not in FLOAT_DTYPES
+
+    @property
     def compared(self) -> Match:
         """How it is compared wherever `T` is a float."""
-        is_whole = self.dtype in DTYPE_BYTES and self.dtype not in FLOAT_DTYPES
-        fallback = Exact() if is_whole else Close()
-        return self.match or fallback
+        return self.match or (Exact() if self.is_whole else Close())
 
     @property
     def flag(self) -> str:

@@ -19,7 +19,7 @@ from templates import Template, default, for_op, render
 
 KIND = "misreadings"
 _BODY = "// --- body ---\n"
-_READ = re.compile(r"(?P<read>\bfloat\(\w+\[[^\[\]]*\]\))")
+_READ = re.compile(r"\bfloat\((\w+)\[[^\[\]]*\]\)")
 _MISREAD = "inline float misread(float v) {{ return {wrong} ? {instead} : v; }}\n"
 
 
@@ -40,13 +40,17 @@ class Misreading:
         """Whether it makes a wrong kernel for the op."""
         return is_elementwise(op) or not self.elementwise
 
-    def __call__(self, text: str) -> str | None:
+    def __call__(self, text: str, op: Op) -> str | None:
         """The kernel file with the misreading; None where it reads no floats."""
         at = text.find(_BODY)
         head, body = text[:at], text[at:]
-        changed, count = _READ.subn(r"misread(\g<read>)", body)
+        # Whole numbers lie in none of the bands.
+        whole = {
+            t.name for t in op.inputs if t.dtype in DTYPE_BYTES and t.dtype not in FLOAT_DTYPES
+        }
+        changed = _READ.sub(lambda m: m[0] if m[1] in whole else f"misread({m[0]})", body)
         misread = _MISREAD.format(wrong=self.wrong, instead=self.instead)
-        return f"{head}{misread}{changed}" if count else None
+        return f"{head}{misread}{changed}" if changed != body else None
 
 
 MISREADINGS = (
@@ -81,7 +85,7 @@ def _misreadings(op: Op, template: Template, only: str) -> Iterator[Attack]:
         if misreading not in asked:
             continue
         dtypes = [dtype for dtype in op.dtypes if dtype in misreading.dtypes]
-        changed = misreading(text)
+        changed = misreading(text, op)
         if dtypes and changed is not None:
             yield Attack(
                 kind=KIND,

@@ -115,7 +115,7 @@ def allowed(
     moved = {n: _movements(formula, workload, wide, values, n, rng) for n in lengths}
     stepped = _roundings(formula, workload, wide, values, rng) if quantities else []
     sizes = [_largest(a) for a in wide.values()]
-    size = max(sizes, default=0.0)
+    size = max((_largest(a.astype(np.float64)) for a in wide.values()), default=0.0)
     found: dict[str, Wide] = {}
     for q in quantities:
         value = values[q.index].astype(np.float64)
@@ -271,7 +271,8 @@ def _roundings(
 ) -> list[Wide]:
     """How far rounding on every step carries the values: the largest of a few draws."""
     noise, size = Noise(rng, on_steps=True, on_sums=False), EPSILON.get(workload.dtype, 0.0)
-    inputs = {name: Noisy.of(a, noise) for name, a in wide.items()}
+    # A place times a frequency is rounded, though the place is a whole number.
+    inputs = {name: Noisy.of_any(a, noise) for name, a in wide.items()}
 
     def stored(value: NDArray[Any]) -> NDArray[Any]:
         if size <= _EPSILON_32:

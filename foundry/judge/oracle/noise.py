@@ -126,8 +126,11 @@ class Noisy(np.ndarray[Any, Any]):
 
         Arrays of objects are what `np.vectorize` has on its way.
         """
-        if value.dtype not in _FLOATS:
-            return value
+        return cls.of_any(value, noise) if value.dtype in _FLOATS else value
+
+    @classmethod
+    def of_any(cls, value: NDArray[Any], noise: Noise) -> NDArray[Any]:
+        """A view of an array, of integers too: what a float makes of them is rounded as well."""
         made = value.view(cls)
         made.noise = noise
         return made

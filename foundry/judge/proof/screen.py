@@ -27,7 +27,7 @@ from foundry.kernel import bind
 from foundry.program import Program
 
 _LIMIT_S = 60.0
-_MOST_WORK = 1 << 20
+_MOST_WORK = 1 << 23
 """Elements and FLOPs of what is watched as a whole."""
 _BUDGET_S = 8.0
 _ENDLESS = "runaway_loop"

@@ -26,7 +26,7 @@ for (uint c = lane; c < cols; c += 32) {
   squares += d * d;
 }
 const float drift = simd_sum(drifts) / cols;
-const float variance = simd_sum(squares) / cols - drift * drift;
+const float variance = max(simd_sum(squares) / cols - drift * drift, 0.0f);
 const float scale = rsqrt(variance + eps);
 
 for (uint c = lane; c < cols; c += 32) {

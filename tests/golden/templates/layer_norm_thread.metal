@@ -25,7 +25,7 @@ for (uint c = 0; c < cols; ++c) {
   squares += d * d;
 }
 const float drift = drifts / cols;
-const float variance = squares / cols - drift * drift;
+const float variance = max(squares / cols - drift * drift, 0.0f);
 const float scale = rsqrt(variance + eps);
 
 for (uint c = 0; c < cols; ++c) {

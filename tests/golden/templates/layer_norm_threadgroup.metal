@@ -43,7 +43,7 @@ for (uint c = lane; c < cols; c += THREADS) {
   squares += d * d;
 }
 const float drift = group_sum(drifts, shared, simd_lane, simd, simds) / cols;
-const float variance = group_sum(squares, shared, simd_lane, simd, simds) / cols - drift * drift;
+const float variance = max(group_sum(squares, shared, simd_lane, simd, simds) / cols - drift * drift, 0.0f);
 const float scale = rsqrt(variance + eps);
 
 for (uint c = lane; c < cols; c += THREADS) {
