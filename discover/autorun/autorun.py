@@ -269,7 +269,7 @@ def settings(recipe: Recipe) -> dict[str, Any]:
         "elsewhere",
     }
     # Older databases know no shapes: those of a recipe without any are not named.
-    unnamed = {"strategy", "repair", *([] if recipe.shapes else ["shapes"])}
+    unnamed = {"strategy", "repair", "prompt", *([] if recipe.shapes else ["shapes"])}
     kept = recipe.model_dump(mode="json", exclude={*budgets, *unnamed})
     kept["base_url"] = without_login(recipe.base_url)
     return {**kept, **recipe.chosen()}

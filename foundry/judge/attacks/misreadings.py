@@ -45,9 +45,7 @@ class Misreading:
         at = text.find(_BODY)
         head, body = text[:at], text[at:]
         # Whole numbers lie in none of the bands.
-        whole = {
-            t.name for t in op.inputs if t.dtype in DTYPE_BYTES and t.dtype not in FLOAT_DTYPES
-        }
+        whole = {tensor.name for tensor in op.inputs if tensor.is_whole}
         changed = _READ.sub(lambda m: m[0] if m[1] in whole else f"misread({m[0]})", body)
         misread = _MISREAD.format(wrong=self.wrong, instead=self.instead)
         return f"{head}{misread}{changed}" if changed != body else None

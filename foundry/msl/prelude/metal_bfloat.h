@@ -57,10 +57,11 @@ struct bfloat {
     return mf::widened(mf_bits);
   }
   // To int nothing converts by itself either, for the same `c ? b : 0`, nor to long, which would make
-  // it an index, though Metal does both.
+  // it an index, though Metal does both. To double it does for `c ? b : 1.0`, a float in Metal.
   template <mf::builtin_number N>
     requires(!__is_same(N, float))
-  MF_FN explicit(mf::builtin_float<N> || __is_same(N, int) || __is_same(N, long))
+  MF_FN explicit((mf::builtin_float<N> && !__is_same(N, double)) || __is_same(N, int) ||
+                 __is_same(N, long))
   constexpr operator N() const {
     return static_cast<N>(mf::widened(mf_bits));
   }

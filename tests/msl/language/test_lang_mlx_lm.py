@@ -61,6 +61,15 @@ class Package:
         return self.modules[name]
 
 
+_RUN: set[str] = set()
+"""Names of the tests that this process has begun."""
+
+
+@pytest.fixture(autouse=True)
+def begun(request: pytest.FixtureRequest) -> None:
+    _RUN.add(request.node.name)
+
+
 @pytest.fixture(scope="module")
 def package() -> Iterator[Package]:
     root = mlx_lm_package.folder()
@@ -309,7 +318,12 @@ def test_gate_and_expert_norms(package: Package, dtype: mx.Dtype) -> None:
     _close(combined, exact, 5 * TOLERANCE[dtype])
 
 
-def test_every_kernel_of_the_package_was_run(package: Package) -> None:
+def test_every_kernel_of_the_package_was_run(
+    package: Package, request: pytest.FixtureRequest
+) -> None:
     """Runs last in this file: what it lists has no test above."""
+    here = {item.name for item in request.session.items if item.path == request.path}
+    if here - _RUN:
+        pytest.skip("the tests of this file were shared out among workers")
     assert set(package.made) == package.ran
     assert len(package.made) >= 20

@@ -124,6 +124,8 @@ VALUES: tuple[tuple[str, float], ...] = (
     ("float(1.0h / 3.0h)", 0.333251953125),
     ("float(half(65504) + half(32))", INF),
     ("float(bfloat(1.0f) + bfloat(0.00390625f))", 1.0),
+    ("float(true ? bfloat(3.5f) : -1e30)", 3.5),
+    ("float(false ? bfloat(3.5f) : -2.5)", -2.5),
     ("divide(1.0f, 0.0f)", INF),
     ("isnan(0.0f / 0.0f) ? 1.0f : 0.0f", 1.0),
     ("float(any(float2(0, 1) > 0.5f))", 1.0),
