@@ -13,7 +13,9 @@ from foundry.harness.jobs import Crash, Examine, ReportedFinding
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import JudgeOptions
 from foundry.judge.candidate import Candidate, Failed, Target, prepare
+from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.references import References
+from foundry.judge.oracle.sampling import thin
 from foundry.judge.proof.screen import screen, screen_large, screen_rest
 from foundry.judge.stages import Walk, elements
 from foundry.judge.verdict import Status
@@ -147,6 +149,19 @@ def test_of_a_large_workload_a_few_rows_are_watched_with_all_their_columns() -> 
     ((rows, cols),) = watcher.shapes
     assert cols == 4096
     assert 3 <= rows < 64
+
+
+def test_a_workload_that_has_no_smaller_part_is_watched_whole() -> None:
+    watcher = Watcher()
+    walk = walk_of("attention", watcher)
+    op = get("attention")
+    workload = op.workloads("bench", "float32")[0]
+    assert 1 << 20 < work(op, workload) < 1 << 23
+    assert thin(op, workload, 1 << 20) is None
+    assert walk.candidate.kernel is not None
+    target = Target(workload, bind(walk.candidate.kernel, op, workload), ("mixed",), True)
+    assert screen_large(walk, target) is None
+    assert [job.program for job in watcher.seen] == [target.program]
 
 
 def test_a_kernel_for_large_sizes_alone_is_not_watched_on_few_rows() -> None:

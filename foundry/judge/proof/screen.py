@@ -27,8 +27,10 @@ from foundry.kernel import bind
 from foundry.program import Program
 
 _LIMIT_S = 60.0
-_MOST_WORK = 1 << 23
-"""Elements and FLOPs of what is watched as a whole."""
+_MOST_WORK = 1 << 20
+"""Elements and FLOPs of what is watched as a whole where a part would do."""
+_MOST_WHOLE = 1 << 23
+"""The same where no part of it has its strides, as of attention over a thousand keys."""
 _BUDGET_S = 8.0
 _ENDLESS = "runaway_loop"
 
@@ -101,6 +103,8 @@ def _watched(walk: Walk, target: Target) -> Iterator[Target]:
             yield Target(part, bind(candidate.kernel, op, part), (MIXED,), target.hidden)
         except InvalidKernel:  # the kernel may be for large sizes alone
             return
+    elif work(op, workload) <= _MOST_WHOLE:
+        yield target
 
 
 def _size(target: Target) -> int:
