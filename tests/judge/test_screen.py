@@ -155,7 +155,7 @@ def test_a_workload_that_has_no_smaller_part_is_watched_whole() -> None:
     watcher = Watcher()
     walk = walk_of("attention", watcher)
     op = get("attention")
-    workload = op.workloads("bench", "float32")[0]
+    workload = op.workloads("bench", "float32")[1]
     assert 1 << 20 < work(op, workload) < 1 << 23
     assert thin(op, workload, 1 << 20) is None
     assert walk.candidate.kernel is not None
