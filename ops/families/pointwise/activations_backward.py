@@ -105,7 +105,7 @@ exp_vjp = gradient(
     exp,
     np=lambda x, dout: dout * np.exp(x),
     mlx=f"{_IN_FLOAT32}return (given * mx.exp(wide)).astype(dtype)",
-    metal="dout * exp(x)",
+    metal="dout * exp(0.5f * x) * exp(0.5f * x)",
     flops=5,
 )
 log_vjp = gradient(

@@ -117,6 +117,8 @@ def delta_rule(inputs: Any, workload: Workload) -> tuple[Any, ...]:
     return out, state
 
 
+OF_CHUNKS = Close("seq * (key + seq)")
+"""Kernels that go by chunks also sum over the places of one."""
 gated_delta = Op(
     name="gated_delta",
     family="scan",
@@ -137,10 +139,8 @@ gated_delta = Op(
         Tensor("state", ("batch", "heads", "key", "value"), "float32"),
     ),
     outputs=(
-        Tensor("out", ("batch", "heads", "seq", "value"), match=Close("seq * key")),
-        Tensor(
-            "state_out", ("batch", "heads", "key", "value"), "float32", match=Close("seq * key")
-        ),
+        Tensor("out", ("batch", "heads", "seq", "value"), match=OF_CHUNKS),
+        Tensor("state_out", ("batch", "heads", "key", "value"), "float32", match=OF_CHUNKS),
     ),
     oracle=delta_rule,
     steps=lambda inputs, workload, stored: delta_rule(inputs, workload),
