@@ -5,7 +5,8 @@ where a budget does: an honest kernel may be slow, and its builds too. It holds 
 the kernel; oracles have one of their own. What is left out is not proven, and a kernel is called
 faster, exported or shipped within what is proven alone.
 
-1. Small workloads come before (`sweep`): each remainder that 32 lanes may leave of an axis, once.
+1. Bench shapes of little work come first, then small workloads (`sweep`): each remainder that 32
+   lanes may leave of an axis, once.
 2. `forecast` says from the runs that are done what a run takes.
 3. One input, whose rows come from many distributions, is run as a whole (`run_once`). The oracle is
    asked at a sample of places, and no element may stay unwritten.
@@ -70,10 +71,6 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
         return None
     candidate, op = walk.candidate, walk.candidate.op
     oracles = OracleAllowance(walk.options.oracle_s)
-    if failed := sweep(walk, budget_s, oracles):
-        return failed
-    if not walk.worker.is_whole:
-        return None
     bound = bound_to(candidate, _wanted(candidate))
     if isinstance(bound, Failed):
         return bound
@@ -85,6 +82,13 @@ def reach(walk: Walk, budget_s: float) -> Failed | None:
     little = {n: left.pop(n) for n in [*left] if work(op, left[n].workload) <= _LITTLE}
     if failed := _reach(walk, little, allowances, lambda run_s: run_s <= _NEAR_FORECAST_S):
         return failed
+    if not walk.worker.is_whole:
+        return None
+    # Behind them: a kernel that hangs on a drawn size takes its worker along.
+    if failed := sweep(walk, budget_s, oracles):
+        return failed
+    if not walk.worker.is_whole:
+        return None
     if failed := _reach(walk, left, allowances, lambda run_s: _RUNS * run_s <= kernel.left_s):
         return failed
     kernel.left_s = min(kernel.left_s, budget_s)
