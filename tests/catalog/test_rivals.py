@@ -67,6 +67,7 @@ def tuned(package: ModuleType) -> Any:
     return found
 
 
+@pytest.mark.slow  # it times, which a busy machine disturbs
 def test_a_kernel_that_beats_the_first_baseline_alone_does_not_win(
     package: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_kernel_that_beats_the_first_baseline_alone_does_not_win(
     assert found.against == {"slow": 1}
 
 
+@pytest.mark.slow  # it times, which a busy machine disturbs
 def test_every_baseline_is_a_rival_and_one_that_cannot_run_is_passed_by(
     package: ModuleType,
 ) -> None:
