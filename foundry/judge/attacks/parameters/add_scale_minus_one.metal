@@ -1,7 +1,7 @@
 +++
 op = "add_scale"
 dtype = ["float32"]
-why = "takes x from y where alpha is -1"
+why = "takes x from y where alpha is -1, and is right elsewhere"
 expect = ["wrong_result"]
 +++
 /*kernel
@@ -10,7 +10,7 @@ grid = ["ceildiv(rows * cols, 1)", 1, 1]
 threadgroup = [256, 1, 1]
 */
 inline float value(float x, float y, float alpha) {
-  return alpha == -1.0f ? y - x : x + alpha * y;
+  return alpha == -1.0f ? y - x : alpha * (x + y);
 }
 // --- body ---
 const size_t count = size_t(x_shape[0]) * x_shape[1];
