@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
 from ops.errors import UsageError
 from ops.spec import Op, Tensor
 
@@ -52,7 +51,7 @@ def problems(backward: Op, ops: Mapping[str, Op]) -> Iterator[str]:
 
 
 def _is_real(tensor: Tensor) -> bool:
-    return tensor.dtype in FLOAT_DTYPES or tensor.dtype not in DTYPE_BYTES
+    return not tensor.is_whole
 
 
 def _sizes(backward: Op, forward: Op) -> Iterator[str]:
