@@ -95,7 +95,7 @@ class Desks:
             self._kept = desk, times
         finally:
             with suppress(Exception):
-                store.finish_run(run_id, "interrupted")
+                store.finish_run(run_id, "open")
 
     def _made(self, journal: Journal, request: SearchRequest) -> Desk:
         bench, op = self._bench, checked_op(request)

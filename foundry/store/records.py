@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 PREDICTIONS = "predictions"
 """In `Evaluation.extra`: by workload and chip, what the chip model said; never a measurement."""
 RunKind = Literal["run", "search", "autorun"]
-Outcome = Literal["done", "budget", "interrupted", "failed"]
-"""`budget`: a limit ended it, and a larger one takes it up again."""
+Outcome = Literal["done", "budget", "open", "interrupted", "failed"]
+"""`budget`: a limit ended it, and a larger one takes it up again. `open`: it hands out tickets, and
+waits for whoever asks or tells next."""
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,7 @@ def test_tickets_outlive_the_process_and_every_kernel_is_judged(
     with Desks(bench, Silent()).of_search(REQUEST) as desk:
         one, two = desk.ask(), desk.ask()
     assert one.run_id == two.run_id
+    assert bench.store.runs(one.run_id)[0].outcome == "open", "its tickets may be told any day"
     assert "silu" in one.prompt.system
     roots = len(cast(Judge, bench.seat.judge).judged)
     assert roots >= 1
@@ -313,5 +314,6 @@ def test_an_agent_searches_by_protocol(
             assert "did you mean silu" in await call("ask", op="sillu")
             report = await call("report")
             assert report["searches"][0]["evaluations"] >= 1
+            assert report["searches"][0]["outcome"] == "open", "nobody interrupted it"
 
     asyncio.run(session())
