@@ -23,7 +23,7 @@ from discover.adopting.workspace import (
     SETTINGS_FILE,
     Workspace,
 )
-from discover.cli.adopt import _from_json
+from discover.cli.agents.adopt import _from_json
 from discover.cli.commands import application
 from foundry.cli.app import Application
 from foundry.cli.commands import application as foundry_application

@@ -22,7 +22,7 @@ from discover.adopting.op_file import op_text, terms_summed
 from discover.adopting.recording import MadeKernel, RecordedArray, RecordedCall, Recording, record
 from discover.adopting.sizes import axes_of, expression
 from discover.adopting.workspace import Workspace
-from discover.cli.adopt import _words
+from discover.cli.agents.adopt import _words
 from discover.cli.commands import application
 from discover.search.workbench import workbench
 from foundry.errors import FoundryError, UsageError
