@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from foundry.judge.matching import Equal, Within
 from foundry.judge.oracle.draws.distributions import EVERY
-from foundry.judge.oracle.every import every_value, is_elementwise, tamed
+from foundry.judge.oracle.every import eased, every_value, is_elementwise, tamed
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.suspects import suspects
 from ops import Case, get
@@ -77,6 +77,25 @@ def test_parameters_and_what_is_compared_exactly_stay() -> None:
     assert tame["alpha"] == np.float32(0.5)
     exact = (Equal(np.array([1, 2])),)
     assert tamed(SILU, inputs, exact, {"out": np.array([3, 4])}) is None
+
+
+@pytest.mark.parametrize(
+    ("up", "got", "right"), [(3e38, np.inf, True), (3e38, 7.0, False), (3.0, np.inf, False)]
+)
+def test_products_in_another_order_may_leave_the_range(up: float, got: float, right: bool) -> None:
+    op = get("relu2_glu_vjp")
+    inputs = {"gate": np.array([1e-30]), "up": np.array([up]), "dout": np.array([5.0])}
+    inputs = {n: a.astype(np.float32) for n, a in inputs.items()}
+    workload = op.workload(Case({"rows": 1, "cols": 1}), "float32")
+    found = eased(op, workload, inputs, [Within(np.array([1e-9]), np.array([1e-12]))])
+    assert (found[0].compare(np.array([got], np.float32)).fault is None) == right
+
+
+def test_one_input_alone_has_no_order() -> None:
+    inputs = {"x": np.array([3e38], np.float32)}
+    want = Within(np.array([1.0]), np.array([0.1]))
+    workload = SILU.workload(Case({"rows": 1, "cols": 1}), "float32")
+    assert eased(SILU, workload, inputs, [want]) == (want,)
 
 
 def large(dtype: str = "float32") -> tuple[Any, NDArray[Any]]:

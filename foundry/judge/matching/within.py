@@ -19,6 +19,8 @@ class Within:
     bound: NDArray[np.float64]
     free: NDArray[np.bool_] | None = None
     """Elements of which nothing is asked; None: there are none."""
+    overflowing: NDArray[np.bool_] | None = None
+    """Elements at which a right kernel may leave the range on the way: infinity and NaN will do."""
 
     @property
     def nbytes(self) -> int:
@@ -59,6 +61,9 @@ class Within:
             same &= np.where(beyond, (wide * np.sign(want)) >= 0.99 * limit, True)
             ratio = np.where(same, np.where(finite, error / bound, 0.0), np.inf)
         ratio = np.where(np.isnan(ratio), np.inf, ratio)
+        if self.overflowing is not None:
+            lost = self.overflowing & ~np.isfinite(wide) & ~poisoned(got)
+            error, ratio = np.where(lost, 0.0, error), np.where(lost, 0.0, ratio)
         if self.free is not None:
             error, ratio = np.where(self.free, 0.0, error), np.where(self.free, 0.0, ratio)
         return np.where(np.isfinite(error), error, np.inf), ratio

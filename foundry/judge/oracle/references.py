@@ -26,7 +26,7 @@ from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.matching import Expected
 from foundry.judge.oracle.draws import coinciding, nonfinite
 from foundry.judge.oracle.draws.distributions import EVERY
-from foundry.judge.oracle.every import is_elementwise, tamed
+from foundry.judge.oracle.every import eased, is_elementwise, tamed
 from foundry.judge.oracle.expecting import expected, expected_of_baseline, values
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.pace import Paces
@@ -216,6 +216,8 @@ class References:
                 fresh = replace(fresh, inputs=tame)
                 baseline = first_baseline(self._pool, op, workload, tame)
                 found = expected(op, workload, tame, baseline, rng)
+            if distribution == EVERY:
+                found = eased(op, workload, fresh.inputs, found)
             if distribution in nonfinite.DRAWS:
                 found = nonfinite.stated(op, distribution, found, baseline)
             if distribution == coinciding.COINCIDING:

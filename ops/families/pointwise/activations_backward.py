@@ -301,7 +301,7 @@ relu2_glu_vjp = gradient(
     mlx=f"{_OF_GATE}high = mx.maximum(wide, 0)\n"
     "return (2 * along * high).astype(dtype), (given * mx.square(high)).astype(dtype)",
     metal={
-        "dgate": "2.0f * dout * up * max(gate, 0.0f)",
+        "dgate": "gate > 0.0f ? dout * up * gate * 2.0f : 0.0f",
         "dup": "dout * max(gate, 0.0f) * max(gate, 0.0f)",
     },
     flops=7,
