@@ -204,6 +204,17 @@ def test_no_row_moves_by_less_of_itself_than_the_median_row() -> None:
     np.testing.assert_array_equal(bounds._by_median(value[:4], seen[:4]), seen[:4])
 
 
+def test_in_chaos_no_element_stands_still_by_chance() -> None:
+    value, still = np.ones((4, 9)), np.full((4, 9), 1e-7)
+    seen = still.copy()
+    seen[0], seen[1, 4], seen[2, 1:] = 0.5, 7.0, 0.25
+    raised = bounds._by_chaos(value, seen)
+    assert (raised[[0, 2]] == 0.5).all(), "rows of which most moves"
+    np.testing.assert_array_equal(raised[[1, 3]], seen[[1, 3]])
+    value[2, 0] = 1e9
+    assert (bounds._by_chaos(value, seen)[2] == seen[2]).all(), "its largest value stands"
+
+
 def test_a_mean_of_one_term_leaves_the_rounding_of_a_product() -> None:
     op = registry.get("layer_norm_vjp")
     workload = op.workload(Case({"rows": 1, "cols": 1}), "float32")

@@ -63,6 +63,8 @@ _PARAMETER_UNITS = 8.0
 _DRAWS = 5
 _ROWS = 8
 """So many rows at least have a median that says something."""
+_CHAOS = 1 / 8
+"""Share of a value; where most move by more, it is chaos."""
 _MANY = 1_000_000
 """Outputs with more elements get fewer draws."""
 _BASELINE = 2.0
@@ -209,7 +211,8 @@ def _movements(
             # The formula left NumPy: its inputs must then stand for the terms of its sums.
             step = (1.0 + walk(length)) * _EPSILON_32
     with np.errstate(over="ignore"):  # near the end of float64 any bound will do
-        bounds = [_BACKWARD * _by_median(v, seen) for v, seen in zip(values, largest, strict=True)]
+        seen = [_by_median(v, m) for v, m in zip(values, largest, strict=True)]
+        bounds = [_BACKWARD * _by_chaos(v, m) for v, m in zip(values, seen, strict=True)]
     flushed = {name: _flush(a, workload.dtype) for name, a in wide.items()}
     if any(flushed[name] is not wide[name] for name in wide):
         for bound, value, other in zip(bounds, values, formula(flushed, workload), strict=True):
@@ -230,6 +233,24 @@ def _by_median(value: NDArray[Any], seen: Wide) -> Wide:
         return seen
     share = float(np.median((moved / np.where(sizes, sizes, 1.0))[sizes > 0]))
     raised: Wide = np.maximum(seen, share * np.abs(_finite(value)))
+    return raised
+
+
+def _by_chaos(value: NDArray[Any], seen: Wide) -> Wide:
+    """Movements, in chaotic rows all as large as the largest of these rows.
+
+    Where rounding carries most of a row, its largest values too, by a good part of themselves, as
+    after the sine of a million turns, a few draws say nothing of a single element: it may have
+    stood still by chance.
+    """
+    if not value.ndim or value.dtype != np.float64 or not value.size:
+        return seen
+    sizes = np.abs(_finite(value))
+    shares = np.divide(seen, sizes, out=np.zeros(seen.shape), where=sizes > 0)
+    most = np.median(shares, axis=-1, keepdims=True) > _CHAOS
+    chaotic = most & (_row_largest(seen) > _CHAOS * _row_largest(sizes))
+    farthest = np.max(seen, where=chaotic, initial=0.0)
+    raised: Wide = np.where(chaotic, np.maximum(seen, farthest), seen)
     return raised
 
 
