@@ -57,7 +57,12 @@ def _bound(one: Priced, usd: float, limits: Limits, calls: int | None) -> str:
     if one.price is None:
         return "its price is unknown"
     total = None if calls is None else usd * calls
-    bounds = [b for b in (total, limits.usd) if b is not None]
-    bound = f"at most ${min(bounds):.2f}" if bounds else f"at most ${usd:.2f} a call"
+    if limits.usd is not None and (total is None or limits.usd <= total):
+        bound = f"never more than ${limits.usd:.2f}"
+    elif total is not None:
+        # Repetitions and refusals are paid and are no evaluations: there may be more calls.
+        bound = f"at most ${total:.2f} for so many"
+    else:
+        bound = f"at most ${usd:.2f} a call"
     dated = f", prices of {one.price.published}" if one.price.published else ""
     return bound + dated

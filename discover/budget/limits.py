@@ -66,6 +66,8 @@ class Budget:
     """What calls without an answer may have cost at most."""
     earlier_s: float = 0.0
     """Active seconds of the sessions before this one."""
+    kept_s: float = 0.0
+    """Seconds at the end in which nothing new starts: the second looks take them."""
     started_s: float | None = 0.0
     """Clock reading at the start of this session; None while it rests."""
     _reserved: dict[int, Spend] = field(default_factory=dict)
@@ -87,6 +89,11 @@ class Budget:
         if self.limits.seconds is None:
             return None
         return max(0.0, self.limits.seconds - self.elapsed_s(now_s))
+
+    def working_s(self, now_s: float) -> float | None:
+        """Seconds left for what is new, at least 0; None without a limit."""
+        left_s = self.remaining_s(now_s)
+        return None if left_s is None else max(0.0, left_s - self.kept_s)
 
     def exhausted(self, now_s: float) -> str | None:
         """Why nothing new may start, or None."""

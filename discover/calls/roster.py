@@ -8,7 +8,7 @@ from discover.budget.limits import Limits
 from discover.budget.pricing import FREE, Price, Prices, price_of
 from discover.calls.bandit import in_turn
 from discover.calls.seat import Seat
-from discover.proposers.keys import is_local
+from discover.proposers.keys import address, is_local
 from discover.protocol import Proposer, ProposerOptions
 from foundry.errors import UsageError
 
@@ -89,5 +89,5 @@ def _price(proposer: Proposer, prices: Prices, options: ProposerOptions) -> Pric
     if not proposer.remote or proposer.name == "replay":
         return FREE
     known = price_of(prices, proposer.model or "")
-    local = options.base_url is not None and is_local(options.base_url)
-    return known or (FREE if local else None)
+    server = address(proposer.name, options)
+    return known or (FREE if server is not None and is_local(server) else None)

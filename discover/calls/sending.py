@@ -28,6 +28,8 @@ from foundry.store.records import Lesson, Origin, Tokens
 
 SHORTEST_ANSWER = 256
 """Tokens below which no answer is asked for: that is no room for a kernel."""
+_REST_SHARE = 0.25
+"""Of the time left, the longest pause: who comes back near the end is still asked."""
 _FIRST_SHARE = 0.1
 """Of the whole time: what the first answer is taken to need at most."""
 
@@ -105,7 +107,7 @@ class Calls:
 
     def too_late(self, seat: Seat) -> str | None:
         """Why an answer would come after the end, or None."""
-        left_s, limit_s = self._budget.remaining_s(self._clock()), self._budget.limits.seconds
+        left_s, limit_s = self._budget.working_s(self._clock()), self._budget.limits.seconds
         if left_s is None or limit_s is None:
             return None
         needed_s = seat.expected_s
@@ -229,8 +231,10 @@ class Calls:
         wait_s = seat.absence.setback(
             self._policy, failure, errand.sent_s, now_s, self._rng.random()
         )
-        seat.rests_until_s = max(seat.rests_until_s, now_s + wait_s)
         left_s = self._budget.remaining_s(now_s)
+        if left_s is not None and failure.retry_after_s is None:
+            wait_s = min(wait_s, max(_REST_SHARE * left_s, self._policy.first_s))
+        seat.rests_until_s = max(seat.rests_until_s, now_s + wait_s)
         if left_s is not None and wait_s >= left_s:
             seat.out = f"{seat.title}: {failure.message}; no time left to wait"
             seat.unaffordable = True

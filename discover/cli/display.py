@@ -30,6 +30,7 @@ class SearchDisplay:
         self._tasks = {name: TaskProgress(name, state="queued") for name in names}
         self._done: dict[str, int] = {}
         self._earlier: dict[str, int] = {}
+        self._earlier_s: dict[str, float] = {}
         self._spent: dict[str, Spend] = {}
         self._at_most: dict[str, Spend] = {}
         self._away: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class SearchDisplay:
         """Redraw the row of a search."""
         self._done[state.name] = state.evaluations
         self._earlier[state.name] = state.earlier
+        self._earlier_s[state.name] = state.earlier_s
         self._spent[state.name] = state.spent
         self._at_most[state.name] = state.at_most
         self._away = state.away
@@ -77,10 +79,16 @@ class SearchDisplay:
                 tokens=spent.tokens or None,
                 cost_usd=spent.usd if at_most.usd else None,
                 cost_at_most_usd=at_most.usd or None,
-                time_budget_s=self._limits.seconds,
+                time_budget_s=self._seconds_here(),
                 notes=tuple(f"away: {who}" for who in self._away),
             )
         )
+
+    def _seconds_here(self) -> float | None:
+        """What this session may take: a limit of time counts over all of them."""
+        if self._limits.seconds is None:
+            return None
+        return max(0.0, self._limits.seconds - sum(self._earlier_s.values()))
 
 
 def _task(state: State) -> TaskProgress:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -116,7 +115,7 @@ def make(model: str | None, options: ProposerOptions) -> AnthropicProposer:
     Raises:
         EnvironmentUnusable: No key.
     """
-    base_url = options.base_url or os.environ.get("ANTHROPIC_BASE_URL") or None
+    base_url = keys.address("anthropic", options)
     if base_url:
         keys.checked_url(base_url)
     return AnthropicProposer(model or DEFAULT_MODEL, _client(base_url), options)

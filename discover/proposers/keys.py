@@ -7,12 +7,18 @@ import os
 import re
 from urllib.parse import urlsplit
 
+from discover.protocol import ProposerOptions
 from foundry.errors import EnvironmentUnusable, UsageError
 
 PLACEHOLDER = "no-key"
 """Sent to servers on this machine, which ask for none; the SDKs insist on some text."""
 
-
+ADDRESS_VARIABLES = {
+    "anthropic": "ANTHROPIC_BASE_URL",
+    "openai": "OPENAI_BASE_URL",
+    "openai-chat": "OPENAI_BASE_URL",
+}
+"""Where each proposer's SDK looks for the address of a server."""
 HIDDEN = "***"
 _SHORTEST_SECRET = 8
 """Shorter values, such as the dummy key of a local server, would hide innocent words."""
@@ -40,6 +46,12 @@ def missing(proposer: str, variables: tuple[str, ...]) -> EnvironmentUnusable:
         f"no key for proposer '{proposer}': {' or '.join(variables)} is not set; nothing was sent.",
         f"Set {variables[0]}, or use --llm mutate, which needs no key.",
     )
+
+
+def address(proposer: str, options: ProposerOptions) -> str | None:
+    """The server's address, as given or from the environment; None: the provider's own."""
+    variable = ADDRESS_VARIABLES.get(proposer, "")
+    return options.base_url or os.environ.get(variable, "").strip() or None
 
 
 def is_local(base_url: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, cast
 
 from discover.proposers import faults, keys, probing
@@ -123,7 +122,7 @@ def make(model: str | None, options: ProposerOptions) -> OpenAIProposer:
     """
     import openai
 
-    base_url = options.base_url or os.environ.get("OPENAI_BASE_URL") or None
+    base_url = keys.address("openai", options)
     if base_url:
         keys.checked_url(base_url)
     key = keys.need("openai", KEY_VARIABLES, base_url)

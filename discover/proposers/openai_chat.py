@@ -7,7 +7,6 @@ usage is missing, tokens are counted from the text, on the high side, and marked
 from __future__ import annotations
 
 import math
-import os
 from typing import TYPE_CHECKING, Any, cast
 
 from discover.proposers import faults, keys, probing
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion
 
 KEY_VARIABLES = ("OPENAI_API_KEY",)
-BASE_URL_VARIABLE = "OPENAI_BASE_URL"
 _CHARACTERS_PER_TOKEN = 3
 
 
@@ -136,11 +134,11 @@ def make(model: str | None, options: ProposerOptions) -> ChatProposer:
     """
     import openai
 
-    base_url = options.base_url or os.environ.get(BASE_URL_VARIABLE) or None
+    base_url = keys.address("openai-chat", options)
     if base_url is None:
         raise UsageError(
             "openai-chat needs the address of its server: --base-url http://127.0.0.1:8080/v1 "
-            f"or {BASE_URL_VARIABLE}"
+            f"or {keys.ADDRESS_VARIABLES['openai-chat']}"
         )
     if not model:
         raise UsageError("openai-chat needs the model's name: --llm openai-chat:MODEL")

@@ -1,8 +1,8 @@
 """Recorded replies in order, from a JSON Lines file: a search without a model, repeatable.
 
 Each line is `{"reply": "TEXT"}` or `{"failure": "rate_limit", "message": "..."}`; `tokens` (with
-the names of `Tokens`) is optional. `discover export RUN --replay FILE` writes such a file from a
-search's ledger.
+the names of `Tokens`) is optional. `discover export RUN --what replay -o FILE` writes such a file
+from a search's ledger.
 """
 
 from __future__ import annotations

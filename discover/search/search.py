@@ -32,6 +32,7 @@ from discover.protocol import Failure, Reply, Request
 from discover.search.expanding import Expander
 from discover.search.intake import Intake, Key
 from discover.search.kernels import RIVALS, Kernels
+from discover.search.pace import JudgingPace
 from discover.search.task import Evaluate, Outcome, Task
 from discover.search.watch import Silent, State, Watch
 from discover.selection.tree import ROOT_PREFIX, Node, NodeState
@@ -43,8 +44,6 @@ from foundry.store.records import Origin
 
 MAX_LOST_CALLS = 5
 """A request whose call was lost this often in kills is not sent again."""
-CONFIRM_S, CONFIRM_SHARE = 60.0, 0.2
-"""The end of the time that is left to confirmation: seconds at most, share of the whole at most."""
 GRACE_S = 15.0
 """How long after its end a search waits for what is under way."""
 _POLL_S = 0.5
@@ -98,7 +97,8 @@ class Search:
         self._roster = roster
         self._journal = journal
         self._budget = budget
-        self._evaluate = evaluate
+        self._pace = JudgingPace(clock)
+        self._evaluate = self._pace.measured(evaluate)
         self._clock = clock
         self._watch = watch or Silent()
         self._stopping = stopping
@@ -107,8 +107,8 @@ class Search:
         self._ready: deque[tuple[Node, Draft]] = deque()
         self._flights: Flights[Key] = Flights() if flights is None else flights
         self._intake = Intake(
-            task, self._kernels, roster, journal, budget, self._flights, evaluate, settled, clock,
-            self._watch,
+            task, self._kernels, roster, journal, budget, self._flights, self._evaluate, settled,
+            clock, self._watch,
         )  # fmt: skip
         self._calls = Calls(
             journal,
@@ -126,6 +126,7 @@ class Search:
             task, self._kernels, roster, budget, self._calls, self._intake, clock, self._under_way
         )
         self._finalists = self._looks = self._earlier = 0
+        self._earlier_s = 0.0
 
     def run(self, roots: Iterable[Draft], restored: Restored | None = None) -> Outcome:
         """Search until a budget is used up or nobody has anything to propose.
@@ -188,7 +189,7 @@ class Search:
         self._kernels.restore(restored)
         self._budget.evaluations = self._earlier = restored.evaluations
         self._budget.spent, self._budget.unsure = restored.spent, restored.unsure
-        self._budget.earlier_s = restored.elapsed_s
+        self._budget.earlier_s = self._earlier_s = restored.elapsed_s
         for seat in self._roster.seats:
             seat.turns = restored.turns.get(seat.proposer.name, 0)
         for node in self._tree:
@@ -250,13 +251,17 @@ class Search:
         limit = self._budget.limits.evaluations
         if limit is not None and self._budget.evaluations >= limit - self._looks:
             return f"evaluations: {limit}"
+        self._budget.kept_s = self._kept_s()
         reason = self._budget.exhausted(self._clock())
-        left_s, limit_s = self._budget.remaining_s(self._clock()), self._budget.limits.seconds
-        if reason is None and self._finalists and left_s is not None and limit_s is not None:
-            # Time for the second look is set aside, so that it does not run over.
-            late = left_s <= min(CONFIRM_S, CONFIRM_SHARE * limit_s)
-            return f"time: {limit_s:g} s" if late else None
+        # What was answered is paid: it is judged as long as any time is left.
+        if reason is None and not self._ready and self._budget.working_s(self._clock()) == 0:
+            return f"time: {self._budget.limits.seconds:g} s"
         return reason
+
+    def _kept_s(self) -> float:
+        """Seconds that the second looks will take; they are set aside, so that they fit."""
+        limit_s = self._budget.limits.seconds
+        return 0.0 if limit_s is None else self._pace.looks_s(self._looks, limit_s)
 
     def _start_one(self) -> bool:
         if self._ready:
@@ -398,6 +403,7 @@ class Search:
             best=self._kernels[best].evaluation if best else None,
             depth=self._tree.depth(),
             earlier=self._earlier,
+            earlier_s=self._earlier_s,
             away=self._roster.away(self._clock()),
         )
 

@@ -28,6 +28,8 @@ class State:
     """Expansions from a root to the deepest kernel."""
     earlier: int = 0
     """Evaluations of earlier sessions."""
+    earlier_s: float = 0.0
+    """What of `elapsed_s` earlier sessions took."""
     away: tuple[str, ...] = ()
     """Proposers that do not answer now, and why."""
 

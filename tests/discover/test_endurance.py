@@ -13,7 +13,8 @@ from discover.budget.limits import Limits
 from discover.calls.retry import RetryPolicy
 from discover.calls.seat import RUBBISH_AFTER
 from discover.protocol import Failure, FailureKind, Reply
-from foundry.judge.verdict import Status
+from foundry.judge.options import NOBODY, Rivals
+from foundry.judge.verdict import Evaluation, Status
 from foundry.store.records import CallState, Tokens
 
 ROOT = scored(1.0)
@@ -190,6 +191,68 @@ def test_no_call_is_sent_that_the_time_left_cannot_receive(stage: Stage) -> None
     assert {c.state for c in _calls(stage)} == {CallState.DONE}
     assert "an answer of scripted model-x takes 90 s" in outcome.reason
     assert outcome.by_budget
+
+
+class SlowJudge(ScriptedJudge):
+    """Each kernel takes its time."""
+
+    def __init__(self, clock: SimulatedTime, seconds: float) -> None:
+        super().__init__()
+        self.clock, self.seconds = clock, seconds
+
+    def __call__(self, text: str, seed: int, rivals: Rivals = NOBODY) -> Evaluation:
+        self.clock.pass_(self.seconds)
+        return super().__call__(text, seed, rivals)
+
+
+def test_a_limit_of_time_is_used_and_the_second_looks_fit_into_it(stage: Stage) -> None:
+    clock, limit_s = SimulatedTime(), 300.0
+    offline = Scripted(
+        [scored(1 + i / 1000, f" int a{i} = {i};") for i in range(999)], remote=False
+    )
+    outcome = stage.search(
+        [offline], SlowJudge(clock, 1.0), Limits(seconds=limit_s), roots=[ROOT], confirm=3,
+        clock=clock,
+    )  # fmt: skip
+    assert 0.95 * limit_s <= outcome.state.elapsed_s <= limit_s
+    looks = [n.detail.get("confirmed", 0) for n in stage.store.nodes(stage.run_id)]
+    assert sorted(looks)[-3:] == [1, 2, 2], "three finalists, and two rivals once more"
+
+
+def test_a_session_knows_what_the_ones_before_it_took(stage: Stage) -> None:
+    clock = SimulatedTime()
+    judge = SlowJudge(clock, 7.0)
+    llm = Scripted([scored(1 + i, f" int a{i};") for i in range(9)], remote=False)
+    first = stage.search([llm], judge, Limits(evaluations=3), roots=[ROOT], clock=clock)
+    clock.pass_(HOUR_S)
+    more = stage.search([llm], judge, Limits(evaluations=6), clock=clock, resume=True)
+    assert first.state.earlier_s == 0
+    assert more.state.earlier_s == pytest.approx(21)
+    assert more.state.elapsed_s == pytest.approx(42)
+
+
+def test_no_answer_that_is_paid_is_left_unjudged_for_want_of_time(stage: Stage) -> None:
+    clock = SimulatedTime()
+    server = Server(clock, seconds=40.0)
+    outcome = stage.search(
+        [Scripted([server] * 99)], SlowJudge(clock, 5.0), Limits(seconds=1000.0), roots=[ROOT],
+        confirm=3, clock=clock,
+    )  # fmt: skip
+    assert {n.state for n in stage.store.nodes(stage.run_id)} == {"judged"}
+    assert outcome.state.elapsed_s > 900
+
+
+def test_who_comes_back_near_the_end_is_still_asked(stage: Stage) -> None:
+    clock = SimulatedTime()
+    start, limit_s = clock.now_s, 8 * HOUR_S
+    server = Server(clock)
+    llm = Scripted([lambda: _pass(clock, server)] * 9999)
+    server.goes_down(7 * HOUR_S, 0.6 * HOUR_S, REFUSED)
+    stage.search(
+        [llm], SlowJudge(clock, 60.0), Limits(seconds=limit_s), roots=[ROOT], clock=clock,
+        retry=PATIENT,
+    )  # fmt: skip
+    assert server.answered_at[-1] - start > 0.99 * limit_s
 
 
 def test_ctrl_c_waits_for_what_is_paid_and_the_next_session_judges_it(stage: Stage) -> None:

@@ -21,10 +21,10 @@ def test_what_earlier_answers_took_is_expected_and_the_bound_is_dated() -> None:
     (line,) = estimate([one], Limits(evaluations=54), judged=4)
     assert line == (
         "estimate: anthropic m: 50 calls, about 3,000 tokens in and 1,000 out a call, $0.80; "
-        "at most $8.50, prices of 2026-11-21"
+        "at most $8.50 for so many, prices of 2026-11-21"
     )
     (line,) = estimate([one], Limits(evaluations=54, usd=1.25), judged=4)
-    assert "at most $1.25" in line
+    assert "never more than $1.25" in line
     (line,) = estimate([one], Limits(seconds=60), judged=4)
     assert "calls until the budget is used" in line
     assert "$0.02 a call; at most $0.17 a call" in line

@@ -52,3 +52,22 @@ def test_the_rate_counts_what_this_session_did() -> None:
         )
         display.changed(state)
     assert (drawn[-1].done, drawn[-1].budget, drawn[-1].fresh) == (34, 80, 9)
+
+
+def test_the_time_left_is_what_earlier_sessions_left() -> None:
+    drawn: list[Progress] = []
+
+    class Kept:
+        def update(self, progress: Progress) -> None:
+            drawn.append(progress)
+
+    limits = Limits(seconds=8 * 3600.0)
+    display = SearchDisplay(cast(Display, Kept()), ("silu float32",), limits)
+    elapsed_s = 6 * 3600.0 + 30
+    display.changed(
+        State(
+            "silu float32", 9, limits, Spend(), Spend(), elapsed_s, {}, None, depth=0,
+            earlier_s=6 * 3600.0,
+        )
+    )  # fmt: skip
+    assert drawn[-1].time_budget_s == 2 * 3600.0

@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discover.budget import pricing
+from discover.budget.limits import Limits
 from discover.calls.absence import Absence
 from discover.calls.retry import RetryPolicy, pause_s
+from discover.calls.roster import seats_of
 from discover.calls.seat import Seat
-from discover.protocol import Failure, FailureKind, Proposer, Request
+from discover.proposers.registry import proposers_of
+from discover.protocol import Failure, FailureKind, Proposer, ProposerOptions, Request
 from foundry.errors import UsageError
 from foundry.store.records import Tokens
 
@@ -37,6 +40,25 @@ def test_shipped_prices_cover_the_default_models() -> None:
     assert dated == prices["claude-opus-4-5"]
     assert pricing.price_of(prices, "llama3:8b") is None
     assert all(isinstance(price.published, datetime.date) for price in prices.values())
+
+
+@pytest.mark.parametrize(
+    ("variable", "proposer"),
+    [("OPENAI_BASE_URL", "openai-chat:llama3"), ("ANTHROPIC_BASE_URL", "anthropic:local")],
+)
+def test_a_server_on_this_machine_is_free_however_its_address_is_given(
+    variable: str, proposer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:11434/v1")
+    options = ProposerOptions()
+    with proposers_of((proposer,), options) as made:
+        (seat,) = seats_of(made, {}, Limits(usd=1.0), options)
+        assert seat.price is pricing.FREE
+    monkeypatch.setenv(variable, "https://models.example/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "some-key")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "some-key")
+    with proposers_of((proposer,), options) as made, pytest.raises(UsageError, match="no price"):
+        seats_of(made, {}, Limits(usd=1.0), options)
 
 
 def test_a_users_prices_win(tmp_path: Path) -> None:
