@@ -72,9 +72,15 @@ def _cancelling(rng: Generator, shape: Shape, dtype: str) -> Values:
 
 
 def _constant(rng: Generator, shape: Shape, dtype: str) -> Values:
-    """Every row has one value of its own."""
+    """Every row has one value of its own, in every other row as large as the means of `offset`.
+
+    The square of a large mean, less the mean of equal squares, is negative where both are rounded.
+    """
     rows = _column(shape)
-    values: Values = rng.uniform(0.1, 2.0, rows) * _signs(rng, rows)
+    low, high = _OFFSET_EXPONENTS.get(dtype, (5, 7))
+    large = np.exp2(low + (high - low) * rng.random(rows))
+    sizes = np.where(_even_rows(shape), large, rng.uniform(0.1, 2.0, rows))
+    values: Values = sizes * _signs(rng, rows)
     return np.broadcast_to(values, shape).copy()
 
 
