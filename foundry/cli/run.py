@@ -38,7 +38,8 @@ _POINTS = 21
     is_flag=False,
     flag_value=_POINTS,
     metavar="[N]",
-    help="Prove N points of each template, the default and every knob value first, and time none.  "
+    help="Prove N points of each template, dealt to its dtypes, the default and every knob value "
+    "first, op by op, and time none.  "
     f"[default: {_POINTS}]",
 )
 @click.option(

@@ -73,7 +73,8 @@ class Plan:
             templates: Where variants come from, the starting template first.
             strategy: A name of `STRATEGIES`.
             seed: Two plans of one seed are equal.
-            points: Variants of each template, on average; None: all there are.
+            points: Variants of each template, on average; None: all there are, and the plan may
+                be flat before.
 
         Raises:
             UsageError: No template, or an unknown strategy.
@@ -118,7 +119,12 @@ class Plan:
 
     @property
     def is_flat(self) -> bool:
-        """Whether the last positions whose scores may be used brought no gain."""
+        """Whether the last positions whose scores may be used brought no gain.
+
+        Never where so many points are to be proven: nothing is timed there.
+        """
+        if self._most is not None:
+            return False
         scores = [self._scores.get(position) or 0.0 for position in self._usable]
         if len(scores) < _PATIENCE:
             return False

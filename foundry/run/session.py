@@ -11,6 +11,7 @@ Owned elsewhere: order (`plan`), the loop (`loop`), counts (`tally`), verdicts, 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -98,10 +99,30 @@ def make_plans(request: RunRequest) -> list[Plan]:
         own = [template for template in kept if template.op == op.name]
         if not own and any(template.op == op.name for template in every):
             continue
-        for dtype in _dtypes(request, op):
+        dtypes = _dtypes(request, op)
+        for dtype in dtypes:
             bench_workloads(op, dtype, request.bench)
-            plans.append(Plan(op, dtype, own, request.strategy, request.seed, request.points))
+            points = _points(request, dtypes)
+            plans.append(Plan(op, dtype, own, request.strategy, request.seed, points))
     return plans
+
+
+def turns_of(request: RunRequest, plans: Sequence[Plan]) -> Sequence[int]:
+    """Number of each plan's lesson: its tier, or its op where points are proven.
+
+    What the oracle knows of an op is kept while it is the op's turn.
+    """
+    if request.curriculum:
+        return [tier(plan.op) for plan in plans]
+    if request.points is None:
+        return ()
+    ops = list(dict.fromkeys(plan.op.name for plan in plans))
+    return [ops.index(plan.op.name) for plan in plans]
+
+
+def _points(request: RunRequest, dtypes: Sequence[str]) -> int | None:
+    """Those of each template in one dtype: all are dealt to its dtypes."""
+    return None if request.points is None else math.ceil(request.points / len(dtypes))
 
 
 def _dtypes(request: RunRequest, op: Op) -> tuple[str, ...]:
@@ -147,8 +168,7 @@ class _Session:
         self.seat = seat
         self.device = seat.device
         self.tally = Tally(plans, request.budget, request.time_s)
-        lessons = [tier(plan.op) for plan in plans] if request.curriculum else ()
-        self.schedule = Schedule(plans, request.budget, lessons)
+        self.schedule = Schedule(plans, request.budget, turns_of(request, plans))
         self.run_id = self._unfinished()
 
     def go(self) -> None:

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from foundry.errors import UsageError
 from foundry.run.plan import LAG, Plan, Schedule, Slot, narrow
+from foundry.run.session import RunRequest, make_plans, turns_of
 from foundry.run.strategies import STRATEGIES
 from ops import registry as ops
+from ops.dtypes import FLOAT_DTYPES
 from templates import space
 from templates.registry import for_op
 from templates.template import Template
@@ -250,3 +252,22 @@ def test_points_bound_a_plan_by_its_templates() -> None:
         taken.append(found[1].choice.template.name)
     assert len(taken) == 4
     assert set(taken) == {"one", "two"}
+
+
+def test_proven_points_are_dealt_to_dtypes_and_go_op_by_op() -> None:
+    request = RunRequest(
+        ops=("silu", "row_argmax"), dtypes=FLOAT_DTYPES, templates=(), knobs={},
+        strategy="coverage", bench="quick", budget=None, time_s=None, seed=0, workers=1,
+        device="cpu", db=None, command="", points=5,
+    )  # fmt: skip
+    plans = make_plans(request)
+    assert [plan.op.name for plan in plans] == ["silu"] * 3 + ["row_argmax"] * 3
+    schedule = Schedule(plans, None, turns_of(request, plans))
+    taken = Counter[int]()
+    order = []
+    while (slot := schedule.take()) is not None:
+        schedule.learn(slot, None)
+        taken[slot.plan] += 1
+        order.append(slot.variant.op.name)
+    assert order == sorted(order, reverse=True), "all of one op, then all of the next"
+    assert taken[0] == 2 * len(for_op("silu")), "5 points in three dtypes"
