@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from discover.selection.tree import ROOT_PREFIX, NodeState
-from foundry.judge.verdict import Evaluation
+from foundry.judge.verdict import JUDGE_VERSION, Evaluation
 from foundry.report.figures import Figures, figures
 from foundry.report.predicted import MODEL, front, predicted_gain, predicted_times
 from foundry.store.records import CallRecord, CallState, NodeRecord, RunRecord
@@ -82,6 +82,17 @@ class Summary:
     """Of a search for a chip that is not here: the kernel that is predicted to be fastest and all
     that cannot be told from it, in no order. `best` and `start` are measured: there are none.
     """
+
+    @property
+    def outdated(self) -> str:
+        """What is to be said where an earlier version of the judge found all this."""
+        version = self.run.judge_version
+        if version == JUDGE_VERSION:
+            return ""
+        return (
+            f"run {self.run.id} was judged by version {version} of the judge, and this is "
+            f"{JUDGE_VERSION}: the same search command judges its kernels anew"
+        )
 
     @property
     def gain(self) -> tuple[float, float, float] | None:
@@ -175,6 +186,7 @@ def document(summary: Summary) -> dict[str, Any]:
         "dtype": summary.dtype,
         "proposers": list(summary.proposers),
         "outcome": summary.run.outcome,
+        "judge_version": summary.run.judge_version,
         "device": {
             "id": summary.run.device.id,
             "kind": summary.run.device.kind,
@@ -206,13 +218,18 @@ def origin_label(node: NodeRecord) -> str:
 def _evaluations(
     store: Store, run: RunRecord, nodes: Sequence[NodeRecord], dtype: str
 ) -> dict[int, Evaluation]:
-    found = {}
-    for node in nodes:
-        if node.state == NodeState.JUDGED and node.kernel_hash:
-            evaluation = store.find_evaluation(node.kernel_hash, run.device.id, dtype)
-            if evaluation is not None:
-                found[node.id] = evaluation
-    return found
+    """By node, what is known of its kernel today; else what the run itself found then."""
+    judged = {n.id: n.kernel_hash for n in nodes if n.state == NodeState.JUDGED and n.kernel_hash}
+    found = {
+        node_id: store.find_evaluation(kernel_hash, run.device.id, dtype)
+        for node_id, kernel_hash in judged.items()
+    }
+    then: dict[str, Evaluation] = {}
+    if None in found.values():
+        own = store.evaluations(run_id=run.id)
+        then = {stored.evaluation.kernel_hash: stored.evaluation for stored in own}
+    known = {node_id: found[node_id] or then.get(judged[node_id]) for node_id in judged}
+    return {node_id: one for node_id, one in known.items() if one is not None}
 
 
 def _is_root(node: NodeRecord) -> bool:

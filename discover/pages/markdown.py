@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from discover.history.summary import Spending
@@ -30,22 +31,48 @@ def _section(story: Story) -> list[str]:
         "",
         f"- device: {summary.run.device.kind}, {summary.run.device.name}",
         f"- evaluations: {summary.evaluations:,} ({statuses(summary.statuses)})",
-        f"- best: {speedup_line(story.best)}",
-        f"- best start: {speedup_line(story.start)}",
+        *([f"- {summary.outdated}"] if summary.outdated else []),
+        *(_predicted(story) if story.predicted else _measured(story)),
     ]
-    if story.gain_us is not None:
-        lines.append(f"- saved over the best start: {latency(story.gain_us)} us")
-    if story.best is not None:
-        best = story.best
-        lines.append(f"- kernel `{(best.node.kernel_hash or '')[:8]}` by {best.label}")
-        lines += ["", f"> {best.words}"] if best.words else []
-    if story.against_start:
-        lines += ["", "```diff", story.against_start, "```"]
+    for name, told in zip(("best start", "best"), story.counters(), strict=True):
+        lines += ["", f"Counters of the {name}:", "", *(f"- {one}" for one in told)] if told else []
+    parent_diff = story.best.diff if story.best else ""
+    for name, diff in (("its parent", parent_diff), ("the best start", story.against_start)):
+        lines += ["", f"The best against {name}:", "", *_fenced(diff)] if diff else []
     if story.failures:
         lines += ["", "| failed | times | reason |", "|---|---:|---|"]
         for status, reasons in story.failures.items():
             lines += [f"| {status} | {n} | {_cell(why)} |" for why, n in reasons.items()]
     return [*lines, ""]
+
+
+def _measured(story: Story) -> list[str]:
+    """The best kernel, what it beats, and its author's words."""
+    best = story.best
+    lines = [f"- best: {speedup_line(best)}", f"- best start: {speedup_line(story.start)}"]
+    if story.gain_us is not None:
+        lines.append(f"- {story.gain_words}: {latency(abs(story.gain_us))} us")
+    if best is not None:
+        lines.append(f"- kernel `{(best.node.kernel_hash or '')[:8]}` by {best.label}")
+        lines += ["", f"> {best.words}"] if best.words else []
+    return lines
+
+
+def _predicted(story: Story) -> list[str]:
+    """The kernels that the chip model takes for the fastest, which are no ranking."""
+    rows = [
+        f"| `{one.digest}` | {_cell(one.label)} | {_cell(one.words)} | {one.gain} |"
+        for one in story.predicted
+    ]
+    head = "| predicted to be fastest, not told apart | from | time | over the best template |"
+    return ["", head, "|---|---|---|---:|", *rows]
+
+
+def _fenced(diff: str) -> list[str]:
+    """A diff in a fence that nothing in it can end."""
+    longest = max((len(run) for run in re.findall("`+", diff)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}diff", diff, fence]
 
 
 def _cell(text: str) -> str:

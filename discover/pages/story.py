@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from discover.history.nodes import Seen, diff, look
-from discover.history.summary import Summary
+from discover.history.summary import Summary, origin_label
 from discover.selection.tree import ROOT_PREFIX
 from foundry.prompts.feedback import counted
 from foundry.report.figures import figures
+from foundry.report.predicted import predicted_gain, predicted_times
 
 if TYPE_CHECKING:
     from foundry.store import Store
@@ -26,6 +27,20 @@ class Step:
     """Spent until then."""
     speedup: float
     """Over the common baseline."""
+
+
+@dataclass(frozen=True)
+class PredictedBest:
+    """A kernel that the chip model takes for one of the fastest."""
+
+    digest: str
+    """First digits of its hash."""
+    label: str
+    """Where it came from."""
+    words: str
+    """Its predicted times."""
+    gain: str
+    """Over the best template, predicted too."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,23 @@ class Story:
             return None
         best, start = self.best.kernel_us, self.start.kernel_us
         return start - best if best is not None and start is not None else None
+
+    @property
+    def gain_words(self) -> str:
+        """What `gain_us` is."""
+        is_slower = self.gain_us is not None and self.gain_us < 0
+        return "slower than the best start by" if is_slower else "saved over the best start"
+
+    @property
+    def predicted(self) -> list[PredictedBest]:
+        """Of a search for a chip that is not here: its best kernels, which are no ranking."""
+        found = []
+        for one in self.summary.front:
+            gain = predicted_gain(one.evaluation)
+            words = "; ".join(time.words for time in predicted_times(one.evaluation))
+            digest, label = one.evaluation.kernel_hash[:8], origin_label(one.node)
+            found.append(PredictedBest(digest, label, words, f"{gain:.2f}x" if gain else "-"))
+        return found
 
     @property
     def against_start(self) -> str:

@@ -7,19 +7,25 @@ import gzip
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from searching import Scripted, ScriptedJudge, Stage, failing, scored
+from sqlalchemy import update
 
 from discover.budget.limits import Limits
-from discover.history.summary import summarise
+from discover.history.summary import Found, summarise
 from discover.pages import svg
 from discover.pages.html import page
 from discover.pages.markdown import markdown
 from discover.pages.story import Story, gather
+from foundry.chips import fitted, registry
+from foundry.chips.device import device_of
 from foundry.judge.verdict import Status
+from foundry.store import models
+from foundry.store.records import PREDICTIONS
 
 NASTY = "</script><script>alert(1)</script> & <b>bold</b>"
 
@@ -86,7 +92,54 @@ def test_markdown_says_the_same(stage: Stage) -> None:
     assert "## twice float32" in text
     assert "- saved over the best start: 6.67 us" in text
     assert "| wrong_result | 1 |" in text
-    assert "```diff" in text
+    assert "The best against its parent:\n\n```diff" in text
+    assert "The best against the best start:\n\n```diff" in text
+
+
+def test_what_was_predicted_is_on_the_page_and_nothing_measured_is(stage: Stage) -> None:
+    told = story(stage)
+    chip = device_of(registry.get("m1"), fitted.built_in(), stage.device)
+    fields = {
+        "predicted_us": 40.0, "low_us": 20.0, "high_us": 80.0, "bound": "memory",
+        "sentences": ["x"], "template_us": 60.0, "apart": 1.25,
+    }  # fmt: skip
+    assert told.best is not None
+    assert told.best.evaluation is not None
+    said = told.best.evaluation.model_copy(
+        update={"timings": (), "extra": {PREDICTIONS: {"w": {"m1": fields}}}}
+    )
+    summary = replace(
+        told.summary, run=replace(told.summary.run, device=chip), best=None, start=None,
+        front=(Found(told.best.node, said),),
+    )  # fmt: skip
+    predicted = replace(told, summary=summary, best=None, start=None, steps=())
+    for text in (page([predicted], "Search"), markdown([predicted], "Search")):
+        assert "predicted 40.0 us (20.0 to 80.0), bound by memory" in text
+        assert "1.50x" in text
+        assert said.kernel_hash[:8] in text
+        assert "best start" not in text
+
+
+def test_what_an_earlier_judge_found_is_told_as_such(stage: Stage) -> None:
+    before = story(stage)
+    assert not before.summary.outdated
+    with stage.store.connected(writing=True) as connection:
+        for table in (models.runs, models.evaluations):
+            connection.execute(update(table).values(judge_version=1))
+    run = next(run for run in stage.store.runs() if run.id == stage.run_id)
+    after = gather(stage.store, summarise(stage.store, run))
+    assert after.gain_us == before.gain_us
+    assert after.summary.statuses == before.summary.statuses
+    for text in (page([after], "Search"), markdown([after], "Search")):
+        assert "judged by version 1 of the judge" in text
+
+
+def test_a_fence_in_a_kernel_ends_none_of_the_text(stage: Stage) -> None:
+    told = story(stage)
+    assert told.best is not None
+    other = replace(told.best, text=f"{told.best.text}// ```\n# A heading\n")
+    text = markdown([replace(told, best=other)], "Search")
+    assert "````diff" in text
 
 
 def test_charts_stay_within_their_frame() -> None:

@@ -106,6 +106,8 @@ def _show(summaries: list[Summary]) -> None:
     for said in dict.fromkeys(meaning(s.run.device.kind) for s in shown):
         if said:
             click.echo(said)
+    for said in filter(None, (summary.outdated for summary in summaries)):
+        click.echo(said)
     if line := spending_line(sum((s.spending for s in summaries), Spending())):
         click.echo(line)
 
