@@ -155,6 +155,10 @@ def execute(request: RunRequest) -> RunResult:
         return RunResult(session.tally, session.device, session.run_id, elapsed_s)
 
 
+_NAMED = 8
+"""Ops that a title names; more are counted."""
+
+
 class _Session:
     def __init__(
         self,
@@ -203,7 +207,8 @@ class _Session:
         limits += [f"{asked.time_s:g} s"] if asked.time_s is not None else []
         limits += [f"{asked.points} points a template"] if asked.points is not None else []
         again = f" · goes on with run {self.run_id}" if self.run_id is not None else ""
-        names = ", ".join(dict.fromkeys(task.op for task in self.tally.tasks))
+        ops = list(dict.fromkeys(task.op for task in self.tally.tasks))
+        names = ", ".join(ops) if len(ops) <= _NAMED else f"{len(ops)} ops"
         return (
             f"foundry run · {names} · {', '.join(asked.dtypes)} · {self.device.name} · "
             f"{asked.strategy}, {', '.join(limits)}, seed {asked.seed}{again}"

@@ -186,6 +186,12 @@ def test_time_ends_a_run(environment: dict[str, str]) -> None:
     assert 0 < json.loads(done.stdout)["new"] < 60
 
 
+def test_a_title_counts_ops_that_are_too_many_to_name(environment: dict[str, str]) -> None:
+    ops = "silu,relu,tanh,elu,mish,exp,log,softplus,sigmoid"
+    done = foundry(environment, "run", "--ops", ops, "--coverage", "1", "--time", "1s")
+    assert " · 9 ops · float32 · " in done.stderr.splitlines()[0]
+
+
 @pytest.mark.slow
 def test_a_template_of_ones_own_and_a_held_knob(
     environment: dict[str, str], tmp_path: Path
