@@ -232,10 +232,12 @@ class _Slices:
             most = night.evaluations(request.name) + SLICE
             left = most if limits.evaluations is None else limits.evaluations
             within = replace(limits, evaluations=min(most, left))
+            before = night.evaluations(request.name)
             search = self._of(replace(request, limits=within))
             outcome = search.go_on(within)
             night.note(request.name, outcome, search.rewards())
-            night.tell(request.name, outcome)
+            if not outcome.by_budget or night.evaluations(request.name) > before:
+                night.tell(request.name, outcome)
         if outcome is None or request.name in night.finished:
             night.done(request.name)
         return outcome

@@ -208,7 +208,7 @@ class Calls:
             (node, draft), *others = self._split(errand.node, whole)
             self._journal.answered(node, errand.call_id, reply, cost_usd, draft)
             for sibling, other in others:
-                self._journal.opened(sibling, other, sibling_of=node.id)
+                self._journal.also(sibling, other, node)
         return [(node, draft), *others]
 
     def _book(self, errand: Errand, failure: Failure) -> None:

@@ -104,6 +104,17 @@ class Journal:
         """Keep an open node, with what it proposes where that is known."""
         self._save(node, **_draft(draft), **facts)
 
+    def also(self, node: Node, draft: Draft, first: Node) -> None:
+        """Keep an open node for a further kernel of an answer; its author heard the same.
+
+        Args:
+            node: Of this kernel.
+            draft: What it proposes.
+            first: The node that the answer was asked for.
+        """
+        heard = {k: v for k, v in self._details.get(first.id, {}).items() if k == "lessons"}
+        self.opened(node, draft, sibling_of=first.id, **heard)
+
     def heard(self, node: Node, lessons: Sequence[Lesson]) -> None:
         """Keep an open node whose author was told these lessons."""
         self._save(node, **_told(lessons))

@@ -178,7 +178,7 @@ class Desk:
             for other in others:
                 sibling = tree.open(node.parent, AGENT)
                 self._tickets += 1
-                self._journal.opened(sibling, other, sibling_of=node.id)
+                self._journal.also(sibling, other, node)
                 answered.append((sibling, other))
         for one, draft in answered:
             self._intake.consider(one, draft)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LESSONS = models.lessons.c
 TRIED_AFTER = 8
-"""Times that a lesson is shown before it must have paid."""
+"""Kernels whose authors were shown a lesson before it must have paid."""
 LEAST_PAID = 0.1
 """Share of these after which a kernel beat its parent; a lesson below it is shown no more."""
 

@@ -31,10 +31,11 @@ from discover.autorun.standing import SLICE, Standing
 from discover.autorun.steps import decode, prefill
 from discover.autorun.tables import Shapes
 from discover.autorun.whole import next_op
-from discover.budget.limits import Limits
+from discover.budget.limits import Limits, Spend
 from discover.search.session import checked_op, journal_of
 from discover.search.settings import SearchRequest, SearchSettings
-from discover.search.watch import Silent
+from discover.search.task import Outcome
+from discover.search.watch import Silent, State
 from discover.search.workbench import Workbench
 from foundry.errors import UsageError
 from foundry.judge.options import NOBODY, Rivals, bench_workloads
@@ -245,6 +246,29 @@ def test_an_autorun_of_a_model_goes_on_at_the_shapes_it_was_begun_at(
     assert (again, is_earlier) == (run_id, True)
     assert second.shapes == first.shapes == at_rates(tmp_path, 100.0, 10_000.0).steps[first.op]
     assert [run.kind for run in stage.store.runs()].count("autorun") == 1
+
+
+def test_the_end_of_a_search_is_told_once(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rests(name: str, limits: Limits) -> Outcome:
+        most = limits.evaluations or 0
+        state = State(name, most, limits, Spend(), Spend(), 1.0, {}, None, depth=0)
+        return Outcome(1, None, None, state, f"evaluations: {most}", by_budget=True)
+
+    @contextmanager
+    def opened(bench: Workbench, request: SearchRequest, *_: object) -> Iterator[object]:
+        journal_of(bench, request)
+        yield SimpleNamespace(go_on=lambda limits: rests(request.name, limits), rewards=list)
+
+    monkeypatch.setattr("discover.autorun.autorun.open_search", opened)
+    seat = SimpleNamespace(device=stage.device)
+    bench = cast(Workbench, SimpleNamespace(store=stage.store, seat=seat, prices={}))
+    asked = at_rates(tmp_path, 100.0, 10_000.0).model_copy(update={"total": Limits(evaluations=10)})
+    run_autorun(bench, asked, "again", [], stage)
+    ended = [line for line in stage.events if " ended: " in line]
+    assert len(ended) == 1
+    assert ended[0].endswith("ended: evaluations: 10")
 
 
 def test_a_recipe_keeps_its_own_shapes_and_hears_what_gives_way(tmp_path: Path) -> None:

@@ -62,6 +62,14 @@ def test_lessons_outlive_the_search_and_are_dropped_when_they_do_not_pay(stage: 
     assert lessons(stage) == []
 
 
+def test_every_kernel_of_an_answer_has_its_say_on_what_its_author_heard(stage: Stage) -> None:
+    two = f"Two ways.\n```metal\n{scored(0.5)}```\n```metal\n{scored(9.0)}```"
+    llm = Scripted([answer(2.0, "Use vectors."), two])
+    stage.search([llm], ScriptedJudge(), Limits(evaluations=4), roots=[ROOT])
+    (kept,) = (one for one in lessons(stage) if one.text == "Use vectors.")
+    assert (kept.shown, kept.paid) == (2, 1)
+
+
 def test_only_what_is_surely_faster_teaches() -> None:
     def attempt(speedup: float, **detail: object) -> Attempt:
         return Attempt(scored(speedup), toy.passed(speedup), {"words": "Less traffic.", **detail})
