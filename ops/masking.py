@@ -30,7 +30,8 @@ TAKEN = frozenset(
     first first_key first_key_of first_query found given head heads held higher i is_seen j k key
     key_sums keys kv_head kv_heads kv_len lane lean logarithm lower lowest mean own pair part peak
     place q q_len query r repeats row rows s scale score seen share shrink slope_of start state
-    states sum sums tall total until_key upper v value_sums values weight weights wide
+    peaks sink states sum sums tall total totals until_key upper v value_sums values weight weights
+    wide
     """,
     )
 )
@@ -115,6 +116,8 @@ class Score:
     """Metal: what the score changes by where `s` does; gradients need it."""
     slope_np: Callable[..., Any] | None = None
     """The same as float64 NumPy of those it names."""
+    slope_mlx: str = ""
+    """The same as MLX text; empty: what follows from the Metal."""
     learnt: LearntRow | None = None
     """The input that gradients reach, beside q, k and v."""
     early: bool = False
@@ -156,10 +159,16 @@ class LogSum:
         return 1.0 / math.log(self.base)
 
     @property
+    def text(self) -> str:
+        """What is given where no key is seen, as MLX text."""
+        return "-math.inf" if self.none == -math.inf else repr(self.none)
+
+    @property
     def metal(self) -> str:
         """It in Metal, of the largest score `peak` and the sum `total` of what is left of each."""
         times = "" if self.base == math.e else f" * {self.scale:.9g}f"
-        return f"total > 0.0f ? (peak + log(total)){times} : {self.none!r}f"
+        none = "-INFINITY" if self.none == -math.inf else f"{self.none!r}f"
+        return f"total > 0.0f ? (peak + log(total)){times} : {none}"
 
 
 EVERY_KEY = Mask(

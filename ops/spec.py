@@ -49,6 +49,9 @@ class Tensor:
     """How an output is compared; None: integers exactly, all else within the error model."""
     optional: bool = False
     """Whether an input may be absent; a case says where it is."""
+    infinite: bool = False
+    """Whether infinities are values of an output, such as the logarithm of a sum of nothing; else
+    an oracle that gives one of ordinary inputs is wrong."""
     continues: str = ""
     """Name of the input that an output starts as, such as the cache that it appends to. The kernel
     writes every element all the same."""

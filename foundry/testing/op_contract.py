@@ -108,7 +108,7 @@ def _oracle_faults(op: Op, workload: Workload, values: tuple[NDArray[Any], ...])
             yield f"the oracle gives {tensor.name} of shape {list(value.shape)}, not {list(shape)}"
         elif value.dtype != np.dtype(wanted):
             yield f"the oracle gives {tensor.name} as {value.dtype}, not {wanted}"
-        elif not np.isfinite(value).all():
+        elif np.isnan(value).any() or not (tensor.infinite or np.isfinite(value).all()):
             yield f"the oracle gives {tensor.name} with a value that is not finite"
 
 

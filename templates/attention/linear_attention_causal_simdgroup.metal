@@ -1,2 +1,2 @@
-{% set name, causal = "linear_attention_causal", true %}
+{% set name, causal, rectified = "linear_attention_causal", true, false %}
 {% include "linear_attention.jinja" %}

@@ -1,2 +1,2 @@
-{% set name, causal = "linear_attention", false %}
+{% set name, causal, rectified = "linear_attention", false, false %}
 {% include "linear_attention.jinja" %}

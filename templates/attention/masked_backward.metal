@@ -1,4 +1,4 @@
-{% from "masked.jinja" import functions, handed, query_place, read with context %}
+{% from "masked.jinja" import functions, handed, head_axis, key_step, nothing_yet, query_place, read, row_of, seq_axis with context %}
 {% set more = handed("head / heads") | trim %}
 {% set outputs = op.outputs %}
 {% macro slope(s) -%}
@@ -6,9 +6,25 @@
 {%- endmacro %}
 {# Where the logarithms of the sums and delta are inputs, each part is one launch of its own. #}
 {% set whole = "lse" not in op.inputs %}
-{% set sums = "sums_log" if whole else "lse" %}
+{# A logarithm of both would lose the sum beside a far larger score. #}
+{% macro sums(row) -%}
+{% if whole %}
+const float peak = peaks[{{ row }}];
+const float total = totals[{{ row }}];
+{% else %}
+const float logarithm = lse[{{ row }}];
+{% endif %}
+{%- endmacro %}
 {% macro weight_of(score) -%}
-{{ "exp(" ~ score ~ ")" if whole else "exp(min(" ~ score ~ ", 0.0f))" }}
+{{ "exp(" ~ score ~ " - peak) / total" if whole else "exp(min(" ~ score ~ " - logarithm, 0.0f))" }}
+{%- endmacro %}
+{# Where a row of a head of the keys begins. #}
+{% macro key_row(head, key) -%}
+{% if op.metal.sequence_first -%}
+(size_t({{ head }} / kv_heads) * kv_len + {{ key }}) * kv_heads + {{ head }} % kv_heads
+{%- else -%}
+size_t({{ head }}) * kv_len + {{ key }}
+{%- endif %}
 {%- endmacro %}
 {% macro changed(s) -%}
 {{ s if op.metal.score == "s" else "changed(" ~ s ~ ", place, key, head % heads, heads, " ~ more ~ ")" }}
@@ -17,13 +33,16 @@
 /*kernel
 op = "{{ op.name }}"
 inputs = [{{ read() | trim }}]
-outputs = ["sums_log", "delta"]
+outputs = ["peaks", "totals", "delta"]
 grid = [32, "q_len", "batch * heads"]
 threadgroup = [32, {{ rows_per_group }}, 1]
 [constants]
 D = "head_dim"
 PER_LANE = "max(ceildiv(head_dim, 32), 1)"
-[temporaries.sums_log]
+[temporaries.peaks]
+shape = ["batch * heads", "q_len"]
+dtype = "float32"
+[temporaries.totals]
 shape = ["batch * heads", "q_len"]
 dtype = "float32"
 [temporaries.delta]
@@ -32,7 +51,7 @@ dtype = "float32"
 */
 {{ functions(true) -}}
 // --- body ---
-// Of every query the logarithm of its sum, and how its output leans on dout.
+// Of every query its largest score, the sum beside it, and how its output leans on dout.
 const uint head = thread_position_in_grid.z;  // counted over the batch
 {{ query_place() -}}
 float asked[PER_LANE];
@@ -41,8 +60,8 @@ for (int j = 0; j < PER_LANE; ++j) {
   asked[j] = first + j < D ? float(q[at + first + j]) * scale : 0.0f;
   given[j] = first + j < D ? float(dout[at + first + j]) : 0.0f;
 }
-float peak = -3.4e38f;
-float total = 0.0f;
+const float lowest = -3.4e38f;
+{{ nothing_yet() -}}
 float lean = 0.0f;
 const int begin = max(first_key(place, {{ more }}), 0);
 const int end = min(until_key(place, {{ more }}), kv_len);
@@ -50,7 +69,7 @@ for (int key = begin; key < end; ++key) {
   if (!is_seen(place, key, {{ more }})) {
     continue;
   }
-  const size_t row = size_t(key) * D + first;
+  const size_t row = size_t(key) * {{ key_step }} + first;
   float score = 0.0f;
   float part = 0.0f;
   for (int j = 0; j < PER_LANE; ++j) {
@@ -69,14 +88,15 @@ for (int key = begin; key < end; ++key) {
 }
 if (lane == 0) {
   // A query that sees no key: exp of anything less this is 0.
-  sums_log[size_t(head) * q_len + query] = total > 0.0f ? peak + log(total) : 3.4e38f;
+  peaks[size_t(head) * q_len + query] = total > 0.0f ? peak : 3.4e38f;
+  totals[size_t(head) * q_len + query] = total > 0.0f ? total : 1.0f;
   delta[size_t(head) * q_len + query] = total > 0.0f ? lean / total : 0.0f;
 }
 {% endif %}
 {% if "dq" in outputs %}
 /*kernel
 {% if whole %}
-inputs = [{{ read() | trim }}, "sums_log", "delta"]
+inputs = [{{ read() | trim }}, "peaks", "totals", "delta"]
 outputs = ["dq"]
 {% else %}
 op = "{{ op.name }}"
@@ -99,7 +119,7 @@ for (int j = 0; j < PER_LANE; ++j) {
   given[j] = first + j < D ? float(dout[at + first + j]) : 0.0f;
   found[j] = 0.0f;
 }
-const float logarithm = {{ sums }}[size_t(head) * q_len + query];
+{{ sums("size_t(head) * q_len + query") | trim }}
 const float mean = delta[size_t(head) * q_len + query];
 const int begin = max(first_key(place, {{ more }}), 0);
 const int end = min(until_key(place, {{ more }}), kv_len);
@@ -107,7 +127,7 @@ for (int key = begin; key < end; ++key) {
   if (!is_seen(place, key, {{ more }})) {
     continue;
   }
-  const size_t row = size_t(key) * D + first;
+  const size_t row = size_t(key) * {{ key_step }} + first;
   float score = 0.0f;
   float part = 0.0f;
   for (int j = 0; j < PER_LANE; ++j) {
@@ -116,7 +136,7 @@ for (int key = begin; key < end; ++key) {
   }
   score = simd_sum(score);
   part = simd_sum(part);
-  const float weight = {{ weight_of(changed("score") ~ " - logarithm") }};
+  const float weight = {{ weight_of(changed("score")) }};
   const float change = weight * (part - mean){{ slope("score") }};
   for (int j = 0; j < PER_LANE; ++j) {
     found[j] += first + j < D ? change * float(keys[row + j]) : 0.0f;
@@ -131,7 +151,7 @@ for (int j = 0; j < PER_LANE; ++j) {
 {% if "dk" in outputs %}
 /*kernel
 {% if whole %}
-inputs = [{{ read() | trim }}, "sums_log", "delta"]
+inputs = [{{ read() | trim }}, "peaks", "totals", "delta"]
 outputs = ["dk", "dv"]
 {% else %}
 op = "{{ op.name }}"
@@ -147,13 +167,13 @@ PER_LANE = "max(ceildiv(head_dim, 32), 1)"
 const uint lane = thread_index_in_simdgroup;
 const int key = thread_position_in_grid.y;
 const uint kv_head = thread_position_in_grid.z;  // counted over the batch
-const uint heads = q_shape[1];
-const int q_len = q_shape[2];
-const uint kv_heads = k_shape[1];
-const int kv_len = k_shape[2];
+const uint heads = q_shape[{{ head_axis }}];
+const int q_len = q_shape[{{ seq_axis }}];
+const uint kv_heads = k_shape[{{ head_axis }}];
+const int kv_len = k_shape[{{ seq_axis }}];
 const uint repeats = heads / kv_heads;
 const uint first = lane * PER_LANE;
-const size_t at = (size_t(kv_head) * kv_len + key) * D + first;
+const size_t at = ({{ key_row("kv_head", "key") }}) * D + first;
 float own[PER_LANE];
 float held[PER_LANE];
 float key_sums[PER_LANE];
@@ -171,7 +191,7 @@ for (uint r = 0; r < repeats; ++r) {
     if (!is_seen(place, key, {{ more }})) {
       continue;
     }
-    const size_t row = (size_t(head) * q_len + query) * D + first;
+    const size_t row = ({{ row_of("head", "query") }}) * D + first;
     float score = 0.0f;
     float part = 0.0f;
     for (int j = 0; j < PER_LANE; ++j) {
@@ -180,8 +200,8 @@ for (uint r = 0; r < repeats; ++r) {
     }
     score = simd_sum(score);
     part = simd_sum(part);
-    const float logarithm = {{ sums }}[size_t(head) * q_len + query];
-    const float weight = {{ weight_of(changed("score") ~ " - logarithm") }};
+    {{ sums("size_t(head) * q_len + query") | trim | indent(4) }}
+    const float weight = {{ weight_of(changed("score")) }};
     const float mean = delta[size_t(head) * q_len + query];
     const float change = weight * (part - mean){{ slope("score") }} * scale;
     for (int j = 0; j < PER_LANE; ++j) {
@@ -199,7 +219,7 @@ for (int j = 0; j < PER_LANE; ++j) {
 {% endif %}
 {% for name, count in op.metal.learnt.items() %}
 /*kernel
-inputs = [{{ read() | trim }}, "sums_log", "delta"]
+inputs = [{{ read() | trim }}, "peaks", "totals", "delta"]
 outputs = ["d{{ name }}"]
 grid = [32, "{{ count }}", 1]
 threadgroup = [32, {{ rows_per_group }}, 1]
@@ -210,10 +230,10 @@ PER_LANE = "max(ceildiv(head_dim, 32), 1)"
 // --- body ---
 const uint lane = thread_index_in_simdgroup;
 const uint element = thread_position_in_grid.y;
-const uint heads = q_shape[1];
-const int q_len = q_shape[2];
-const uint kv_heads = k_shape[1];
-const int kv_len = k_shape[2];
+const uint heads = q_shape[{{ head_axis }}];
+const int q_len = q_shape[{{ seq_axis }}];
+const uint kv_heads = k_shape[{{ head_axis }}];
+const int kv_len = k_shape[{{ seq_axis }}];
 const uint columns = {{ name }}_shape[0] / heads;
 const uint first = lane * PER_LANE;
 float sum = 0.0f;
@@ -227,8 +247,8 @@ for (uint batch = 0; batch < uint(q_shape[0]); ++batch) {
       continue;
     }
     const size_t row = size_t(head) * q_len + query;
-    const size_t at = row * D + first;
-    const size_t own = (size_t(kv_head) * kv_len + key) * D + first;
+    const size_t at = ({{ row_of("head", "query") }}) * D + first;
+    const size_t own = ({{ key_row("kv_head", "key") }}) * D + first;
     float score = 0.0f;
     float part = 0.0f;
     for (int j = 0; j < PER_LANE; ++j) {
@@ -237,10 +257,33 @@ for (uint batch = 0; batch < uint(q_shape[0]); ++batch) {
     }
     score = simd_sum(score);
     part = simd_sum(part);
-    sum += exp({{ changed("score") }} - sums_log[row]) * (part - delta[row]);
+    sum += exp({{ changed("score") }} - peaks[row]) / totals[row] * (part - delta[row]);
   }
 }
 if (lane == 0) {
   d{{ name }}[element] = T(sum);
 }
 {% endfor %}
+{% if op.metal.sinks %}
+/*kernel
+inputs = [{{ read() | trim }}, "peaks", "totals", "delta"]
+outputs = ["dsinks"]
+grid = [32, "heads", 1]
+threadgroup = [32, {{ rows_per_group }}, 1]
+*/
+// --- body ---
+const uint lane = thread_index_in_simdgroup;
+const uint head = thread_position_in_grid.y;
+const uint heads = q_shape[{{ head_axis }}];
+const uint q_len = q_shape[{{ seq_axis }}];
+const float sink = float(sinks[head]);
+float sum = 0.0f;
+for (uint i = lane; i < uint(q_shape[0]) * q_len; i += 32) {
+  const size_t row = (size_t(i / q_len) * heads + head) * q_len + i % q_len;
+  sum -= exp(sink - peaks[row]) / totals[row] * delta[row];
+}
+sum = simd_sum(sum);
+if (lane == 0) {
+  dsinks[head] = T(sum);
+}
+{% endif %}

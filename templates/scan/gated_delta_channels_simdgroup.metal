@@ -1,2 +1,2 @@
-{% set name, by_channel = "gated_delta_channels", true %}
+{% set name, by_channel, packed = "gated_delta_channels", true, false %}
 {% include "gated_delta.jinja" %}

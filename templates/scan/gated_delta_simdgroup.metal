@@ -1,2 +1,2 @@
-{% set name, by_channel = "gated_delta", false %}
+{% set name, by_channel, packed = "gated_delta", false, false %}
 {% include "gated_delta.jinja" %}

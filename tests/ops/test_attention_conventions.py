@@ -72,8 +72,11 @@ def test_upper_left_aligns_the_first_query_with_the_first_key(q_len: int, kv_len
 def test_sums_in_base_2_and_zero_where_no_key_is_seen() -> None:
     (_, natural), given = run("attention_lse", 6, 3)
     _, binary = run("attention_lse_base2", 6, 3, **given)[0]
+    _, infinite = run("attention_lse_infinite", 6, 3, **given)[0]
     assert_array_equal(natural[:, :, :3], -1e30)
     assert_array_equal(binary[:, :, :3], 0.0)
+    assert_array_equal(infinite[:, :, :3], -np.inf)
+    assert_array_equal(infinite[:, :, 3:], natural[:, :, 3:])
     assert_allclose(binary[:, :, 3:], natural[:, :, 3:] / math.log(2.0), rtol=1e-12)
 
 

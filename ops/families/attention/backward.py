@@ -18,24 +18,9 @@ from ops.cases import cases, labelled
 from ops.errors import UsageError
 from ops.families.attention.attention import AXES, attention
 from ops.families.attention.masked import SEEN, known_of, one_batch
-from ops.families.attention.modifiers import (
-    ALIBI,
-    DOCUMENT,
-    SOFTCAP,
-    TABLE,
-    WINDOW,
-    attention_alibi,
-    attention_document,
-    attention_full,
-    attention_sliding_window,
-    attention_softcap,
-    attention_table,
-)
 from ops.families.forms.rowwise import Layout, rowwise
 from ops.masking import (
     AS_IT_IS,
-    CAUSAL,
-    EVERY_KEY,
     LearntRow,
     Mask,
     Score,
@@ -60,7 +45,7 @@ scores = scale * (wide @ keys.swapaxes(-1, -2))
 at = mx.arange(q_len)[:, None] + (kv_len - q_len)
 there, head = mx.arange(kv_len)[None, :], mx.arange(heads)[:, None, None]
 after = mx.where(mask, changed(scores, at, there, head), -1e30)
-p = mx.where(mask, {weights}, 0)
+{before}p = mx.where(mask, {weights}, 0)
 u = given @ values.swapaxes(-1, -2)
 lean = p * (u - {delta})
 ds = lean * slope(scores, at, there, head)
@@ -78,6 +63,16 @@ inside = (taker >= 0) & (taker < kv_len)
 taker = mx.broadcast_to(mx.clip(taker, 0, kv_len - 1), (batch, heads, q_len, columns))
 picked = mx.where(inside, mx.take_along_axis(lean, taker, axis=-1), 0)
 d{name} = mx.sum(picked, axis=(0, 2)).reshape(-1)
+"""
+SUMS_WITH_SINK = """
+sink = sinks.astype(mx.float32)[:, None, None]
+peak = mx.maximum(mx.max(after, axis=-1, keepdims=True), sink)
+shares = mx.where(mask, mx.exp(after - peak), 0)
+whole = mx.sum(shares, axis=-1, keepdims=True) + mx.exp(sink - peak)
+"""
+OF_SINKS = """
+leans = mx.exp(sink - peak) / whole * mx.sum(p * u, axis=-1, keepdims=True)
+dsinks = -mx.sum(leans, axis=(0, 2, 3))
 """
 FAST = """
 def found(q, k, v):
@@ -115,6 +110,7 @@ def attention_gradient(
     mask: Mask,
     score: Score = AS_IT_IS,
     *,
+    sinks: bool = False,
     wanted: tuple[str, ...] = ("dq", "dk", "dv"),
 ) -> Op:
     """The gradient of a member of the attention family, or a part of it.
@@ -127,6 +123,7 @@ def attention_gradient(
         forward: The member.
         mask: Its mask.
         score: Its score, whose slope counts.
+        sinks: Whether it has sinks, whose gradient is an output as well; of the whole alone.
         wanted: Which of `dq`, `dk` and `dv` it gives; all of them make it the backward op.
 
     Raises:
@@ -135,26 +132,29 @@ def attention_gradient(
     if score.slope_np is None or not score.slope:
         raise UsageError(f"{name}: the score has no slope; give slope= and slope_np=")
     further = further_inputs(mask, score)
-    steps = _steps(mask, score, further, wanted)
+    steps = _steps(mask, score, further, wanted, sinks=sinks)
     shapes = {tensor.name: tensor.shape for tensor in attention.inputs}
     whole = len(wanted) == len(_LIKE)
     saved = () if whole else SAVED
     learnt = [t for t in further if whole and score.learnt and t.name == score.learnt.name]
+    summed = [*learnt, *(t for t in forward.inputs if sinks and t.name == "sinks")]
     return replace(
         forward,
         name=name,
         formula=f"A gradient of `{forward.name}`: {forward.formula} With u[k] = dout . v[k] and "
         f"{(_FOUND if whole else _GIVEN)[0]}: ds[k] = p[k] (u[k] - delta) times what the score "
         "changes by where s does; dq = scale sum over k of ds[k] k[k]; dk = scale sum over the "
-        f"queries of ds q; dv = sum over the queries of p dout. Wanted: {', '.join(wanted)}.",
+        "queries of ds q; dv = sum over the queries of p dout."
+        + (" dsinks = less the sum over the queries of the sink's weight times delta." * sinks)
+        + f" Wanted: {', '.join(wanted)}.",
         inputs=(*forward.inputs, Tensor("dout", attention.outputs[0].shape), *saved),
         outputs=(
             *(Tensor(n, shapes[_LIKE[n]], match=Close(TERMS)) for n in wanted),
-            *(_gradient_of(t) for t in learnt),
+            *(_gradient_of(t) for t in summed),
         ),
         oracle=lambda inputs, workload: steps(inputs, workload, unrounded),
         steps=steps,
-        baselines=_baselines(mask, score, wanted, forward),
+        baselines=_baselines(mask, score, wanted, forward, sinks=sinks),
         # Two products of five are the forward's: 6 head_dim a pair for dq, 8 for dk and dv.
         flops=f"{ {'dq': 3, 'dk dv': 4}.get(' '.join(wanted), 5) } * ({forward.flops}) // 2",
         plain_flops="14 * batch * heads * head_dim * q_len * kv_len",
@@ -166,7 +166,7 @@ def attention_gradient(
             labelled(AXES, label, *sizes, scale=sizes[-1] ** -0.5) for label, sizes in BENCH.items()
         ),
         metal={
-            **metal_of(mask, score),
+            **metal_of(mask, score, sinks=sinks),
             "form": "attention_backward",
             "learnt": {t.name: t.shape[0] for t in learnt},
             "key": score.learnt.metal if score.learnt else "",
@@ -176,7 +176,7 @@ def attention_gradient(
 
 
 def _gradient_of(learnt: Tensor) -> Tensor:
-    """The gradient of what a score has learnt, a sum over queries and batch."""
+    """The gradient of what a score has learnt or of sinks, a sum over queries and batch."""
     return Tensor(f"d{learnt.name}", learnt.shape, match=Close(f"batch * q_len + {TERMS}"))
 
 
@@ -200,7 +200,14 @@ def _pairs(case: Case) -> int:
     return case.axes["q_len"] * case.axes["kv_len"] * (1 + case.axes["head_dim"] // 80)
 
 
-def _steps(mask: Mask, score: Score, further: tuple[Tensor, ...], wanted: tuple[str, ...]) -> Steps:
+def _steps(
+    mask: Mask,
+    score: Score,
+    further: tuple[Tensor, ...],
+    wanted: tuple[str, ...],
+    *,
+    sinks: bool,
+) -> Steps:
     def found(inputs: Any, workload: Workload, stored: Stored) -> tuple[Any, ...]:
         axes, scale = workload.axes, param_value(workload, "scale")
         repeats = axes["heads"] // axes["kv_heads"]
@@ -210,16 +217,21 @@ def _steps(mask: Mask, score: Score, further: tuple[Tensor, ...], wanted: tuple[
             one = {
                 n: inputs[n][batch] for n in ("q", "k", "v", "dout", "lse", "delta") if n in inputs
             }
+            if sinks:
+                one["sink"] = inputs["sinks"][:, None, None]
             parts.append(_one(mask, score, known, one, repeats, scale))
         shapes = {n: inputs[_LIKE[n]].shape for n in wanted}
         stacked = {
             n: np.stack([part[n] for part in parts]) if parts else np.zeros(shapes[n])
             for n in wanted
         }
-        if score.learnt is None or len(wanted) < len(_LIKE):
-            return tuple(stacked.values())
-        nothing = np.zeros(inputs[score.learnt.name].shape)
-        return *stacked.values(), sum((part["learnt"] for part in parts), nothing)
+        learnt = score.learnt.name if score.learnt and len(wanted) == len(_LIKE) else ""
+        summed = {"learnt": learnt, "sinks": "sinks" * sinks}
+        return *stacked.values(), *(
+            sum((part[key] for part in parts), np.zeros(inputs[name].shape))
+            for key, name in summed.items()
+            if name
+        )
 
     return found
 
@@ -228,6 +240,7 @@ def _one(
     mask: Mask, score: Score, known: Any, one: Any, repeats: int, scale: float
 ) -> dict[str, Any]:
     """The gradients of one batch."""
+    found = {}
     q, dout = one["q"], one["dout"]
     keys, values = (np.repeat(one[n], repeats, axis=0) for n in ("k", "v"))
     scores = (q * scale) @ keys.swapaxes(-1, -2)
@@ -238,15 +251,18 @@ def _one(
         p = np.where(seen, np.exp(np.minimum(after - one["lse"][..., None], 0.0)), 0.0)
         delta = one["delta"][..., None]
     else:
-        p, _ = one_batch(mask, score, known, scores)
+        p, logsum = one_batch(mask, score, known, scores, one.get("sink"))
         delta = (p * u).sum(axis=-1, keepdims=True)
+        if "sink" in one:
+            found["sinks"] = -(np.exp(one["sink"] - logsum[..., None]) * delta).sum(axis=(1, 2))
     ds = p * (u - delta)
-    learnt = {"learnt": _summed(ds, score.learnt, known)} if score.learnt else {}
+    if score.learnt:
+        found["learnt"] = _summed(ds, score.learnt, known)
     if score.slope_np is not None:
         ds = ds * score.slope_np(**asked(score.slope_np, {**known, "s": scores}))
     grouped = (one["k"].shape[0], repeats, *one["k"].shape[1:])
     return {
-        **learnt,
+        **found,
         "dq": scale * (ds @ keys),
         "dk": scale * (ds.swapaxes(-1, -2) @ q).reshape(grouped).sum(axis=1),
         "dv": (p.swapaxes(-1, -2) @ dout).reshape(grouped).sum(axis=1),
@@ -263,14 +279,19 @@ def _summed(ds: Any, learnt: LearntRow, known: Any) -> Any:
 
 
 def _baselines(
-    mask: Mask, score: Score, wanted: tuple[str, ...], forward: Op
+    mask: Mask, score: Score, wanted: tuple[str, ...], forward: Op, *, sinks: bool
 ) -> dict[str, Baseline | str]:
     changed = score.rows + EXPLICIT.replace("{score}", score.text)
     text = SEEN.replace("{mask}", mask.text) + changed
-    text = text.replace("{slope}", as_mlx(score.slope, whole=False))
+    text = text.replace("{slope}", score.slope_mlx or as_mlx(score.slope, whole=False))
     _, weights, delta = _FOUND if len(wanted) == len(_LIKE) else _GIVEN
-    text = text.replace("{weights}", weights).replace("{delta}", delta)
+    text = text.replace("{before}", SUMS_WITH_SINK * sinks)
+    text = text.replace("{weights}", "shares / whole" if sinks else weights)
+    text = text.replace("{delta}", delta)
     names = [*wanted]
+    if sinks:
+        text += OF_SINKS
+        names.append("dsinks")
     if score.learnt and len(wanted) == len(_LIKE):
         key = as_mlx(score.learnt.metal, whole=True)
         text += LEARNT.replace("{key}", key).replace("{name}", score.learnt.name)
@@ -282,20 +303,6 @@ def _baselines(
         found["mx.vjp"] = FAST.replace("{mask}", known[forward.name])
     return found
 
-
-attention_vjp = attention_gradient("attention_vjp", attention, CAUSAL)
-attention_full_vjp = attention_gradient("attention_full_vjp", attention_full, EVERY_KEY)
-attention_sliding_window_vjp = attention_gradient(
-    "attention_sliding_window_vjp", attention_sliding_window, WINDOW
-)
-attention_document_vjp = attention_gradient("attention_document_vjp", attention_document, DOCUMENT)
-attention_softcap_vjp = attention_gradient(
-    "attention_softcap_vjp", attention_softcap, CAUSAL, SOFTCAP
-)
-attention_alibi_vjp = attention_gradient("attention_alibi_vjp", attention_alibi, CAUSAL, ALIBI)
-attention_table_vjp = attention_gradient("attention_table_vjp", attention_table, EVERY_KEY, TABLE)
-attention_dq = attention_gradient("attention_dq", attention, CAUSAL, wanted=("dq",))
-attention_dkdv = attention_gradient("attention_dkdv", attention, CAUSAL, wanted=("dk", "dv"))
 
 HEADS = "batch heads q_len head_dim"
 ROWS = ("batch", "heads", "q_len", "head_dim")

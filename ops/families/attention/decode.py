@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,11 +84,13 @@ def _called(formula: Any, inputs: Mapping[str, Any], workload: Workload) -> Any:
     return formula(inputs, workload.axes, param_value(workload, "scale"))
 
 
-def _attended(q: Any, keys: Any, values: Any, scale: float, live: Any = None) -> Any:
-    """`q` (batch, heads, d), keys and values (batch, kv_heads, n, d)."""
+def _attended(
+    q: Any, keys: Any, values: Any, scale: float, live: Any = None, bias: Any = 0.0
+) -> Any:
+    """`q` (batch, heads, d), keys and values (batch, kv_heads, n, d), `bias` of the scores."""
     repeats = q.shape[1] // max(keys.shape[1], 1)
     wide, seen = (np.repeat(x, repeats, axis=1) for x in (keys, values))
-    scores = ((q * scale)[:, :, None] @ wide.swapaxes(-1, -2))[:, :, 0]
+    scores = ((q * scale)[:, :, None] @ wide.swapaxes(-1, -2))[:, :, 0] + bias
     if live is None:
         return (softmax_rows(scores)[:, :, None] @ seen)[:, :, 0]
     there = np.broadcast_to(live[:, None], scores.shape)
@@ -100,7 +103,7 @@ def _attended(q: Any, keys: Any, values: Any, scale: float, live: Any = None) ->
 PAGED = "pages page_size blocks batch heads kv_heads head_dim"
 
 
-def _paged(inputs: Any, axes: Any, scale: float) -> Any:
+def _paged(inputs: Any, axes: Any, scale: float, bias: Any = 0.0) -> Any:
     table, counts = inputs["table"], inputs["counts"]
     size = axes["blocks"] * axes["page_size"]
     shape = (axes["batch"], size, axes["kv_heads"], axes["head_dim"])
@@ -109,7 +112,13 @@ def _paged(inputs: Any, axes: Any, scale: float) -> Any:
     )
     live = np.arange(size)[None] < counts[:, None]
     live = live & np.repeat(table >= 0, axes["page_size"], axis=1)
-    return _attended(inputs["q"], keys, values, scale, live)
+    return _attended(inputs["q"], keys, values, scale, live, bias)
+
+
+def _paged_alibi(inputs: Any, axes: Any, scale: float) -> Any:
+    slope = 2.0 ** (-8.0 * (np.arange(axes["heads"]) + 1) / max(axes["heads"], 1))
+    away = np.arange(axes["blocks"] * axes["page_size"]) - (inputs["counts"][:, None] - 1)
+    return _paged(inputs, axes, scale, slope[:, None] * away[:, None])
 
 
 def _table(rng: Any, shape: Any, dtype: str, sizes: Any, values: Any) -> Any:
@@ -127,6 +136,17 @@ def _scaled(names: str, label: str, *sizes: int) -> Any:
     return labelled(names, label, *sizes, scale=sizes[-1] ** -0.5)
 
 
+PAGED_TEXT = """
+size = blocks * page_size
+def laid_out(pool):
+    found = pool[mx.maximum(table, 0)].reshape(batch, size, kv_heads, head_dim)
+    return mx.repeat(found.swapaxes(1, 2).astype(mx.float32), heads // kv_heads, axis=1)
+live = (mx.arange(size)[None] < counts[:, None]) & mx.repeat(table >= 0, page_size, axis=1)
+live = live[:, None, None]
+scores = scale * (q.astype(mx.float32)[:, :, None] @ laid_out(keys).swapaxes(-1, -2))
+weights = mx.softmax(mx.where(live, scores, -1e30), axis=-1, precise=True)
+return (mx.where(live, weights, 0) @ laid_out(values))[:, :, 0].astype(dtype)
+"""
 attention_paged_decode = decoded(
     "attention_paged_decode",
     axes(
@@ -145,17 +165,7 @@ attention_paged_decode = decoded(
     ),
     np=_paged,
     mlx={
-        "gathered": """
-size = blocks * page_size
-def laid_out(pool):
-    found = pool[mx.maximum(table, 0)].reshape(batch, size, kv_heads, head_dim)
-    return mx.repeat(found.swapaxes(1, 2).astype(mx.float32), heads // kv_heads, axis=1)
-live = (mx.arange(size)[None] < counts[:, None]) & mx.repeat(table >= 0, page_size, axis=1)
-live = live[:, None, None]
-scores = scale * (q.astype(mx.float32)[:, :, None] @ laid_out(keys).swapaxes(-1, -2))
-weights = mx.softmax(mx.where(live, scores, -1e30), axis=-1, precise=True)
-return (mx.where(live, weights, 0) @ laid_out(values))[:, :, 0].astype(dtype)
-""",
+        "gathered": PAGED_TEXT,
         "mx.fast.scaled_dot_product_attention": """
 size = blocks * page_size
 def laid_out(pool):
@@ -202,6 +212,27 @@ return mx.where(mx.any(live, axis=-1, keepdims=True), found, mx.zeros_like(found
     "t % page_size, and is not seen where the table has -1. Head h reads the keys of head h // "
     "(heads // kv_heads). p = softmax over the keys seen of scale q . k; out = sum of p v, zeros "
     "where no key is seen.",
+)
+attention_paged_decode_alibi = replace(
+    attention_paged_decode,
+    name="attention_paged_decode_alibi",
+    formula=f"{attention_paged_decode.formula} Before the softmax the score of key t gains "
+    "2^(-8 (h + 1) / heads) (t - (counts[b] - 1)): the query stands at the last key.",
+    oracle=lambda given, workload: (_called(_paged_alibi, given, workload),),
+    steps=lambda given, workload, stored: (_called(_paged_alibi, given, workload),),
+    baselines={
+        "gathered": PAGED_TEXT.replace(
+            "weights =",
+            "slope = mx.power(2.0, -8 * (mx.arange(heads, dtype=mx.float32) + 1) / heads)\n"
+            "away = (mx.arange(size) - (counts[:, None] - 1))[:, None, None]\n"
+            "scores = scores + slope[:, None, None] * away\nweights =",
+        )
+    },
+    metal={
+        **attention_paged_decode.metal,
+        "score": "s + exp2(-8.0f * float(head + 1) / float(heads)) * "
+        "float(key - (counts[batch] - 1))",
+    },
 )
 KV8 = "batch heads kv_heads kv_len head_dim"
 CODED = ("batch", "kv_heads", "kv_len", "head_dim")

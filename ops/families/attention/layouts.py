@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.axis import Axis, axes
+from ops.baselines import Baseline
 from ops.families.attention.masked import masked_attention
 from ops.families.attention.rotary import ROTATED, SINCOS, TURN, TURNED_MLX, TURNS, turned
 from ops.families.forms.indexed import indexed
@@ -28,43 +29,54 @@ return mx.where(live, found, mx.zeros_like(found))
 """
 
 
-def sequence_first(name: str, member: Op, fast: str) -> Op:
+def sequence_first(
+    name: str, member: Op, baselines: Mapping[str, Baseline | str], *, gradient_of: str = ""
+) -> Op:
     """A member of the attention family whose tensors are `(batch, sequence, heads, head_dim)`.
 
     Args:
         name: Name of the op.
-        member: One that gives `out` alone.
-        fast: Its MLX text.
+        member: One whose inputs and outputs of heads all have four axes.
+        baselines: Its MLX texts by name.
+        gradient_of: Name of the op that it is the gradient of.
     """
 
     def laid(tensor: Tensor) -> Tensor:
+        if len(tensor.shape) != 4:
+            return tensor
         batch, heads, seq, width = tensor.shape
         return replace(tensor, shape=(batch, seq, heads, width))
 
     def steps(
         inputs: Mapping[str, NDArray[Any]], workload: Workload, stored: Stored = unrounded
     ) -> tuple[NDArray[Any], ...]:
-        moved = {n: x.swapaxes(1, 2) if n in ("q", "k", "v") else x for n, x in inputs.items()}
+        moved = {n: x.swapaxes(1, 2) if x.ndim == 4 else x for n, x in inputs.items()}
         if member.steps is None:
             raise ValueError(f"{member.name} has steps")
-        return (member.steps(moved, workload, stored)[0].swapaxes(1, 2),)
+        return tuple(x.swapaxes(1, 2) for x in member.steps(moved, workload, stored))
 
     return replace(
         member,
         name=name,
-        formula=f"As `{member.name}`, with the sequence before the heads in q, k, v and out: "
+        formula=f"As `{member.name}`, with the sequence before the heads in every tensor of heads: "
         f"x[b, i, h, d] for x[b, h, i, d]. {member.formula}",
-        inputs=(*(laid(t) for t in member.inputs[:3]), *member.inputs[3:]),
-        outputs=(laid(member.outputs[0]),),
+        inputs=tuple(laid(t) for t in member.inputs),
+        outputs=tuple(laid(t) for t in member.outputs),
         oracle=lambda inputs, workload: steps(inputs, workload),
         steps=steps,
-        baselines={"mx.fast.scaled_dot_product_attention": fast},
+        baselines=baselines,
         metal={**member.metal, "sequence_first": True},
+        gradient_of=gradient_of,
     )
 
 
+def heads_first() -> Op:
+    """The member that `attention_sequence_first` lays another way."""
+    return masked_attention("attention_sequence_first", CAUSAL)
+
+
 attention_sequence_first = sequence_first(
-    "attention_sequence_first", masked_attention("attention_sequence_first", CAUSAL), _FAST
+    "attention_sequence_first", heads_first(), {"mx.fast.scaled_dot_product_attention": _FAST}
 )
 rope_sequence_first = indexed(
     "rope_sequence_first",

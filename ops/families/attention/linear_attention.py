@@ -40,8 +40,16 @@ def _features(x: Any) -> Any:
 
 
 def _full(inputs: Any, workload: Workload) -> tuple[Any, ...]:
-    q, k = _features(inputs["q"]), _features(inputs["k"])
-    sums = k.swapaxes(-1, -2) @ inputs["v"]
+    return _of_features(_features(inputs["q"]), _features(inputs["k"]), inputs["v"], workload)
+
+
+def _relu(inputs: Any, workload: Workload) -> tuple[Any, ...]:
+    q, k = (np.maximum(inputs[name], 0.0) for name in ("q", "k"))
+    return _of_features(q, k, inputs["v"], workload)
+
+
+def _of_features(q: Any, k: Any, v: Any, workload: Workload) -> tuple[Any, ...]:
+    sums = k.swapaxes(-1, -2) @ v
     norm = (q * k.sum(axis=2, keepdims=True)).sum(axis=-1, keepdims=True)
     return ((q @ sums) / (norm + param_value(workload, "eps")),)
 
@@ -105,6 +113,20 @@ linear_attention_causal = replace(
     flops="2 * batch * heads * seq * head_dim * min(seq + 1, 2 * head_dim)",
     plain_flops="4 * batch * heads * seq * seq * head_dim",
 )
+linear_attention_relu = replace(
+    linear_attention,
+    name="linear_attention_relu",
+    formula="As `linear_attention` with f(x) = max(x, 0); where no feature is left, out is 0.",
+    oracle=_relu,
+    steps=lambda inputs, workload, stored: _relu(inputs, workload),
+    baselines={
+        "in float32": """
+a, b = mx.maximum(q.astype(mx.float32), 0), mx.maximum(k.astype(mx.float32), 0)
+norm = mx.sum(a * mx.sum(b, axis=2, keepdims=True), axis=-1, keepdims=True)
+return ((a @ (b.swapaxes(-1, -2) @ v.astype(mx.float32))) / (norm + eps)).astype(dtype)
+""",
+    },
+)
 linear_attention_cosformer = replace(
     linear_attention,
     name="linear_attention_cosformer",
@@ -140,9 +162,7 @@ def _random_features(x: Any, directions: Any) -> Any:
 
 def _favor(inputs: Any, workload: Workload) -> tuple[Any, ...]:
     q, k = (_random_features(inputs[n], inputs["directions"]) for n in ("q", "k"))
-    sums = k.swapaxes(-1, -2) @ inputs["v"]
-    norm = (q * k.sum(axis=2, keepdims=True)).sum(axis=-1, keepdims=True)
-    return ((q @ sums) / (norm + param_value(workload, "eps")),)
+    return _of_features(q, k, inputs["v"], workload)
 
 
 linear_attention_favor = replace(

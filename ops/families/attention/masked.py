@@ -143,7 +143,13 @@ def masked_attention(
     early = mask.early and score.early
     more_shown, more_hidden = MORE_QUERIES if early else ((), ())
     found = _steps(mask, score, further, sinks=sinks, lse=lse)
-    logsum = Tensor("lse", ("batch", "heads", "q_len"), "float32", match=Close("kv_len + head_dim"))
+    logsum = Tensor(
+        "lse",
+        ("batch", "heads", "q_len"),
+        "float32",
+        match=Close("kv_len + head_dim"),
+        infinite=lse is not None and math.isinf(lse.none),
+    )
     return replace(
         attention,
         name=name,
@@ -301,7 +307,7 @@ def _baselines(
         text = score.rows + WITH_SUMS.replace("{score}", score.text)
         text = text.replace("{sink_weight}", "mx.exp(sink - peak)" if sinks else "0")
         form = lse or LogSum()
-        text = text.replace("{scale}", repr(form.scale)).replace("{none}", repr(form.none))
+        text = text.replace("{scale}", repr(form.scale)).replace("{none}", form.text)
         text = text.replace(
             "{sink}", "sinks.astype(mx.float32)[:, None, None]" if sinks else "-1e30"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from ops.cases import labelled
 from ops.families.attention.attention import AXES
 from ops.families.attention.masked import SEEN, masked_attention
-from ops.fills import Bool, Int, Segments
+from ops.fills import Bool, Custom, Int, Segments
 from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, LearntRow, LogSum, Mask, Score
 from ops.metal_text import as_mlx
 from ops.spec import Tensor
@@ -244,6 +245,43 @@ def _block_sparse(block: int) -> Mask:
 attention_block_sparse = masked_attention("attention_block_sparse", _block_sparse(8))
 attention_block_sparse_64 = masked_attention("attention_block_sparse_64", _block_sparse(64))
 attention_block_sparse_128 = masked_attention("attention_block_sparse_128", _block_sparse(128))
+TILE, TILES = 16, 4
+"""Places of a tile, and how many tiles of keys a tile of queries has picked at most."""
+
+
+def _picked(rng: Any, shape: Any, dtype: str, sizes: Any, values: Any) -> Any:
+    """Tiles of keys; one in eight of a list is none."""
+    found = rng.integers(0, max(-(-sizes["kv_len"] // TILE), 1), shape)
+    return np.where(rng.integers(0, 8, shape) == 0, -1, found).astype(np.int32)
+
+
+def _is_picked(q: Any, k: Any, picked: Any) -> Any:
+    own = picked[q[:, 0] // TILE * TILES + np.arange(TILES)[:, None]]
+    return (own[..., None] == k // TILE).any(axis=0)
+
+
+attention_top_tiles = masked_attention(
+    "attention_top_tiles",
+    Mask(
+        np=_is_picked,
+        metal=" || ".join(
+            f"picked[q / {TILE} * {TILES} + {at}] == k / {TILE}" for at in range(TILES)
+        ),
+        inputs=(
+            Tensor(
+                "picked",
+                ("batch", f"ceildiv(kv_len, {TILE}) * {TILES}"),
+                "int32",
+                Custom(_picked),
+            ),
+        ),
+        pairs="0",
+        keys="0",
+        formula=f"the keys of the tiles of {TILE} places that the tile of q has picked, {TILES} at "
+        f"most (-1: none), a list of each laid out flat: picked[b, q / {TILE}, i] == k / {TILE} "
+        "for any i (video sparse attention)",
+    ),
+)
 attention_tree = masked_attention(
     "attention_tree",
     Mask(
@@ -277,19 +315,17 @@ attention_head_offset = masked_attention(
         formula="s + offset[h], a number of each head",
     ),
 )
-attention_checkerboard = masked_attention(
-    "attention_checkerboard",
-    EVERY_KEY,
-    Score(
-        np=lambda s, q, k: np.where((q + k) % 2 == 0, 0.5 * s, 2.0 * s),
-        metal="(q + k) % 2 == 0 ? 0.5f * s : 2.0f * s",
-        mlx="mx.where((q + k) % 2 == 0, 0.5 * s, 2.0 * s)",
-        early=True,
-        slope="(q + k) % 2 == 0 ? 0.5f : 2.0f",
-        slope_np=lambda s, q, k: np.where((q + k) % 2 == 0, 0.5, 2.0),
-        formula="s / 2 where q + k is even, 2 s where it is odd",
-    ),
+CHECKERBOARD = Score(
+    np=lambda s, q, k: np.where((q + k) % 2 == 0, 0.5 * s, 2.0 * s),
+    metal="(q + k) % 2 == 0 ? 0.5f * s : 2.0f * s",
+    mlx="mx.where((q + k) % 2 == 0, 0.5 * s, 2.0 * s)",
+    early=True,
+    slope="(q + k) % 2 == 0 ? 0.5f : 2.0f",
+    slope_mlx="mx.where((q + k) % 2 == 0, 0.5, 2.0)",
+    slope_np=lambda s, q, k: np.where((q + k) % 2 == 0, 0.5, 2.0),
+    formula="s / 2 where q + k is even, 2 s where it is odd",
 )
+attention_checkerboard = masked_attention("attention_checkerboard", EVERY_KEY, CHECKERBOARD)
 TABLE = Score(
     np=lambda s, q, k, h, kv_len, table: s + table[h * 2 * kv_len + q - k + kv_len],
     metal="s + float(table[h * 2 * kv_len + q - k + kv_len])",
@@ -306,33 +342,39 @@ attention_table = masked_attention("attention_table", EVERY_KEY, TABLE)
 attention_sinks = masked_attention("attention_sinks", CAUSAL, sinks=True)
 attention_lse = masked_attention("attention_lse", CAUSAL, lse=LogSum())
 attention_lse_base2 = masked_attention("attention_lse_base2", CAUSAL, lse=LogSum(2.0, none=0.0))
-attention_upper_left = masked_attention(
-    "attention_upper_left",
-    Mask(
-        np=lambda q, k, q_len, kv_len: k <= q + q_len - kv_len,
-        metal="k <= q + q_len - kv_len",
-        until="q + q_len - kv_len + 1",
-        early=True,
-        pairs="min(q_len, kv_len) * (min(q_len, kv_len) + 1) // 2 + "
-        "max(0, q_len - kv_len) * kv_len",
-        formula="the keys up to its own number, as the first query is aligned with the first key: "
-        "k <= i (FlexAttention, Pallas)",
-    ),
+attention_lse_infinite = masked_attention(
+    "attention_lse_infinite", CAUSAL, lse=LogSum(none=-math.inf)
 )
+attention_sliding_window_lse = masked_attention(
+    "attention_sliding_window_lse", WINDOW, lse=LogSum()
+)
+attention_document_lse = masked_attention("attention_document_lse", DOCUMENT, lse=LogSum())
+attention_softcap_lse = masked_attention("attention_softcap_lse", CAUSAL, SOFTCAP, lse=LogSum())
+UPPER_LEFT = Mask(
+    np=lambda q, k, q_len, kv_len: k <= q + q_len - kv_len,
+    metal="k <= q + q_len - kv_len",
+    until="q + q_len - kv_len + 1",
+    early=True,
+    pairs="min(q_len, kv_len) * (min(q_len, kv_len) + 1) // 2 + max(0, q_len - kv_len) * kv_len",
+    formula="the keys up to its own number, as the first query is aligned with the first key: "
+    "k <= i (FlexAttention, Pallas)",
+)
+attention_upper_left = masked_attention("attention_upper_left", UPPER_LEFT)
 _SEEN = as_mlx(DOCUMENT.metal, whole=False)
+ANY_KEY = replace(EVERY_KEY, pairs="0", keys="0")
+OR_MEAN = Score(
+    np=lambda s, q, k, segments: np.where(DOCUMENT.np(q, k, segments), s, -1e30),
+    metal=f"{DOCUMENT.metal} ? s : -1e30f",
+    mlx=f"mx.where({_SEEN}, s, -1e30)",
+    inputs=DOCUMENT.inputs,
+    slope=f"{DOCUMENT.metal} ? 1.0f : 0.0f",
+    slope_np=lambda s, q, k, segments: np.where(DOCUMENT.np(q, k, segments), 1.0, 0.0),
+    slope_mlx=f"mx.where({_SEEN}, 1.0, 0.0)",
+    formula="-1e30 where `attention_document` does not see: a query that sees no key gives "
+    "the mean of v, as boolean masks do in MLX",
+)
 attention_document_mean = replace(
-    masked_attention(
-        "attention_document_mean",
-        replace(EVERY_KEY, pairs="0", keys="0"),
-        Score(
-            np=lambda s, q, k, segments: np.where(DOCUMENT.np(q, k, segments), s, -1e30),
-            metal=f"{DOCUMENT.metal} ? s : -1e30f",
-            mlx=f"mx.where({_SEEN}, s, -1e30)",
-            inputs=DOCUMENT.inputs,
-            formula="-1e30 where `attention_document` does not see: a query that sees no key gives "
-            "the mean of v, as boolean masks do in MLX",
-        ),
-    ),
+    masked_attention("attention_document_mean", ANY_KEY, OR_MEAN),
     baselines={
         "mx.fast.scaled_dot_product_attention": SEEN.replace("{mask}", DOCUMENT.text)
         + "return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=mask)"

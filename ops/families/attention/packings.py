@@ -107,38 +107,112 @@ attention_graph = masked_attention(
         "distances in a graph, laid out flat (Graphormer)",
     ),
 )
-attention_twice = masked_attention(
-    "attention_twice",
-    EVERY_KEY,
-    Score(
-        np=lambda s: 2.0 * s,
-        metal="2.0f * s",
+TWICE = Score(
+    np=lambda s: 2.0 * s,
+    metal="2.0f * s",
+    early=True,
+    slope="2.0f",
+    slope_np=lambda s: np.full_like(s, 2.0),
+)
+attention_twice = masked_attention("attention_twice", EVERY_KEY, TWICE)
+SQUARED = Score(
+    np=lambda s: s * s,
+    metal="s * s",
+    early=True,
+    slope="2.0f * s",
+    slope_np=lambda s: 2.0 * s,
+)
+attention_squared = masked_attention("attention_squared", EVERY_KEY, SQUARED)
+WAVE = Score(
+    np=lambda s, rate: math.pi * np.sin(rate * s),
+    metal="3.14159265f * sin(rate * s)",
+    early=True,
+    params={"rate": (1.0, 0.25, 0.5)},
+    slope="3.14159265f * rate * cos(rate * s)",
+    slope_np=lambda s, rate: math.pi * rate * np.cos(rate * s),
+    formula="pi sin(rate s)",
+)
+attention_wave = masked_attention("attention_wave", EVERY_KEY, WAVE)
+T5_BUCKETS = 32
+"""Distances of T5 that have a bias of their own."""
+
+
+def _t5(s: Any, q: Any, k: Any, h: Any, table: Any, furthest: int, one_way: bool) -> Any:
+    away = np.maximum(q - k, 0) if one_way else np.abs(q - k)
+    near = T5_BUCKETS // 2 if one_way else T5_BUCKETS // 4
+    share = np.log(np.maximum(away, 1) / near) / np.log(furthest / near)
+    far = np.minimum(near + np.floor(share * near + 1e-5), 2 * near - 1)
+    after = 0 if one_way else np.where(k > q, 2 * near, 0)
+    bucket = np.where(away < near, away, far).astype(np.int64) + after
+    return s + table[h * T5_BUCKETS + bucket]
+
+
+_NEAR, _AWAY = "(one_way ? 16 : 8)", "(one_way ? max(q - k, 0) : abs(q - k))"
+_SHARE = f"log(float(max({_AWAY}, 1)) / float({_NEAR})) / log(float(furthest) / float({_NEAR}))"
+_FAR = f"min({_NEAR} + int(floor({_SHARE} * float({_NEAR}) + 1e-5f)), 2 * {_NEAR} - 1)"
+_T5 = (
+    f"s + float(table[h * {T5_BUCKETS} + ({_AWAY} < {_NEAR} ? {_AWAY} : {_FAR}) + "
+    "(one_way || k <= q ? 0 : 16)])"
+)
+_WAY_MLX = "(mx.maximum(q - k, 0) if one_way else mx.abs(q - k))"
+_T5_MLX = f"""s + mx.take(table, h * {T5_BUCKETS} + mx.where(
+{_WAY_MLX} < (16 if one_way else 8), {_WAY_MLX}, mx.minimum((16 if one_way else 8) + mx.floor(
+mx.log(mx.maximum({_WAY_MLX}, 1) / (16 if one_way else 8))
+/ math.log(furthest / (16 if one_way else 8)) * (16 if one_way else 8) + 1e-5).astype(mx.int32),
+31 if one_way else 15)) + (0 if one_way else mx.where(k > q, 16, 0)))"""
+attention_t5 = masked_attention(
+    "attention_t5",
+    Mask(
+        np=lambda q, k, one_way: (k <= q) | (not one_way),
+        metal="!one_way || k <= q",
+        mlx="(k <= q) | (not one_way)",
+        until="one_way ? q + 1 : kv_len",
         early=True,
-        slope="2.0f",
-        slope_np=lambda s: np.full_like(s, 2.0),
+        params={"one_way": False},
+        formula="every key, or those up to its own where `one_way` is set",
+    ),
+    Score(
+        np=_t5,
+        metal=_T5,
+        mlx=_T5_MLX,
+        early=True,
+        params={"furthest": (128, 96, 64, 256), "one_way": False},
+        inputs=(Tensor("table", (f"heads * {T5_BUCKETS}",)),),
+        slope="1.0f",
+        slope_np=lambda s: np.ones_like(s),
+        formula=f"s + table[h, bucket of k - q], {T5_BUCKETS} numbers of each head laid out flat, "
+        "buckets as in `t5_bias`: both ways in an encoder, one way in a decoder",
     ),
 )
-attention_squared = masked_attention(
-    "attention_squared",
-    EVERY_KEY,
-    Score(
-        np=lambda s: s * s,
-        metal="s * s",
-        early=True,
-        slope="2.0f * s",
-        slope_np=lambda s: 2.0 * s,
-    ),
+ROTARY = 8
+"""Elements of the rotary part of a query and a key."""
+_DOT = " + ".join(
+    f"float(q_turned[(h * kv_len + q) * {ROTARY} + {r}]) * float(k_turned[k * {ROTARY} + {r}])"
+    for r in range(ROTARY)
 )
-attention_wave = masked_attention(
-    "attention_wave",
-    EVERY_KEY,
+attention_rotary_part = masked_attention(
+    "attention_rotary_part",
+    CAUSAL,
     Score(
-        np=lambda s, rate: math.pi * np.sin(rate * s),
-        metal="3.14159265f * sin(rate * s)",
-        early=True,
-        params={"rate": (1.0, 0.25, 0.5)},
-        slope="3.14159265f * rate * cos(rate * s)",
-        slope_np=lambda s, rate: math.pi * rate * np.cos(rate * s),
-        formula="pi sin(rate s)",
+        np=lambda s, q, k, h, kv_len, q_turned, k_turned: (
+            s
+            + sum(
+                q_turned[(h * kv_len + q) * ROTARY + r] * k_turned[k * ROTARY + r]
+                for r in range(ROTARY)
+            )
+        ),
+        metal=f"s + {_DOT}",
+        mlx=f"s + q_turned.astype(mx.float32).reshape(batch, heads, kv_len, {ROTARY})"
+        "[:, :, kv_len - q_len:] @ "
+        f"k_turned.astype(mx.float32).reshape(batch, 1, kv_len, {ROTARY}).swapaxes(-1, -2)",
+        inputs=(
+            Tensor("q_turned", ("batch", f"heads * kv_len * {ROTARY}")),
+            Tensor("k_turned", ("batch", f"kv_len * {ROTARY}")),
+        ),
+        slope="1.0f",
+        slope_np=lambda s: np.ones_like(s),
+        formula=f"s + sum over r < {ROTARY} of q_turned[b, h, q, r] k_turned[b, k, r], laid out "
+        "flat: the part of a query that is turned, scaled already, and one key of it that all "
+        "heads share (MLA)",
     ),
 )

@@ -17,7 +17,7 @@ from ops.spec import Tensor
 
 TABLE = "seq pairs"
 BIAS = "batch heads q_len kv_len"
-PLACES = Tensor("position", ("seq",), "int32", Int(0, 32768))
+PLACES = Tensor("position", ("seq",), "int32", Int(0, 131_072))
 TABLE_AXES = axes("seq", Axis("pairs", compiled=True, tried_to=256))
 TABLES = (
     cases(TABLE, (2, 1), (4, 8), (7, 32), (16, 64)),
@@ -25,6 +25,7 @@ TABLES = (
     (
         labelled(TABLE, "llama-3.2-1b, 512 positions", 512, 32),
         labelled(TABLE, "qwen3-0.6b, 32768 positions", 32768, 64),
+        labelled(TABLE, "llama-3.1-8b, 131072 positions", 131_072, 64),
     ),
 )
 TURNS = (

@@ -26,6 +26,13 @@ SHAPES = (
     ),
 )
 EXPERT_AXES = "m n k experts"
+GELU = """
+inline float gelu(float v) {
+  const float u = 1.59576912f * (v + 0.044715f * v * v * v);
+  const float decay = exp(-abs(u));
+  return v * (u < 0.0f ? decay : 1.0f) / (1.0f + decay);
+}
+"""
 linear_bias_silu = linear(
     "linear_bias_silu",
     (Weight("w"),),
@@ -52,13 +59,7 @@ linear_bias_gelu = linear(
         "return (h * mx.sigmoid(math.sqrt(8 / math.pi) * (h + 0.044715 * h**3))).astype(dtype)",
     },
     metal="gelu(first + bias)",
-    helpers="""
-inline float gelu(float v) {
-  const float u = 1.59576912f * (v + 0.044715f * v * v * v);
-  const float decay = exp(-abs(u));
-  return v * (u < 0.0f ? decay : 1.0f) / (1.0f + decay);
-}
-""",
+    helpers=GELU,
     cases=SHAPES,
     extra_flops=13,
     formula="h = x w^T + bias, out = 0.5 h (1 + tanh(sqrt(2 / pi) (h + 0.044715 h^3))). "
@@ -81,6 +82,23 @@ ffn_up_swiglu = linear(
     cases=SHAPES,
     extra_flops=7,
     formula="g = x gate^T, u = x up^T, out = g sigmoid(g) u. g and u may be rounded to T.",
+)
+ffn_up_geglu = linear(
+    "ffn_up_geglu",
+    (Weight("gate"), Weight("up")),
+    np=lambda first, second: gelu_tanh(first) * second,
+    mlx={
+        "in float32": "wide = x.astype(mx.float32)\n"
+        "g = wide @ gate.astype(mx.float32).T\n"
+        "g = g * mx.sigmoid(math.sqrt(8 / math.pi) * (g + 0.044715 * g**3))\n"
+        "return (g * (wide @ up.astype(mx.float32).T)).astype(dtype)",
+    },
+    metal="gelu(first) * second",
+    helpers=GELU,
+    cases=SHAPES,
+    extra_flops=14,
+    formula="g = x gate^T, u = x up^T, out = 0.5 g (1 + tanh(sqrt(2 / pi) (g + 0.044715 g^3))) u. "
+    "g and u may be rounded to T.",
 )
 rms_norm_linear = linear(
     "rms_norm_linear",

@@ -1,9 +1,19 @@
-"""Norms without what is learnt, as MLX has them where the weight is None."""
+"""Norms without what is learnt or a part of it, as MLX has them where it is None."""
 
 from __future__ import annotations
 
 from ops.families.forms.rowwise import MOMENTS, rowwise
-from ops.families.norms.norms_fused import EPS_OF, NORMAL, OUT, RANGES, TOKENS, X, normal, rms
+from ops.families.norms.norms_fused import (
+    EPS_OF,
+    LEARNT,
+    NORMAL,
+    OUT,
+    RANGES,
+    TOKENS,
+    X,
+    normal,
+    rms,
+)
 
 rms_norm_unweighted = rowwise(
     "rms_norm_unweighted",
@@ -35,5 +45,22 @@ layer_norm_unweighted = rowwise(
     ranges=RANGES,
     formula="out = (x - mean) / sqrt(variance + eps) over each row: `layer_norm` without weight "
     "and bias.",
+    cases=TOKENS,
+)
+layer_norm_unbiased = rowwise(
+    "layer_norm_unbiased",
+    "norms",
+    (X, LEARNT),
+    (OUT,),
+    np=lambda x, weight, eps: normal(x, eps) * weight,
+    steps=lambda stored, x, weight, eps: stored(normal(x, eps)) * weight,
+    mlx="mx.fast.layer_norm(x, weight, None, eps)",
+    passes=MOMENTS,
+    metal={"out": f"{NORMAL} * weight"},
+    flops=8,
+    params=EPS_OF,
+    ranges=RANGES,
+    formula="out = (x - mean) / sqrt(variance + eps) * weight over each row: `layer_norm` with a "
+    "weight and without a bias. What stands before the weight may be rounded to T.",
     cases=TOKENS,
 )

@@ -10,9 +10,10 @@ from ops.axis import Axis, axes
 from ops.cases import cases, labelled
 from ops.families.forms.indexed import indexed
 from ops.families.forms.linear import SILU
+from ops.families.matrices.fused_linear import GELU
 from ops.families.quantised.quantised import dequantised
 from ops.fills import Bits, Bool, Int
-from ops.formulas import logistic
+from ops.formulas import gelu_tanh, logistic
 from ops.matches import Exact
 from ops.parameters import Range
 from ops.spec import Tensor
@@ -199,6 +200,22 @@ dequantize_int8 = indexed(
     cases=BLOCK_CASES,
     formula="out = code * scale of its block of neighbouring columns.",
 )
+dequantize_int8_silu = indexed(
+    "dequantize_int8_silu",
+    "quantised",
+    axes("rows blocks", BLOCK),
+    SYMMETRIC,
+    (Tensor("out", ("rows", "blocks", "block")),),
+    np=lambda code, scales: code * scales[..., None] * logistic(code * scales[..., None]),
+    steps=lambda code, scales: code * scales[..., None] * logistic(code * scales[..., None]),
+    mlx="w = code.astype(mx.float32) * scales.astype(mx.float32)[..., None]\n"
+    "return (w * mx.sigmoid(w)).astype(dtype)",
+    metal="out[i] = T(silu(float(code[i]) * float(scales[i / block])));",
+    helpers=SILU,
+    flops="rows * blocks * block * 8",
+    cases=BLOCK_CASES,
+    formula="w = code * scale of its block of neighbouring columns; out = w sigmoid(w).",
+)
 swiglu_int8 = indexed(
     "swiglu_int8",
     "quantised",
@@ -248,6 +265,17 @@ dequantize_4bit_silu = dequantised(
     metal="silu(scale * code + bias)",
     helpers=SILU,
     flops=8,
+)
+dequantize_4bit_gelu = dequantised(
+    "dequantize_4bit_gelu",
+    bits=4,
+    np=lambda code, scale, bias: gelu_tanh(scale * code + bias),
+    mlx="w = mx.dequantize(packed, scales.astype(mx.float32), biases.astype(mx.float32), "
+    "group_size=group, bits=4)\n"
+    "return (w * mx.sigmoid(math.sqrt(8 / math.pi) * (w + 0.044715 * w**3))).astype(dtype)",
+    metal="gelu(scale * code + bias)",
+    helpers=GELU,
+    flops=14,
 )
 dequantize_high_bits = dequantised(
     "dequantize_high_bits",

@@ -20,6 +20,8 @@ from ops.matches import Close, Exact
 from ops.parameters import Range
 from ops.spec import Op, Tensor, Workload, param_value
 
+LEAST_NORMAL = "0x00800000u"
+"""The bits of the least float that no GPU takes for 0."""
 PER_ROW = Tensor("out", ("rows",), match=Close("cols"))
 LOGIT_ROWS = (SHAPES[0], SHAPES[1], SHAPES[2][:4])
 
@@ -135,8 +137,12 @@ row_argmax = rowwise(
     (Tensor("out", ("rows",), "uint32", match=Exact()),),
     np=lambda x: x.argmax(axis=-1).astype(np.uint32),
     mlx="mx.argmax(x, axis=-1).astype(mx.uint32)",
-    passes={"peak": "max of x", "place": "min of (x == peak ? float(c) : INFINITY)"},
-    metal={"out": "uint(place)"},
+    # A float holds no place from 2^24 on, but the bits of a normal one are in the order of places.
+    passes={
+        "peak": "max of x",
+        "place": f"min of (x == peak ? as_type<float>(c + {LEAST_NORMAL}) : INFINITY)",
+    },
+    metal={"out": f"as_type<uint>(place) - {LEAST_NORMAL}"},
     flops=2,
     formula="out[r] is the place of the largest x[r, c]; of equal ones the lowest (-0.0 equals "
     "0.0).",

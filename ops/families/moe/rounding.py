@@ -1,0 +1,87 @@
+"""Ways to round when what the experts of a token gave is summed: the rounding is part of the op.
+
+`moe_combine` leaves it to the kernel; a model that must decode the same tokens again does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.axis import axes
+from ops.dtypes import numpy_dtype
+from ops.families.forms.indexed import indexed
+from ops.families.moe.experts import COMBINE, COMBINED, moe_combine
+from ops.matches import Close, Exact
+from ops.spec import Tensor, Workload
+
+
+def _in_steps(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:
+    """Each product and each sum rounded to `T`, slot by slot."""
+    kind = numpy_dtype(workload.dtype)
+    x, share = inputs["x"], inputs["share"]
+    found = np.zeros((x.shape[0], x.shape[2]))
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float16
+        for s in range(x.shape[1]):
+            part = (x[:, s] * share[:, s, None]).astype(kind).astype(np.float64)
+            found = (found + part).astype(kind).astype(np.float64)
+    return (found,)
+
+
+moe_combine_no_fma = replace(
+    indexed(
+        "moe_combine_no_fma",
+        "moe",
+        axes(COMBINE),
+        moe_combine.inputs,
+        (Tensor("out", ("rows", "cols"), match=Exact()),),
+        np=lambda x, share: (x * share[..., None]).sum(axis=1),
+        mlx="""
+sum = mx.zeros((rows, cols), dtype=dtype)
+for s in range(slots):
+    sum = sum + x[:, s] * share[:, s, None]
+return sum
+""",
+        metal="""
+const uint row = i / cols;
+T sum = T(0.0f);
+for (uint s = 0; s < slots; ++s) {
+  const T part = T(float(x[(row * slots + s) * cols + i % cols]) * float(share[row * slots + s]));
+  sum = T(float(sum) + float(part));
+}
+out[i] = sum;
+""",
+        flops="2 * rows * slots * cols",
+        cases=COMBINED,
+        dtypes=("float16", "bfloat16"),
+        formula="sum = 0, and for s in ascending order: sum = T(sum + T(share[r, s] x[r, s, c])); "
+        "out[r, c] = sum. Every product and every sum is rounded to T, as arithmetic on arrays of "
+        "T does: no multiply-add is fused, and the result is exact to the bit.",
+    ),
+    oracle=_in_steps,
+)
+moe_combine_float32 = indexed(
+    "moe_combine_float32",
+    "moe",
+    axes(COMBINE),
+    (Tensor("x", ("rows", "slots", "cols")), Tensor("share", ("rows", "slots"), "float32")),
+    (Tensor("out", ("rows", "cols"), "float32", match=Close("slots")),),
+    np=lambda x, share: (x * share[..., None]).sum(axis=1),
+    mlx="mx.sum(x.astype(mx.float32) * share[..., None], axis=1)",
+    metal="""
+const uint row = i / cols;
+float sum = 0.0f;
+for (uint s = 0; s < slots; ++s) {
+  sum += float(x[(row * slots + s) * cols + i % cols]) * share[row * slots + s];
+}
+out[i] = sum;
+""",
+    flops="2 * rows * slots * cols",
+    cases=COMBINED,
+    formula="out[r, c] = sum over s of share[r, s] x[r, s, c], with shares in float32 and out in "
+    "float32: nothing is rounded to T, so that a residual may be added first.",
+)

@@ -1,0 +1,2 @@
+{% set name, causal, rectified = "linear_attention_relu", false, true %}
+{% include "linear_attention.jinja" %}
