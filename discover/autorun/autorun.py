@@ -5,7 +5,8 @@
    searches that are done already are passed over, one that was cut short goes on. Where the ops are
    those of a model, they take turns, slice by slice, as `whole` says; each stays open meanwhile.
 3. A fault that ends every proposer (a spent account, a wrong key) ends the autorun: what is found
-   stays, and the same command goes on once it is mended.
+   stays, and the same command goes on once it is mended. One that lies in what is asked for an op
+   (answers that are too long, or declined) ends that search alone, and is told at the end.
 
 `products` writes dataset, catalog and report of what was found.
 """
@@ -47,7 +48,7 @@ class Autorun:
     summaries: tuple[Summary, ...]
     resumed: bool
     broken: str | None = None
-    """The fault that ended it early."""
+    """The fault that ended it, or one of its searches, early."""
 
 
 def check_recipe(recipe: Recipe, proposers: Sequence[Proposer], prices: Prices) -> None:
@@ -120,6 +121,10 @@ class _Night:
     """Searches that were begun anew under the same name: what they used is used."""
     finished: set[str] = field(default_factory=set)
     """Searches that are done for good."""
+    broken: dict[str, None] = field(default_factory=dict)
+    """Faults that ended a search, each once."""
+    told: dict[str, str] = field(default_factory=dict)
+    """Why each search ended, as it was said last."""
 
     def __post_init__(self) -> None:
         for run in searches(self.bench.store, part_of=_part_of(self.run_id)):
@@ -131,7 +136,7 @@ class _Night:
                 self.finished.add(standing.name)
 
     def search_all(self) -> tuple[str | None, bool]:
-        """Search every op; the fault that ended it early, and whether a budget ended any search.
+        """Search every op; what ended searches early, and whether a budget ended any.
 
         What the others leave of the total goes to those that could have used more: a second time
         round.
@@ -144,14 +149,14 @@ class _Night:
             again = []
             for place, task in enumerate(pending):
                 outcome = self._search(*task, waiting=len(pending) - place - 1)
-                if outcome and outcome.broken:
+                if outcome and outcome.broken_everywhere:
                     return outcome.broken, ended
                 if outcome and outcome.by_budget:
                     again.append(task)
             ended = bool(again)
             # Without a total, a second time round would give nothing more.
             pending = tuple(again) if self.recipe.total != Limits() else ()
-        return None, ended
+        return self.faults(), ended
 
     def _search_by_gain(self, slices: _Slices) -> tuple[str | None, bool]:
         """Slice by slice, each for the op from which the whole model gains most."""
@@ -161,7 +166,7 @@ class _Night:
             for name, dtype in (task for task in self.recipe.tasks() if task[0] == op):
                 before = self.evaluations(f"{name} {dtype}")
                 outcome = slices.next(name, dtype)
-                if outcome and outcome.broken:
+                if outcome and outcome.broken_everywhere:
                     return outcome.broken, ended
                 ended = ended or bool(outcome and outcome.by_budget)
                 went_on = went_on or self.evaluations(f"{name} {dtype}") > before
@@ -169,7 +174,11 @@ class _Night:
                 del open_ops[op]
         for task in self.recipe.tasks():
             self.done(" ".join(task))
-        return None, ended
+        return self.faults(), ended
+
+    def faults(self) -> str | None:
+        """What ended searches early, in one line."""
+        return "; ".join(self.broken) or None
 
     def evaluations(self, name: str) -> int:
         """Of a search, so far."""
@@ -204,14 +213,19 @@ class _Night:
         return limits
 
     def tell(self, name: str, outcome: Outcome) -> None:
-        """Say why a search ended, and who was away meanwhile."""
+        """Say why a search ended, and who was away meanwhile; once, where nothing came since."""
         away = [f"; {who} was away for {duration(s)}" for who, s in outcome.away_s.items()]
-        self.watch.event(f"{name} ended: {outcome.reason}{''.join(away)}")
+        said = f"{outcome.reason}{''.join(away)}"
+        if self.told.get(name) != said:
+            self.watch.event(f"{name} ended: {said}")
+        self.told[name] = said
 
     def note(self, name: str, outcome: Outcome, rewards: list[float | None]) -> None:
         """Keep how far a search has come."""
         self.standings[name] = reached(name, outcome, rewards)
-        if not (outcome.by_budget or outcome.broken):
+        if outcome.broken:
+            self.broken[outcome.broken] = None
+        elif not outcome.by_budget:
             self.finished.add(name)
 
 
@@ -232,12 +246,10 @@ class _Slices:
             most = night.evaluations(request.name) + SLICE
             left = most if limits.evaluations is None else limits.evaluations
             within = replace(limits, evaluations=min(most, left))
-            before = night.evaluations(request.name)
             search = self._of(replace(request, limits=within))
             outcome = search.go_on(within)
             night.note(request.name, outcome, search.rewards())
-            if not outcome.by_budget or night.evaluations(request.name) > before:
-                night.tell(request.name, outcome)
+            night.tell(request.name, outcome)
         if outcome is None or request.name in night.finished:
             night.done(request.name)
         return outcome

@@ -53,6 +53,10 @@ class Roster:
         faults = [s for s in self.seats if s.parked or (s.out and s.broken)]
         return "; ".join(self.outs()) if len(faults) == len(self.seats) else None
 
+    def fails_everywhere(self) -> bool:
+        """Whether what broke every proposer would meet the search of another op as well."""
+        return all(s.parked or (s.broken and not s.refusing) for s in self.seats)
+
     def away(self, now_s: float) -> tuple[str, ...]:
         """Who does not answer now, and why."""
         return tuple(

@@ -48,6 +48,8 @@ class Seat:
     """The fault that somebody must mend before it can answer again."""
     broken: bool = False
     """Out because of a fault that someone must mend."""
+    refusing: bool = False
+    """That fault lies in what is asked of it: another op may fare better."""
     exhausted: set[int] = field(default_factory=set)
     """Parents that give it nothing new."""
     repeats_in_row: int = 0
@@ -110,7 +112,7 @@ class Seat:
         self._alike = failure.kind, count
         if count >= MAX_ALIKE_IN_ROW:
             self.out = f"{self.title}: {count} failures in a row, the last: {failure.message}"
-            self.broken = True
+            self.broken = self.refusing = True
 
     def repeated(self, parent: int | None) -> None:
         """Note a proposal that repeats an earlier kernel: it costs a call and brings nothing.

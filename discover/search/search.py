@@ -371,6 +371,7 @@ class Search:
 
     def _outcome(self, reason: str, *, over: bool) -> Outcome:
         best, start = self._kernels.winner(), self._kernels.start()
+        broken = None if over else self._roster.broken()
         return Outcome(
             run_id=self._journal.run_id,
             best=self._kernels[best] if best else None,
@@ -378,7 +379,8 @@ class Search:
             state=self._state(),
             reason=reason,
             by_budget=over or self._budget_ends(),
-            broken=None if over else self._roster.broken(),
+            broken=broken,
+            broken_everywhere=broken is not None and self._roster.fails_everywhere(),
             away_s=self._roster.absences(self._clock()),
         )
 

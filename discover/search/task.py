@@ -67,3 +67,5 @@ class Outcome:
     """Seconds for which a proposer did not answer, by name and model."""
     broken: str | None = None
     """A fault of every proposer that someone must mend before the search can go on."""
+    broken_everywhere: bool = False
+    """Whether that fault would meet the search of another op as well."""

@@ -271,6 +271,29 @@ def test_the_end_of_a_search_is_told_once(
     assert ended[0].endswith("ended: evaluations: 10")
 
 
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_fault_of_one_search_ends_no_night(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, everywhere: bool
+) -> None:
+    searched: list[str] = []
+
+    def fails(bench: Workbench, request: SearchRequest, *_: object) -> Outcome:
+        searched.append(request.op)
+        state = State(request.name, 1, request.limits, Spend(), Spend(), 1.0, {}, None, depth=0)
+        fault = f"m: answers on {request.op} are too long"
+        return Outcome(
+            1, None, None, state, fault, broken=fault, broken_everywhere=everywhere
+        )  # fmt: skip
+
+    monkeypatch.setattr("discover.autorun.autorun.run_search", fails)
+    seat = SimpleNamespace(device=stage.device)
+    bench = cast(Workbench, SimpleNamespace(store=stage.store, seat=seat, prices={}))
+    done = run_autorun(bench, Recipe(name="x", ops=("softmax", "silu")), "again", [], stage)
+    assert searched == (["softmax"] if everywhere else ["softmax", "silu"])
+    assert str(done.broken).count("too long") == len(searched)
+    assert stage.store.runs()[-1].outcome == "interrupted", "the same command goes on"
+
+
 def test_a_recipe_keeps_its_own_shapes_and_hears_what_gives_way(tmp_path: Path) -> None:
     mine: dict[str, Shapes] = {"matmul": ({"m": 3, "n": 64, "k": 64},)}
     path = config(tmp_path)

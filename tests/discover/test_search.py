@@ -160,6 +160,7 @@ def test_a_fault_that_waiting_cannot_mend_ends_the_search_resumably(
     assert len(llm.sent) == 1
     assert outcome.broken is not None
     assert "HTTP 4xx: no" in outcome.broken
+    assert outcome.broken_everywhere
     assert outcome.best is not None
 
 
@@ -177,6 +178,7 @@ def test_a_proposer_that_keeps_failing_is_out_after_three(stage: Stage) -> None:
     outcome = stage.search([llm], ScriptedJudge(), Limits(evaluations=9), roots=[ROOT])
     assert len(llm.sent) == 3
     assert "3 failures in a row" in str(outcome.broken)
+    assert not outcome.broken_everywhere, "the prompts of another op may be answered"
     assert sum(c.tokens.output_tokens for c in stage.store.calls(stage.run_id)) == 300
 
 
