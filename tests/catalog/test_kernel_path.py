@@ -122,6 +122,36 @@ CHECKS = {
     said = {row["dtype"]: row for row in fast_ops.info()}["float32"]
     assert said["path"] == "baseline" and "is off: out: error is" in said["why"], said
 """,
+    "a cache with times of another op's sizes is made anew, and costs no call": """
+    import json
+    choice.MODE = "auto"
+    file = dispatch.here().file
+    document = json.loads(file.read_text())
+    times = {"speedup": 2.0, "low": 1.9, "high": 2.1, "chance": 1.0,
+             "same_bits": True, "baseline": "b"}
+    for axes in ({"m": 6}, {"rows": 6}, {}, {"rows": 6, "cols": 17, "more": 1}):
+        broken = {choice.key_of(k): [dict(times, axes=axes)] for k in kernels}
+        file.write_text(json.dumps(dict(document, points=broken)))
+        dispatch.forget()
+        assert mx.allclose(f(x), plain(x)).item() and not ran and fast_ops.info()
+        assert not dispatch.here().points
+""",
+    "without its checks no kernel of the package is trusted, and calls are answered": """
+    file = fast_ops.device.HERE / "checks.safetensors"
+    content = file.read_bytes()
+    for left in (None, b"", content[:100], content[:-9], bytes(len(content))):
+        file.unlink(missing_ok=True)
+        if left is not None:
+            file.write_bytes(left)
+        fast_ops.device.cache_file().unlink(missing_ok=True)
+        fast_ops.checking.arrays.cache_clear()
+        dispatch.forget()
+        assert mx.allclose(f(x), plain(x)).item() and not ran, left
+        said = {row["dtype"]: row for row in fast_ops.info()}["float32"]
+        assert said["path"] == "baseline" and "is off: not checked: " in said["why"], said
+    file.write_bytes(content)
+    fast_ops.device.cache_file().unlink()
+""",
     "a kernel answers where it was timed to win, and nowhere else": """
     from fast_ops.learning.regions import TimedPoint
     choice.MODE = "auto"

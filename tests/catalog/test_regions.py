@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -257,6 +258,56 @@ def test_a_broken_cache_is_built_anew(tmp_path: Path, broken: str) -> None:
     assert not found.verdicts
     learnt(file).keep()
     assert read(file, {"chip": "a"}).points
+
+
+def a_folder(file: Path) -> None:
+    file.mkdir()
+    (file / "of somebody").write_text("kept")
+
+
+def an_unreadable_file(file: Path) -> None:
+    file.write_text(BEGIN + POINT + "]}}")
+    file.chmod(0)
+
+
+def a_dead_link(file: Path) -> None:
+    file.symlink_to(file.with_name("nowhere"))
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda file: file.write_bytes(bytes(range(256)) * 40),
+        lambda file: file.write_bytes((BEGIN + POINT).encode("utf-16")),
+        a_folder,
+        lambda file: a_folder(file.with_suffix(".part")),
+        lambda file: a_folder(file.with_suffix(".lock")),
+        os.mkfifo,
+        a_dead_link,
+        an_unreadable_file,
+    ],
+    ids=["binary", "utf-16", "folder", "part", "lock", "pipe", "link", "unreadable"],
+)
+def test_whatever_lies_in_its_place_a_cache_is_built_anew(
+    tmp_path: Path, put: Callable[[Path], None]
+) -> None:
+    file = tmp_path / "cache.json"
+    put(file)
+    learnt(file).keep()
+    assert {p.axes["rows"] for p in read(file, {"chip": "a"}).points["k"]} >= {8, 16}
+    assert all((found / "of somebody").is_file() for found in tmp_path.glob("*.folder"))
+
+
+@pytest.mark.parametrize("axes", ['{"cols": 1}', "{}", '{"rows": 1, "cols": 1}'])
+def test_times_of_sizes_that_the_op_does_not_have_are_no_times(tmp_path: Path, axes: str) -> None:
+    file = tmp_path / "cache.json"
+    file.write_text(BEGIN + POINT + ", " + POINT.replace('{"rows": 1}', axes) + "]}}")
+    assert len(read(file, {"chip": "a"}).points["k"]) == 2
+    found = read(file, {"chip": "a"}, {"k": ["rows"], "another": ["cols"]})
+    assert not found.points
+    found.add("k", [TimedPoint({"rows": 3}, 2.0, 1.9, 2.1, 1.0)])
+    found.keep()
+    assert [p.axes for p in read(file, {"chip": "a"}).points["k"]] == [{"rows": 3}]
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:

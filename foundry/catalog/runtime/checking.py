@@ -52,7 +52,17 @@ def outcome(
 
 
 def verdict_of(op: Record, fallback: ShippedBaseline, kernel: Record) -> KernelVerdict:
-    """Run every check of a kernel's dtype: is it right here, are its bits those it replaces."""
+    """Run every check of a kernel's dtype: is it right here, are its bits those it replaces.
+
+    Where that cannot be found out, such as without the package's own checks, the kernel is off.
+    """
+    try:
+        return _verdict_of(op, fallback, kernel)
+    except Exception as error:  # whatever it is, the baseline answers the call that asked
+        return KernelVerdict(passed=False, detail=f"not checked: {type(error).__name__}: {error}")
+
+
+def _verdict_of(op: Record, fallback: ShippedBaseline, kernel: Record) -> KernelVerdict:
     same, checked = True, False
     for check in op["checks"]:
         call = call_of(op, check)

@@ -221,7 +221,8 @@ def gradient_of(name: str) -> Gradient:
 @cache
 def here() -> Learnt:
     """What was learnt of this machine."""
-    return learnt.read(cache_file(), identity())
+    axes = {key: op["axes"] for (key, _), (op, _) in _kernels().items()}
+    return learnt.read(cache_file(), identity(), axes)
 
 
 @cache

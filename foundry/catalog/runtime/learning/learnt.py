@@ -1,7 +1,7 @@
 """What was learnt of this machine, kept in one JSON file beside its identity.
 
-A file that is broken, of another form or of another identity counts as absent: what it held is
-learnt anew. Where it cannot be written, what was learnt lasts as long as the process. Several
+A file that is broken, of another form or of another identity counts as absent, and so does a folder
+in its place: what it held is learnt anew. Where it cannot be written, what was learnt lasts as long as the process. Several
 processes and threads may learn at once: each adds what it found to what is on file by then.
 """
 
@@ -12,7 +12,8 @@ import fcntl
 import json
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ class Learnt:
 
     file: Path
     identity: dict[str, str]
+    axes: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By the kernel's key the sizes that a point of it has; those of a key that is not here: any."""
     verdicts: dict[str, KernelVerdict] = field(default_factory=dict)
     """By the kernel's key: its hash and dtype."""
     points: dict[str, list[TimedPoint]] = field(default_factory=dict)
@@ -69,12 +72,12 @@ class Learnt:
     def keep(self) -> None:
         """Write the file in one step; nothing happens where that is not possible."""
         with _LOCK, contextlib.suppress(OSError), _only_one(self.file):
-            now = read(self.file, self.identity)
+            now = read(self.file, self.identity, self.axes)
             for told in self._news:
                 told(now)
-            part = self.file.with_suffix(".part")
+            part = _no_folder(self.file.with_suffix(".part"))
             part.write_text(json.dumps(now._document(), indent=1))
-            part.replace(self.file)
+            part.replace(_no_folder(self.file))
             self.verdicts, self.points, self._news = now.verdicts, now.points, []
 
     def _hear(self, told: Callable[[Learnt], None]) -> None:
@@ -99,17 +102,29 @@ class Learnt:
         }
 
 
-def read(file: Path, identity: dict[str, str]) -> Learnt:
-    """What is on file for an identity, or nothing."""
+def read(
+    file: Path, identity: dict[str, str], axes: Mapping[str, Collection[str]] | None = None
+) -> Learnt:
+    """What is on file for an identity, or nothing.
+
+    Args:
+        file: The file.
+        identity: Of this machine and package.
+        axes: By the kernel's key the sizes that a point of it has; a file with others is broken.
+    """
+    nothing = Learnt(file, identity, axes or {})
     try:
+        if not file.is_file():  # a pipe would be waited for
+            return nothing
         document = json.loads(file.read_text())
         if document["form"] != FORM or document["identity"] != identity:
-            return Learnt(file, identity)
+            return nothing
         verdicts = {k: _verdict(v) for k, v in document["verdicts"].items()}
         points = {k: [_point(p) for p in found] for k, found in document["points"].items()}
-        return Learnt(file, identity, verdicts, points)
+        _check_axes(points, nothing.axes)
     except _BROKEN:
-        return Learnt(file, identity)
+        return nothing
+    return Learnt(file, identity, nothing.axes, verdicts, points)
 
 
 @contextlib.contextmanager
@@ -120,9 +135,29 @@ def _only_one(file: Path) -> Iterator[None]:
         OSError: Nothing can be written there.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_suffix(".lock").open("w") as lock:
+    with _no_folder(file.with_suffix(".lock")).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _no_folder(file: Path) -> Path:
+    """A place for a file: a folder that lies there is put aside under another name.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
+    if file.is_dir() and not file.is_symlink():
+        file.rename(file.with_name(f"{file.name}.{time.time_ns()}.folder"))
+    return file
+
+
+def _check_axes(
+    points: Mapping[str, Iterable[TimedPoint]], axes: Mapping[str, Collection[str]]
+) -> None:
+    """A `ValueError` where a point has other sizes than its kernel's op."""
+    for key, found in points.items():
+        if key in axes and any(point.axes.keys() != set(axes[key]) for point in found):
+            raise ValueError("a time is of sizes that the op has")
 
 
 def _verdict(found: dict[str, Any]) -> KernelVerdict:
