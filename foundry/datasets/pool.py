@@ -1,6 +1,6 @@
 """Which kernels may be shown in which split: decided once, before any view takes a row.
 
-1. Kernels whose terms or text forbid it are out, and every kernel of a held-out op.
+1. Kernels whose terms or text forbid it are out, and every kernel and answer of a held-out op.
 2. Splits go by op family.
 3. What is near to a kernel of a held-out op is out; then what is near to one of an earlier split
    leaves the later one: no kernel of any row of valid or test has a near duplicate in train.
@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ from foundry.judge.verdict import Evaluation, Status
 from foundry.store.records import StoredEvaluation
 from ops.registry import all_ops
 from ops.spec import Op
+
+_OP = re.compile(r"""^[ \t]*op[ \t]*=[ \t]*["'](\w+)["']""", re.M)
+"""The op that a kernel file names, or a text that was meant to be one."""
 
 
 @dataclass(frozen=True)
@@ -131,13 +135,19 @@ def pools(evidence: Evidence, choice: Choice) -> Pools:
 def _usable(
     evidence: Evidence, choice: Choice, left_out: Counter[str]
 ) -> tuple[dict[Key, KernelRecord], list[str]]:
-    """Kernels that may be shown, and the texts of those that are held out."""
+    """Kernels that may be shown, and the texts of those that compute a held-out op.
+
+    An answer that is no kernel of the op it was given for gives nothing away: what it is near to
+    stays. The other way round a text that says it is a kernel of a held-out op is shown for none.
+    """
     usable: dict[Key, KernelRecord] = {}
     held: list[str] = []
     for key, known in evidence.kernels.items():
         if known.op.name in choice.hold_out:
-            held.append(known.text)
+            held += [known.text] if _ever_passed(known) else []
             left_out["op is held out"] += 1
+        elif not set(choice.hold_out).isdisjoint(_OP.findall(known.text)):
+            left_out["a kernel of a held-out op, given for another"] += 1
         elif known.lineage.use not in choice.uses:
             left_out[f"training use is {known.lineage.use}"] += 1
         elif any(leaks.leaks(known.text)):
@@ -145,6 +155,10 @@ def _usable(
         else:
             usable[key] = known
     return usable, held
+
+
+def _ever_passed(known: KernelRecord) -> bool:
+    return any(one.evaluation.status.passed for one in known.latest.values())
 
 
 def _proven(known: KernelRecord) -> ProvenKernel | None:
@@ -157,7 +171,7 @@ def _doubt(known: KernelRecord) -> str | None:
     statuses = {one.evaluation.status for one in known.latest.values()}
     if Status.REJECTED in statuses:
         return "suspected of cheating"
-    if not any(status.passed for status in statuses):
+    if not _ever_passed(known):
         return None
     return "not watched by the sanitizer on all sizes" if known.proofs() else "proof taken back"
 

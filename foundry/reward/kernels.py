@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass
@@ -104,15 +104,16 @@ class KernelReward:
         Equal answers to one question are judged once.
 
         Args:
-            answers: As `score` takes them.
+            answers: As `score` takes them; what is no list of answers is one answer.
             ops: The op of each.
             dtypes: The element type of each; float32 where none is given. A table fills in None
                 for rows that have no such column.
         """
         until = time.monotonic() + self._options.limit_s
+        given, named, typed = _many(answers), _many(ops), _many(dtypes)
         asked = [
-            _Question(text_of(answer), _at(ops, i), _at(dtypes, i, absent="float32"))
-            for i, answer in enumerate(answers)
+            _Question(text_of(answer), _at(named, i), _at(typed, i, absent="float32"))
+            for i, answer in enumerate(given if isinstance(given, list) else [given])
         ]
         waiting = {one: self._threads.submit(self._scored, one) for one in dict.fromkeys(asked)}
         return [self._landed(waiting[one], until) for one in asked]
@@ -164,9 +165,19 @@ def _question(name: str | None, dtype: str | None) -> tuple[Op, str]:
     return op, dtype
 
 
+def _many(values: object) -> object:
+    """As a list what may be gone through; a text, a message or anything else as it is."""
+    if isinstance(values, str | bytes | Mapping):
+        return values
+    try:
+        return list(values)  # type: ignore[call-overload,no-any-return]
+    except Exception:
+        return values
+
+
 def _at(values: object, place: int, absent: str | None = None) -> str | None:
     """A text in what should be a list as long as the answers, or one for all; None if it is not."""
-    if isinstance(values, Sequence) and not isinstance(values, str):
+    if isinstance(values, list):
         if place >= len(values):
             return None
         values = values[place]

@@ -139,6 +139,27 @@ def test_one_text_for_two_ops_stays_on_the_side_of_each(filled: Filled, tmp_path
     assert done.metadata["kernels_left_out"]["op is held out"] == 1
 
 
+def test_stray_answers_cost_no_rows_and_show_no_held_out_op(
+    filled: Filled, tmp_path: Path
+) -> None:
+    """Asked for rope, held out, a model hands in the kernel of silu; asked for silu that of rope."""
+    good, origin = template_kernel("silu")
+    held, _ = template_kernel("rope")
+    filled.add(good, origin)
+    for text, op in ((render(good), "rope"), (render(held), "silu")):
+        changes = {"kernel_hash": text_hash(text), "op": op}
+        stray = verdict(good, Status.INVALID).model_copy(update=changes)
+        filled.store.save(filled.runs[CPU.id], None, text, stray, MUTATE, good.hash)
+    done = export(filled, tmp_path, Choice(hold_out=["rope"]))
+    assert done.metadata["kernels_left_out"] == {
+        "op is held out": 1,
+        "a kernel of a held-out op, given for another": 1,
+    }
+    assert [row["kernel_hash"] for row in rows(tmp_path, "sft")] == [good.hash]
+    assert not any("rope" in str(row["kernel"]) for row in rows(tmp_path, "attempts"))
+    assert not rows(tmp_path, "repair")
+
+
 def test_an_export_leaves_no_rows_of_another_behind(
     filled: Filled, related: dict[str, Any], tmp_path: Path
 ) -> None:

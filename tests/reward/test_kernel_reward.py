@@ -107,6 +107,20 @@ def test_rubbish_is_answered_and_never_raised(
     assert found.reason
 
 
+@pytest.mark.parametrize("answers", [None, 7, "a text", b"bytes", {"content": "no"}, Hostile()])
+def test_what_is_no_list_of_answers_is_one_that_earns_nothing(
+    reward: KernelReward, answers: Any
+) -> None:
+    (found,) = reward.scores(answers, [OP])
+    assert (found.value, bool(found.reason)) == (0.0, True)
+    assert reward_function(reward)(completions=answers, op=[OP]) == [0.0]
+
+
+def test_answers_and_their_ops_may_come_one_by_one(reward: KernelReward) -> None:
+    found = reward.scores(iter([fenced(right()), "no"]), iter([OP, OP]))  # type: ignore[arg-type]
+    assert [one.value for one in found] == [1.0, 0.0]
+
+
 def test_a_row_without_an_element_type_asks_for_float32(reward: KernelReward) -> None:
     found = reward.scores([fenced(right())] * 2, [OP] * 2, [None, "float16"])
     assert [one.is_right for one in found] == [True, True]
