@@ -77,13 +77,14 @@ soak-faults: $(DEV) ## 2,000 evaluations, 30 % of them faulty: no leak, little s
 test-slow: $(DEV) ## what make test leaves out: far sizes, families, a Mac's whole judge, every fallback
 	$(BIN)/pytest -n 2 --dist worksteal -m slow --ignore tests/judge/test_soak.py
 
-test-trainers: $(BIN)/uv ## the reward in the loops of TRL and verifiers; downloads both, and torch (3 GB)
+test-trainers: $(BIN)/uv ## the reward in the loops of TRL and verifiers, the views in TRL's trainers; downloads both, and torch (3 GB)
 	for loop in trl verifiers; do \
 		$(BIN)/uv venv -q --allow-existing --python $(BIN)/python $(VENV)-$$loop && \
 		$(BIN)/uv pip install -q --python $(VENV)-$$loop/bin/python pytest pytest-timeout pytest-xdist \
 			pytest-httpserver hypothesis $$loop -e ".[datasets$(if $(BACKEND),$(comma)$(BACKEND))]" && \
 		$(VENV)-$$loop/bin/python -m pytest -n 0 -m slow tests/reward/test_$${loop}_loop.py || exit 1; \
 	done
+	$(VENV)-trl/bin/python -m pytest -n 0 -m slow tests/datasets/test_trl_views.py
 
 accept: $(DEV) ## rewrite the golden files
 	FOUNDRY_ACCEPT=1 $(BIN)/pytest -q -n 2 -m "not slow"

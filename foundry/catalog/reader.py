@@ -32,6 +32,8 @@ def read_wheel(path: Path) -> tuple[Shipped, ...]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [n for n in archive.namelist() if n.endswith("/catalog.json")]
+            if not names:
+                raise ValueError("it holds no catalog.json")
             catalog = json.loads(archive.read(names[0]))
             root = names[0].partition("/")[0]
             return tuple(
@@ -39,7 +41,7 @@ def read_wheel(path: Path) -> tuple[Shipped, ...]:
                 for op in catalog["ops"]
                 for kernel in op["kernels"]
             )
-    except (OSError, zipfile.BadZipFile, IndexError, KeyError, json.JSONDecodeError) as error:
+    except (OSError, zipfile.BadZipFile, ValueError, LookupError, TypeError) as error:
         raise UsageError(
             f"{path} is not a catalog wheel ({error}); build one: foundry catalog build"
         ) from error

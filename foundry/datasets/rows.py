@@ -53,7 +53,10 @@ def claims(row: Row) -> tuple[Claim, ...]:
         UsageError: A row of no view.
     """
     try:
-        return tuple(_claims(row))
+        found = tuple(_claims(row))
+        if not all(isinstance(claim.text, str) for claim in found):
+            raise TypeError("a kernel is a text")
+        return found
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         name = row.get("id") or f"a row of {row['op']}"
         raise UsageError(f"{name} is no row of a dataset: {error!r}") from error

@@ -166,7 +166,9 @@ def _scaled(op: Op, workload: Workload, magnitude: float) -> Arrays:
             continue
         wide = array.astype(np.float64)
         largest = np.abs(wide).max(initial=0.0) or 1.0
-        inputs[tensor.name] = (wide * (magnitude / largest)).astype(numpy_dtype(workload.dtype))
+        with np.errstate(over="ignore"):  # beyond the range of the dtype is what is asked about
+            scaled = (wide * (magnitude / largest)).astype(numpy_dtype(workload.dtype))
+        inputs[tensor.name] = scaled
     return inputs
 
 

@@ -55,7 +55,7 @@ def read(path: Path) -> Capsule:
         found = json.loads(path.read_text())
         stated = found.pop("hash")
         capsule = Capsule(**found)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path} is no capsule ({first_line(error)}); write one: foundry capsule write"
         ) from error

@@ -16,7 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ from foundry.errors import UsageError
 from foundry.models.validation import ModelValidation
 
 MODES = ("stable", "fast", "edge")
+DTYPES = (None, "float32", "float16", "bfloat16")
+"""Of weights; None: as they are."""
+BITS = (0, 4, 8)
+"""That weights are packed in; 0: they are not."""
 COLUMNS = (
     "model", "family", "mode", "catalog", "patterns", "kernels", "tokens", "identical",
     "logits within", "prefill", "decoding", "why",
@@ -69,16 +73,32 @@ def read(path: Path) -> MatrixRecipe:
     if catalog.endswith(".whl"):
         catalog = str(path.parent / catalog)
     cells = tuple(_cells(path, found["models"], found.get("modes", ["stable"])))
-    return MatrixRecipe(catalog, cells, found.get("tokens", 50), found.get("pairs", 5))
+    tokens, pairs = (_count(path, found, *of) for of in (("tokens", 2, 50), ("pairs", 0, 5)))
+    return MatrixRecipe(catalog, cells, tokens, pairs)
 
 
-def _cells(path: Path, models: Sequence[Any], modes: Sequence[str]) -> Iterator[MatrixCell]:
-    for wrong in set(modes) - set(MODES):
+def _count(path: Path, found: Mapping[str, Any], name: str, least: int, absent: int) -> int:
+    given = found.get(name, absent)
+    if type(given) is not int or given < least:
+        raise UsageError(f"{path}: {name} is {given!r}; give a whole number of {least} or more")
+    return given
+
+
+def _cells(path: Path, models: Any, modes: Any) -> Iterator[MatrixCell]:
+    if not isinstance(modes, list) or not modes:
+        raise UsageError(f"{path}: modes is {modes!r}; give a list of {', '.join(MODES)}")
+    for wrong in [mode for mode in modes if mode not in MODES]:
         raise UsageError(f"{path}: mode '{wrong}'; give {', '.join(MODES)}")
+    if not isinstance(models, list) or not all(isinstance(row, dict) for row in models):
+        raise UsageError(f"{path}: models is {models!r}; give a table [[models]] for each")
     for row in models:
         unknown = set(row) - {"name", "dtype", "quantised"}
         if unknown or not isinstance(row.get("name"), str):
             raise UsageError(f"{path}: {row!r}; a model has name, and may have dtype, quantised")
+        if row.get("dtype") not in DTYPES or row.get("quantised", 0) not in BITS:
+            raise UsageError(
+                f"{path}: {row!r}; dtype is {', '.join(filter(None, DTYPES))}, and quantised 4 or 8"
+            )
         name = row["name"]
         name = name if name.startswith("tiny:") else str(path.parent / name)
         for mode in modes:

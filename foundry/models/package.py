@@ -51,15 +51,19 @@ def _unpack(wheel: Path, folder: Path) -> str:
     try:
         with zipfile.ZipFile(wheel) as archive:
             found = [n for n in archive.namelist() if n.endswith("/catalog.json")]
+            if not found:
+                raise ValueError("it holds no catalog.json")
             archive.extractall(folder)
             return found[0].partition("/")[0]
-    except (OSError, zipfile.BadZipFile, IndexError) as error:
+    except (OSError, zipfile.BadZipFile, ValueError) as error:
         raise UsageError(
             f"{wheel} is not a catalog wheel ({error}); build one: foundry catalog build"
         ) from error
 
 
 def _imported(name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise UsageError(f"'{name}' is no package; give its import name, or the path of a wheel")
     try:
         module = importlib.import_module(name)
         json.loads(Path(str(module.__file__)).with_name("catalog.json").read_text())

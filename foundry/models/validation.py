@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any
 
 from pydantic import Field
 
+from foundry.errors import UsageError
 from foundry.judge.verdict import Record
 from foundry.models.comparing import PromptComparison, Throughput, compared, throughput
 from foundry.models.conditions import ValidationConditions, ValidationPlan, conditions
@@ -57,8 +58,14 @@ class ModelValidation(Record):
 
 
 def validate(loaded: LoadedModel, package: ModuleType, plan: ValidationPlan) -> ModelValidation:
-    """Decode with kernels and without, compare, and time."""
+    """Decode with kernels and without, compare, and time.
+
+    Raises:
+        UsageError: A pattern that there is not; said before anything is decoded.
+    """
     model = loaded.model
+    with _patched(package, model, plan):
+        pass
     under = conditions(loaded, package, plan)
     plain, plain_bytes = _decoded(loaded, plan)
     # What answered another model, or in another mode, is no news of this one.
@@ -100,7 +107,12 @@ def _decoded(loaded: LoadedModel, plan: ValidationPlan) -> tuple[list[Decoded], 
 
 @contextmanager
 def _patched(package: ModuleType, model: Any, plan: ValidationPlan) -> Iterator[Any]:
-    with package.patched(model, plan.mode, only=plan.only, without=plan.without) as report:
+    with ExitStack() as block:
+        made = package.patched(model, plan.mode, only=plan.only, without=plan.without)
+        try:
+            report = block.enter_context(made)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
         yield report
 
 

@@ -16,8 +16,10 @@ from foundry.judge.verdict import (
     Timing,
 )
 from foundry.kernel import Kernel, parse
+from foundry.kernel import render as canonical
 from foundry.program import Device
 from foundry.store import Origin, Store
+from foundry.store.records import PREDICTIONS
 from templates.registry import for_op
 from templates.render import render
 from templates.space import points
@@ -91,6 +93,9 @@ def timing(low: float) -> Timing:
     )
 
 
+MUTATE = Origin("proposer", "mutate", {"move": "knob"})
+
+
 class Filled:
     """A store to put kernels in, one call each."""
 
@@ -109,9 +114,20 @@ class Filled:
         parent: str | None = None,
         text: str | None = None,
     ) -> str:
-        from foundry.kernel import render as canonical
-
         evaluation = evaluation or verdict(kernel)
         run_id = self.runs[evaluation.device_id]
         self.store.save(run_id, kernel, text or canonical(kernel), evaluation, origin, parent)
         return kernel.hash
+
+
+def fill_every_view(filled: Filled) -> None:
+    """What gives every view a row: a slower kernel, a faster one, a broken one and its fix."""
+    slower, origin = template_kernel("softmax", which=0)
+    faster, broken = (template_kernel("softmax", which=which)[0] for which in (1, 2))
+    fix = variant(canonical(broken), "// --- body ---", "// --- body ---\nuint z = 1;")
+    said = {"predicted_us": 9.0, "bound": "memory", "sentences": ["bound by memory: read once"]}
+    extra = {PREDICTIONS: {"softmax[rows=8,cols=8]float32": {"m4-max": said}}}
+    filled.add(slower, origin, verdict(slower, low=0.5, extra=extra))
+    filled.add(faster, MUTATE, verdict(faster), parent=slower.hash)
+    filled.add(broken, MUTATE, verdict(broken, Status.SANITIZER_ERROR), parent=slower.hash)
+    filled.add(fix, MUTATE, verdict(fix), parent=broken.hash)

@@ -86,6 +86,9 @@ def test_a_repair_is_held_to_a_fault_and_not_to_what_a_machine_did() -> None:
         {"messages": 3},
         {"kernel": RIGHT},
         {"kernel": RIGHT, "status": "fine"},
+        {"kernel": 3, "status": "correct"},
+        {"kernel": None, "status": "correct"},
+        {"prompt": 1, "completion": 2},
         {"chosen": None},
     ],
 )

@@ -8,7 +8,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from dataset_examples import CPU, METAL, Filled, template_kernel, timing, variant, verdict
+from dataset_examples import (
+    CPU,
+    METAL,
+    MUTATE,
+    Filled,
+    fill_every_view,
+    template_kernel,
+    timing,
+    variant,
+    verdict,
+)
 
 from foundry.datasets import Exported, export_dataset
 from foundry.datasets.choice import Choice
@@ -27,7 +37,6 @@ from foundry.store.records import PREDICTIONS
 from ops.registry import get
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-MUTATE = Origin("proposer", "mutate", {"move": "knob"})
 
 
 def export(filled: Filled, folder: Path, choice: Choice | None = None, **more: Any) -> Exported:
@@ -139,10 +148,8 @@ def test_one_text_for_two_ops_stays_on_the_side_of_each(filled: Filled, tmp_path
     assert done.metadata["kernels_left_out"]["op is held out"] == 1
 
 
-def test_stray_answers_cost_no_rows_and_show_no_held_out_op(
-    filled: Filled, tmp_path: Path
-) -> None:
-    """Asked for rope, held out, a model hands in the kernel of silu; asked for silu that of rope."""
+def test_stray_answers_cost_no_rows_and_show_no_held_out_op(filled: Filled, tmp_path: Path) -> None:
+    """Asked for rope, held out, a model hands in a kernel of silu; asked for silu one of rope."""
     good, origin = template_kernel("silu")
     held, _ = template_kernel("rope")
     filled.add(good, origin)
@@ -382,14 +389,15 @@ def test_a_kernel_that_names_a_path_is_shown_nowhere(filled: Filled, tmp_path: P
     assert all("/home/" not in str(row) for row in rows(tmp_path, "attempts"))
 
 
-def test_datasets_of_hugging_face_load_every_view(
-    filled: Filled, related: dict[str, Any], tmp_path: Path
-) -> None:
+def test_datasets_of_hugging_face_load_every_view(filled: Filled, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets.load")
+    fill_every_view(filled)
     kernel, origin = template_kernel("silu")
     filled.add(kernel, origin, verdict(kernel, timings=(timing(1.2),)))
     done = export(filled, tmp_path / "set", Choice(test=["elementwise"]))
-    for config in {name.partition("/")[0] for name in done.files}:
+    configs = {name.partition("/")[0] for name in done.files}
+    assert configs == {"attempts", *VIEWS}
+    for config in configs:
         found = datasets.load_dataset(
             str(tmp_path / "set"), config, cache_dir=str(tmp_path / "cache")
         )
@@ -403,17 +411,22 @@ def test_datasets_of_hugging_face_load_every_view(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("view", ["sft", "repair", "completion"])
-def test_mlx_lm_reads_a_view_as_it_stands(
-    filled: Filled, related: dict[str, Any], tmp_path: Path, view: str
-) -> None:
+@pytest.mark.parametrize("view", ["sft", "repair", "explain", "completion"])
+def test_mlx_lm_reads_a_view_as_it_stands(filled: Filled, tmp_path: Path, view: str) -> None:
     reading = pytest.importorskip("mlx_lm.tuner.datasets")
+    from small_trainees import tokenizer_of
+
+    fill_every_view(filled)
     export(filled, tmp_path)
+    known = rows(tmp_path, view)
     config = SimpleNamespace(mask_prompt=True)
-    train, _, _ = reading.load_local_dataset(tmp_path / view, object(), config)
+    train, _, _ = reading.load_local_dataset(tmp_path / view, tokenizer_of(str(known)), config)
     kind = "CompletionsDataset" if view == "completion" else "ChatDataset"
     assert type(train).__name__ == kind
-    assert len(train) == len(rows(tmp_path, view))
+    assert len(train) == len(known) > 0
+    for row in train:
+        tokens, prompt = train.process(row)
+        assert 0 < prompt < len(tokens)
 
 
 def test_the_card_is_one_that_a_hub_accepts(filled: Filled, tmp_path: Path) -> None:

@@ -72,3 +72,9 @@ def test_the_limit_lies_where_results_leave_the_range() -> None:
     assert precision(get("relu2"), "float16", limit).is_safe
     assert not precision(get("relu2"), "float16", 2 * limit).is_safe
     assert safe_up_to(get("relu2"), "float16", tolerance=1e-6) == 0.0
+
+
+def test_a_magnitude_beyond_every_range_is_not_safe_and_warns_nobody() -> None:
+    """Warnings are errors here."""
+    for dtype in ("float32", "float16"):
+        assert not precision(get("row_sum"), dtype, 1e300).is_safe

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pattern_package import OPS, entry
+from pattern_package import OPS, at_work, entry, written
 
 pytest.importorskip("mlx_lm")
 
 from foundry.catalog.build import write_wheel
+from foundry.catalog.reader import read_wheel
 from foundry.errors import UsageError
 from foundry.models import matrix
 from foundry.models.capsule import Capsule, differences, read, render
 from foundry.models.comparing import PromptComparison, throughput
-from foundry.models.conditions import ValidationConditions, command
+from foundry.models.conditions import ValidationConditions, ValidationPlan, command
+from foundry.models.loading import load
 from foundry.models.measured import of_validation
+from foundry.models.package import catalog
 from foundry.models.page import page
-from foundry.models.validation import ModelValidation
+from foundry.models.validation import ModelValidation, validate
 from foundry.program import Device
 from foundry.store import Store, validations
 from foundry.store.validations import ValidationKey
@@ -158,6 +164,9 @@ def test_the_page_and_the_table_hold_what_was_found() -> None:
     assert matrix.as_csv([matrix.row_of(v) for v in found]).count("\n") == 4
 
 
+RECIPE = 'catalog = "a"\ntokens = 9\n[[models]]\nname = "tiny:llama"\n'
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -167,13 +176,50 @@ def test_the_page_and_the_table_hold_what_was_found() -> None:
         ('catalog = "a"\nmodes = ["fats"]\n[[models]]\nname="x"', "mode 'fats'"),
         ('catalog = "a"\n[[models]]\nnam="x"', "a model has name"),
         ("[", "is no recipe"),
+        (RECIPE.replace("tokens = 9", "tokens = 1"), "tokens is 1; give a whole number of 2"),
+        (RECIPE.replace("tokens = 9", 'tokens = "9"'), "tokens is '9'; give a whole number"),
+        (RECIPE.replace("tokens = 9", "pairs = -1"), "pairs is -1; give a whole number of 0"),
+        (RECIPE.replace("tokens = 9", "modes = []"), "modes is []; give a list of stable"),
+        (RECIPE.replace("tokens = 9", "modes = 3"), "modes is 3; give a list of stable"),
+        (RECIPE.replace("tokens = 9", "modes = [[3]]"), "mode '[3]'; give stable"),
+        ('catalog = "a"\nmodels = 3', "models is 3; give a table"),
+        ('catalog = "a"\nmodels = ["x"]', "give a table [[models]] for each"),
+        (RECIPE + 'dtype = "float8"', "dtype is float32, float16, bfloat16, and quantised 4 or 8"),
+        (RECIPE + "quantised = 3", "and quantised 4 or 8"),
+        (RECIPE + "quantised = []", "and quantised 4 or 8"),
     ],
 )
 def test_a_recipe_that_means_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "models.toml"
     file.write_text(text)
-    with pytest.raises(UsageError, match=said.replace("[", r"\[")):
+    with pytest.raises(UsageError, match=re.escape(said)):
         matrix.read(file)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".", "dist/my_kernels", "a b"])
+def test_what_names_no_package_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="is no package; give its import name"), catalog(name):
+        pass
+
+
+@pytest.mark.parametrize("held", [{}, {"a/__init__.py": ""}, {"a/catalog.json": "[]"}])
+def test_a_wheel_without_a_catalog_is_told_so(tmp_path: Path, held: dict[str, str]) -> None:
+    wheel = tmp_path / "a-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, text in held.items():
+            archive.writestr(name, text)
+    said = "is not a catalog wheel" if held.keys() - {"a/__init__.py"} else "holds no catalog.json"
+    with pytest.raises(UsageError, match=said):
+        read_wheel(wheel)
+
+
+def test_a_pattern_that_there_is_not_is_said_before_anything_is_decoded(tmp_path: Path) -> None:
+    name = "no_pattern"
+    with at_work(written(tmp_path, name, ops=("rms_norm",)), name) as package:
+        loaded = dataclasses.replace(load("tiny:llama"), prompts=((None,),))  # type: ignore[arg-type]
+        plan = ValidationPlan("stable", 5, 0, ("norm",))
+        with pytest.raises(UsageError, match="no pattern 'norm'; there are norms"):
+            validate(loaded, package, plan)
 
 
 def test_a_ratio_of_equal_times_is_one() -> None:
@@ -198,9 +244,10 @@ def test_a_capsule_reads_back_and_one_that_was_changed_is_refused(tmp_path: Path
     file.write_text(render(capsule()).replace("2.0", "1.0"))
     with pytest.raises(UsageError, match="was changed after it was written"):
         read(file)
-    file.write_text("{}")
-    with pytest.raises(UsageError, match="is no capsule"):
-        read(file)
+    for text in ("{}", "", "[]", "null", "[" * 100_000):
+        file.write_text(text)
+        with pytest.raises(UsageError, match="is no capsule"):
+            read(file)
 
 
 def test_capsules_differ_in_what_differs() -> None:

@@ -1,8 +1,9 @@
 """What was learnt of this machine, kept in one JSON file beside its identity.
 
-A file that is broken, of another form or of another identity counts as absent, and so does a folder
-in its place: what it held is learnt anew. Where it cannot be written, what was learnt lasts as long as the process. Several
-processes and threads may learn at once: each adds what it found to what is on file by then.
+A file that is broken, of another form or of another identity counts as absent, and so does a
+folder in its place: what it held is learnt anew. Where it cannot be written, what was learnt lasts
+as long as the process. Several processes and threads may learn at once: each adds what it found to
+what is on file by then.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Learnt:
     file: Path
     identity: dict[str, str]
     axes: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """By the kernel's key the sizes that a point of it has; those of a key that is not here: any."""
+    """By the kernel's key the sizes that a point of it has; of a key that is not here: any."""
     verdicts: dict[str, KernelVerdict] = field(default_factory=dict)
     """By the kernel's key: its hash and dtype."""
     points: dict[str, list[TimedPoint]] = field(default_factory=dict)
