@@ -170,7 +170,7 @@ def _many(values: object) -> object:
     if isinstance(values, str | bytes | Mapping):
         return values
     try:
-        return list(values)  # type: ignore[call-overload,no-any-return]
+        return list(values)  # type: ignore[call-overload]
     except Exception:
         return values
 
