@@ -289,15 +289,26 @@ def settings(recipe: Recipe) -> dict[str, Any]:
     return {**kept, **recipe.chosen()}
 
 
-def _begin(bench: Workbench, recipe: Recipe, command: str) -> tuple[int, bool]:
+def judged_before(bench: Workbench, recipe: Recipe) -> int:
+    """Evaluations of the unfinished autorun that this recipe goes on with; 0 where it begins."""
+    run_id = bench.store.resumable("autorun", _key(bench, recipe))
+    if run_id is None:
+        return 0
+    return sum(run.evaluations for run in searches(bench.store, part_of=_part_of(run_id)))
+
+
+def _key(bench: Workbench, recipe: Recipe) -> str:
     from foundry.store import settings_key
 
-    store, device, kept = bench.store, bench.seat.device, settings(recipe)
-    run_id = store.resumable("autorun", settings_key(kept, recipe.seed, device))
+    return settings_key(settings(recipe), recipe.seed, bench.seat.device)
+
+
+def _begin(bench: Workbench, recipe: Recipe, command: str) -> tuple[int, bool]:
+    store, said = bench.store, without_secrets(command)
+    run_id = store.resumable("autorun", _key(bench, recipe))
     if run_id is None:
-        return store.begin_run(
-            "autorun", without_secrets(command), kept, recipe.seed, device
-        ), False
+        device, kept = bench.seat.device, settings(recipe)
+        return store.begin_run("autorun", said, kept, recipe.seed, device), False
     store.resume_run(run_id)
     return run_id, True
 

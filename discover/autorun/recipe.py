@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -11,7 +12,8 @@ from discover.budget.limits import Limits
 from discover.proposers import registry
 from discover.search.settings import SearchSettings
 from foundry.chips.device import PREFIX
-from foundry.errors import UsageError
+from foundry.errors import UsageError, unknown
+from ops.spec import Op
 
 
 class Products(BaseModel):
@@ -130,23 +132,32 @@ class Recipe(SearchSettings):
         return self.model_copy(update=asked)
 
     def tasks(self) -> tuple[tuple[str, str], ...]:
-        """Op and dtype of every search, in order.
+        """Op and dtype of every search, in order; of `all` ops, each in the dtypes that it has.
 
         Raises:
             UsageError: An unknown op or dtype, with the nearest.
         """
-        from foundry.errors import unknown
         from ops.registry import all_ops, get
 
-        names = tuple(all_ops()) if self.ops == ("all",) else self.ops
+        if self.ops == ("all",):
+            return tuple(_of_all(all_ops(), self.dtypes))
         found = []
-        for name in dict.fromkeys(names):
+        for name in dict.fromkeys(self.ops):
             op = get(name)
             for dtype in self.dtypes:
                 if dtype not in op.dtypes:
                     raise unknown(f"dtype of {name}", dtype, op.dtypes)
                 found.append((name, dtype))
         return tuple(found)
+
+
+def _of_all(ops: Mapping[str, Op], dtypes: Sequence[str]) -> Iterator[tuple[str, str]]:
+    known = dict.fromkeys(dtype for op in ops.values() for dtype in op.dtypes)
+    for dtype in dtypes:
+        if dtype not in known:
+            raise unknown("dtype", dtype, known)
+    for name, op in ops.items():
+        yield from ((name, dtype) for dtype in dtypes if dtype in op.dtypes)
 
 
 class ModelRecipe(Recipe):

@@ -177,8 +177,18 @@ def _ending(outcome: Outcome) -> RunOutcome:
     return "budget" if outcome.by_budget else "done"
 
 
+def judged_before(bench: Workbench, request: SearchRequest) -> int:
+    """Evaluations of the unfinished search that this request takes up; 0 where it begins one."""
+    run_id = bench.store.resumable("search", _key(bench, request))
+    return sum(run.evaluations for run in bench.store.runs(run_id)) if run_id is not None else 0
+
+
 def estimates(
-    bench: Workbench, request: SearchRequest, proposers: Sequence[Proposer], searches: int = 1
+    bench: Workbench,
+    request: SearchRequest,
+    proposers: Sequence[Proposer],
+    done: int,
+    searches: int = 1,
 ) -> list[str]:
     """What the calls of a search will cost, one line per proposer that costs something.
 
@@ -186,6 +196,7 @@ def estimates(
         bench: Prices, and what earlier answers needed.
         request: The search; of several, the first, with what all of them may use.
         proposers: Who is asked.
+        done: Evaluations of earlier sessions.
         searches: How many.
     """
     op, device = checked_op(request), bench.seat.device
@@ -198,8 +209,10 @@ def estimates(
             asked.append(Priced(seat.title, seat.price, inputs, first.max_output_tokens, usual))
     limit, confirm = request.limits.evaluations, confirmed(request.settings, device).confirm
     each = None if limit is None else limit // searches
-    judged = sum(1 for _ in roots(request, op, bench.store, device)) + second_looks(confirm, each)
-    return estimate(asked, request.limits, searches * judged)
+    starts = sum(1 for _ in roots(request, op, bench.store, device))
+    # What was judged before has its roots among it.
+    judged = max(done, searches * starts) + searches * second_looks(confirm, each)
+    return estimate(asked, request.limits, judged)
 
 
 def confirmed(settings: SearchSettings, device: Device) -> SearchSettings:

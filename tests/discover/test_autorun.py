@@ -20,6 +20,7 @@ from discover.search.workbench import Workbench
 from foundry.catalog.reader import read_wheel
 from foundry.errors import UsageError
 from foundry.store import Store
+from ops import registry as registry_of_ops
 
 RECIPES = Path(__file__).parents[2] / "runs"
 RECIPE = """
@@ -262,6 +263,17 @@ def test_unknown_names_carry_the_nearest() -> None:
         recipe.model_copy(update={"dtypes": ("float31",)}).tasks()
     with pytest.raises(UsageError, match="cannot read the recipe"):
         read(Path("/no/such/recipe.toml"), Recipe)
+
+
+def test_of_all_ops_each_is_searched_in_the_dtypes_that_it_has() -> None:
+    dtypes = ("float32", "float16")
+    found = Recipe(name="x", ops=("all",), dtypes=dtypes).tasks()
+    ops = registry_of_ops.all_ops().values()
+    wanted = {(op.name, dtype) for op in ops for dtype in dtypes if dtype in op.dtypes}
+    assert set(found) == wanted
+    with pytest.raises(UsageError, match="did you mean float32"):
+        Recipe(name="x", ops=("all",), dtypes=("float31",)).tasks()
+    assert any(set(dtypes) - set(op.dtypes) for op in ops)
 
 
 def test_a_server_that_is_down_is_told_before_anything_starts(

@@ -174,13 +174,14 @@ def _unused(recipe: Recipe) -> list[str]:
 
 def _estimates(recipe: Recipe, bench: Workbench, proposers: Sequence[Proposer]) -> list[str]:
     """What the calls of all searches will cost."""
+    from discover.autorun.autorun import judged_before
     from discover.search.session import estimates
     from discover.search.settings import SearchRequest
 
     tasks = recipe.tasks()
     shapes = recipe.shapes_of(tasks[0][0])
     first = SearchRequest(*tasks[0], recipe.whole(), "", recipe, shapes=shapes)
-    return estimates(bench, first, proposers, len(tasks))
+    return estimates(bench, first, proposers, judged_before(bench, recipe), len(tasks))
 
 
 def _weighed(recipe: Recipe, shape: ModelShape, bench: Workbench) -> Recipe:

@@ -114,7 +114,7 @@ def _run(
     from discover.cli.display import SearchDisplay
     from discover.history.summary import summarise
     from discover.proposers.registry import proposers_of
-    from discover.search.session import checked_op, estimates, run_search
+    from discover.search.session import checked_op, estimates, judged_before, run_search
     from discover.search.workbench import workbench
     from foundry.report.display import open_display
 
@@ -128,7 +128,7 @@ def _run(
         bench = stack.enter_context(workbench(db, device, workers, settings.bench, pricing))
         if line := own.offline_note(settings.proposers):
             note(line)
-        for line in estimates(bench, request, proposers):
+        for line in estimates(bench, request, proposers, judged_before(bench, request)):
             note(line)
         where = bench.seat.device.name
         title = f"discover search · {request.name} · {where} · {_limits(request)}"
