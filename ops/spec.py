@@ -18,7 +18,7 @@ from ops.axis import Axis
 from ops.baselines import Baseline, Bound
 from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
 from ops.errors import UsageError, unknown
-from ops.expressions import Expression, evaluate, holds
+from ops.expressions import Expression, evaluate, holds, names_in
 from ops.fills import Fill
 from ops.matches import Close, Exact, Match, Set, Ties
 from ops.parameters import Range, Scalar
@@ -246,7 +246,10 @@ class Op:
         axes = {axis.name: self._size(case, axis) for axis in self.axes}
         for condition in self.constraints:
             if not holds(condition, axes):
-                raise UsageError(f"{self.name}: {condition} does not hold for {axes}")
+                sizes = (f"{n} is {axes[n]}" for n in self.axis_names if n in names_in(condition))
+                raise UsageError(
+                    f"{self.name}: {condition} does not hold where {' and '.join(sizes)}"
+                )
         params = {name: self._value(case, name) for name in self.params}
         types = {name: self._type(case, name) for name in self.types}
         absent = tuple(name for name in self.optional if name in case.absent)

@@ -45,6 +45,29 @@ def test_a_workload_is_checked(case: Case, dtype: str, said: str) -> None:
         ops.get("rms_norm").workload(case, dtype)
 
 
+@pytest.mark.parametrize(
+    ("name", "changed", "said"),
+    [
+        (
+            "attention",
+            {"heads": 3, "kv_heads": 2},
+            r"heads % max\(kv_heads, 1\) == 0 does not hold where heads is 3 and kv_heads is 2$",
+        ),
+        ("rope", {"head_dim": 7}, "head_dim is 7; head_dim is a multiple of 2$"),
+        ("qmm_4bit", {"group": 48}, "group is 48; group is one of 32, 64, 128$"),
+        ("qmm_4bit", {"k": 100}, "k is 100; k is a multiple of 32$"),
+        ("qmm_4bit", {"k": 96, "group": 64}, "k % group == 0 does not hold where k is 96 and"),
+        ("topk", {"k": 9, "cols": 4}, "k <= cols does not hold where cols is 4 and k is 9$"),
+    ],
+)
+def test_a_size_that_breaks_a_constraint_is_told(
+    name: str, changed: dict[str, int], said: str
+) -> None:
+    op = ops.get(name)
+    with pytest.raises(UsageError, match=said):
+        op.workload(Case({**op.visible[1].axes, **changed}, op.visible[1].params), op.dtypes[0])
+
+
 def test_parameters_take_the_type_of_their_default() -> None:
     rope = ops.get("rope")
     axes = {"batch": 1, "heads": 1, "seq": 1, "head_dim": 2}
