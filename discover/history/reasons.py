@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from foundry.judge.verdict import Evaluation, Status
+from foundry.prompts.feedback import sentence
 from foundry.report.figures import figures
 from foundry.report.format import interval, latency
 from foundry.report.predicted import predicted_times
+
+_PLACE = re.compile(r"^(?:kernel:\d+(?::\d+)?: )?(?:(?:fatal )?error: )?")
+"""Before the words of a compiler."""
+_DETAIL = re.compile(r": | \[")
+"""Behind what went wrong: at which thread, in which line."""
 
 
 def reason(evaluation: Evaluation) -> str:
@@ -14,7 +22,7 @@ def reason(evaluation: Evaluation) -> str:
     """
     found = figures(evaluation)
     if not evaluation.status.passed:
-        return evaluation.why
+        return sentence(evaluation.diagnostics[0]).split("\n")[0] if evaluation.diagnostics else ""
     if said := predicted_times(evaluation):
         return f"right, {'; '.join(one.words for one in said)}"
     if found is None:
@@ -27,3 +35,8 @@ def reason(evaluation: Evaluation) -> str:
     if found.speedup_low > 1:
         lacks = evaluation.why or "ahead on its own inputs, not on fresh ones"
     return f"right, {lacks}: {measured}, {times}"
+
+
+def kind(evaluation: Evaluation) -> str:
+    """What went wrong, without where: failures of one kind are counted together."""
+    return _DETAIL.split(_PLACE.sub("", evaluation.why), maxsplit=1)[0]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from discover.history.nodes import Seen, diff, look
+from discover.history.reasons import kind
 from discover.history.summary import Summary, origin_label
 from discover.selection.tree import ROOT_PREFIX
 from foundry.prompts.feedback import counted
@@ -139,7 +140,7 @@ def _failures(seen: tuple[Seen, ...]) -> dict[str, dict[str, int]]:
     found: dict[str, Counter[str]] = {}
     for one in seen:
         if one.evaluation is not None and not one.evaluation.status.passed:
-            found.setdefault(one.status, Counter())[one.why.split(": ")[0][:120]] += 1
+            found.setdefault(one.status, Counter())[kind(one.evaluation)[:120]] += 1
     return {status: dict(reasons.most_common(5)) for status, reasons in sorted(found.items())}
 
 

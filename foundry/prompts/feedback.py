@@ -16,7 +16,7 @@ from foundry.report import counters
 from foundry.report.format import interval, latency, taken_off
 
 _HIDDEN = "wrong on a hidden workload: the kernel must hold for every size, also 0, 1 and primes"
-_PLACE = re.compile(r"\[(?:launch \d+, )?(?:header|source):\d+: (`[^\n]*)\]$")
+_PLACE = re.compile(r"\[(?:launch \d+, )?(?:header|source):\d+: (`[^`\n]*`)\]")
 """Where a sanitizer's sentence says its line, counted in a part of the file."""
 
 
@@ -116,11 +116,16 @@ def reasons(evaluation: Evaluation, *, characters: int = 1500) -> list[str]:
 def _words(diagnostic: Diagnostic) -> str:
     if diagnostic.hidden:
         return _HIDDEN
-    message = diagnostic.message.strip()
-    told = message.startswith("kernel:")  # the compiler's words have their places
-    where = f"line {diagnostic.line}: " if diagnostic.line and not told else ""
-    if where:  # a line is told once, as the file counts it
-        message = _PLACE.sub(r"[\1]", message)
-    is_named = diagnostic.workload is None or diagnostic.workload in message
+    said = sentence(diagnostic)
+    is_named = diagnostic.workload is None or diagnostic.workload in said
     under = "" if is_named else f" (workload {diagnostic.workload})"
-    return f"{diagnostic.stage}: {where}{message}{under}"
+    return f"{diagnostic.stage}: {said}{under}"
+
+
+def sentence(diagnostic: Diagnostic) -> str:
+    """What a finding says; its line is told once, as the kernel file counts it."""
+    message = diagnostic.message.strip()
+    # The compiler's words have their places.
+    if not diagnostic.line or message.startswith("kernel:"):
+        return message
+    return f"line {diagnostic.line}: " + _PLACE.sub(r"[\1]", message)

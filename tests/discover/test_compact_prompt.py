@@ -22,7 +22,7 @@ GPU = Device("metal", "Apple M4 Max")
 
 
 def asked(op: str, parent: Attempt | None = None) -> Assignment:
-    return Assignment(ops.get(op), "float32", GPU, parent)
+    return Assignment(ops.get(op), ops.get(op).dtypes[0], GPU, parent)
 
 
 def characters(prompt: Prompt) -> int:

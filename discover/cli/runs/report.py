@@ -113,6 +113,7 @@ def _show(summaries: list[Summary]) -> None:
 
 
 def _reasons(store: Any, summary: Summary) -> list[dict[str, Any]]:
+    from discover.history.reasons import reason
     from discover.history.summary import origin_label
 
     found = []
@@ -126,7 +127,7 @@ def _reasons(store: Any, summary: Summary) -> list[dict[str, Any]]:
                     "kernel_hash": node.kernel_hash,
                     "status": str(evaluation.status),
                     "from": origin_label(node),
-                    "why": evaluation.why,
+                    "why": reason(evaluation),
                 }
             )
     return found
