@@ -82,9 +82,12 @@ def shown(cases: Iterable[Case], params: Mapping[str, Values]) -> tuple[Case, ..
     """Visible cases, with the values of each parameter but the last dealt out to them in turn.
 
     A parameter given by its default alone takes values around it as well, so that no kernel passes
-    that has the default written into it.
+    that has the default written into it; a switch takes both.
     """
-    return _dealt(cases, {name: found[:-1] for name, found in _choices(params).items()})
+    return _dealt(
+        cases,
+        {n: v if isinstance(v[0], bool) else v[:-1] for n, v in _choices(params).items()},
+    )
 
 
 def unshown(cases: Iterable[Case], params: Mapping[str, Values]) -> tuple[Case, ...]:

@@ -38,7 +38,7 @@ def test_packed_documents_are_a_loop_over_them() -> None:
         assert_allclose(state[span], last[0], rtol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_a_sum_without_fused_steps_is_arithmetic_of_arrays(dtype: str) -> None:
     kind = numpy_dtype(dtype)
     rng = np.random.default_rng(7)

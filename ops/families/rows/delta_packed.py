@@ -73,7 +73,7 @@ gated_delta_packed: Op = replace(
         *((2, 5, 1, 128, 67), (1, 67, 7, 8, 5)),
     ),
     bench=(
-        labelled(PACKED, "qwen3-next, 4 sequences of 4 tokens, 8 heads", 8, 16, 4, 128, 128),
+        labelled(PACKED, "qwen3-next, 4 sequences of 4 tokens, 2 of 32 heads", 2, 16, 4, 128, 128),
         labelled(PACKED, "qwen3-next, 8 sequences of 8 tokens, 16 heads", 16, 64, 8, 128, 128),
     ),
 )
