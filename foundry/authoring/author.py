@@ -39,8 +39,14 @@ def elementwise(
     Raises:
         UsageError: No such expression; says which part.
     """
-    authored = Authored(expression, tuple(inputs), numbers(params))
+    authored = Authored(expression, _names(inputs), numbers(params))
     check(authored)
+    if places := [text for text in authored.inputs if "[" in text]:
+        raise UsageError(
+            f"'{places[0]}': elements have no rows and columns; write it without [...]"
+        )
+    if not isinstance(grad, bool | Mapping):
+        raise UsageError(f"grad is {grad!r}; give True, False, or an expression for each input")
     if grad:
         gradients = derived(authored) if grad is True else dict(grad)
         if set(gradients) != set(authored.names):
@@ -65,7 +71,7 @@ def rowwise(
     Raises:
         UsageError: No such expression; says which part.
     """
-    return _of_rows(Authored(expression, tuple(inputs), numbers(params), "rowwise"))
+    return _of_rows(Authored(expression, _names(inputs), numbers(params), "rowwise"))
 
 
 def map_reduce(
@@ -87,12 +93,18 @@ def map_reduce(
     """
     if reduction not in ("sum", "max", "min", "mean"):
         raise UsageError(f"reduction is '{reduction}'; give sum, mean, max or min")
-    given = Authored(expression, tuple(inputs), numbers(params), "map_reduce", reduction)
+    given = Authored(expression, _names(inputs), numbers(params), "map_reduce", reduction)
     return _of_rows(given)
+
+
+def _names(inputs: object) -> tuple[str, ...]:
+    if not isinstance(inputs, Sequence) or not all(isinstance(name, str) for name in inputs):
+        raise UsageError(f"inputs is {inputs!r}; give the names of the arrays, as ('x', 'y')")
+    return tuple(inputs)
 
 
 def _of_rows(authored: Authored) -> AuthoredFunction:
     check(authored)
     if "[" in authored.inputs[0]:
-        raise UsageError(f"the first input has rows and columns; write it without [{'...'}]")
+        raise UsageError("the first input has rows and columns; write it without [...]")
     return AuthoredFunction(authored, kept(rows_text(authored), authored.name))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
+from foundry.authoring.constants import FLOAT32_MAX, check_numbers
 from foundry.errors import UsageError
 
 Tree = ast.expr
@@ -21,7 +22,6 @@ _LARGEST = 4000
 _MOST_POWER = 8
 _GROWTH = 10
 """How many times as long as what a user may write a derivative may be."""
-FLOAT32_MAX = (2 - 2.0**-23) * 2.0**127
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,7 @@ def _read(text: str, names: Iterable[str], reductions: bool, growth: int) -> Tre
     if _depth(tree) > deepest:
         raise UsageError(f"'{_short(text)}' is nested more than {deepest} deep; write it in parts")
     _check(tree, frozenset(names), reductions)
+    check_numbers(tree)
     meant: Tree = _Meant().visit(tree)
     if _size(meant) > _LARGEST * growth:
         raise UsageError(

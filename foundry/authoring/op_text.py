@@ -114,6 +114,8 @@ def numbers(params: Mapping[str, float] | None) -> dict[str, float]:
     Raises:
         UsageError: One that is no number, or none that float32 holds.
     """
+    if params is not None and not isinstance(params, Mapping):
+        raise UsageError(f"params is {params!r}; give numbers by name, as {{'eps': 1e-5}}")
     found = {}
     for name, value in (params or {}).items():
         is_number = isinstance(value, Real) and not isinstance(value, bool)

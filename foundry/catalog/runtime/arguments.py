@@ -39,6 +39,11 @@ class Sizes:
         """What `T` stands for."""
         return self.types["T"]
 
+    @property
+    def are_folded(self) -> bool:
+        """Whether any input has other leading dimensions than the op, so that outputs have too."""
+        return any(self.folds)
+
     def fold(self, arrays: Sequence[Array]) -> list[Array]:
         """Inputs with leading dimensions folded into the first axis."""
         pairs = zip(arrays, self.folds, strict=True)

@@ -54,7 +54,7 @@ def _by_baseline(baseline: ShippedBaseline, sizes: Sizes, filled: Filled | None)
     if filled:
         return lambda *_: sizes.unfold(filled())
     run = plain(baseline, sizes)
-    if not baseline.folds:
+    if not (baseline.folds and sizes.are_folded):
         return run
     return lambda *arrays: sizes.unfold(run(*sizes.fold(arrays)))
 
@@ -89,7 +89,7 @@ class KernelAt:
         names = tuple(t["name"] for t in self.op["inputs"] if t["name"] not in self.absent)
         by_kernel = None if self.gradient is None else partial(self.gradient, names, params)
         run = with_rules(self.plan.ready(params), self._plain_of_present(sizes), by_kernel)
-        if not self.absent and not any(sizes.folds):
+        if not self.absent and not sizes.are_folded:
             return run
         return lambda *arrays: sizes.unfold(run(*[a for a in sizes.fold(arrays) if a is not None]))
 
@@ -127,7 +127,7 @@ class DecidedCall:
         if (run := self.kernel(params)) is not None:
             return run
         sizes = replace(self.sizes, params=dict(params))
-        if self.filled or self.fallback.folds:
+        if self.filled or (self.fallback.folds and sizes.are_folded):
             return _by_baseline(self.fallback, sizes, self.filled)
         return _with_numbers(self.fallback, sizes)
 

@@ -49,7 +49,9 @@ def attention(
 
 def _is_causal(q: Any, k: Any, v: Any, mask: Any) -> bool:
     """Whether the op of the package says the same: every query sees the keys up to its own."""
-    if q.ndim != 4 or k.ndim != 4 or v.ndim != 4 or v.shape[-1] != q.shape[-1]:
+    if mask is not None and not isinstance(mask, str):
         return False
-    sees_all = mask is None and q.shape[2] == 1
-    return (sees_all or isinstance(mask, str)) and q.shape[2] <= k.shape[2]
+    queries, keys, values = q.shape, k.shape, v.shape  # once: MLX makes a tuple each time
+    if not len(queries) == len(keys) == len(values) == 4 or values[3] != queries[3]:
+        return False
+    return (mask is not None or queries[2] == 1) and bool(queries[2] <= keys[2])
