@@ -12,8 +12,8 @@ from functools import cache
 from importlib import resources
 from numbers import Real
 
+from foundry.authoring.constants import FLOAT32_MAX
 from foundry.authoring.expression import (
-    FLOAT32_MAX,
     FUNCTIONS,
     REDUCTIONS,
     Tree,

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from foundry.authoring import AuthoredFunction, elementwise, map_reduce, rowwise
 from foundry.authoring.calling import listen
-from foundry.authoring.expression import FLOAT32_MAX, derivative, read, read_derivative, written
+from foundry.authoring.constants import FLOAT32_MAX
+from foundry.authoring.expression import derivative, read, read_derivative, written
 from foundry.catalog.runtime import device, transforms
 from foundry.errors import UsageError
 from foundry.judge.judge import Judge
