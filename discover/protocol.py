@@ -160,6 +160,10 @@ def storable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""How hard a reasoning model may be told to think."""
+
+
 class ProposerOptions(BaseModel):
     """What a user may set for a proposer."""
 

@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
+from typing import Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from discover.autorun.tables import Shapes, misshapen, missing_dtypes, refuse, unknown_ops
+from discover.autorun.tables import Fault, Shapes, misshapen, missing_dtypes, refuse, unknown_ops
 from discover.budget.limits import Limits
 from discover.proposers import registry
+from discover.proposers.keys import checked_url
+from discover.protocol import EFFORTS
 from discover.search.settings import SearchSettings
-from foundry.chips.device import PREFIX
+from foundry.chips import registry as chips
+from foundry.chips.device import PREFIX, chip_named
 from foundry.errors import UsageError, unknown
+from foundry.judge.options import bench_workloads
+from ops.cases import at_shapes
+from ops.registry import all_ops, get
 from ops.spec import Op
+
+T = TypeVar("T")
+
+
+def _told(ask: Callable[[], T]) -> T:
+    """What a check gives; its refusal as pydantic reads it, which knows the entry.
+
+    Raises:
+        ValueError: It refused.
+    """
+    try:
+        return ask()
+    except UsageError as error:
+        raise ValueError(str(error)) from None
 
 
 class Products(BaseModel):
@@ -24,6 +53,14 @@ class Products(BaseModel):
     dataset: bool = True
     catalog: str | None = "my_kernels"
     """Import name of the wheel; "" for none."""
+
+    @field_validator("catalog")
+    @classmethod
+    def _importable(cls, value: str | None) -> str | None:
+        """Told before a night is spent, not after it."""
+        from foundry.catalog.build import check_name
+
+        return _told(lambda: check_name(value) if value else value)
 
 
 class Elsewhere(BaseModel):
@@ -39,12 +76,7 @@ class Elsewhere(BaseModel):
     @classmethod
     def _known(cls, value: str) -> str:
         """Told before a night is spent, not after it."""
-        from foundry.chips.registry import get
-
-        try:
-            get(value)
-        except UsageError as error:
-            raise ValueError(str(error)) from None
+        _told(lambda: chips.get(value))
         return value
 
 
@@ -77,11 +109,32 @@ class Recipe(SearchSettings):
     @classmethod
     def _installed(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for spec in value:
-            try:
-                registry.check(spec)
-            except UsageError as error:
-                raise ValueError(str(error)) from None
+            _told(partial(registry.check, spec))
         return value
+
+    @field_validator("device")
+    @classmethod
+    def _there(cls, value: str) -> str:
+        """Of an engine of one's own, `module:Class`, that it loads is known once it is asked."""
+        from foundry import engines
+
+        if chip := chip_named(value):
+            _told(lambda: chips.get(chip))
+        elif ":" not in value and value not in engines.names():
+            raise ValueError(str(unknown("device", value, engines.names())))
+        return value
+
+    @field_validator("effort")
+    @classmethod
+    def _an_effort(cls, value: str | None) -> str | None:
+        if value is not None and value not in EFFORTS:
+            raise ValueError(str(unknown("effort", value, EFFORTS)))
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        return _told(lambda: checked_url(value) if value else value)
 
     @field_validator("weights")
     @classmethod
@@ -104,6 +157,20 @@ class Recipe(SearchSettings):
             raise ValueError("name at least one")
         refuse(cls.__name__, missing_dtypes(info.data.get("ops", ()), value))
         return value
+
+    @model_validator(mode="after")
+    def _timed(self) -> Self:
+        """That every op has the bench cases; names that are none are told elsewhere."""
+        refuse(type(self).__name__, self._without_bench())
+        return self
+
+    def _without_bench(self) -> Iterator[Fault]:
+        for name, dtype in self.tasks():
+            op = at_shapes(get(name), self.shapes_of(name))
+            try:
+                bench_workloads(op, dtype, self.bench)
+            except UsageError as error:
+                yield ("bench",), str(error), self.bench
 
     def shapes_of(self, op: str) -> Shapes:
         """Sizes at which an op is timed; none: those of its own bench cases."""
@@ -137,8 +204,6 @@ class Recipe(SearchSettings):
         Raises:
             UsageError: An unknown op or dtype, with the nearest.
         """
-        from ops.registry import all_ops, get
-
         if self.ops == ("all",):
             return tuple(_of_all(all_ops(), self.dtypes))
         found = []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from discover.proposers.registry import NAMES
+from discover.protocol import EFFORTS
 from discover.search.settings import OFFLINE, SearchSettings
 from discover.selection.strategies import STRATEGIES
 from foundry.cli import options, parameters
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from discover.history.summary import Summary
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def settings_given(function: Callable[..., Any]) -> Callable[..., Any]:
