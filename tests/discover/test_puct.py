@@ -139,6 +139,44 @@ def test_equals_share_what_is_tried(count: int, steps: int) -> None:
     assert max(n.expansions for n in tree) <= most
 
 
+@given(st.lists(st.floats(0.001, 0.5), min_size=1, max_size=5), st.integers(0, 99))
+def test_a_kind_that_is_behind_is_worked_on(behind: list[float], seed: int) -> None:
+    tree, chooser, steps = Tree(), Puct(), 200
+    for index, value in enumerate([1.0, *behind]):
+        chooser.added(add_root(tree, f"h{index}", value), (index, 0, 0))
+    for step in range(steps):
+        chosen = chooser.select(tree, (), random.Random(f"{seed} {step}"))
+        tree.close(tree.open(chosen, "mutate").id, NodeState.FAILED)
+    tried = [tree[index].expansions for index in range(1 + len(behind))]
+    assert min(tried) >= steps // (4 * len(tried)), "the others share every other turn"
+    assert tried[0] >= steps // 8, "the best keeps what it earns"
+
+
+def test_of_a_kind_the_best_that_may_still_give_something_is_next() -> None:
+    tree, chooser = Tree(), Puct(exploration=0.0)
+    for index, (value, kind) in enumerate([(4.0, 0), (3.0, 1), (2.0, 1), (1.0, 1)]):
+        chooser.added(add_root(tree, f"h{index}", value), (kind, 0, 0))
+    tree.open(0, "mutate")
+    assert {chooser.select(tree, {1}, random.Random(i)) for i in range(40)} == {0, 2}
+    assert {chooser.select(tree, {1, 2, 3}, random.Random(i)) for i in range(40)} == {0}
+
+
+@pytest.mark.parametrize("name", ["puct", "map-elites"])
+@given(results=outcomes, seed=st.integers(0, 99))
+def test_it_does_not_matter_in_which_order_states_are_told(
+    name: str, results: list[float | str], seed: int
+) -> None:
+    tree = searched(results, name)
+    states = [node for node in tree if node.reward is not None]
+    chosen = []
+    for order in (states, random.Random(seed).sample(states, len(states))):
+        chooser = strategy(name)
+        for node in order:
+            chooser.added(node, (node.id % 3, 0, node.id % 2))
+        chosen.append([chooser.select(tree, (), random.Random(i)) for i in range(20)])
+    assert chosen[0] == chosen[1], "a search that was killed goes on alike"
+
+
 def test_flights_spread_over_states() -> None:
     tree = Tree()
     for index in range(3):

@@ -38,7 +38,9 @@ class _Named:
 
 
 STRATEGIES: Mapping[str, _Named] = {
-    "puct": _Named(Puct, "value, rank and visits of all states weighed"),
+    "puct": _Named(
+        Puct, "value, rank and visits of all states weighed; every other turn the best of a kind"
+    ),
     "best-of-n": _Named(lambda _: BestOfN(), "always from the best start"),
     "greedy": _Named(lambda _: Greedy(), "always from the best so far"),
     "map-elites": _Named(

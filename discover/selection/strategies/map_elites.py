@@ -8,7 +8,10 @@ from __future__ import annotations
 import random
 from collections.abc import Collection
 
+import numpy as np
+
 from discover.selection.cells import Cell
+from discover.selection.kinds import Kinds
 from discover.selection.tree import Node, Tree
 
 
@@ -16,20 +19,17 @@ class MapElites:
     """From the best of a kind."""
 
     def __init__(self) -> None:
-        self._cells: dict[Cell, list[int]] = {}
+        self._kinds = Kinds()
 
     def added(self, node: Node, cell: Cell) -> None:
-        """Put a state into its cell."""
-        self._cells.setdefault(cell, []).append(node.id)
+        """Remember of what kind a state is."""
+        self._kinds.add(node, cell)
 
     def select(self, tree: Tree, exclude: Collection[int], rng: random.Random) -> int | None:
-        """The best state of a cell drawn by chance."""
-        cells = sorted(self._cells)
-        rng.shuffle(cells)
-        elites = (_best(tree, self._cells[cell], exclude) for cell in cells)
-        return next((best.id for best in elites if best is not None), None)
-
-
-def _best(tree: Tree, ids: list[int], exclude: Collection[int]) -> Node | None:
-    able = (tree[i] for i in ids if i not in exclude and tree[i].reward is not None)
-    return max(able, key=lambda n: (n.reward or 0.0, -n.id), default=None)
+        """The best state of a kind drawn by chance."""
+        allowed = tree.buffer.ids[tree.buffer.allowed(exclude)]
+        if not len(allowed):
+            return None
+        kinds = self._kinds.of(allowed)
+        chosen = rng.choice(self._kinds.by_age(np.flatnonzero(np.bincount(kinds)).tolist()))
+        return int(allowed[np.argmax(kinds == chosen)])

@@ -1,4 +1,4 @@
-"""PUCT over all buffered states, equals taken as one. Deterministic.
+"""PUCT over all buffered states, equals taken as one; every other turn the best of a kind.
 
 `Q(s) + c * range * P(s) * sqrt(1 + T) / (1 + n(s))`
 
@@ -14,6 +14,10 @@ time. Were each such child a state of its own, it would be as good as its parent
 so that the search digs along them, and many of them would leave nothing of P to any other. So
 equals have one rank, and what was tried at one counts for all. Among them the first is next that
 had less than the root of their expansions: a few of them have several children each.
+
+By this formula a kind of kernel whose first state is far behind never has its turn, however much
+it gains once it is worked on. So chance gives every other turn to the kind that was expanded least,
+as in MAP-Elites, and the best of it is expanded.
 """
 
 from __future__ import annotations
@@ -21,42 +25,57 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Collection
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from discover.selection.buffer import Buffer
 from discover.selection.cells import Cell
+from discover.selection.kinds import Kinds
 from discover.selection.tree import Node, Tree
 
 DEFAULT_EXPLORATION = 1.0
 EQUALS = 1.01
 """Rewards a step of this factor apart are told from one another, nearer ones are not."""
+KINDS_SHARE = 0.5
+"""Of the turns, how many go to the kind that was expanded least."""
 
 
-@dataclass(frozen=True)
 class Puct:
-    """Value, rank and visits of all states weighed."""
+    """Value, rank and visits of all states weighed; every other turn, the best of a kind."""
 
-    exploration: float = DEFAULT_EXPLORATION
+    def __init__(self, exploration: float = DEFAULT_EXPLORATION) -> None:
+        self._exploration = exploration
+        self._kinds = Kinds()
 
     def added(self, node: Node, cell: Cell) -> None:
-        """The tree holds all that is needed."""
+        """Remember of what kind a state is."""
+        self._kinds.add(node, cell)
 
     def select(self, tree: Tree, exclude: Collection[int], rng: random.Random) -> int | None:
-        """The state of the highest score, or one of its equals."""
+        """The state of the highest score, one of its equals, or the best of a kind."""
         if not len(tree.buffer):
             return None
         allowed = tree.buffer.allowed(exclude)
         if not allowed.any():
             return None
+        if len(self._kinds) > 1 and rng.random() < KINDS_SHARE:
+            return self._best_of_least_tried(tree.buffer, allowed)
         levels = levels_of(tree.buffer)
-        scores = np.where(allowed, puct_scores(tree, self.exploration, levels), -np.inf)
+        scores = np.where(allowed, puct_scores(tree, self._exploration, levels), -np.inf)
         equals = np.flatnonzero(allowed & (levels == levels[np.argmax(scores)]))
         expansions = tree.buffer.expansions[equals]
         crowded = expansions >= math.sqrt(expansions.sum())
         return int(tree.buffer.ids[equals[np.argmin(np.where(crowded, expansions, 0))]])
+
+    def _best_of_least_tried(self, buffer: Buffer, allowed: NDArray[np.bool_]) -> int:
+        """The best of the kind with the fewest expansions that has a state to choose."""
+        kinds = self._kinds.of(buffer.ids)
+        tried = np.bincount(kinds, weights=buffer.expansions)
+        able = np.bincount(kinds[allowed], minlength=len(tried)) > 0
+        least = np.flatnonzero(able & (tried == tried[able].min()))
+        chosen = self._kinds.by_age(least.tolist())[0]
+        return int(buffer.ids[np.argmax(allowed & (kinds == chosen))])
 
 
 def puct_scores(tree: Tree, exploration: float, levels: NDArray[np.int64]) -> NDArray[np.float64]:
