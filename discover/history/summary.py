@@ -89,10 +89,14 @@ class Summary:
         version = self.run.judge_version
         if version == JUDGE_VERSION:
             return ""
-        return (
-            f"run {self.run.id} was judged by version {version} of the judge, and this is "
-            f"{JUDGE_VERSION}: the same search command judges its kernels anew"
-        )
+        anew = "the same command searches anew"
+        if self.best is not None:
+            anew = (
+                f"its best is judged anew by discover export {self.run.id} --what best -o FILE, "
+                f"then discover search {self.op} --from FILE"
+            )
+        said = f"run {self.run.id} was judged by version {version} of the judge"
+        return f"{said}, and this is {JUDGE_VERSION}; {anew}"
 
     @property
     def gain(self) -> tuple[float, float, float] | None:

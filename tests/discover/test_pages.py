@@ -132,6 +132,7 @@ def test_what_an_earlier_judge_found_is_told_as_such(stage: Stage) -> None:
     assert after.summary.statuses == before.summary.statuses
     for text in (page([after], "Search"), markdown([after], "Search")):
         assert "judged by version 1 of the judge" in text
+        assert f"discover export {run.id} --what best -o FILE" in text
 
 
 def test_a_fence_in_a_kernel_ends_none_of_the_text(stage: Stage) -> None:
