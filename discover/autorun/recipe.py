@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
-from typing import Self, TypeVar
+from typing import Self
 
 from pydantic import (
     BaseModel,
@@ -16,33 +16,20 @@ from pydantic import (
     model_validator,
 )
 
-from discover.autorun.tables import Fault, Shapes, misshapen, missing_dtypes, refuse, unknown_ops
+from discover import entries
+from discover.autorun.tables import Shapes, misshapen
 from discover.budget.limits import Limits
+from discover.entries import Fault, missing_dtypes, refuse, told, unknown_ops
 from discover.proposers import registry
 from discover.proposers.keys import checked_url
 from discover.protocol import EFFORTS
 from discover.search.settings import SearchSettings
-from foundry.chips import registry as chips
-from foundry.chips.device import PREFIX, chip_named
+from foundry.chips.device import PREFIX
 from foundry.errors import UsageError, unknown
 from foundry.judge.options import bench_workloads
 from ops.cases import at_shapes
 from ops.registry import all_ops, get
 from ops.spec import Op
-
-T = TypeVar("T")
-
-
-def _told(ask: Callable[[], T]) -> T:
-    """What a check gives; its refusal as pydantic reads it, which knows the entry.
-
-    Raises:
-        ValueError: It refused.
-    """
-    try:
-        return ask()
-    except UsageError as error:
-        raise ValueError(str(error)) from None
 
 
 class Products(BaseModel):
@@ -60,7 +47,7 @@ class Products(BaseModel):
         """Told before a night is spent, not after it."""
         from foundry.catalog.build import check_name
 
-        return _told(lambda: check_name(value) if value else value)
+        return told(lambda: check_name(value) if value else value)
 
 
 class Elsewhere(BaseModel):
@@ -76,8 +63,7 @@ class Elsewhere(BaseModel):
     @classmethod
     def _known(cls, value: str) -> str:
         """Told before a night is spent, not after it."""
-        _told(lambda: chips.get(value))
-        return value
+        return entries.chip(value)
 
 
 class Recipe(SearchSettings):
@@ -102,27 +88,20 @@ class Recipe(SearchSettings):
     @classmethod
     def _of_the_library(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if value != ("all",):
-            refuse(cls.__name__, unknown_ops(dict.fromkeys(value)))
+            refuse(cls.__name__, unknown_ops(value))
         return value
 
     @field_validator("proposers")
     @classmethod
     def _installed(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for spec in value:
-            _told(partial(registry.check, spec))
+            told(partial(registry.check, spec))
         return value
 
     @field_validator("device")
     @classmethod
     def _there(cls, value: str) -> str:
-        """Of an engine of one's own, `module:Class`, that it loads is known once it is asked."""
-        from foundry import engines
-
-        if chip := chip_named(value):
-            _told(lambda: chips.get(chip))
-        elif ":" not in value and value not in engines.names():
-            raise ValueError(str(unknown("device", value, engines.names())))
-        return value
+        return entries.device(value)
 
     @field_validator("effort")
     @classmethod
@@ -134,7 +113,7 @@ class Recipe(SearchSettings):
     @field_validator("base_url")
     @classmethod
     def _an_address(cls, value: str | None) -> str | None:
-        return _told(lambda: checked_url(value) if value else value)
+        return told(lambda: checked_url(value) if value else value)
 
     @field_validator("weights")
     @classmethod

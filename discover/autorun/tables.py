@@ -1,37 +1,16 @@
-"""The tables of a recipe that are by op: whether every name and every shape is one. Pure."""
+"""Shapes of a recipe, by op: whether each is one of its op's. Pure."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
 
-from pydantic import ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
-
-from foundry.errors import UsageError, unknown
+from discover.entries import Fault
+from foundry.errors import UsageError
 from ops import registry
 from ops.cases import at_shapes
 
 Shapes = tuple[dict[str, int], ...]
 """Sizes of an op's axes, several times."""
-Fault = tuple[tuple[str | int, ...], str, Any]
-"""Where in a table, why, and what stands there."""
-
-
-def unknown_ops(table: Mapping[str, Any]) -> Iterator[Fault]:
-    """Names that no op has, with the nearest."""
-    for name in table:
-        if name not in registry.all_ops():
-            yield (name,), str(unknown("op", name, registry.all_ops())), table[name]
-
-
-def missing_dtypes(ops: Iterable[str], dtypes: Iterable[str]) -> Iterator[Fault]:
-    """Dtypes that one of the named ops does not have."""
-    known = registry.all_ops()
-    for op, dtype in itertools.product(ops, dtypes):
-        if op in known and dtype not in known[op].dtypes:
-            yield (dtype,), str(unknown(f"dtype of {op}", dtype, known[op].dtypes)), dtype
 
 
 def misshapen(table: Mapping[str, Shapes], dtypes: Collection[str]) -> Iterator[Fault]:
@@ -55,19 +34,3 @@ def _refusal(name: str, sizes: Mapping[str, int], dtypes: Collection[str]) -> st
     except UsageError as error:
         return str(error)
     return ""
-
-
-def refuse(title: str, faults: Iterable[Fault]) -> None:
-    """Refuse a table, each fault with its place.
-
-    Raises:
-        ValidationError: There is a fault.
-    """
-    errors = [
-        InitErrorDetails(
-            type=PydanticCustomError("table", "{why}", {"why": why}), loc=where, input=given
-        )
-        for where, why, given in faults
-    ]
-    if errors:
-        raise ValidationError.from_exception_data(title, errors)

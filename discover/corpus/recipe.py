@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from discover import entries
+from discover.entries import refuse, unknown_dtypes, unknown_families, unknown_ops
 from foundry.datasets.choice import Choice
 from foundry.datasets.teachers import TEACHERS
 from foundry.errors import unknown
@@ -50,6 +52,42 @@ class CorpusRecipe(BaseModel):
     prompt: Literal["full", "compact"] = "full"
     """How the chats ask: `compact` for small models."""
 
+    @field_validator("ops", "hold_out")
+    @classmethod
+    def _of_the_library(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        named = (name for name in value if name != "all" or info.field_name != "ops")
+        refuse(cls.__name__, unknown_ops(named))
+        return value
+
+    @field_validator("dtypes")
+    @classmethod
+    def _dtypes_of_some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        refuse(cls.__name__, unknown_dtypes(value))
+        return value
+
+    @field_validator("valid", "test")
+    @classmethod
+    def _families_of_some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        refuse(cls.__name__, unknown_families(value))
+        return value
+
+    @field_validator("device")
+    @classmethod
+    def _a_device(cls, value: str) -> str:
+        return entries.device(value)
+
+    @field_validator("chips")
+    @classmethod
+    def _known_chips(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(entries.chip, value))
+
+    @field_validator("teachers")
+    @classmethod
+    def _known_teachers(cls, value: str) -> str:
+        if value not in TEACHERS:
+            raise ValueError(str(unknown("teachers", value, TEACHERS)))
+        return value
+
     def choice(self, made: Collection[str] | None = None) -> Choice:
         """What is kept of what was made.
 
@@ -57,8 +95,6 @@ class CorpusRecipe(BaseModel):
             made: Ops with verified kernels: families of which none was made, since only some ops
                 were asked for or time was short, are in no split. None: all.
         """
-        if self.teachers not in TEACHERS:
-            raise unknown("teachers", self.teachers, TEACHERS)
         return Choice(
             uses=TEACHERS[self.teachers],
             hold_out=self.hold_out,
