@@ -61,7 +61,7 @@ def chip(name: str) -> str:
 
 def unknown_dtypes(names: Iterable[str]) -> Iterator[Fault]:
     """Dtypes that no op has, with the nearest."""
-    known = dtypes_of(tuple(registry.all_ops().values()))
+    known = tuple(dtypes_of(tuple(registry.all_ops().values())))
     for name in names:
         if name not in known:
             yield (name,), str(unknown("dtype", name, known)), name
