@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from discover.autorun.recipe import ModelRecipe, Recipe
-from discover.autorun.standing import SLICE, Standing, reached, stored
+from discover.autorun.standing import SLICE, Standing, reached, state_of, stored
 from discover.autorun.whole import next_op
 from discover.budget.limits import Limits
 from discover.budget.pricing import Prices
@@ -128,7 +128,9 @@ class _Night:
 
     def __post_init__(self) -> None:
         for run in searches(self.bench.store, part_of=_part_of(self.run_id)):
-            standing = stored(summarise(self.bench.store, run))
+            summary = summarise(self.bench.store, run)
+            self.watch.changed(state_of(summary))
+            standing = stored(summary)
             if standing.name in self.standings:
                 self.earlier.append(self.standings[standing.name])
             self.standings[standing.name] = standing

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from discover.budget.limits import Spend
+from discover.budget.limits import Limits, Spend
+from discover.search.watch import State
 from discover.selection.tree import NodeState
 from foundry.judge.verdict import Evaluation
 
@@ -74,6 +75,25 @@ def stored(summary: Summary) -> Standing:
         above_floor(summary.best.evaluation if summary.best else None),
         _best(rewards),
         _untimed(rewards),
+    )
+
+
+def state_of(summary: Summary) -> State:
+    """What a display shows of a search of an earlier session."""
+    spending = summary.spending
+    spent = Spend(spending.input_tokens + spending.output_tokens, spending.usd)
+    return State(
+        name=f"{summary.op} {summary.dtype}",
+        evaluations=summary.evaluations,
+        limits=Limits(),
+        spent=spent,
+        at_most=spent + Spend(spending.unsure_tokens, spending.unsure_usd),
+        elapsed_s=summary.elapsed_s,
+        statuses=summary.statuses,
+        best=summary.best.evaluation if summary.best else None,
+        depth=0,
+        earlier=summary.evaluations,
+        earlier_s=summary.elapsed_s,
     )
 
 

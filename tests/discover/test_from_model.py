@@ -35,7 +35,7 @@ from discover.budget.limits import Limits, Spend
 from discover.search.session import checked_op, journal_of
 from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.task import Outcome
-from discover.search.watch import Silent, State
+from discover.search.watch import Silent, State, Watch
 from discover.search.workbench import Workbench
 from foundry.errors import UsageError
 from foundry.judge.options import NOBODY, Rivals, bench_workloads
@@ -269,6 +269,26 @@ def test_the_end_of_a_search_is_told_once(
     ended = [line for line in stage.events if " ended: " in line]
     assert len(ended) == 1
     assert ended[0].endswith("ended: evaluations: 10")
+
+
+def test_a_night_that_goes_on_shows_what_the_ones_before_did(stage: Stage) -> None:
+    recipe = Recipe(name="x", ops=("silu",))
+    night = stage.store.begin_run("autorun", "x", settings(recipe), 0, stage.device)
+    part = {"op": "silu", "dtype": "float32", "part_of": f"autorun {night}"}
+    stage.run_id = stage.store.begin_run("search", "x", part, 0, stage.device)
+    llm = Scripted([scored(2.0), scored(3.0)])
+    done = stage.search([llm], ScriptedJudge(), Limits(evaluations=3), roots=[scored(1.0)])
+    stage.store.finish_run(stage.run_id, "done")
+    stage.store.finish_run(night, "interrupted")
+    shown: list[State] = []
+    watch = SimpleNamespace(changed=shown.append, event=lambda line: None)
+    seat = SimpleNamespace(device=stage.device)
+    bench = cast(Workbench, SimpleNamespace(store=stage.store, seat=seat, prices={}))
+    assert run_autorun(bench, recipe, "again", [], cast(Watch, watch)).resumed
+    (state,) = shown
+    assert (state.name, state.evaluations, state.earlier) == ("silu float32", 3, 3)
+    assert state.spent == done.state.spent
+    assert state.earlier_s == state.elapsed_s
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
