@@ -74,3 +74,16 @@ def test_features_that_are_cut_off_leave_nothing() -> None:
     assert_allclose(out, weights / weights.sum(axis=-1, keepdims=True) @ v, rtol=1e-5)
     (nothing,) = oracle("linear_attention_relu", axes, {"q": -q, "k": k, "v": v})
     assert not nothing.any()
+
+
+def test_scores_of_compressed_keys_are_those_of_the_restored() -> None:
+    rng = np.random.default_rng(10)
+    basis, q = rng.normal(size=(3, 12, 8)), rng.normal(size=(3, 12))
+    codes = rng.integers(0, 256, (5, 3, 8)).astype(np.uint8)
+    scales, biases = rng.normal(size=(2, 5, 3))
+    held = {"codes": codes, "scales": scales, "biases": biases}
+    axes = {"tokens": 5, "heads": 3, "rank": 8}
+    (keys,) = oracle("skv_restore", {**axes, "head_dim": 12}, {**held, "basis": basis})
+    asked = np.einsum("hd,hdr->hr", q, basis)
+    (scores,) = oracle("skv_scores", axes, {**held, "asked": asked})
+    assert_allclose(scores, 0.125 * np.einsum("hd,thd->ht", q, keys), rtol=1e-9, atol=1e-12)

@@ -66,7 +66,8 @@ out[i] = sum;
         cases=COMBINED,
         formula="sum = 0, and for s in ascending order: sum = T(sum + T(share[r, s] x[r, s, c])); "
         "out[r, c] = sum. Every product and every sum is rounded to T, as arithmetic on arrays of "
-        "T does: no multiply-add is fused, and the result is exact to the bit.",
+        "T does: no multiply-add is fused, and the result is exact to the bit. Factors are 0 or "
+        "of the sizes from 2^-20 to 256, so that no product is too small for a GPU.",
     ),
     oracle=_in_steps,
 )
