@@ -14,6 +14,7 @@ from foundry.judge.oracle.dealing import (
     deal_thoroughly,
     elements_of,
     unseen,
+    with_planted,
 )
 from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
 from foundry.judge.oracle.inputs import applicable
@@ -155,3 +156,12 @@ def test_a_deal_holds_only_what_applies() -> None:
     assert "denormal" not in dealt
     ((_, only),) = deal(topk.workloads("visible", "float32")[:1], ("normal",), 4, 1)
     assert only == ("normal",)
+
+
+@pytest.mark.parametrize(
+    ("op", "dealt"), [("topk", True), ("logits_top_k", True), ("matmul", False)]
+)
+def test_what_keeps_the_k_largest_meets_all_winners_in_one_lane(op: str, dealt: bool) -> None:
+    known = ((w, ("normal",)) for w in registry.get(op).workloads("hidden", "float32"))
+    found = list(with_planted(registry.get(op), known, tuple(DISTRIBUTIONS)))
+    assert any("planted" in names for _, names in found) == dealt

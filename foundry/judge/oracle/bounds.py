@@ -178,12 +178,12 @@ def _flushed_on_the_way(largest: Sequence[float]) -> float:
     """What a step below the smallest normal float32 costs that is taken for zero, then multiplied.
 
     `gate * sigmoid(gate) * up` far below zero is such a case: the sigmoid is flushed, the product
-    with both inputs is not.
+    with both inputs is not. Where both lie in one input, it counts twice.
 
     Args:
         largest: The largest finite value of each input.
     """
-    factors = (min(max(1.0, size), _MOST_MULTIPLIED) for size in largest)
+    factors = (min(max(1.0, size) ** 2, _MOST_MULTIPLIED) for size in largest)
     return 2.0 * smallest_normal("float32") * math.prod(factors)
 
 

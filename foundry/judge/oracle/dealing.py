@@ -30,7 +30,7 @@ from ops.spec import Case, CaseSet, Op, Workload, elements_of, plain_flops, pres
 
 UNSEEN = 3
 """Workloads drawn for every kernel of a judge."""
-_LAST, _ENDS = "touched", "widest"
+_LAST, _ENDS, _PLANTED = "touched", "widest", "planted"
 _OF_PARAMETERS = (FAINT, ALIKE, "large", MIXED)
 """Where parameters show: inputs as small as one that is added, and of all sizes for thresholds."""
 _SMALL, _LARGE = 1 << 16, 1 << 20
@@ -117,6 +117,17 @@ def with_ends(op: Op, dealt: Iterable[Dealt], distributions: Sequence[str]) -> I
     for workload, names in dealt:
         is_dealt = _ENDS in distributions and is_small(op, workload) and _ENDS not in names
         yield workload, (*names, _ENDS) if is_dealt else names
+
+
+def with_planted(op: Op, dealt: Iterable[Dealt], distributions: Sequence[str]) -> Iterator[Dealt]:
+    """Deal the winners of one lane to the small workloads of an op that keeps the k largest.
+
+    A list that each lane keeps of its own is too short there alone.
+    """
+    keeps_some = any(rule.replace(" ", "").startswith("k<=") for rule in op.constraints)
+    for workload, names in dealt:
+        is_dealt = keeps_some and _PLANTED in distributions and is_small(op, workload)
+        yield workload, (*names, _PLANTED) if is_dealt and _PLANTED not in names else names
 
 
 def with_spots(op: Op, dealt: Iterable[Dealt]) -> Iterator[Dealt]:

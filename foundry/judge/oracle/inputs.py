@@ -19,7 +19,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from foundry.errors import unknown
-from foundry.judge.oracle.draws import coinciding, near, nonfinite, spots, thresholds
+from foundry.judge.oracle.draws import coinciding, heavy, near, nonfinite, spots, thresholds
 from foundry.judge.oracle.draws.distributions import (
     DISTRIBUTIONS,
     EVERY,
@@ -35,7 +35,12 @@ from ops.matches import Distribution, Exact, Match, Set, Ties
 from ops.spec import Op, Tensor, Workload, dtype_of, fill_of, kernel_shape, param_dtype, shape_of
 
 _DRAWS: Mapping[str, Draw] = MappingProxyType(
-    {**DISTRIBUTIONS, **nonfinite.DRAWS, **dict.fromkeys(spots.SPOTS, spots.draw)}
+    {
+        **DISTRIBUTIONS,
+        **nonfinite.DRAWS,
+        **dict.fromkeys(spots.SPOTS, spots.draw),
+        heavy.HEAVY: heavy.draw,
+    }
 )
 _OF_WORKLOADS = (coinciding.COINCIDING, thresholds.THRESHOLDS)
 """Distributions that a shape and a dtype do not say everything of."""

@@ -20,7 +20,7 @@ from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
 from foundry.judge.candidate import Candidate, Failed, Target
 from foundry.judge.oracle.dealing import is_large
-from foundry.judge.oracle.draws import nonfinite
+from foundry.judge.oracle.draws import heavy, nonfinite
 from foundry.judge.oracle.draws.distributions import MIXED
 from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.pace import work
@@ -142,7 +142,9 @@ def _references(walk: Walk, target: Target, oracles: OracleAllowance) -> tuple[R
         NoAnswer: Nothing says what is right; then nothing is proven there.
     """
     candidate, workload = walk.candidate, target.workload
-    names = (MIXED, *_of_selections(candidate.op), *nonfinite.of_large(candidate.op, workload))
+    op = candidate.op
+    weighty = (heavy.HEAVY,) if heavy.weighs(op, workload) else ()
+    names = (MIXED, *weighty, *_of_selections(op), *nonfinite.of_large(op, workload))
     with candidate.stage("oracle"), oracles.asked():
         found = [
             walk.references.get(candidate.op, workload, name, candidate.seed, sampled=True)
