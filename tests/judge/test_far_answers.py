@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from foundry.judge.oracle.draws.distributions import MIXED
 from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.pace import Answered, Paces, work
 from foundry.judge.oracle.references import References
-from foundry.judge.oracle.swept import ratios, remainders, vector_remainders
+from foundry.judge.oracle.swept import ratios, remainders, squares, vector_remainders
 from foundry.judge.proof import sweep
 from foundry.judge.proof.allowance import Allowance, Allowances, OracleAllowance
 from foundry.judge.stages import groups_of
@@ -262,3 +263,21 @@ def test_what_is_far_has_three_places_of_other_axes() -> None:
     shards = get("zigzag_permute")
     long = next(w for w in far_workloads(shards, "float32", 1) if w.axes["each"] > 1 << 16)
     assert long.axes["shards"] >= 3
+
+
+def test_every_two_axes_are_equal_somewhere() -> None:
+    found = squares(get("matmul"), "float32")
+    sizes = {
+        (a, b): {w.axes[a] for w in found if w.axes[a] == w.axes[b]} for a, b in ("mn", "mk", "nk")
+    }
+    assert all(len(known) >= 4 for known in sizes.values())
+
+
+@pytest.mark.parametrize("sizes_of", [remainders, squares])
+def test_sizes_meet_optional_inputs_given_and_not(
+    sizes_of: Callable[[Op, str], tuple[Workload, ...]],
+) -> None:
+    found = sizes_of(get("swiglu_packed"), "float32")
+    absent = sum(bool(w.absent) for w in found)
+    assert 0 < absent < len(found)
+    assert len(found) / 4 <= absent <= 3 * len(found) / 4

@@ -17,6 +17,7 @@ from ops.spec import Case, Op, Workload, elements_of
 
 _RATIOS = (5, 7, 8, 9, 12, 16, 24, 33, 48, 64)
 """How many times another axis one is that must be a multiple of it, as heads are of groups."""
+_EQUAL = (7, 16, 32, 33)
 _LANES = 32
 """Elements of a row that a SIMD-group passes at once, where each lane takes one."""
 _VECTORS = 4 * _LANES
@@ -77,6 +78,18 @@ def ratios(op: Op, dtype: str) -> tuple[Workload, ...]:
     times = [(ratio, 1 + number % 2) for number, ratio in enumerate(_RATIOS)]
     sizes = ({m: ratio * once, of: once} for m, of in pairs for ratio, once in times)
     return _each_once(sized(op, dtype, found) for found in sizes)
+
+
+def squares(op: Op, dtype: str) -> tuple[Workload, ...]:
+    """For every two axes workloads where both are equal: what is taken along the wrong one fits."""
+    return _squares(SameOp(op), dtype)
+
+
+@lru_cache(maxsize=256)
+def _squares(asked: SameOp, dtype: str) -> tuple[Workload, ...]:
+    op = asked.op
+    pairs = itertools.combinations(growing(op), 2)
+    return _each_once(sized(op, dtype, {a: n, b: n}) for a, b in pairs for n in _EQUAL)
 
 
 def _is_multiple(op: Op, axis: str, of: str) -> bool:

@@ -27,6 +27,7 @@ from foundry.judge.oracle.swept import (
     compiled_sizes,
     ratios,
     remainders,
+    squares,
     vector_remainders,
 )
 from foundry.judge.oracle.triples import three_long
@@ -164,7 +165,8 @@ def _targets(candidate: Candidate, *, is_whole: bool) -> Failed | tuple[Target, 
     if not is_whole:
         chance = random.Random(f"{seed} compiled")
         compiled = tuple(chance.sample(compiled, min(_FEW_COMPILED, len(compiled))))
-    found = bound_to(candidate, (*compiled, *ratios(op, dtype), *remainders(op, dtype)))
+    sizes = (*compiled, *ratios(op, dtype), *squares(op, dtype), *remainders(op, dtype))
+    found = bound_to(candidate, sizes)
     wider = bound_to(candidate, vector_remainders(op, dtype, seed))
     if isinstance(found, Failed) or isinstance(wider, Failed):
         return found if isinstance(found, Failed) else wider
