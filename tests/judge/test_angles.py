@@ -33,3 +33,16 @@ def test_a_right_kernel_lies_within_and_a_wrong_angle_does_not(seed: int) -> Non
     _, keys = expected(OP, workload, inputs, {}, np.random.default_rng(seed))
     assert keys.compare(turned(inputs["k"], 77)).fault is None
     assert keys.compare(turned(inputs["k"], 77, wrong=1e-3)).fault is not None
+
+
+@pytest.mark.parametrize("offset", [77, 2048, 100_003])
+@pytest.mark.parametrize("seed", range(6))
+def test_angles_of_rope_itself_are_rounded_too(seed: int, offset: int) -> None:
+    """Its positions and frequencies come of sizes and parameters alone, not of any input."""
+    op = registry.get("rope")
+    axes = {"batch": 1, "heads": 2, "seq": 8, "head_dim": 128}
+    workload = op.workload(Case(axes, {"offset": offset}), "float32")
+    inputs = make_inputs(op, workload, "normal", seed)
+    (out,) = expected(op, workload, inputs, {}, np.random.default_rng(seed))
+    assert out.compare(turned(inputs["x"], offset)).fault is None
+    assert out.compare(turned(inputs["x"], offset, wrong=0.3)).fault is not None

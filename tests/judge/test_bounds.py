@@ -225,3 +225,16 @@ def test_a_mean_of_one_term_leaves_the_rounding_of_a_product() -> None:
         product = abs(float(inputs["weight"][0]) * float(inputs["dout"][0, 0]))
         fused = 2.0**-24 * product / np.sqrt(workload.params["eps"])
         assert fused <= want.bound[0, 0] <= 100 * fused
+
+
+def test_a_parameter_moves_by_its_units_at_least() -> None:
+    """However small the draws are: it is one number for all elements."""
+    op = registry.get("rope")
+    workload = op.workloads("visible", "float32")[0]
+    rng = np.random.default_rng(0)
+    moved = [bounds._moved_workload(workload, rng).params for _ in range(200)]
+    base = workload.params["base"]
+    shares = [abs(found["base"] / base - 1.0) / 2.0**-23 for found in moved]
+    assert min(shares) == pytest.approx(8.0, rel=1e-3)
+    assert max(shares) > 16.0
+    assert {found["offset"] for found in moved} == {workload.params["offset"]}

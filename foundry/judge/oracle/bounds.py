@@ -118,6 +118,8 @@ def allowed(
     stepped = _roundings(formula, workload, wide, values, rng) if quantities else []
     sizes = [_largest(a) for a in wide.values()]
     size = max((_largest(a.astype(np.float64)) for a in wide.values()), default=0.0)
+    # A position that is a parameter costs an angle as much as one that is an input.
+    size = max([size, *(abs(float(v)) for v in workload.params.values() if type(v) is int)])
     found: dict[str, Wide] = {}
     for q in quantities:
         value = values[q.index].astype(np.float64)
@@ -267,12 +269,18 @@ def _moved(array: NDArray[Any], step: float, noise: Noise) -> NDArray[Any]:
 
 
 def _moved_workload(workload: Workload, rng: Generator) -> Workload:
-    params = {
-        name: value * (1.0 + _PARAMETER_UNITS * _EPSILON_32 * rng.standard_normal())
-        if isinstance(value, float)
-        else value
-        for name, value in workload.params.items()
-    }
+    """A workload whose parameters moved by their units at least.
+
+    A parameter is one number for all elements: where each of a few draws is small by chance,
+    nothing else makes up for it.
+    """
+
+    def moved(value: float) -> float:
+        drawn = rng.standard_normal()
+        units = _PARAMETER_UNITS * math.copysign(max(abs(drawn), 1.0), drawn)
+        return value * (1.0 + units * _EPSILON_32)
+
+    params = {n: moved(v) if isinstance(v, float) else v for n, v in workload.params.items()}
     return replace(workload, params=params)
 
 

@@ -32,7 +32,8 @@ def _rope(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArr
     half = axes["head_dim"] // 2
     frequency = param_value(workload, "base") ** (-2.0 * np.arange(half) / axes["head_dim"])
     position = np.arange(axes["seq"]) + param_value(workload, "offset")
-    angle = position[:, None] * frequency
+    # Ones like an input: the error model rounds what is made of it, as kernels round an angle.
+    angle = position[:, None] * (np.ones_like(x, shape=half) * frequency)
     cos, sin = np.cos(angle), np.sin(angle)
     first, second = x[..., :half], x[..., half:]
     return (np.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1),)
