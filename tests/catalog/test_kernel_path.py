@@ -209,7 +209,10 @@ CHECKS = {
     Path("none.json").write_text("[]")
     assert main(FUNCTIONS, fast_ops.info, ["tune", "--shapes", "none.json"]) == 2
     assert main(FUNCTIONS, fast_ops.info, ["tune", "--shapes", "missing.json"]) == 2
-    assert main(FUNCTIONS, fast_ops.info, ["tune", "--ops", "nothing"]) == 2
+    Path("deep.json").write_text("[" * 100_000)
+    for wrong in (["--ops", "nothing"], ["--dtypes", "float8"], ["--minutes", "nan"],
+                  ["--minutes=-1"], ["--shapes", "deep.json"], ["--model", "deep.json"]):
+        assert main(FUNCTIONS, fast_ops.info, ["tune", *wrong]) == 2, wrong
 """,
     "in 16 bits an exact caller gets the baseline's bits or the baseline": """
     narrow = x.astype(mx.bfloat16)

@@ -100,13 +100,17 @@ def _tune(functions: Functions, given: argparse.Namespace) -> int:
 
 def _request(functions: Functions, given: argparse.Namespace) -> TuneRequest:
     ops = {name: function.op for name, function in functions.items()}
-    wanted = _words(given.ops)
-    if unknown := [name for name in wanted if name not in ops]:
-        raise ValueError(f"no op {unknown[0]} in this package; it has {', '.join(ops)}")
+    wanted, dtypes = _words(given.ops), _words(given.dtypes)
+    held = dict.fromkeys(dtype for op in ops.values() for dtype in op["dtypes"])
+    for noun, names, known in (("op", wanted, ops), ("dtype", dtypes, held)):
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(f"no {noun} {unknown[0]} in this package; it has {', '.join(known)}")
+    if not given.minutes >= 0:
+        raise ValueError(f"minutes is {given.minutes}; give 0 or more")
     return TuneRequest(
         bases=_bases(given, ops),
         ops=wanted,
-        dtypes=_words(given.dtypes),
+        dtypes=dtypes,
         anew=given.anew,
         rules=TimingRules(),
         until_s=time.perf_counter() + 60 * given.minutes,

@@ -12,6 +12,10 @@ from ..arguments import Record
 from .sizes import Sizes
 
 _TOKENS, _KEYS = 128, 1024
+_BROKEN = (
+    OSError, ArithmeticError, LookupError, ValueError, TypeError, AttributeError, RecursionError,
+)  # fmt: skip
+"""What reading a configuration of any contents raises."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def read(folder: Path) -> ModelShape:
     path = folder if folder.is_file() else folder / "config.json"
     try:
         return _shape(json.loads(path.read_text()))
-    except (OSError, ArithmeticError, LookupError, ValueError, TypeError, AttributeError) as error:
+    except _BROKEN as error:
         raise ValueError(f"{path} is no configuration of a transformer ({error})") from error
 
 

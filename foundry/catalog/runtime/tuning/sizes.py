@@ -65,7 +65,7 @@ def _rows(path: Path) -> list[Any]:
     try:
         text = path.read_text()
         rows = tomllib.loads(text)["shapes"] if path.suffix == ".toml" else json.loads(text)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RecursionError) as error:
         raise ValueError(f"{path} is no list of shapes ({error})") from error
     if not isinstance(rows, list):
         raise ValueError(f"{path} is no list of shapes; write [{{'op': ..., 'rows': ...}}]")
