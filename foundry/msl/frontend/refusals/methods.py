@@ -205,8 +205,9 @@ def _walk(code: Code) -> Iterator[_Scope | _Declared]:
             scopes = scopes[:-1] or [_Scope()]
         elif text in "([" and at in code.partner:
             end = code.partner[at]
-            name = _name(code, first, at) if text == "(" and code.text[at - 1] != "operator" else ""
             if scopes[-1].is_class and (words := _words_after(code, end)) is not None:
+                is_named = text == "(" and code.text[at - 1] != "operator"
+                name = _name(code, first, at) if is_named else ""
                 owner = scopes[-1].path
                 spaces = frozenset(SPACES & set(code.text[slice(*words)]))
                 yield _Declared(owner, name or owner.split("::")[-1], first, at, words, spaces)
@@ -221,9 +222,11 @@ def _walk(code: Code) -> Iterator[_Scope | _Declared]:
 def _outside(code: Code, first: int, at: int, scope: _Scope) -> _Declared | None:
     """A member function in a space that is defined outside of its class."""
     words = _words_after(code, code.partner[at])
+    if words is None:  # before the head is looked through: a statement may hold many brackets
+        return None
     head = code.text[first:at]
     named = first + _operator(head) if "operator" in head else at - 1
-    if words is None or code.text[named - 1] != "::" or functions.body(code, at) is None:
+    if code.text[named - 1] != "::" or functions.body(code, at) is None:
         return None
     spaces = frozenset(SPACES & set(code.text[slice(*words)]))
     owner = scope.inside(functions.owner(code, named - 1))
