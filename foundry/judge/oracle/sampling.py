@@ -30,6 +30,9 @@ from ops.spec import Case, Op, Tensor, Workload, elements_of, plain_flops, shape
 _TRIED_ELEMENTS = 1 << 14
 _TRIED = 3
 """Small workloads on which independence must show."""
+_LONGEST, _DRAWS = 2, 4
+"""Those with the longest axes beside them, and how often: a mask of blocks tells places of one
+block from none, and two places may be alike by chance."""
 _EDGES = 16
 """Powers of two from this exponent on have a place on either side of them sampled."""
 _PLACES, _FEWEST = 64, 2
@@ -156,8 +159,10 @@ def _is_independent(op: Op, axis: str) -> bool:
         return False
     if not all(axis in shape for shape in outputs):
         return False
-    tried = list(itertools.islice(_small(op, axis), _TRIED))
-    return len(tried) == _TRIED and all(_agrees(op, axis, w, n) for n, w in enumerate(tried))
+    small = list(_small(op, axis))
+    longest = sorted(small[_TRIED:], key=lambda w: max(w.axes.values()), reverse=True)[:_LONGEST]
+    tried = (*enumerate(small[:_TRIED]), *itertools.product(range(_DRAWS), longest))
+    return len(small) >= _TRIED and all(_agrees(op, axis, w, seed) for seed, w in tried)
 
 
 def _is_plain(shape: tuple[Any, ...], axis: str) -> bool:
