@@ -79,7 +79,9 @@ def _constant(rng: Generator, shape: Shape, dtype: str) -> Values:
     rows = _column(shape)
     low, high = _OFFSET_EXPONENTS.get(dtype, (5, 7))
     large = np.exp2(low + (high - low) * rng.random(rows))
-    sizes = np.where(_even_rows(shape), large, rng.uniform(0.1, 2.0, rows))
+    # Weights are one row: large ones would multiply what rounding leaves of a large mean.
+    is_large = _even_rows(shape) if len(shape) > 1 else False
+    sizes = np.where(is_large, large, rng.uniform(0.1, 2.0, rows))
     values: Values = sizes * _signs(rng, rows)
     return np.broadcast_to(values, shape).copy()
 
