@@ -8,8 +8,8 @@ import numpy as np
 
 from ops.axis import Axis, axes
 from ops.cases import cases, labelled
-from ops.families.attention.rotary import BASE
 from ops.families.forms.indexed import indexed
+from ops.families.positions.rotary import BASE
 from ops.fills import Int
 from ops.matches import Close
 from ops.parameters import Range
