@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,9 @@ def test_products_in_another_order_may_leave_the_range(up: float, got: float, ri
     inputs = {"gate": np.array([1e-30]), "up": np.array([up]), "dout": np.array([5.0])}
     inputs = {n: a.astype(np.float32) for n, a in inputs.items()}
     workload = op.workload(Case({"rows": 1, "cols": 1}), "float32")
-    found = eased(op, workload, inputs, [Within(np.array([1e-9]), np.array([1e-12]))])
+    wants = [Within(np.array([v]), np.array([1e-12])) for v in (1e-9, 0.0)]
+    ones = {t.name: np.ones(1, np.float32) for t in op.outputs}
+    found = eased(op, workload, inputs, wants, ones)
     assert (found[0].compare(np.array([got], np.float32)).fault is None) == right
 
 
@@ -95,7 +98,20 @@ def test_one_input_alone_has_no_order() -> None:
     inputs = {"x": np.array([3e38], np.float32)}
     want = Within(np.array([1.0]), np.array([0.1]))
     workload = SILU.workload(Case({"rows": 1, "cols": 1}), "float32")
-    assert eased(SILU, workload, inputs, [want]) == (want,)
+    assert eased(SILU, workload, inputs, [want], {"out": np.ones(1, np.float32)}) == (want,)
+
+
+def test_where_the_baseline_is_lost_a_kernel_may_be() -> None:
+    """0 * exp(1000), which is 0, and no number in float32."""
+    op = get("exp_vjp")
+    workload = op.workload(Case({"rows": 1, "cols": 2}), "float32")
+    inputs = {"x": np.array([1e3, 1.0], np.float32), "dout": np.array([0.0, 1.0], np.float32)}
+    want = [Within(np.array([0.0, math.e]), np.array([1e-9, 1e-6]))]
+    lost = {"dx": np.array([np.nan, math.e], np.float32)}
+    (found,) = eased(op, workload, inputs, want, lost)
+    assert found.compare(np.array([np.nan, math.e], np.float32)).fault is None
+    assert found.compare(np.array([1.0, math.e], np.float32)).fault is not None
+    assert found.compare(np.array([0.0, np.nan], np.float32)).fault is not None
 
 
 def large(dtype: str = "float32") -> tuple[Any, NDArray[Any]]:
