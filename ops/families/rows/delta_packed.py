@@ -70,7 +70,7 @@ gated_delta_packed: Op = replace(
     hidden=cases(
         PACKED,
         *((2, 0, 1, 4, 4), (0, 3, 2, 4, 4), (1, 37, 4, 16, 1), (5, 4, 9, 31, 33)),
-        *((2, 5, 1, 128, 67), (1, 67, 7, 8, 5)),
+        *((2, 5, 1, 128, 67), (1, 67, 7, 8, 5), (2, 4, 7, 8, 2)),
     ),
     bench=(
         labelled(PACKED, "qwen3-next, 4 sequences of 4 tokens, 2 of 32 heads", 2, 16, 4, 128, 128),
