@@ -248,3 +248,17 @@ def test_a_packed_gate_that_is_flushed_may_be_multiplied_by_what_lies_beside_it(
     (want,) = expected(op, workload, inputs, {}, np.random.default_rng(1))
     assert isinstance(want, Within)
     assert 1e-36 < abs(want.value[0, 0]) < want.bound[0, 0]
+
+
+@pytest.mark.parametrize(("off", "right"), [(2.0**-22, True), (1e-4, False)])
+def test_a_table_of_places_is_rounded_though_no_input_goes_into_it(off: float, right: bool) -> None:
+    """A bias that a score takes away again leaves the rounding of its slope."""
+    op = registry.get("alibi_bias")
+    workload = op.workload(Case({"batch": 1, "heads": 7, "q_len": 90, "kv_len": 1}), "float32")
+    slopes = 2.0 ** (-8.0 * np.arange(1, 8) / 7)
+    bias = slopes[:, None] * np.arange(89, -1, -1.0)
+    x = (0.01 - bias).astype(np.float32)
+    (want,) = expected(op, workload, {"x": x[None, :, :, None]}, {}, np.random.default_rng(5))
+    assert isinstance(want, Within)
+    got = (x.astype(np.float64) + bias * (1.0 + off)).astype(np.float32)
+    assert (want.compare(got[None, :, :, None]).fault is None) == right

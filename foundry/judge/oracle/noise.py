@@ -75,6 +75,10 @@ class Noise:
         """The values, each moved by a relative error whose standard deviation is `size`."""
         return _moved_by(_normal(), value, size, self.rng)
 
+    def table(self, value: NDArray[Any]) -> NDArray[Any]:
+        """What a formula makes of places and sizes alone, rounded as a kernel rounds it."""
+        return self.moved(value, _FUNCTION_UNITS * UNIT) if self.on_steps else value
+
     def terms(self, value: Any, length: int) -> Any:
         """The terms of a sum, each moved as if it carried the rounding of the additions."""
         if not isinstance(value, np.ndarray) or value.dtype != np.float64:
@@ -144,7 +148,7 @@ class Noisy(np.ndarray[Any, Any]):
     ) -> Any:
         """An elementary function: exact in float64, then moved."""
         noise = next(n for x in (*inputs, *(out or ())) if (n := getattr(x, "noise", None)))
-        bare = tuple(map(_bare, inputs))
+        bare = tuple(noise.table(x) if _is_table(x) else _bare(x) for x in inputs)
         length = _terms(ufunc, method, bare, options) if noise.on_sums else 0
         if length:
             bare = tuple(noise.terms(value, length) for value in bare)
@@ -182,6 +186,13 @@ class Noisy(np.ndarray[Any, Any]):
 
 def _bare(value: Any) -> Any:
     return value.view(np.ndarray) if isinstance(value, Noisy) else value
+
+
+def _is_table(value: Any) -> bool:
+    """Whether it is an array that no input went into, and not of whole numbers."""
+    if not isinstance(value, np.ndarray) or isinstance(value, Noisy) or not value.ndim:
+        return False
+    return value.dtype == np.float64 and bool((value != np.rint(value)).any())
 
 
 def _terms(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: Any) -> int:
