@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from foundry.judge.oracle.expecting import expected
 from foundry.judge.oracle.inputs import make_inputs
 from ops import Case, registry
+from ops.dtypes import numpy_dtype
 
 OP = registry.get("rope_qk")
 AXES = {"batch": 2, "heads": 0, "kv_heads": 3, "seq": 17, "head_dim": 130}
@@ -46,3 +47,19 @@ def test_angles_of_rope_itself_are_rounded_too(seed: int, offset: int) -> None:
     (out,) = expected(op, workload, inputs, {}, np.random.default_rng(seed))
     assert out.compare(turned(inputs["x"], offset)).fault is None
     assert out.compare(turned(inputs["x"], offset, wrong=0.3)).fault is not None
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_the_first_pair_turns_by_its_place_itself(dtype: str) -> None:
+    """Its angle is a whole number: a cosine that takes turns off in float32 has no excuse there."""
+    op = registry.get("rope")
+    axes = {"batch": 1, "heads": 2, "seq": 8, "head_dim": 128}
+    workload = op.workload(Case(axes, {"offset": 100_003}), dtype)
+    inputs = make_inputs(op, workload, "normal", 3)
+    (out,) = expected(op, workload, inputs, {}, np.random.default_rng(3))
+    right = turned(inputs["x"].astype(np.float32), 100_003).astype(numpy_dtype(dtype))
+    assert out.compare(right).fault is None
+    wrong = turned(inputs["x"].astype(np.float32), 100_003, wrong=0.02)
+    mixed = right.astype(np.float32)
+    mixed[..., [0, 64]] = wrong[..., [0, 64]]
+    assert out.compare(mixed.astype(numpy_dtype(dtype))).fault is not None

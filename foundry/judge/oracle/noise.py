@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 UNIT = 2.0**-23
 """The relative error of one float32 operation: twice that of rounding to nearest."""
+_LAST_WHOLE = 2.0**24
+"""Up to it float32 has every whole number."""
 _FUNCTION_UNITS = 4.0
 """Of exp, log, sin, tanh and their like: what section 8 of the Metal specification allows most."""
 _FLOATS = (np.dtype(np.float64), np.dtype(object))
@@ -77,7 +79,17 @@ class Noise:
 
     def table(self, value: NDArray[Any]) -> NDArray[Any]:
         """What a formula makes of places and sizes alone, rounded as a kernel rounds it."""
-        return self.moved(value, _FUNCTION_UNITS * UNIT) if self.on_steps else value
+        return self.moved_but_whole(value, _FUNCTION_UNITS) if self.on_steps else value
+
+    def moved_but_whole(self, value: NDArray[Any], units: float) -> NDArray[Any]:
+        """The values moved, but for whole numbers: those come of whole numbers, and are exact.
+
+        The first pair of a rotation turns by its position itself, and no rounding excuses its
+        angle. What is moved once is whole no more.
+        """
+        found = self.moved(value, units * UNIT)
+        np.copyto(found, value, where=(value == np.rint(value)) & (np.abs(value) < _LAST_WHOLE))
+        return found
 
     def terms(self, value: Any, length: int) -> Any:
         """The terms of a sum, each moved as if it carried the rounding of the additions."""
@@ -237,6 +249,8 @@ def _units(ufunc: np.ufunc) -> float:
 
 
 def _moved(value: NDArray[Any], units: float, noise: Noise) -> NDArray[Any]:
-    if value.dtype in _FLOATS and units:
+    if value.dtype == np.float64 and units == 1.0:
+        value = noise.moved_but_whole(value, units)
+    elif value.dtype in _FLOATS and units:
         value = noise.moved(value, units * UNIT)
     return Noisy.of(value, noise)
