@@ -15,8 +15,13 @@ const float total = totals[{{ row }}];
 const float logarithm = lse[{{ row }}];
 {% endif %}
 {%- endmacro %}
+{# A square less the largest square, in one multiply-add, leaves what rounding took from it. #}
+{% set is_changed = op.metal.score != "s" %}
+{% macro below(score, peak) -%}
+{{ "below(" ~ score ~ ", " ~ peak ~ ")" if is_changed else score ~ " - " ~ peak }}
+{%- endmacro %}
 {% macro weight_of(score) -%}
-{{ "exp(" ~ score ~ " - peak) / total" if whole else "exp(min(" ~ score ~ " - logarithm, 0.0f))" }}
+{{ "exp(" ~ below(score, "peak") ~ ") / total" if whole else "exp(min(" ~ score ~ " - logarithm, 0.0f))" }}
 {%- endmacro %}
 {# Where a row of a head of the keys begins. #}
 {% macro key_row(head, key) -%}
@@ -50,6 +55,12 @@ shape = ["batch * heads", "q_len"]
 dtype = "float32"
 */
 {{ functions(true) -}}
+{% if is_changed %}
+inline float below(float score, float peak) {
+  #pragma METAL fp contract(off)
+  return score - peak;
+}
+{% endif %}
 // --- body ---
 // Of every query its largest score, the sum beside it, and how its output leans on dout.
 const uint head = thread_position_in_grid.z;  // counted over the batch
@@ -80,7 +91,7 @@ for (int key = begin; key < end; ++key) {
   part = simd_sum(part);
   const float after = {{ changed("score") }};
   const float higher = max(peak, after);
-  const float weight = exp(after - higher);
+  const float weight = exp({{ below("after", "higher") }});
   const float shrink = exp(peak - higher);
   total = total * shrink + weight;
   lean = lean * shrink + weight * part;
@@ -257,7 +268,7 @@ for (uint batch = 0; batch < uint(q_shape[0]); ++batch) {
     }
     score = simd_sum(score);
     part = simd_sum(part);
-    sum += exp({{ changed("score") }} - peaks[row]) / totals[row] * (part - delta[row]);
+    sum += exp({{ below(changed("score"), "peaks[row]") }}) / totals[row] * (part - delta[row]);
   }
 }
 if (lane == 0) {
