@@ -53,3 +53,11 @@ def test_elements_alone_have_nothing_to_outweigh() -> None:
     )
     rows = get("row_sum").workload(Case({"rows": 1, "cols": 99}), "float32")
     assert heavy.weighs(get("row_sum"), rows)
+
+
+def test_what_exp_outweighs_in_one_run_squares_do_in_the_other() -> None:
+    one, other = (
+        np.abs(draw(np.random.default_rng(3), (1_000_000,), "float32")).max()
+        for draw in (heavy.draw, heavy.draw_heavier)
+    )
+    assert one < 20.0 < 400.0 < other

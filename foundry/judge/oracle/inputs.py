@@ -40,6 +40,7 @@ _DRAWS: Mapping[str, Draw] = MappingProxyType(
         **nonfinite.DRAWS,
         **dict.fromkeys(spots.SPOTS, spots.draw),
         heavy.HEAVY: heavy.draw,
+        heavy.HEAVIER: heavy.draw_heavier,
     }
 )
 _OF_WORKLOADS = (coinciding.COINCIDING, thresholds.THRESHOLDS)

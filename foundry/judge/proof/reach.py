@@ -143,7 +143,7 @@ def _references(walk: Walk, target: Target, oracles: OracleAllowance) -> tuple[R
     """
     candidate, workload = walk.candidate, target.workload
     op = candidate.op
-    weighty = (heavy.HEAVY,) if heavy.weighs(op, workload) else ()
+    weighty = (heavy.HEAVY, heavy.HEAVIER) if heavy.weighs(op, workload) else ()
     names = (MIXED, *weighty, *_of_selections(op), *nonfinite.of_large(op, workload))
     with candidate.stage("oracle"), oracles.asked():
         found = [

@@ -39,7 +39,7 @@ selective_scan = Op(
     "h[n] = exp(step[b, t, c] decay[c, n]) h[n] + step[b, t, c] x[b, t, c] given[b, t, n]; "
     "out[b, t, c] = sum over n of h[n] read[b, t, n] + skip[c] x[b, t, c]. decay is negative, h is "
     "carried in float32.",
-    axes=axes("batch seq channels", Axis("state", least=1, compiled=True, tried_to=64)),
+    axes=axes("batch seq channels", Axis("state", least=1, compiled=True, tried_to=128)),
     inputs=(
         Tensor("x", ("batch", "seq", "channels")),
         Tensor("step", ("batch", "seq", "channels"), fill=Real(0.0, 1.0)),

@@ -37,6 +37,7 @@ _WIDEST_EXPONENT = MappingProxyType({"float16": 15, "bfloat16": 125, "float32": 
 """The same where nothing is added or multiplied, and every number must be kept apart."""
 _NEXT_NUMBER = MappingProxyType({"float16": 2.0**-10, "bfloat16": 2.0**-7})
 """Of 1.5, as a share of the power of two below."""
+_BEYOND_HALF = (16.1, 17.0)
 _OFFSET_EXPONENTS = MappingProxyType({"float16": (5, 11), "bfloat16": (5, 15), "float32": (9, 15)})
 
 
@@ -72,13 +73,16 @@ def _cancelling(rng: Generator, shape: Shape, dtype: str) -> Values:
 
 
 def _constant(rng: Generator, shape: Shape, dtype: str) -> Values:
-    """Every row has one value of its own, in every other row as large as the means of `offset`.
+    """Every row has one value of its own, in every other row as large as the means of `offset`,
+    or beyond what 16 bits hold, where a search for the largest may begin.
 
     The square of a large mean, less the mean of equal squares, is negative where both are rounded.
     """
     rows = _column(shape)
-    low, high = _OFFSET_EXPONENTS.get(dtype, (5, 7))
-    large = np.exp2(low + (high - low) * rng.random(rows))
+    powers = rng.uniform(*_OFFSET_EXPONENTS.get(dtype, (5, 7)), rows)
+    if dtype in ("float32", "bfloat16"):
+        powers = np.where(rng.random(rows) < 0.5, rng.uniform(*_BEYOND_HALF, rows), powers)
+    large = np.exp2(powers)
     # Weights are one row: large ones would multiply what rounding leaves of a large mean.
     is_large = _even_rows(shape) if len(shape) > 1 else False
     sizes = np.where(is_large, large, rng.uniform(0.1, 2.0, rows))

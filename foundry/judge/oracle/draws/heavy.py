@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ops.spec import Op, Workload, reduction_length
 
-HEAVY = "heavy"
-"""The distribution."""
+HEAVY, HEAVIER = "heavy", "heavier"
+"""Distributions: of one row exp is outweighed and of the next its squares, and the other way."""
 _HALF = 8
 """Heavy values anywhere, and as many near the end."""
 _MOST = 2048.0
@@ -34,10 +34,19 @@ def weighs(op: Op, workload: Workload) -> bool:
 
 
 def draw(rng: Generator, shape: tuple[int, ...], dtype: str) -> Values:
-    """Normal values, and in every row the heavy ones; of matrices among many, heavy rows.
+    """`HEAVY`: normal values, and in every row the heavy ones; of matrices among many, heavy rows.
 
     Rows of keys and values are what attention sums over.
     """
+    return _drawn(rng, shape, 0)
+
+
+def draw_heavier(rng: Generator, shape: tuple[int, ...], dtype: str) -> Values:
+    """`HEAVIER`: the same with rows in the other turn."""
+    return _drawn(rng, shape, 1)
+
+
+def _drawn(rng: Generator, shape: tuple[int, ...], turn: int) -> Values:
     values = np.asarray(rng.standard_normal(shape))
     if not values.size or not shape:
         return values
@@ -46,7 +55,7 @@ def draw(rng: Generator, shape: tuple[int, ...], dtype: str) -> Values:
     rows = values.reshape(-1, count, width)
     places = _places(rng, rows.shape[0], count)[:, :, None]
     heavy = (*places.shape[:2], width)
-    sizes = _sizes(rng, rows.shape[0], count)[:, None, None]
+    sizes = _sizes(turn, rows.shape[0], count)[:, None, None]
     # All about as heavy, exp of them too: none alone outweighs the others.
     found = _signs(rng, places.shape) * (sizes + rng.uniform(-_SPREAD, _SPREAD, heavy))
     np.put_along_axis(rows, np.broadcast_to(places, heavy), found, axis=1)
@@ -68,9 +77,9 @@ def _signs(rng: Generator, shape: tuple[int, ...]) -> Values:
     return found.reshape(shape)
 
 
-def _sizes(rng: Generator, rows: int, count: int) -> Values:
+def _sizes(turn: int, rows: int, count: int) -> Values:
     """Where exp of sixteen outweighs so many normal values, and where their squares do, in turn."""
     for_exp = math.log(count) + 2.0
     for_squares = min(_MOST, 0.5 * math.sqrt(count))
-    is_first = (np.arange(rows) + rng.integers(0, 2)) % 2 == 0
+    is_first = np.arange(rows) % 2 == turn
     return np.where(is_first, for_exp, np.maximum(for_exp, for_squares))
