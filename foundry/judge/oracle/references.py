@@ -204,10 +204,9 @@ class References:
             return replace(self._at(fresh, part, rng), whole=known)
         known_by = self._of_far if sampled else self._of
         baseline = known_by(op, workload, inputs)
-        is_narrow = workload.dtype in ("float16", "bfloat16")
         if not affordable:
             with _blaming(op, workload):
-                exact = self._in_float32(op, workload, inputs) if is_narrow else baseline
+                exact = self._in_float32(op, workload, inputs) if _is_narrow(workload) else baseline
                 found = expected_of_baseline(op, workload, inputs, exact, rng)
             return replace(fresh, expected=found, baseline=baseline)
         with self._paces.asked(op, workload, at_any_cost=not sampled), _blaming(op, workload):
@@ -240,9 +239,8 @@ class References:
         """See `eased`; a baseline that is lost in 16 bits says nothing of float32."""
         if not is_elementwise(op):
             return found
-        is_narrow = workload.dtype in ("float16", "bfloat16")
         pairs = zip(op.outputs, found, strict=True)
-        if is_narrow and any(lost(want, baseline[t.name]).any() for t, want in pairs):
+        if _is_narrow(workload) and any(lost(want, baseline[t.name]).any() for t, want in pairs):
             baseline = self._in_float32(op, workload, inputs)
         return eased(op, workload, inputs, found, baseline)
 
@@ -269,6 +267,11 @@ class References:
             if reference.distribution in nonfinite.DRAWS:
                 found = nonfinite.stated(op, reference.distribution, found, baseline)
         return replace(reference, expected=found, baseline=baseline, sample=part)
+
+
+def _is_narrow(workload: Workload) -> bool:
+    """Whether a baseline may round to 16 bits on the way."""
+    return workload.dtype in ("float16", "bfloat16")
 
 
 @contextmanager
