@@ -28,6 +28,7 @@ from foundry.judge.oracle.every import every_value
 from foundry.judge.oracle.inputs import applicable
 from foundry.judge.oracle.parameters import parameter_workloads
 from foundry.judge.oracle.sampling import SameOp
+from foundry.judge.sources import share
 from foundry.judge.verdict import Diagnostic, OutputError, Proven, Status, Timing
 from foundry.kernel import Kernel, bind, parse, text_hash
 from foundry.program import Program
@@ -96,6 +97,8 @@ class Candidate:
     """Why a workload has no time, though the kernel is right on it."""
     unwatched: int | None = None
     """Workloads that the sanitizer did not watch; None before it was done."""
+    left_out: int = 0
+    """Workloads of sources that are not in its share."""
     built_more: int = 0
     """Programs built after those of the hidden and bench workloads."""
     is_faster: bool = False
@@ -184,8 +187,20 @@ def prepare(candidate: Candidate, options: JudgeOptions) -> Failed | None:
         )
         return Failed(Status.INVALID, found)
     candidate.visible, candidate.hidden, candidate.bench = groups
+    if options.sources is not None:
+        _keep_share(candidate, kernel.hash, options.sources)
     candidate.probe = _probe(op, candidate.visible)
     return None
+
+
+def _keep_share(candidate: Candidate, who: str, most: int) -> None:
+    """Leave out what belongs to other sources than a share of so many."""
+    groups = candidate.visible, candidate.hidden, candidate.bench
+    programs = [[target.program for target in group] for group in groups]
+    kept = iter(share(programs[0], [*programs[1], *programs[2]], most, who))
+    found = [tuple(target for target in group if next(kept)) for group in groups]
+    candidate.visible, candidate.hidden, candidate.bench = found
+    candidate.left_out = sum(map(len, groups)) - sum(map(len, found))
 
 
 def _probe(op: Op, visible: tuple[Target, ...]) -> Target | None:

@@ -48,6 +48,9 @@ class JudgeOptions:
     charged with it; sizes for which it does not last are not proven."""
     time_limit_s: float = 60.0
     """Limit of timing one workload."""
+    sources: int | None = None
+    """Of the sources that a kernel compiles to, one for each compiled size, so many are proven,
+    drawn by its hash; what is left out counts as unwatched. None: all."""
     sanitizer: str | None = SANITIZER
     """`module:function` that a worker calls with a program and inputs before it is built; it
     returns an object whose `findings` have a `message` and a `line`."""

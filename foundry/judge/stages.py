@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import Build, Crash, Timeout
@@ -16,8 +16,9 @@ from foundry.judge.disturbed import Disturbed
 from foundry.judge.options import JudgeOptions
 from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.references import References
+from foundry.judge.sources import groups_of
 from foundry.judge.verdict import Status
-from foundry.program import Launch, Program
+from foundry.program import Program
 from ops.spec import Op
 
 _START_S = 2.0
@@ -167,28 +168,3 @@ def _stopped(failure: Timeout | Crash, stage: str, target: Target | None) -> Fai
 def has_work(program: Program) -> bool:
     """Whether any launch runs a thread."""
     return any(0 not in launch.grid for launch in program.launches)
-
-
-def groups_of(programs: Sequence[Program]) -> tuple[int, ...]:
-    """Number programs so that those which compile from the same source share a number.
-
-    Sources that differ only in what is `constant` and what is `device` count as the same.
-    """
-    numbers: dict[tuple[object, ...], int] = {}
-    return tuple(numbers.setdefault(_source_key(p), len(numbers)) for p in programs)
-
-
-def _source_key(program: Program) -> tuple[object, ...]:
-    """Everything that reaches a compiler: of sizes, only how many there are."""
-    arrays = {s.name: s for s in program.inputs}
-    key: list[object] = []
-    for launch in program.launches:
-        inputs = tuple((len(arrays[n].shape), arrays[n].dtype) for n in launch.inputs)
-        key.append((_sizeless(launch), inputs))
-        arrays |= {s.name: s for s in launch.outputs}
-    return tuple(key)
-
-
-def _sizeless(launch: Launch) -> Launch:
-    outputs = tuple(replace(s, shape=()) for s in launch.outputs)
-    return replace(launch, outputs=outputs, grid=(1, 1, 1), threadgroup=(1, 1, 1))

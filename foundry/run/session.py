@@ -107,6 +107,18 @@ def make_plans(request: RunRequest) -> list[Plan]:
     return plans
 
 
+def options_of(request: RunRequest) -> JudgeOptions:
+    """How kernels are judged: timed, or many points of each template, each in a few sources."""
+    if request.points is None:
+        return JudgeOptions(bench=request.bench)
+    return JudgeOptions(bench=request.bench, timed=False, sources=_SOURCES)
+
+
+_SOURCES = 3
+"""Compiled sizes in which a point is proven: twenty points meet each of a dozen with a chance of
+99 %, and the time is that of three."""
+
+
 def turns_of(request: RunRequest, plans: Sequence[Plan]) -> Sequence[int]:
     """Number of each plan's lesson: its tier, or its op where points are proven.
 
@@ -144,7 +156,7 @@ def execute(request: RunRequest) -> RunResult:
 
     plans = make_plans(request)
     start_s = time.monotonic()
-    options = JudgeOptions(bench=request.bench, timed=request.points is None)
+    options = options_of(request)
     with (
         Store.open(request.db) as store,
         judge_seat(request.device, request.workers, options) as seat,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from foundry.errors import UsageError
 from foundry.run.plan import LAG, Plan, Schedule, Slot, narrow
-from foundry.run.session import RunRequest, make_plans, turns_of
+from foundry.run.session import RunRequest, make_plans, options_of, turns_of
 from foundry.run.strategies import STRATEGIES
 from ops import registry as ops
 from ops.dtypes import FLOAT_DTYPES
@@ -271,3 +272,13 @@ def test_proven_points_are_dealt_to_dtypes_and_go_op_by_op() -> None:
         order.append(slot.variant.op.name)
     assert order == sorted(order, reverse=True), "all of one op, then all of the next"
     assert taken[0] == 2 * len(for_op("silu")), "5 points in three dtypes"
+
+
+def test_what_is_not_timed_is_proven_in_a_few_of_its_sources() -> None:
+    request = RunRequest(
+        ("silu",), ("float32",), (), {}, "coverage", "quick", None, None, 0, 1, "cpu", None, "", 21
+    )
+
+    assert options_of(request).sources is not None
+    assert not options_of(request).timed
+    assert options_of(replace(request, points=None)).sources is None

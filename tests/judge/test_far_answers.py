@@ -22,7 +22,7 @@ from foundry.judge.oracle.references import References
 from foundry.judge.oracle.swept import ratios, remainders, squares, vector_remainders
 from foundry.judge.proof import sweep
 from foundry.judge.proof.allowance import Allowance, Allowances, OracleAllowance
-from foundry.judge.stages import groups_of
+from foundry.judge.sources import groups_of
 from foundry.judge.verdict import Status
 from foundry.kernel import parse
 from ops import Case, get

@@ -21,7 +21,8 @@ from foundry.judge.candidate import Failed, Target
 from foundry.judge.oracle.draws.distributions import EVERY, MIXED
 from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.sampling import thin
-from foundry.judge.stages import Walk, elements, groups_of, has_work, stopped, threads
+from foundry.judge.sources import groups_of
+from foundry.judge.stages import Walk, elements, has_work, stopped, threads
 from foundry.judge.verdict import Status
 from foundry.kernel import bind
 from foundry.program import Program
@@ -69,7 +70,7 @@ def screen_rest(walk: Walk) -> Failed | None:
             break
         unwatched -= 1
     if walk.options.sanitizer is not None:
-        candidate.unwatched = unwatched
+        candidate.unwatched = unwatched + candidate.left_out
     return None
 
 

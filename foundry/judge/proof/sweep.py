@@ -34,7 +34,8 @@ from foundry.judge.oracle.triples import three_long
 from foundry.judge.proof.allowance import Allowance, Allowances, OracleAllowance
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import bound_to, run_lightly
-from foundry.judge.stages import Walk, build_more, groups_of
+from foundry.judge.sources import groups_of
+from foundry.judge.stages import Walk, build_more
 from foundry.judge.verdict import Diagnostic, Status
 
 REMAINDERS = "remainders"
