@@ -121,6 +121,22 @@ def test_fast_serves_more_patterns_than_stable(package: ModuleType) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("family", "norms"), [("gemma", 5), ("gemma2", 9), ("gemma3_text", 13)])
+def test_norms_of_a_class_of_their_own_are_found_by_their_form(
+    package: ModuleType, family: str, norms: int
+) -> None:
+    model, tokens = tiny.build(family), mx.array([[1, 5, 7]])
+    plain = model(tokens)
+    package.dispatch.forget_decisions()
+
+    with package.patched(model, only=["norms"]) as report:
+        near = mx.abs(model(tokens) - plain).max().item()
+
+    assert report.counts == {"norms": norms}
+    assert answered(package, "rms_norm")
+    assert near < FURTHEST
+
+
 def answered(package: ModuleType, op: str) -> bool:
     """Whether a kernel of an op answered a call since the last decision was forgotten."""
     return any(run is not None for run in package.FUNCTIONS[op].kernels_kept.values())

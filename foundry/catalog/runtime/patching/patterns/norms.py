@@ -1,4 +1,7 @@
-"""`nn.RMSNorm` and `nn.LayerNorm`, by `rms_norm` and `layer_norm`."""
+"""`nn.RMSNorm` and `nn.LayerNorm`, by `rms_norm` and `layer_norm`.
+
+A class of a model's own is found by its form, as Gemma's, whose weights are less by one.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,33 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
+from ..code import is_any_of
 from ..pattern import Call, ModelPattern, Serving
+
+_PLAIN = (
+    """
+    def __call__(self, x):
+        return mx.fast.rms_norm(x, self.weight, self.eps)
+    """,
+)
+_LESS_BY_ONE = (
+    """
+    def __call__(self, x):
+        return mx.fast.rms_norm(x, 1.0 + self.weight, self.eps)
+    """,
+    """
+    def __call__(self, x):
+        return mx.fast.rms_norm(x, weight=1.0 + self.weight, eps=self.eps)
+    """,
+)
 
 
 def _swap(kind: type, call: FunctionType, serving: Serving) -> Call | None:
-    if kind is nn.RMSNorm and "rms_norm" in serving.functions:
-        return _rms_norm(call, serving)
+    if "rms_norm" in serving.functions:
+        if kind is nn.RMSNorm or is_any_of(call, _PLAIN):
+            return _rms_norm(call, serving)
+        if is_any_of(call, _LESS_BY_ONE):
+            return _rms_norm_less_by_one(call, serving)
     if kind is nn.LayerNorm and "layer_norm" in serving.functions:
         return _layer_norm(call, serving)
     return None
@@ -22,6 +46,15 @@ def _swap(kind: type, call: FunctionType, serving: Serving) -> Call | None:
 def _rms_norm(call: FunctionType, serving: Serving) -> Call:
     def norm(self: Any, x: mx.array) -> Any:
         weight = self["weight"]
+        run = serving.kernel("rms_norm", (x, weight), {"eps": self.eps})
+        return call(self, x) if run is None else run(x, weight)[0]
+
+    return norm
+
+
+def _rms_norm_less_by_one(call: FunctionType, serving: Serving) -> Call:
+    def norm(self: Any, x: mx.array) -> Any:
+        weight = 1.0 + self.weight
         run = serving.kernel("rms_norm", (x, weight), {"eps": self.eps})
         return call(self, x) if run is None else run(x, weight)[0]
 
