@@ -57,7 +57,9 @@ class Told:
     state: str
     kernel_hash: str | None
     evaluation: Evaluation | None
-    """None for a kernel that the search had already."""
+    """The verdict: of a kernel that the search had already, the one from then."""
+    first: str | None = None
+    """Name of the node that had the kernel already."""
 
     def document(self) -> dict[str, Any]:
         """As JSON values; the verdict as a proposer may see it."""
@@ -66,7 +68,8 @@ class Told:
             "ticket": self.name,
             "state": self.state,
             "kernel_hash": self.kernel_hash,
-            "status": str(found.status) if found else self.state,
+            "status": self.state if self.first or not found else str(found.status),
+            "first": self.first,
             "why": reason(found) if found else "",
             "evaluation": shown(found) if found else None,
         }
@@ -189,11 +192,14 @@ class Desk:
         return self._kernels.tree.open(parent, proposer)
 
     def _told(self, node: Node) -> Told:
-        evaluation = None
-        if node.state is NodeState.JUDGED:
-            evaluation = self._kernels[node].evaluation
-        name = f"{self._journal.run_id}.{node.id}"
-        return Told(name, str(node.state), node.kernel_hash, evaluation)
+        first = self._kernels.first(node)
+        is_judged = first.state is NodeState.JUDGED
+        evaluation = self._kernels[first].evaluation if is_judged else None
+        earlier = None if first is node else self._name(first)
+        return Told(self._name(node), str(node.state), node.kernel_hash, evaluation, earlier)
+
+    def _name(self, node: Node) -> str:
+        return f"{self._journal.run_id}.{node.id}"
 
     def _drain(self) -> None:
         """Wait for every verdict."""

@@ -121,6 +121,10 @@ class Kernels:
         self.tree.close(node.id, NodeState.DUPLICATE, kernel_hash)
         self._first[node.id] = first
 
+    def first(self, node: Node) -> Node:
+        """The node that had a kernel first; mostly the node itself."""
+        return self.tree[self._first.get(node.id, node.id)]
+
     def beats_parent(self, node: Node) -> bool:
         """Whether a kernel is better than the one it was made from; of a repair, that it passed."""
         if node.reward is None or node.parent is None:

@@ -16,6 +16,7 @@ from toy import DEVICE, failed
 
 from discover.adopting.workspace import Workspace
 from discover.budget.limits import Limits
+from discover.cli.agents.tell import line
 from discover.history.journal import Journal, Restored
 from discover.history.nodes import Seen
 from discover.search.desk import Told, parts
@@ -94,6 +95,10 @@ def test_tickets_outlive_the_process_and_every_kernel_is_judged(
             desk.tell(node_id, answered(fresh))
         again = desk.tell(one.node_id, answered(fresh[:1]))
         assert [t.state for t in again] == ["duplicate"]
+        then = next(t for t in told if t.kernel_hash == parse(fresh[0]).hash)
+        assert again[0].first == then.name
+        assert again[0].evaluation == then.evaluation, "the verdict from then"
+        assert line(again[0]).startswith(f"the same kernel as {then.name}, ")
         with pytest.raises(UsageError, match="ticket"):
             desk.tell(0, "a root is no ticket")
     with Desks(bench, Silent()).of_search(REQUEST) as desk:

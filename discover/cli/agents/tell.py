@@ -61,5 +61,6 @@ def line(told: Told) -> str:
     from discover.history.reasons import reason
 
     if told.evaluation is None:
-        return f"{told.state}: the search has this kernel already"
-    return f"{told.evaluation.status}: {reason(told.evaluation)}"
+        return told.state
+    verdict = f"{told.evaluation.status}: {reason(told.evaluation)}"
+    return verdict if told.first is None else f"the same kernel as {told.first}, {verdict}"
