@@ -19,7 +19,7 @@ from foundry.chips.prediction import predicted_on
 from foundry.chips.profiled import Profiler
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.judge import Judge
-from foundry.judge.options import JudgeOptions, bench_workloads
+from foundry.judge.options import JudgeOptions, bench_workloads, is_shared
 from foundry.judge.time.counting import with_counters
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import parse
@@ -147,6 +147,8 @@ class Maker:
 
     def _find(self, plot: Plot) -> Evaluation | None:
         found = self._store.find_evaluation(plot.hash, self._device.id, plot.dtype)
+        if found is not None and is_shared(found):
+            found = None
         if found is None and self._run_id is None:
             recipe = self._recipe
             self._run_id = self._store.begin_run(

@@ -120,7 +120,8 @@ class Candidate:
         targets = [t for t in (*self.visible, *self.rest) if t.workload.id not in self.unproven]
         found = _proven(self.op, [*(t.workload for t in targets), *self.reached])
         dtypes = (self.dtype, *self.also_right_in)
-        return found.model_copy(update={"dtypes": dtypes, "unwatched": self.unwatched})
+        unproven = {"unwatched": self.unwatched, "left_out": self.left_out}
+        return found.model_copy(update={"dtypes": dtypes, **unproven})
 
     @property
     def kernel_hash(self) -> str:

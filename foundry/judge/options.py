@@ -118,13 +118,19 @@ def is_behind(evaluation: Evaluation) -> bool:
     return BEHIND in evaluation.extra.get("benchmark", {})
 
 
+def is_shared(evaluation: Evaluation) -> bool:
+    """Whether it was proven at some of its compiled sizes alone, the rest being other kernels'."""
+    return evaluation.proven is not None and evaluation.proven.left_out > 0
+
+
 def is_settled(evaluation: Evaluation, op: Op, bench: str | tuple[str, ...]) -> bool:
     """Whether a stored evaluation answers this choice of bench workloads.
 
     It does when the kernel failed, or was timed on all of them, or could not be timed and says so;
-    not when it was ahead of the baseline, and left there since others were ahead of it.
+    not when it was ahead of the baseline, and left there since others were ahead of it, nor when
+    it was proven at a share of its sizes.
     """
-    if is_behind(evaluation):
+    if is_behind(evaluation) or is_shared(evaluation):
         return False
     untimed = any(diagnostic.stage == "benchmark" for diagnostic in evaluation.diagnostics)
     if untimed or not evaluation.status.passed:

@@ -139,6 +139,9 @@ class Proven(Record):
     unwatched: int | None = None
     """Workloads that the sanitizer did not watch, for want of time; None: it watched none, or that
     is not on record."""
+    left_out: int = 0
+    """Of these, workloads of compiled sizes that it was not proven at: where all points of a
+    template are proven, each has a share of them."""
     dtypes: tuple[str, ...] = ()
     """Dtypes of the op in which it was right: the evaluation's own, and all others before it is
     `faster`. It is shipped under its own alone."""

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from foundry.judge import JudgeOptions
 from foundry.judge.candidate import Candidate, prepare
+from foundry.judge.options import is_settled
 from foundry.judge.sources import groups_of, share
+from foundry.judge.verdict import Evaluation, Proven, Status
 from foundry.program import Program
 from ops import registry
 from templates import default, get, render
@@ -68,6 +70,7 @@ def test_what_is_left_out_counts_as_unwatched(whole: Candidate) -> None:
     every = sum(map(len, _programs(whole)))
     assert part.left_out == every - sum(map(len, _programs(part))) > 0
     assert part.probe is not None
+    assert part.proven.left_out == part.left_out
 
 
 def test_a_kernel_of_one_source_is_proven_whole() -> None:
@@ -78,3 +81,15 @@ def test_a_kernel_of_one_source_is_proven_whole() -> None:
     assert prepare(candidate, JudgeOptions(timed=False, sources=1)) is None
 
     assert candidate.left_out == 0
+
+
+def test_what_was_proven_at_a_share_of_its_sizes_answers_no_other_question() -> None:
+    op = registry.get("silu")
+    whole = Evaluation(
+        kernel_hash="k", op="silu", dtype="float32", device_id="d", status=Status.WRONG_RESULT,
+        proven=Proven(axes={}, elements=1),
+    )  # fmt: skip
+    part = whole.model_copy(update={"proven": Proven(axes={}, elements=1, left_out=3)})
+
+    assert is_settled(whole, op, "quick")
+    assert not is_settled(part, op, "quick")
