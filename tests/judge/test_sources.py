@@ -10,7 +10,7 @@ from foundry.judge import JudgeOptions
 from foundry.judge.candidate import Candidate, prepare
 from foundry.judge.options import is_settled
 from foundry.judge.sources import groups_of, share
-from foundry.judge.verdict import Evaluation, Proven, Status
+from foundry.judge.verdict import Diagnostic, Evaluation, Proven, Status
 from foundry.program import Program
 from ops import registry
 from templates import default, get, render
@@ -86,8 +86,9 @@ def test_a_kernel_of_one_source_is_proven_whole() -> None:
 def test_what_was_proven_at_a_share_of_its_sizes_answers_no_other_question() -> None:
     op = registry.get("silu")
     whole = Evaluation(
-        kernel_hash="k", op="silu", dtype="float32", device_id="d", status=Status.WRONG_RESULT,
+        kernel_hash="k", op="silu", dtype="float32", device_id="d", status=Status.CORRECT,
         proven=Proven(axes={}, elements=1),
+        diagnostics=(Diagnostic(stage="benchmark", message="no clock"),),
     )  # fmt: skip
     part = whole.model_copy(update={"proven": Proven(axes={}, elements=1, left_out=3)})
 
