@@ -1,17 +1,19 @@
-"""Masks and scores held to themselves: their Metal and their NumPy say the same, point by point.
+"""Masks and scores held to themselves: their NumPy, their Metal and their MLX say the same.
 
-A grid of small sizes, every value of every parameter, drawn inputs. The first point where the two
+A grid of sizes, every value of every parameter, drawn inputs. The first point where two of them
 part is named, so that a modifier that is wrong is refused where it was written.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from ops import wide_mlx
 from ops.cases import Values
 from ops.errors import UsageError
 from ops.expressions import evaluate as size_of
@@ -21,44 +23,64 @@ from ops.members import asked
 from ops.metal_values import evaluate
 from ops.spec import Tensor
 
-_SIZES = ((7, 7), (5, 13), (1, 9))
-"""Numbers of queries and keys."""
-_EARLY_SIZES = ((9, 4), (3, 1))
+_SIZES = ((4, 7, 7), (6, 5, 13), (9, 1, 9), (3, 70, 70), (12, 2, 300))
+"""Numbers of heads, queries and keys. No power of two alone: powers of it hide in a shift."""
+_EARLY_SIZES = ((4, 9, 4), (5, 3, 1))
 """Those of masks and scores that hold before the first key."""
-_HEADS, _BATCH = 4, 1
+_BATCH = 1
+_MANY_PAIRS = 500
+"""Of a query and a key, for which not every choice of parameters is tried."""
 _NEAR = 1e-5
+_FAR_SCORES = (-63.7, -19.3, 19.3, 63.7)
+"""Scores far from zero: what limits a score shows on large ones alone."""
+Known = dict[str, Any]
 
 
 def check(mask: Mask, score: Score, inputs: tuple[Tensor, ...]) -> None:
     """Hold mask and score to themselves.
 
     Raises:
-        UsageError: The first point where NumPy and Metal part, or a key that is seen outside of
-            the bounds.
+        UsageError: The first point where two languages part, a key that is seen outside of the
+            bounds, an input that is read beyond its ends, or a NumPy function that fails, gives
+            another kind or shape, or changes what it is given.
     """
-    for q_len, kv_len in (*_SIZES, *(_EARLY_SIZES if mask.early and score.early else ())):
-        for known in _grids(q_len, kv_len, {**mask.params, **score.params}, inputs):
+    for heads, q_len, kv_len in _sizes(mask, score):
+        sizes = {"batch": _BATCH, "heads": heads, "q_len": q_len, "kv_len": kv_len}
+        for known in _grids(sizes, mask.params, inputs):
             _check_mask(mask, known)
+        for known in _grids(sizes, score.params, inputs):
             _check_score(score, known)
 
 
+def _sizes(mask: Mask, score: Score) -> tuple[tuple[int, int, int], ...]:
+    return (*_SIZES, *(_EARLY_SIZES if mask.early and score.early else ()))
+
+
 def _grids(
-    q_len: int, kv_len: int, params: Mapping[str, Values], inputs: tuple[Tensor, ...]
-) -> Iterator[dict[str, Any]]:
-    sizes = {"batch": _BATCH, "heads": _HEADS, "q_len": q_len, "kv_len": kv_len}
+    sizes: Mapping[str, int], params: Mapping[str, Values], inputs: tuple[Tensor, ...]
+) -> Iterator[Known]:
     rows = {tensor.name: _drawn(tensor, sizes) for tensor in inputs}
-    choices = [v if isinstance(v, tuple) else (v,) for v in params.values()]
-    for values in itertools.product(*choices):
+    heads, q_len, kv_len = (sizes[n] for n in ("heads", "q_len", "kv_len"))
+    for values in _chosen(params, every=q_len * kv_len < _MANY_PAIRS):
         yield {
-            "q": np.arange(q_len)[:, None] + (kv_len - q_len),
-            "k": np.arange(kv_len)[None, :],
-            "h": np.arange(_HEADS)[:, None, None],
-            "heads": _HEADS,
+            "q": _fixed(np.arange(q_len)[:, None] + (kv_len - q_len)),
+            "k": _fixed(np.arange(kv_len)[None, :]),
+            "h": _fixed(np.arange(heads)[:, None, None]),
+            "heads": heads,
             "q_len": q_len,
             "kv_len": kv_len,
             **rows,
             **dict(zip(params, values, strict=True)),
         }
+
+
+def _chosen(params: Mapping[str, Values], *, every: bool) -> Iterable[tuple[Any, ...]]:
+    """Values of all parameters: every choice of them, or each value of each once."""
+    choices = [v if isinstance(v, tuple) else (v,) for v in params.values()]
+    if every:
+        return itertools.product(*choices)
+    turns = [itertools.cycle(values) for values in choices]
+    return itertools.islice(zip(*turns, strict=False), max(map(len, choices))) if turns else [()]
 
 
 def _drawn(tensor: Tensor, sizes: Mapping[str, int]) -> Any:
@@ -67,21 +89,55 @@ def _drawn(tensor: Tensor, sizes: Mapping[str, int]) -> Any:
     fill = tensor.fill or default(dtype)
     rng = np.random.default_rng(7)
     found = fill.draw(rng, shape, dtype, sizes, lambda r, s, d: r.standard_normal(s))
-    return found[0] if tensor.shape[0] == "batch" else found
+    return _fixed(found[0] if tensor.shape[0] == "batch" else found)
 
 
-def _check_mask(mask: Mask, known: dict[str, Any]) -> None:
-    shape = (known["q_len"], known["kv_len"])
-    wanted = np.broadcast_to(np.asarray(mask.np(**asked(mask.np, known)), bool), shape)
-    found = np.broadcast_to(np.asarray(evaluate(mask.metal, known), bool), shape)
-    if (at := _first(wanted != found)) is not None:
+def _fixed(array: Any) -> Any:
+    """The array, which a function that is given it cannot change."""
+    array.setflags(write=False)
+    return array
+
+
+def _said(what: str, formula: Callable[..., Any], known: Known, shape: tuple[int, ...]) -> Any:
+    """What a NumPy function gives, asked twice."""
+    arguments = asked(formula, known)
+    try:
+        with np.errstate(all="ignore"):  # what is no number is told below
+            found, again = (np.asarray(formula(**arguments)) for _ in range(2))
+    except Exception as error:  # the author's code
         raise UsageError(
-            f"the mask's NumPy and Metal differ at {_point(known, at)}: NumPy says "
-            f"{bool(wanted[at])}, Metal {bool(found[at])}; correct one of them"
-        )
+            f"the {what}'s NumPy raises {type(error).__name__}: {error}; it takes arrays of places "
+            "that broadcast, and changes none of them"
+        ) from error
+    is_mask = what == "mask"
+    if found.dtype.kind not in ("b" if is_mask else "iuf"):
+        wanted = "truth values" if is_mask else "numbers"
+        raise UsageError(f"the {what}'s NumPy gives {found.dtype}; give {wanted}")
+    if not np.array_equal(found, again, equal_nan=not is_mask):
+        raise UsageError(f"the {what}'s NumPy gives another value when it is asked again")
+    try:
+        return np.broadcast_to(found, shape)
+    except ValueError as error:
+        raise UsageError(
+            f"the {what}'s NumPy gives the shape {list(found.shape)}, which does not broadcast to "
+            f"{list(shape)}: {'' if is_mask else 'heads, '}queries, keys"
+        ) from error
+
+
+def _check_mask(mask: Mask, known: Known) -> None:
+    shape = (known["q_len"], known["kv_len"])
+    wanted = _said("mask", mask.np, known, shape)
+    texts = {"Metal": _metal("mask", mask.metal, known), "MLX": _mlx(mask.text, known)}
+    for language, value in texts.items():
+        found = wanted if value is None else np.broadcast_to(np.asarray(value, bool), shape)
+        if (at := _first(wanted != found)) is not None:
+            raise UsageError(
+                f"the mask's NumPy and {language} differ at {_point(known, at)}: NumPy says "
+                f"{bool(wanted[at])}, {language} {bool(found[at])}; correct one of them"
+            )
     first = np.broadcast_to(evaluate(mask.first, known), shape)
     until = np.broadcast_to(evaluate(mask.until, known), shape)
-    outside = found & ((known["k"] < first) | (known["k"] >= until))
+    outside = wanted & ((known["k"] < first) | (known["k"] >= until))
     if (at := _first(outside)) is not None:
         raise UsageError(
             f"the mask sees a key outside of its bounds at {_point(known, at)}: first is "
@@ -89,40 +145,100 @@ def _check_mask(mask: Mask, known: dict[str, Any]) -> None:
         )
 
 
-def _check_score(score: Score, known: dict[str, Any]) -> None:
-    shape = (_HEADS, known["q_len"], known["kv_len"])
-    given = np.random.default_rng(11).normal(0.0, 3.0, shape)
-    wanted = np.broadcast_to(score.np(**asked(score.np, {**known, "s": given})), shape)
-    for head in range(_HEADS):
-        values = {**known, "h": head, "s": given[head]}
-        found = np.broadcast_to(evaluate(score.metal, values), shape[1:])
-        apart = np.abs(wanted[head] - found) > _NEAR * (1.0 + np.abs(wanted[head]))
-        if (at := _first(apart)) is not None:
-            raise UsageError(
-                f"the score's NumPy and Metal differ at h = {head}, {_point(known, at)}, s "
-                f"= {given[head][at]:.6g}: NumPy says {wanted[head][at]:.9g}, Metal "
-                f"{found[at]:.9g}; correct one of them"
-            )
-        if score.slope_np is not None:
-            lean = score.slope_np(**asked(score.slope_np, {**known, "s": given}))
-            slopes = (np.broadcast_to(lean, shape)[head], evaluate(score.slope, values))
-            _check_slope(slopes, score, {**known, "s": given}, head)
+def _metal(what: str, text: str, known: Known) -> Any:
+    """The value of a Metal text, which nothing beyond the ends of an input may change."""
+    shape = (known["q_len"], known["kv_len"])
+    found = np.broadcast_to(evaluate(text, known), shape)
+    if "[" not in text:
+        return found
+    other = np.broadcast_to(evaluate(text, known, beyond=1), shape)
+    if (at := _first(_parted(found, other))) is not None:
+        raise UsageError(
+            f"the {what}'s Metal reads an input beyond its ends at {_point(known, at)}: '{text}'; "
+            "keep the place within it, or let a condition come before"
+        )
+    return found
 
 
-def _check_slope(slopes: tuple[Any, Any], score: Score, known: dict[str, Any], head: int) -> None:
+def _mlx(text: str, known: Known) -> Any:
+    """The value of an MLX text; None where it is not known without MLX."""
+    if wide_mlx.lacks(text):
+        return None
+    names = {"mx": wide_mlx.namespace(), "math": math, **known}
+    try:
+        return eval(text, names)  # of the author; every baseline is read before it is run
+    except Exception:
+        # What a text may name and do is told where baselines are read.
+        return None
+
+
+def _check_score(score: Score, known: Known) -> None:
+    shape = (known["heads"], known["q_len"], known["kv_len"])
+    given = {**known, "s": _scores(shape)}
+    wanted = np.asarray(_said("score", score.np, given, shape), np.float64)
+    _check_finite(wanted, given)
+    written = _mlx(score.text, given)
+    slope = _slope(score, given, shape)
+    for head in range(shape[0]):
+        values = {**given, "h": head, "s": given["s"][head]}
+        texts = {"Metal": _metal("score", score.metal, values)}
+        if written is not None:
+            texts["MLX"] = np.broadcast_to(written, shape)[head]
+        for language, value in texts.items():
+            found = np.broadcast_to(value, shape[1:])
+            if (at := _first(_parted(wanted[head], found))) is not None:
+                raise UsageError(
+                    f"the score's NumPy and {language} differ at {_place(given, head, at)}: NumPy "
+                    f"says {wanted[head][at]:.9g}, {language} {found[at]:.9g}; correct one of them"
+                )
+        if slope is not None:
+            _check_slope((slope[head], evaluate(score.slope, values)), score, given, head)
+
+
+def _scores(shape: tuple[int, ...]) -> Any:
+    """Scores as they are met, one in eight of them far from zero."""
+    rng = np.random.default_rng(11)
+    usual = rng.normal(0.0, 3.0, shape)
+    far = np.where(rng.random(shape) < 0.125, rng.choice(_FAR_SCORES, shape), usual)
+    return _fixed(far)
+
+
+def _check_finite(wanted: Any, given: Known) -> None:
+    """A score may be -infinity, which gives its key no weight, but nothing that makes NaN."""
+    if (at := _first(np.isnan(wanted) | (wanted == np.inf))) is not None:
+        raise UsageError(
+            f"the score's NumPy gives {wanted[at]} at {_place(given, at[0], at[1:])}; give a "
+            "number for every finite s, or -infinity where the key is to have no weight"
+        )
+
+
+def _parted(wanted: Any, found: Any) -> Any:
+    """Where two values are not near; an infinity is near to itself alone."""
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(np.subtract(wanted, found, dtype=np.float64))
+    near = apart <= _NEAR * (1.0 + np.where(np.isfinite(wanted), np.abs(wanted), 0.0))
+    return ~(near | (wanted == found))
+
+
+def _slope(score: Score, given: Known, shape: tuple[int, ...]) -> Any:
+    return None if score.slope_np is None else _said("slope", score.slope_np, given, shape)
+
+
+def _check_slope(slopes: tuple[Any, Any], score: Score, known: Known, head: int) -> None:
     """Both texts of the slope against the difference quotient of the score."""
     step = 1e-5
     above, below = (
         score.np(**asked(score.np, {**known, "s": known["s"] + way * step})) for way in (1, -1)
     )
-    quotient = np.broadcast_to((above - below) / (2.0 * step), known["s"].shape)[head]
+    with np.errstate(invalid="ignore"):  # -infinity less itself
+        quotient = np.broadcast_to((above - below) / (2.0 * step), known["s"].shape)[head]
     for language, found in zip(("NumPy", "Metal"), slopes, strict=True):
         slope = np.broadcast_to(found, quotient.shape)
         apart = np.abs(quotient - slope) > 1e-4 * (1.0 + np.abs(quotient))
         if (at := _first(apart)) is not None:
             raise UsageError(
-                f"the score's slope in {language} is {slope[at]:.6g} at h = {head}, "
-                f"{_point(known, at)}, s = {known['s'][head][at]:.6g}; by its NumPy the score "
+                f"the score's slope in {language} is {slope[at]:.6g} at "
+                f"{_place(known, head, at)}; by its NumPy the score "
                 f"changes by {quotient[at]:.6g}: give slope= and slope_np= what the score's "
                 "derivative by s is"
             )
@@ -131,6 +247,10 @@ def _check_slope(slopes: tuple[Any, Any], score: Score, known: dict[str, Any], h
 def _first(wrong: Any) -> tuple[int, ...] | None:
     places = np.argwhere(wrong)
     return tuple(int(i) for i in places[0]) if len(places) else None
+
+
+def _place(known: Known, head: int, at: tuple[int, ...]) -> str:
+    return f"h = {head}, {_point(known, at)}, s = {known['s'][head][at]:.6g}"
 
 
 def _point(known: Mapping[str, Any], at: tuple[int, ...]) -> str:

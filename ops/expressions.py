@@ -15,7 +15,7 @@ from itertools import pairwise
 
 Expression = int | str
 
-_MAX_LENGTH = 400
+_MAX_LENGTH = 4000
 _BINARY: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,

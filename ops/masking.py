@@ -8,6 +8,7 @@ more queries than keys, the first ones stand before the first key, at places bel
 from __future__ import annotations
 
 import ast
+import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -201,12 +202,18 @@ def further_inputs(mask: Mask, score: Score) -> tuple[Tensor, ...]:
     """Inputs beside `q`, `k` and `v`.
 
     Raises:
-        UsageError: Mask or score is of another kind; an input is no row, nor one for every batch.
+        UsageError: Mask or score is of another kind; a mask asks for the head; an input is no row,
+            nor one for every batch.
     """
     for given, kind in ((mask, Mask), (score, Score)):
         if not isinstance(given, kind):
             what = kind.__name__
             raise UsageError(f"{given!r} is no {what}; write {what}(np=..., metal=...)")
+    if {"h", "heads"} & set(inspect.signature(mask.np).parameters):
+        raise UsageError(
+            "a mask is one for all heads, as its blocks are; let the score be -INFINITY where a "
+            "head 'h' does not see a key"
+        )
     found = (*mask.inputs, *(t for t in score.inputs if t not in mask.inputs))
     for name in (*mask.params, *score.params, *(t.name for t in found)):
         if name in TAKEN:

@@ -1,7 +1,7 @@
 """Metal expressions as MLX text: what a mask or a score says once holds for kernel and baseline.
 
-Conditions and arithmetic of C are read; `&&`, `||` and `!` become `&`, `|` and `~` on arrays, and
-functions those of MLX. Division of whole numbers becomes `//`.
+Conditions and arithmetic of C are read; `&&`, `||` and `!` become `&`, `|` and `~` on arrays, `? :`
+becomes `mx.where`, and functions those of MLX. Division of whole numbers becomes `//`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,14 @@ from ops.errors import UsageError
 
 _FUNCTIONS = {"abs": "abs", "max": "maximum", "min": "minimum", "pow": "power", "fabs": "abs"}
 _CASTS = ("float", "int")
+_CONSTANTS = {
+    "true": ast.Constant(True),
+    "false": ast.Constant(False),
+    "INFINITY": ast.Attribute(ast.Name("math", ast.Load()), "inf", ast.Load()),
+    "M_PI_F": ast.Attribute(ast.Name("math", ast.Load()), "pi", ast.Load()),
+}
+_PLACES = frozenset({"q", "k", "h", "column"})
+"""Names that are arrays of places."""
 
 
 def as_mlx(text: str, *, whole: bool) -> str:
@@ -29,10 +37,55 @@ def as_mlx(text: str, *, whole: bool) -> str:
     python = python.replace("&&", " and ").replace("||", " or ")
     python = re.sub(r"!(?!=)", " not ", python)
     try:
-        tree = ast.parse(python.strip(), mode="eval")
+        tree = ast.parse(_with_where(python).strip(), mode="eval")
         return ast.unparse(ast.fix_missing_locations(_Arrays(whole).visit(tree)))
     except (SyntaxError, ValueError) as error:
         raise UsageError(f"no MLX text follows from '{text}'; give it as mlx=") from error
+
+
+def _with_where(text: str) -> str:
+    """The text with calls of `where` for `? :`, which binds least of all."""
+    parts = [_where_of(part) for part in _split(_within(text), ",")]
+    return ",".join(parts)
+
+
+def _within(text: str) -> str:
+    """The text, what stands in brackets already done."""
+    depth, start, done = 0, 0, ""
+    for at, sign in enumerate(text):
+        if sign in "([":
+            done, start = (done + text[start : at + 1], at + 1) if depth == 0 else (done, start)
+            depth += 1
+        elif sign in ")]":
+            depth -= 1
+            if depth == 0:
+                done, start = done + _with_where(text[start:at]), at
+    return done + text[start:]
+
+
+def _where_of(text: str) -> str:
+    condition, *rest = _split(text, "?")
+    if not rest:
+        return text
+    others = _split("?".join(rest), ":")
+    # The colon that answers the first question has one before it for every question between.
+    for n in range(1, len(others)):
+        first, second = ":".join(others[:n]), ":".join(others[n:])
+        if len(_split(first, "?")) == n:
+            return f"where({condition}, {_where_of(first)}, {_where_of(second)})"
+    raise ValueError("a question without a colon")
+
+
+def _split(text: str, sign: str) -> list[str]:
+    """The parts between signs that stand in no brackets."""
+    depth, parts = 0, [""]
+    for found in text:
+        depth += (found in "([") - (found in ")]")
+        if found == sign and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += found
+    return parts
 
 
 class _Arrays(ast.NodeTransformer):
@@ -63,9 +116,16 @@ class _Arrays(ast.NodeTransformer):
         kind = ast.FloorDiv() if is_rounded else node.op
         return ast.BinOp(self._of(node.left), kind, self._of(node.right))
 
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return _CONSTANTS.get(node.id, node)
+
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         along = ast.keyword("axis", ast.Constant(-1))
-        return _call("take", node.value, self._of(node.slice), along)
+        place = self._of(node.slice)
+        if not any(isinstance(n, ast.Name) and n.id in _PLACES for n in ast.walk(place)):
+            # One place for all queries and keys, as an array of both.
+            place = _call("full", ast.Tuple([ast.Constant(1), ast.Constant(1)], ast.Load()), place)
+        return _call("take", node.value, place, along)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         arguments = [self._of(argument) for argument in node.args]

@@ -56,19 +56,20 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 }
 
 
-def evaluate(text: str, known: Known) -> Any:
+def evaluate(text: str, known: Known, beyond: int = 0) -> Any:
     """The value of a Metal expression.
 
     Args:
         text: Comparisons, logic, arithmetic, `? :`, functions of Metal, `rows[place]`, which takes
             places of an array laid out flat.
         known: Values of the names, arrays that broadcast or rows that are indexed.
+        beyond: What an array holds beyond its ends.
 
     Raises:
         UsageError: No expression, or a name or function that is not known.
     """
     with np.errstate(all="ignore"):
-        return _Reader(text, known).whole()
+        return _Reader(text, known, beyond).whole()
 
 
 def _divided(a: Any, b: Any) -> Any:
@@ -124,8 +125,8 @@ def _plain(value: Any) -> Any:
 class _Reader:
     """Reads an expression once, from left to right, and computes as it goes."""
 
-    def __init__(self, text: str, known: Known) -> None:
-        self._text, self._known, self._at = text, known, 0
+    def __init__(self, text: str, known: Known, beyond: int) -> None:
+        self._text, self._known, self._beyond, self._at = text, known, beyond, 0
 
     def whole(self) -> Any:
         found = self._choice()
@@ -197,9 +198,15 @@ class _Reader:
             self._next()
             place = np.asarray(self._choice())
             self._expect("]")
-            flat = np.ravel(found)
-            found = flat[np.clip(place, 0, len(flat) - 1)] if len(flat) else np.zeros(place.shape)
+            found = self._picked(np.ravel(found), place)
         return found
+
+    def _picked(self, flat: Any, place: Any) -> Any:
+        beyond = np.asarray(self._beyond, flat.dtype)
+        if not len(flat):
+            return np.broadcast_to(beyond, place.shape)
+        inside = (place >= 0) & (place < len(flat))
+        return np.where(inside, flat[np.where(inside, place, 0)], beyond)
 
     def _primary(self) -> Any:
         match = self._match()

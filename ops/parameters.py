@@ -34,6 +34,20 @@ class Range:
             if not self.low <= value <= self.high:
                 raise UsageError(f"{value} is outside of the range {self.low} to {self.high}")
 
+    def refusal(self, value: Scalar) -> str:
+        """Why a value is none of these, in words: its sign; empty where that is as theirs.
+
+        A size of blocks is not 0 and an epsilon not negative, but either may be beyond what kernels
+        are tried with.
+        """
+        if not math.isfinite(value):
+            return "finite"
+        if self.low > 0 and value <= 0:
+            return "above 0"
+        if self.low == 0 and value < 0:
+            return "at least 0"
+        return "below 0" if self.high < 0 and value >= 0 else ""
+
     def values(self, default: Scalar, rng: random.Random) -> Iterator[Scalar]:
         """Both ends, what is usual, and one drawn, of the type of the default."""
         for value in (self.low, self.high, *self.usual, self._drawn(rng)):

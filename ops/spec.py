@@ -30,6 +30,7 @@ CaseSet = Literal["visible", "hidden", "bench"]
 Nonfinite = Literal["undefined", "nan", "propagate"]
 """What an op says of inputs that hold NaN or infinities; see `Op.nonfinite`."""
 
+_IN_WORDS = {float: "a number", int: "a whole number", bool: "True or False"}
 ELEMENT = "T"
 """Name of the type variable that stands for a workload's element type."""
 
@@ -237,8 +238,9 @@ class Op:
 
         Raises:
             UsageError: Unknown dtype, axis, parameter, type variable or optional input, a missing
-                axis, a size that breaks the rule of its axis, a constraint that does not hold, or
-                sizes for which an input has no values.
+                axis, a size that breaks the rule of its axis, a parameter of a sign that its range
+                does not have, a constraint that does not hold, or sizes for which an input has no
+                values.
         """
         if dtype not in self.dtypes:
             raise unknown("dtype", dtype, self.dtypes)
@@ -292,12 +294,14 @@ class Op:
         value = case.params.get(name, default)
         is_like = isinstance(value, bool) is isinstance(default, bool)
         if not isinstance(value, Scalar) or not is_like or type(default)(value) != value:
-            kind = type(default).__name__
-            raise UsageError(f"{self.name}: parameter '{name}' is {value!r}; give a {kind}")
+            kind = _IN_WORDS[type(default)]
+            raise UsageError(f"{self.name}: parameter '{name}' is {value!r}; give {kind}")
         if isinstance(default, int) and abs(value) >= 2**31:
             raise UsageError(
                 f"{self.name}: parameter '{name}' is {value}; kernels take whole numbers below 2^31"
             )
+        if name in self.ranges and (said := self.ranges[name].refusal(value)):
+            raise UsageError(f"{self.name}: {name} is {value}; {name} is {said}")
         return type(default)(value)
 
     def _size(self, case: Case, axis: Axis) -> int:
@@ -305,7 +309,7 @@ class Op:
             named = ", ".join(self.axis_names)
             raise UsageError(f"{self.name}: axis '{axis.name}' has no size; give {named}")
         given = case.axes[axis.name]
-        if not isinstance(given, Integral):
+        if not isinstance(given, Integral) or isinstance(given, bool):
             raise UsageError(f"{self.name}: {axis.name} is {given!r}; give a whole number")
         size = int(given)
         if said := axis.refusal(size):

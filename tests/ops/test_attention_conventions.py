@@ -128,3 +128,8 @@ def test_blocks_of_sparse_attention_are_of_several_sizes(name: str, block: int) 
     seen = mask.np(place[:, None], place[None], kv_len, live)
     wide = np.repeat(np.repeat(live.reshape(many, many), block, 0), block, 1)
     assert_array_equal(seen, wide[:kv_len, :kv_len])
+
+
+def test_no_formula_explains_an_op_by_itself() -> None:
+    for op in ops.all_ops().values():
+        assert f"`{op.name}`" not in op.formula, op.name

@@ -31,6 +31,11 @@ def value(text: str, *, whole: bool = True, **names: object) -> np.ndarray:
         ("abs(q - k) % 2 == 0", lambda q, k: np.abs(q - k) % 2 == 0),
         ("q / 2 == k / 2", lambda q, k: q // 2 == k // 2),
         ("min(q, 3) < max(k, 1)", lambda q, k: np.minimum(q, 3) < np.maximum(k, 1)),
+        ("q > 3 ? k < 2 : k > 4", lambda q, k: np.where(q > 3, k < 2, k > 4)),
+        ("q > k ? q > 3 ? 1 : 2 : 3", lambda q, k: np.where(q > k, np.where(q > 3, 1, 2), 3)),
+        ("q > k ? 1 : q > 3 ? 2 : 3", lambda q, k: np.where(q > k, 1, np.where(q > 3, 2, 3))),
+        ("1 + max(k ? q : 2, 3)", lambda q, k: 1 + np.maximum(np.where(k, q, 2), 3)),
+        ("(q > 4) == true", lambda q, k: q > 4),
     ],
 )
 def test_conditions_mean_the_same(text: str, want: object) -> None:
@@ -46,6 +51,12 @@ def test_rows_are_taken_along_their_last_axis() -> None:
     np.testing.assert_array_equal(found[1], (row[:7, None] == row[None]) & (row[None] >= 0))
 
 
+def test_one_place_of_a_row_is_that_of_all_queries_and_keys() -> None:
+    found = value("k < rows[2 - 1]", rows=mx.array([[3, 5], [4, 6]]))
+    np.testing.assert_array_equal(found[:, 0].sum(axis=-1), [5, 6])
+    assert as_mlx("s - INFINITY * M_PI_F", whole=False) == "s - math.inf * math.pi"
+
+
 def test_scores_divide_as_floats_and_lose_their_suffixes() -> None:
     score = as_mlx("s + exp2(-8.0f * float(h + 1) / heads) * tanh(s / 2.5f)", whole=False)
     assert score == "s + mx.power(2.0, -8.0 * (h + 1) / heads) * mx.tanh(s / 2.5)"
@@ -58,6 +69,6 @@ def test_what_cannot_be_read_is_refused_in_words(text: str) -> None:
 
 
 def test_a_refusal_says_what_to_do() -> None:
-    for text in ("q ? 1 : 0", "q = k", ""):
+    for text in ("q ? 1", "q = k", ""):
         with pytest.raises(UsageError, match="no MLX text follows from .* give it as mlx="):
             as_mlx(text, whole=True)

@@ -76,7 +76,7 @@ def test_built_in_ops_keep_the_rules(op: Op) -> None:
         ),
         (
             {"params": {"k": 1}, "visible": (Case({"rows": 1, "cols": 1}, {"k": NEAR}),)},
-            "'k' is 'near'; give a int",
+            "'k' is 'near'; give a whole number",
         ),
         ({"params": {"k": 1}, "visible": (Case({"rows": 1, "cols": 1}, {"k": 2**31}),)}, "below 2"),
         ({"inputs": (Tensor("x", ("rows",), "int32", Int(0, HALF)),)}, "an end 0.5; give a whole"),

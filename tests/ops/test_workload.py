@@ -36,8 +36,11 @@ def test_the_id_is_short_and_exact() -> None:
     [
         (Case({"rows": 1, "cols": 2}), "float8", "unknown dtype 'float8'.*float16"),
         (Case({"rows": 1, "cols": 2}, {"epsilon": 1.0}), "float32", "parameter of rms_norm.*eps"),
-        (Case({"rows": 1, "cols": 2}, {"eps": True}), "float32", "'eps' is True; give a float"),
+        (Case({"rows": 1, "cols": 2}, {"eps": True}), "float32", "'eps' is True; give a number"),
         (Case({"rows": 1}), "float32", "axis 'cols' has no size; give rows, cols"),
+        (Case({"rows": True, "cols": 2}), "float32", "rows is True; give a whole number"),
+        (Case({"rows": 1, "cols": 2}, {"eps": -1.0}), "float32", "eps is -1.0; eps is above 0"),
+        (Case({"rows": 1, "cols": 2}, {"eps": np.inf}), "float32", "eps is inf; eps is finite"),
     ],
 )
 def test_a_workload_is_checked(case: Case, dtype: str, said: str) -> None:
@@ -68,13 +71,31 @@ def test_a_size_that_breaks_a_constraint_is_told(
         op.workload(Case({**op.visible[1].axes, **changed}, op.visible[1].params), op.dtypes[0])
 
 
+@pytest.mark.parametrize(
+    ("name", "param", "value", "said"),
+    [
+        ("attention_sliding_window", "window", 0, "window is 0; window is above 0$"),
+        ("attention_dilated_window", "dilation", -2, "dilation is -2; dilation is above 0$"),
+        ("attention_softcap", "cap", 0.0, "cap is 0.0; cap is above 0$"),
+        ("kv_append", "position", -1, "position is -1; position is at least 0$"),
+        ("logits_top_k", "removed", 1.0, "removed is 1.0; removed is below 0$"),
+    ],
+)
+def test_a_parameter_of_another_sign_is_told(
+    name: str, param: str, value: float, said: str
+) -> None:
+    op = ops.get(name)
+    with pytest.raises(UsageError, match=said):
+        op.workload(Case(op.visible[1].axes, {param: value}), op.dtypes[0])
+
+
 def test_parameters_take_the_type_of_their_default() -> None:
     rope = ops.get("rope")
     axes = {"batch": 1, "heads": 1, "seq": 1, "head_dim": 2}
     workload = rope.workload(Case(axes, {"base": 500000, "offset": 2.0}), "float32")
     assert workload.params == {"base": 500000.0, "offset": 2}
     assert [type(v) for v in workload.params.values()] == [float, int]
-    with pytest.raises(UsageError, match=r"'offset' is 2.5; give a int"):
+    with pytest.raises(UsageError, match=r"'offset' is 2.5; give a whole number"):
         rope.workload(Case(axes, {"offset": 2.5}), "float32")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ops.families.attention.masked import masked_attention
+from ops.families.attention.pairs import CANVAS_KEYS, canvas, frames, near_of
 from ops.masking import Mask
 
 MORTON_BITS = 8
@@ -60,8 +61,12 @@ attention_neighbourhood_tiled = masked_attention(
         + " && "
         + _near(_tiled_column("q"), _tiled_column("k"), "(tiles * tile - 1)"),
         params={"tiles": (4, 1, 3, 2), "tile": (4, 2, 1, 3), "reach": (2, 1, 3)},
-        pairs="0",
-        keys="0",
+        pairs=canvas(
+            ("reach", "tiles * tile"),
+            ("reach", "ceildiv(kv_len, tiles * tile * tile) * tile"),
+            begun="tile * min(1, kv_len % (tiles * tile * tile))",
+        ),
+        keys=CANVAS_KEYS,
         formula="keys on a canvas that is stored tile by tile, each of `tile` lines and columns, "
         "`tiles` of them beside each other: those within `reach` lines and columns of the query's "
         "own place, which is moved inwards at the edges first, as in `attention_neighbourhood_2d`",
@@ -89,6 +94,11 @@ def _every_other_bit(place: str, first_bit: int) -> str:
     return f"({' + '.join(bits)})"
 
 
+_GAPLESS = f"(1 - min(1, {1 << MORTON_BITS} % side))"
+"""1 where the side is a power of two, so that the curve leaves the canvas at its end alone."""
+_WHOLE = f"max({_GAPLESS} * min(1, kv_len // (side * side)), min(1, kv_len // (4 * side * side)))"
+"""1 where every place of the canvas has a key, else 0."""
+_NEAR_PLACES = canvas(("reach", "side"), ("reach", "side"), begun="0")
 attention_neighbourhood_morton = masked_attention(
     "attention_neighbourhood_morton",
     Mask(
@@ -98,8 +108,9 @@ attention_neighbourhood_morton = masked_attention(
             for bit in (0, 1)
         ),
         params={"side": (16, 4, 8, 2), "reach": (2, 1, 3)},
-        pairs="0",
-        keys="0",
+        # Of a canvas that is not whole no more is sure than that a query sees its own place.
+        pairs=f"max({_WHOLE} * {_NEAR_PLACES}, {_GAPLESS} * q_len)",
+        keys=f"{_WHOLE} * {_NEAR_PLACES} // max(1, q_len)",
         formula="keys on a square canvas of `side` lines and columns in the order of Morton: the "
         f"even bits of a place are its column, the odd ones its line ({MORTON_BITS} of each). "
         "Those within `reach` of the query's own place, which is moved inwards at the edges first, "
@@ -122,8 +133,13 @@ attention_sliding_tiles_2d = masked_attention(
         + " && "
         + _near("q / tile % tiles", "k / tile % tiles", "(tiles - 1)"),
         params={"tiles": (4, 2, 3, 5), "tile": (16, 3, 1, 64, 7), "reach": (1, 0, 2)},
-        pairs="0",
-        keys="0",
+        pairs=canvas(
+            ("reach", "tiles"),
+            ("reach", "ceildiv(kv_len, tile * tiles)"),
+            places="tile",
+            begun="min(1, kv_len % (tile * tiles))",
+        ),
+        keys=CANVAS_KEYS,
         formula="tiles of `tile` places on a canvas, `tiles` of them beside each other: the keys "
         "of all tiles within `reach` tiles of the query's own one in both directions, which is "
         "moved inwards at the edges first, so that whole blocks are seen or not (STA)",
@@ -167,8 +183,14 @@ attention_sliding_tiles_3d = masked_attention(
             "reach": (1, 0, 2),
             "frames": (1, 0, 2),
         },
-        pairs="0",
-        keys="0",
+        pairs=canvas(
+            ("reach", "tiles"),
+            ("reach", "lines"),
+            ("frames", "ceildiv(kv_len, tile * tiles * lines)"),
+            places="tile",
+            begun="min(1, kv_len % (tile * tiles * lines))",
+        ),
+        keys=CANVAS_KEYS,
         formula="as `attention_sliding_tiles_2d` in a video whose frames have `lines` lines of "
         "`tiles` tiles: keys of all tiles within `reach` lines and columns of tiles and `frames` "
         "frames of tiles of the query's own one",
@@ -185,6 +207,12 @@ attention_video_spatial = masked_attention(
         metal="k < words || q < words || "
         "abs(max(q - words, 0) / frame - max(k - words, 0) / frame) <= reach",
         params={"words": (8, 0, 3, 33), "frame": (32, 5, 1, 64, 9), "reach": (0, 1, 2)},
+        pairs=frames(
+            "words",
+            "frame",
+            f"frame * frame * {near_of('FULL', 'reach')} + REST * REST + "
+            "2 * REST * frame * min(reach, FULL)",
+        ),
         formula="`words` places of text, then frames of `frame` places: the keys of the text, and "
         "those of frames up to `reach` away; text sees everything (a spatial head of SVG)",
     ),
@@ -198,6 +226,12 @@ attention_video_temporal = masked_attention(
         metal="k < words || q < words || "
         "abs(max(q - words, 0) % frame - max(k - words, 0) % frame) <= reach",
         params={"words": (8, 0, 3, 33), "frame": (32, 5, 1, 64, 9), "reach": (0, 1, 2)},
+        pairs=frames(
+            "words",
+            "frame",
+            f"FULL * FULL * {near_of('frame', 'reach')} + (2 * FULL + 1) * "
+            f"{near_of('REST', 'reach')}",
+        ),
         formula="`words` places of text, then frames of `frame` places: the keys of the text, and "
         "in every frame those up to `reach` places from the query's own place in its frame; text "
         "sees everything (a temporal head of SVG)",

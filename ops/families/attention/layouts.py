@@ -58,8 +58,8 @@ def sequence_first(
     return replace(
         member,
         name=name,
-        formula=f"As `{member.name}`, with the sequence before the heads in every tensor of heads: "
-        f"x[b, i, h, d] for x[b, h, i, d]. {member.formula}",
+        formula="Every tensor of heads has the sequence before them: what stands as x[b, h, i, d] "
+        f"here lies at x[b, i, h, d]. {member.formula}",
         inputs=tuple(laid(t) for t in member.inputs),
         outputs=tuple(laid(t) for t in member.outputs),
         oracle=lambda inputs, workload: steps(inputs, workload),

@@ -73,7 +73,7 @@ values = mx.repeat(v.astype(mx.float32), repeats, axis=1)
 scores = scale * (q.astype(mx.float32) @ keys.swapaxes(-1, -2))
 places = mx.arange(q_len)[:, None] + (kv_len - q_len)
 scores = changed(scores, places, mx.arange(kv_len)[None, :], mx.arange(heads)[:, None, None])
-weights = mx.softmax(mx.where(mask, scores, -1e30), axis=-1, precise=True)
+{weighed}weights = mx.softmax(mx.where(mask, scores, -1e30), axis=-1, precise=True)
 return (mx.where(mask, weights, 0) @ values).astype(dtype)
 """
 WITH_SUMS = """
@@ -196,7 +196,7 @@ def _formula(mask: Mask, score: Score, *, sinks: bool, lse: LogSum | None) -> st
         f"keys{before} and sees {seen}. "
         f"s[k] = scale * sum_d q[b, h, i, d] * k[b, g, k, d].{changed} "
         "p = softmax of s over the keys seen; out[b, h, i, d] = sum_k p[k] * v[b, g, k, d]. "
-        "A query that sees no key gives zeros."
+        + _without_keys(mask, score)
         + (
             " sinks[h] is one more score in the sum of the softmax, without a value."
             if sinks
@@ -208,6 +208,15 @@ def _formula(mask: Mask, score: Score, *, sinks: bool, lse: LogSum | None) -> st
             if lse
             else ""
         )
+    )
+
+
+def _without_keys(mask: Mask, score: Score) -> str:
+    if "INFINITY" in score.metal:
+        return "A query that sees no key, or none but of score -infinity, gives zeros."
+    sees_all = mask.formula == EVERY_KEY.formula
+    return (
+        "Where there are no keys, zeros." if sees_all else "A query that sees no key gives zeros."
     )
 
 
@@ -320,9 +329,10 @@ def _baselines(
     if score is AS_IT_IS:
         others = {name: _text(mask, text) for name, text in mask.baselines.items()}
         return {FAST: _text(mask, FAST_MASKED), **others}
-    explicit: dict[str, Baseline | str] = {
-        "mx.softmax": _text(mask, score.rows + EXPLICIT.replace("{score}", score.text))
-    }
+    # A key whose score is -infinity has no weight, and a query of such alone gives zeros.
+    weighed = "mask = mask & (scores > -math.inf)\n" if "math.inf" in score.text else ""
+    text = EXPLICIT.replace("{score}", score.text).replace("{weighed}", weighed)
+    explicit: dict[str, Baseline | str] = {"mx.softmax": _text(mask, score.rows + text)}
     if not score.bias:
         return explicit
     return {**explicit, FAST: _with_bias(mask, score)}

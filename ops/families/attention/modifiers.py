@@ -11,6 +11,15 @@ import numpy as np
 from ops.cases import labelled
 from ops.families.attention.attention import AXES
 from ops.families.attention.masked import SEEN, masked_attention
+from ops.families.attention.pairs import (
+    CANVAS_KEYS,
+    INVERSE_CAUSAL,
+    canvas,
+    diffusion,
+    every_nth,
+    two_sided,
+    until_prefix,
+)
 from ops.fills import Bool, Custom, Int, Segments
 from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, LearntRow, LogSum, Mask, Score
 from ops.metal_text import as_mlx
@@ -76,6 +85,7 @@ attention_dilated_window = masked_attention(
         first="q - window",
         until="q + window + 1",
         params={"window": (128, 6, 3, 4096, 32), "dilation": (2, 3, 1, 4)},
+        pairs=every_nth("window", "dilation"),
         early=True,
         formula="every `dilation`-th key up to `window` away: |q - k| <= window and |q - k| % "
         "dilation == 0",
@@ -89,7 +99,7 @@ attention_prefix = masked_attention(
         until="max(prefix, q + 1)",
         params={"prefix": (32, 3, 0, 256, 11)},
         early=True,
-        pairs=CAUSAL_PAIRS,
+        pairs=until_prefix("prefix", CAUSAL_PAIRS),
         keys="kv_len",
         formula="the first `prefix` keys and those up to its own: k < prefix or k <= q",
     ),
@@ -168,7 +178,7 @@ attention_full = masked_attention(
 )
 attention_inverse_causal = masked_attention(
     "attention_inverse_causal",
-    Mask(np=lambda q, k: k >= q, metal="k >= q", first="q", early=True, pairs="min(q_len, kv_len)"),
+    Mask(np=lambda q, k: k >= q, metal="k >= q", first="q", early=True, pairs=INVERSE_CAUSAL),
 )
 attention_two_sided_window = masked_attention(
     "attention_two_sided_window",
@@ -179,6 +189,7 @@ attention_two_sided_window = masked_attention(
         until="q + behind + 1",
         params={"before": (64, 5, 1, 512, 17), "behind": (64, 3, 0, 512, 9)},
         early=True,
+        pairs=two_sided("before", "behind"),
         formula="the keys from `before` in front of its own to `behind` after it",
     ),
 )
@@ -195,6 +206,7 @@ attention_block_diffusion = masked_attention(
         "((k >= max(kv_len // 2, 1)) & ((q % max(kv_len // 2, 1)) // block > "
         "(k % max(kv_len // 2, 1)) // block))",
         params={"block": (16, 3, 1, 64, 5)},
+        pairs=diffusion("block"),
         formula="for n = kv_len / 2, noisy places first and clean ones from n on, in blocks of "
         "`block` places (place % n) / block: those of its own block and half, and all clean ones "
         "of earlier blocks",
@@ -207,8 +219,12 @@ attention_neighbourhood_2d = masked_attention(
         metal="abs(max(min(q / width, (kv_len - 1) / width - reach), reach) - k / width) <= reach "
         "&& abs(max(min(q % width, width - 1 - reach), reach) - k % width) <= reach",
         params={"width": (16, 4, 3, 7), "reach": (2, 1, 1, 3)},
-        pairs="0",
-        keys="0",
+        pairs=canvas(
+            ("reach", "width"),
+            ("reach", "ceildiv(kv_len, width)"),
+            begun="min(1, kv_len % width)",
+        ),
+        keys=CANVAS_KEYS,
         formula="keys on a canvas of lines of `width` places: those within `reach` lines and "
         "columns of the query's own place, which is moved inwards at the edges first: "
         "max(min(line, last line - reach), reach), and columns likewise",
@@ -222,6 +238,7 @@ attention_global_window = masked_attention(
         ),
         metal="abs(q - k) <= window || everywhere[q] || everywhere[k]",
         params={"window": (64, 4, 1, 256, 17)},
+        pairs=two_sided("window", "window"),
         inputs=(Tensor("everywhere", ("kv_len",), "bool_", Bool()),),
         formula="the keys up to `window` away, and the global ones; a global query sees all: "
         "|q - k| <= window or everywhere[q] or everywhere[k] (Longformer, BigBird)",
@@ -290,8 +307,8 @@ attention_tree = masked_attention(
         inputs=(Tensor("ancestors", ("kv_len * kv_len",), "bool_", Bool()),),
         pairs="q_len",
         keys="q_len",
-        formula="itself and its ancestors in a tree of drafted tokens: ancestors[q, k], laid out "
-        "flat",
+        formula="itself and its ancestors in a tree of drafted tokens: k == q or ancestors[q, k], "
+        "laid out flat",
     ),
 )
 attention_relative = masked_attention(
@@ -370,7 +387,7 @@ OR_MEAN = Score(
     slope=f"{DOCUMENT.metal} ? 1.0f : 0.0f",
     slope_np=lambda s, q, k, segments: np.where(DOCUMENT.np(q, k, segments), 1.0, 0.0),
     slope_mlx=f"mx.where({_SEEN}, 1.0, 0.0)",
-    formula="-1e30 where `attention_document` does not see: a query that sees no key gives "
+    formula="-1e30 where `attention_document` does not see: a query that sees none there gives "
     "the mean of v, as boolean masks do in MLX",
 )
 attention_document_mean = replace(

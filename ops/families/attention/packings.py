@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from ops.families.attention.masked import masked_attention
+from ops.families.attention.pairs import batches
 from ops.fills import Custom, Int
-from ops.masking import CAUSAL, EVERY_KEY, Mask, Score
+from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, Mask, Score
 from ops.spec import Tensor
 
 SANDWICH_TERMS = 4
@@ -36,7 +37,7 @@ attention_batched = masked_attention(
         first="q / length * length",
         until="q + 1",
         params={"length": (64, 5, 1, 512, 17)},
-        pairs="q_len",
+        pairs=batches("length"),
         formula="sequences of `length` places laid end to end, every one causal: k // length == "
         "q // length and k <= q",
     ),
@@ -169,6 +170,7 @@ attention_t5 = masked_attention(
         until="one_way ? q + 1 : kv_len",
         early=True,
         params={"one_way": False},
+        pairs=CAUSAL_PAIRS,
         formula="every key, or those up to its own where `one_way` is set",
     ),
     Score(
