@@ -32,6 +32,8 @@ _MOST_ASKED = {"elements": 1 << 22, "FLOPs": 1 << 34}
 """Of sizes that a user asks for: each magnitude is computed in float64, with error bounds."""
 _SEED = 5
 _LEAST_POWER = -11
+_TRIED_ONE_BY_ONE = 16
+"""Powers of two from 1 up; errors may grow and shrink again among them, as a softmax sharpens."""
 AS_LISTED: Mapping[str, int] = MappingProxyType({})
 """No sizes of its own: those of the largest small workload of an op."""
 
@@ -63,6 +65,8 @@ class Precision:
     @property
     def why(self) -> str:
         """Why it is not safe; empty when it is."""
+        if self.magnitude > largest_finite(self.dtype):
+            return f"inputs of {self.magnitude:g} are beyond the range of {self.dtype}"
         if self.overflow:
             return f"{self.overflow:.1%} of the results are beyond the range of {self.dtype}"
         if self.lost_by_mlx:
@@ -118,9 +122,10 @@ def _worst(op: Op, workload: Workload, inputs: Arrays) -> tuple[float, float, fl
 def safe_up_to(
     op: Op, dtype: str, tolerance: float = TOLERANCE, axes: Mapping[str, int] = AS_LISTED
 ) -> float:
-    """Largest power of two that is safe as a magnitude, 0 where none from 1/1024 on is.
+    """Largest power of two that is safe as a magnitude, as are all from 1 up to it.
 
-    From 1 up it is searched by halving: what overflows at a magnitude does so beyond it.
+    0 where none from 1/1024 on is safe. Beyond `_TRIED_ONE_BY_ONE` it is searched by halving: what
+    overflows at a magnitude does so beyond it.
     """
 
     def is_safe(power: int) -> bool:
@@ -129,6 +134,10 @@ def safe_up_to(
     low, high = 0, math.floor(math.log2(largest_finite(dtype)))
     if not is_safe(low):
         return next((2.0**power for power in range(-1, _LEAST_POWER, -1) if is_safe(power)), 0.0)
+    while low < min(high, _TRIED_ONE_BY_ONE):
+        if not is_safe(low + 1):
+            return 2.0**low
+        low += 1
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if is_safe(middle) else (low, middle - 1)
@@ -147,14 +156,19 @@ def _workload(op: Op, dtype: str, axes: Mapping[str, int]) -> Workload:
         return found
     case = Case({**found.axes, **axes}, found.params, types=found.types, absent=found.absent)
     asked = op.workload(case, dtype)
+    if not any(math.prod(shape_of(tensor, asked)) for tensor in op.outputs):
+        raise UsageError(f"{op.name} has no results at {_sizes(asked)}; give sizes from 1 up")
     for what, count in (("elements", elements(asked)), ("FLOPs", plain_flops(op, asked))):
         if count > _MOST_ASKED[what]:
-            sizes = ", ".join(f"{name}={size}" for name, size in asked.axes.items())
             raise UsageError(
-                f"{op.name} at {sizes} has {count} {what}; at most {_MOST_ASKED[what]} are tried, "
+                f"{op.name} at {_sizes(asked)} has {count} {what}; at most {_MOST_ASKED[what]} are tried, "
                 "so give smaller sizes: what matters is the length of the sums"
             )
     return asked
+
+
+def _sizes(workload: Workload) -> str:
+    return ", ".join(f"{name}={size}" for name, size in workload.axes.items())
 
 
 def _scaled(op: Op, workload: Workload, magnitude: float) -> Arrays:

@@ -46,10 +46,10 @@ def test_sums_of_one_sign_decide_where_both_signs_would_cancel() -> None:
     assert limit < 65504 * 8 / 4096
 
 
-@pytest.mark.parametrize("axes", [{"nothing": 3}, {"cols": -1}, {"cols": 10**12}])
+@pytest.mark.parametrize("axes", [{"nothing": 3}, {"cols": -1}, {"cols": 0}, {"cols": 10**12}])
 def test_sizes_that_an_op_does_not_take_are_refused(axes: dict[str, int]) -> None:
     with pytest.raises(UsageError):
-        precision(get("row_sum"), "float16", 1.0, axes=axes)
+        precision(get("rms_norm"), "float16", 1.0, axes=axes)
 
 
 def test_sizes_whose_plain_way_takes_too_much_are_refused() -> None:
@@ -78,3 +78,17 @@ def test_a_magnitude_beyond_every_range_is_not_safe_and_warns_nobody() -> None:
     """Warnings are errors here."""
     for dtype in ("float32", "float16"):
         assert not precision(get("row_sum"), dtype, 1e300).is_safe
+
+
+def test_inputs_that_a_dtype_cannot_hold_are_named_and_not_the_results() -> None:
+    """Those of a softmax lie between 0 and 1."""
+    found = precision(get("softmax"), "float16", 1e30)
+    assert found.why == "inputs of 1e+30 are beyond the range of float16"
+
+
+def test_everything_up_to_the_limit_is_safe() -> None:
+    """Errors of attention are largest at magnitudes of 64 to 128, and small again beyond."""
+    op = get("attention")
+    limit = safe_up_to(op, "float16")
+    assert limit >= 1
+    assert all(precision(op, "float16", 2.0**n).is_safe for n in range(int(limit).bit_length()))
