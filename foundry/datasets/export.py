@@ -270,6 +270,8 @@ def _finish(written: card.WrittenFiles, facts: card.CardFacts, now: datetime | N
     for path in _of_any_export(written.folder):
         if str(path.relative_to(written.folder)) not in written.files:
             path.unlink(missing_ok=True)
+    for name in ("", ATTEMPTS, *VIEWS):
+        files.remove_abandoned(written.folder / name)
     found = card.metadata(facts, written, now or datetime.now(UTC))
     files.write_text(written.folder / "README.md", card.readme(found, written))
     files.write_text(written.folder / card.METADATA, card.render_json(found))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +18,8 @@ from foundry.datasets.attempts import FLAG, INTEGER, NUMBER, TEXT
 from foundry.errors import EnvironmentUnusable
 
 _BATCH = 500
+_DRAFT = ".draft"
+"""Ends the name of a file that is being written."""
 
 
 @contextmanager
@@ -28,10 +31,11 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_DRAFT, dir=path.parent)
         draft = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -46,6 +50,14 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             f"{path}: cannot be written ({reason}).",
             "Choose another folder, or free some space; what was there before is unchanged.",
         ) from error
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder; a writer at work holds its draft."""
+    for draft in folder.glob(f".*{_DRAFT}"):
+        with suppress(OSError), draft.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.unlink()
 
 
 def _umask() -> int:

@@ -23,6 +23,7 @@ from dataset_examples import (
 from foundry.datasets import Exported, export_dataset
 from foundry.datasets.choice import Choice
 from foundry.datasets.columns import WORDS
+from foundry.datasets.files import replacing
 from foundry.datasets.labels import MEASURED
 from foundry.datasets.rows import claims, read_rows
 from foundry.datasets.verifying import leaking, timed_by_request
@@ -133,6 +134,22 @@ def test_what_a_busy_machine_may_have_done_is_no_fault_to_repair(
     assert left_out["failed by what may be a machine's fault"] == 1
 
 
+def test_a_planted_slip_that_does_no_harm_is_taught_to_nobody(
+    filled: Filled, tmp_path: Path
+) -> None:
+    """A loop that runs a step too far, behind a guard: right, and nothing to imitate."""
+    good, origin = template_kernel("softmax")
+    slip = variant(render(good), "// --- body ---", "// --- body ---\nuint z = 1;")
+    filled.add(good, origin)
+    planter = Origin("proposer", "planted", {"fault": "includes_end", "label": "runs too far"})
+    filled.add(slip, planter, verdict(slip), parent=good.hash)
+    done = export(filled, tmp_path)
+    for view in ("sft", "completion", "repair", "preference"):
+        assert slip.hash not in {row["kernel_hash"] for row in rows(tmp_path, view)}
+    assert slip.hash in {row["kernel_hash"] for row in rows(tmp_path, "attempts")}
+    assert done.metadata["rows_left_out"]["sft"]["a planted slip that did no harm"] == 1
+
+
 def test_one_text_for_two_ops_stays_on_the_side_of_each(filled: Filled, tmp_path: Path) -> None:
     """A kernel of softmax as the answer for silu, and words for softmax and for rope, held out."""
     good, origin = template_kernel("softmax")
@@ -173,7 +190,15 @@ def test_an_export_leaves_no_rows_of_another_behind(
     export(filled, tmp_path)
     (tmp_path / "sft" / "mine.jsonl").write_text("{}")
     assert rows(tmp_path, "repair")
-    done = export(filled, tmp_path, views=["sft"])
+    killed = [tmp_path / name for name in ("", "attempts", "preference")]
+    for folder in killed:
+        (folder / ".train.parquet.a1b2.draft").write_bytes(b"half")
+    with replacing(tmp_path / "of-another.txt") as file:
+        file.write(b"still at work")
+        done = export(filled, tmp_path, views=["sft"])
+    assert (tmp_path / "of-another.txt").read_bytes() == b"still at work"
+    assert not list(tmp_path.rglob("*.draft"))
+    (tmp_path / "of-another.txt").unlink()
     found = {str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*.*") if one.suffix != ".db"}
     beside = {"README.md", "metadata.json", "sft/mine.jsonl"}
     assert {one for one in found if ".db" not in one} == {*done.files, *beside}

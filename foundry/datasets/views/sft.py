@@ -1,6 +1,7 @@
 """`sft`: verified kernels as chats, asked for as a search asks.
 
-Of each group of near duplicates `per_group` kernels are kept, the fastest first. A kernel that was
+Of each group of near duplicates `per_group` kernels are kept, the fastest first, and none of those
+that a fault was planted into: a loop may run a step too far and harm nobody. A kernel that was
 surely faster than another in its session is the answer to "improve this one", its own parent where
 that is the slower; any other is the answer to "write one from scratch".
 """
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from foundry.datasets.choice import Choice
 from foundry.datasets.labels import MEASURED, PROVEN
 from foundry.datasets.pool import ProvenKernel
+from foundry.datasets.teachers import PLANTER
 from foundry.datasets.views.asking import attempt, failed_siblings, prompt
 from foundry.datasets.views.pairs import SpeedPair, measured
 from foundry.datasets.views.view import CHAT, Material, Row, View, answered, drawn, fenced, row
@@ -24,14 +26,21 @@ def kept(groups: Sequence[Sequence[ProvenKernel]], material: Material) -> list[P
     """What is taught of the groups of an op; what is not is counted."""
     found = []
     for group in groups:
-        wanted = [one for one in group if _reached(one, material.choice)]
-        material.left_out[f"not {' or '.join(material.choice.statuses)}"] += len(group) - len(
+        meant = [one for one in group if not is_slip(one)]
+        material.left_out["a planted slip that did no harm"] += len(group) - len(meant)
+        wanted = [one for one in meant if _reached(one, material.choice)]
+        material.left_out[f"not {' or '.join(material.choice.statuses)}"] += len(meant) - len(
             wanted
         )
         found += wanted[: material.choice.per_group]
         surplus = max(0, len(wanted) - material.choice.per_group)
         material.left_out[f"beyond {material.choice.per_group} near duplicates"] += surplus
     return sorted(found, key=lambda one: one.kernel_hash)
+
+
+def is_slip(kernel: ProvenKernel) -> bool:
+    """Whether it was made to be wrong: one that is right all the same is nothing to learn from."""
+    return kernel.known.lineage.teachers[0] == PLANTER
 
 
 def proof_of(kernel: ProvenKernel, seed: int) -> StoredEvaluation:
