@@ -161,8 +161,8 @@ def _workload(op: Op, dtype: str, axes: Mapping[str, int]) -> Workload:
     for what, count in (("elements", elements(asked)), ("FLOPs", plain_flops(op, asked))):
         if count > _MOST_ASKED[what]:
             raise UsageError(
-                f"{op.name} at {_sizes(asked)} has {count} {what}; at most {_MOST_ASKED[what]} are tried, "
-                "so give smaller sizes: what matters is the length of the sums"
+                f"{op.name} at {_sizes(asked)} has {count} {what}; at most {_MOST_ASKED[what]} "
+                "are tried, so give smaller sizes: what matters is the length of the sums"
             )
     return asked
 
