@@ -100,6 +100,28 @@ class LearntRow:
 
 
 @dataclass(frozen=True)
+class LearntBins:
+    """An input, a row of each head laid flat, of which every score takes the element of its bin.
+
+    Its gradient sums over all scores of the bin.
+    """
+
+    name: str
+    bins: int
+    """Elements of a row."""
+    np: Callable[..., Any]
+    """The bin of a query and a key, of what a mask may name."""
+    metal: str
+    """The same in Metal."""
+    mlx: str = ""
+    """The same as MLX text; empty: what follows from the Metal."""
+    slope: str = "1.0f"
+    """Metal: what the score changes by where the element does; 1 where it is added."""
+    slope_np: Callable[..., Any] = lambda s: np.ones_like(s)
+    """The same as float64 NumPy of those it names."""
+
+
+@dataclass(frozen=True)
 class Score:
     """What becomes of the scaled score `s` of a query and a key before the softmax.
 
@@ -119,7 +141,7 @@ class Score:
     """The same as float64 NumPy of those it names."""
     slope_mlx: str = ""
     """The same as MLX text; empty: what follows from the Metal."""
-    learnt: LearntRow | None = None
+    learnt: LearntRow | LearntBins | None = None
     """The input that gradients reach, beside q, k and v."""
     early: bool = False
     """Whether it holds for queries before the first key; see `Mask`."""

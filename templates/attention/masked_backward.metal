@@ -53,6 +53,11 @@ dtype = "float32"
 [temporaries.delta]
 shape = ["batch * heads", "q_len"]
 dtype = "float32"
+{% if op.metal.learnt and op.metal.bins %}
+[temporaries.binned]
+shape = ["batch * heads * q_len", {{ op.metal.bins }}]
+dtype = "float32"
+{% endif %}
 */
 {{ functions(true) -}}
 {% if is_changed %}
@@ -229,6 +234,86 @@ for (int j = 0; j < PER_LANE; ++j) {
 }
 {% endif %}
 {% for name, count in op.metal.learnt.items() %}
+{% if op.metal.bins %}
+/*kernel
+inputs = [{{ read() | trim }}, "peaks", "totals", "delta"]
+outputs = ["binned"]
+grid = [32, "q_len", "batch * heads"]
+threadgroup = [32, {{ rows_per_group }}, 1]
+[constants]
+D = "head_dim"
+PER_LANE = "max(ceildiv(head_dim, 32), 1)"
+BINS = {{ op.metal.bins }}
+OWN_BINS = {{ (op.metal.bins + 31) // 32 }}
+*/
+// --- body ---
+// Of every query what its scores give to each bin; a lane keeps every 32nd of them.
+const uint head = thread_position_in_grid.z;  // counted over the batch
+{{ query_place() -}}
+float asked[PER_LANE];
+float given[PER_LANE];
+float binned_here[OWN_BINS];
+for (int j = 0; j < PER_LANE; ++j) {
+  asked[j] = first + j < D ? float(q[at + first + j]) * scale : 0.0f;
+  given[j] = first + j < D ? float(dout[at + first + j]) : 0.0f;
+}
+for (int j = 0; j < OWN_BINS; ++j) {
+  binned_here[j] = 0.0f;
+}
+const size_t query_row = size_t(head) * q_len + query;
+{{ sums("query_row") | trim }}
+const float mean = delta[query_row];
+const int begin = max(first_key(place, {{ more }}), 0);
+const int end = min(until_key(place, {{ more }}), kv_len);
+for (int key = begin; key < end; ++key) {
+  if (!is_seen(place, key, {{ more }})) {
+    continue;
+  }
+  const size_t row = size_t(key) * {{ key_step }} + first;
+  float score = 0.0f;
+  float part = 0.0f;
+  for (int j = 0; j < PER_LANE; ++j) {
+    score += first + j < D ? asked[j] * float(keys[row + j]) : 0.0f;
+    part += first + j < D ? given[j] * float(values[row + j]) : 0.0f;
+  }
+  score = simd_sum(score);
+  part = simd_sum(part);
+  const float weight = {{ weight_of(changed("score")) }};
+  const float change = weight * (part - mean)
+{%- if op.metal.learnt_slope != "1.0f" %} * learnt_slope(score, place, key, head % heads, heads, {{ more }}){% endif %};
+  const int which = bin_of(place, key, {{ more }});
+  for (int j = 0; j < OWN_BINS; ++j) {
+    binned_here[j] += int(lane) + 32 * j == which ? change : 0.0f;
+  }
+}
+for (int j = 0; j < OWN_BINS; ++j) {
+  if (int(lane) + 32 * j < BINS) {
+    binned[query_row * BINS + lane + 32 * j] = binned_here[j];
+  }
+}
+/*kernel
+inputs = ["q", "binned"]
+outputs = ["d{{ name }}"]
+grid = [32, "{{ count }}", 1]
+threadgroup = [32, {{ rows_per_group }}, 1]
+[constants]
+BINS = {{ op.metal.bins }}
+*/
+// --- body ---
+const uint lane = thread_index_in_simdgroup;
+const uint element = thread_position_in_grid.y;
+const uint heads = q_shape[{{ head_axis }}];
+const uint q_len = q_shape[{{ seq_axis }}];
+float sum = 0.0f;
+for (uint i = lane; i < uint(q_shape[0]) * q_len; i += 32) {
+  const size_t head = size_t(i / q_len) * heads + element / BINS;
+  sum += binned[(head * q_len + i % q_len) * BINS + element % BINS];
+}
+sum = simd_sum(sum);
+if (lane == 0) {
+  d{{ name }}[element] = T(sum);
+}
+{% else %}
 /*kernel
 inputs = [{{ read() | trim }}, "peaks", "totals", "delta"]
 outputs = ["d{{ name }}"]
@@ -274,6 +359,7 @@ for (uint batch = 0; batch < uint(q_shape[0]); ++batch) {
 if (lane == 0) {
   d{{ name }}[element] = T(sum);
 }
+{% endif %}
 {% endfor %}
 {% if op.metal.sinks %}
 /*kernel

@@ -23,12 +23,14 @@ SEGMENTS = np.array([[0, 0, 1, -1, 1, 1], [0, 1, 1, 1, 1, -1]], np.int32)
 def drawn(op: Op, sizes: dict[str, int]) -> tuple[dict[str, NDArray[Any]], Any]:
     """Inputs of a small workload whose masks hide something."""
     axes = {"batch": 2, "heads": 4, "kv_heads": 2, "head_dim": 4, **sizes}
-    values = {"scale": 0.5, "window": 2, "cap": 2.0, "rate": 0.5}
+    values = {"scale": 0.5, "window": 2, "cap": 2.0, "rate": 0.5, "furthest": 20, "one_way": True}
     params = {name: value for name, value in values.items() if name in op.params}
     workload = op.workload(Case(axes, params), "float32")
     rng = np.random.default_rng(1)
     inputs = {t.name: rng.normal(size=shape_of(t, workload)) for t in op.inputs}
-    return inputs | ({"segments": SEGMENTS} if "segments" in inputs else {}), workload
+    hops = rng.integers(0, 4, (2, sizes["kv_len"] ** 2))
+    whole = {"segments": SEGMENTS, "hops": hops}
+    return inputs | {n: x for n, x in whole.items() if n in inputs}, workload
 
 
 @pytest.mark.parametrize("sizes", [FEW, MANY], ids=["more keys", "more queries"])
@@ -59,6 +61,7 @@ def test_masks_of_these_gradients_are_all_there() -> None:
     kinds = (
         *("", "_full", "_sliding_window", "_document", "_table", "_upper_left", "_sequence_first"),
         *("_document_mean", "_sinks", "_softcap", "_twice", "_squared", "_wave", "_checkerboard"),
+        *("_t5", "_graph", "_head_offset"),
     )
     assert {f"attention{kind}_vjp" for kind in kinds} <= set(GRADIENTS)
 

@@ -16,12 +16,12 @@ from ops.axis import Axis, axes
 from ops.baselines import Baseline
 from ops.cases import cases, labelled
 from ops.errors import UsageError
+from ops.families.attention import learnt
 from ops.families.attention.attention import AXES, attention
 from ops.families.attention.masked import SEEN, known_of, one_batch
 from ops.families.forms.rowwise import Layout, rowwise
 from ops.masking import (
     AS_IT_IS,
-    LearntRow,
     Mask,
     Score,
     further_inputs,
@@ -53,16 +53,6 @@ grouped = (batch, kv_heads, repeats, kv_len, head_dim)
 dq = scale * (ds @ keys)
 dk = scale * mx.sum((ds.swapaxes(-1, -2) @ wide).reshape(grouped), axis=2)
 dv = mx.sum((p.swapaxes(-1, -2) @ given).reshape(grouped), axis=2)
-"""
-LEARNT = """
-def key_of(q, column):
-    return {key}
-columns = {name}.shape[0] // heads
-taker = key_of(at, mx.arange(columns)[None, :])
-inside = (taker >= 0) & (taker < kv_len)
-taker = mx.broadcast_to(mx.clip(taker, 0, kv_len - 1), (batch, heads, q_len, columns))
-picked = mx.where(inside, mx.take_along_axis(lean, taker, axis=-1), 0)
-d{name} = mx.sum(picked, axis=(0, 2)).reshape(-1)
 """
 SUMS_WITH_SINK = """
 sink = sinks.astype(mx.float32)[:, None, None]
@@ -136,8 +126,8 @@ def attention_gradient(
     shapes = {tensor.name: tensor.shape for tensor in attention.inputs}
     whole = len(wanted) == len(_LIKE)
     saved = () if whole else SAVED
-    learnt = [t for t in further if whole and score.learnt and t.name == score.learnt.name]
-    summed = [*learnt, *(t for t in forward.inputs if sinks and t.name == "sinks")]
+    row = [t for t in further if whole and score.learnt and t.name == score.learnt.name]
+    of_sinks = [t for t in forward.inputs if sinks and t.name == "sinks"]
     return replace(
         forward,
         name=name,
@@ -146,11 +136,17 @@ def attention_gradient(
         "changes by where s does; dq = scale sum over k of ds[k] k[k]; dk = scale sum over the "
         "queries of ds q; dv = sum over the queries of p dout."
         + (" dsinks = less the sum over the queries of the sink's weight times delta." * sinks)
-        + f" Wanted: {', '.join(wanted)}.",
+        + "".join(
+            f" d{t.name}: of every element the sum, over the pairs whose score it changed, of "
+            "p[k] (u[k] - delta) times what the score changes by where the element does."
+            for t in row
+        )
+        + f" Wanted: {', '.join((*wanted, *(f'd{t.name}' for t in (*row, *of_sinks))))}.",
         inputs=(*forward.inputs, Tensor("dout", attention.outputs[0].shape), *saved),
         outputs=(
             *(Tensor(n, shapes[_LIKE[n]], match=Close(TERMS)) for n in wanted),
-            *(_gradient_of(t) for t in summed),
+            *(_gradient_of(t, learnt.terms(score.learnt)) for t in row if score.learnt),
+            *(_gradient_of(t, "batch * q_len") for t in of_sinks),
         ),
         oracle=lambda inputs, workload: steps(inputs, workload, unrounded),
         steps=steps,
@@ -168,16 +164,16 @@ def attention_gradient(
         metal={
             **metal_of(mask, score, sinks=sinks),
             "form": "attention_backward",
-            "learnt": {t.name: t.shape[0] for t in learnt},
-            "key": score.learnt.metal if score.learnt else "",
+            "learnt": {t.name: t.shape[0] for t in row},
+            **learnt.metal_of(score),
         },
         gradient_of=forward.name if whole else "",
     )
 
 
-def _gradient_of(learnt: Tensor) -> Tensor:
+def _gradient_of(tensor: Tensor, terms: str) -> Tensor:
     """The gradient of what a score has learnt or of sinks, a sum over queries and batch."""
-    return Tensor(f"d{learnt.name}", learnt.shape, match=Close(f"batch * q_len + {TERMS}"))
+    return Tensor(f"d{tensor.name}", tensor.shape, match=Close(f"{terms} + {TERMS}"))
 
 
 def _bytes(mask: Mask, wanted: tuple[str, ...]) -> str:
@@ -225,8 +221,8 @@ def _steps(
             n: np.stack([part[n] for part in parts]) if parts else np.zeros(shapes[n])
             for n in wanted
         }
-        learnt = score.learnt.name if score.learnt and len(wanted) == len(_LIKE) else ""
-        summed = {"learnt": learnt, "sinks": "sinks" * sinks}
+        row = score.learnt.name if score.learnt and len(wanted) == len(_LIKE) else ""
+        summed = {"learnt": row, "sinks": "sinks" * sinks}
         return *stacked.values(), *(
             sum((part[key] for part in parts), np.zeros(inputs[name].shape))
             for key, name in summed.items()
@@ -257,7 +253,7 @@ def _one(
             found["sinks"] = -(np.exp(one["sink"] - logsum[..., None]) * delta).sum(axis=(1, 2))
     ds = p * (u - delta)
     if score.learnt:
-        found["learnt"] = _summed(ds, score.learnt, known)
+        found["learnt"] = learnt.summed(ds, scores, score.learnt, known)
     if score.slope_np is not None:
         ds = ds * score.slope_np(**asked(score.slope_np, {**known, "s": scores}))
     grouped = (one["k"].shape[0], repeats, *one["k"].shape[1:])
@@ -267,15 +263,6 @@ def _one(
         "dk": scale * (ds.swapaxes(-1, -2) @ q).reshape(grouped).sum(axis=1),
         "dv": (p.swapaxes(-1, -2) @ dout).reshape(grouped).sum(axis=1),
     }
-
-
-def _summed(ds: Any, learnt: LearntRow, known: Any) -> Any:
-    """Of every element the sum of ds over the scores that it was added to."""
-    columns = len(known[learnt.name]) // known["heads"]
-    key = learnt.np(**asked(learnt.np, {**known, "column": np.arange(columns)}))
-    inside = (key >= 0) & (key < known["kv_len"])
-    taker = np.broadcast_to(np.where(inside, key, 0), (len(ds), *key.shape))
-    return np.where(inside, np.take_along_axis(ds, taker, axis=-1), 0.0).sum(axis=-2).ravel()
 
 
 def _baselines(
@@ -293,8 +280,7 @@ def _baselines(
         text += OF_SINKS
         names.append("dsinks")
     if score.learnt and len(wanted) == len(_LIKE):
-        key = as_mlx(score.learnt.metal, whole=True)
-        text += LEARNT.replace("{key}", key).replace("{name}", score.learnt.name)
+        text += learnt.mlx_of(score.learnt)
         names.append(f"d{score.learnt.name}")
     given = ", ".join(f"{n}.astype(dtype)" for n in names)
     found: dict[str, Baseline | str] = {"explicit": f"{text}return {given}"}

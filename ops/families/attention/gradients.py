@@ -10,6 +10,7 @@ from ops.families.attention.modifiers import (
     ANY_KEY,
     CHECKERBOARD,
     DOCUMENT,
+    HEAD_OFFSET,
     OR_MEAN,
     SOFTCAP,
     TABLE,
@@ -20,6 +21,7 @@ from ops.families.attention.modifiers import (
     attention_document,
     attention_document_mean,
     attention_full,
+    attention_head_offset,
     attention_sinks,
     attention_sliding_window,
     attention_softcap,
@@ -27,10 +29,15 @@ from ops.families.attention.modifiers import (
     attention_upper_left,
 )
 from ops.families.attention.packings import (
+    GRAPH,
     SQUARED,
+    T5,
+    T5_SEEN,
     TWICE,
     WAVE,
+    attention_graph,
     attention_squared,
+    attention_t5,
     attention_twice,
     attention_wave,
 )
@@ -55,6 +62,11 @@ attention_softcap_vjp = attention_gradient(
 )
 attention_alibi_vjp = attention_gradient("attention_alibi_vjp", attention_alibi, CAUSAL, ALIBI)
 attention_table_vjp = attention_gradient("attention_table_vjp", attention_table, EVERY_KEY, TABLE)
+attention_t5_vjp = attention_gradient("attention_t5_vjp", attention_t5, T5_SEEN, T5)
+attention_graph_vjp = attention_gradient("attention_graph_vjp", attention_graph, EVERY_KEY, GRAPH)
+attention_head_offset_vjp = attention_gradient(
+    "attention_head_offset_vjp", attention_head_offset, CAUSAL, HEAD_OFFSET
+)
 attention_checkerboard_vjp = attention_gradient(
     "attention_checkerboard_vjp", attention_checkerboard, EVERY_KEY, CHECKERBOARD
 )

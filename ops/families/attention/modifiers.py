@@ -21,7 +21,7 @@ from ops.families.attention.pairs import (
     until_prefix,
 )
 from ops.fills import Bool, Custom, Int, Segments
-from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, LearntRow, LogSum, Mask, Score
+from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, LearntBins, LearntRow, LogSum, Mask, Score
 from ops.metal_text import as_mlx
 from ops.spec import Tensor
 
@@ -321,17 +321,19 @@ attention_relative = masked_attention(
         early=True,
     ),
 )
-attention_head_offset = masked_attention(
-    "attention_head_offset",
-    CAUSAL,
-    Score(
-        np=lambda s, h, offset: s + offset[h],
-        metal="s + float(offset[h])",
-        inputs=(Tensor("offset", ("heads",)),),
-        early=True,
-        formula="s + offset[h], a number of each head",
+HEAD_OFFSET = Score(
+    np=lambda s, h, offset: s * offset[h],
+    metal="s * float(offset[h])",
+    inputs=(Tensor("offset", ("heads",)),),
+    early=True,
+    slope="float(offset[h])",
+    slope_np=lambda s, h, offset: offset[h] * np.ones_like(s),
+    learnt=LearntBins(
+        "offset", 1, np=lambda q, k: 0 * (q + k), metal="0", slope="s", slope_np=lambda s: s
     ),
+    formula="s * offset[h], a number of each head (a sum with it would leave the softmax as it is)",
 )
+attention_head_offset = masked_attention("attention_head_offset", CAUSAL, HEAD_OFFSET)
 CHECKERBOARD = Score(
     np=lambda s, q, k: np.where((q + k) % 2 == 0, 0.5 * s, 2.0 * s),
     metal="(q + k) % 2 == 0 ? 0.5f * s : 2.0f * s",

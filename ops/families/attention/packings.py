@@ -13,7 +13,7 @@ import numpy as np
 from ops.families.attention.masked import masked_attention
 from ops.families.attention.pairs import batches
 from ops.fills import Custom, Int
-from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, Mask, Score
+from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, LearntBins, Mask, Score
 from ops.spec import Tensor
 
 SANDWICH_TERMS = 4
@@ -94,20 +94,25 @@ attention_sandwich = masked_attention(
         f"i < {SANDWICH_TERMS}",
     ),
 )
-attention_graph = masked_attention(
-    "attention_graph",
-    EVERY_KEY,
-    Score(
-        np=lambda s, q, k, h, kv_len, hops, table: s + table[h * DISTANCES + hops[q * kv_len + k]],
-        metal=f"s + float(table[h * {DISTANCES} + hops[q * kv_len + k]])",
-        inputs=(
-            Tensor("hops", ("batch", "kv_len * kv_len"), "uint8", Int(0, DISTANCES - 1)),
-            Tensor("table", (f"heads * {DISTANCES}",)),
-        ),
-        formula=f"s + table[h, hops[b, q, k]], a number of each head for each of {DISTANCES} "
-        "distances in a graph, laid out flat (Graphormer)",
+GRAPH = Score(
+    np=lambda s, q, k, h, kv_len, hops, table: s + table[h * DISTANCES + hops[q * kv_len + k]],
+    metal=f"s + float(table[h * {DISTANCES} + hops[q * kv_len + k]])",
+    inputs=(
+        Tensor("hops", ("batch", "kv_len * kv_len"), "uint8", Int(0, DISTANCES - 1)),
+        Tensor("table", (f"heads * {DISTANCES}",)),
     ),
+    slope="1.0f",
+    slope_np=lambda s: np.ones_like(s),
+    learnt=LearntBins(
+        "table",
+        DISTANCES,
+        np=lambda q, k, kv_len, hops: hops[q * kv_len + k],
+        metal="hops[q * kv_len + k]",
+    ),
+    formula=f"s + table[h, hops[b, q, k]], a number of each head for each of {DISTANCES} "
+    "distances in a graph, laid out flat (Graphormer)",
 )
+attention_graph = masked_attention("attention_graph", EVERY_KEY, GRAPH)
 TWICE = Score(
     np=lambda s: 2.0 * s,
     metal="2.0f * s",
@@ -138,54 +143,53 @@ T5_BUCKETS = 32
 """Distances of T5 that have a bias of their own."""
 
 
-def _t5(s: Any, q: Any, k: Any, h: Any, table: Any, furthest: int, one_way: bool) -> Any:
+def _t5_bucket(q: Any, k: Any, furthest: int, one_way: bool) -> Any:
     away = np.maximum(q - k, 0) if one_way else np.abs(q - k)
     near = T5_BUCKETS // 2 if one_way else T5_BUCKETS // 4
     share = np.log(np.maximum(away, 1) / near) / np.log(furthest / near)
     far = np.minimum(near + np.floor(share * near + 1e-5), 2 * near - 1)
     after = 0 if one_way else np.where(k > q, 2 * near, 0)
-    bucket = np.where(away < near, away, far).astype(np.int64) + after
-    return s + table[h * T5_BUCKETS + bucket]
+    return np.where(away < near, away, far).astype(np.int64) + after
+
+
+def _t5(s: Any, q: Any, k: Any, h: Any, table: Any, furthest: int, one_way: bool) -> Any:
+    return s + table[h * T5_BUCKETS + _t5_bucket(q, k, furthest, one_way)]
 
 
 _NEAR, _AWAY = "(one_way ? 16 : 8)", "(one_way ? max(q - k, 0) : abs(q - k))"
 _SHARE = f"log(float(max({_AWAY}, 1)) / float({_NEAR})) / log(float(furthest) / float({_NEAR}))"
 _FAR = f"min({_NEAR} + int(floor({_SHARE} * float({_NEAR}) + 1e-5f)), 2 * {_NEAR} - 1)"
-_T5 = (
-    f"s + float(table[h * {T5_BUCKETS} + ({_AWAY} < {_NEAR} ? {_AWAY} : {_FAR}) + "
-    "(one_way || k <= q ? 0 : 16)])"
-)
+_BUCKET = f"({_AWAY} < {_NEAR} ? {_AWAY} : {_FAR}) + (one_way || k <= q ? 0 : 16)"
 _WAY_MLX = "(mx.maximum(q - k, 0) if one_way else mx.abs(q - k))"
-_T5_MLX = f"""s + mx.take(table, h * {T5_BUCKETS} + mx.where(
+_BUCKET_MLX = f"""mx.where(
 {_WAY_MLX} < (16 if one_way else 8), {_WAY_MLX}, mx.minimum((16 if one_way else 8) + mx.floor(
 mx.log(mx.maximum({_WAY_MLX}, 1) / (16 if one_way else 8))
 / math.log(furthest / (16 if one_way else 8)) * (16 if one_way else 8) + 1e-5).astype(mx.int32),
-31 if one_way else 15)) + (0 if one_way else mx.where(k > q, 16, 0)))"""
-attention_t5 = masked_attention(
-    "attention_t5",
-    Mask(
-        np=lambda q, k, one_way: (k <= q) | (not one_way),
-        metal="!one_way || k <= q",
-        mlx="(k <= q) | (not one_way)",
-        until="one_way ? q + 1 : kv_len",
-        early=True,
-        params={"one_way": False},
-        pairs=CAUSAL_PAIRS,
-        formula="every key, or those up to its own where `one_way` is set",
-    ),
-    Score(
-        np=_t5,
-        metal=_T5,
-        mlx=_T5_MLX,
-        early=True,
-        params={"furthest": (128, 96, 64, 256), "one_way": False},
-        inputs=(Tensor("table", (f"heads * {T5_BUCKETS}",)),),
-        slope="1.0f",
-        slope_np=lambda s: np.ones_like(s),
-        formula=f"s + table[h, bucket of k - q], {T5_BUCKETS} numbers of each head laid out flat, "
-        "buckets as in `t5_bias`: both ways in an encoder, one way in a decoder",
-    ),
+31 if one_way else 15)) + (0 if one_way else mx.where(k > q, 16, 0))"""
+T5_SEEN = Mask(
+    np=lambda q, k, one_way: (k <= q) | (not one_way),
+    metal="!one_way || k <= q",
+    mlx="(k <= q) | (not one_way)",
+    until="one_way ? q + 1 : kv_len",
+    early=True,
+    params={"one_way": False},
+    pairs=CAUSAL_PAIRS,
+    formula="every key, or those up to its own where `one_way` is set",
 )
+T5 = Score(
+    np=_t5,
+    metal=f"s + float(table[h * {T5_BUCKETS} + {_BUCKET}])",
+    mlx=f"s + mx.take(table, h * {T5_BUCKETS} + {_BUCKET_MLX})",
+    early=True,
+    params={"furthest": (128, 96, 64, 256), "one_way": False},
+    inputs=(Tensor("table", (f"heads * {T5_BUCKETS}",)),),
+    slope="1.0f",
+    slope_np=lambda s: np.ones_like(s),
+    learnt=LearntBins("table", T5_BUCKETS, np=_t5_bucket, metal=_BUCKET, mlx=_BUCKET_MLX),
+    formula=f"s + table[h, bucket of k - q], {T5_BUCKETS} numbers of each head laid out flat, "
+    "buckets as in `t5_bias`: both ways in an encoder, one way in a decoder",
+)
+attention_t5 = masked_attention("attention_t5", T5_SEEN, T5)
 ROTARY = 8
 """Elements of the rotary part of a query and a key."""
 _DOT = " + ".join(
