@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from foundry.judge.attacks.attack import REFUSED, Attack
-from foundry.judge.attacks.operators import OPERATORS
+from foundry.judge.attacks.operators import OPERATORS, Operator
 from ops import all_ops
 from templates import Template, default, for_op, render
 
@@ -21,9 +21,12 @@ NO_BUGS: Mapping[tuple[str, str], str] = MappingProxyType(
             "steps double: the last below 31 is the last below 32"
         ),
         ("cumsum_threadgroup", "divides_wrong"): "an array grows, and the rest of it is not used",
+        ("_masked_blocks", "plus_to_minus"): (
+            "a count below 0 is neither none nor all: every pair of the block is asked for"
+        ),
     }
 )
-"""Template and operator of mutants that are right, and why they are."""
+"""How the name of a template ends, and operator, of mutants that are right, and why they are."""
 
 
 def mutants_of_templates(only: str = "") -> tuple[Attack, ...]:
@@ -43,7 +46,7 @@ def _mutants(template: Template, only: str) -> Iterator[Attack]:
     text = render(template, default(template)) if asked else ""
     for operator in asked:
         mutant = operator(text)
-        if mutant is None or (template.name, operator.name) in NO_BUGS:
+        if mutant is None or _is_right(template, operator):
             continue
         yield Attack(
             kind=KIND,
@@ -54,3 +57,7 @@ def _mutants(template: Template, only: str) -> Iterator[Attack]:
             expect=REFUSED,
             text=mutant,
         )
+
+
+def _is_right(template: Template, operator: Operator) -> bool:
+    return any(template.name.endswith(end) and operator.name == name for end, name in NO_BUGS)
