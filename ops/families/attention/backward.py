@@ -7,6 +7,7 @@ dq = scale sum over j of ds[j] k[j]; dk[j] = scale sum over the queries of ds[j]
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -131,17 +132,7 @@ def attention_gradient(
     return replace(
         forward,
         name=name,
-        formula=f"A gradient of `{forward.name}`: {forward.formula} With u[k] = dout . v[k] and "
-        f"{(_FOUND if whole else _GIVEN)[0]}: ds[k] = p[k] (u[k] - delta) times what the score "
-        "changes by where s does; dq = scale sum over k of ds[k] k[k]; dk = scale sum over the "
-        "queries of ds q; dv = sum over the queries of p dout."
-        + (" dsinks = less the sum over the queries of the sink's weight times delta." * sinks)
-        + "".join(
-            f" d{t.name}: of every element the sum, over the pairs whose score it changed, of "
-            "p[k] (u[k] - delta) times what the score changes by where the element does."
-            for t in row
-        )
-        + f" Wanted: {', '.join((*wanted, *(f'd{t.name}' for t in (*row, *of_sinks))))}.",
+        formula=_formula(forward, wanted, row, of_sinks),
         inputs=(*forward.inputs, Tensor("dout", attention.outputs[0].shape), *saved),
         outputs=(
             *(Tensor(n, shapes[_LIKE[n]], match=Close(TERMS)) for n in wanted),
@@ -168,6 +159,30 @@ def attention_gradient(
             **learnt.metal_of(score),
         },
         gradient_of=forward.name if whole else "",
+    )
+
+
+def _formula(
+    forward: Op, wanted: tuple[str, ...], row: Sequence[Tensor], of_sinks: Sequence[Tensor]
+) -> str:
+    """The mathematics for a proposer; `row` is what the score has learnt."""
+    found = (_FOUND if len(wanted) == len(_LIKE) else _GIVEN)[0]
+    learnt_too = (
+        f" d{t.name}: of every element the sum, over the pairs whose score it changed, of "
+        "p[k] (u[k] - delta) times what the score changes by where the element does."
+        for t in row
+    )
+    sinks_too = (
+        f" d{t.name} = less the sum over the queries of the sink's weight times delta."
+        for t in of_sinks
+    )
+    names = (*wanted, *(f"d{t.name}" for t in (*row, *of_sinks)))
+    return (
+        f"A gradient of `{forward.name}`: {forward.formula} With u[k] = dout . v[k] and "
+        f"{found}: ds[k] = p[k] (u[k] - delta) times what the score changes by where s does; "
+        "dq = scale sum over k of ds[k] k[k]; dk = scale sum over the queries of ds q; dv = sum "
+        f"over the queries of p dout.{''.join((*sinks_too, *learnt_too))} "
+        f"Wanted: {', '.join(names)}."
     )
 
 
