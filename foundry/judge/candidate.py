@@ -21,6 +21,7 @@ from foundry.judge.oracle.dealing import (
     with_ends,
     with_meetings,
     with_nonfinite,
+    with_opposite,
     with_planted,
     with_spots,
 )
@@ -227,7 +228,7 @@ def _dealt(
     hidden = deal((*op.workloads("hidden", dtype), *unseen(op, dtype, seed)), names, each, seed)
     tried = deal_faintly(parameter_workloads(op, dtype, seed), names, each, seed)
     unlisted = with_spots(op, with_nonfinite(op, hidden, _NONFINITE_HIDDEN, seed))
-    ends = with_ends(op, (*unlisted, *tried), names)
+    ends = with_opposite(op, with_ends(op, (*unlisted, *tried), names), names)
     together = with_meetings(op, with_planted(op, ends, names))
     # The smallest comes first, and is what most kernels are written for: it is verified always.
     # One that is chosen for its time may be too much for a kernel that is right by brute force.

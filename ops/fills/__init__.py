@@ -10,6 +10,7 @@ from ops.fills.around import Padded, Sorted
 from ops.fills.base import Fill
 from ops.fills.custom import Custom
 from ops.fills.indices import Distinct, Index, Permutation
+from ops.fills.log_sums import LogSums
 from ops.fills.positive import Positive
 from ops.fills.real import Real
 from ops.fills.simplex import Simplex
@@ -24,6 +25,7 @@ __all__ = [
     "Fill",
     "Index",
     "Int",
+    "LogSums",
     "Offsets",
     "Padded",
     "Permutation",

@@ -34,11 +34,23 @@ def test_unseen_workloads_are_on_no_list_small_and_reproducible(name: str) -> No
     found = {seed: unseen(op, "float16", seed) for seed in range(40)}
     for seed, workloads in found.items():
         assert workloads == unseen(op, "float16", seed)
-        assert len({w.id for w in workloads}) == len(workloads) == UNSEEN + len(_beyond(op))
+        expected = UNSEEN + len(_beyond(op)) * 2 ** _switches(op)
+        assert len({w.id for w in workloads}) == len(workloads) == expected
         for workload in workloads:
             assert workload.id not in listed
             assert 0 < elements_of(op, workload) <= 1 << 15
     assert len({w.id for workloads in found.values() for w in workloads}) > 50
+
+
+def _switches(op: Op) -> int:
+    return sum(isinstance(default, bool) for default in op.params.values())
+
+
+def test_beyond_the_lists_a_switch_takes_both_values() -> None:
+    for seed in range(10):
+        found = unseen(registry.get("topk_gating"), "float32", seed)
+        largest = [w.params["renormalised"] for w in found if w.axes["k"] == 32]
+        assert sorted(map(bool, largest)) == [False, True]
 
 
 def _beyond(op: Op) -> set[int]:

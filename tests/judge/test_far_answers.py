@@ -19,7 +19,13 @@ from foundry.judge.oracle.draws.distributions import MIXED
 from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.pace import Answered, Paces, work
 from foundry.judge.oracle.references import References
-from foundry.judge.oracle.swept import ratios, remainders, squares, vector_remainders
+from foundry.judge.oracle.swept import (
+    aligned_remainders,
+    ratios,
+    remainders,
+    squares,
+    vector_remainders,
+)
 from foundry.judge.proof import sweep
 from foundry.judge.proof.allowance import Allowance, Allowances, OracleAllowance
 from foundry.judge.sources import groups_of
@@ -247,6 +253,13 @@ def test_every_remainder_of_64_follows_a_pass_of_vectors_along_axes_that_are_red
     found = vector_remainders(SOFTMAX, "float32", 3)
     assert {w.axes["cols"] % 64 for w in found if w.axes["cols"] >= 128} == set(range(64))
     assert vector_remainders(get("silu"), "float32", 3) == ()
+
+
+def test_long_rows_are_multiples_of_every_small_power_of_two_alone() -> None:
+    for seed in range(5):
+        sizes = [w.axes["cols"] for w in aligned_remainders(SOFTMAX, "float32", seed)]
+        assert sorted(size & -size for size in sizes) == [2, 4, 8, 16, 32, 64, 128]
+        assert min(sizes) > 1 << 12
 
 
 def test_what_is_far_is_odd_and_keeps_the_multiples_of_its_axis() -> None:

@@ -58,13 +58,14 @@ def _inputs(op: Op, distribution: str, axes: dict[str, int], **params: float) ->
 
 
 def test_inputs_are_zero_large_and_of_nothing_in_the_same_places() -> None:
-    given = _inputs(get("attention_merge"), COINCIDING, {"rows": 200, "cols": 8})
-    nothing = given["x_lse"] == np.float32(NOTHING)
+    once = dict.fromkeys(("heads", "kv_heads", "q_len", "kv_len"), 1)
+    given = _inputs(get("attention_dq"), COINCIDING, {"batch": 200, **once, "head_dim": 8})
+    nothing = given["lse"] == np.float32(NOTHING)
     assert 10 < nothing.sum() < 100
-    np.testing.assert_array_equal(nothing, given["y_lse"] == np.float32(NOTHING))
-    large = [np.abs(given[name]) > 12 for name in ("x", "y")]
+    np.testing.assert_array_equal(nothing, given["delta"] == np.float32(NOTHING))
+    large = [np.abs(given[name]) > 12 for name in ("q", "dout")]
     assert (large[0] & large[1]).sum() > 0.5 * large[0].sum() > 10
-    assert np.isfinite(given["x"]).all()
+    assert np.isfinite(given["q"]).all()
 
 
 def test_some_inputs_are_zero_where_others_are_not() -> None:

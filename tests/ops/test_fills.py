@@ -66,6 +66,12 @@ def is_simplex(array: Array) -> bool:
     return bool((wide(array) >= 0).all() and (np.abs(sums - 1) < units).all())
 
 
+def is_log_sums(array: Array) -> bool:
+    found = wide(array)
+    nothing = (found == -np.inf) | (np.abs(found + 1e30) < 1e28)
+    return bool((nothing | np.isfinite(found)).all()) and (found.size < 100 or nothing.any())
+
+
 def is_padded(array: Array) -> bool:
     for row in rows(array):
         if not ((row >= -1) & (row < 4096)).all() or (np.diff((row == -1).astype(int)) < 0).any():
@@ -107,6 +113,7 @@ RULES: dict[str, tuple[Fill, tuple[str, ...], Callable[[Array], bool]]] = {
     "offsets": (fills.Offsets("tokens"), INTEGERS, is_offsets),
     "permutation": (fills.Permutation(), INTEGERS, is_permutation),
     "positive": (fills.Positive(), FLOAT_DTYPES, lambda a: bool((a > 0).all())),
+    "log sums": (fills.LogSums(), ("float32", "bfloat16"), is_log_sums),
     "simplex": (fills.Simplex(), FLOAT_DTYPES, is_simplex),
     "int": (fills.Int(), INTEGERS, lambda a: True),
     "some ints": (fills.Int(-3, 8), SIGNED, between(-3, 8)),
@@ -262,6 +269,7 @@ def test_what_cannot_be_drawn_is_refused(fill: Fill, shape: tuple[int, ...], sai
         (fills.Bool(), "int32", "Bool fills bool_"),
         (fills.Simplex(), "int32", "Simplex fills floats"),
         (fills.Positive(), "int32", "Positive fills floats"),
+        (fills.LogSums(), "float16", "LogSums fills float32 and bfloat16"),
     ],
 )
 def test_a_dtype_that_cannot_hold_the_values_is_refused(fill: Fill, dtype: str, said: str) -> None:
@@ -288,6 +296,7 @@ def test_a_dtype_that_cannot_hold_the_values_is_refused(fill: Fill, dtype: str, 
         (fills.Permutation(), "a permutation along the last axis"),
         (fills.Simplex(), "probabilities along the last axis"),
         (fills.Positive(), "above zero"),
+        (fills.LogSums(), "any number, -1e30 and -infinity"),
     ],
 )
 def test_a_fill_tells_a_proposer_its_rule(fill: Fill, said: str) -> None:

@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from foundry.judge.oracle.draws import coinciding, nonfinite, spots, thresholds
+from foundry.judge.oracle.draws import coinciding, nonfinite, opposite, spots, thresholds
 from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS, MIXED
 from foundry.judge.oracle.draws.near import ALIKE, FAINT
 from foundry.judge.oracle.every import is_elementwise
@@ -26,6 +26,7 @@ from foundry.judge.oracle.sizes import (
     smaller,
 )
 from ops.errors import UsageError
+from ops.parameters import Scalar
 from ops.spec import Case, CaseSet, Op, Workload, elements_of, plain_flops, present, shape_of
 
 UNSEEN = 3
@@ -130,6 +131,23 @@ def with_planted(op: Op, dealt: Iterable[Dealt], distributions: Sequence[str]) -
         yield workload, (*names, _PLANTED) if is_dealt and _PLANTED not in names else names
 
 
+def with_opposite(op: Op, dealt: Iterable[Dealt], distributions: Sequence[str]) -> Iterator[Dealt]:
+    """Deal rows from end to end to every other small workload of an op that computes.
+
+    One that only selects has the ends of the range, and one that treats each element alone all
+    values.
+    """
+    if _ENDS in distributions or is_elementwise(op):
+        yield from dealt
+        return
+    turns = itertools.count()
+    for workload, names in dealt:
+        is_able = is_small(op, workload) and all(workload.axes.values())
+        is_able = is_able and bool(opposite.able(op, workload))
+        is_dealt = is_able and next(turns) % 2 == 0
+        yield workload, (*names, opposite.OPPOSITE) if is_dealt else names
+
+
 def with_spots(op: Op, dealt: Iterable[Dealt]) -> Iterator[Dealt]:
     """Deal spots to the small workloads; where each element counts alone, all values are tried."""
     for workload, names in dealt:
@@ -141,7 +159,8 @@ def unseen(op: Op, dtype: str, seed: int, count: int = UNSEEN) -> tuple[Workload
     """Workloads that are on no list, small enough to be cheap.
 
     Of the axes that are compiled in, one has one new size in some of them: each is a build. Those
-    that kernels are tried beyond the lists with have one more workload, at their largest size.
+    that kernels are tried beyond the lists with have one more workload at their largest size, or
+    one for both values of every switch.
     """
     rng = random.Random(f"{seed} unseen {op.name} {dtype}")
     cases = [case for case in (*op.visible, *op.hidden) if all(case.axes.values())]
@@ -151,10 +170,13 @@ def unseen(op: Op, dtype: str, seed: int, count: int = UNSEEN) -> tuple[Workload
     sizes = listed(op, cases)
     compiled = new_compiled(sizes, rng)
     found: list[Workload] = []
-    for fixed in [*_sometimes(compiled, count, rng), *largest_compiled(sizes)]:
+    largest = itertools.product(largest_compiled(sizes), _switched(op))
+    wanted = [*((fixed, {}) for fixed in _sometimes(compiled, count, rng)), *largest]
+    for fixed, switches in wanted:
+        bases = [replace(case, params={**case.params, **switches}) for case in cases]
         ever_smaller = (smaller(sizes, 1.0 - number / (2 * _TRIES)) for number in range(_TRIES))
-        drawn = (_drawn(op, dtype, rng.choice(cases), fixed, s, rng) for s in ever_smaller)
-        kept = (_of_sizes(op, dtype, case, {**case.axes, **fixed}) for case in cases)
+        drawn = (_drawn(op, dtype, rng.choice(bases), fixed, s, rng) for s in ever_smaller)
+        kept = (_of_sizes(op, dtype, case, {**case.axes, **fixed}) for case in bases)
         new = (w for w in itertools.chain(drawn, kept) if w is not None and w.id not in known)
         if workload := next(new, None):
             found.append(workload)
@@ -167,6 +189,15 @@ def _sometimes(
 ) -> Iterator[dict[str, int]]:
     for _ in range(count):
         yield dict(sizes) if rng.random() < _NEW_COMPILED else {}
+
+
+def _switched(op: Op) -> list[dict[str, Scalar]]:
+    """Both values of every switch of an op, with those of the others."""
+    switches = [name for name, default in op.params.items() if isinstance(default, bool)]
+    return [
+        dict(zip(switches, on, strict=True))
+        for on in itertools.product((True, False), repeat=len(switches))
+    ]
 
 
 def is_small(op: Op, workload: Workload) -> bool:

@@ -19,7 +19,15 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from foundry.errors import unknown
-from foundry.judge.oracle.draws import coinciding, heavy, near, nonfinite, spots, thresholds
+from foundry.judge.oracle.draws import (
+    coinciding,
+    heavy,
+    near,
+    nonfinite,
+    opposite,
+    spots,
+    thresholds,
+)
 from foundry.judge.oracle.draws.distributions import (
     DISTRIBUTIONS,
     EVERY,
@@ -41,6 +49,7 @@ _DRAWS: Mapping[str, Draw] = MappingProxyType(
         **dict.fromkeys(spots.SPOTS, spots.draw),
         heavy.HEAVY: heavy.draw,
         heavy.HEAVIER: heavy.draw_heavier,
+        opposite.OPPOSITE: opposite.draw,
     }
 )
 _OF_WORKLOADS = (coinciding.COINCIDING, thresholds.THRESHOLDS)
@@ -66,7 +75,7 @@ def make_inputs(op: Op, workload: Workload, distribution: str, seed: int) -> Arr
         op: The op.
         workload: One of its workloads.
         distribution: One of `DISTRIBUTIONS`, of `nonfinite.DRAWS` or of `spots.SPOTS`;
-            `COINCIDING` or `THRESHOLDS`.
+            `COINCIDING`, `THRESHOLDS` or `OPPOSITE`.
         seed: Equal seeds give equal bytes on every machine.
 
     Raises:
@@ -101,6 +110,9 @@ def _dealt(op: Op, workload: Workload, distribution: str, seed: int) -> dict[str
     if distribution in spots.SPOTS:
         rng = _generator(seed, workload.id, *spots.SPOTS)
         holder = spots.spotted(op, workload, distribution, rng)
+        dealt = {name: distribution if name == holder else "normal" for name in dealt}
+    if distribution == opposite.OPPOSITE:
+        holder = _generator(seed, workload.id, distribution).choice(opposite.able(op, workload))
         dealt = {name: distribution if name == holder else "normal" for name in dealt}
     for name in _spared(op, workload, distribution, seed):
         dealt[name] = nonfinite.SPARING[distribution]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ops.errors import UsageError
@@ -22,6 +23,9 @@ _ROUND = (-1.0, 0.0, 0.5, 1.0, 2.0, 10.0, 30.0, 50.0, 100.0)
 _ROUND_INTEGERS = (0, 1, 2, 3, 100, 1000, 65_535, 65_537, 100_003)
 """Those above 16 bits are no multiples of powers of two."""
 _SIXTEEN_BITS, _OF_LONG = 65_535, 4
+_SHORT_QUOTIENTS = (41, 47, 55, 61)
+"""In float32 each times its reciprocal is less than 1: what divides so falls one short."""
+_OF_SHORT, _MOST_DIVIDED = 2, 1 << 15
 
 
 def parameter_workloads(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
@@ -62,7 +66,21 @@ def round_parameters(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
         tried = (_workload(op, dtype, case, {name: value}) for case in cases)
         count = _OF_LONG if value > _SIXTEEN_BITS else 1
         found += itertools.islice((w for w in tried if w is not None), count)
-    return tuple(found)
+    return (*found, *_divided(op, dtype, rng))
+
+
+def _divided(op: Op, dtype: str, rng: random.Random) -> Iterator[Workload]:
+    """For every integer by which an axis may be divided, a number whose quotients fall short."""
+    cases = _small(op, dtype, _MOST_DIVIDED)
+    for name in op.ranges:
+        value = rng.choice(_SHORT_QUOTIENTS)
+        known = op.ranges[name]
+        if not isinstance(op.params[name], int) or not known.low < value < known.high:
+            continue
+        rng.shuffle(cases)
+        longest = sorted(cases, key=lambda case: -sum(s > value for s in case.axes.values()))
+        tried = (_workload(op, dtype, case, {name: value}) for case in longest)
+        yield from itertools.islice((w for w in tried if w is not None), _OF_SHORT)
 
 
 def _round_of(op: Op, name: str) -> list[Scalar]:
@@ -83,12 +101,12 @@ def _values(op: Op, name: str, rng: random.Random) -> list[Scalar]:
     return values
 
 
-def _small(op: Op, dtype: str) -> list[Case]:
+def _small(op: Op, dtype: str, most: int = _MOST_ELEMENTS) -> list[Case]:
     """Cases with work in more than one place, and little of it."""
     cases = (*op.visible, *op.hidden)
     sizes = [elements_of(op, op.workload(case, dtype)) for case in cases]
     pairs = zip(cases, sizes, strict=True)
-    return [c for c, n in pairs if n <= _MOST_ELEMENTS and min(c.axes.values()) > 0 and n > 16]
+    return [c for c, n in pairs if n <= most and min(c.axes.values()) > 0 and n > 16]
 
 
 def _workload(op: Op, dtype: str, case: Case, params: dict[str, Scalar]) -> Workload | None:

@@ -24,7 +24,7 @@ from foundry.errors import EnvironmentUnusable, NoAnswer
 from foundry.harness.jobs import BaselineRun, Crash, Timeout
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.matching import Expected
-from foundry.judge.oracle.draws import coinciding, nonfinite
+from foundry.judge.oracle.draws import coinciding, nonfinite, opposite
 from foundry.judge.oracle.draws.distributions import EVERY
 from foundry.judge.oracle.every import eased, is_elementwise, lost, tamed
 from foundry.judge.oracle.expecting import expected, expected_of_baseline, values
@@ -218,7 +218,7 @@ class References:
             found = self._eased(op, workload, fresh.inputs, found, baseline)
             if distribution in nonfinite.DRAWS:
                 found = nonfinite.stated(op, distribution, found, baseline)
-            if distribution == coinciding.COINCIDING:
+            if distribution in (coinciding.COINCIDING, opposite.OPPOSITE):
                 found = coinciding.stated(op, found, baseline)
         return replace(fresh, expected=found, baseline=baseline)
 

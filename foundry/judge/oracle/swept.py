@@ -24,6 +24,8 @@ _VECTORS = 4 * _LANES
 """The same where each lane takes a vector of four."""
 _WITHIN = tuple((0, size) for size in range(2, _LANES, 4))
 """Sizes within a pass of the lanes: a kernel may take four or eight elements for all there are."""
+_BLOCK, _BLOCKS, _POWERS = 512, (8, 33), range(1, 8)
+"""Places of a block of a long axis, how many blocks, and what a power of two leaves beyond them."""
 _CHEAP_ELEMENTS = 1 << 14
 _EACH_TO = 16
 _LONG_BESIDE = 1 << 12
@@ -48,13 +50,31 @@ def vector_remainders(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
     whether it is more than 64 of 128.
     """
     rng = random.Random(f"{seed} vectors {op.name} {dtype}")
-    axes = [a.name for a in op.axes if a.name in growing(op) and a.multiple_of == 1]
-    axes = [axis for axis in axes if axis not in independent_axes(op)]
-    rng.shuffle(axes)
+    axes = _summed(op, rng)
     halves = [_VECTORS, _VECTORS + _VECTORS // 2]
     sizes = [rng.choice(halves) + r for r in range(_VECTORS // 2)]
     turns = zip(sizes, itertools.cycle(axes), strict=False)
     return _each_once(alone(op, dtype, axis, size) for size, axis in turns)
+
+
+def aligned_remainders(op: Op, dtype: str, seed: int) -> tuple[Workload, ...]:
+    """Thousands of places along such an axis, and a power of two more, each power once.
+
+    A kernel may take whole vectors, or blocks of them, only where a long row is a multiple of 16.
+    """
+    rng = random.Random(f"{seed} aligned {op.name} {dtype}")
+    axes = _summed(op, rng)
+    sizes = [_BLOCK * rng.randrange(*_BLOCKS) + (1 << power) for power in _POWERS]
+    turns = zip(sizes, itertools.cycle(axes), strict=False)
+    return _each_once(alone(op, dtype, axis, size) for size, axis in turns)
+
+
+def _summed(op: Op, rng: random.Random) -> list[str]:
+    """Axes of any size along which places depend on each other, in random order."""
+    axes = [a.name for a in op.axes if a.name in growing(op) and a.multiple_of == 1]
+    axes = [axis for axis in axes if axis not in independent_axes(op)]
+    rng.shuffle(axes)
+    return axes
 
 
 def compiled_sizes(op: Op, dtype: str) -> tuple[Workload, ...]:

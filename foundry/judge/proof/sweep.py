@@ -23,6 +23,7 @@ from foundry.judge.oracle.draws import nonfinite, spots
 from foundry.judge.oracle.draws.distributions import MIXED
 from foundry.judge.oracle.parameters import round_parameters
 from foundry.judge.oracle.swept import (
+    aligned_remainders,
     both_long,
     compiled_sizes,
     ratios,
@@ -168,7 +169,8 @@ def _targets(candidate: Candidate, *, is_whole: bool) -> Failed | tuple[Target, 
         compiled = tuple(chance.sample(compiled, min(_FEW_COMPILED, len(compiled))))
     sizes = (*compiled, *ratios(op, dtype), *squares(op, dtype), *remainders(op, dtype))
     found = bound_to(candidate, sizes)
-    wider = bound_to(candidate, vector_remainders(op, dtype, seed))
+    wide = (*vector_remainders(op, dtype, seed), *aligned_remainders(op, dtype, seed))
+    wider = bound_to(candidate, wide)
     if isinstance(found, Failed) or isinstance(wider, Failed):
         return found if isinstance(found, Failed) else wider
     numbers = groups_of([t.program for t in (*found, *wider)])

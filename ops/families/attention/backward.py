@@ -21,6 +21,7 @@ from ops.families.attention import learnt
 from ops.families.attention.attention import AXES, attention
 from ops.families.attention.masked import SEEN, known_of, one_batch
 from ops.families.forms.rowwise import Layout, rowwise
+from ops.fills import LogSums
 from ops.masking import (
     AS_IT_IS,
     Mask,
@@ -337,9 +338,9 @@ attention_merge = rowwise(
     "attention",
     (
         Tensor("x", ("rows", "cols")),
-        Tensor("x_lse", ("rows",), "float32"),
+        Tensor("x_lse", ("rows",), "float32", LogSums()),
         Tensor("y", ("rows", "cols")),
-        Tensor("y_lse", ("rows",), "float32"),
+        Tensor("y_lse", ("rows",), "float32", LogSums()),
     ),
     (Tensor("out", ("rows", "cols"), match=Close(2)), Tensor("lse", ("rows",), "float32")),
     np=lambda x, x_lse, y, y_lse: _merged(x, x_lse, y, y_lse),

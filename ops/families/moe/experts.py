@@ -105,7 +105,7 @@ out[i] = T(sum);
     "it comes; summed in float32 and rounded once. The way back of a mixture of experts.",
 )
 GATE = "rows experts k"
-GATED = axes("rows", Axis("experts", least=1), Axis("k", least=1, compiled=True, tried_to=16))
+GATED = axes("rows", Axis("experts", least=1), Axis("k", least=1, compiled=True, tried_to=32))
 
 
 def _first(x: Any, k: int) -> Any:

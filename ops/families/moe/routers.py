@@ -20,9 +20,23 @@ CHOICE = "rows experts k"
 BALANCE = "rows experts slots"
 
 
-def _spread(scale: float) -> Custom:
-    """Normal numbers whatever is dealt: sums of two scores are hardly ever equal by chance."""
-    return Custom(lambda rng, shape, dtype, sizes, values: scale * rng.standard_normal(shape))
+_COARSE = np.array([-1.5, -0.5, 0.25, 1.0, 2.0])
+"""Logits of which no two pairs of scores have nearly the same sum."""
+
+
+def _logits(rng: Any, shape: Any, dtype: str, sizes: Any, values: Any) -> Any:
+    """Normal numbers whatever is dealt, whose sums of two scores are hardly ever equal by chance.
+
+    Every other row has few values: there experts and groups are equal.
+    """
+    normal = 2.0 * rng.standard_normal(shape)
+    coarse = _COARSE[rng.integers(0, len(_COARSE), shape)]
+    return np.where(np.arange(shape[0])[:, None] % 2 == 1, coarse, normal)
+
+
+def _biases(rng: Any, shape: Any, dtype: str, sizes: Any, values: Any) -> Any:
+    """None yet, as where training begins, or normal ones."""
+    return (rng.random() < 1 / 2) * 0.6 * rng.standard_normal(shape)
 
 
 def _first(x: Any, k: int) -> Any:
@@ -60,8 +74,8 @@ router_sigmoid_groups = Op(
         Axis("k", least=1, compiled=True, values=(1, 2, 4, 6, 8)),
     ),
     inputs=(
-        Tensor("x", ("rows", "groups * width"), fill=_spread(2.0)),
-        Tensor("bias", ("groups * width",), "float32", fill=_spread(0.6)),
+        Tensor("x", ("rows", "groups * width"), fill=Custom(_logits)),
+        Tensor("bias", ("groups * width",), "float32", fill=Custom(_biases)),
     ),
     outputs=(
         Tensor("share", ("rows", "k"), match=Close("k")),
@@ -115,7 +129,7 @@ router_topk_by_index = Op(
     formula="index[r] holds the places of the k largest logits of x[r], of equal ones the lowest, "
     "in ascending order of place; share[r] is the softmax over the logits picked. What a router "
     "gives that partitions and does not sort.",
-    axes=axes("rows", Axis("experts", least=1), Axis("k", least=1, compiled=True, tried_to=16)),
+    axes=axes("rows", Axis("experts", least=1), Axis("k", least=1, compiled=True, tried_to=32)),
     inputs=(Tensor("x", ("rows", "experts")),),
     outputs=(
         Tensor("share", ("rows", "k"), match=Close("k")),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from foundry.judge.matching import Expected, Within
 from foundry.program import Arrays
 from ops.dtypes import FLOAT_DTYPES
-from ops.fills import Real
+from ops.fills import LogSums, Real
 from ops.spec import ELEMENT, Op, Tensor, Workload, fill_of, present
 
 COINCIDING = "coinciding"
@@ -49,7 +49,8 @@ def able(op: Op, workload: Workload) -> bool:
 def may_be_of_nothing(op: Op, tensor: Tensor) -> bool:
     """Whether an input holds a float32 for each row of another one, whatever the element type."""
     rows = {t.shape[:-1] for t in op.inputs if t.dtype == ELEMENT}
-    return tensor.dtype == "float32" and tensor.fill is None and tensor.shape in rows
+    is_free = tensor.fill is None or isinstance(tensor.fill, LogSums)
+    return tensor.dtype == "float32" and is_free and tensor.shape in rows
 
 
 def draw(rng: Generator, places: Generator, shape: tuple[int, ...], *, of_nothing: bool) -> Values:
