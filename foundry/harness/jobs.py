@@ -142,6 +142,10 @@ class Build:
         return tuple(None if f is None else BuildFailure(str(f[0]), int(f[1])) for f in found)
 
 
+UNBUILT = "unbuilt"
+"""Kind of what is no fault: the sanitizer could not build the program, and saw nothing of it."""
+
+
 @dataclass(frozen=True)
 class ReportedFinding:
     """One fault that the sanitizer found, in its own words; `line` is in the kernel file."""

@@ -96,6 +96,8 @@ class Candidate:
     timings: list[Timing] = field(default_factory=list)
     untimed: dict[str, Failed] = field(default_factory=dict)
     """Why a workload has no time, though the kernel is right on it."""
+    is_unseen: bool = False
+    """Whether the sanitizer could not build it, and saw nothing of the visible workloads."""
     unwatched: int | None = None
     """Workloads that the sanitizer did not watch; None before it was done."""
     left_out: int = 0

@@ -200,11 +200,19 @@ def test_a_configuration_of_nothing_is_refused(tmp_path: Path, given: dict[str, 
         read(configuration(tmp_path, hidden_size=64, **given))
 
 
-@pytest.mark.parametrize("row", ['{"op": ["softmax"]}', '{"op": "softmax", "rows": true}', "[3]"])
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"op": ["softmax"]}',
+        '{"op": "softmax", "rows": true}',
+        '{"op": "softmax", "rows": -1}',
+        "[3]",
+    ],
+)
 def test_a_list_of_sizes_with_rubbish_is_refused(tmp_path: Path, row: str) -> None:
     (tmp_path / "shapes.json").write_text(f"[{row}]")
     op = {"axes": ["rows"], "params": {}}
-    with pytest.raises(ValueError, match="names no op|needs a whole number for rows"):
+    with pytest.raises(ValueError, match="names no op|needs a whole number above 0 for rows"):
         of_file(tmp_path / "shapes.json", {"softmax": op})
 
 

@@ -1,4 +1,4 @@
-"""A sanitizer for tests: finds a fault in every kernel whose body says `segv`."""
+"""A sanitizer for tests: a body of `segv` has a fault, and one of `refused` does not build."""
 
 from __future__ import annotations
 
@@ -12,4 +12,5 @@ def examine(program: Program, inputs: Any) -> SimpleNamespace:
     if "segv" in program.launches[0].source:
         finding = SimpleNamespace(message="thread 0 reads x[1] of 1", line=7)
         return SimpleNamespace(findings=[finding])
-    return SimpleNamespace(findings=[])
+    refused = "refused" in program.launches[0].source
+    return SimpleNamespace(findings=[], build_log="error: too much" if refused else None)

@@ -12,11 +12,13 @@ import pytest
 
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import (
+    UNBUILT,
     BaselineRun,
     Build,
     Crash,
     Describe,
     Examine,
+    ReportedFinding,
     Run,
     Timeout,
     decode_program,
@@ -297,6 +299,13 @@ def test_what_is_built_during_a_screen_does_not_show_in_it(pool: WorkerPool) -> 
         assert worker.ask(Build((program("right"),), (0,)), 20) == (None,)
         (failure,) = worker.ask(Build((program("refused"),), (0,)), 20)
     assert isinstance(failure, BuildFailure)
+
+
+def test_what_a_sanitizer_cannot_build_is_no_kernel_without_faults(pool: WorkerPool) -> None:
+    with pool.lease() as worker:
+        worker.prepare("softmax", "", ("directive_sanitizer",))
+        asked = Examine("directive_sanitizer:examine", program("refused"), {"x": X})
+        assert worker.ask(asked, 20) == (ReportedFinding("error: too much", None, UNBUILT),)
 
 
 def test_a_core_is_free_until_every_one_has_a_candidate(

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from foundry.harness.jobs import Crash, Examine, ReportedFinding
+from foundry.harness.jobs import UNBUILT, Crash, Examine, ReportedFinding
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import JudgeOptions
 from foundry.judge.candidate import Candidate, Failed, Target, prepare
@@ -26,6 +26,7 @@ from templates import default, for_op, render
 
 SOFTMAX, TOPK = get("softmax"), get("topk")
 FAULT = ReportedFinding("thread 0 reads x[9] of 9", None, "out_of_bounds")
+UNSEEN = ReportedFinding("error: the compiler needs more than 30 s for this kernel", None, UNBUILT)
 ENDLESS = ReportedFinding("it does not end", None, "runaway_loop")
 Found = Sequence[ReportedFinding] | Crash
 
@@ -137,6 +138,18 @@ def test_what_is_slow_by_brute_force_is_watched_no_further_and_nothing_held_agai
     assert screen_rest(walk_of("softmax", slow)) is None
     assert screen_rest(walk_of("softmax", endless)) is None
     assert (len(slow.seen), len(endless.seen)) == (2, 1)
+
+
+def test_what_does_not_build_with_checks_is_asked_once_and_counts_as_unwatched() -> None:
+    """The build that follows says of most such kernels why they do not build; of others nothing."""
+    watcher = Watcher(lambda program: [UNSEEN])
+    walk = walk_of("softmax", watcher)
+    assert screen(walk) is None
+    assert len(watcher.seen) == 1
+    assert screen_rest(walk) is None
+    assert walk.candidate.proven.unwatched == len(watcher.seen) - 1 > 0
+    seen = [job.program for job in watcher.seen[1:]]
+    assert all(t.program in seen for t in walk.candidate.visible if elements(t.program))
 
 
 def test_of_a_large_workload_a_few_rows_are_watched_with_all_their_columns() -> None:

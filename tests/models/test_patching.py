@@ -268,6 +268,8 @@ def test_wrong_arguments_get_one_sentence(
         package.patch(*arguments)
     with pytest.raises(ValueError, match="no pattern 'norm'; there are norms"):
         package.patch(nn.RMSNorm(4), without=["norm"])
+    with pytest.raises(ValueError, match=r"take lists, as only=\['norms'\]"):
+        package.patch(nn.RMSNorm(4), only="norms")
 
 
 def loss(model: Any, tokens: mx.array) -> mx.array:

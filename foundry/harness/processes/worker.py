@@ -29,7 +29,7 @@ from foundry.engines import gpu_faults
 from foundry.engines.base import Call, Engine, Executable, Reorderable
 from foundry.errors import EnvironmentUnusable
 from foundry.harness import file_profiling, file_sanitizing, frames, sanitizing
-from foundry.harness.jobs import decode_program, decode_workload, encode_sets, read_sets
+from foundry.harness.jobs import UNBUILT, decode_program, decode_workload, encode_sets, read_sets
 from foundry.harness.measuring import counting, profiling
 from foundry.harness.measuring.baseline import BaselineCall, find_op, select_device
 from foundry.harness.measuring.buffers import Buffers
@@ -112,6 +112,8 @@ class Worker:
             self._ahead.start()
         report = examine(decode_program(request.header["program"]), read_sets(request)[0])
         found = [(f.message, f.line, getattr(f, "kind", "")) for f in report.findings]
+        if not found and (log := getattr(report, "build_log", None)) is not None:
+            found = [(log, None, UNBUILT)]
         return {"findings": found}, ()
 
     def _build_ahead(self, program: Program) -> None:

@@ -7,7 +7,8 @@
 3. `screen_large`: a few rows of a large workload, with its strides and compiled sizes.
 
 A kernel that is slow by brute force cannot be watched on all of these, so the smallest come first:
-where the time of the sanitizer ends, nothing is held against the kernel.
+where the time of the sanitizer ends, nothing is held against the kernel. Neither is what builds
+without checks and not with them, as after thirty seconds of the compiler; it counts as unwatched.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from foundry.errors import InvalidKernel
-from foundry.harness.jobs import Crash, Examine, ReportedFinding, Timeout
+from foundry.harness.jobs import UNBUILT, Crash, Examine, ReportedFinding, Timeout
 from foundry.judge import wording
 from foundry.judge.candidate import Failed, Target
 from foundry.judge.oracle.draws.distributions import EVERY, MIXED
@@ -34,6 +35,8 @@ _MOST_WHOLE = 1 << 23
 """The same where no part of it has its strides, as of attention over a thousand keys."""
 _BUDGET_S = 8.0
 _ENDLESS = "runaway_loop"
+_NO_FAULTS = (_ENDLESS, UNBUILT)
+"""Kinds of findings that end the watch, or leave a size unwatched, and are held against nobody."""
 
 
 def screen(walk: Walk) -> Failed | None:
@@ -45,7 +48,12 @@ def screen(walk: Walk) -> Failed | None:
     # Where a core is free, the kernel is built for the next stage at the same time.
     ahead = largest.program if walk.worker.has_room else None
     for target in targets:
-        if failed := _told(walk, target, _examine(walk, target, target.distributions[0], ahead)):
+        found = _examine(walk, target, target.distributions[0], ahead)
+        if not isinstance(found, Timeout | Crash) and any(f.kind == UNBUILT for f in found):
+            # The build that follows says why; where there is no reason, all sizes are still due.
+            walk.candidate.is_unseen = True
+            return None
+        if failed := _told(walk, target, found):
             return failed
         ahead = None
     return None
@@ -54,7 +62,7 @@ def screen(walk: Walk) -> Failed | None:
 def screen_rest(walk: Walk) -> Failed | None:
     """Examine the kernel on all other workloads that it is about to be verified on."""
     candidate = walk.candidate
-    known = {id(target) for target in _first(walk)}
+    known = set() if candidate.is_unseen else {id(target) for target in _first(walk)}
     largest = max(candidate.visible, key=lambda t: elements(t.program), default=None)
     fresh = [t for t in candidate.visible if id(t) not in known or t is largest]
     timed = [t for b in candidate.bench for t in _watched(walk, b)]
@@ -63,12 +71,12 @@ def screen_rest(walk: Walk) -> Failed | None:
     unwatched = len(watched) + len(candidate.bench) - len(timed)
     for target in sorted(watched, key=_size):
         found = _examine(walk, target, _distribution(target))
-        if isinstance(found, Timeout | Crash) or any(f.kind != _ENDLESS for f in found):
+        if isinstance(found, Timeout | Crash) or any(f.kind not in _NO_FAULTS for f in found):
             return _told(walk, target, found)
         left_s -= walk.worker.spent_s
-        if found or left_s < 0.0:
+        if left_s < 0.0 or any(f.kind == _ENDLESS for f in found):
             break
-        unwatched -= 1
+        unwatched -= not found
     if walk.options.sanitizer is not None:
         candidate.unwatched = unwatched + candidate.left_out
     return None
@@ -78,7 +86,7 @@ def screen_large(walk: Walk, target: Target) -> Failed | None:
     """Examine the kernel on a few rows of a workload."""
     for part in _watched(walk, target):
         found = _examine(walk, part, _distribution(part))
-        if isinstance(found, Timeout | Crash) or any(f.kind != _ENDLESS for f in found):
+        if isinstance(found, Timeout | Crash) or any(f.kind not in _NO_FAULTS for f in found):
             return _told(walk, part, found)
     return None
 

@@ -21,6 +21,7 @@ from foundry.msl.build.toolchain import (
     PRELUDE_STANDARD,
     TEXT_STANDARD,
     Toolchain,
+    blames_kernel,
 )
 
 
@@ -80,9 +81,10 @@ class Flavour:
         prelude = ["-include-pch", str(self._prelude(math_mode))]
         try:
             return self.plain.run([*command, *prelude, "-emit-llvm", "-S", "-", "-o", "-"], unit)
-        except CompilerFailed:
-            # The plain build tells a kernel's fault from a broken compiler.
-            self.plain.compile(unit, math_mode, target)
+        except CompilerFailed as failure:
+            if not blames_kernel(failure):
+                # The plain build tells a kernel's fault from a broken compiler.
+                self.plain.compile(unit, math_mode, target)
             raise
 
     def _prelude(self, math_mode: str) -> Path:

@@ -172,11 +172,11 @@ def examine(program: Program, inputs: Mapping[str, NDArray[Any]]) -> Report:
     """What the judge asks before it builds a kernel: the first of these findings is its verdict.
 
     A kernel that does not build has none, and neither has any where no compiler is installed: the
-    next stages say so. The time limit follows the number of elements: what hangs on a small
-    workload is known to hang after a second.
+    report then has a `build_log`. The time limit follows the number of elements: what hangs on a
+    small workload is known to hang after a second.
     """
     if not _has_compiler():
-        return Report()
+        return Report(build_log="no compiler is installed")
     elements = sum(array.size for array in inputs.values())
     limit_s = min(TIME_LIMIT_S, _EXAMINE_START_S + _EXAMINE_PER_ELEMENT_S * elements)
     return sanitize(program, inputs, time_limit_s=limit_s)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foundry.msl.build.compiler import Compiler
 from foundry.msl.sanitizer import FindingKind, sanitize, toolchain
 from foundry.msl.sanitizer.launched import Launched
 from foundry.msl.sanitizer.library_loops import unrolled
@@ -129,3 +130,21 @@ def test_a_position_in_the_grid_is_not_kept_in_memory(monkeypatch: pytest.Monkey
     sanitize(Program((x,), ("out",), (launch,)), {"x": np.zeros(SIZE, np.float32)})
     assert seen
     assert "alloca [3 x i32]" not in seen[0]
+
+
+def test_a_kernel_at_fault_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own line is in the compiler's words, so no plain build need tell whose fault it is."""
+    calls: list[tuple[str, ...]] = []
+    run = Compiler._run
+    monkeypatch.setattr(
+        Compiler,
+        "_run",
+        lambda self, words, *more: calls.append(tuple(words)) or run(self, words, *more),
+    )
+    x, out = TensorSpec("x", (SIZE,), "float32"), TensorSpec("out", (SIZE,), "float32")
+    launch = Launch(
+        "no_name", ("x",), (out,), f"out[0] = x[{SIZE - 3}] + nowhere_{SIZE};", (1, 1, 1), (1, 1, 1)
+    )
+    report = sanitize(Program((x,), ("out",), (launch,)), {"x": np.zeros(SIZE, np.float32)})
+    assert "undeclared identifier" in (report.build_log or "")
+    assert not [words for words in calls if "-emit-obj" in words]

@@ -157,6 +157,8 @@ def _wanted(mode: Mode, only: Sequence[str], without: Sequence[str]) -> list[Mod
     if mode not in MODES:
         raise ValueError(f"mode is '{mode}'; give {', '.join(MODES)}")
     known = [pattern.name for pattern in PATTERNS]
+    if isinstance(only, str) or isinstance(without, str):
+        raise ValueError(f"only and without take lists, as only=['{only or without}']")
     for name in (*only, *without):
         if name not in known:
             raise ValueError(f"no pattern '{name}'; there are {', '.join(known)}")

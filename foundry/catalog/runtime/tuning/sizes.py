@@ -44,7 +44,8 @@ def of_file(path: Path, ops: Mapping[str, Record]) -> dict[str, list[Sizes]]:
     Each names an `op` and all of its axes; parameters may be given beside them.
 
     Raises:
-        ValueError: Not such a file, an op that the package lacks, or an axis without a size.
+        ValueError: Not such a file, an op that the package lacks, or an axis without a size from
+            1 up.
     """
     found: dict[str, list[Sizes]] = {}
     for row in _rows(path):
@@ -52,13 +53,18 @@ def of_file(path: Path, ops: Mapping[str, Record]) -> dict[str, list[Sizes]]:
             raise ValueError(f"{path}: {row!r} names no op of this package; name one of "
                              f"{', '.join(ops)}")  # fmt: skip
         op = ops[row["op"]]
-        missing = [axis for axis in op["axes"] if type(row.get(axis)) is not int]  # true is none
+        missing = [axis for axis in op["axes"] if not _is_size(row.get(axis))]
         if missing:
-            raise ValueError(f"{path}: {row['op']} needs a whole number for {', '.join(missing)}")
+            raise ValueError(f"{path}: {row['op']} needs a whole number above 0 for "
+                             f"{', '.join(missing)}")  # fmt: skip
         params = {name: row.get(name, default) for name, default in op["params"].items()}
         axes = {axis: row[axis] for axis in op["axes"]}
         found.setdefault(row["op"], []).append({"axes": axes, "params": params})
     return found
+
+
+def _is_size(given: Any) -> bool:
+    return type(given) is int and given > 0  # true is none
 
 
 def _rows(path: Path) -> list[Any]:
