@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ops import registry as ops
 from ops.matches import Close, Exact, Match, Set, Ties
-from ops.spec import Op, Tensor, Workload, bytes_moved, flops, plain_flops
+from ops.spec import ELEMENT, Op, Tensor, Workload, bytes_moved, flops, plain_flops
 from templates import registry as templates
 from templates import space
 from templates.template import Template
@@ -70,14 +70,25 @@ def _facts(op: Op) -> dict[str, str]:
     """What is stated of an op beside its formula, by name; empty where nothing is."""
     params = (f"`{name}` = {value}{_range(op, name)}" for name, value in op.params.items())
     return {
-        "Dtypes": ", ".join(op.dtypes),
+        "Dtypes": ", ".join(op.dtypes) if _has_elements(op) else "",
         "Sizes": ", ".join(f"`{condition}`" for condition in op.conditions),
         "Parameters": ", ".join(params),
         "NaN and infinities": op.on_nonfinite,
         "Gradient of": op.gradient_of and f"`{op.gradient_of}`",
-        "Error model": "float32 steps of the formula" if op.steps else "sums in float32",
+        "Error model": _error_model(op),
         "Baselines": ", ".join(f"`{name}`" for name in op.baselines),
     }
+
+
+def _has_elements(op: Op) -> bool:
+    """Whether any array is of the element type, so that there is one to choose."""
+    return any(tensor.dtype == ELEMENT for tensor in (*op.inputs, *op.outputs))
+
+
+def _error_model(op: Op) -> str:
+    if not any(isinstance(tensor.compared, Close) for tensor in op.outputs):
+        return "none, nothing may differ"
+    return "float32 steps of the formula" if op.steps else "sums in float32"
 
 
 def _range(op: Op, name: str) -> str:

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ops
-from foundry.report.family_pages import pages
 from ops.families.attention.masked import known_of
 from ops.members import asked
 from ops.spec import Case, Op, Workload, flops
@@ -62,10 +61,3 @@ def test_never_more_pairs_are_told_of_than_there_are(op: Op, data: st.DataObject
 def test_all_pairs_are_told_of_where_the_canvas_is_whole(op: Op) -> None:
     workload = sized(op, 512, 512)
     assert told(op, workload) >= LOOSE.get(op.name, 1.0) * seen(op, workload)
-
-
-def test_a_page_says_where_values_of_a_mask_bound_the_work() -> None:
-    text = pages()["attention.md"]
-    section = text[text.index("\n## attention_document\n") :]
-    assert "| what the mask holds |" in section[: section.index("\n## ", 5)]
-    assert "| 0 | 0 |" not in text[text.index("## attention_neighbourhood_2d") :][:3000]
