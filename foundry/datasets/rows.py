@@ -25,6 +25,8 @@ class Claim:
     op: str
     dtype: str
     is_right: bool
+    identity: str | None = None
+    """Hash of the kernel, as the row states it; None where it states none."""
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -63,21 +65,22 @@ def claims(row: Row) -> tuple[Claim, ...]:
 
 
 def _claims(row: Row) -> Iterator[Claim]:
-    op, dtype = str(row["op"]), str(row["dtype"])
+    op, dtype, identity = str(row["op"]), str(row["dtype"]), row.get("kernel_hash")
     if "kernel" in row:
         status = Status(row["status"])
         if status not in VERDICTS_OF_MACHINES:
-            yield Claim(row["kernel"], op, dtype, status.passed)
+            yield Claim(row["kernel"], op, dtype, status.passed, identity)
     elif "completion" in row:
-        yield Claim(row["prompt"] + row["completion"], op, dtype, is_right=True)
+        yield Claim(row["prompt"] + row["completion"], op, dtype, True, identity)
     elif "chosen" in row:
-        for name in ("chosen", "rejected"):
-            yield Claim(_kernel_in(row[name]), op, dtype, is_right=True)
+        yield Claim(_kernel_in(row["chosen"]), op, dtype, True, identity)
+        yield Claim(_kernel_in(row["rejected"]), op, dtype, True, row.get("rejected_hash"))
     elif row.get("view") == "explain":
-        yield Claim(_kernel_in(row["messages"][:2]), op, dtype, is_right=True)
+        yield Claim(_kernel_in(row["messages"][:2]), op, dtype, True, identity)
     else:
-        yield Claim(_kernel_in(row["messages"]), op, dtype, is_right=True)
+        yield Claim(_kernel_in(row["messages"]), op, dtype, True, identity)
         if row.get("view") == "repair" and Status(row["fault"]) not in VERDICTS_OF_MACHINES:
+            # Its hash is of the text before a chat took empty last lines away.
             yield Claim(_kernel_in(row["messages"][:2]), op, dtype, is_right=False)
 
 

@@ -1,7 +1,8 @@
 """Judges the kernels of a dataset file again: does what its rows say of them still hold?
 
 A kernel that a row calls right must pass on inputs that are drawn now; one that it calls broken
-must fail. How it fails may differ: which fault is met first depends on what is drawn.
+must fail; and each has the hash that the row states. How it fails may differ: which fault is met
+first depends on what is drawn.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from foundry.judge.judge import Judge
 from foundry.judge.verdict import Evaluation
 from ops import registry
 
+_ANOTHER = "and its hash is that of another kernel"
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -36,7 +39,13 @@ class Checked:
     def holds(self) -> bool:
         """Whether the row is right."""
         found = self.evaluation
-        return found is not None and found.status.passed == self.claim.is_right
+        return bool(found and found.status.passed == self.claim.is_right and self.is_itself)
+
+    @property
+    def is_itself(self) -> bool:
+        """Whether the kernel is the one that the row names by its hash."""
+        stated, found = self.claim.identity, self.evaluation
+        return stated is None or found is None or stated == found.kernel_hash
 
     def document(self) -> dict[str, Any]:
         """For `--json`, and for what is said of a row that is wrong."""
@@ -47,7 +56,7 @@ class Checked:
             "dtype": self.claim.dtype,
             "claimed": "right" if self.claim.is_right else "broken",
             "status": str(found.status) if found else "op is not registered here",
-            "why": found.why if found else "",
+            "why": (found.why if found else "") if self.is_itself else _ANOTHER,
         }
 
 

@@ -60,6 +60,14 @@ def test_a_kernel_that_is_called_broken_must_fail() -> None:
     assert one.document()["claimed"] == "broken"
 
 
+def test_a_row_that_names_another_kernel_is_wrong() -> None:
+    stated = [parse(RIGHT).hash, parse(OTHER).hash, None]
+    rows = [attempt(RIGHT, "correct", kernel_hash=one) for one in stated]
+    found = {one.row: one for one in checked(FakeJudge(RIGHT), rows)}
+    assert [found[f"row {n}"].holds for n in (1, 2, 3)] == [True, False, True]
+    assert "another kernel" in found["row 2"].document()["why"]
+
+
 def test_how_it_fails_may_differ_and_what_a_machine_did_is_no_claim() -> None:
     assert all(one.holds for one in checked(FakeJudge(), [attempt(OTHER, "build_error")]))
     assert checked(FakeJudge(), [attempt(OTHER, "timeout"), attempt(OTHER, "crash")]) == []
