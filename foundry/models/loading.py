@@ -53,10 +53,9 @@ def load(name: str, dtype: str | None = None, quantised: int = 0) -> LoadedModel
         EnvironmentUnusable: mlx-lm is not installed, or it cannot load this.
     """
     require_mlx_lm()
+    check_name(name)
     family = name.removeprefix("tiny:")
     if name.startswith("tiny:"):
-        if family not in tiny.families():
-            raise unknown("tiny model", family, tiny.families())
         model = tiny.build(family)
         prompts = tiny.prompts(family)
     else:
@@ -71,6 +70,25 @@ def load(name: str, dtype: str | None = None, quantised: int = 0) -> LoadedModel
         prompts=prompts,
         weights_hash=_hash(model),
     )
+
+
+def check_name(name: str) -> None:
+    """See that there is such a model, without loading it.
+
+    Args:
+        name: As `load` takes it.
+
+    Raises:
+        UsageError: No such folder or family.
+    """
+    family = name.removeprefix("tiny:")
+    if family == name and not (Path(name) / "config.json").is_file():
+        raise UsageError(
+            f"{name} holds no model (no config.json); name a folder, or tiny:FAMILY with FAMILY "
+            f"one of {', '.join(tiny.families())}"
+        )
+    if family != name and family not in tiny.families():
+        raise unknown("tiny model", family, tiny.families())
 
 
 def require_mlx_lm() -> None:
@@ -88,11 +106,6 @@ def require_mlx_lm() -> None:
 def _from_folder(folder: Path) -> tuple[Any, tuple[tuple[int, ...], ...]]:
     from mlx_lm.utils import load as load_with_tokenizer
 
-    if not (folder / "config.json").is_file():
-        raise UsageError(
-            f"{folder} holds no model (no config.json); name a folder, or tiny:FAMILY with FAMILY "
-            f"one of {', '.join(tiny.families())}"
-        )
     try:
         model, tokenizer = load_with_tokenizer(str(folder))[:2]
     except Exception as error:

@@ -196,6 +196,15 @@ def test_a_recipe_that_means_nothing_is_refused(tmp_path: Path, text: str, said:
         matrix.read(file)
 
 
+def test_a_model_that_is_not_there_is_said_before_the_first_is_decoded(tmp_path: Path) -> None:
+    recipe = tmp_path / "models.toml"
+    names = "".join(f'[[models]]\nname = "{name}"\n' for name in ("tiny:llama", "tiny:lama"))
+    recipe.write_text(f'catalog = "no_such_package"\n{names}')
+    done = foundry(tmp_path, "matrix", "models.toml")
+    assert done.returncode == 2
+    assert "unknown tiny model 'lama': did you mean llama" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", ".", "dist/my_kernels", "a b"])
 def test_what_names_no_package_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="is no package; give its import name"), catalog(name):

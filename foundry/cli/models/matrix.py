@@ -42,18 +42,22 @@ def command(
     stable.
     """
     from foundry.cli.models.validating import ModelBench
+    from foundry.datasets.files import write_text
     from foundry.models import matrix
+    from foundry.models.loading import check_name
     from foundry.models.page import page
     from foundry.report.table import Column
 
     wanted = matrix.read(recipe)
+    for cell in wanted.cells:
+        check_name(cell.model)
     with ModelBench(wanted.catalog, every_kernel) as bench:
         found = [_cell(bench, wanted, cell, db, anew) for cell in wanted.cells]
     rows = [matrix.row_of(validation) for validation in found]
     if csv_file:
-        csv_file.write_text(matrix.as_csv(rows))
+        write_text(csv_file, matrix.as_csv(rows))
     if html_file:
-        html_file.write_text(page(found, bench.device.name))
+        write_text(html_file, page(found, bench.device.name))
     if as_json:
         print_json([validation.model_dump(mode="json") for validation in found])
     else:
