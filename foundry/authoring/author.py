@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from foundry.authoring.function import AuthoredFunction
@@ -51,7 +52,7 @@ def elementwise(
         gradients = derived(authored) if grad is True else dict(grad)
         if set(gradients) != set(authored.names):
             raise UsageError(f"grad needs an expression for each of {', '.join(authored.names)}")
-        authored = Authored(expression, authored.inputs, authored.params, gradients=gradients)
+        authored = replace(authored, gradients=gradients, is_gradient_given=grad is not True)
         check(authored)
     return AuthoredFunction(authored, kept(elementwise_text(authored), authored.name))
 

@@ -41,6 +41,8 @@ class AuthoredCalls:
     op: Record
     fallback: ShippedBaseline
     backward: AuthoredCalls | None = None
+    has_own_rule: bool = False
+    """Whether the gradient is the author's own: it holds by whatever way a call is answered."""
     kept: dict[Any, Run] = field(default_factory=dict)
 
     def __call__(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Any:
@@ -51,7 +53,8 @@ class AuthoredCalls:
         """
         call = match(self.op, arrays, numbers)
         looks = ((a.shape, a.dtype) for a in call.arrays if a is not None)
-        key = (transforms.is_tracing_through(), never(self.op, call), *looks)
+        state = (transforms.is_tracing_through(), transforms.is_bare())
+        key = (state, never(self.op, call), *looks)
         run = self.kept.get(key)
         if run is None:
             if len(self.kept) >= MOST_KEPT:
@@ -67,7 +70,10 @@ class AuthoredCalls:
         return self._by_kernel(match(self.op, arrays, numbers))
 
     def _ready(self, call: MatchedCall) -> Run:
-        return self._by_kernel(call) or without_kernels(self.op, self.fallback, call)
+        run = self._by_kernel(call) or without_kernels(self.op, self.fallback, call)
+        if self.backward is None or not self.has_own_rule or transforms.is_bare():
+            return run
+        return _by_own_rule(run, self.backward, call.sizes.params)
 
     def _by_kernel(self, call: MatchedCall) -> Run | None:
         if never(self.op, call):
@@ -82,6 +88,26 @@ class AuthoredCalls:
             if is_meant and not unproven(self.op, kernel, call.sizes):
                 return with_kernel(self.op, self.fallback, kernel, call, gradient)
         return None
+
+
+def _by_own_rule(run: Run, backward: AuthoredCalls, numbers: Mapping[str, Any]) -> Run:
+    """The same, its gradient computed by another op whatever MLX would make of it."""
+    names = [tensor["name"] for tensor in backward.op["outputs"]]
+    wanted = [f"d{tensor['name']}" for tensor in backward.op["inputs"][:-1]]
+
+    def gradient(primals: Any, cotangents: Any, _: Any) -> Any:
+        many = isinstance(primals, list | tuple)
+        inputs = list(primals) if many else [primals]
+        duals = list(cotangents) if isinstance(cotangents, list | tuple) else [cotangents]
+        given = backward([*inputs, *duals], numbers)
+        found = dict(zip(names, given if isinstance(given, list | tuple) else [given], strict=True))
+        moved = [found[n].astype(a.dtype) for n, a in zip(wanted, inputs, strict=True)]
+        return moved if many else moved[0]
+
+    function = mx.custom_function(run)
+    function.vjp(gradient)
+    found: Run = function
+    return found
 
 
 def of_elements(calls: AuthoredCalls, given: Sequence[Any], numbers: Mapping[str, Any]) -> mx.array:

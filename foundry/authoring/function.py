@@ -6,7 +6,7 @@ expression everywhere else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +93,8 @@ class AuthoredFunction:
     def _calls(self) -> AuthoredCalls:
         from foundry.authoring.calling import calls_of
 
-        return calls_of(self.ops, self.kernels, self.evaluations)
+        made = calls_of(self.ops, self.kernels, self.evaluations)
+        return replace(made, has_own_rule=self.authored.is_gradient_given)
 
 
 def _kernel_of(op: Op) -> Kernel:

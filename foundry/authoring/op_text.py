@@ -62,6 +62,8 @@ class Authored:
     """Of `map_reduce`."""
     gradients: Mapping[str, str] | None = None
     """Expressions of the gradient by input, over inputs and `dout`; None: none of its own."""
+    is_gradient_given: bool = False
+    """Whether these are the author's, of which MLX knows nothing, and not derived."""
 
     @property
     def name(self) -> str:

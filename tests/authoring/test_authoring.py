@@ -197,6 +197,22 @@ def test_the_judge_proves_what_is_authored(made: object) -> None:
     assert all(e.status.passed for e in function.evaluations.values()), function.evaluations
 
 
+def test_a_gradient_of_ones_own_holds_where_the_expression_answers() -> None:
+    """MLX's gradient of a step is 0; a straight-through one is not, on whatever machine."""
+    step = elementwise("where(x > y, 1, 0)", ("x", "y"), grad={"y": "0 - dout", "x": "2 * dout"})
+    given, row = x(), mx.array([0.5])
+    both = mx.grad(lambda a, b: step(a, b).sum(), argnums=(0, 1))
+    for found in (both, mx.compile(both)):
+        by_x, by_row = found(given, row)
+        assert by_x.tolist() == mx.full(given.shape, 2.0).tolist()
+        assert by_row.tolist() == [-given.size]
+    batched = mx.vmap(mx.grad(lambda v: step(v, row).sum()))(given)
+    assert batched.tolist() == mx.full(given.shape, 2.0).tolist()
+    assert mx.compile(lambda v: step(v, row), shapeless=True)(given).shape == given.shape
+    half = mx.grad(lambda v: step(v, row).sum())(given.astype(mx.float16))
+    assert half.dtype == mx.float16
+
+
 def test_a_gradient_of_ones_own_is_taken_and_a_wrong_one_is_found() -> None:
     square = elementwise("x * x", grad={"x": "2 * x * dout"})
     assert mx.allclose(mx.grad(lambda v: square(v).sum())(x()), 2 * x()).item()

@@ -20,16 +20,20 @@ import mlx.core as mx
 Traced = Callable[..., Any]
 _through: ContextVar[bool] = ContextVar("through", default=False)
 is_tracing_through = _through.get
+_bare: ContextVar[bool] = ContextVar("bare", default=False)
+is_bare = _bare.get
+"""Whether what is traced may state no rule for its gradient either: into a file, for any shape."""
 
 
 @contextmanager
-def tracing_through() -> Iterator[None]:
-    """Calls inside take the fallback."""
-    token = _through.set(True)
+def tracing_through(*, bare: bool = True) -> Iterator[None]:
+    """Calls inside take the fallback; where `bare`, with MLX's own gradient."""
+    through, of_rules = _through.set(True), _bare.set(bare or is_bare())
     try:
         yield
     finally:
-        _through.reset(token)
+        _bare.reset(of_rules)
+        _through.reset(through)
 
 
 def install() -> None:
@@ -40,15 +44,18 @@ def install() -> None:
 
 
 def _telling(transformation: Callable[..., Any], place: int) -> Callable[..., Any]:
-    """A transformation whose function, the argument at a place, runs as being traced through."""
+    """A transformation whose function, the argument at a place, runs as being traced through.
+
+    Those that write a file take the name of it first.
+    """
 
     @functools.wraps(transformation)
     def transform(*arguments: Any, **named: Any) -> Any:
         given = list(arguments)
         if place < len(given):
-            given[place] = _traced(given[place])
+            given[place] = _traced(given[place], bare=bool(place))
         elif "fun" in named:
-            named["fun"] = _traced(named["fun"])
+            named["fun"] = _traced(named["fun"], bare=bool(place))
         return transformation(*given, **named)
 
     return transform
@@ -58,15 +65,17 @@ def _compiling(transformation: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(transformation)
     def transform(fun: Any, *arguments: Any, **named: Any) -> Any:
         for_any_shape = named.get("shapeless") or arguments[2:3] == (True,)
-        return transformation(_traced(fun) if for_any_shape else fun, *arguments, **named)
+        return transformation(
+            _traced(fun, bare=True) if for_any_shape else fun, *arguments, **named
+        )
 
     return transform
 
 
-def _traced(function: Traced) -> Traced:
+def _traced(function: Traced, *, bare: bool) -> Traced:
     @functools.wraps(function, updated=())
     def run(*arguments: Any, **named: Any) -> Any:
-        with tracing_through():
+        with tracing_through(bare=bare):
             return function(*arguments, **named)
 
     return run
