@@ -104,10 +104,10 @@ def _by_own_rule(run: Run, backward: AuthoredCalls, numbers: Mapping[str, Any]) 
         moved = [found[n].astype(a.dtype) for n, a in zip(wanted, inputs, strict=True)]
         return moved if many else moved[0]
 
-    function = mx.custom_function(run)
+    function: Any = mx.custom_function(run)
     function.vjp(gradient)
-    found: Run = function
-    return found
+    ruled: Run = function
+    return ruled
 
 
 def of_elements(calls: AuthoredCalls, given: Sequence[Any], numbers: Mapping[str, Any]) -> mx.array:
