@@ -19,7 +19,7 @@ and span two measurements on other inputs in other memory.
 4: what is not ahead of its rivals is measured once, and its interval widened as much.
 5: on the cpu both sides lie in small pages."""
 
-JUDGE_VERSION = 21
+JUDGE_VERSION = 22
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""
 
 
