@@ -147,6 +147,7 @@ def _catalog(
         registry.all_ops(),
         judged_by(judge, secrets.randbelow(2**31)),
         folder,
+        device_id=judge.device_id,
         name=name,
         progress=lambda r: say(f"verified again: {r.entry.op.name} {r.evaluation.status}"),
     )

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from foundry.catalog.build import Reverified, check_name, check_version, reverified, write_wheel
 from foundry.catalog.entry import CatalogEntry, winners
+from foundry.catalog.kept import Judging, Kept
 from foundry.errors import InvalidKernel, UsageError
 from foundry.judge.judge import Judge
-from foundry.judge.verdict import Evaluation
 from foundry.kernel import parse
 from ops.spec import Op
 
@@ -47,9 +47,10 @@ def entries(stored: Iterable[StoredEvaluation], known: Mapping[str, Op]) -> Iter
 def ship(
     stored: Iterable[StoredEvaluation],
     known: Mapping[str, Op],
-    judge: Callable[[CatalogEntry], Evaluation],
+    judge: Judging,
     folder: Path,
     *,
+    device_id: str,
     name: str,
     version: str = "0.1.0",
     licence: str = "MIT",
@@ -61,7 +62,8 @@ def ship(
         stored: Evaluations to choose from.
         known: Ops by name.
         judge: Judges one entry again, untimed.
-        folder: Where the wheel goes.
+        folder: Where the wheel goes; until it is there, verdicts are kept beside it.
+        device_id: What `judge` judges on.
         name: Import name of the catalog.
         version: Its version.
         licence: SPDX expression of the kernels' licence.
@@ -76,8 +78,9 @@ def ship(
     chosen = winners(entries(stored, known))
     if not chosen:
         raise UsageError("no proven kernel to ship; search first: discover search softmax")
+    kept = Kept(folder / f".{name}.judged.jsonl", device_id)
     done = []
-    for result in reverified(chosen, judge):
+    for result in reverified(chosen, kept.judging(judge)):
         progress(result)
         done.append(result)
     shipped = tuple(r.entry for r in done if r.passed)
@@ -85,9 +88,11 @@ def ship(
     if not shipped:
         reasons = "; ".join(f"{r.entry.op.name}: {r.evaluation.why}" for r in left_out)
         raise UsageError(f"no kernel passed re-verification ({reasons})")
-    return Shipment(write_wheel(folder, name, version, shipped, licence), shipped, left_out)
+    wheel = write_wheel(folder, name, version, shipped, licence)
+    kept.forget()
+    return Shipment(wheel, shipped, left_out)
 
 
-def judged_by(judge: Judge, seed: int) -> Callable[[CatalogEntry], Evaluation]:
+def judged_by(judge: Judge, seed: int) -> Judging:
     """A judge of entries from a judge of kernels; `seed` draws inputs nobody has seen."""
     return lambda entry: judge.evaluate(entry.kernel, entry.op, entry.evaluation.dtype, seed)

@@ -82,6 +82,7 @@ def build(
             known,
             judged_by(judge, _secret_seed()),
             output,
+            device_id=judge.device_id,
             name=name,
             version=wheel_version,
             licence=licence,

@@ -77,6 +77,11 @@ class Judge:
         self._looks = Looks()
         self.seed = secrets.randbits(_SEED_BITS) if secret is None else secret
 
+    @property
+    def device_id(self) -> str:
+        """Of the device that kernels run on."""
+        return self._pool.device().id
+
     def evaluate(
         self,
         kernel: Kernel | str,
@@ -103,7 +108,7 @@ class Judge:
         text = kernel if isinstance(kernel, str) else render(kernel)
         bench_workloads(op, dtype, self._options.bench)
         fresh = Candidate(text, op, dtype, self.seed if seed is None else seed, rivals=rivals)
-        device_id = self._pool.device().id
+        device_id = self.device_id
         candidate, failed = self._judged(fresh)
         passed = Status.FASTER if candidate.is_faster else Status.CORRECT
         failures = [failed] if failed else [*candidate.untimed.values()]
