@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from ops import wide_mlx
 from ops.cases import Values
 from ops.errors import UsageError
-from ops.expressions import evaluate as size_of
 from ops.fills import default
 from ops.masking import Mask, Score
 from ops.members import asked
-from ops.metal_values import evaluate
 from ops.spec import Tensor
+from ops.texts import wide_mlx
+from ops.texts.expressions import evaluate as size_of
+from ops.texts.metal_values import evaluate
 
 _SIZES = ((4, 7, 7), (6, 5, 13), (9, 1, 9), (3, 70, 70), (12, 2, 300))
 """Numbers of heads, queries and keys. No power of two alone: powers of it hide in a shift."""

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from ops.errors import UsageError
-from ops.mlx_text import BUILTINS, faults, names_in, statements, unknown_to_mlx
+from ops.texts.mlx import BUILTINS, faults, names_in, statements, unknown_to_mlx
 
 Value = float | int | bool | str | None
 Bound = Callable[..., tuple[Any, ...]]

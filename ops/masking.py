@@ -19,9 +19,9 @@ import numpy as np
 
 from ops.cases import Values
 from ops.errors import UsageError
-from ops.metal_text import as_mlx
-from ops.mlx_text import names_in
 from ops.spec import Tensor
+from ops.texts.metal import as_mlx
+from ops.texts.mlx import names_in
 
 TAKEN = frozenset(
     re.findall(

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ops.expressions import Expression
+from ops.texts.expressions import Expression
 
 Keys = Callable[[Mapping[str, NDArray[Any]], Any], NDArray[Any]]
 """Keys from the inputs as an oracle gets them and the workload."""

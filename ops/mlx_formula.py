@@ -1,9 +1,9 @@
 """An MLX text that is an op's formula: computed in float64, it is the op's oracle.
 
-For ops whose author has nothing but the MLX that he would write. Where `ops.wide_mlx` knows all of
-the text it is evaluated over NumPy, and the judge follows rounding errors through it; anything else
-MLX computes itself, in float64 on the CPU (its exponentials and sines are then as exact as float32,
-which the error model's own bounds exceed by far).
+For ops whose author has nothing but the MLX that he would write. Where `ops.texts.wide_mlx` knows
+all of the text it is evaluated over NumPy, and the judge follows rounding errors through it;
+anything else MLX computes itself, in float64 on the CPU (its exponentials and sines are then as
+exact as float32, which the error model's own bounds exceed by far).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ops import wide_mlx
 from ops.dtypes import FLOAT_DTYPES
 from ops.errors import UsageError
-from ops.mlx_text import BUILTINS, names_in, statements, unknown_to_mlx
 from ops.spec import ELEMENT, Stored, Workload, oracle_dtype, param_value, resolved
+from ops.texts import wide_mlx
+from ops.texts.mlx import BUILTINS, names_in, statements, unknown_to_mlx
 
 Arrays = tuple[NDArray[Any], ...]
 

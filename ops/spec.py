@@ -18,10 +18,10 @@ from ops.axis import Axis
 from ops.baselines import Baseline, Bound
 from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
 from ops.errors import UsageError, unknown
-from ops.expressions import Expression, evaluate, holds, names_in
 from ops.fills import Fill
 from ops.matches import Close, Exact, Match, Set, Ties
 from ops.parameters import Range, Scalar
+from ops.texts.expressions import Expression, evaluate, holds, names_in
 
 Oracle = Callable[[Mapping[str, NDArray[Any]], "Workload"], tuple[NDArray[Any], ...]]
 Stored = Callable[[NDArray[Any]], NDArray[Any]]

@@ -15,11 +15,11 @@ from typing import get_args
 from ops.baselines import RESERVED, Baseline
 from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
 from ops.errors import UsageError
-from ops.expressions import ExpressionError, names_in
 from ops.fields import mistyped
 from ops.fills import Fill
 from ops.matches import Close, Distribution, Exact, Set, Ties
 from ops.spec import ELEMENT, Case, Nonfinite, Op, Tensor, bytes_moved, flops, shape_of
+from ops.texts.expressions import ExpressionError, names_in
 
 # Words of C++ and of the Metal Shading Language that a body cannot use as a variable.
 _METAL_WORDS = frozenset(

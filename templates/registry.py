@@ -24,9 +24,9 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from ops.errors import UsageError, unknown
-from ops.expressions import ExpressionError, names_in
 from ops.registry import all_ops
 from ops.spec import Op
+from ops.texts.expressions import ExpressionError, names_in
 from templates.families import FamilyTemplate
 from templates.template import Template, Value
 

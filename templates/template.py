@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ops.expressions import holds
+from ops.texts.expressions import holds
 
 Value = int | str | bool
 

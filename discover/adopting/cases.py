@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from discover.adopting.call import AdoptedCall, Sizes
-from ops import wide_mlx
-from ops.expressions import ExpressionError, evaluate
 from ops.parameters import Scalar
+from ops.texts import wide_mlx
+from ops.texts.expressions import ExpressionError, evaluate
 
 MOST_ELEMENTS = 60_000
 """Of all tensors of a small case."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from discover.adopting.recording import RecordedArray, RecordedCall
 from foundry.errors import UsageError
-from ops.expressions import ExpressionError, evaluate
+from ops.texts.expressions import ExpressionError, evaluate
 
 Numbers = tuple[int, ...]
 """One of each call."""

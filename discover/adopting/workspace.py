@@ -25,8 +25,8 @@ from foundry.errors import UsageError
 from foundry.kernel import check, parse
 from foundry.testing.op_contract import disagreements
 from ops import registry
-from ops.expressions import ExpressionError
 from ops.spec import Op
+from ops.texts.expressions import ExpressionError
 
 _FILES = OP_FILE, KERNEL_FILE, SETTINGS_FILE = "op.py", "kernel.metal", "foundry.toml"
 _KNOWING = (

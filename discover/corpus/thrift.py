@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from discover.corpus.kernels import Made
 from foundry.kernel import Kernel
-from ops.expressions import names_in
 from ops.spec import Op
+from ops.texts.expressions import names_in
 
 ONE_IN = 16
 MOST_HELD = 64

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ops.expressions import evaluate, names_in
 from ops.registry import all_ops
 from ops.spec import ELEMENT, Op
+from ops.texts.expressions import evaluate, names_in
 
 SURFACE: Mapping[str, str] = {
     "rms_norm": "norms",

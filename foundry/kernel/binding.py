@@ -14,7 +14,6 @@ from foundry.kernel.model import MAX_THREADS_PER_THREADGROUP, Kernel, KernelLaun
 from foundry.program import Launch, Program, Size3, TensorSpec
 from ops.dtypes import DTYPE_BYTES
 from ops.empty import has_nothing_to_compute
-from ops.expressions import Expression, ExpressionError, evaluate, names_in
 from ops.spec import (
     ELEMENT,
     Op,
@@ -26,6 +25,7 @@ from ops.spec import (
     resolved,
     shape_of,
 )
+from ops.texts.expressions import Expression, ExpressionError, evaluate, names_in
 
 
 def check(kernel: Kernel, op: Op) -> None:

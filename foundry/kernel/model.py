@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ops.expressions import Expression
+from ops.texts.expressions import Expression
 
 Triple = tuple[Expression, Expression, Expression]
 Constant = int | bool | str

@@ -10,7 +10,7 @@ from typing import Any
 
 from foundry.errors import InvalidKernel, unknown
 from foundry.kernel.model import MATH_MODES, Constant, Kernel, KernelLaunch, Temporary, Triple
-from ops.expressions import ExpressionError, names_in
+from ops.texts.expressions import ExpressionError, names_in
 
 _OPEN = re.compile(r"^[ \t]*/\*kernel[ \t]*$", re.MULTILINE)
 _BODY = re.compile(r"^[ \t]*// --- body ---[ \t]*$", re.MULTILINE)

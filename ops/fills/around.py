@@ -10,8 +10,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ops.dtypes import numpy_dtype
-from ops.expressions import Expression
 from ops.fills.base import Fill, Shape, Sizes, Values
+from ops.texts.expressions import Expression
 
 
 @dataclass(frozen=True)

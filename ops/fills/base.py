@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ops.expressions import Expression
+from ops.texts.expressions import Expression
 
 Shape = tuple[int, ...]
 Sizes = Mapping[str, int]

@@ -11,9 +11,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ops.dtypes import numpy_dtype
-from ops.expressions import Expression, evaluate
 from ops.fills.base import Shape, Sizes, Values, Whole
 from ops.fills.shares import chance, shares, whole
+from ops.texts.expressions import Expression, evaluate
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ops.dtypes import numpy_dtype
-from ops.expressions import Expression, evaluate
 from ops.fills.around import tails
 from ops.fills.base import Shape, Sizes, Values, Whole
 from ops.fills.shares import chance
+from ops.texts.expressions import Expression, evaluate
 
 LONG = 8192
 """Places from which on a row is long."""

@@ -20,7 +20,7 @@ from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
 from foundry.judge.oracle.inputs import applicable
 from ops import Axis, Case, Op, axes, registry
 from ops.cases import cases
-from ops.expressions import holds
+from ops.texts.expressions import holds
 from templates import one_of_each_text
 
 OPS = sorted({template.op for template in one_of_each_text()})

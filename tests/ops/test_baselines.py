@@ -11,7 +11,7 @@ import ops
 from ops.baselines import Baseline
 from ops.errors import UsageError
 from ops.masking import Score
-from ops.mlx_text import MlxTextError, faults, names_in, statements
+from ops.texts.mlx import MlxTextError, faults, names_in, statements
 
 KNOWN = ("x", "weight", "eps", "rows", "cols", "dtype")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.expressions import ExpressionError, evaluate, holds, names_in
+from ops.texts.expressions import ExpressionError, evaluate, holds, names_in
 
 NAMES = {"rows": 7, "cols": 2049}
 

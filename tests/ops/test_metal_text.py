@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.errors import UsageError
-from ops.metal_text import as_mlx
+from ops.texts.metal import as_mlx
 
 Q = mx.arange(7)[:, None]
 K = mx.arange(9)[None, :]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.expressions import holds
-from ops.relations import Solution, solutions
+from ops.texts.expressions import holds
+from ops.texts.relations import Solution, solutions
 
 CONDITIONS = (
     "a <= b",

@@ -10,8 +10,8 @@ import ast
 import re
 
 from foundry.kernel import Kernel, KernelLaunch, Triple
-from ops.expressions import Expression
 from ops.spec import Op
+from ops.texts.expressions import Expression
 
 _SIGNS: dict[type[ast.operator], str] = {
     ast.Add: "+",

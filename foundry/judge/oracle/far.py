@@ -13,8 +13,8 @@ import random
 from collections.abc import Iterator, Sequence
 
 from foundry.judge.oracle.resized import Sizes, growing, resized, smallest, ways
-from ops.expressions import names_in
 from ops.spec import Case, Op, Tensor, Workload, elements_of, plain_flops, shape_of
+from ops.texts.expressions import names_in
 
 _LONG = 1 << 16
 """An axis longer than this does not fit 16 bits."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ops.dtypes import FLOAT_DTYPES
-from ops.expressions import evaluate
 from ops.matches import Close, Distribution
 from ops.spec import Op, Tensor, Workload, dtype_of, match_of, shape_of
+from ops.texts.expressions import evaluate
 
 _REAL = "biuf"
 """Kinds of NumPy: booleans, integers, unsigned ones, floats."""

@@ -24,8 +24,8 @@ from foundry.judge.oracle.form import check_form
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.pace import work
 from foundry.program import Arrays
-from ops.expressions import names_in
 from ops.spec import Case, Op, Tensor, Workload, elements_of, plain_flops, shape_of, widen
+from ops.texts.expressions import names_in
 
 _TRIED_ELEMENTS = 1 << 14
 _TRIED = 3

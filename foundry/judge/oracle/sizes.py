@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ops.axis import Axis
-from ops.expressions import ExpressionError, holds
-from ops.relations import Solution, solutions
 from ops.spec import Case, Op
+from ops.texts.expressions import ExpressionError, holds
+from ops.texts.relations import Solution, solutions
 
 _REDRAWN = 0.9
 _BEYOND = 1.25

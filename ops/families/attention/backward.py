@@ -31,8 +31,8 @@ from ops.masking import (
 )
 from ops.matches import Close
 from ops.members import asked
-from ops.metal_text import as_mlx
 from ops.spec import Case, Op, Steps, Stored, Tensor, Workload, param_value, unrounded
+from ops.texts.metal import as_mlx
 
 EXPLICIT = """
 def changed(s, q, k, h):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ops.masking import LearntBins, LearntRow, Score
 from ops.members import asked
-from ops.metal_text import as_mlx
+from ops.texts.metal import as_mlx
 
 Learnt = LearntRow | LearntBins
 OF_A_ROW = """

@@ -17,7 +17,7 @@ import numpy as np
 
 from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
 from ops.formulas import logistic, normal_share
-from ops.mlx_text import statements
+from ops.texts.mlx import statements
 
 _ALIKE = """
     abs add arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort broadcast_to

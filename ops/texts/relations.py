@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ops.expressions import evaluate, names_in
+from ops.texts.expressions import evaluate, names_in
 
 
 @dataclass(frozen=True)
