@@ -165,11 +165,11 @@ class Desk:
         tree = self._kernels.tree
         if node_id not in tree or tree[node_id].proposer != AGENT:
             tickets = [str(n.id) for n in tree if n.proposer == AGENT]
-            raise unknown("ticket", f"{self._journal.run_id}.{node_id}", tickets)
+            raise unknown("ticket", self._name(node_id), tickets)
         node = tree[node_id]
         if node.state is not NodeState.OPEN:
             raise UsageError(
-                f"ticket {self._journal.run_id}.{node_id} was answered already ({node.state}); "
+                f"ticket {self._name(node_id)} was answered already ({node.state}); "
                 "get another with discover ask"
             )
         said = without_secrets(text)
@@ -195,11 +195,11 @@ class Desk:
         first = self._kernels.first(node)
         is_judged = first.state is NodeState.JUDGED
         evaluation = self._kernels[first].evaluation if is_judged else None
-        earlier = None if first is node else self._name(first)
-        return Told(self._name(node), str(node.state), node.kernel_hash, evaluation, earlier)
+        earlier = None if first is node else self._name(first.id)
+        return Told(self._name(node.id), str(node.state), node.kernel_hash, evaluation, earlier)
 
-    def _name(self, node: Node) -> str:
-        return f"{self._journal.run_id}.{node.id}"
+    def _name(self, node_id: int) -> str:
+        return f"{self.run_id}.{node_id}"
 
     def _drain(self) -> None:
         """Wait for every verdict."""

@@ -37,24 +37,17 @@ def _swap(kind: type, call: FunctionType, serving: Serving) -> Call | None:
         if kind is nn.RMSNorm or is_any_of(call, _PLAIN):
             return _rms_norm(call, serving)
         if is_any_of(call, _LESS_BY_ONE):
-            return _rms_norm_less_by_one(call, serving)
+            return _rms_norm(call, serving, less=1.0)
     if kind is nn.LayerNorm and "layer_norm" in serving.functions:
         return _layer_norm(call, serving)
     return None
 
 
-def _rms_norm(call: FunctionType, serving: Serving) -> Call:
+def _rms_norm(call: FunctionType, serving: Serving, less: float = 0.0) -> Call:
+    """The norm by a kernel; the layer's weights are less than the kernel's by so much."""
+
     def norm(self: Any, x: mx.array) -> Any:
-        weight = self["weight"]
-        run = serving.kernel("rms_norm", (x, weight), {"eps": self.eps})
-        return call(self, x) if run is None else run(x, weight)[0]
-
-    return norm
-
-
-def _rms_norm_less_by_one(call: FunctionType, serving: Serving) -> Call:
-    def norm(self: Any, x: mx.array) -> Any:
-        weight = 1.0 + self.weight
+        weight = less + self["weight"] if less else self["weight"]
         run = serving.kernel("rms_norm", (x, weight), {"eps": self.eps})
         return call(self, x) if run is None else run(x, weight)[0]
 
