@@ -11,11 +11,12 @@ from __future__ import annotations
 import keyword
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from foundry.catalog.entry import CatalogEntry
+from foundry.catalog.kept import Judging
 from foundry.catalog.package import package_files
 from foundry.catalog.rehearsal import rehearse
 from foundry.catalog.wheel import WheelMetadata, wheel_bytes, wheel_name
@@ -41,9 +42,7 @@ class Reverified:
         return self.evaluation.status.passed
 
 
-def reverified(
-    entries: Iterable[CatalogEntry], judge: Callable[[CatalogEntry], Evaluation]
-) -> Iterator[Reverified]:
+def reverified(entries: Iterable[CatalogEntry], judge: Judging) -> Iterator[Reverified]:
     """Judge every entry again, untimed, one at a time."""
     for entry in entries:
         yield Reverified(entry, judge(entry))

@@ -88,3 +88,8 @@ def unseen_factor(unseen_us: float, timed_us: float) -> float:
 def remembers(factor: float) -> bool:
     """Whether that is so much slower that the kernel must know what it met before."""
     return factor > _TELLS
+
+
+def is_far_slower(one_us: float, other_us: float) -> bool:
+    """Whether a kernel takes so much longer here than there that it must know what it met."""
+    return remembers(unseen_factor(one_us, other_us))

@@ -186,14 +186,14 @@ def _tempt(trial: Trial, kernel: Meter, calls: int, latencies: Latencies) -> Fai
     """
     timed_us = undisturbed_us(latencies.kernel_us)
     kept_us = max(_call_us(kernel, calls, latencies, keep=True) for _ in range(_TEMPTATIONS))
-    if not plausible.remembers(plausible.unseen_factor(timed_us, kept_us)):
+    if not plausible.is_far_slower(timed_us, kept_us):
         return None
     turns = [
         [_call_us(kernel, calls, latencies, keep=keep) for keep in (False, True)]
         for _ in range(_TEMPTATIONS)
     ]
     timed_us, kept_us = min(fresh for fresh, _ in turns), max(kept for _, kept in turns)
-    if not plausible.remembers(plausible.unseen_factor(timed_us, kept_us)):
+    if not plausible.is_far_slower(timed_us, kept_us):
         return None
     return rejected(
         trial.target,
@@ -260,7 +260,7 @@ def _unseen_factor(
     if not plausible.remembers(factor):
         return factor
     again_us = _met_again_us(trial, kernel, latencies)
-    if not plausible.remembers(plausible.unseen_factor(min(found), again_us)):
+    if not plausible.is_far_slower(min(found), again_us):
         return factor
     return rejected(
         trial.target,
