@@ -61,3 +61,17 @@ def test_never_more_pairs_are_told_of_than_there_are(op: Op, data: st.DataObject
 def test_all_pairs_are_told_of_where_the_canvas_is_whole(op: Op) -> None:
     workload = sized(op, 512, 512)
     assert told(op, workload) >= LOOSE.get(op.name, 1.0) * seen(op, workload)
+
+
+@pytest.mark.parametrize("op", MEMBERS, ids=lambda op: op.name)
+def test_most_pairs_are_told_of_where_it_is_timed(op: Op) -> None:
+    for workload in op.workloads("bench", "float16"):
+        a = workload.axes
+        pairs = told(op, workload) // (a["batch"] * a["heads"] * a["head_dim"])
+        assert 0.6 * seen(op, workload) <= pairs <= seen(op, workload)
+
+
+def test_a_canvas_of_morton_is_timed_with_keys_on_it_alone() -> None:
+    op = ops.get("attention_neighbourhood_morton")
+    for workload in op.workloads("bench", "float16"):
+        assert workload.axes["kv_len"] <= int(workload.params["side"]) ** 2

@@ -6,6 +6,7 @@ line by line, tile by tile, or along the curve of Morton.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from ops.families.attention.masked import masked_attention
 from ops.families.attention.pairs import CANVAS_KEYS, canvas, frames, near_of
 from ops.masking import Mask
+from ops.spec import Case, Op
 
 MORTON_BITS = 8
 """Bits of a line and of a column: canvases of up to 256 by 256 places."""
@@ -98,24 +100,41 @@ _GAPLESS = f"(1 - min(1, {1 << MORTON_BITS} % side))"
 """1 where the side is a power of two, so that the curve leaves the canvas at its end alone."""
 _WHOLE = f"max({_GAPLESS} * min(1, kv_len // (side * side)), min(1, kv_len // (4 * side * side)))"
 """1 where every place of the canvas has a key, else 0."""
+_HALF = f"{_GAPLESS} * (1 - min(1, max(side * side - 2 * kv_len, 2 * kv_len - side * side)))"
+"""1 where the upper half of the lines has keys and no other, else 0."""
 _NEAR_PLACES = canvas(("reach", "side"), ("reach", "side"), begun="0")
-attention_neighbourhood_morton = masked_attention(
-    "attention_neighbourhood_morton",
-    Mask(
-        np=_morton_mask,
-        metal=" && ".join(
-            _near(_every_other_bit("q", bit), _every_other_bit("k", bit), "(side - 1)")
-            for bit in (0, 1)
+_IN_UPPER_HALF = canvas(("reach", "side"), ("reach", "(side // 2)"), begun="reach")
+
+
+def _on_whole_canvases(op: Op) -> Op:
+    """The op timed on the smallest canvases whose sides are powers of two and hold all keys."""
+
+    def timed(case: Case) -> Case:
+        bits = (case.axes["kv_len"] - 1).bit_length()
+        return replace(case, params={**case.params, "side": 1 << -(-bits // 2)})
+
+    return replace(op, bench=tuple(map(timed, op.bench)))
+
+
+attention_neighbourhood_morton = _on_whole_canvases(
+    masked_attention(
+        "attention_neighbourhood_morton",
+        Mask(
+            np=_morton_mask,
+            metal=" && ".join(
+                _near(_every_other_bit("q", bit), _every_other_bit("k", bit), "(side - 1)")
+                for bit in (0, 1)
+            ),
+            params={"side": (16, 4, 8, 2), "reach": (2, 1, 3)},
+            # Of other canvases no more is sure than that a query sees its own place.
+            pairs=f"max({_WHOLE} * {_NEAR_PLACES}, {_HALF} * {_IN_UPPER_HALF}, {_GAPLESS} * q_len)",
+            keys=f"{_WHOLE} * {_NEAR_PLACES} // max(1, q_len)",
+            formula="keys on a square canvas of `side` lines and columns in the order of Morton: "
+            "the even bits of a place are its column, the odd ones its line "
+            f"({MORTON_BITS} of each). Those within `reach` of the query's own place, which is "
+            "moved inwards at the edges first, as in `attention_neighbourhood_2d`",
         ),
-        params={"side": (16, 4, 8, 2), "reach": (2, 1, 3)},
-        # Of a canvas that is not whole no more is sure than that a query sees its own place.
-        pairs=f"max({_WHOLE} * {_NEAR_PLACES}, {_GAPLESS} * q_len)",
-        keys=f"{_WHOLE} * {_NEAR_PLACES} // max(1, q_len)",
-        formula="keys on a square canvas of `side` lines and columns in the order of Morton: the "
-        f"even bits of a place are its column, the odd ones its line ({MORTON_BITS} of each). "
-        "Those within `reach` of the query's own place, which is moved inwards at the edges first, "
-        "as in `attention_neighbourhood_2d`",
-    ),
+    )
 )
 
 
@@ -212,6 +231,7 @@ attention_video_spatial = masked_attention(
             "frame",
             f"frame * frame * {near_of('FULL', 'reach')} + REST * REST + "
             "2 * REST * frame * min(reach, FULL)",
+            of_last=("LAST", "(LAST + min(reach, BEFORE) * frame)"),
         ),
         formula="`words` places of text, then frames of `frame` places: the keys of the text, and "
         "those of frames up to `reach` away; text sees everything (a spatial head of SVG)",
@@ -231,6 +251,7 @@ attention_video_temporal = masked_attention(
             "frame",
             f"FULL * FULL * {near_of('frame', 'reach')} + (2 * FULL + 1) * "
             f"{near_of('REST', 'reach')}",
+            of_last=("SHOWN", "(FULL * min(frame, reach + 1))"),
         ),
         formula="`words` places of text, then frames of `frame` places: the keys of the text, and "
         "in every frame those up to `reach` places from the query's own place in its frame; text "

@@ -7,6 +7,9 @@ last `q_len` places.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 PAIRED = "min(q_len, kv_len)"
 """Queries at the place of a key."""
 CANVAS_KEYS = "min(q_len, kv_len)"
@@ -84,21 +87,36 @@ def canvas(*directions: tuple[str, str], places: str = "1", begun: str) -> str:
     return " * ".join(["q_len", places, *counts, f"max(0, min(2 * {reach} + 1, {size}) - {begun})"])
 
 
-def frames(words: str, frame: str, within_frames: str) -> str:
-    """A text, then frames, where the text sees and is seen by all, and all queries are asked.
+def frames(words: str, frame: str, within_frames: str, of_last: tuple[str, str]) -> str:
+    """A text, then frames, where the text sees and is seen by all.
 
     Args:
         words: Places of the text.
         frame: Places of a frame.
-        within_frames: Pairs of places of frames, of `FULL` whole frames and a last one of `REST`.
+        within_frames: Pairs of places of frames, of `FULL` whole frames and a last one of `REST`;
+            told where all queries are asked.
+        of_last: How many of the last queries see at least so many places of frames each; told where
+            no more are asked. `LAST` is how many places the last frame has, `BEFORE` how many
+            frames are before it, `SHOWN` the places of all.
     """
     shown = f"max(0, kv_len - {words})"
-    pairs = within_frames.replace("FULL", f"({shown} // {frame})")
-    pairs = pairs.replace("REST", f"({shown} % {frame})")
     text = f"min({words}, kv_len)"
+    counts = {
+        "FULL": f"({shown} // {frame})",
+        "REST": f"({shown} % {frame})",
+        "LAST": f"(max(0, {shown} - 1) % {frame} + min(1, {shown}))",
+        "BEFORE": f"(max(0, {shown} - 1) // {frame})",
+        "SHOWN": shown,
+    }
+    pairs, count, seen = (_counted(given, counts) for given in (within_frames, *of_last))
     every = f"({text} * kv_len + {shown} * {text} + {pairs})"
     is_every = "(q_len // max(kv_len, 1))"
-    return f"{is_every} * {every} + (1 - {is_every}) * q_len * max({text}, min(1, kv_len))"
+    each = f"max({text} + (1 - min(1, max(0, q_len - {count}))) * {seen}, min(1, kv_len))"
+    return f"{is_every} * {every} + (1 - {is_every}) * q_len * {each}"
+
+
+def _counted(text: str, counts: Mapping[str, str]) -> str:
+    return re.sub("[A-Z]+", lambda word: counts[word[0]], text)
 
 
 def near_of(count: str, reach: str) -> str:
