@@ -27,6 +27,10 @@ _SIZES = ((4, 7, 7), (6, 5, 13), (9, 1, 9), (3, 70, 70), (12, 2, 300))
 """Numbers of heads, queries and keys. No power of two alone: powers of it hide in a shift."""
 _EARLY_SIZES = ((4, 9, 4), (5, 3, 1))
 """Those of masks and scores that hold before the first key."""
+_FAR_SIZES = (2, 2, 65_539)
+"""Places whose products pass 32 bits, which the whole numbers of a kernel have."""
+_MANY_ELEMENTS = 2**24
+"""Of an input, which is not drawn for them."""
 _BATCH = 1
 _MANY_PAIRS = 500
 """Of a query and a key, for which not every choice of parameters is tried."""
@@ -44,16 +48,29 @@ def check(mask: Mask, score: Score, inputs: tuple[Tensor, ...]) -> None:
             bounds, an input that is read beyond its ends, or a NumPy function that fails, gives
             another kind or shape, or changes what it is given.
     """
-    for heads, q_len, kv_len in _sizes(mask, score):
-        sizes = {"batch": _BATCH, "heads": heads, "q_len": q_len, "kv_len": kv_len}
+    for heads, q_len, kv_len in _sizes(mask, score, inputs):
+        sizes = _named(heads, q_len, kv_len)
         for known in _grids(sizes, mask.params, inputs):
             _check_mask(mask, known)
         for known in _grids(sizes, score.params, inputs):
             _check_score(score, known)
 
 
-def _sizes(mask: Mask, score: Score) -> tuple[tuple[int, int, int], ...]:
-    return (*_SIZES, *(_EARLY_SIZES if mask.early and score.early else ()))
+def _sizes(mask: Mask, score: Score, inputs: tuple[Tensor, ...]) -> Iterator[tuple[int, int, int]]:
+    yield from _SIZES
+    if mask.early and score.early:
+        yield from _EARLY_SIZES
+    far = _named(*_FAR_SIZES)
+    if all(math.prod(_shape(tensor, far)) <= _MANY_ELEMENTS for tensor in inputs):
+        yield _FAR_SIZES
+
+
+def _named(heads: int, q_len: int, kv_len: int) -> dict[str, int]:
+    return {"batch": _BATCH, "heads": heads, "q_len": q_len, "kv_len": kv_len}
+
+
+def _shape(tensor: Tensor, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(size_of(size, sizes) for size in tensor.shape)
 
 
 def _grids(
@@ -84,7 +101,7 @@ def _chosen(params: Mapping[str, Values], *, every: bool) -> Iterable[tuple[Any,
 
 
 def _drawn(tensor: Tensor, sizes: Mapping[str, int]) -> Any:
-    shape = tuple(size_of(size, sizes) for size in tensor.shape)
+    shape = _shape(tensor, sizes)
     dtype = "float32" if tensor.dtype == "T" else tensor.dtype
     fill = tensor.fill or default(dtype)
     rng = np.random.default_rng(7)
@@ -133,7 +150,7 @@ def _check_mask(mask: Mask, known: Known) -> None:
         if (at := _first(wanted != found)) is not None:
             raise UsageError(
                 f"the mask's NumPy and {language} differ at {_point(known, at)}: NumPy says "
-                f"{bool(wanted[at])}, {language} {bool(found[at])}; correct one of them"
+                f"{bool(wanted[at])}, {language} {bool(found[at])}; {_advice(known)}"
             )
     first = np.broadcast_to(evaluate(mask.first, known), shape)
     until = np.broadcast_to(evaluate(mask.until, known), shape)
@@ -189,7 +206,7 @@ def _check_score(score: Score, known: Known) -> None:
             if (at := _first(_parted(wanted[head], found))) is not None:
                 raise UsageError(
                     f"the score's NumPy and {language} differ at {_place(given, head, at)}: NumPy "
-                    f"says {wanted[head][at]:.9g}, {language} {found[at]:.9g}; correct one of them"
+                    f"says {wanted[head][at]:.9g}, {language} {found[at]:.9g}; {_advice(given)}"
                 )
         if slope is not None:
             _check_slope((slope[head], evaluate(score.slope, values)), score, given, head)
@@ -247,6 +264,12 @@ def _check_slope(slopes: tuple[Any, Any], score: Score, known: Known, head: int)
 def _first(wrong: Any) -> tuple[int, ...] | None:
     places = np.argwhere(wrong)
     return tuple(int(i) for i in places[0]) if len(places) else None
+
+
+def _advice(known: Known) -> str:
+    if known["kv_len"] < _FAR_SIZES[-1]:
+        return "correct one of them"
+    return "a kernel's whole numbers have 32 bits: let none of its terms pass 2^31"
 
 
 def _place(known: Known, head: int, at: tuple[int, ...]) -> str:

@@ -1,7 +1,7 @@
 """Metal expressions evaluated over NumPy arrays, with the arithmetic of C.
 
 So that what a mask or a score says in Metal can be held against what it says in NumPy before any
-kernel is built. Whole numbers divide towards zero, as in C and unlike in Python.
+kernel is built. Whole numbers have 32 bits and wrap, and divide towards zero, unlike in Python.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "clamp": lambda x, low, high: np.minimum(np.maximum(x, low), high),
     "select": lambda a, b, c: np.where(c, b, a),
     "float": lambda x: np.asarray(x, np.float64),
-    "int": lambda x: np.trunc(np.asarray(x)).astype(np.int64),
-    "uint": lambda x: np.trunc(np.asarray(x)).astype(np.int64),
+    "int": lambda x: _converted(x, np.int32),
+    "uint": lambda x: _converted(x, np.uint32),
     "bool": lambda x: np.asarray(x, bool),
 }
 
@@ -72,15 +72,24 @@ def evaluate(text: str, known: Known, beyond: int = 0) -> Any:
         return _Reader(text, known, beyond).whole()
 
 
+def _converted(value: Any, dtype: type[np.integer[Any]]) -> Any:
+    """A number as a whole one: a float out of its range gives its nearest end."""
+    found = np.asarray(value)
+    if found.dtype.kind != "f":
+        return found.astype(dtype)
+    ends = np.iinfo(dtype)
+    return np.clip(np.nan_to_num(np.trunc(found), nan=0.0), ends.min, ends.max).astype(dtype)
+
+
 def _divided(a: Any, b: Any) -> Any:
-    if _is_whole(a) and _is_whole(b):
-        safe = np.where(np.equal(b, 0), 1, b)
-        return np.trunc(np.asarray(a) / safe).astype(np.int64)
-    return np.divide(a, b)
+    if not (_is_whole(a) and _is_whole(b)):
+        return np.divide(a, b)
+    safe = np.where(np.equal(b, 0), 1, b)
+    return np.trunc(np.divide(a, safe)).astype(np.result_type(a, b))
 
 
 def _rest(a: Any, b: Any) -> Any:
-    return np.asarray(a) - _divided(a, b) * np.asarray(b)
+    return a - _divided(a, b) * b
 
 
 def _is_whole(value: Any) -> bool:
@@ -89,37 +98,61 @@ def _is_whole(value: Any) -> bool:
 
 def _number(text: str) -> Any:
     if text[:2].lower() == "0x":
-        return int(text.rstrip("uU"), 16)
+        value = int(text.rstrip("uU"), 16)
+        return _unsigned(value) if text[-1] in "uU" or value >= 2**31 else value
     bare = text.rstrip("fFuU")
-    return int(bare) if bare.isdigit() and text[-1] not in "fF" else float(bare)
+    if not bare.isdigit() or text[-1] in "fF":
+        return float(bare)
+    return _unsigned(int(bare)) if text[-1] in "uU" else int(bare)
 
 
-_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "||": np.logical_or,
-    "&&": np.logical_and,
-    "|": lambda a, b: np.bitwise_or(a, b),
-    "^": lambda a, b: np.bitwise_xor(a, b),
-    "&": lambda a, b: np.bitwise_and(a, b),
+def _unsigned(value: int) -> Any:
+    return np.asarray(value, np.int64).astype(np.uint32)
+
+
+def _plain(value: Any) -> Any:
+    """A value as C promotes it: what is whole has 32 bits, truth values count as 0 and 1."""
+    found = np.asarray(value)
+    if found.dtype.kind not in "iub" or found.dtype == np.uint32:
+        return found
+    return found.astype(np.int32)
+
+
+def _alike(operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """An operator whose whole operands are both unsigned where one of them is."""
+
+    def of(a: Any, b: Any) -> Any:
+        a, b = _plain(a), _plain(b)
+        if _is_whole(a) and _is_whole(b) and np.uint32 in (a.dtype, b.dtype):
+            a, b = a.astype(np.uint32), b.astype(np.uint32)
+        return operator(a, b)
+
+    return of
+
+
+_ON_NUMBERS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "|": np.bitwise_or,
+    "^": np.bitwise_xor,
+    "&": np.bitwise_and,
     "==": np.equal,
     "!=": np.not_equal,
     "<": np.less,
     ">": np.greater,
     "<=": np.less_equal,
     ">=": np.greater_equal,
-    "<<": np.left_shift,
-    ">>": np.right_shift,
-    "+": lambda a, b: _plain(a) + _plain(b),
-    "-": lambda a, b: _plain(a) - _plain(b),
-    "*": lambda a, b: _plain(a) * _plain(b),
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
     "/": _divided,
     "%": _rest,
 }
-
-
-def _plain(value: Any) -> Any:
-    """Truth values count as 0 and 1."""
-    found = np.asarray(value)
-    return found.astype(np.int64) if found.dtype.kind == "b" else found
+_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "||": np.logical_or,
+    "&&": np.logical_and,
+    "<<": lambda a, b: np.left_shift(_plain(a), _plain(b).astype(_plain(a).dtype)),
+    ">>": lambda a, b: np.right_shift(_plain(a), _plain(b).astype(_plain(a).dtype)),
+    **{sign: _alike(operator) for sign, operator in _ON_NUMBERS.items()},
+}
 
 
 class _Reader:

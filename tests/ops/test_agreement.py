@@ -40,6 +40,23 @@ def test_a_mask_that_parts_from_itself_is_refused(mask: Mask, said: str) -> None
         check(mask, AS_IT_IS, mask.inputs)
 
 
+def test_whole_numbers_of_a_kernel_have_32_bits() -> None:
+    numbered = Mask(
+        np=lambda q, k, kv_len: (q * kv_len + k) % 3 != 0, metal="(q * kv_len + k) % 3 != 0"
+    )
+    with pytest.raises(
+        UsageError, match=r"differ at q = 6553\d, .*let none of its terms pass 2\^31"
+    ):
+        check(numbered, AS_IT_IS, ())
+    folded = replace(numbered, metal="(q % 3 * (kv_len % 3) + k) % 3 != 0")
+    check(folded, AS_IT_IS, ())
+    powers = Score(np=lambda s, k: s + k * k * k, metal="s + float(k * k * k)")
+    with pytest.raises(UsageError, match=r"differ at h = 0, .*let none of its terms pass 2\^31"):
+        check(EVERY_KEY, powers, ())
+    floats = replace(powers, metal="s + float(k) * float(k) * float(k)")
+    check(EVERY_KEY, floats, ())
+
+
 def test_a_score_that_parts_from_itself_is_refused() -> None:
     capped = Score(np=lambda s: 5.0 * np.tanh(s / 5.0), metal="5.0f * tanh(s / 4.0f)")
     with pytest.raises(UsageError, match="the score's NumPy and Metal differ at h = 0"):

@@ -102,6 +102,13 @@ def test_whole_numbers_divide_as_in_c(a: int, b: int) -> None:
         ("rows[2] + 0x10", 18),
         ("true || nothing", None),
         ("float(7) / 2", 3.5),
+        ("70000 * 70000", 605_032_704),
+        ("uint(x) % 7u", 1),
+        ("uint(x) > 7u", True),
+        ("2654435761u * 3", 3_668_339_987),
+        ("int(3e9f)", 2**31 - 1),
+        ("uint(-2.5f)", 0),
+        ("0xFFFFFFFF == ~0u", True),
     ],
 )
 def test_expressions_of_metal(text: str, value: Any) -> None:
