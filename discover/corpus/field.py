@@ -2,7 +2,8 @@
 
 1. Every op gives its share of kernels in each round, those with little to compute first: what is
    cut short has many ops. One that has no more leaves its share to the others. Kernels of one op
-   follow one another: they share what the oracle knows. Few of them are compiled for every size.
+   follow one another: they share what the oracle knows. Few are compiled anew for every size
+   (`thrift`).
 2. Once a kernel is proven, faults are planted into it, and come next.
 3. All of it depends on the seed alone: what was judged before is met again, and found.
 """
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from discover.corpus.faults import planted
 from discover.corpus.kernels import Made, kernels
 from discover.corpus.recipe import CorpusRecipe
-from discover.corpus.thrift import thrifty
+from discover.corpus.thrift import shares, thrifty
 from foundry.datasets.teachers import PLANTER
 from foundry.errors import InvalidKernel
 from foundry.judge.verdict import Evaluation
@@ -109,14 +110,14 @@ class Field:
 
     def _every(self, ops: Sequence[Op]) -> Iterator[Plot]:
         sources = {op.name: self._of_op(op) for op in sorted(ops, key=_work)}
-        share = -(-self._recipe.kernels // (len(sources) * self._recipe.rounds))
+        share = shares(ops, -(-self._recipe.kernels // self._recipe.rounds))
         while sources:
             for name in list(sources):
                 found = list(itertools.islice(sources[name], 1))
                 if not found:
                     del sources[name]
                     continue
-                yield from itertools.chain(found, itertools.islice(sources[name], share - 1))
+                yield from itertools.chain(found, itertools.islice(sources[name], share[name] - 1))
 
     def _of_op(self, op: Op) -> Iterator[Plot]:
         dtypes = [dtype for dtype in self._recipe.dtypes if dtype in op.dtypes] or [op.dtypes[0]]

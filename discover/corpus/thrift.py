@@ -2,13 +2,14 @@
 
 A constant that is made of an axis is known when a kernel is compiled: proven on every size, such a
 kernel takes four to six times as long as another, and teaches the same but for one line. Where an
-op can do without, one in `ONE_IN` is enough; the others come when nothing else is left.
+op can do without, one in `ONE_IN` is enough; the others come when nothing else is left. An op that
+cannot, as attention with the size of its heads, gives so many fewer itself.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from discover.corpus.kernels import Made
 from foundry.kernel import Kernel
@@ -18,6 +19,18 @@ from ops.texts.expressions import names_in
 ONE_IN = 16
 MOST_HELD = 64
 """Held back of one op at a time: all of its kernels may be of that kind."""
+
+
+def shares(ops: Sequence[Op], kernels: int) -> dict[str, int]:
+    """How many of so many kernels each op gives, by name; rounded up, so together they are enough.
+
+    Args:
+        ops: At least one.
+        kernels: Of all of them.
+    """
+    weights = {op.name: 1 if any(axis.compiled for axis in op.axes) else ONE_IN for op in ops}
+    total = sum(weights.values())
+    return {name: -(-kernels * weight // total) for name, weight in weights.items()}
 
 
 def thrifty(made: Iterator[Made], op: Op) -> Iterator[Made]:

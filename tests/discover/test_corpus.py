@@ -16,7 +16,7 @@ from discover.corpus.faults import FAULTS, planted
 from discover.corpus.field import Field, Plot
 from discover.corpus.kernels import Made, kernels
 from discover.corpus.recipe import CorpusRecipe
-from discover.corpus.thrift import MOST_HELD, ONE_IN, is_built_for_sizes, thrifty
+from discover.corpus.thrift import MOST_HELD, ONE_IN, is_built_for_sizes, shares, thrifty
 from discover.recipes import read
 from foundry.errors import UsageError
 from foundry.judge.verdict import Diagnostic, Evaluation, Proven, Status
@@ -50,6 +50,13 @@ def test_rewrites_name_what_they_were_made_from() -> None:
 
 
 KERNELS = [one.text for op in ("softmax", "matmul", "row_sum", "exp") for one in made(op, 6)]
+
+
+def test_ops_that_are_compiled_for_every_size_give_few() -> None:
+    found = shares([get(name) for name in ("row_sum", "attention", "softmax")], 330)
+    assert found == {"row_sum": 160, "softmax": 160, "attention": 10}
+    assert shares([get("attention")], 7) == {"attention": 7}
+    assert all(count >= 1 for count in shares([get("row_sum"), get("attention")], 1).values())
 
 
 def test_few_kernels_are_compiled_for_every_size_and_none_is_lost() -> None:
