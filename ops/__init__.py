@@ -16,7 +16,8 @@ from ops.matches import Close, Distribution, Exact, Set, Ties
 from ops.mlx_formula import MlxFormula
 from ops.parameters import Range
 from ops.registry import all_ops, get, load_file
-from ops.spec import Case, Op, Tensor, Workload
+from ops.spec import Op
+from ops.workload import Case, Tensor, Workload
 
 __all__ = [
     "Axis",

@@ -18,10 +18,10 @@ from ops.errors import UsageError
 from ops.fills import default
 from ops.masking import Mask, Score
 from ops.members import asked
-from ops.spec import Tensor
 from ops.texts import wide_mlx
 from ops.texts.expressions import evaluate as size_of
 from ops.texts.metal_values import evaluate
+from ops.workload import Tensor
 
 _SIZES = ((4, 7, 7), (6, 5, 13), (9, 1, 9), (3, 70, 70), (12, 2, 300))
 """Numbers of heads, queries and keys. No power of two alone: powers of it hide in a shift."""

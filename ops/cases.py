@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ops.errors import UsageError
 from ops.parameters import Range, Scalar
-from ops.spec import Case, Op
+from ops.spec import Op
+from ops.workload import Case
 
 
 def cases(axes: str, *sizes: tuple[int, ...], **params: Scalar) -> tuple[Case, ...]:

@@ -15,18 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.spec import (
-    CaseSet,
-    Op,
-    Tensor,
-    Workload,
-    dtype_of,
-    fill_of,
-    oracle_dtype,
-    present,
-    shape_of,
-    widen,
-)
+from ops.spec import CaseSet, Op, present, widen
+from ops.workload import Tensor, Workload, dtype_of, fill_of, oracle_dtype, shape_of
 
 _CASE_SETS: tuple[CaseSet, ...] = ("visible", "hidden", "bench")
 

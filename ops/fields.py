@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ops.axis import Axis
 from ops.parameters import Range
-from ops.spec import Case, Op, Tensor
+from ops.spec import Op
+from ops.workload import Case, Tensor
 
 _CASES = (Case, "(Case({'rows': 4, 'cols': 64}),)")
 _TUPLES: Mapping[str, tuple[type, str]] = {

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ops.errors import UsageError
-from ops.spec import Op, Tensor
+from ops.spec import Op
+from ops.workload import Tensor
 
 _PREFIX = "d"
 

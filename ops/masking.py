@@ -19,9 +19,9 @@ import numpy as np
 
 from ops.cases import Values
 from ops.errors import UsageError
-from ops.spec import Tensor
 from ops.texts.metal import as_mlx
 from ops.texts.mlx import names_in
+from ops.workload import Tensor
 
 TAKEN = frozenset(
     re.findall(

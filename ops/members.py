@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ops.errors import unknown
 from ops.parameters import Scalar
-from ops.spec import Oracle, Steps, Workload, param_value
+from ops.spec import Oracle, Steps
+from ops.workload import Workload, param_value
 
 Formula = Callable[..., Any]
 """float64 arrays, then parameters by name, to one array or a tuple of one per output."""

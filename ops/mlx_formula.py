@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from ops.dtypes import FLOAT_DTYPES
 from ops.errors import UsageError
-from ops.spec import ELEMENT, Stored, Workload, oracle_dtype, param_value, resolved
+from ops.spec import Stored
 from ops.texts import wide_mlx
 from ops.texts.mlx import BUILTINS, names_in, statements, unknown_to_mlx
+from ops.workload import ELEMENT, Workload, oracle_dtype, param_value, resolved
 
 Arrays = tuple[NDArray[Any], ...]
 

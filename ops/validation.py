@@ -18,8 +18,9 @@ from ops.errors import UsageError
 from ops.fields import mistyped
 from ops.fills import Fill
 from ops.matches import Close, Distribution, Exact, Set, Ties
-from ops.spec import ELEMENT, Case, Nonfinite, Op, Tensor, bytes_moved, flops, shape_of
+from ops.spec import Nonfinite, Op, bytes_moved, flops
 from ops.texts.expressions import ExpressionError, names_in
+from ops.workload import ELEMENT, Case, Tensor, shape_of
 
 # Words of C++ and of the Metal Shading Language that a body cannot use as a variable.
 _METAL_WORDS = frozenset(

@@ -6,7 +6,8 @@ import re
 
 from ops.errors import UsageError
 from ops.parameters import Scalar
-from ops.spec import Case, Op, Workload
+from ops.spec import Op
+from ops.workload import Case, Workload
 
 _ID = re.compile(r"(?P<op>\w+)\[(?P<values>[^\[\]]*)\](?P<dtype>\w+)")
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from ops.spec import Op, param_dtype
+from ops.spec import Op
+from ops.workload import param_dtype
 from templates.template import Template, Value
 
 _METAL_TYPES = {"float32": "float", "int32": "int", "bool_": "bool"}

@@ -15,8 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from discover.faults import first_fault
 from foundry.errors import UsageError
 from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
-from ops.spec import ELEMENT
 from ops.texts.expressions import Expression, ExpressionError, names_in
+from ops.workload import ELEMENT
 
 _SENTENCE_LIMIT = 300
 

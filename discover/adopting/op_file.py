@@ -14,9 +14,9 @@ from discover.adopting.call import AdoptedCall, Array
 from discover.adopting.cases import CaseSizes, bench, hidden, least, shown
 from ops.dtypes import FLOAT_DTYPES
 from ops.errors import UsageError
-from ops.spec import ELEMENT
 from ops.texts.expressions import Expression, names_in
 from ops.texts.mlx import MlxTextError, statements
+from ops.workload import ELEMENT
 
 FAMILY = "own"
 _SUMS = re.compile(

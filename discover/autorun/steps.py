@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from foundry.catalog.runtime.tuning.from_model import ModelShape
 from ops import registry
-from ops.spec import Case, Workload, bytes_moved, flops
+from ops.spec import bytes_moved, flops
+from ops.workload import Case, Workload
 
 PROMPT, KEYS = 512, 1024
 """Tokens of a prefill step, and keys that a decode step sees."""

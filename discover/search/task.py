@@ -13,7 +13,8 @@ from foundry.judge.options import Rivals
 from foundry.judge.verdict import Evaluation
 from foundry.program import Device
 from foundry.prompts.assignment import Attempt
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ from ops.families.forms.pointwise import BENCH, elements, pointwise
 from ops.families.forms.rowwise import Layout, rowwise
 from ops.families.pointwise.elementwise import LOG_ONE_PLUS
 from ops.matches import Close
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 '''
 _PASS = re.compile(r"p\d+")

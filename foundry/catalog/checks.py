@@ -28,7 +28,8 @@ from foundry.judge.oracle.inputs import applicable, make_inputs
 from foundry.program import Arrays
 from ops.dtypes import numpy_dtype
 from ops.empty import has_nothing_to_compute, is_over_nothing, over_nothing
-from ops.spec import Op, Workload, dtype_of, present, resolved, shape_of
+from ops.spec import Op, present
+from ops.workload import Workload, dtype_of, resolved, shape_of
 
 _SEED = 20
 _MOST_ELEMENTS = 2048

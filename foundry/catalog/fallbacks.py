@@ -18,8 +18,9 @@ from foundry.judge.oracle.inputs import make_inputs
 from ops.arrays import to_mlx
 from ops.baselines import Baseline, Bound
 from ops.fills import Bits
-from ops.spec import ELEMENT, Op, Tensor, Workload, present
+from ops.spec import Op, present
 from ops.texts.expressions import names_in
+from ops.workload import ELEMENT, Tensor, Workload
 
 _FALLBACKS = "What runs where no kernel serves: the MLX of each op as its author wrote it."
 _OTHERS = "Other ways to write each op in MLX: the fastest one here is what a kernel has to beat."

@@ -30,7 +30,8 @@ from foundry.judge.verdict import Timing
 from foundry.kernel import KernelLaunch, render
 from ops.empty import over_nothing
 from ops.fills import Distinct, Fill, Index, Sorted
-from ops.spec import Case, Op, Tensor
+from ops.spec import Op
+from ops.workload import Case, Tensor
 from ops.workload_names import workload_of
 
 _MAIN = """import sys

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ops.registry import all_ops
-from ops.spec import ELEMENT, Op
+from ops.spec import Op
 from ops.texts.expressions import evaluate, names_in
+from ops.workload import ELEMENT
 
 SURFACE: Mapping[str, str] = {
     "rms_norm": "norms",

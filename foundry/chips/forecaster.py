@@ -13,7 +13,8 @@ from foundry.chips.profiled import Profiler
 from foundry.errors import InvalidKernel
 from foundry.harness.measuring.profiling import Unprofiled
 from foundry.kernel import Kernel, parse
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 from templates import default, for_op, render
 
 

@@ -23,7 +23,8 @@ from foundry.msl.build.cache import BuildCache, root_directory
 from foundry.msl.gpu.profile import GpuProfile, profile_from
 from foundry.msl.gpu.toolchain import gpu_builder
 from foundry.program import Arrays, Program
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 
 _DISTRIBUTION = "normal"
 _BYTES_PER_ELEMENT = 32

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from foundry.chips.chip import Figure
     from foundry.store.records import Overview, RunRecord, StoredEvaluation
-    from ops.spec import Op, Tensor
+    from ops.spec import Op
+    from ops.workload import Tensor
     from templates.template import Template
 
 _MOST_COUNTED = 20_000

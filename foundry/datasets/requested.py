@@ -16,7 +16,8 @@ from foundry.errors import UsageError
 from foundry.store.records import StoredEvaluation
 from ops.cases import at_shapes
 from ops.registry import all_ops
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 
 KEY = "timed_by_request"
 """In `metadata.json`: ids of the workloads of its rows that are none of their op's."""

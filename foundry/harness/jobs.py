@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from foundry.harness import frames
 from foundry.program import Arrays, BuildFailure, Device, Launch, Program, TensorSpec
 from ops.dtypes import numpy_dtype
-from ops.spec import Workload
+from ops.workload import Workload
 
 R_co = TypeVar("R_co", covariant=True)
 

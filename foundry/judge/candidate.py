@@ -33,7 +33,8 @@ from foundry.judge.sources import share
 from foundry.judge.verdict import Diagnostic, OutputError, Proven, Status, Timing
 from foundry.kernel import Kernel, bind, parse, text_hash
 from foundry.program import Program
-from ops.spec import Op, Workload, elements_of, plain_flops, shape_of
+from ops.spec import Op, elements_of, plain_flops
+from ops.workload import Workload, shape_of
 
 _NONFINITE_SHOWN, _NONFINITE_HIDDEN = 1, 2
 """Workloads that are dealt NaN and infinities."""

@@ -8,7 +8,8 @@ from foundry.errors import unknown
 from foundry.harness.measuring.jobs import TimingPlan
 from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
 from foundry.judge.verdict import Evaluation
-from ops.spec import Op, Workload, bytes_moved, plain_flops
+from ops.spec import Op, bytes_moved, plain_flops
+from ops.workload import Workload
 
 SANITIZER = "foundry.msl.sanitizer:examine"
 """What stands between a kernel nobody knows and the device."""

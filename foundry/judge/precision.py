@@ -23,7 +23,8 @@ from foundry.judge.oracle.expecting import expected
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.program import Arrays
 from ops.dtypes import FLOAT_DTYPES, numpy_dtype
-from ops.spec import ELEMENT, Case, Op, Workload, plain_flops, present, shape_of
+from ops.spec import Op, plain_flops, present
+from ops.workload import ELEMENT, Case, Workload, shape_of
 
 TOLERANCE = 0.02
 """Largest error that counts as safe: a share of the largest result of the row."""

@@ -9,7 +9,7 @@ from foundry.judge.oracle.draws.nonfinite import DRAWS
 from foundry.judge.verdict import Diagnostic
 from foundry.kernel import Kernel, build_log, line_in_file, render
 from foundry.program import BuildFailure
-from ops.spec import Workload
+from ops.workload import Workload
 
 _HIDDEN = (
     "on a hidden workload (its sizes are not shown): check sizes 0 and 1, tails that no tile "

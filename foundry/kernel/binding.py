@@ -14,18 +14,9 @@ from foundry.kernel.model import MAX_THREADS_PER_THREADGROUP, Kernel, KernelLaun
 from foundry.program import Launch, Program, Size3, TensorSpec
 from ops.dtypes import DTYPE_BYTES
 from ops.empty import has_nothing_to_compute
-from ops.spec import (
-    ELEMENT,
-    Op,
-    Workload,
-    dtype_of,
-    flags,
-    kernel_shape,
-    param_dtype,
-    resolved,
-    shape_of,
-)
+from ops.spec import Op, flags
 from ops.texts.expressions import Expression, ExpressionError, evaluate, names_in
+from ops.workload import ELEMENT, Workload, dtype_of, kernel_shape, param_dtype, resolved, shape_of
 
 
 def check(kernel: Kernel, op: Op) -> None:

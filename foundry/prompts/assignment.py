@@ -9,7 +9,8 @@ from typing import Any
 from foundry.judge.verdict import Evaluation
 from foundry.program import Device
 from foundry.store.records import Lesson
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 
 
 @dataclass(frozen=True)

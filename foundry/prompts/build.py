@@ -23,7 +23,7 @@ from foundry.prompts.foci import focus
 from foundry.prompts.forms import FULL, PromptForm
 from foundry.prompts.parts import Parts, parts
 from foundry.prompts.tensors import described
-from ops.spec import param_dtype
+from ops.workload import param_dtype
 
 if TYPE_CHECKING:
     import jinja2

@@ -8,7 +8,8 @@ from foundry.judge.oracle.bounds import EPSILON, usual
 from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
 from foundry.judge.oracle.inputs import applicable
 from ops.matches import Close, Distribution, Exact, Set, Ties
-from ops.spec import ELEMENT, Op, Tensor
+from ops.spec import Op
+from ops.workload import ELEMENT, Tensor
 
 _VALUES = {
     "normal": "normal ones of size 1",

@@ -13,7 +13,7 @@ from foundry.prompts.differences import changes
 from foundry.report.figures import figures
 from foundry.report.format import interval, latency
 from foundry.store.records import Lesson
-from ops.spec import Workload
+from ops.workload import Workload
 
 MAX_FAILURES = 4
 MAX_SLOWER = 6

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ops.matches import Distribution, Exact, Set, Ties
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 _COMPARED: Mapping[type, str] = MappingProxyType(
     {

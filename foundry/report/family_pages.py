@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ops import registry as ops
 from ops.matches import Close, Exact, Match, Set, Ties
-from ops.spec import ELEMENT, Op, Tensor, Workload, bytes_moved, flops, plain_flops
+from ops.spec import Op, bytes_moved, flops, plain_flops
+from ops.workload import ELEMENT, Tensor, Workload
 from templates import registry as templates
 from templates import space
 from templates.template import Template

@@ -12,7 +12,7 @@ from foundry.store import models
 from foundry.store.evaluations import standing
 from foundry.store.records import StoredEvaluation
 from foundry.store.rows import SELECTED, load
-from ops.spec import Workload
+from ops.workload import Workload
 
 if TYPE_CHECKING:
     from foundry.store.store import Store

@@ -28,7 +28,8 @@ from foundry.judge.oracle.references import output_specs
 from foundry.judge.proof.compare import compare
 from foundry.program import Arrays
 from ops import registry, validation
-from ops.spec import Op, Workload, widen
+from ops.spec import Op, widen
+from ops.workload import Workload
 
 DISTRIBUTIONS = ("normal", "ties", "sparse", "large", "small")
 

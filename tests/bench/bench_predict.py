@@ -29,7 +29,8 @@ from foundry.judge.options import bench_workloads
 from foundry.kernel import Kernel, parse
 from foundry.msl.gpu.profile import GpuProfile
 from ops import registry as ops
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 from templates import for_op, render, space
 
 OPS = "softmax,rms_norm,layer_norm,matmul,cumsum,silu,attention,rope,row_sum,gelu_tanh"

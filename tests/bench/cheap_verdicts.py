@@ -38,7 +38,8 @@ from foundry.msl.run.memory import argument_buffers, refuse_sizes
 from foundry.program import Arrays, Device, Launch, Program, Size3
 from foundry.store.records import PREDICTIONS
 from ops.dtypes import numpy_dtype
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 from templates import default, for_op, render
 
 CHIP = "m1"

@@ -24,7 +24,7 @@ from foundry.harness.measuring.baseline import to_mlx
 from foundry.judge.oracle.inputs import make_inputs
 from ops import Op, Tensor, get
 from ops.baselines import Baseline
-from ops.spec import Workload
+from ops.workload import Workload
 
 pytestmark = pytest.mark.slow
 

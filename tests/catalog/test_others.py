@@ -15,7 +15,8 @@ from foundry.judge.oracle.inputs import make_inputs
 from ops import Op, get
 from ops.arrays import to_mlx
 from ops.registry import all_ops
-from ops.spec import Workload, present
+from ops.spec import present
+from ops.workload import Workload
 
 SEVERAL = [name for name, op in all_ops().items() if len(op.baselines) > 1]
 FEW = ("softmax", "qmm_4bit", "row_l2", "moe_combine")

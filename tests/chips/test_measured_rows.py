@@ -21,7 +21,8 @@ from foundry.msl.gpu.profile import GpuProfile, LaunchProfile, Reuse, SharedWork
 from foundry.program import Device
 from foundry.store.records import Origin, StoredEvaluation
 from ops import get
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 
 OP = get("silu")
 BENCH = OP.workloads("bench", "float32")[-1]

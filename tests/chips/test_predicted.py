@@ -31,7 +31,7 @@ from foundry.store import Store, models
 from foundry.store.records import PREDICTIONS, Origin
 from foundry.store.shortest import shortest
 from ops import registry as ops
-from ops.spec import Case
+from ops.workload import Case
 
 HERE = Device("cpu", "Test CPU")
 CHIP = device_of(registry.get("m4-max"), fitted.built_in(), HERE)

@@ -18,7 +18,8 @@ from foundry.msl.build.flavour import identity
 from foundry.msl.build.toolchain import find_toolchain
 from foundry.msl.gpu.profile import GpuProfile
 from ops import registry
-from ops.spec import Case, Op, Workload
+from ops.spec import Op
+from ops.workload import Case, Workload
 
 EXP = """/*kernel
 op = "exp"

@@ -12,7 +12,7 @@ from foundry.chips.fitting.rows import PUBLISHED, Row, program_of, read_rows
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.msl.run.builder import default_builder
 from foundry.msl.run.program import BuiltProgram, build
-from ops.spec import Case
+from ops.workload import Case
 
 SMALL = {
     "fft": "batch=2 n=16384",

@@ -22,7 +22,8 @@ from foundry.errors import UsageError
 from foundry.harness.measuring.profiling import Unprofiled
 from foundry.harness.processes.pool import WorkerPool
 from foundry.kernel import Kernel, bind
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 
 FAST = """/*kernel
 op = "exp"

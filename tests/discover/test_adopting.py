@@ -30,7 +30,7 @@ from foundry.judge.verdict import Status
 from foundry.kernel import parse
 from ops import registry
 from ops.mlx_formula import MlxFormula
-from ops.spec import Workload
+from ops.workload import Workload
 
 SOURCE = """
 uint row = threadgroup_position_in_grid.x, lane = thread_index_in_simdgroup;

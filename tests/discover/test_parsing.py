@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from foundry.prompts.answer import Extracted, Malformed, extract, extract_all
 from ops.axis import axes
-from ops.spec import Case, Op, Tensor
+from ops.spec import Op
+from ops.workload import Case, Tensor
 
 OP = Op(
     name="twice",

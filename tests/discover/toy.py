@@ -5,7 +5,8 @@ from __future__ import annotations
 from foundry.judge.verdict import Diagnostic, Evaluation, Status, Timing
 from foundry.program import Device
 from ops.axis import axes
-from ops.spec import Case, Op, Tensor
+from ops.spec import Op
+from ops.workload import Case, Tensor
 
 OP = Op(
     name="twice",

@@ -40,7 +40,7 @@ from foundry.harness.processes.process import WorkerProcess
 from foundry.harness.processes.stopwatch import Lap, Stopwatch
 from foundry.program import Launch, Program, TensorSpec
 from ops import registry
-from ops.spec import Case
+from ops.workload import Case
 
 SOFTMAX, RMS, MATMUL = (registry.get(name) for name in ("softmax", "rms_norm", "matmul"))
 WORKLOAD = SOFTMAX.workload(Case({"rows": 2, "cols": 32}), "float32")

@@ -29,7 +29,7 @@ from foundry.harness.processes.pool import WorkerPool
 from foundry.harness.processes.start import Spawner
 from foundry.program import BuildFailure, Device, Launch, Program, TensorSpec
 from ops import registry
-from ops.spec import Case
+from ops.workload import Case
 
 SOFTMAX = registry.get("softmax")
 WORKLOAD = SOFTMAX.workload(Case({"rows": 3, "cols": 40}), "float32")

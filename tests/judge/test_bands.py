@@ -30,7 +30,8 @@ from foundry.program import Arrays
 from ops import all_ops
 from ops.fills import Real
 from ops.matches import Distribution
-from ops.spec import Op, Workload, fill_of
+from ops.spec import Op
+from ops.workload import Workload, fill_of
 
 SEED = 20261130
 OCTAVES = (4, 8, 16, 32, 64)

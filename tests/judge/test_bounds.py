@@ -20,7 +20,7 @@ from foundry.program import Arrays, TensorSpec
 from ops import registry
 from ops.dtypes import numpy_dtype
 from ops.matches import Close
-from ops.spec import Case, Tensor, Workload, dtype_of, shape_of
+from ops.workload import Case, Tensor, Workload, dtype_of, shape_of
 
 Kernel = Callable[[Arrays, Workload, Any], NDArray[Any]]
 

@@ -22,7 +22,7 @@ from foundry.judge.oracle.inputs import applicable, make_inputs
 from foundry.program import Arrays
 from ops import registry
 from ops.dtypes import numpy_dtype
-from ops.spec import Case, Workload
+from ops.workload import Case, Workload
 
 Array = NDArray[Any]
 

@@ -19,7 +19,8 @@ from foundry.program import Arrays
 from ops import Case, Op, registry
 from ops.dtypes import numpy_dtype
 from ops.matches import Close
-from ops.spec import match_of, widen
+from ops.spec import widen
+from ops.workload import match_of
 
 Array = NDArray[Any]
 DTYPES = ("float32", "float16", "bfloat16")

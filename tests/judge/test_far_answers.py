@@ -33,7 +33,8 @@ from foundry.judge.verdict import Status
 from foundry.kernel import parse
 from ops import Case, get
 from ops.registry import load_file
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 from templates import default, for_op, render
 
 SOFTMAX = get("softmax")

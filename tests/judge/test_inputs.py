@@ -16,7 +16,8 @@ from foundry.judge.oracle.inputs import applicable, make_inputs
 from ops import registry
 from ops.dtypes import numpy_dtype
 from ops.fills import Index, Real
-from ops.spec import Case, Op, Tensor, dtype_of, shape_of
+from ops.spec import Op
+from ops.workload import Case, Tensor, dtype_of, shape_of
 
 SILU = registry.get("silu")
 

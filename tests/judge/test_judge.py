@@ -23,7 +23,8 @@ from foundry.judge.verdict import TIMING_METHOD, Diagnostic
 from foundry.kernel import parse
 from foundry.program import Program, TensorSpec
 from ops import registry
-from ops.spec import Case, Op
+from ops.spec import Op
+from ops.workload import Case
 
 SOFTMAX = registry.get("softmax")
 PLAN = TimingPlan(blocks=6, min_blocks=3, budget_s=0.05)

@@ -31,7 +31,8 @@ from foundry.program import Arrays, TensorSpec
 from ops import all_ops, axes, get
 from ops.fills import Distinct
 from ops.registry import load_file
-from ops.spec import Case, Op, Tensor, Workload, shape_of, widen
+from ops.spec import Op, widen
+from ops.workload import Case, Tensor, Workload, shape_of
 from templates import default, for_op, render
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from foundry.judge.proof.verify import hold
 from foundry.judge.stages import Walk
 from foundry.judge.time.trial import reference
 from ops import registry
-from ops.spec import Case
+from ops.workload import Case
 
 OP = registry.get("rms_norm")
 LARGE = OP.workload(Case({"rows": 512, "cols": 1024}, dict(OP.params)), "float16")

@@ -23,7 +23,8 @@ from foundry.judge.oracle.sampling import SameOp
 from foundry.judge.oracle.triples import MOST, three_long
 from foundry.program import Arrays
 from ops import get
-from ops.spec import Case, Op
+from ops.spec import Op
+from ops.workload import Case
 
 SEEDS = range(4)
 NARROW = [np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)]

@@ -12,7 +12,7 @@ from typing import Any
 import mlx.core as mx
 
 import ops
-from ops.spec import Case
+from ops.workload import Case
 
 HEADS, EACH, WIDTH, SCALE, NO_KEY = 2, 6, 8, 0.3, -1e30
 

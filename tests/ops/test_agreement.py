@@ -16,7 +16,7 @@ from ops.families.attention.masked import masked_attention
 from ops.families.attention.modifiers import WINDOW
 from ops.fills import Int
 from ops.masking import AS_IT_IS, CAUSAL, EVERY_KEY, Mask, Score
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 FILE = """
 from ops.families.attention.masked import masked_attention

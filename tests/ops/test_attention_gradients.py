@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 import ops
-from ops.spec import Case, Op, shape_of
+from ops.spec import Op
+from ops.workload import Case, shape_of
 
 GRADIENTS = tuple(
     op.name for op in ops.all_ops().values() if op.gradient_of.startswith("attention")

@@ -13,7 +13,7 @@ import ops
 from ops.families.attention.modifiers import TILE, TILES
 from ops.families.attention.packings import ROTARY
 from ops.formulas import softmax_rows
-from ops.spec import Case, shape_of
+from ops.workload import Case, shape_of
 
 Array = NDArray[Any]
 AXES = {"batch": 2, "heads": 4, "kv_heads": 2, "head_dim": 6}

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import ops
 from ops.families.attention.masked import known_of
 from ops.members import asked
-from ops.spec import Case, Op, Workload, flops
+from ops.spec import Op, flops
+from ops.workload import Case, Workload
 
 MEMBERS = [
     op

@@ -13,7 +13,7 @@ import ops
 from ops.families.attention.masked import one_batch
 from ops.families.attention.modifiers import DOCUMENT
 from ops.masking import AS_IT_IS, CAUSAL, EVERY_KEY, NO_KEY, Mask
-from ops.spec import Case
+from ops.workload import Case
 
 Array = NDArray[Any]
 HEADS, WIDTH, SCALE = 2, 8, 0.3

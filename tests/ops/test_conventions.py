@@ -14,8 +14,9 @@ from foundry.harness.measuring.baseline import BaselineCall
 from foundry.kernel import bind, parse
 from foundry.program import BuildFailure
 from ops.dtypes import numpy_dtype
-from ops.spec import Op, Workload, bytes_moved, param_dtype
+from ops.spec import Op, bytes_moved
 from ops.tiers import tier
+from ops.workload import Workload, param_dtype
 from templates import registry as templates
 from templates import space
 from templates.render import render

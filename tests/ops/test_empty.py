@@ -12,7 +12,8 @@ import ops
 from foundry.harness.measuring.baseline import BaselineCall
 from foundry.judge.oracle.expecting import expected
 from ops import empty
-from ops.spec import Case, Op, Workload
+from ops.spec import Op
+from ops.workload import Case, Workload
 
 
 def matmul(**sizes: int) -> tuple[Op, Workload]:

@@ -7,7 +7,8 @@ import pytest
 
 import ops
 from foundry.judge.oracle.inputs import make_inputs
-from ops.spec import Op, Workload, widen
+from ops.spec import Op, widen
+from ops.workload import Workload
 
 UNREAD = {
     "layer_norm_vjp": {"bias"},

@@ -20,7 +20,8 @@ from ops.families.attention.block_masks import EMPTY, FULL, bounds_of, states_of
 from ops.families.attention.masked import known_of
 from ops.masking import Mask
 from ops.members import asked
-from ops.spec import Case, Op, Tensor, Workload, widen
+from ops.spec import Op, widen
+from ops.workload import Case, Tensor, Workload
 from templates import default, get, render
 
 MEMBERS = [

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import ops
 from ops import registry
 from ops.parameters import Scalar
-from ops.spec import Case
+from ops.workload import Case
 
 Array = NDArray[np.float64]
 VALUES = st.floats(-100, 100, width=32).map(lambda v: 0.0 if abs(v) < 1e-3 else v)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import ops
 from ops.dtypes import numpy_dtype
-from ops.spec import Case, shape_of
+from ops.workload import Case, shape_of
 
 Array = NDArray[Any]
 

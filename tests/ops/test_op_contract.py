@@ -16,8 +16,8 @@ from sampling import op_params
 import ops
 from foundry.testing.op_contract import OpContract, disagreements, main
 from ops import Op, Workload
-from ops.spec import Case
 from ops.validation import problems
+from ops.workload import Case
 
 Inputs = Mapping[str, NDArray[Any]]
 

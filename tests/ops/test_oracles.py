@@ -13,7 +13,8 @@ import ops
 from foundry.harness.measuring.baseline import BaselineCall
 from ops.dtypes import numpy_dtype
 from ops.matches import Exact
-from ops.spec import Case, Op, Workload, dtype_of, match_of, reduction_length, shape_of
+from ops.spec import Op
+from ops.workload import Case, Workload, dtype_of, match_of, reduction_length, shape_of
 
 NUMPY = {
     "float32": np.dtype(np.float32),

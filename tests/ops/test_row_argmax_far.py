@@ -9,7 +9,7 @@ import ops
 from foundry import kernel
 from foundry.engines.cpu import CpuEngine
 from foundry.program import BuildFailure
-from ops.spec import Case
+from ops.workload import Case
 from templates import Template, default, for_op
 from templates.render import render
 

@@ -17,8 +17,9 @@ from ops.errors import UsageError
 from ops.families.attention.masked import masked_attention
 from ops.families.forms.pointwise import elementwise
 from ops.fills import Bits, Custom, Index, Int, Real, Segments, Sorted
-from ops.spec import bytes_moved, flops, reduction_length, shape_of
+from ops.spec import bytes_moved, flops
 from ops.validation import check, problems, refused_name
+from ops.workload import reduction_length, shape_of
 
 ALL = list(ops.all_ops().values())
 OUT = Tensor("out", ("rows", "cols"))

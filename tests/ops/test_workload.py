@@ -11,7 +11,8 @@ import ops
 from ops import Case, Workload
 from ops.cases import cases, labelled
 from ops.errors import UsageError
-from ops.spec import dtypes_of, param_value
+from ops.spec import dtypes_of
+from ops.workload import param_value
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

@@ -20,7 +20,8 @@ from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.references import output_specs
 from foundry.judge.proof.compare import compare
 from foundry.program import Arrays, BuildFailure
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 from templates import Template, all_templates, get, one_of_each_text, space
 from templates.render import render
 

@@ -29,7 +29,8 @@ from discover.proposers.rewrites.source import (
 from discover.proposers.rewrites.varying import varying
 from foundry.kernel import Kernel, KernelLaunch
 from ops.dtypes import DTYPE_BYTES
-from ops.spec import ELEMENT, Op
+from ops.spec import Op
+from ops.workload import ELEMENT
 
 TILES = (64, 256)
 _SIZE = "threads_per_threadgroup"

@@ -20,7 +20,8 @@ from foundry.msl.gpu.profile import GpuProfile
 from foundry.program import Device
 from foundry.store.records import StoredEvaluation
 from ops import registry
-from ops.spec import Case, Op, Workload
+from ops.spec import Op
+from ops.workload import Case, Workload
 from ops.workload_names import workload_of
 
 Profile = Callable[[Kernel, Op, Workload], GpuProfile | Unprofiled]

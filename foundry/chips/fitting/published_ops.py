@@ -13,7 +13,8 @@ from ops import registry
 from ops.axis import axes
 from ops.families.matrices.gemm import matmul
 from ops.matches import Close
-from ops.spec import Op, Tensor, Workload
+from ops.spec import Op
+from ops.workload import Tensor, Workload
 
 
 def _fft(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:

@@ -26,7 +26,8 @@ from foundry.kernel import bind, parse, text_hash
 from foundry.msl.gpu.profile import GpuProfile, profile_from
 from foundry.msl.gpu.run import profile
 from foundry.program import Program
-from ops.spec import Case, Op, Workload
+from ops.spec import Op
+from ops.workload import Case, Workload
 
 PUBLISHED = Path(__file__).parents[1] / "published" / "timings.csv"
 _COLUMNS = ("op", "chip", "cores", "kernel", "constants", "axes", "dtype", "us", "source", "label")

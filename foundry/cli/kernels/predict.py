@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from foundry.chips.profiled import Profiler
     from foundry.cli.kernels.judging import KernelText
     from foundry.harness.measuring.profiling import Unprofiled
-    from ops.spec import Op, Workload
+    from ops.spec import Op
+    from ops.workload import Workload
 
 
 @click.command("predict")
@@ -215,7 +216,7 @@ def _unpredicted(file: str, asked: str, chip: Chip, why: Unprofiled) -> Predicte
 def _workloads(op: Op, asked: _Asked) -> tuple[Workload, ...]:
     from foundry.errors import UsageError
     from foundry.judge.options import bench_workloads
-    from ops.spec import Case
+    from ops.workload import Case
 
     if asked.axes is None:
         return bench_workloads(op, asked.dtype, asked.bench)

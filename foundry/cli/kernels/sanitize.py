@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from foundry.harness.jobs import Crash, Timeout
     from foundry.kernel import Kernel
     from foundry.msl.sanitizer import Finding, Report
-    from ops.spec import Op, Workload
+    from ops.spec import Op
+    from ops.workload import Workload
 
 _DISTRIBUTION = "normal"
 _LIMIT_S = 60.0

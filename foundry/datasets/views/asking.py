@@ -12,7 +12,7 @@ from foundry.prompts.assignment import Assignment, Attempt
 from foundry.prompts.build import Prompt, build
 from foundry.prompts.foci import FOCI
 from foundry.store.records import StoredEvaluation
-from ops.spec import Workload
+from ops.workload import Workload
 from ops.workload_names import workload_of
 
 MAX_FAILURES = 2

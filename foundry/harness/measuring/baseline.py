@@ -22,7 +22,8 @@ from ops import empty, registry
 from ops.arrays import from_mlx, to_mlx
 from ops.baselines import Bound
 from ops.dtypes import numpy_dtype
-from ops.spec import Op, Workload, dtype_of, present, shape_of
+from ops.spec import Op, present
+from ops.workload import Workload, dtype_of, shape_of
 
 _PRODUCT = re.compile(r"(\w+) @ (\w+)(\.T)?")
 _TUNED = ("openblas", "mkl", "accelerate", "blis")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from foundry.harness import frames
 from foundry.harness.jobs import ReplyError, decode_sets, encode_op, encode_sets, size_of
 from foundry.program import Arrays, TensorSpec
-from ops.spec import Workload
+from ops.workload import Workload
 
 Encoded = tuple[dict[str, Any], list[NDArray[Any]]]
 

@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 from foundry.judge.oracle.draws.distributions import smallest_normal
 from foundry.judge.oracle.noise import Noise, Noisy, drift, walk
 from foundry.program import Arrays
-from ops.spec import Stored, Workload
+from ops.spec import Stored
+from ops.workload import Workload
 
 Wide = NDArray[np.float64]
 

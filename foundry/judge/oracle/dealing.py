@@ -27,7 +27,8 @@ from foundry.judge.oracle.sizes import (
 )
 from ops.errors import UsageError
 from ops.parameters import Scalar
-from ops.spec import Case, CaseSet, Op, Workload, elements_of, plain_flops, present, shape_of
+from ops.spec import CaseSet, Op, elements_of, plain_flops, present
+from ops.workload import Case, Workload, shape_of
 
 UNSEEN = 3
 """Workloads drawn for every kernel of a judge."""

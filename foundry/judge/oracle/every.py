@@ -26,7 +26,8 @@ from foundry.judge.oracle.far import grown
 from foundry.judge.oracle.sampling import independent_axes
 from foundry.program import Arrays
 from ops.dtypes import FLOAT_DTYPES
-from ops.spec import Op, Workload, dtype_of, present
+from ops.spec import Op, present
+from ops.workload import Workload, dtype_of
 
 _MANY = 1 << 16
 """Values of a 16-bit dtype."""

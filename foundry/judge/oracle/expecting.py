@@ -23,17 +23,8 @@ from foundry.program import Arrays
 from ops import empty
 from ops.dtypes import FLOAT_DTYPES, numpy_dtype
 from ops.matches import Close, Distribution, Set, Ties
-from ops.spec import (
-    Op,
-    Oracle,
-    Stored,
-    Tensor,
-    Workload,
-    dtype_of,
-    match_of,
-    reduction_length,
-    widen,
-)
+from ops.spec import Op, Oracle, Stored, widen
+from ops.workload import Tensor, Workload, dtype_of, match_of, reduction_length
 
 
 def expected(

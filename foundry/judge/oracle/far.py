@@ -13,8 +13,9 @@ import random
 from collections.abc import Iterator, Sequence
 
 from foundry.judge.oracle.resized import Sizes, growing, resized, smallest, ways
-from ops.spec import Case, Op, Tensor, Workload, elements_of, plain_flops, shape_of
+from ops.spec import Op, elements_of, plain_flops
 from ops.texts.expressions import names_in
+from ops.workload import Case, Tensor, Workload, shape_of
 
 _LONG = 1 << 16
 """An axis longer than this does not fit 16 bits."""

@@ -6,8 +6,9 @@ import numpy as np
 
 from ops.dtypes import FLOAT_DTYPES
 from ops.matches import Close, Distribution
-from ops.spec import Op, Tensor, Workload, dtype_of, match_of, shape_of
+from ops.spec import Op
 from ops.texts.expressions import evaluate
+from ops.workload import Tensor, Workload, dtype_of, match_of, shape_of
 
 _REAL = "biuf"
 """Kinds of NumPy: booleans, integers, unsigned ones, floats."""

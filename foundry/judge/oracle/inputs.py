@@ -40,7 +40,8 @@ from foundry.program import Arrays
 from ops.dtypes import numpy_dtype
 from ops.fills import Positive, Real
 from ops.matches import Distribution, Exact, Match, Set, Ties
-from ops.spec import Op, Tensor, Workload, dtype_of, fill_of, kernel_shape, param_dtype, shape_of
+from ops.spec import Op
+from ops.workload import Tensor, Workload, dtype_of, fill_of, kernel_shape, param_dtype, shape_of
 
 _DRAWS: Mapping[str, Draw] = MappingProxyType(
     {

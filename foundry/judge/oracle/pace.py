@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from foundry.errors import NoAnswer
-from ops.spec import Op, Workload, elements_of, plain_flops
+from ops.spec import Op, elements_of, plain_flops
+from ops.workload import Workload
 
 MOST_S = 20.0
 """An oracle is not asked for a large workload where that is foreseen to take longer."""

@@ -16,7 +16,8 @@ from dataclasses import replace
 
 from ops.errors import UsageError
 from ops.parameters import Scalar
-from ops.spec import Case, Op, Workload, elements_of
+from ops.spec import Op, elements_of
+from ops.workload import Case, Workload
 
 _MOST_ELEMENTS = 1 << 13
 _ROUND = (-1.0, 0.0, 0.5, 1.0, 2.0, 10.0, 30.0, 50.0, 100.0)

@@ -33,7 +33,8 @@ from foundry.judge.oracle.pace import Paces
 from foundry.judge.oracle.sampling import Sample, sample
 from foundry.program import Arrays, TensorSpec
 from ops.registry import file_of
-from ops.spec import ELEMENT, Op, Workload, dtype_of, plain_flops, shape_of
+from ops.spec import Op, plain_flops
+from ops.workload import ELEMENT, Workload, dtype_of, shape_of
 
 BASELINE_LIMIT_S = 60.0
 _FAR_LIMIT_S = 10.0

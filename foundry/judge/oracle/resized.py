@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from foundry.errors import UsageError
 from foundry.judge.oracle.pace import work
-from ops.spec import Case, Op, Workload
+from ops.spec import Op
+from ops.workload import Case, Workload
 
 SMALL_WORK = 1 << 21
 """Elements and FLOPs of what is run by the dozen."""

@@ -24,8 +24,9 @@ from foundry.judge.oracle.form import check_form
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.pace import work
 from foundry.program import Arrays
-from ops.spec import Case, Op, Tensor, Workload, elements_of, plain_flops, shape_of, widen
+from ops.spec import Op, elements_of, plain_flops, widen
 from ops.texts.expressions import names_in
+from ops.workload import Case, Tensor, Workload, shape_of
 
 _TRIED_ELEMENTS = 1 << 14
 _TRIED = 3

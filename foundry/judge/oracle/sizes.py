@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ops.axis import Axis
-from ops.spec import Case, Op
+from ops.spec import Op
 from ops.texts.expressions import ExpressionError, holds
 from ops.texts.relations import Solution, solutions
+from ops.workload import Case
 
 _REDRAWN = 0.9
 _BEYOND = 1.25

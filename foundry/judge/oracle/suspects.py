@@ -17,7 +17,8 @@ from foundry.judge.oracle import bounds
 from foundry.judge.oracle.sampling import Places, Sample, independent_axes, sample_at
 from foundry.program import Arrays
 from ops.matches import Close, Distribution, Set
-from ops.spec import Op, Tensor, Workload, dtype_of, match_of, reduction_length
+from ops.spec import Op
+from ops.workload import Tensor, Workload, dtype_of, match_of, reduction_length
 
 _MOST = 64
 """Suspects that the oracle is asked for: half of them the farthest, half drawn from all."""

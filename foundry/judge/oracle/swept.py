@@ -13,7 +13,8 @@ from functools import lru_cache
 
 from foundry.judge.oracle.resized import Sizes, alone, growing, resized, sized, smallest
 from foundry.judge.oracle.sampling import SameOp, independent_axes
-from ops.spec import Case, Op, Workload, elements_of
+from ops.spec import Op, elements_of
+from ops.workload import Case, Workload
 
 _RATIOS = (5, 7, 8, 9, 12, 16, 24, 33, 48, 64)
 """How many times another axis one is that must be a multiple of it, as heads are of groups."""

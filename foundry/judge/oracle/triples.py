@@ -16,9 +16,10 @@ from functools import lru_cache
 from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.resized import cheapest, growing, resized, smallest
 from foundry.judge.oracle.sampling import SameOp
-from ops.spec import Op, Workload, elements_of
+from ops.spec import Op, elements_of
 from ops.texts.expressions import holds
 from ops.texts.relations import Solution, solutions
+from ops.workload import Workload
 
 MOST = 16
 """Workloads of an op: all there are of three and four axes, some of more."""

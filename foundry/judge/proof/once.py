@@ -27,7 +27,7 @@ from foundry.judge.verdict import Diagnostic, Status
 from foundry.judge.wording import OVER_OTHERS
 from foundry.kernel import bind
 from foundry.program import Arrays, TensorSpec
-from ops.spec import Workload
+from ops.workload import Workload
 
 _DOUBT = 8.0
 """A run may take as many times its forecast, and the limit of small ones; no more than is left."""

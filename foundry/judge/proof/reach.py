@@ -33,7 +33,8 @@ from foundry.judge.proof.sweep import sweep
 from foundry.judge.stages import Walk, build_more
 from foundry.judge.verdict import Diagnostic, Status
 from ops.matches import Exact, Ties
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 
 _LITTLE = 1 << 26
 """Elements and FLOPs of a bench shape that is tried first."""

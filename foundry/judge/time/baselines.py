@@ -22,7 +22,8 @@ from foundry.judge.oracle.references import Reference, op_file, output_specs, ru
 from foundry.judge.proof.compare import compare
 from foundry.judge.time.meter import Halted, Meter, latency_us, slots_for
 from foundry.program import Arrays
-from ops.spec import Op, Workload, elements_of
+from ops.spec import Op, elements_of
+from ops.workload import Workload
 
 BASELINE = "baseline"
 """Name of its side."""

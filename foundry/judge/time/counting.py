@@ -16,7 +16,8 @@ from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel, bind, line_in_file, parse
 from foundry.msl.counters import summarise
-from ops.spec import Op, Workload, bytes_moved, flops
+from ops.spec import Op, bytes_moved, flops
+from ops.workload import Workload
 
 KEY = "counters"
 """In `Evaluation.extra`: by workload, a summary, or why there is none (`uncounted`)."""

@@ -10,7 +10,8 @@ from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.time.baselines import bind_baseline, metered
 from foundry.judge.time.meter import Halted
 from foundry.judge.time.pairs import Latencies, measure
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 
 _TWINS = ("one", "other")
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from foundry.harness.measuring.jobs import Peaks
 from foundry.judge.time.pairs import Latencies
-from ops.spec import Op, Workload, bytes_moved, flops
+from ops.spec import Op, bytes_moved, flops
+from ops.workload import Workload
 
 _DRIFT = 1.15
 """Change of a side from its first to its last third that asks for another measurement."""

@@ -43,7 +43,8 @@ from foundry.judge.time.slopes import Batch
 from foundry.judge.time.work import Taken
 from foundry.judge.verdict import Diagnostic, Status
 from foundry.program import Arrays
-from ops.spec import Workload, elements_of, plain_flops
+from ops.spec import elements_of, plain_flops
+from ops.workload import Workload
 
 DISTRIBUTION = "normal"
 _KERNEL, _GHOST, _LINKS = "kernel", "ghost", "links"

@@ -14,7 +14,8 @@ from ops.formulas import softmax_rows
 from ops.masking import CAUSAL, metal_of
 from ops.matches import Close
 from ops.parameters import Range
-from ops.spec import Case, Op, Stored, Tensor, Workload, param_value, unrounded
+from ops.spec import Op, Stored, unrounded
+from ops.workload import Case, Tensor, Workload, param_value
 
 AXES = "batch heads kv_heads q_len kv_len head_dim"
 # A single query sees every key, and users pass no mask for it.

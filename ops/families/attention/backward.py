@@ -31,8 +31,9 @@ from ops.masking import (
 )
 from ops.matches import Close
 from ops.members import asked
-from ops.spec import Case, Op, Steps, Stored, Tensor, Workload, param_value, unrounded
+from ops.spec import Op, Steps, Stored, unrounded
 from ops.texts.metal import as_mlx
+from ops.workload import Case, Tensor, Workload, param_value
 
 EXPLICIT = """
 def changed(s, q, k, h):

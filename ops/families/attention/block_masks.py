@@ -11,7 +11,7 @@ from ops.cases import cases, labelled
 from ops.families.forms.indexed import indexed
 from ops.fills import Segments
 from ops.matches import Exact
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 EMPTY, PARTIAL, FULL = 0, 1, 2
 AXES = "seq block"

@@ -14,7 +14,8 @@ import numpy as np
 from ops.families.attention.masked import masked_attention
 from ops.families.attention.pairs import CANVAS_KEYS, canvas, frames, near_of
 from ops.masking import Mask
-from ops.spec import Case, Op
+from ops.spec import Op
+from ops.workload import Case
 
 MORTON_BITS = 8
 """Bits of a line and of a column: canvases of up to 256 by 256 places."""

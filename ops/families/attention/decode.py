@@ -15,7 +15,8 @@ from ops.fills import Custom, Int, Real
 from ops.formulas import softmax_rows
 from ops.matches import Close
 from ops.parameters import Range
-from ops.spec import Op, Tensor, Workload, param_value
+from ops.spec import Op
+from ops.workload import Tensor, Workload, param_value
 
 SCALE = {"scale": Range(-1.0, 1.0, usual=(0.0, 0.0625, 0.08838834764831845, 0.125))}
 HEAD = Axis("head_dim", least=1, compiled=True, tried_to=256)

@@ -16,7 +16,8 @@ from ops.families.forms.indexed import indexed
 from ops.families.positions.rotary import ROTATED, SINCOS, TURN, TURNED_MLX, TURNS, turned
 from ops.masking import CAUSAL
 from ops.matches import Close
-from ops.spec import Op, Stored, Tensor, Workload, unrounded
+from ops.spec import Op, Stored, unrounded
+from ops.workload import Tensor, Workload
 
 _FAST = """
 def moved(x):

@@ -12,7 +12,8 @@ from ops.cases import cases, labelled
 from ops.fills import Custom
 from ops.matches import Close
 from ops.parameters import Range
-from ops.spec import Op, Tensor, Workload, param_value
+from ops.spec import Op
+from ops.workload import Tensor, Workload, param_value
 
 AXES = "batch heads seq head_dim"
 SHAPE = ("batch", "heads", "seq", "head_dim")

@@ -28,7 +28,8 @@ from ops.masking import (
 )
 from ops.matches import Close
 from ops.members import asked, values, written_with
-from ops.spec import Case, Op, Oracle, Steps, Stored, Tensor, Workload, param_value, unrounded
+from ops.spec import Op, Oracle, Steps, Stored, unrounded
+from ops.workload import Case, Tensor, Workload, param_value
 
 # A name of its own keeps the places `q` and `k` apart from the tensors.
 SEEN = """

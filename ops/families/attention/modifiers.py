@@ -22,8 +22,8 @@ from ops.families.attention.pairs import (
 )
 from ops.fills import Bool, Custom, Int, Segments
 from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, LearntBins, LearntRow, LogSum, Mask, Score
-from ops.spec import Tensor
 from ops.texts.metal import as_mlx
+from ops.workload import Tensor
 
 
 def _block_diffusion(q: Any, k: Any, half: int, block: int) -> Any:

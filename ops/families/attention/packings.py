@@ -14,7 +14,7 @@ from ops.families.attention.masked import masked_attention
 from ops.families.attention.pairs import batches
 from ops.fills import Custom, Int
 from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, LearntBins, Mask, Score
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 SANDWICH_TERMS = 4
 """Cosines of a sandwich bias."""

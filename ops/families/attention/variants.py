@@ -14,7 +14,8 @@ from ops.cases import cases, labelled
 from ops.families.attention.attention import AXES, attention
 from ops.formulas import gelu_tanh
 from ops.matches import Close
-from ops.spec import Op, Stored, Tensor, Workload, param_value, unrounded
+from ops.spec import Op, Stored, unrounded
+from ops.workload import Tensor, Workload, param_value
 
 PAIRS = ("kv_len", "head_dim // 2")
 

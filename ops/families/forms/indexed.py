@@ -18,7 +18,8 @@ from ops.dtypes import FLOAT_DTYPES
 from ops.families.forms.pointwise import NO_RANGES, NONE
 from ops.members import Formula, values
 from ops.parameters import Range
-from ops.spec import Op, Steps, Tensor, Workload
+from ops.spec import Op, Steps
+from ops.workload import Tensor, Workload
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 

@@ -21,7 +21,8 @@ from ops.fills import Bits, Index, Int, Real, Sorted
 from ops.matches import Close
 from ops.members import values
 from ops.parameters import Range
-from ops.spec import Op, Steps, Stored, Tensor, Workload, unrounded
+from ops.spec import Op, Steps, Stored, unrounded
+from ops.workload import Tensor, Workload
 
 SILU = """
 // exp(-|v|) never overflows, so that what is far below 0 keeps its size.

@@ -24,7 +24,8 @@ from ops.cases import (
 from ops.fills import Fill
 from ops.members import Formula, oracle, stepwise
 from ops.parameters import Range
-from ops.spec import Nonfinite, Op, Tensor
+from ops.spec import Nonfinite, Op
+from ops.workload import Tensor
 
 BENCH = (
     labelled("rows cols", "smollm2-135m decode", 1, 1536),

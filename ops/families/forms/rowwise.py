@@ -17,7 +17,8 @@ from ops.cases import CaseSets, Values, defaults
 from ops.families.forms.pointwise import NO_RANGES, NONE
 from ops.members import Formula, oracle
 from ops.parameters import Range
-from ops.spec import Op, Steps, Stored, Tensor, Workload
+from ops.spec import Op, Steps, Stored
+from ops.workload import Tensor, Workload
 
 MOMENTS = {
     "total": "sum of x",

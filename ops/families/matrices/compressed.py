@@ -8,7 +8,7 @@ from ops.families.forms.indexed import indexed
 from ops.families.matrices.low_rank import CODES, RANK
 from ops.matches import Close
 from ops.parameters import Range
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 SCORED = "tokens heads rank"
 skv_scores = indexed(

@@ -7,7 +7,7 @@ from ops.cases import cases, labelled
 from ops.families.forms.linear import SILU, Weight, linear
 from ops.families.norms.norms import EPS
 from ops.formulas import gelu_tanh, logistic
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 AXES = "m n k"
 SHAPES = (

@@ -11,7 +11,8 @@ from ops.axis import axes
 from ops.cases import cases, labelled
 from ops.families.forms.indexed import indexed
 from ops.matches import Close
-from ops.spec import Op, Tensor, Workload
+from ops.spec import Op
+from ops.workload import Tensor, Workload
 
 AXES = "m n k"
 

@@ -13,7 +13,8 @@ from ops.families.norms.norms import EPS
 from ops.families.norms.norms_fused import rms
 from ops.matches import Close
 from ops.parameters import Range
-from ops.spec import Op, Stored, Tensor, Workload, param_value, unrounded
+from ops.spec import Op, Stored, unrounded
+from ops.workload import Tensor, Workload, param_value
 
 GEMM = "m n k"
 LORA = "m n k rank group"

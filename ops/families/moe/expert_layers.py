@@ -11,7 +11,8 @@ from ops.cases import cases, labelled
 from ops.fills import Index
 from ops.formulas import logistic
 from ops.matches import Close
-from ops.spec import Op, Stored, Tensor, Workload, unrounded
+from ops.spec import Op, Stored, unrounded
+from ops.workload import Tensor, Workload
 
 AXES = "rows k n experts slots"
 

@@ -13,7 +13,8 @@ from ops.families.forms.linear import GROUP, Weight
 from ops.fills import Index
 from ops.matches import Close, Exact
 from ops.parameters import Range
-from ops.spec import Op, Stored, Tensor, Workload, unrounded
+from ops.spec import Op, Stored, unrounded
+from ops.workload import Tensor, Workload
 
 COMBINE = "rows slots cols"
 COMBINED = (

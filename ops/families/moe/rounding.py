@@ -18,7 +18,7 @@ from ops.families.forms.indexed import indexed
 from ops.families.moe.experts import COMBINE, COMBINED, moe_combine
 from ops.fills import Custom
 from ops.matches import Close, Exact
-from ops.spec import Tensor, Workload
+from ops.workload import Tensor, Workload
 
 
 def _in_steps(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:

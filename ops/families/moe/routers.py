@@ -12,7 +12,8 @@ from ops.fills import Custom, Index
 from ops.formulas import logistic, softmax_rows
 from ops.matches import Close, Exact, Ties
 from ops.parameters import Range
-from ops.spec import Op, Tensor, Workload, param_value
+from ops.spec import Op
+from ops.workload import Tensor, Workload, param_value
 
 GROUPED = "rows groups width kept k"
 BY_INDEX = "rows experts k"

@@ -13,7 +13,8 @@ from ops.baselines import Baseline
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, cases, labelled
 from ops.matches import Close
 from ops.parameters import Range
-from ops.spec import Op, Stored, Tensor, Workload, param_value, unrounded
+from ops.spec import Op, Stored, unrounded
+from ops.workload import Tensor, Workload, param_value
 
 EPS = Range(1e-12, 0.5, usual=(1e-8, 1e-6, 1e-5))
 VISIBLE = (*ROWS_VISIBLE, *cases("rows cols", (4, 96), eps=1e-2))

@@ -21,7 +21,8 @@ from ops.families.norms.norms_fused import (
     normal,
 )
 from ops.matches import Close
-from ops.spec import Op, Tensor, Workload, param_value
+from ops.spec import Op
+from ops.workload import Tensor, Workload, param_value
 
 rms_norm_vjp = rowwise(
     "rms_norm_vjp",

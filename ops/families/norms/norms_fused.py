@@ -16,7 +16,7 @@ from ops.fills import Real
 from ops.formulas import logistic
 from ops.matches import Close
 from ops.parameters import Range
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 ROW = Close("cols")
 LEARNT = Tensor("weight", ("cols",))

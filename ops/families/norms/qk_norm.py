@@ -9,7 +9,8 @@ from ops.cases import cases, labelled
 from ops.families.norms.norms import EPS
 from ops.families.norms.norms_fused import rms
 from ops.matches import Close
-from ops.spec import Op, Tensor, Workload, param_value
+from ops.spec import Op
+from ops.workload import Tensor, Workload, param_value
 
 AXES = "rows heads kv_heads head_dim"
 

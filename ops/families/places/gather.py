@@ -7,7 +7,8 @@ from ops.cases import cases, labelled
 from ops.fills import Index
 from ops.matches import Close, Exact, Match
 from ops.members import Formula, oracle
-from ops.spec import Op, Tensor
+from ops.spec import Op
+from ops.workload import Tensor
 
 AXES = "rows cols count"
 

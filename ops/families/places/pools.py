@@ -13,7 +13,7 @@ from ops.families.forms.rowwise import Layout, rowwise
 from ops.fills import Real
 from ops.matches import Close, Exact
 from ops.parameters import Range
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 GEM = "batch channels places"
 POOL = "batch height width channels lines columns"

@@ -13,7 +13,7 @@ from ops.families.forms.linear import SILU
 from ops.fills import Real
 from ops.formulas import logistic
 from ops.matches import Close
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 CONV = "batch seq channels width"
 RECUR = "batch seq channels"

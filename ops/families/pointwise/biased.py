@@ -14,7 +14,8 @@ from ops.families.forms.rowwise import rowwise
 from ops.families.pointwise.activations_backward import SIGMOID
 from ops.formulas import gelu_tanh, logistic
 from ops.parameters import Range
-from ops.spec import Case, Op, Tensor
+from ops.spec import Op
+from ops.workload import Case, Tensor
 
 ROWS = "rows cols"
 SHAPES = (

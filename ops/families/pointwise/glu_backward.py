@@ -19,7 +19,8 @@ from ops.families.pointwise.biased import (
 )
 from ops.formulas import gelu_tanh, logistic
 from ops.matches import Close
-from ops.spec import Op, Tensor
+from ops.spec import Op
+from ops.workload import Tensor
 
 SILU_BACK = """
 inline float value(float v) { return v / (1.0f + exp(-v)); }

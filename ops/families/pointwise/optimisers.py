@@ -9,7 +9,7 @@ import numpy as np
 from ops.families.forms.pointwise import elements, pointwise
 from ops.fills import Real
 from ops.parameters import Range
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 RATE = Range(1e-6, 0.5, usual=(3e-4, 1e-3))
 MOMENT = Tensor("moment", ("rows", "cols"), "float32")

@@ -12,7 +12,7 @@ from ops.families.forms.indexed import indexed
 from ops.fills import Custom, Distinct
 from ops.matches import Exact
 from ops.parameters import Range
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 APPEND = "cache count heads head_dim"
 PAGED = "pages page_size batch heads head_dim"

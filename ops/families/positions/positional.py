@@ -13,7 +13,8 @@ from ops.baselines import Baseline
 from ops.cases import cases, labelled
 from ops.matches import Close
 from ops.parameters import Range
-from ops.spec import Op, Tensor, Workload, param_value
+from ops.spec import Op
+from ops.workload import Tensor, Workload, param_value
 
 AXES = "batch heads seq head_dim"
 ROPE = """

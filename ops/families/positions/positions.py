@@ -13,7 +13,7 @@ from ops.families.positions.rotary import BASE
 from ops.fills import Int
 from ops.matches import Close
 from ops.parameters import Range
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 TABLE = "seq pairs"
 BIAS = "batch heads q_len kv_len"

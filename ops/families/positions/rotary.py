@@ -11,7 +11,7 @@ from ops.cases import cases, labelled
 from ops.families.forms.indexed import indexed
 from ops.matches import Close
 from ops.parameters import Range
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 BASE = Range(100.0, 1e7, usual=(10_000.0, 100_000.0, 500_000.0, 1_000_000.0))
 OFFSET = Range(0, 131_072, usual=(0, 1, 2048, 2049, 32_768))

@@ -12,7 +12,7 @@ from ops.families.forms.indexed import indexed
 from ops.families.positions.rotary import BASE, HEAD, SINCOS, TURNED_MLX
 from ops.fills import Custom, Distinct
 from ops.matches import Close
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 AXES = "pages page_size blocks batch heads kv_heads head_dim"
 POOL = ("pages", "page_size", "kv_heads", "head_dim")

@@ -16,7 +16,7 @@ from ops.fills import Bits, Bool, Int
 from ops.formulas import gelu_tanh, logistic
 from ops.matches import Exact
 from ops.parameters import Range
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 PLAIN = "rows cols"
 PLAIN_CASES = (

@@ -16,7 +16,8 @@ from ops.cases import cases, labelled
 from ops.families.forms.linear import codes
 from ops.fills import Bits
 from ops.members import Formula, written_with
-from ops.spec import Op, Tensor
+from ops.spec import Op
+from ops.workload import Tensor
 
 AXES = "rows cols group"
 

@@ -14,7 +14,8 @@ from ops.axis import Axis, axes
 from ops.cases import cases, labelled
 from ops.families.forms.rowwise import Layout, rowwise
 from ops.matches import Close
-from ops.spec import Op, Tensor
+from ops.spec import Op
+from ops.workload import Tensor
 
 GROUPED = "rows groups group"
 GROUP = Axis("group", values=(32, 64, 128))

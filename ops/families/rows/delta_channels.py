@@ -7,7 +7,7 @@ from dataclasses import replace
 from ops.cases import labelled
 from ops.families.rows.recurrences import DELTA, DELTA_IN_FLOAT32, gated_delta
 from ops.fills import Real
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 gated_delta_channels = replace(
     gated_delta,

@@ -11,7 +11,8 @@ from ops.axis import Axis, axes
 from ops.cases import cases, labelled
 from ops.families.rows.recurrences import OF_CHUNKS, STEP, delta_rule, gated_delta
 from ops.fills import Offsets
-from ops.spec import Op, Tensor, Workload
+from ops.spec import Op
+from ops.workload import Tensor, Workload
 
 PACKED = "heads seq spans key value"
 IN_SPANS = """

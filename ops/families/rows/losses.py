@@ -14,7 +14,7 @@ from ops.fills import Index, Simplex
 from ops.formulas import softmax_rows
 from ops.matches import Close
 from ops.parameters import Range
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 ROW = Close("cols")
 LOGITS = axes("rows", Axis("cols", least=1))

@@ -11,7 +11,8 @@ from ops.cases import cases, labelled
 from ops.fills import Custom, Real
 from ops.matches import Close
 from ops.parameters import Range
-from ops.spec import Op, Tensor, Workload, param_value
+from ops.spec import Op
+from ops.workload import Tensor, Workload, param_value
 
 STEP = 100_000
 """FLOPs that a step of an oracle's loop costs beside its own."""

@@ -11,7 +11,8 @@ from ops.axis import Axis, axes
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
 from ops.matches import Close, Exact, Match
 from ops.members import Formula, oracle
-from ops.spec import Nonfinite, Op, Tensor
+from ops.spec import Nonfinite, Op
+from ops.workload import Tensor
 
 KINDS = ("sum", "max", "min")
 _PASS = re.compile(rf"({'|'.join(KINDS)}) of (.+)", re.DOTALL)

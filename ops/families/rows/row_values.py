@@ -18,7 +18,8 @@ from ops.families.rows.scan import scan
 from ops.fills import Custom
 from ops.matches import Close, Exact
 from ops.parameters import Range
-from ops.spec import Op, Tensor, Workload, param_value
+from ops.spec import Op
+from ops.workload import Tensor, Workload, param_value
 
 LEAST_NORMAL = "0x00800000u"
 """The bits of the least float that no GPU takes for 0."""

@@ -16,7 +16,8 @@ from ops.fills import Index, Int, Real, Simplex
 from ops.formulas import softmax_rows
 from ops.matches import Close, Exact
 from ops.parameters import Range
-from ops.spec import Op, Tensor, Workload, param_value
+from ops.spec import Op
+from ops.workload import Tensor, Workload, param_value
 
 SHAPES = (
     cases("rows cols", (1, 1), (4, 64), (8, 128), (3, 100), (2, 1024)),

@@ -13,7 +13,8 @@ from ops.axis import axes
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
 from ops.matches import Close, Exact, Match
 from ops.members import Formula, oracle
-from ops.spec import Nonfinite, Op, Tensor, Workload
+from ops.spec import Nonfinite, Op
+from ops.workload import Tensor, Workload
 
 
 def _cumsum(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:

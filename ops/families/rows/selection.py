@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ops.axis import Axis, axes
 from ops.cases import cases, labelled
 from ops.matches import Exact
-from ops.spec import Op, Tensor, Workload
+from ops.spec import Op
+from ops.workload import Tensor, Workload
 
 AXES = "rows cols k"
 # MLX refuses to differentiate through the places of a gather, which depend on x here.

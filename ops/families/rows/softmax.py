@@ -11,7 +11,8 @@ from ops.axis import axes
 from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
 from ops.formulas import softmax_rows
 from ops.matches import Close
-from ops.spec import Op, Tensor, Workload
+from ops.spec import Op
+from ops.workload import Tensor, Workload
 
 
 def _softmax(inputs: Mapping[str, NDArray[Any]], workload: Workload) -> tuple[NDArray[Any], ...]:

@@ -13,7 +13,7 @@ from ops.families.rows.losses import LOGITS, SHAPES, SOFT, log_softmax_rows
 from ops.fills import Bool, Simplex
 from ops.matches import Close
 from ops.parameters import Range
-from ops.spec import Tensor
+from ops.workload import Tensor
 
 ROW = Close("cols")
 SCORES = (

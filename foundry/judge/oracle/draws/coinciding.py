@@ -19,7 +19,8 @@ from foundry.judge.matching import Expected, Within
 from foundry.program import Arrays
 from ops.dtypes import FLOAT_DTYPES
 from ops.fills import LogSums, Real
-from ops.spec import ELEMENT, Op, Tensor, Workload, fill_of, present
+from ops.spec import Op, present
+from ops.workload import ELEMENT, Tensor, Workload, fill_of
 
 COINCIDING = "coinciding"
 """The distribution."""

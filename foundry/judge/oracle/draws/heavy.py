@@ -15,7 +15,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ops.spec import Op, Workload, reduction_length
+from ops.spec import Op
+from ops.workload import Workload, reduction_length
 
 HEAVY, HEAVIER = "heavy", "heavier"
 """Distributions: of one row exp is outweighed and of the next its squares, and the other way."""

@@ -15,7 +15,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ops.dtypes import FLOAT_DTYPES
-from ops.spec import ELEMENT, Op, Tensor
+from ops.spec import Op
+from ops.workload import ELEMENT, Tensor
 
 FAINT, ALIKE = "faint", "alike"
 """Distributions: rows of tiny values; inputs of one kind that hold nearly the same."""

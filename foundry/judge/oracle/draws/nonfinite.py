@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from foundry.judge.matching import Expected, Within
 from foundry.program import Arrays
 from ops.fills import Real
-from ops.spec import Nonfinite, Op, Workload, fill_of, present
+from ops.spec import Nonfinite, Op, present
+from ops.workload import Workload, fill_of
 
 NAN, INFINITE = "nan", "infinite"
 """Distributions: normal values with a few in their places that are no numbers, or infinite."""

@@ -12,7 +12,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ops.fills import Real
-from ops.spec import ELEMENT, Op, Workload, fill_of, present
+from ops.spec import Op, present
+from ops.workload import ELEMENT, Workload, fill_of
 
 OPPOSITE = "opposite"
 """The distribution."""

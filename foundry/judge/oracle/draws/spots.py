@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ops.dtypes import FLOAT_DTYPES
 from ops.fills import Positive, Real
-from ops.spec import Op, Tensor, Workload, dtype_of, fill_of, present
+from ops.spec import Op, present
+from ops.workload import Tensor, Workload, dtype_of, fill_of
 
 SPOTS = ("spots", "spots of another")
 """Distributions: of one input, and of the next one that may hold them."""

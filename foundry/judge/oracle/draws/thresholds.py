@@ -13,7 +13,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ops.spec import Op, Workload
+from ops.spec import Op
+from ops.workload import Workload
 
 THRESHOLDS = "thresholds"
 """The distribution."""
