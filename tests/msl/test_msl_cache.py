@@ -144,16 +144,32 @@ def test_processes_share_an_empty_cache(tmp_path: Path) -> None:
 
 
 def test_the_cache_keeps_what_was_used_last(tmp_path: Path) -> None:
-    def write(target: Path) -> None:
-        target.write_bytes(b"x" * 1000)
-
     cache = BuildCache(tmp_path, limit_bytes=3500)
     for n in range(5):
-        path = cache.put(f"{n}-file", write)
+        path = cache.put(f"{n}-file", _thousand)
         os.utime(path, (1000 + n, 1000 + n))
     assert cache.find("0-file") is not None  # old, so finding it marks it as used
     cache.sweep()
     assert {p.name for p in tmp_path.glob("*/*")} == {"0-file", "3-file", "4-file"}
+
+
+def test_a_full_cache_is_swept_now_and_then_whoever_fills_it(tmp_path: Path) -> None:
+    def put(name: str) -> set[str]:
+        # A cache of its own, as every process has one.
+        BuildCache(tmp_path, limit_bytes=1500).put(name, _thousand)
+        return {p.name for p in tmp_path.glob("*/*")}
+
+    assert put("0-file") == {"0-file"}
+    assert put("1-file") == {"0-file", "1-file"}
+    swept = tmp_path / "swept"
+    for when in (time.time() - 3600, time.time() + 3600):
+        os.utime(swept, (when, when))
+        os.utime(next(tmp_path.glob("*/*")), (1000, 1000))
+        assert len(put(f"{when}-file")) == 1
+
+
+def _thousand(target: Path) -> None:
+    target.write_bytes(b"x" * 1000)
 
 
 def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -14,15 +14,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from foundry.errors import EnvironmentUnusable
 
 LIMIT_BYTES = 512 * 1024 * 1024
 _TOUCH_AFTER_S = 3600
-_PUTS_PER_SWEEP = 64
+_SWEEP_EVERY_S = 120
+_SWEPT = "swept"
+"""A file whose time is that of the last sweep: a builder may live for one kernel, and looking at
+every file of a full cache takes longer than a build."""
 _ABANDONED_AFTER_S = 3600
 
 
@@ -59,7 +62,6 @@ class BuildCache:
 
     directory: Path
     limit_bytes: int = LIMIT_BYTES
-    _puts: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         try:
@@ -96,10 +98,17 @@ class BuildCache:
             new = scratch / path.name
             write(new)
             os.replace(new, path)
-        if self._puts % _PUTS_PER_SWEEP == 0:
+        if self._is_due():
             self.sweep()
-        self._puts += 1
         return path
+
+    def _is_due(self) -> bool:
+        """Whether no process has swept for a while."""
+        try:
+            age_s = time.time() - (self.directory / _SWEPT).stat().st_mtime
+        except FileNotFoundError:
+            return True
+        return not 0 <= age_s < _SWEEP_EVERY_S
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -119,6 +128,8 @@ class BuildCache:
 
     def sweep(self) -> None:
         """Remove the files used longest ago until the cache is within its limit again."""
+        with suppress(OSError):  # a full disk is what a sweep is for
+            (self.directory / _SWEPT).touch()
         self._remove_abandoned()
         files = []
         for path in self.directory.glob("[!t]*/*"):
