@@ -48,7 +48,7 @@ def elementwise(
         )
     if not isinstance(grad, bool | Mapping):
         raise UsageError(f"grad is {grad!r}; give True, False, or an expression for each input")
-    if grad:
+    if grad is not False:
         gradients = derived(authored) if grad is True else dict(grad)
         if set(gradients) != set(authored.names):
             raise UsageError(f"grad needs an expression for each of {', '.join(authored.names)}")

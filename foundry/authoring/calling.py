@@ -15,9 +15,9 @@ from foundry.catalog.checks import Checks
 from foundry.catalog.entry import CatalogEntry
 from foundry.catalog.package import op_record
 from foundry.catalog.runtime import transforms
-from foundry.catalog.runtime.arguments import MatchedCall, Record, dtype_in, match
+from foundry.catalog.runtime.arguments import MatchedCall, Record, match
 from foundry.catalog.runtime.bounds import unproven
-from foundry.catalog.runtime.choice import never
+from foundry.catalog.runtime.choice import is_of_one_dtype, never
 from foundry.catalog.runtime.gradients import Backward
 from foundry.catalog.runtime.running import (
     MOST_KEPT,
@@ -81,7 +81,7 @@ class AuthoredCalls:
         gradient = None
         if self.backward is not None:
             gradient = Backward(self.backward.op, self.op, self.backward.kernel)
-        if not _is_of_one_dtype(self.op, call):
+        if not is_of_one_dtype(self.op, call):
             return None
         for kernel in self.op["kernels"]:
             is_meant = kernel["dtype"] == call.sizes.dtype
@@ -149,12 +149,6 @@ def _calls(op: Op, kernel: Kernel, evaluations: Sequence[Evaluation]) -> Authore
     return AuthoredCalls(
         record, ShippedBaseline.of(record["fallback"], SimpleNamespace(**namespace))
     )
-
-
-def _is_of_one_dtype(op: Record, call: MatchedCall) -> bool:
-    """Whether every array has the dtype that kernels were proven for."""
-    pairs = zip(op["inputs"], call.arrays, strict=True)
-    return all(a is None or a.dtype == dtype_in(t, call.sizes) for t, a in pairs)
 
 
 @functools.cache

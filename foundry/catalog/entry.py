@@ -29,14 +29,26 @@ def winners(candidates: Iterable[CatalogEntry]) -> tuple[CatalogEntry, ...]:
     """Per op, dtype and device the best candidate, and those that win elsewhere than it does.
 
     The best is `faster` before `correct`, then highest in score. Beside it stands the fastest
-    candidate of every workload that was timed, if that is another.
+    candidate of every workload that was timed, if that is another. Of a kernel that was timed on
+    the same workloads several times the last time counts, not the luckiest.
+
+    Args:
+        candidates: In the order in which they were judged.
     """
     groups: dict[tuple[str, str, str], list[CatalogEntry]] = {}
-    for entry in candidates:
-        if entry.evaluation.status.passed:
-            key = (entry.op.name, entry.evaluation.dtype, entry.device.id)
-            groups.setdefault(key, []).append(entry)
+    for entry in _latest(candidates):
+        key = (entry.op.name, entry.evaluation.dtype, entry.device.id)
+        groups.setdefault(key, []).append(entry)
     return tuple(entry for key in sorted(groups) for entry in _chosen(groups[key]))
+
+
+def _latest(candidates: Iterable[CatalogEntry]) -> Iterable[CatalogEntry]:
+    found: dict[tuple[object, ...], CatalogEntry] = {}
+    for entry in candidates:
+        evaluation = entry.evaluation
+        timed = frozenset(t.workload for t in evaluation.timings)
+        found[entry.kernel.hash, evaluation.op, evaluation.dtype, entry.device.id, timed] = entry
+    return (entry for entry in found.values() if entry.evaluation.status.passed)
 
 
 def _chosen(group: list[CatalogEntry]) -> list[CatalogEntry]:

@@ -24,7 +24,7 @@ from foundry.catalog import fallbacks
 from foundry.catalog.checks import Checks, checks_of
 from foundry.catalog.entry import CatalogEntry
 from foundry.catalog.safetensors import safetensors
-from foundry.catalog.signatures import free_axes, init
+from foundry.catalog.signatures import init
 from foundry.errors import UsageError
 from foundry.judge.verdict import Timing
 from foundry.kernel import KernelLaunch, render
@@ -87,7 +87,6 @@ def op_record(op: Op, entries: list[CatalogEntry], checks: Checks) -> dict[str, 
     return {
         "name": op.name,
         "axes": list(op.axis_names),
-        "free_axes": list(free_axes(op)),
         "batch_axis": fallbacks.batch_axis(op),
         "inputs": [_tensor(t) for t in op.inputs],
         "outputs": [_tensor(t) for t in op.outputs],

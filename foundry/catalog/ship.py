@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from foundry.catalog.entry import CatalogEntry, winners
 from foundry.catalog.kept import Judging, Kept
 from foundry.errors import InvalidKernel, UsageError
 from foundry.judge.judge import Judge
+from foundry.judge.verdict import TIMING_METHOD, Evaluation, Status
 from foundry.kernel import parse
 from ops.spec import Op
 
@@ -38,10 +39,17 @@ def entries(stored: Iterable[StoredEvaluation], known: Mapping[str, Op]) -> Iter
         if op is None or not row.evaluation.status.passed:
             continue
         try:
-            yield CatalogEntry(op, parse(row.text), row.evaluation, row.device)
+            yield CatalogEntry(op, parse(row.text), _as_timed_now(row.evaluation), row.device)
         except InvalidKernel:
             # Written by a version whose file format differed; it cannot be shipped any more.
             continue
+
+
+def _as_timed_now(evaluation: Evaluation) -> Evaluation:
+    """The evaluation without times that were taken by another method: they compare with none."""
+    if all(timing.method == TIMING_METHOD for timing in evaluation.timings):
+        return evaluation
+    return evaluation.model_copy(update={"status": Status.CORRECT, "timings": ()})
 
 
 def ship(
@@ -83,7 +91,7 @@ def ship(
     for result in reverified(chosen, kept.judging(judge)):
         progress(result)
         done.append(result)
-    shipped = tuple(r.entry for r in done if r.passed)
+    shipped = tuple(_as_proven_now(r) for r in done if r.passed)
     left_out = tuple(r for r in done if not r.passed)
     if not shipped:
         reasons = "; ".join(f"{r.entry.op.name}: {r.evaluation.why}" for r in left_out)
@@ -91,6 +99,15 @@ def ship(
     wheel = write_wheel(folder, name, version, shipped, licence)
     kept.forget()
     return Shipment(wheel, shipped, left_out)
+
+
+def _as_proven_now(result: Reverified) -> CatalogEntry:
+    """The entry, with what an earlier version of the judge proved proven by this one."""
+    entry, verdict = result.entry, result.evaluation
+    if entry.evaluation.judge_version == verdict.judge_version:
+        return entry
+    update = {"proven": verdict.proven, "judge_version": verdict.judge_version}
+    return replace(entry, evaluation=entry.evaluation.model_copy(update=update))
 
 
 def judged_by(judge: Judge, seed: int) -> Judging:

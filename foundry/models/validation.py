@@ -1,7 +1,8 @@
 """A model with kernels against the same model without: tokens, scores, throughput, memory.
 
 1. Every prompt is decoded greedily, plain and with kernels.
-2. Where tokens are the same, prefill and decoding are timed in turns; which side begins changes.
+2. Where kernels answered and tokens are the same, prefill and decoding are timed in turns; which
+   side begins changes.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class ModelValidation(Record):
     left: dict[str, str] = Field(default_factory=dict)
     """What was left alone, and why."""
     kernels_ran: dict[str, int] = Field(default_factory=dict)
-    """Kinds of calls that kernels answered, by op; empty: none did, and nothing was compared."""
+    """Kinds of calls that kernels answered, by op; empty: none did, and nothing was timed."""
     prompts: tuple[PromptComparison, ...] = ()
     prefill: Throughput | None = None
     decoding: Throughput | None = None
@@ -75,7 +76,7 @@ def validate(loaded: LoadedModel, package: ModuleType, plan: ValidationPlan) -> 
     ran = {op: count for op, count in _answered(package).items() if count}
     prompts = tuple(compared(a, b) for a, b in zip(plain, kernels, strict=True))
     prefill, decoding = (None, None)
-    if plan.pairs and all(p.is_same for p in prompts) and report.layers:
+    if plan.pairs and ran and all(p.is_same for p in prompts):
         prefill, decoding = _timed(loaded, package, plan)
     return ModelValidation(
         model=loaded.name,

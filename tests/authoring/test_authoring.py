@@ -218,6 +218,8 @@ def test_a_gradient_of_ones_own_is_taken_and_a_wrong_one_is_found() -> None:
     assert mx.allclose(mx.grad(lambda v: square(v).sum())(x()), 2 * x()).item()
     with pytest.raises(UsageError, match="an expression for each of x"):
         elementwise("x * x", grad={"y": "dout"})
+    with pytest.raises(UsageError, match="grad needs an expression for each of x"):
+        elementwise("x * x", grad={})
 
 
 def test_functions_of_elements_take_what_goes_together() -> None:

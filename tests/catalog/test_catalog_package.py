@@ -8,19 +8,22 @@ import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from softmax_package import CPU, MAC, ROWS, entry, install, run, softmax_kernel
+from softmax_package import CPU, MAC, PROVEN, ROWS, entry, install, run, softmax_kernel
 
 from foundry.catalog.build import check_name, check_version, write_wheel
 from foundry.catalog.checks import Checks
 from foundry.catalog.entry import winners
 from foundry.catalog.fallbacks import batch_axis
-from foundry.catalog.package import free_axes, op_record
+from foundry.catalog.package import op_record
 from foundry.catalog.reader import read_wheel
+from foundry.catalog.ship import entries, ship
+from foundry.catalog.signatures import free_axes
 from foundry.errors import FoundryError, UsageError
-from foundry.judge.verdict import Status
-from foundry.kernel import Kernel, KernelLaunch
+from foundry.judge.verdict import JUDGE_VERSION, TIMING_METHOD, Status
+from foundry.kernel import Kernel, KernelLaunch, render
 from ops import get
 
 
@@ -136,6 +139,46 @@ def test_a_kernel_that_wins_at_another_size_is_shipped_beside_the_best() -> None
     moved = replace(other, evaluation=evaluation)
     assert winners([moved, best]) == (best, moved)
     assert winners([other, best]) == (best,)
+
+
+def test_of_a_kernel_that_was_timed_several_times_the_last_time_counts() -> None:
+    lucky, sober = (entry(softmax_kernel(), MAC, low=low) for low in (1.3, 0.98))
+    slower = sober.evaluation.model_copy(update={"status": Status.CORRECT})
+    sober = replace(sober, evaluation=slower)
+    assert winners([lucky, sober]) == (sober,)
+    assert winners([sober, lucky]) == (lucky,)
+
+
+def test_times_of_another_method_are_none(tmp_path: Path) -> None:
+    timed = entry(softmax_kernel(), MAC)
+    kinds = {}
+    for method in (TIMING_METHOD - 1, TIMING_METHOD):
+        timings = tuple(t.model_copy(update={"method": method}) for t in timed.evaluation.timings)
+        evaluation = timed.evaluation.model_copy(update={"timings": timings})
+        row = SimpleNamespace(text=render(timed.kernel), evaluation=evaluation, device=MAC)
+        (found,) = entries([row], {"softmax": timed.op})  # type: ignore[list-item]
+        kinds[method] = found.evaluation.status, len(found.evaluation.timings)
+    assert kinds == {
+        TIMING_METHOD - 1: (Status.CORRECT, 0),
+        TIMING_METHOD: (Status.FASTER, 1),
+    }
+
+
+def test_a_kernel_is_recorded_as_this_judge_proved_it(tmp_path: Path) -> None:
+    old = entry(softmax_kernel(), MAC)
+    timings = tuple(t.model_copy(update={"method": TIMING_METHOD}) for t in old.evaluation.timings)
+    before = old.evaluation.model_copy(
+        update={"judge_version": JUDGE_VERSION - 1, "timings": timings}
+    )
+    now = PROVEN.model_copy(update={"axes": {"rows": (1, 5), "cols": (1, 7)}})
+    verdict = before.model_copy(update={"judge_version": JUDGE_VERSION, "proven": now})
+    row = SimpleNamespace(text=render(old.kernel), evaluation=before, device=MAC)
+    known = {"softmax": old.op}
+    done = ship([row], known, lambda _: verdict, tmp_path, device_id=MAC.id, name="fast_ops")  # type: ignore[list-item]
+    (shipped,) = read_wheel(done.wheel)
+    assert shipped.record["judge_version"] == JUDGE_VERSION
+    assert shipped.record["proven"]["axes"] == {"rows": [1, 5], "cols": [1, 7]}
+    assert shipped.record["timings"]
 
 
 def test_the_best_of_each_device_wins_and_failures_never_do() -> None:

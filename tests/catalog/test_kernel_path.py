@@ -80,13 +80,15 @@ CHECKS = {
     assert not ran, ran
 """,
     "what is wrong stays one sentence, however often it is said": """
-    for _ in range(2):
+    said = ["x is int32; give float32, float16 or bfloat16", "x is None; give an array"]
+    for given, words in 2 * list(zip((mx.zeros((2, 3), mx.int32), None), said)):
         try:
-            f(mx.zeros((2, 3), mx.int32))
+            softmax((given,), {})
         except ValueError as error:
-            assert str(error) == "softmax: x is int32; give float32, float16 or bfloat16", error
+            assert str(error) == f"softmax: {words}", error
         else:
             raise AssertionError("taken")
+    assert f(mx.array([1, 2, 3])).tolist() == mx.softmax(mx.array([1, 2, 3])).tolist()
     assert f([1.0, 1.0]).tolist() == [0.5, 0.5]
     assert not [key for key in softmax.kept if mx.int32 in key[0]], softmax.kept
 """,

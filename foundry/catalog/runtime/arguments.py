@@ -78,6 +78,9 @@ def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Matc
     Raises:
         ValueError: Dimensions, sizes or dtypes that the op does not take.
     """
+    for tensor, array in zip(op["inputs"], arrays, strict=True):
+        if array is None and not tensor["flag"]:
+            raise ValueError(f"{op['name']}: {tensor['name']} is None; give an array")
     given = tuple(a if a is None or isinstance(a, mx.array) else mx.array(a) for a in arrays)
     types = _types(op, given, numbers)
     lead, folds = _folds(op, given)
@@ -202,6 +205,11 @@ def _check_rules(op: Record, axes: Mapping[str, int]) -> None:
         if not value(rule, axes):
             sizes = ", ".join(f"{name}={size}" for name, size in axes.items())
             raise ValueError(f"{op['name']}: {rule} does not hold for {sizes}")
+
+
+def keeps_rules(op: Record, axes: Mapping[str, int]) -> bool:
+    """Whether an op has some sizes at all."""
+    return all(value(rule, axes) for rule in op["rules"])
 
 
 @cache

@@ -31,7 +31,7 @@ def sizes_unproven(op: Record, kernel: Record, sizes: Sizes) -> str:
         return "it is not on record where the kernel is right"
     if said := _outside(proven["axes"], sizes.axes):
         return said
-    work = {"elements": _elements(op, sizes), "flops": _flops(op, sizes)}
+    work = {"elements": elements_of(op, sizes), "flops": _flops(op, sizes)}
     if proven.get("written"):
         work["written"] = _count(op["outputs"], sizes)
     for name, most in work.items():
@@ -52,7 +52,8 @@ def _is_between(low: float, given: Any, high: float) -> bool:
     return isinstance(given, int | float) and low <= given <= high
 
 
-def _elements(op: Record, sizes: Sizes) -> int:
+def elements_of(op: Record, sizes: Sizes) -> int:
+    """Elements of all inputs and outputs together."""
     return _count((*op["inputs"], *op["outputs"]), sizes)
 
 

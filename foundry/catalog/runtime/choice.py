@@ -69,6 +69,14 @@ def key_of(kernel: Record) -> str:
     return f"{kernel['hash'][:16]} {kernel['dtype']}"
 
 
+def distinct(op: Record) -> list[Record]:
+    """The kernels of an op, each once: one that was timed on two devices has two records."""
+    found: dict[str, Record] = {}
+    for kernel in op["kernels"]:
+        found.setdefault(key_of(kernel), kernel)
+    return list(found.values())
+
+
 def choose(op: Record, call: MatchedCall, known: Known, *, exactly: bool = False) -> Dispatch:
     """The kernel for a call, or None and the reason.
 
@@ -100,7 +108,7 @@ def serving(
         return [], said
     why, found = f"no kernel for {call.sizes.dtype}", []
     for kernel in op["kernels"]:
-        if kernel["dtype"] != call.sizes.dtype or not _same_dtypes(op, call):
+        if kernel["dtype"] != call.sizes.dtype or not is_of_one_dtype(op, call):
             continue
         said, gain = _judged(op, kernel, call, known, exactly)
         if said:
@@ -156,7 +164,7 @@ def _gives_same_bits(verdict: KernelVerdict, region: TunedRegion | None) -> bool
     return verdict.same_bits and (region is None or region.same_bits)
 
 
-def _same_dtypes(op: Record, call: MatchedCall) -> bool:
+def is_of_one_dtype(op: Record, call: MatchedCall) -> bool:
     """Whether every array has the dtype that the kernel was proven for."""
     pairs = zip(op["inputs"], call.arrays, strict=True)
     return all(a is None or a.dtype == dtype_in(t, call.sizes) for t, a in pairs)

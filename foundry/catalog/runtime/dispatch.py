@@ -23,7 +23,7 @@ from typing import Any
 import mlx.core as mx
 
 from . import choice
-from .arguments import MatchedCall, Record, match, value
+from .arguments import MatchedCall, Record, keeps_rules, match
 from .bounds import deciding
 from .checking import verdict_of
 from .choice import Dispatch, Known, key_of
@@ -31,7 +31,6 @@ from .device import cache_file, catalog, identity
 from .gradients import Backward
 from .learning import learnt
 from .learning.learnt import KernelVerdict, Learnt
-from .learning.regions import Sizes
 from .learning.winning import Winning, winning
 from .running import (
     MOST_KEPT,
@@ -162,7 +161,7 @@ class CatalogFunction:
     def _first(self, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> tuple[Any, Answer]:
         """Make a call ready, and keep that where its arguments say all about it."""
         plain = all(type(number) in _PLAIN for number in numbers.values())
-        if not plain or not all(a is None or isinstance(a, mx.array) for a in arrays):
+        if not plain or not all(map(self._is_plain, self.op["inputs"], arrays)):
             call = match(self.op, arrays, numbers)
             return call.arrays, self._decide(call).answer(call.sizes.params)
         answer = self._decided(arrays, numbers, exactly=False).answer(self._params(numbers))
@@ -170,6 +169,11 @@ class CatalogFunction:
             self.kept.clear()
         self.kept[self.key(arrays, numbers)] = answer
         return arrays, answer
+
+    @staticmethod
+    def _is_plain(tensor: Record, given: Any) -> bool:
+        """Whether an argument is what it stands for as it is."""
+        return isinstance(given, mx.array) or (given is None and bool(tensor["flag"]))
 
     def choose(self, call: MatchedCall, *, exactly: bool = False) -> Dispatch:
         """The kernel for this call, or None and the reason."""
@@ -239,17 +243,12 @@ def _names(kernel: Record) -> tuple[str, str]:
 @cache
 def _winning(key: str, device_id: str) -> Winning:
     op, kernel = _kernels()[key, device_id]
-    return winning(kernel, here().points.get(key, ()), partial(_has, op))
+    return winning(kernel, here().points.get(key, ()), partial(keeps_rules, op))
 
 
 @cache
 def _kernels() -> Mapping[tuple[str, str], tuple[Record, Record]]:
     return {_names(kernel): (op, kernel) for op in catalog()["ops"] for kernel in op["kernels"]}
-
-
-def _has(op: Record, axes: Sizes) -> bool:
-    """Whether an op has some sizes at all."""
-    return all(value(rule, axes) for rule in op["rules"])
 
 
 def verdict(op: Record, kernel: Record) -> KernelVerdict:

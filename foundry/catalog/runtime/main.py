@@ -16,7 +16,7 @@ from .dispatch import CatalogFunction, forget
 from .patching.loads import run
 from .patching.pattern import MODES
 from .tuning.from_model import of_model
-from .tuning.sizes import Sizes, of_file
+from .tuning.sizes import TimedSizes, of_file
 from .tuning.timing import TimingRules
 from .tuning.tune import TuneRequest, tune
 from .verify import checks, summary
@@ -117,7 +117,7 @@ def _request(functions: Functions, given: argparse.Namespace) -> TuneRequest:
     )
 
 
-def _bases(given: argparse.Namespace, ops: Mapping[str, Any]) -> dict[str, list[Sizes]] | None:
+def _bases(given: argparse.Namespace, ops: Mapping[str, Any]) -> dict[str, list[TimedSizes]] | None:
     """Sizes by op that are asked for, None where nothing is said of them."""
     if given.model:
         found = of_model(given.model, ops)

@@ -15,7 +15,7 @@ import mlx.core as mx
 
 from .arguments import MatchedCall, Record
 from .checking import call_of, is_empty, outcome, verdict_of
-from .choice import key_of
+from .choice import distinct, key_of
 from .device import chip
 from .dispatch import CatalogFunction, gradient_of, here
 
@@ -52,7 +52,7 @@ def keep_verdicts(functions: Mapping[str, CatalogFunction]) -> None:
     if chip() is None:
         return
     for function in functions.values():
-        for kernel in function.op["kernels"]:
+        for kernel in distinct(function.op):
             found = verdict_of(function.op, function.fallback, kernel)
             here().judge(key_of(kernel), found)
     here().keep()
@@ -60,7 +60,7 @@ def keep_verdicts(functions: Mapping[str, CatalogFunction]) -> None:
 
 def summary(done: list[KernelCheck], functions: Mapping[str, CatalogFunction]) -> dict[str, Any]:
     """Counts and, honestly, what could not be tested here."""
-    kernels = sum(len(f.op["kernels"]) for f in functions.values())
+    kernels = sum(len(distinct(f.op)) for f in functions.values())
     tested = {(c.op, c.path, c.dtype) for c in done if c.path not in _PATHS}
     untested = [] if chip() else [f"{kernels} kernels: Metal is not available on this machine"]
     uncompared = [
@@ -95,7 +95,7 @@ def _paths(
         yield "fallback, compiled", partial(_compiled, function, call)
     if chip() is None:
         return
-    for kernel in function.op["kernels"]:
+    for kernel in distinct(function.op):
         if kernel["dtype"] == call.sizes.dtype:
             yield kernel["hash"][:12], partial(_by_kernel, function, kernel, call)
 

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .regions import Sizes, TimedPoint, key_of_sizes
+from .regions import AxisSizes, TimedPoint, key_of_sizes
 
 FORM = 3
 _BROKEN = (
@@ -169,7 +169,7 @@ def _verdict(found: dict[str, Any]) -> KernelVerdict:
 
 
 def _point(found: dict[str, Any]) -> TimedPoint:
-    axes: Sizes = {str(name): int(size) for name, size in found.pop("axes").items()}
+    axes: AxisSizes = {str(name): int(size) for name, size in found.pop("axes").items()}
     numbers = {name: float(found.pop(name)) for name in ("speedup", "low", "high", "chance")}
     if not all(map(math.isfinite, numbers.values())):
         raise ValueError("a time is a number")

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-Sizes = Mapping[str, int]
+AxisSizes = Mapping[str, int]
 CERTAIN = 0.95
 WIDEST = 4.0
 """Largest ratio of two neighbours for anything to be said of what lies between them."""
@@ -24,7 +24,7 @@ _MOST_SIDES = 2
 class TimedPoint:
     """A kernel against the fastest baseline at one set of sizes."""
 
-    axes: Sizes
+    axes: AxisSizes
     speedup: float
     low: float
     """Lower end of the 95 % interval of the speedup."""
@@ -46,14 +46,14 @@ class TimedPoint:
 class TunedRegion:
     """A box of sizes, ends included, in which a kernel may be called."""
 
-    least: Sizes
-    most: Sizes
+    least: AxisSizes
+    most: AxisSizes
     speedup: float
     """Of its corners the lowest."""
     confidence: float
     same_bits: bool
 
-    def holds(self, axes: Sizes) -> bool:
+    def holds(self, axes: AxisSizes) -> bool:
         """Whether sizes lie in it."""
         return all(low <= axes[name] <= self.most[name] for name, low in self.least.items())
 
@@ -71,7 +71,7 @@ class TunedRegion:
 
 
 def learn(
-    points: Iterable[TimedPoint], allowed: Callable[[Sizes], bool] = lambda _: True
+    points: Iterable[TimedPoint], allowed: Callable[[AxisSizes], bool] = lambda _: True
 ) -> tuple[TunedRegion, ...]:
     """The boxes in which a kernel may be called, the largest first.
 
@@ -102,7 +102,7 @@ class RegionIndex:
             of_these = self._boxes.setdefault(tuple(region.least[n] for n in self._fixed), [])
             of_these.append((sides, region))
 
-    def covering(self, axes: Sizes) -> TunedRegion | None:
+    def covering(self, axes: AxisSizes) -> TunedRegion | None:
         """Of the boxes that hold some sizes the one that wins by most; None: none holds them."""
         for sides, region in self._boxes.get(tuple([axes[n] for n in self._fixed]), ()):
             for name, low, high in sides:
@@ -126,7 +126,7 @@ def neighbours(points: Iterable[TimedPoint]) -> Iterator[tuple[TimedPoint, Timed
 Key = tuple[tuple[str, int], ...]
 
 
-def key_of_sizes(axes: Sizes) -> Key:
+def key_of_sizes(axes: AxisSizes) -> Key:
     """What points are told apart by."""
     return tuple(sorted(axes.items()))
 
@@ -156,8 +156,8 @@ class PointGrid:
         return _above(self._sizes[name], point.axes[name])
 
 
-def _line(axes: Sizes, name: str) -> tuple[str, Key]:
-    return name, tuple((other, size) for other, size in axes.items() if other != name)
+def _line(axes: AxisSizes, name: str) -> tuple[str, Key]:
+    return name, tuple((other, size) for other, size in key_of_sizes(axes) if other != name)
 
 
 def _above(sizes: Sequence[int], size: int) -> int | None:
@@ -166,7 +166,7 @@ def _above(sizes: Sequence[int], size: int) -> int | None:
 
 
 def _boxes(
-    grid: PointGrid, side: Sequence[str], allowed: Callable[[Sizes], bool]
+    grid: PointGrid, side: Sequence[str], allowed: Callable[[AxisSizes], bool]
 ) -> Iterator[TunedRegion]:
     """Boxes that stretch along some axes from a point to its neighbours."""
     for point in grid.points.values():
@@ -183,7 +183,7 @@ def _boxes(
 
 
 def _ends(
-    grid: PointGrid, point: TimedPoint, side: Sequence[str], allowed: Callable[[Sizes], bool]
+    grid: PointGrid, point: TimedPoint, side: Sequence[str], allowed: Callable[[AxisSizes], bool]
 ) -> dict[str, int] | None:
     """Where a box from a point ends along each side; None where nothing is said so far."""
     found = {}
@@ -196,7 +196,7 @@ def _ends(
 
 
 def _end(
-    grid: PointGrid, point: TimedPoint, name: str, allowed: Callable[[Sizes], bool]
+    grid: PointGrid, point: TimedPoint, name: str, allowed: Callable[[AxisSizes], bool]
 ) -> int | None:
     """The next size along an axis; where the op has none beside this point, its neighbours'."""
     following = grid.following(point, name)
@@ -205,7 +205,7 @@ def _end(
     return grid.following_anywhere(point, name)
 
 
-def _box(met: Sequence[TimedPoint], corners: Sequence[Sizes]) -> TunedRegion:
+def _box(met: Sequence[TimedPoint], corners: Sequence[AxisSizes]) -> TunedRegion:
     names = corners[0]
     return TunedRegion(
         least={name: min(corner[name] for corner in corners) for name in names},

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from .regions import Sizes, TimedPoint
+from .regions import AxisSizes, TimedPoint
 
 _LEVEL = 0.95
 
@@ -26,7 +26,7 @@ class PairedTimes:
 
 
 def point_of(
-    axes: Sizes, measured: Sequence[PairedTimes], *, baseline: str = "", same_bits: bool
+    axes: AxisSizes, measured: Sequence[PairedTimes], *, baseline: str = "", same_bits: bool
 ) -> TimedPoint:
     """A point from what was measured at some sizes.
 

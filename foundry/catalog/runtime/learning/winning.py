@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ..arguments import Record
 from ..device import chip
-from .regions import RegionIndex, Sizes, TimedPoint, TunedRegion, key_of_sizes, learn
+from .regions import AxisSizes, RegionIndex, TimedPoint, TunedRegion, key_of_sizes, learn
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Winning:
 
 
 def winning(
-    kernel: Record, points: Sequence[TimedPoint], allowed: Callable[[Sizes], bool]
+    kernel: Record, points: Sequence[TimedPoint], allowed: Callable[[AxisSizes], bool]
 ) -> Winning:
     """Where a kernel wins: what was timed here counts before what is on record.
 

@@ -46,6 +46,14 @@ def _dtypes(op: str) -> frozenset[mx.Dtype]:
     return frozenset(map(dtype_of, functions()[op].op["dtypes"]))
 
 
+def _with_axis(op: str, x: Any, axis: Any) -> tuple[mx.array, int]:
+    """What is given as an array, and an axis that it has."""
+    given = x if isinstance(x, mx.array) else mx.array(x)
+    if not isinstance(axis, int) or not -given.ndim <= axis < given.ndim:
+        raise ValueError(f"{op}: axis is {axis!r}; x has {given.ndim} dimensions")
+    return given, axis
+
+
 def along(op: str, x: Any, axis: int, numbers: Mapping[str, Any], stream: Stream) -> Any:
     """Call an op of the last axis along another; its results keep that axis in its place.
 
@@ -54,14 +62,12 @@ def along(op: str, x: Any, axis: int, numbers: Mapping[str, Any], stream: Stream
     """
     if axis == -1 and stream is None:
         return functions()[op]((x,), numbers)
-    given = x if isinstance(x, mx.array) else mx.array(x)
-    if not isinstance(axis, int) or not -given.ndim <= axis < given.ndim:
-        raise ValueError(f"{op}: axis is {axis!r}; x has {given.ndim} dimensions")
+    given, place = _with_axis(op, x, axis)
     with on(stream):
-        found = functions()[op]((mx.moveaxis(given, axis, -1),), numbers)
+        found = functions()[op]((mx.moveaxis(given, place, -1),), numbers)
         if isinstance(found, tuple):
-            return tuple(mx.moveaxis(f, -1, axis) for f in found)
-        return mx.moveaxis(found, -1, axis)
+            return tuple(mx.moveaxis(f, -1, place) for f in found)
+        return mx.moveaxis(found, -1, place)
 
 
 def reduced(
@@ -79,9 +85,7 @@ def reduced(
     """
     if not covers(op, x, axis):
         return plain(x, axis=axis, keepdims=keepdims, stream=stream)
-    given = x if isinstance(x, mx.array) else mx.array(x)
-    if not isinstance(axis, int) or not -given.ndim <= axis < given.ndim:
-        raise ValueError(f"{op}: axis is {axis!r}; x has {given.ndim} dimensions")
+    given, place = _with_axis(op, x, axis)
     with on(stream):
-        found: mx.array = functions()[op]((mx.moveaxis(given, axis, -1),), {})
-        return mx.expand_dims(found, axis) if keepdims else found
+        found: mx.array = functions()[op]((mx.moveaxis(given, place, -1),), {})
+        return mx.expand_dims(found, place) if keepdims else found

@@ -21,7 +21,7 @@ def softmax(x: Any, axis: Axes = -1, *, precise: bool = True, stream: Stream = N
         precise: Taken for MLX's sake: sums are carried in float32 either way.
         stream: A stream or device.
     """
-    if not isinstance(axis, int):
+    if not isinstance(axis, int) or not covers("softmax", x, axis):
         return mx.softmax(x, axis, precise=precise, stream=stream)
     found: mx.array = along("softmax", x, axis, {}, stream)
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arguments import Record
-from .sizes import Sizes
+from .sizes import TimedSizes
 
 _TOKENS, _KEYS = 128, 1024
 _BROKEN = (
@@ -51,14 +51,14 @@ class ModelShape:
         )
 
 
-def of_model(folder: Path, ops: Mapping[str, Record]) -> dict[str, list[Sizes]]:
+def of_model(folder: Path, ops: Mapping[str, Record]) -> dict[str, list[TimedSizes]]:
     """Sizes by op, for the ops of the package that such a model calls.
 
     Raises:
         ValueError: No readable `config.json` of a transformer.
     """
     shape = read(folder)
-    found: dict[str, list[Sizes]] = {}
+    found: dict[str, list[TimedSizes]] = {}
     for name, op in ops.items():
         if rows := list(_sizes(op, shape)):
             found[name] = rows
@@ -104,7 +104,7 @@ def _shape(document: dict[str, Any]) -> ModelShape:
     )
 
 
-def _sizes(op: Record, shape: ModelShape) -> Iterator[Sizes]:
+def _sizes(op: Record, shape: ModelShape) -> Iterator[TimedSizes]:
     seen: set[str] = set()
     for known in _known(shape):
         if not set(op["axes"]) <= set(known):

@@ -22,7 +22,7 @@ def timed_call(op: Record, dtype: str, sizes: Record, samples: Arrays) -> Matche
         samples: Small arrays of every input, from the checks.
 
     Raises:
-        ValueError: Sizes that the op does not take.
+        ValueError: TimedSizes that the op does not take.
     """
     axes = dict(sizes["axes"])
     given = [_array(tensor, dtype, op, axes, samples) for tensor in op["inputs"]]

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..arguments import Record, value
+from ..arguments import Record, keeps_rules
 
-Sizes = dict[str, Any]
+TimedSizes = dict[str, Any]
 """`axes` and `params` of one timing."""
 RUN_AXES = ("rows", "m", "seq", "q_len", "kv_len", "count", "batch")
 """Sizes that change from call to call. All others belong to a model and are timed as they are."""
@@ -22,23 +22,23 @@ _SWEEP = (1, 2, 4, 8, 32, 128, 512, 2048)
 _MOST_AXES = 2
 
 
-def swept(op: Record, bases: Iterable[Sizes]) -> list[Sizes]:
+def swept(op: Record, bases: Iterable[TimedSizes]) -> list[TimedSizes]:
     """Every base with every choice of the sizes that change from call to call."""
     names = _run_axes(op)
-    found: dict[str, Sizes] = {}
+    found: dict[str, TimedSizes] = {}
     for base in bases:
         for axes in _grid(names, base["axes"]):
-            if all(value(rule, axes) for rule in op["rules"]):
+            if keeps_rules(op, axes):
                 found.setdefault(json.dumps(axes), {"axes": axes, "params": dict(base["params"])})
     return list(found.values())
 
 
-def of_package(op: Record) -> list[Sizes]:
+def of_package(op: Record) -> list[TimedSizes]:
     """The shapes of models that the package carries for an op."""
     return [{"axes": dict(b["axes"]), "params": dict(b["params"])} for b in op["bench"]]
 
 
-def of_file(path: Path, ops: Mapping[str, Record]) -> dict[str, list[Sizes]]:
+def of_file(path: Path, ops: Mapping[str, Record]) -> dict[str, list[TimedSizes]]:
     """Sizes by op from a file: JSON, a list, or TOML, tables `[[shapes]]`.
 
     Each names an `op` and all of its axes; parameters may be given beside them.
@@ -47,7 +47,7 @@ def of_file(path: Path, ops: Mapping[str, Record]) -> dict[str, list[Sizes]]:
         ValueError: Not such a file, an op that the package lacks, or an axis without a size from
             1 up.
     """
-    found: dict[str, list[Sizes]] = {}
+    found: dict[str, list[TimedSizes]] = {}
     for row in _rows(path):
         if not isinstance(row, dict) or str(row.get("op")) not in ops:
             raise ValueError(f"{path}: {row!r} names no op of this package; name one of "

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..arguments import MatchedCall, Record, value
-from ..bounds import unproven
+from ..arguments import MatchedCall, Record, Sizes, keeps_rules
+from ..bounds import elements_of, unproven
 from ..checking import arrays, has_bits_of
-from ..choice import key_of
+from ..choice import distinct, key_of
 from ..dispatch import CatalogFunction, here, verdict
 from ..learning.regions import TimedPoint, key_of_sizes, neighbours
 from ..learning.statistics import PairedTimes
@@ -28,7 +28,7 @@ from ..replaced import bits_of
 from ..running import Run, without_kernels
 from .inputs import samples_of, timed_call
 from .rivals import against, fastest, hardest
-from .sizes import Sizes, of_package, swept
+from .sizes import TimedSizes, of_package, swept
 from .timing import TimingRules, side_of
 
 _MOST_ELEMENTS = 1 << 27
@@ -42,7 +42,7 @@ _NEAR = 2.0
 class TuneRequest:
     """What is timed, and how."""
 
-    bases: Mapping[str, list[Sizes]] | None = None
+    bases: Mapping[str, list[TimedSizes]] | None = None
     """Sizes by op; ops without any are not timed. None: those that the package carries."""
     ops: tuple[str, ...] = ()
     """Only these; empty: all."""
@@ -84,7 +84,7 @@ def tune(functions: Mapping[str, CatalogFunction], request: TuneRequest) -> Iter
             continue
         if request.bases is not None and name not in request.bases:
             continue
-        for kernel in function.op["kernels"]:
+        for kernel in distinct(function.op):
             if request.dtypes and kernel["dtype"] not in request.dtypes:
                 continue
             if request.is_over:
@@ -115,19 +115,22 @@ def _tuned(function: CatalogFunction, kernel: Record, request: TuneRequest) -> T
 
 
 def _time(
-    function: CatalogFunction, kernel: Record, sizes: Iterable[Sizes], request: TuneRequest
+    function: CatalogFunction, kernel: Record, sizes: Iterable[TimedSizes], request: TuneRequest
 ) -> list[str]:
     """Time a kernel and keep every point as it is found; what could not be timed, and why."""
     op, key = function.op, key_of(kernel)
     known = {key_of_sizes(point.axes) for point in here().points.get(key, [])}
     failed = []
     for wanted in sizes:
-        if key_of_sizes(wanted["axes"]) in known or _elements(op, wanted) > _MOST_ELEMENTS:
+        at = Sizes(dict(wanted["axes"]), dict(wanted["params"]), types={}, lead=None, folds=())
+        if key_of_sizes(at.axes) in known or elements_of(op, at) > _MOST_ELEMENTS:
+            continue
+        if unproven(op, kernel, at):
             continue
         if request.is_over:
             break
         try:
-            here().add(key, _points(function, kernel, wanted, request.rules))
+            here().add(key, [_point(function, kernel, wanted, request.rules)])
         except Exception as error:  # whatever it is, the other sizes are timed
             failed.append(f"{wanted['axes']}: {type(error).__name__}: {error}")
         else:
@@ -135,21 +138,14 @@ def _time(
     return failed
 
 
-def _elements(op: Record, sizes: Sizes) -> int:
-    tensors = (*op["inputs"], *op["outputs"])
-    return sum(math.prod(value(d, sizes["axes"]) for d in t["shape"]) for t in tensors)
-
-
-def _points(
-    function: CatalogFunction, kernel: Record, sizes: Sizes, rules: TimingRules
-) -> list[TimedPoint]:
-    """The point at some sizes; none where the kernel is not proven."""
+def _point(
+    function: CatalogFunction, kernel: Record, sizes: TimedSizes, rules: TimingRules
+) -> TimedPoint:
+    """The point at some sizes, where the kernel is proven."""
     op, dtype = function.op, kernel["dtype"]
     samples = samples_of(op, dtype, arrays())
     # All are held while each is timed: the next one lies elsewhere in memory.
     calls = [timed_call(op, dtype, sizes, samples) for _ in range(_PLACEMENTS)]
-    if unproven(op, kernel, calls[0].sizes):
-        return []
     rivals, same = fastest(function, calls[0], rules), True
     measured: dict[str, list[PairedTimes]] = {rival.name: [] for rival in rivals}
     for call in calls:
@@ -160,7 +156,7 @@ def _points(
         sides = {r.name: side_of(without_kernels(op, r, call), call.arrays) for r in rivals}
         for name, times in against(sides, side_of(by_kernel, call.arrays), rules).items():
             measured[name].append(times)
-    return [hardest(calls[0].sizes.axes, measured, same_bits=same)]
+    return hardest(calls[0].sizes.axes, measured, same_bits=same)
 
 
 def _looked_up(function: CatalogFunction, kernel: Record, call: MatchedCall) -> Run:
@@ -170,14 +166,14 @@ def _looked_up(function: CatalogFunction, kernel: Record, call: MatchedCall) -> 
     return lambda *given: kept[function.key(given, numbers)](*given)
 
 
-def _middles(op: Record, points: Sequence[TimedPoint]) -> list[Sizes]:
+def _middles(op: Record, points: Sequence[TimedPoint]) -> list[TimedSizes]:
     """The sizes half way, by ratio, between neighbours that both won and are far apart."""
-    found: dict[Any, Sizes] = {}
+    found: dict[Any, TimedSizes] = {}
     for a, b in neighbours(points):
         if not (a.wins and b.wins and _are_far(a.axes, b.axes)):
             continue
         axes = {n: round(math.sqrt(size * b.axes[n])) for n, size in a.axes.items()}
-        if all(value(rule, axes) for rule in op["rules"]):
+        if keeps_rules(op, axes):
             found[key_of_sizes(axes)] = {"axes": axes, "params": dict(op["params"])}
     return list(found.values())
 
