@@ -97,8 +97,8 @@ ABOUT = (
 def row(stored: StoredEvaluation, lineage: Lineage) -> dict[str, Any]:
     """One evaluation as a row of `SCHEMA`."""
     evaluation = stored.evaluation
-    text = leaks.without_paths(stored.text)
     timed = requested.names(stored)
+    text = leaks.scrubbed(stored.text, timed)
     own = evaluation.model_dump(mode="python", exclude={"diagnostics", "errors"})
     whole = leaks.scrubbed(own, timed)
     op = all_ops().get(evaluation.op)
@@ -112,7 +112,7 @@ def row(stored: StoredEvaluation, lineage: Lineage) -> dict[str, Any]:
         "kernel": text,
         "normal_form": text_hash(form(stored.text)),
         "status": evaluation.status.value,
-        "why": found[0].message.splitlines()[0] if found else "",
+        "why": next(iter(found[0].message.splitlines()), "") if found else "",
         "diagnostics": [one.model_dump() for one in found],
         "errors": leaks.errors(evaluation, timed),
         "method": MEASURED if evaluation.timings else PROVEN,

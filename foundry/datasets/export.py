@@ -1,7 +1,8 @@
 """Writes a dataset into a folder: the rows, then `README.md`, then `metadata.json`.
 
 `metadata.json` comes last and holds the SHA-256 of every file, so an export that was cut short is
-seen as such. A second export into the same folder replaces the first.
+seen as such. A second export into the same folder replaces the first; rows that no export wrote are
+not touched, the folder is refused.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def export_attempts(
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
     chosen = _not_empty(evaluations, keep=len(formats) > 1)
+    _refuse_foreign(folder)
     written, requested = card.WrittenFiles(folder), Requested()
     for name in FORMATS:
         path = folder / f"{ATTEMPTS}.{name}"
@@ -178,6 +180,7 @@ class _Export:
         self._requested = Requested()
         self._evidence = gather(self._requested.over(evaluations), origins)
         self._pools: Pools = pools(self._evidence, choice)
+        _refuse_foreign(folder)
         self._written = card.WrittenFiles(folder)
         self._about: dict[str, str] = {}
         self._left_out: dict[str, dict[str, int]] = {}
@@ -277,6 +280,17 @@ def _finish(written: card.WrittenFiles, facts: card.CardFacts, now: datetime | N
     files.write_text(written.folder / card.METADATA, card.render_json(found))
     rows = {name: one.rows for name, one in written.files.items()}
     return Exported(written.folder, written.tally.rows, rows, tuple(found["notes"]), found)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Hold a folder to what exports wrote: what else has such a name is not taken away.
+
+    Raises:
+        UsageError: A file that no export wrote.
+    """
+    for path in _of_any_export(folder):
+        if path.is_file() and not files.is_of_an_export(path):
+            raise UsageError(f"no export wrote {path}; choose another folder, or move it away")
 
 
 def _of_any_export(folder: Path) -> Iterator[Path]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from foundry.datasets.attempts import FLAG, INTEGER, NUMBER, TEXT
+from foundry.datasets.labels import CANARY
 from foundry.errors import EnvironmentUnusable
 
 _BATCH = 500
@@ -31,16 +32,15 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_DRAFT, dir=path.parent)
-        draft = Path(name)
+        draft, file = _draft(path)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
+            with file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            draft.chmod(0o666 & ~_umask())
-            os.replace(draft, path)
+                # Still locked: another writer would take a draft without a lock for abandoned.
+                draft.chmod(0o666 & ~_umask())
+                os.replace(draft, path)
             _sync_folder(path.parent)
         finally:
             draft.unlink(missing_ok=True)
@@ -52,12 +52,40 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         ) from error
 
 
+def _draft(path: Path) -> tuple[Path, IO[bytes]]:
+    """A draft beside a file, open and locked."""
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_DRAFT, dir=path.parent)
+        file = os.fdopen(descriptor, "wb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return Path(name), file
+        file.close()  # taken for abandoned before it was locked
+
+
 def remove_abandoned(folder: Path) -> None:
     """Remove what writers that were killed left in a folder; a writer at work holds its draft."""
     for draft in folder.glob(f".*{_DRAFT}"):
         with suppress(OSError), draft.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             draft.unlink()
+
+
+_FOOTER_END = 8
+"""Bytes at the end of a Parquet file: the length of its footer, and `PAR1`."""
+
+
+def is_of_an_export(path: Path) -> bool:
+    """Whether rows of a file have a canary, as all that are written here; or there are none."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if path.suffix == ".jsonl":
+            line = file.readline()
+            return not line or CANARY.encode() in line
+        file.seek(max(0, size - _FOOTER_END))
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(max(0, size - _FOOTER_END - length))
+        return not size or b"canary" in file.read()
 
 
 def _umask() -> int:

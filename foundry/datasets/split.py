@@ -23,8 +23,9 @@ def assign(
 ) -> dict[str, str]:
     """The split of every family.
 
-    A tenth of the families each, at least one, go to test and valid, chosen by hash; the family
-    with the most rows stays in train. One family alone is train, two are train and valid.
+    A tenth of the families each, at least one, go to test and valid, chosen by hash; of those that
+    are not named the one with the most rows stays in train. One family alone is train, two are
+    train and valid.
 
     Args:
         rows: Rows by family.
@@ -37,10 +38,9 @@ def assign(
     """
     _check_named(rows, valid, test)
     split = dict.fromkeys(rows, TRAIN) | dict.fromkeys(valid, VALID) | dict.fromkeys(test, TEST)
-    largest = max(rows, key=lambda family: (rows[family], family), default="")
-    free = sorted(
-        (f for f in rows if split[f] == TRAIN and f != largest), key=lambda f: _order(f, seed)
-    )
+    left = [family for family in rows if split[family] == TRAIN]
+    largest = max(left, key=lambda family: (rows[family], family), default="")
+    free = sorted((f for f in left if f != largest), key=lambda f: _order(f, seed))
     share = max(1, round(_HELD_OUT_SHARE * len(rows)))
     for name, given in ((VALID, valid), (TEST, test)):
         if not given:

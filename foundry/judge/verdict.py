@@ -188,4 +188,5 @@ class Evaluation(Record):
     @property
     def why(self) -> str:
         """First diagnostic as one line, empty when there is none."""
-        return self.diagnostics[0].message.splitlines()[0] if self.diagnostics else ""
+        lines = self.diagnostics[0].message.splitlines() if self.diagnostics else []
+        return next(iter(lines), "")

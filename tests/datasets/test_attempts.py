@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dataset_examples import CPU, METAL, Filled, template_kernel, verdict
+from dataset_examples import CPU, METAL, Filled, template_kernel, variant, verdict
 
 from foundry.datasets import export_attempts
 from foundry.datasets.attempts import SCHEMA
 from foundry.errors import EnvironmentUnusable, UsageError
-from foundry.judge.verdict import JUDGE_VERSION, Status
+from foundry.judge.verdict import JUDGE_VERSION, Diagnostic, Status
+from foundry.kernel import render
 from foundry.store import Origin
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -162,3 +163,17 @@ def test_jsonl_needs_no_pyarrow() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_key_in_a_comment_and_a_message_of_nothing_but_a_path_stay_here(
+    filled: Filled, tmp_path: Path
+) -> None:
+    kernel, origin = template_kernel("softmax")
+    key = "sk-" + "a1B2" * 8
+    noted = variant(render(kernel), "// --- body ---", f"// --- body ---\n// {key}")
+    broken = Diagnostic(stage="verify", message="/Users/me/kernels/", line=3)
+    filled.add(noted, origin, verdict(noted, Status.WRONG_RESULT, diagnostics=(broken,)))
+    export_attempts(filled.store.evaluations(), filled.store.origins(), tmp_path, now=NOW)
+    (row,) = rows_of(tmp_path / "attempts.jsonl")
+    assert key not in row["kernel"]
+    assert row["why"] == ""

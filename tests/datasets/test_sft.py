@@ -15,6 +15,7 @@ from foundry.datasets import Exported, export_sft
 from foundry.datasets.choice import Choice
 from foundry.datasets.duplicates import NEAR, jaccard, shingles
 from foundry.datasets.labels import MEASURED
+from foundry.datasets.split import assign
 from foundry.datasets.teachers import TEACHERS, lineage
 from foundry.errors import UsageError
 from foundry.judge.verdict import Status
@@ -288,6 +289,13 @@ def test_families_can_be_named(many: Filled, tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=words):
             export(many, tmp_path / "bad", Choice(**bad))  # type: ignore[arg-type]
+
+
+def test_a_family_is_always_left_to_train_on() -> None:
+    assert assign({"a": 10, "b": 5}, valid=("a",)) == {"a": "valid", "b": "train"}
+    assert assign({"a": 10, "b": 5}, test=("b",)) == {"a": "train", "b": "test"}
+    found = assign(dict.fromkeys("abc", 1) | {"d": 9}, test=("d",))
+    assert sorted(found.values()) == ["test", "train", "train", "valid"]
 
 
 def test_teachers_are_inherited_and_filtered(filled: Filled, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from dataset_examples import (
 from foundry.datasets import Exported, export_dataset
 from foundry.datasets.choice import Choice
 from foundry.datasets.columns import WORDS
-from foundry.datasets.files import replacing
+from foundry.datasets.files import remove_abandoned, replacing
 from foundry.datasets.labels import MEASURED
 from foundry.datasets.rows import claims, read_rows
 from foundry.datasets.verifying import leaking, timed_by_request
@@ -480,3 +481,48 @@ def test_chats_ask_in_the_form_that_is_chosen(
             asked[name, view] = [len(chat[0]["content"]) for chat in chats]
     for view in ("sft", "repair"):
         assert max(asked["compact", view]) < min(asked["full", view]) / 2
+
+
+def test_what_was_not_as_fast_as_asked_answers_nowhere(filled: Filled, tmp_path: Path) -> None:
+    right, origin = template_kernel("softmax")
+    broken = variant(render(right), "// --- body ---", "// --- body ---\nuint z = 1;")
+    filled.add(right, origin, verdict(right, Status.CORRECT, low=0.8))
+    filled.add(broken, MUTATE, verdict(broken, Status.WRONG_RESULT), parent=right.hash)
+    fast, _ = template_kernel("silu")
+    filled.add(fast, origin)
+    every = export(filled, tmp_path / "every")
+    assert every.files["repair/train.jsonl"] == 1
+    faster = export(filled, tmp_path / "faster", Choice(statuses=[Status.FASTER]))
+    assert not [name for name in faster.files if name.startswith("repair/")]
+
+
+def test_rows_that_no_export_wrote_are_not_taken_away(
+    filled: Filled, related: dict[str, Any], tmp_path: Path
+) -> None:
+    export(filled, tmp_path)
+    export(filled, tmp_path)
+    for name in ("valid.jsonl", "sft/test.parquet"):
+        own = tmp_path / name
+        own.write_bytes(b'{"my": "row"}\n')
+        with pytest.raises(UsageError, match=f"no export wrote .*{name}; choose another folder"):
+            export(filled, tmp_path)
+        assert own.read_bytes() == b'{"my": "row"}\n'
+        own.unlink()
+
+
+def test_a_file_that_is_being_written_is_not_taken_for_abandoned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = []
+    real = os.replace
+
+    def busy(draft: Path, path: Path) -> None:
+        remove_abandoned(tmp_path)
+        done.append(draft)
+        real(draft, path)
+
+    monkeypatch.setattr(os, "replace", busy)
+    with replacing(tmp_path / "rows.jsonl") as file:
+        file.write(b"row")
+    assert done
+    assert (tmp_path / "rows.jsonl").read_bytes() == b"row"

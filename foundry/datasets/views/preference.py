@@ -8,6 +8,7 @@ from foundry.chips import fitted
 from foundry.datasets.labels import MEASURED, PREDICTED
 from foundry.datasets.views.asking import prompt
 from foundry.datasets.views.pairs import SpeedPair, measured, predicted
+from foundry.datasets.views.taught import is_taught
 from foundry.datasets.views.view import CHAT, Material, Row, View, asked, fenced, of_chip, row
 
 NAME = "preference"
@@ -17,7 +18,10 @@ def _rows(material: Material) -> Iterator[Row]:
     for _, groups in material.pool.ops():
         kernels = [one for group in groups for one in group]
         for pair in (*measured(kernels), *predicted(kernels, fitted.built_in())):
-            yield _row(material, pair)
+            if is_taught(pair.faster.kernel, material.choice):
+                yield _row(material, pair)
+            else:
+                material.left_out["the faster kernel is not taught"] += 1
 
 
 def _row(material: Material, pair: SpeedPair) -> Row:

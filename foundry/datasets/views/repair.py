@@ -13,6 +13,7 @@ from foundry.datasets.evidence import KernelRecord
 from foundry.datasets.labels import PROVEN
 from foundry.datasets.pool import ProvenKernel
 from foundry.datasets.views.asking import attempt, prompt
+from foundry.datasets.views.taught import is_taught
 from foundry.datasets.views.view import CHAT, Material, Row, View, answered, drawn, fenced, row
 from foundry.store.records import StoredEvaluation
 
@@ -32,7 +33,7 @@ def _rows(material: Material) -> Iterator[Row]:
             continue
         fixes = list(_fixes(material, broken))
         if not fixes:
-            material.left_out["no verified kernel one step away"] += 1
+            material.left_out["no kernel that is taught one step away"] += 1
             continue
         for relation, fix in fixes:
             shared = [proof for proof in fix.proofs if proof.evaluation.dtype in failures]
@@ -45,17 +46,18 @@ def _rows(material: Material) -> Iterator[Row]:
 
 
 def _fixes(material: Material, broken: KernelRecord) -> Iterator[tuple[str, ProvenKernel]]:
-    """Verified kernels one step away: children, the best first, then the parent."""
-    proven = material.pool.proven
-    children = [
+    """Kernels that are taught, one step away: children, the best first, then the parent."""
+    proven, choice = material.pool.proven, material.choice
+    near = [
         proven[child.key]
         for child in material.evidence.children.get(broken.kernel_hash, ())
         if child.key in proven and child.op.name == broken.op.name
     ]
+    children = [one for one in near if is_taught(one, choice)]
     origin = proven.get((broken.parent or "", broken.op.name))
     if children:
         yield "child", min(children, key=lambda one: (-one.score, one.kernel_hash))
-    elif origin:
+    elif origin and is_taught(origin, choice):
         yield "origin", origin
 
 

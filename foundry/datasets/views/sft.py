@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from foundry.datasets.choice import Choice
 from foundry.datasets.labels import MEASURED, PROVEN
 from foundry.datasets.pool import ProvenKernel
-from foundry.datasets.teachers import PLANTER
 from foundry.datasets.views.asking import attempt, failed_siblings, prompt
 from foundry.datasets.views.pairs import SpeedPair, measured
+from foundry.datasets.views.taught import has_reached, is_slip
 from foundry.datasets.views.view import CHAT, Material, Row, View, answered, drawn, fenced, row
 from foundry.store.records import StoredEvaluation
 
@@ -28,7 +27,7 @@ def kept(groups: Sequence[Sequence[ProvenKernel]], material: Material) -> list[P
     for group in groups:
         meant = [one for one in group if not is_slip(one)]
         material.left_out["a planted slip that did no harm"] += len(group) - len(meant)
-        wanted = [one for one in meant if _reached(one, material.choice)]
+        wanted = [one for one in meant if has_reached(one, material.choice)]
         material.left_out[f"not {' or '.join(material.choice.statuses)}"] += len(meant) - len(
             wanted
         )
@@ -38,18 +37,9 @@ def kept(groups: Sequence[Sequence[ProvenKernel]], material: Material) -> list[P
     return sorted(found, key=lambda one: one.kernel_hash)
 
 
-def is_slip(kernel: ProvenKernel) -> bool:
-    """Whether it was made to be wrong: one that is right all the same is nothing to learn from."""
-    return kernel.known.lineage.teachers[0] == PLANTER
-
-
 def proof_of(kernel: ProvenKernel, seed: int) -> StoredEvaluation:
     """The proof that a row speaks of: over many kernels every element type has its share."""
     return kernel.proofs[drawn(kernel.kernel_hash, seed, len(kernel.proofs))]
-
-
-def _reached(kernel: ProvenKernel, choice: Choice) -> bool:
-    return any(proof.evaluation.status in choice.statuses for proof in kernel.proofs)
 
 
 def _rows(material: Material) -> Iterator[Row]:
