@@ -40,7 +40,7 @@ def tasks(
     for name in (*(ops or ()), *hold_out):
         if name not in known:
             raise unknown("op", name, known)
-    wanted = [known[name] for name in ops or known if name not in hold_out]
+    wanted = [known[name] for name in (known if ops is None else ops) if name not in hold_out]
     rows: list[dict[str, Any]] = []
     for op in wanted:
         for dtype in dtypes:

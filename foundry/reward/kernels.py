@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass
 from types import TracebackType
@@ -121,7 +121,7 @@ class KernelReward:
     def _landed(self, future: Future[Earned], until: float) -> Earned:
         try:
             return future.result(max(0.0, until - time.monotonic()))
-        except Late:
+        except (Late, CancelledError):  # equal answers wait for one future, and one cancels it
             future.cancel()
             return nothing(f"not judged within {self._options.limit_s:g} s")
 

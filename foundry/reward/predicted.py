@@ -22,17 +22,25 @@ class Forecaster:
         self._chip = registry.get(chip)
         self._profiler = Profiler(pool)
         self._guard = threading.Lock()
-        self._references: dict[tuple[str, str], float | None] = {}
+        self._guards: dict[tuple[str, str], threading.Lock] = {}
+        self._references: dict[tuple[str, str], float] = {}
 
     def speedup(self, kernel: Kernel, op: Op, dtype: str) -> float | None:
         """Predicted time of the first template over that of a kernel; None where either is none."""
         own = self._us(kernel, op, dtype)
-        with self._guard:
-            key = (op.name, dtype)
-            if key not in self._references:
-                self._references[key] = self._of_template(op, dtype)
-            reference = self._references[key]
+        reference = self._reference(op, dtype) if own else None
         return reference / own if own and reference else None
+
+    def _reference(self, op: Op, dtype: str) -> float | None:
+        """What is compared with; one that could not be profiled is asked for again."""
+        key = (op.name, dtype)
+        with self._guard:
+            own = self._guards.setdefault(key, threading.Lock())
+        with own:  # others wait for the same op alone
+            found = self._references.get(key) or self._of_template(op, dtype)
+            if found:
+                self._references[key] = found
+        return found
 
     def _of_template(self, op: Op, dtype: str) -> float | None:
         templates = for_op(op.name)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -143,6 +144,21 @@ def test_what_is_late_earns_nothing() -> None:
     assert (found.value, found.reason) == (0.0, "not judged within 0 s")
 
 
+def test_equal_answers_that_wait_when_time_is_up_earn_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with KernelReward(RewardOptions(device="cpu", workers=1, limit_s=0.2)) as reward:
+        begun = threading.Event()
+
+        def slow(*_: Any, **__: Any) -> None:
+            begun.wait(10.0)
+
+        monkeypatch.setattr(reward._judge, "evaluate", slow)
+        found = reward.scores([fenced(right()), "no", "no", fenced(right())], [OP] * 4)
+        begun.set()
+    assert {(one.value, one.reason) for one in found} == {(0.0, "not judged within 0.2 s")}
+
+
 def test_trl_calls_it_with_columns_and_chats_and_hears_why(reward: KernelReward) -> None:
     call = reward_function(reward)
     logged: dict[str, list[str]] = {}
@@ -222,3 +238,8 @@ def test_tasks_ask_as_a_search_does_and_leave_held_out_ops_alone() -> None:
     assert {row["op"] for row in tasks()} == {op.name for op in ops if "float32" in op.dtypes}
     with pytest.raises(UsageError, match="did you mean softmax"):
         tasks(["softmex"])
+
+
+def test_no_op_asks_for_nothing() -> None:
+    assert tasks(ops=[]) == []
+    assert [row["op"] for row in tasks(ops=["softmax"])] == ["softmax"]
