@@ -20,6 +20,7 @@ from foundry.chips.profiled import Profiler
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.judge import Judge
 from foundry.judge.options import JudgeOptions, bench_workloads, is_shared
+from foundry.judge.time.counting import KEY as COUNTERS
 from foundry.judge.time.counting import with_counters
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import parse
@@ -147,7 +148,7 @@ class Maker:
 
     def _find(self, plot: Plot) -> Evaluation | None:
         found = self._store.find_evaluation(plot.hash, self._device.id, plot.dtype)
-        if found is not None and is_shared(found):
+        if found is not None and (is_shared(found) or _lacks(found, plot)):
             found = None
         if found is None and self._run_id is None:
             recipe = self._recipe
@@ -178,3 +179,11 @@ class Maker:
         return Progress(
             tasks, field.verified.total(), self._recipe.kernels, self._fresh, self._time_s
         )
+
+
+def _lacks(found: Evaluation, plot: Plot) -> bool:
+    """Whether a kernel that passed was judged without what is asked of it now."""
+    if not found.status.passed:
+        return False
+    untimed = plot.timed and not found.timings
+    return untimed or (plot.explained and COUNTERS not in found.extra)

@@ -84,7 +84,8 @@ def make(path: str | None, options: ProposerOptions) -> ReplayProposer:
     if not path:
         raise UsageError("replay needs a file: --llm replay:FILE")
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        # Not `splitlines`: a reply may hold other ends of lines than those of a file.
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read replies from {path}: {error}") from None
     replies = []

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ import pytest
 from discover.corpus.faults import FAULTS, planted
 from discover.corpus.field import Field, Plot
 from discover.corpus.kernels import Made, kernels
+from discover.corpus.maker import _lacks
 from discover.corpus.recipe import CorpusRecipe
 from discover.corpus.thrift import MOST_HELD, ONE_IN, is_built_for_sizes, shares, thrifty
 from discover.recipes import read
 from foundry.errors import UsageError
+from foundry.judge.time.counting import KEY as COUNTERS
 from foundry.judge.verdict import Diagnostic, Evaluation, Proven, Status
 from foundry.kernel import parse
 from foundry.kernel.normal_form import normalise
@@ -241,3 +244,15 @@ def test_a_broken_recipe_of_a_dataset_says_where(tmp_path: Path, line: str, word
     file.write_text(f'name = "few"\n{line}\n')
     with pytest.raises(UsageError, match=f"r.toml, line 2: {words}"):
         read(file, CorpusRecipe)
+
+
+def test_what_lacks_the_times_or_counters_that_are_asked_for_is_judged_again() -> None:
+    plot = harvested(recipe(faults=0))[0][0]
+    found = judged(plot, Status.CORRECT)
+    assert not _lacks(found, replace(plot, timed=False, explained=False))
+    assert _lacks(found, replace(plot, timed=True, explained=False))
+    assert _lacks(found, replace(plot, timed=False, explained=True))
+    counted = found.model_copy(update={"extra": {COUNTERS: {}}})
+    assert not _lacks(counted, replace(plot, timed=False, explained=True))
+    failed = judged(plot, Status.BUILD_ERROR)
+    assert not _lacks(failed, replace(plot, timed=True, explained=True))

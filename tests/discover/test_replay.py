@@ -51,3 +51,15 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, words: str) -> None:
     script.write_text(line)
     with pytest.raises(UsageError, match=words):
         make(f"replay:{script}")
+
+
+def test_ends_of_lines_within_a_reply_are_no_ends_of_lines_of_a_file(tmp_path: Path) -> None:
+    script = tmp_path / "script.jsonl"
+    said = "one\u2028two\u2029three\u0085four\x0bfive"
+    script.write_text(write_line(said, Tokens()) + "\n", encoding="utf-8")
+    proposer = make(f"replay:{script}")
+    request = proposer.request(CONTEXT)
+    assert isinstance(request, Request)
+    reply = proposer.send(request, 1.0)
+    assert isinstance(reply, Reply)
+    assert reply.text == said
