@@ -35,8 +35,3 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
         bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
         return bfloat16
     return np.dtype({"bool_": "bool"}.get(name, name))
-
-
-def is_integer(name: str) -> bool:
-    """Whether a dtype holds whole numbers; `bool_` does not count as one."""
-    return "int" in name

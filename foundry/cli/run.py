@@ -39,8 +39,8 @@ _POINTS = 21
     flag_value=_POINTS,
     metavar="[N]",
     help="Prove N points of each template, dealt to its dtypes, the default and every knob value "
-    "first, op by op, and time none. Of sizes that are compiled in, each point is proven at three, "
-    "and all points together at all.  "
+    "first, op by op, and time none. Of sizes that are compiled in, each point is proven at two, "
+    "and all points together at nearly all.  "
     f"[default: {_POINTS}]",
 )
 @click.option(

@@ -114,9 +114,9 @@ def options_of(request: RunRequest) -> JudgeOptions:
     return JudgeOptions(bench=request.bench, timed=False, sources=_SOURCES)
 
 
-_SOURCES = 3
+_SOURCES = 2
 """Compiled sizes in which a point is proven: twenty points meet each of a dozen with a chance of
-99 %, and the time is that of three."""
+97 %, and the time is that of two."""
 
 
 def turns_of(request: RunRequest, plans: Sequence[Plan]) -> Sequence[int]:

@@ -15,6 +15,7 @@ def upgrade() -> None:
     """Make every table."""
     _runs()
     _evaluations()
+    _of_evaluations()
     _search()
 
 
@@ -95,6 +96,9 @@ def _evaluations() -> None:
         ["op", "device_id", "dtype", "score"],
     )
     op.create_index("ix_evaluations_run_id", "evaluations", ["run_id"])
+
+
+def _of_evaluations() -> None:
     op.create_table(
         "diagnostics",
         sa.Column("evaluation_id", sa.Integer(), nullable=False),
