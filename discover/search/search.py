@@ -7,8 +7,7 @@
 3. Land: an answer becomes a draft, and the intake decides whether it is worth judging. Calls and
    evaluations overlap on their own threads; kernels, budget and database belong to this thread
    alone.
-4. Confirm: the best few are measured once more with fresh inputs, since the best of many noisy
-   draws is mostly luck.
+4. Confirm: the best few are measured once more with fresh inputs (`second_looks`).
 
 Ownership: `kernels` holds what was tried, `selection` chooses from it, `expanding` asks
 `proposers`, `calls` sends and waits, `intake` sifts drafts and has them judged, `history` keeps,
@@ -18,7 +17,6 @@ Ownership: `kernels` holds what was tried, `selection` chooses from it, `expandi
 from __future__ import annotations
 
 import random
-import secrets
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -26,21 +24,19 @@ from discover.budget.limits import Budget, Limits
 from discover.calls.flights import Flights, Landed
 from discover.calls.roster import Roster
 from discover.calls.sending import Calls, Errand
-from discover.drafts.draft import Draft, label
+from discover.drafts.draft import Draft
 from discover.history.journal import Journal, Pending, Restored
 from discover.protocol import Failure, Reply, Request
 from discover.search.expanding import Expander
 from discover.search.intake import Intake, Key
-from discover.search.kernels import RIVALS, Kernels
+from discover.search.kernels import Kernels
 from discover.search.pace import JudgingPace
+from discover.search.second_looks import SecondLooks
 from discover.search.task import Evaluate, Outcome, Task
 from discover.search.watch import Silent, State, Watch
 from discover.selection.tree import ROOT_PREFIX, Node, NodeState
-from foundry.judge.options import Rivals
 from foundry.judge.verdict import Evaluation
-from foundry.kernel import parse
 from foundry.report.format import count
-from foundry.store.records import Origin
 
 MAX_LOST_CALLS = 5
 """A request whose call was lost this often in kills is not sent again."""
@@ -48,17 +44,6 @@ GRACE_S = 15.0
 """How long after its end a search waits for what is under way."""
 _POLL_S = 0.5
 """How long one wait for results lasts at most; then budgets and back-offs are looked at again."""
-
-
-def second_looks(finalists: int, evaluations: int | None) -> int:
-    """Evaluations that are kept for the end: finalists and rivals, a fifth of a budget at most.
-
-    Args:
-        finalists: As many as shall be measured again.
-        evaluations: The budget; None where there is none.
-    """
-    wanted = finalists and finalists + RIVALS
-    return wanted if evaluations is None else min(wanted, evaluations // 5)
 
 
 class Search:
@@ -97,8 +82,8 @@ class Search:
         self._roster = roster
         self._journal = journal
         self._budget = budget
-        self._pace = JudgingPace(clock)
-        self._evaluate = self._pace.measured(evaluate)
+        pace = JudgingPace(clock)
+        evaluate = pace.measured(evaluate)
         self._clock = clock
         self._watch = watch or Silent()
         self._stopping = stopping
@@ -107,7 +92,7 @@ class Search:
         self._ready: deque[tuple[Node, Draft]] = deque()
         self._flights: Flights[Key] = Flights() if flights is None else flights
         self._intake = Intake(
-            task, self._kernels, roster, journal, budget, self._flights, self._evaluate, settled,
+            task, self._kernels, roster, journal, budget, self._flights, evaluate, settled,
             clock, self._watch,
         )  # fmt: skip
         self._calls = Calls(
@@ -125,7 +110,10 @@ class Search:
         self._expander = Expander(
             task, self._kernels, roster, budget, self._calls, self._intake, clock, self._under_way
         )
-        self._finalists = self._looks = self._earlier = 0
+        self._second_looks = SecondLooks(
+            task, self._kernels, journal, budget, evaluate, pace, self._watch, clock, stopping
+        )
+        self._earlier = 0
         self._earlier_s = 0.0
 
     def run(self, roots: Iterable[Draft], restored: Restored | None = None) -> Outcome:
@@ -162,9 +150,7 @@ class Search:
     def _allow(self, limits: Limits) -> None:
         self._budget.begin(limits, self._clock())
         self._roster.allow(limits)
-        wanted = self._task.settings.confirm
-        self._looks = second_looks(wanted, limits.evaluations)
-        self._finalists = min(wanted, self._looks)
+        self._second_looks.allow(limits)
 
     def _search(self) -> Outcome:
         while True:
@@ -174,7 +160,8 @@ class Search:
             self._land()
             if self._stopping():
                 self._leave()
-        self._confirm()
+        self._second_looks.take()
+        self._tell()
         return self._outcome(reason, over=over)
 
     def _under_way(self) -> bool:
@@ -249,19 +236,14 @@ class Search:
 
     def _over(self) -> str | None:
         limit = self._budget.limits.evaluations
-        if limit is not None and self._budget.evaluations >= limit - self._looks:
+        if limit is not None and self._budget.evaluations >= limit - self._second_looks.count:
             return f"evaluations: {limit}"
-        self._budget.kept_s = self._kept_s()
+        self._budget.kept_s = self._second_looks.kept_s()
         reason = self._budget.exhausted(self._clock())
         # What was answered is paid: it is judged as long as any time is left.
         if reason is None and not self._ready and self._budget.working_s(self._clock()) == 0:
             return f"time: {self._budget.limits.seconds:g} s"
         return reason
-
-    def _kept_s(self) -> float:
-        """Seconds that the second looks will take; they are set aside, so that they fit."""
-        limit_s = self._budget.limits.seconds
-        return 0.0 if limit_s is None else self._pace.looks_s(self._looks, limit_s)
 
     def _start_one(self) -> bool:
         if self._ready:
@@ -341,33 +323,6 @@ class Search:
             self._intake.abandon(f"{reason} before its evaluation ended")
 
     # Ending
-
-    def _confirm(self) -> None:
-        """Measure the best again; what is found replaces what was drawn."""
-        chosen = self._kernels.finalists(self._finalists)
-        # All meet the same inputs, which nobody can have seen before.
-        seed = secrets.randbits(48)
-        for node in chosen:
-            if not self._kernels.is_confirmed(node):
-                self._look_again(node, seed, len(chosen))
-        # Near equals meet once more, in the other order: what the machine did meanwhile cancels.
-        for node in reversed(self._kernels.rivals(chosen)):
-            self._look_again(node, seed, len(chosen))
-        self._tell()
-
-    def _look_again(self, node: Node, seed: int, finalists: int) -> None:
-        if self._budget.exhausted(self._clock()):
-            return
-        if self._stopping():
-            raise KeyboardInterrupt
-        self._budget.evaluations += 1
-        rivals = Rivals(best=0.0, finalists=finalists)
-        evaluation = self._evaluate(self._kernels[node].text, seed, rivals)
-        found = self._kernels.confirmed(node, evaluation)
-        kernel = parse(found.text)
-        self._journal.confirmed(node, found, kernel, evaluation, self._elapsed_s())
-        origin = Origin(**found.detail["origin"])
-        self._watch.judged(self._task.name, f"confirmed: {label(origin)}", evaluation)
 
     def _outcome(self, reason: str, *, over: bool) -> Outcome:
         best, start = self._kernels.winner(), self._kernels.start()

@@ -20,7 +20,8 @@ from discover.proposers.keys import without_secrets
 from discover.protocol import Context, Proposer, Request
 from discover.search.interrupt import interrupts
 from discover.search.roots import roots
-from discover.search.search import Search, second_looks
+from discover.search.search import Search
+from discover.search.second_looks import set_aside
 from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.task import Evaluate, Outcome, Task
 from discover.search.watch import Watch
@@ -211,7 +212,7 @@ def estimates(
     each = None if limit is None else limit // searches
     starts = sum(1 for _ in roots(request, op, bench.store, device))
     # What was judged before has its roots among it.
-    judged = max(done, searches * starts) + searches * second_looks(confirm, each)
+    judged = max(done, searches * starts) + searches * set_aside(confirm, each)
     return estimate(asked, request.limits, judged)
 
 

@@ -14,7 +14,7 @@ from discover.autorun.recipe import Recipe
 from discover.budget.estimate import Priced, estimate
 from discover.budget.limits import Limits
 from discover.budget.pricing import Price
-from discover.search.search import second_looks
+from discover.search.second_looks import set_aside
 from discover.search.session import confirmed, estimates, judged_before
 from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.workbench import Workbench
@@ -46,8 +46,8 @@ def test_what_nobody_knows_is_said_to_be_unknown() -> None:
 
 
 def test_what_is_left_out_is_what_the_search_keeps_for_its_end() -> None:
-    assert [second_looks(3, budget) for budget in (None, 100, 6, 4)] == [5, 5, 1, 0]
-    assert second_looks(0, 100) == 0
+    assert [set_aside(3, budget) for budget in (None, 100, 6, 4)] == [5, 5, 1, 0]
+    assert set_aside(0, 100) == 0
     chip = device_of(registry.get("m4-max"), fitted.built_in(), toy.DEVICE)
     settings = SearchSettings()
     assert confirmed(settings, chip).confirm == 0
