@@ -102,7 +102,7 @@ def _become_worker(engine: Engine, descriptors: list[int]) -> None:
 
 def main(engine_name: str, descriptor: int, level: Level) -> None:
     """Load everything, say so, and serve."""
-    control = socket.socket(fileno=descriptor)
+    control, folder = socket.socket(fileno=descriptor), os.getcwd()
     try:
         engine = _loaded(engine_name)
     except EnvironmentUnusable as error:
@@ -114,6 +114,8 @@ def main(engine_name: str, descriptor: int, level: Level) -> None:
     gc.freeze()
     control.send(json.dumps({"ready": os.getpid()}).encode())
     Zygote(engine, control).serve()
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)  # which nobody else does where who started this was killed
 
 
 def _loaded(engine_name: str) -> Engine:
