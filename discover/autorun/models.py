@@ -63,7 +63,9 @@ def plain_recipe(path: Path) -> Recipe:
     shape = read_model(path)
     dtype = shape.dtype if shape.dtype in FLOAT_DTYPES else "float32"
     folder = path.resolve() if path.is_dir() else path.resolve().parent
-    name = "".join(c if c.isalnum() or c in "_.-" else "-" for c in folder.name).strip("-._")
+    name = "".join(
+        c if c.isascii() and (c.isalnum() or c in "_.-") else "-" for c in folder.name
+    ).strip("-._")
     names = ops_of(shape, dtype)
     total = Limits(evaluations=_SLICES_PER_OP * SLICE * len(names))
     return Recipe(name=name or "model", ops=names, dtypes=(dtype,), total=total)

@@ -138,6 +138,23 @@ class Recipe(SearchSettings):
         return value
 
     @model_validator(mode="after")
+    def _weighed(self) -> Self:
+        """That where any op has a weight all have one, and no other."""
+        refuse(type(self).__name__, self._without_weight())
+        return self
+
+    def _without_weight(self) -> Iterator[Fault]:
+        searched = {op for op, _ in self.tasks()} if self.weights else set()
+        for name in sorted(searched):
+            weight = self.weights.get(name, 0.0)
+            if not weight > 0.0:
+                why = f"{name} has no weight above 0, so it would never be searched"
+                yield ("weights",), why, weight
+        for name, weight in self.weights.items():
+            if name not in searched:
+                yield ("weights", name), f"{name} is none of the ops that are searched", weight
+
+    @model_validator(mode="after")
     def _timed(self) -> Self:
         """That every op has the bench cases; names that are none are told elsewhere."""
         refuse(type(self).__name__, self._without_bench())
@@ -216,3 +233,7 @@ class ModelRecipe(Recipe):
     def shapes_of(self, op: str) -> Shapes:
         """Sizes at which an op is timed: the recipe's own, where it names some."""
         return self.shapes.get(op) or self.steps.get(op, ())
+
+    def _without_weight(self) -> Iterator[Fault]:
+        """None: the model gives the weights, and what it does not call is not searched."""
+        return iter(())

@@ -63,6 +63,6 @@ def _bound(one: Priced, usd: float, limits: Limits, calls: int | None) -> str:
         # Repetitions and refusals are paid and are no evaluations: there may be more calls.
         bound = f"at most ${total:.2f} for so many"
     else:
-        bound = f"at most ${usd:.2f} a call"
+        bound = f"at most ${usd:.2f} for the first call; later ones hold a parent and lessons too"
     dated = f", prices of {one.price.published}" if one.price.published else ""
     return bound + dated

@@ -40,7 +40,8 @@ def _cost(seat: Seat, limits: Limits) -> float:
 
     The shares of a free proposer add up to nothing where only money is limited.
     """
-    each = seat.spent_tokens / max(1, seat.answers), seat.spent_usd / max(1, seat.answers)
+    answers = max(1, seat.answers + seat.earlier_answers)
+    each = seat.spent_tokens / answers, seat.spent_usd / answers
     shares = [1 / limits.evaluations] if limits.evaluations else []
     shares += [each[0] / limits.tokens] if limits.tokens else []
     shares += [each[1] / limits.usd] if limits.usd else []

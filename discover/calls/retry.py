@@ -20,6 +20,9 @@ class RetryPolicy:
     """Cap of the back-off."""
     longest_retry_after_s: float = 3600.0
     """Cap of what a server may ask for; some ask for days."""
+    least_s: float = 60.0
+    """Up to here the back-off holds against a server that asks for less, such as 0, again and
+    again."""
 
 
 def pause_s(policy: RetryPolicy, failure: Failure, setbacks: int, chance: float) -> float:
@@ -31,8 +34,10 @@ def pause_s(policy: RetryPolicy, failure: Failure, setbacks: int, chance: float)
         setbacks: Failures in a row, from 1.
         chance: From 0 to 1; shortens the back-off by up to a quarter, so that callers spread.
     """
-    if failure.retry_after_s is not None:
-        return min(failure.retry_after_s, policy.longest_retry_after_s)
     # 2 to the power of a night's failures is no float.
     step = policy.first_s * policy.factor ** min(setbacks - 1, 60)
-    return float(min(step, policy.longest_s) * (1 - 0.25 * chance))
+    own_s = min(step, policy.longest_s) * (1 - 0.25 * chance)
+    if failure.retry_after_s is None:
+        return float(own_s)
+    asked_s = min(failure.retry_after_s, policy.longest_retry_after_s)
+    return float(max(asked_s, min(own_s, policy.least_s)))

@@ -35,6 +35,13 @@ class Roster:
         """The seat of a proposer, if it is here."""
         return next((seat for seat in self.seats if seat.proposer.name == name), None)
 
+    def of_model(self, name: str, model: str) -> Seat | None:
+        """The seat of a proposer with a model, if it is here."""
+        found = (
+            s for s in self.seats if (s.proposer.name, s.proposer.model or "") == (name, model)
+        )
+        return next(found, None)
+
     def returns_in_s(self, now_s: float) -> float | None:
         """Seconds until the next one may be asked again; None when none rests.
 

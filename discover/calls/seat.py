@@ -13,6 +13,7 @@ import math
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
+from discover.budget.limits import Spend
 from discover.budget.pricing import Price, most_input_tokens, spend
 from discover.calls.absence import Absence
 from discover.protocol import Failure, FailureKind, Proposer
@@ -27,6 +28,8 @@ MAX_ALIKE_IN_ROW = 3
 RUBBISH_SHARE, RUBBISH_AFTER = 0.9, 12
 """It is out when this share of its answers holds no kernel file, once it gave so many."""
 _MARGIN = 1.05
+_INPUT_MARGIN = 1.25
+"""Of the densest prompt so far: the next one may hold more code and less prose."""
 _USUAL_ANSWER_S = 10.0
 """What an answer is taken to need before the first came."""
 
@@ -59,6 +62,8 @@ class Seat:
     """One call finds out whether it is back."""
     absence: Absence = field(default_factory=Absence)
     answers: int = 0
+    earlier_answers: int = 0
+    """Those of earlier sessions, which tell what one costs."""
     gains: int = 0
     """Proposals that beat their parent."""
     spent_tokens: int = 0
@@ -81,6 +86,14 @@ class Seat:
         """Whether a call may be sent now; after an absence a single one goes first."""
         away = self.absence.since_s is not None or self.parked is not None
         return self.out is None and self.rests_until_s <= now_s and not (away and self.probing)
+
+    def remember(self, tokens: Tokens) -> Spend:
+        """Count an answer of an earlier session; what it costs by today's price."""
+        spent = spend(self.price, tokens)
+        self.earlier_answers += 1
+        self.spent_tokens += spent.tokens
+        self.spent_usd += spent.usd
+        return spent
 
     def answered(self, tokens: Tokens, size_bytes: int, took_s: float, now_s: float) -> None:
         """Note an answer, and what it took."""
@@ -156,5 +169,5 @@ class Seat:
         bound = most_input_tokens(size_bytes)
         if not self._tokens_per_byte:
             return bound
-        learnt = math.ceil(size_bytes * self._tokens_per_byte * _MARGIN)
+        learnt = math.ceil(size_bytes * self._tokens_per_byte * _INPUT_MARGIN)
         return min(bound, max(learnt, self._largest_input))

@@ -178,6 +178,24 @@ class Calls:
             refused.append((errand.node, Failure(FailureKind.FINISHED, why)))
         return refused
 
+    def overdue(self) -> list[tuple[Node, Failure]]:
+        """Give up calls that should have ended: a server may send a blank now and then for ever.
+
+        Returns:
+            What is not sent again.
+        """
+        most_s, now_s = self._limit_s + self._grace_s, self._clock()
+        late = [node_id for node_id, e in self._flying.items() if now_s - e.sent_s > most_s]
+        given_up = []
+        for node_id in late:
+            node = self._flying[node_id].node
+            self._flights.abandon(("call", node_id))
+            words = f"no whole answer in {duration(most_s)}"
+            found = self.landed(node_id, Failure(FailureKind.TIMEOUT, words, maybe_billed=True))
+            if isinstance(found, Failure):
+                given_up.append((node, found))
+        return given_up
+
     def stop(self, *, flying: bool) -> list[tuple[Node, Failure]]:
         """Give up whatever waits, and with `flying` also what was sent."""
         ended = [

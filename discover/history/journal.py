@@ -75,6 +75,8 @@ class Restored:
     """Second looks, and third ones of rivals, by node; those without are left out."""
     repeats: Mapping[int, int] = field(default_factory=dict)
     """The node that had a kernel first, by the node that repeats it."""
+    answered: tuple[CallRecord, ...] = ()
+    """Calls that were answered."""
 
     @property
     def timed(self) -> int:
@@ -258,6 +260,7 @@ class Journal:
                 for row in rows
                 if (first := row.detail.get("duplicate_of")) is not None
             },
+            answered=tuple(call for call in calls.values() if call.state is CallState.DONE),
         )
 
     def _attempt(self, node: Node, evaluations: Mapping[str, Evaluation]) -> Attempt:

@@ -53,8 +53,8 @@ def _measured(story: Story) -> list[str]:
     if story.gain_us is not None:
         lines.append(f"- {story.gain_words}: {latency(abs(story.gain_us))} us")
     if best is not None:
-        lines.append(f"- kernel `{(best.node.kernel_hash or '')[:8]}` by {best.label}")
-        lines += ["", f"> {best.words}"] if best.words else []
+        lines.append(f"- kernel `{(best.node.kernel_hash or '')[:8]}` by {_plain(best.label)}")
+        lines += ["", f"> {_plain(best.words)}"] if best.words else []
     return lines
 
 
@@ -75,5 +75,10 @@ def _fenced(diff: str) -> list[str]:
     return [f"{fence}diff", diff, fence]
 
 
+def _plain(text: str) -> str:
+    """What others wrote on one line, none of it a tag, a link or a picture."""
+    return " ".join(text.split()).replace("<", r"\<").replace("](", r"]\(")
+
+
 def _cell(text: str) -> str:
-    return text.replace("|", r"\|").replace("\n", " ")
+    return _plain(text).replace("|", r"\|")

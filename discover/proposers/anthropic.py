@@ -82,7 +82,7 @@ def read(message: Message) -> Reply | Failure:
     tokens = tokens_of(message.usage)
     match message.stop_reason:
         case "end_turn" | "stop_sequence":
-            detail = {"model": message.model, "request_id": message._request_id or message.id}
+            detail = {"model": message.model, "request_id": str(message._request_id or message.id)}
             return Reply(text, tokens, message.stop_reason, detail)
         case "max_tokens" | "model_context_window_exceeded" as reason:
             return Failure(
@@ -97,15 +97,15 @@ def read(message: Message) -> Reply | Failure:
 
 def tokens_of(usage: Any) -> Tokens:
     """Anthropic counts input without its cached parts; here `input_tokens` is all of it."""
-    read_tokens = usage.cache_read_input_tokens or 0
-    written = usage.cache_creation_input_tokens or 0
+    read_tokens = faults.tokens(usage.cache_read_input_tokens)
+    written = faults.tokens(usage.cache_creation_input_tokens)
     details = usage.output_tokens_details
     return Tokens(
-        input_tokens=(usage.input_tokens or 0) + read_tokens + written,
-        output_tokens=usage.output_tokens or 0,
+        input_tokens=faults.tokens(usage.input_tokens) + read_tokens + written,
+        output_tokens=faults.tokens(usage.output_tokens),
         cache_read_tokens=read_tokens,
         cache_write_tokens=written,
-        reasoning_tokens=(getattr(details, "thinking_tokens", 0) or 0) if details else 0,
+        reasoning_tokens=faults.tokens(getattr(details, "thinking_tokens", 0)),
     )
 
 
@@ -126,6 +126,8 @@ def _client(base_url: str | None) -> Anthropic:
     import anthropic
 
     client = partial(anthropic.Anthropic, base_url=base_url, max_retries=0, open_telemetry=False)
+    if key := keys.found(KEY_VARIABLES):  # the SDK would take it with the blanks around it
+        return client(api_key=key)
     # A profile that is named but broken is the same as none: a key is the way out.
     with contextlib.suppress(anthropic.AnthropicError):
         found = client()

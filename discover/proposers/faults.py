@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
+from discover.proposers.keys import without_secrets
 from discover.protocol import Failure, FailureKind, Reply
 
 SPEND_CODES = frozenset(
@@ -47,6 +48,8 @@ _BY_TYPE = {
     "api_error": FailureKind.SERVER,
     "timeout_error": FailureKind.TIMEOUT,
 }
+_MAYBE_BILLED = frozenset({408, 504, 524})
+"""Of gateways that waited no longer: the answer behind them may have been written."""
 _SHOWN = 300
 
 T = TypeVar("T")
@@ -68,20 +71,44 @@ def guard(sdk: ModuleType, call: Callable[[], T]) -> T | Failure:
             message=message_of(error),
             headers=error.response.headers,
         )
-    except (sdk.APITimeoutError, httpx2.TimeoutException):
-        return Failure(FailureKind.TIMEOUT, "no answer in time", maybe_billed=True)
     except (sdk.APIConnectionError, httpx2.HTTPError) as error:
-        reason = error.__cause__ or error
-        return Failure(
-            FailureKind.CONNECTION,
-            f"connection failed: {type(reason).__name__}: {str(reason)[:_SHOWN]}",
-            maybe_billed=not isinstance(reason, httpx2.ConnectError | httpx2.ConnectTimeout),
-        )
+        return _unanswered(error.__cause__ or error)
     except sdk.APIError as error:
         return bad_reply(str(error))
     except ValueError as error:
         # Broken or empty JSON with status 200; JSONDecodeError and pydantic's error are both.
         return bad_reply(f"not JSON: {error}")
+    except (AttributeError, TypeError, RecursionError) as error:
+        # The SDKs go on with whatever JSON is there: a text, a null, ten thousand brackets.
+        return bad_reply(f"JSON of another shape: {error}")
+    except _bases(sdk) as error:
+        # Of the SDK's own work before a call, as when it renews a login.
+        return Failure(FailureKind.CONNECTION, _shown(f"{type(error).__name__}: {error}"))
+
+
+def _bases(sdk: ModuleType) -> tuple[type[Exception], ...]:
+    """What all exceptions of an SDK are."""
+    names = ("AnthropicError", "OpenAIError")
+    return tuple(getattr(sdk, name) for name in names if hasattr(sdk, name))
+
+
+_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+
+
+def _unanswered(reason: BaseException) -> Failure:
+    """Failure of a call to which no answer came; a time-out of the SDKs is one of these."""
+    if isinstance(reason, _NEVER_SENT):
+        words = _shown(f"connection failed: {type(reason).__name__}: {reason}")
+        return Failure(FailureKind.CONNECTION, words)
+    if isinstance(reason, httpx2.TimeoutException):
+        return Failure(FailureKind.TIMEOUT, "no answer in time", maybe_billed=True)
+    words = _shown(f"connection failed: {type(reason).__name__}: {reason}")
+    return Failure(FailureKind.CONNECTION, words, maybe_billed=True)
+
+
+def _shown(text: str) -> str:
+    """One line without secrets; these go before it is cut, for a cut key is no secret's value."""
+    return " ".join(without_secrets(text).split())[:_SHOWN]
 
 
 def from_status(
@@ -91,18 +118,16 @@ def from_status(
     kind = _kind(status, codes)
     return Failure(
         kind,
-        f"HTTP {status}: {message[:_SHOWN]}",
+        f"HTTP {status}: {_shown(message)}",
         retry_after_s=retry_after_s(headers, time.time()) if kind.retryable else None,
-        maybe_billed=status < 300,
+        maybe_billed=status < 300 or status in _MAYBE_BILLED,
         status=status,
     )
 
 
 def bad_reply(message: str, text: str = "") -> Failure:
     """A success by status that is no answer."""
-    return Failure(
-        FailureKind.BAD_REPLY, " ".join(message.split())[:_SHOWN], maybe_billed=True, text=text
-    )
+    return Failure(FailureKind.BAD_REPLY, _shown(message), maybe_billed=True, text=text)
 
 
 def answer(found: object, wanted: type[T], read: Callable[[T], Reply | Failure]) -> Reply | Failure:
@@ -114,13 +139,22 @@ def answer(found: object, wanted: type[T], read: Callable[[T], Reply | Failure])
         read: Makes a reply of it. The SDKs check nothing: a field may be missing or of any type.
     """
     if isinstance(found, str):
-        return bad_reply(f"text instead of JSON: {found.strip()[:_SHOWN]!r}", found)
+        return bad_reply(f"text instead of JSON: {found.strip()!r}", found)
     if not isinstance(found, wanted):
         return bad_reply(f"{type(found).__name__} instead of {wanted.__name__}")
     try:
         return read(found)
     except (AttributeError, TypeError, KeyError, ValueError) as error:
         return bad_reply(f"JSON of another shape: {error}")
+
+
+def tokens(count: Any) -> int:
+    """A number of tokens as a server names it: nothing, a number, or one as text.
+
+    Raises:
+        TypeError, ValueError: No number.
+    """
+    return max(0, int(count or 0))
 
 
 def codes_of(error: Any) -> frozenset[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from discover.protocol import ProposerOptions
 from foundry.errors import EnvironmentUnusable, UsageError
+from foundry.logins import HIDDEN, without_logins
 
 PLACEHOLDER = "no-key"
 """Sent to servers on this machine, which ask for none; the SDKs insist on some text."""
@@ -19,11 +21,9 @@ ADDRESS_VARIABLES = {
     "openai-chat": "OPENAI_BASE_URL",
 }
 """Where each proposer's SDK looks for the address of a server."""
-HIDDEN = "***"
 _SHORTEST_SECRET = 8
 """Shorter values, such as the dummy key of a local server, would hide innocent words."""
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|CUSTOM_HEADERS", re.I)
-_LOGIN = re.compile(r"(\w://)[^/@\s'\"]+@")
 
 
 def need(proposer: str, variables: tuple[str, ...], base_url: str | None) -> str | None:
@@ -32,12 +32,17 @@ def need(proposer: str, variables: tuple[str, ...], base_url: str | None) -> str
     Raises:
         EnvironmentUnusable: No key, and the server is not on this machine.
     """
-    for variable in variables:
-        if value := os.environ.get(variable, "").strip():
-            return value
+    if key := found(variables):
+        return key
     if base_url and is_local(base_url):
         return PLACEHOLDER
     raise missing(proposer, variables)
+
+
+def found(variables: tuple[str, ...]) -> str | None:
+    """The first of some variables that holds anything, without the blanks around it."""
+    values = (os.environ.get(variable, "").strip() for variable in variables)
+    return next(filter(None, values), None)
 
 
 def missing(proposer: str, variables: tuple[str, ...]) -> EnvironmentUnusable:
@@ -56,7 +61,7 @@ def address(proposer: str, options: ProposerOptions) -> str | None:
 
 def is_local(base_url: str) -> bool:
     """Whether an address is on this machine."""
-    host = urlsplit(base_url).hostname or ""
+    host = (urlsplit(base_url).hostname or "") if _is_address(base_url) else ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -71,12 +76,20 @@ def checked_url(base_url: str) -> str:
     Raises:
         UsageError: Not an http or https address.
     """
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_address(base_url):
         raise UsageError(
-            f"base URL '{base_url}' is no address; give one like http://127.0.0.1:8080/v1"
+            f"base URL '{without_login(base_url)}' is no address; give one like "
+            "http://127.0.0.1:8080/v1"
         )
     return base_url
+
+
+def _is_address(base_url: str) -> bool:
+    try:
+        parts = urlsplit(base_url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number
+        return False
 
 
 def without_secrets(text: str) -> str:
@@ -86,15 +99,24 @@ def without_secrets(text: str) -> str:
     """
     for secret in _secrets():
         text = text.replace(secret, HIDDEN)
-    return _LOGIN.sub(rf"\g<1>{HIDDEN}@", text)
+    return without_logins(text)
 
 
 def _secrets() -> list[str]:
     """Values of variables that hold secrets, the longest first."""
     named = (value for name, value in os.environ.items() if _SECRET_NAME.search(name))
-    return sorted({v for v in named if len(v) >= _SHORTEST_SECRET}, key=len, reverse=True)
+    whole = {part for value in named for part in _parts(value)}
+    return sorted({v for v in whole if len(v) >= _SHORTEST_SECRET}, key=len, reverse=True)
+
+
+def _parts(value: str) -> Iterator[str]:
+    """A value as it stands, without the blanks around it, and what its lines name: headers."""
+    yield value
+    for line in value.splitlines():
+        name, colon, rest = line.partition(":")
+        yield from (line.strip(), rest.strip()) if colon else (name.strip(),)
 
 
 def without_login(base_url: str | None) -> str | None:
     """An address without the name and password it may hold."""
-    return None if base_url is None else _LOGIN.sub(rf"\g<1>{HIDDEN}@", base_url)
+    return None if base_url is None else without_logins(base_url)

@@ -83,7 +83,7 @@ def read(response: Response) -> Reply | Failure:
         return faults.bad_reply("the reply names no status or no usage", text)
     tokens = tokens_of(response.usage)
     if response.status == "completed":
-        detail = {"model": response.model, "request_id": response._request_id or response.id}
+        detail = {"model": response.model, "request_id": str(response._request_id or response.id)}
         return Reply(text, tokens, "completed", detail)
     if response.status != "incomplete":
         return Failure(FailureKind.CUT, f"the reply ended as {response.status}", tokens=tokens)
@@ -106,11 +106,11 @@ def tokens_of(usage: Any) -> Tokens:
     """OpenAI counts input with its cached parts, as here."""
     inputs, outputs = usage.input_tokens_details, usage.output_tokens_details
     return Tokens(
-        input_tokens=usage.input_tokens or 0,
-        output_tokens=usage.output_tokens or 0,
-        cache_read_tokens=getattr(inputs, "cached_tokens", 0) or 0,
-        cache_write_tokens=getattr(inputs, "cache_write_tokens", 0) or 0,
-        reasoning_tokens=getattr(outputs, "reasoning_tokens", 0) or 0,
+        input_tokens=faults.tokens(usage.input_tokens),
+        output_tokens=faults.tokens(usage.output_tokens),
+        cache_read_tokens=faults.tokens(getattr(inputs, "cached_tokens", 0)),
+        cache_write_tokens=faults.tokens(getattr(inputs, "cache_write_tokens", 0)),
+        reasoning_tokens=faults.tokens(getattr(outputs, "reasoning_tokens", 0)),
     )
 
 

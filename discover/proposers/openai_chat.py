@@ -89,7 +89,7 @@ def read(completion: ChatCompletion, request: Request) -> Reply | Failure:
         case "stop":
             detail = {
                 "model": completion.model,
-                "request_id": completion._request_id or completion.id,
+                "request_id": str(completion._request_id or completion.id),
             }
             return Reply(text, tokens, "stop", detail)
         case "length":
@@ -107,11 +107,11 @@ def tokens_of(usage: Any) -> Tokens:
     """OpenAI counts prompt tokens with their cached part, as here."""
     prompt, output = usage.prompt_tokens_details, usage.completion_tokens_details
     return Tokens(
-        input_tokens=usage.prompt_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
-        cache_read_tokens=getattr(prompt, "cached_tokens", 0) or 0,
-        cache_write_tokens=getattr(prompt, "cache_write_tokens", 0) or 0,
-        reasoning_tokens=getattr(output, "reasoning_tokens", 0) or 0,
+        input_tokens=faults.tokens(usage.prompt_tokens),
+        output_tokens=faults.tokens(usage.completion_tokens),
+        cache_read_tokens=faults.tokens(getattr(prompt, "cached_tokens", 0)),
+        cache_write_tokens=faults.tokens(getattr(prompt, "cache_write_tokens", 0)),
+        reasoning_tokens=faults.tokens(getattr(output, "reasoning_tokens", 0)),
     )
 
 

@@ -31,6 +31,8 @@ from foundry.judge.verdict import Evaluation
 from foundry.prompts.build import Prompt, build
 from foundry.store.records import Origin
 
+_MOST_DIGITS = 18
+"""Of a number in a ticket; databases hold none that is longer."""
 AGENT = "agent"
 """Proposer name of what is told."""
 
@@ -82,9 +84,13 @@ def parts(ticket: str) -> tuple[int, int]:
         UsageError: Not a ticket.
     """
     run, dot, node = ticket.partition(".")
-    if not dot or not run.isdecimal() or not node.isdecimal():
+    if not dot or not all(_is_number(part) for part in (run, node)):
         raise UsageError(f"'{ticket}' is no ticket; discover ask prints one, such as 12.7")
     return int(run), int(node)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
 class Desk:

@@ -20,7 +20,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from discover.budget.limits import Budget, Limits
+from discover.budget.limits import Budget, Limits, Spend
 from discover.calls.flights import Flights, Landed
 from discover.calls.roster import Roster
 from discover.calls.sending import Calls, Errand
@@ -179,6 +179,11 @@ class Search:
         self._budget.earlier_s = self._earlier_s = restored.elapsed_s
         for seat in self._roster.seats:
             seat.turns = restored.turns.get(seat.proposer.name, 0)
+        for call in restored.answered:
+            found = self._roster.of_model(call.proposer, call.model)
+            now = found.remember(call.tokens) if found is not None else Spend()
+            if call.cost_usd is None:  # no price was known then
+                self._budget.spent += Spend(0, now.usd)
         for node in self._tree:
             self._remember(node, turn=node.id not in restored.siblings)
         for pending in restored.pending:
@@ -222,7 +227,7 @@ class Search:
 
     def _fill(self) -> tuple[str, bool]:
         """Start whatever there is room for; why nothing more was started, and if for good."""
-        for node, failure in self._calls.due():
+        for node, failure in (*self._calls.overdue(), *self._calls.due()):
             self._intake.fail(node, failure.message)
         while True:
             reason = self._over()
@@ -300,6 +305,8 @@ class Search:
             answers = count(self._calls.flying, "answer")
             self._watch.event(f"waiting for {answers} on the way; Ctrl-C again leaves at once")
         while self._calls.flying:
+            for node, failure in self._calls.overdue():
+                self._intake.fail(node, failure.message)
             landed = self._flights.next(_POLL_S)
             if landed is not None and landed.error is None:
                 self._landed(landed)

@@ -29,6 +29,7 @@ from sqlalchemy import Connection
 from foundry.errors import UsageError
 from foundry.judge.verdict import JUDGE_VERSION, Evaluation, Status
 from foundry.kernel import Kernel, render
+from foundry.logins import without_logins
 from foundry.program import Device
 from foundry.store import evaluations, ledger, runs, schema, tree
 from foundry.store.connection import alone, connect
@@ -124,7 +125,7 @@ class Store(Session):
         """Start a run; the environment is captured here. Returns its id."""
         values: dict[str, Any] = {
             "kind": kind,
-            "command": command,
+            "command": without_logins(command),
             "settings": dict(settings),
             "settings_key": runs.settings_key(settings, seed, device),
             "seed": seed,

@@ -247,6 +247,14 @@ def test_the_shipped_recipes_are_whole(file: Path) -> None:
             "line 6: 'shapes.silu.1'",
         ),
         ('name = "x"\nops = ["silu"]\n[weights]\nsillu = 1', "line 4: 'weights.sillu'"),
+        (
+            'name = "x"\nops = ["silu", "exp"]\n[weights]\nsilu = 1.0',
+            "'weights': exp has no weight above 0, so it would never be searched",
+        ),
+        (
+            'name = "x"\nops = ["silu"]\n[weights]\nsilu = 1.0\nexp = 1.0',
+            "'weights.exp': exp is none of the ops that are searched",
+        ),
         ('name = "x"\nops = ["silu"]\ndevice = "mettal"', "line 3: 'device': .*mean metal"),
         ('name = "x"\nops = ["silu"]\ndevice = "model:m77"', "line 3: 'device': unknown chip"),
         ('name = "x"\nops = ["silu"]\neffort = "hihg"', "line 3: 'effort': .*mean high"),

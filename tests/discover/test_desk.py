@@ -278,7 +278,7 @@ def test_neither_answer_nor_node_tells_a_hidden_workload() -> None:
         assert "silu[n=4]float32" in json.dumps(document)
 
 
-@pytest.mark.parametrize("ticket", ["7", "a.b", "1.", ".2", "1.2.3"])
+@pytest.mark.parametrize("ticket", ["7", "a.b", "1.", ".2", "1.2.3", "9" * 20 + ".1"])
 def test_what_is_no_ticket_is_told(ticket: str) -> None:
     with pytest.raises(UsageError, match="is no ticket"):
         parts(ticket)

@@ -35,7 +35,7 @@ def test_what_earlier_answers_took_is_expected_and_the_bound_is_dated() -> None:
     assert "never more than $1.25" in line
     (line,) = estimate([one], Limits(seconds=60), judged=4)
     assert "calls until the budget is used" in line
-    assert "$0.02 a call; at most $0.17 a call" in line
+    assert "$0.02 a call; at most $0.17 for the first call" in line
 
 
 def test_what_nobody_knows_is_said_to_be_unknown() -> None:

@@ -129,6 +129,51 @@ def test_half_a_surrogate_pair_in_an_answer_can_be_stored(name: str) -> None:
     assert reply.text.encode() == b"a kernel ? of sorts"
 
 
+@pytest.mark.parametrize("status", [408, 504, 524])
+def test_a_gateway_that_waited_no_longer_may_have_been_billed(name: str, status: int) -> None:
+    failure, _, _ = ask(name, error(status))
+    assert isinstance(failure, Failure)
+    assert failure.maybe_billed
+
+
+def test_an_address_that_swallows_packets_costs_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def swallowed(*_: Any, **__: Any) -> None:
+        raise TimeoutError
+
+    with closing(make(f"{name}:m", ProposerOptions(base_url="http://127.0.0.1:9"))) as proposer:
+        request = proposer.request(CONTEXT)
+        assert isinstance(request, Request)
+        monkeypatch.setattr("socket.create_connection", swallowed)
+        failure = proposer.send(request, 0.5)
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.CONNECTION, failure
+    assert not failure.maybe_billed
+
+
+def test_tokens_that_are_no_numbers_are_a_fault_and_text_of_numbers_is_none(name: str) -> None:
+    body = (
+        '{{"id": 7, "type": "message", "role": "assistant", "model": "m", "object": "response",'
+        ' "status": "completed", "stop_reason": "end_turn",'
+        ' "content": [{{"type": "text", "text": "said"}}],'
+        ' "output": [{{"type": "message",'
+        ' "content": [{{"type": "output_text", "text": "said"}}]}}],'
+        ' "choices": [{{"finish_reason": "stop", "message": {{"content": "said"}}}}],'
+        ' "usage": {{"input_tokens": {0}, "output_tokens": {0}, "prompt_tokens": {0},'
+        ' "completion_tokens": {0}}}}}'
+    )
+    for given, count in (('"812"', 812), ("-5", 0), ("90", 90)):
+        reply, _, _ = ask(name, Answer(raw=body.format(given)))
+        assert isinstance(reply, Reply), reply
+        assert (reply.tokens.input_tokens, reply.tokens.output_tokens) == (count, count)
+        assert type(reply.tokens.input_tokens) is int
+        assert isinstance(reply.detail["request_id"], str)
+    failure, _, _ = ask(name, Answer(raw=body.format('"many"')))
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.BAD_REPLY
+
+
 def test_what_a_truncated_answer_cost_is_known(name: str) -> None:
     failure, _, _ = ask(name, Answer("half a kernel", stop="length"))
     assert isinstance(failure, Failure)

@@ -19,7 +19,7 @@ from discover.budget.limits import Limits
 from discover.history.summary import Found, summarise
 from discover.pages import svg
 from discover.pages.html import page
-from discover.pages.markdown import markdown
+from discover.pages.markdown import _plain, markdown
 from discover.pages.story import Story, gather
 from foundry.chips import fitted, registry
 from foundry.chips.device import device_of
@@ -172,3 +172,8 @@ def test_a_page_of_20_000_nodes_is_quick_to_write_and_small(stage: Stage) -> Non
     text = page([large], "Large")
     assert len(text) < 12_000_000
     assert len(details(text)) == 20_000
+
+
+def test_a_models_words_are_no_tag_and_no_link_in_markdown() -> None:
+    said = "see [report](https://evil) ![x](y) <img src=z>\nand more"
+    assert _plain(said) == r"see [report]\(https://evil) ![x]\(y) \<img src=z> and more"

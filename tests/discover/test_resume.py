@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from searching import Scripted, ScriptedJudge, Stage, scored
+from searching import PRICE, Scripted, ScriptedJudge, Stage, drafts, scored
 
 from discover.autorun.autorun import settings
 from discover.autorun.recipe import Recipe
 from discover.budget.limits import Limits
+from discover.budget.pricing import Price
 from discover.protocol import Failure, FailureKind, Reply
 from discover.search.search import MAX_LOST_CALLS
 from discover.search.settings import SearchRequest, SearchSettings
@@ -221,3 +223,30 @@ def test_commands_of_the_first_version_are_continued() -> None:
         "exploration": 1.0,
         "confirm": 3,
     }
+
+
+def test_calls_of_a_time_without_a_price_are_paid_for_once_it_is_known(stage: Stage) -> None:
+    limits = Limits(evaluations=3)
+    stage.search([Scripted(REPLIES)], ScriptedJudge(), limits, roots=[ROOT], price=None)
+    dear = Price(input=1000.0, output=1000.0)
+    search = stage.opened([Scripted(REPLIES)], ScriptedJudge(), Limits(usd=0.01), price=dear)
+    outcome = search.run([], search._journal.restore())
+    assert outcome.state.evaluations == 3
+    assert outcome.state.spent.usd > 0.01
+
+
+def test_a_call_that_a_server_keeps_alive_without_an_answer_is_given_up(stage: Stage) -> None:
+    ended = threading.Event()
+
+    def dripping() -> Reply | Failure:
+        ended.wait(30.0)
+        return Failure(FailureKind.SERVER, "too late")
+
+    llm = Scripted([dripping] * 4)
+    search = stage.opened([llm], ScriptedJudge(), Limits(evaluations=2), price=PRICE)
+    search._calls._limit_s, search._calls._grace_s = 0.1, 0.1
+    search.run([*drafts([ROOT])], None)
+    ended.set()
+    states = [call.state for call in stage.store.calls(stage.run_id)]
+    assert states[:4] == [CallState.UNSURE] * 4, "as often as any that is not answered"
+    assert any("no whole answer in 0.2 s; given up after 4" in line for line in stage.events)

@@ -22,11 +22,12 @@ from discover.history.summary import summarise
 from discover.pages.html import page
 from discover.pages.markdown import markdown
 from discover.pages.story import gather
-from discover.proposers.keys import without_secrets
+from discover.proposers.faults import from_status
+from discover.proposers.keys import checked_url, without_secrets
 from discover.protocol import Failure, FailureKind
 from discover.search.settings import SearchRequest, SearchSettings
 from foundry.datasets.export import export_attempts, export_dataset
-from foundry.errors import EnvironmentUnusable
+from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.judge.options import NOBODY, Rivals
 from foundry.judge.verdict import Evaluation, Status
 from foundry.kernel import parse, render
@@ -146,3 +147,32 @@ def test_no_secret_is_in_what_a_search_is_known_by() -> None:
         "http://***@127.0.0.1:9/v1"
     )
     assert without_secrets("mail a@b.c, 3 @ 4") == "mail a@b.c, 3 @ 4"
+
+
+@pytest.mark.parametrize("around", ["{}\r", " {}", "x-key: {}\nx-other: 1"])
+def test_a_secret_is_hidden_whatever_stands_around_it_in_its_variable(
+    around: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", around.format("canary-within"))
+    assert "canary" not in without_secrets("a server says: bad key canary-within.")
+
+
+def test_a_secret_is_hidden_before_a_message_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-" + "k" * 60)
+    said = "x" * 270 + " canary-" + "k" * 60
+    failure = from_status(401, codes=frozenset(), message=said, headers={})
+    assert "canary" not in failure.message
+
+
+def test_no_login_of_a_database_is_kept_with_a_command(stage: Stage) -> None:
+    command = "foundry run --db postgresql://me:canary-word@host/db --ops silu"
+    run_id = stage.store.begin_run("run", command, {}, 0, DEVICE)
+    kept = next(run for run in stage.store.runs() if run.id == run_id)
+    assert kept.command == "foundry run --db postgresql://***@host/db --ops silu"
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://localhost:80a/v1", "ftp://me:canary@x"])
+def test_what_is_no_address_is_said_without_its_login(url: str) -> None:
+    with pytest.raises(UsageError, match="is no address") as caught:
+        checked_url(url)
+    assert "canary" not in str(caught.value)

@@ -9,6 +9,7 @@ import click
 from discover.cli import options as own
 from foundry.cli import options
 from foundry.cli.output import note, print_json
+from foundry.errors import UsageError
 
 if TYPE_CHECKING:
     from discover.search.desk import Told
@@ -39,7 +40,10 @@ def command(ticket: str, answer: IO[str], db: str | None, device: str, as_json: 
     from foundry.store import Store
 
     run_id, node_id = parts(ticket)
-    text = answer.read()
+    try:
+        text = answer.read()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the answer is no UTF-8 text ({error.reason})") from error
     with Store.open(db, read_only=True) as store:
         timed = ticketed(store, run_id).settings["bench"]
     with (
