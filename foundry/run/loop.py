@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -72,10 +73,11 @@ def run(
             _fill(schedule, hooks, pool, flying, workers if time_left_s() > 0 else 0)
             if not flying:
                 break
-            landed, _ = wait(flying, return_when=FIRST_COMPLETED)
-            for future in landed:
-                _land(schedule, hooks, flying.pop(future), future.result())
+            wait(flying, return_when=FIRST_COMPLETED)
+            _land_all(schedule, hooks, flying)
     except BaseException:
+        with suppress(Exception):  # what ends the loop is told; what was judged meanwhile is kept
+            _land_all(schedule, hooks, flying)
         # A thread may wait for the device lock, which another command may hold for a minute.
         pool.shutdown(wait=False, cancel_futures=True)
         hooks.stop()
@@ -100,6 +102,13 @@ def _fill(
         else:
             schedule.learn(slot, worth(known))
             hooks.observe(slot, known, False)
+
+
+def _land_all(schedule: Ordered[S], hooks: Hooks[S], flying: dict[Future[Evaluation], S]) -> None:
+    """Take in all that ended; one that raised comes last, so that it costs no other its row."""
+    ended = [future for future in flying if future.done()]
+    for future in sorted(ended, key=lambda f: f.cancelled() or f.exception() is not None):
+        _land(schedule, hooks, flying.pop(future), future.result())
 
 
 def _land(schedule: Ordered[S], hooks: Hooks[S], slot: S, evaluation: Evaluation) -> None:
