@@ -87,7 +87,7 @@ def shown(cases: Iterable[Case], params: Mapping[str, Values]) -> tuple[Case, ..
     """
     return _dealt(
         cases,
-        {n: v if isinstance(v[0], bool) else v[:-1] for n, v in _choices(params).items()},
+        {n: v if isinstance(v[0], bool) else v[:-1] or v for n, v in _choices(params).items()},
     )
 
 

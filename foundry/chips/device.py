@@ -15,6 +15,8 @@ from foundry.program import Device
 from foundry.report.predicted import MODEL
 
 PREFIX = f"{MODEL}:"
+MODEL_VERSION = 1
+"""Of `model` and `costs`: raise it whenever a time may come out another."""
 
 
 def chip_named(device: str) -> str | None:
@@ -25,8 +27,8 @@ def chip_named(device: str) -> str | None:
 def device_of(chip: Chip, fitted: Fitted, proven_on: Device) -> Device:
     """The device under which predictions for a chip are kept.
 
-    Its fingerprint holds the chip's figures, the fit, and where kernels were proven: a prediction
-    of another fit is another device's.
+    Its fingerprint holds the chip's figures, the version of the model, the fit, and where kernels
+    were proven: a prediction of another model or fit is another device's.
     """
     known = {f.name: getattr(chip, f.name) for f in fields(Chip)}
     figures = {name: one.value for name, one in known.items() if isinstance(one, Figure)}
@@ -34,5 +36,11 @@ def device_of(chip: Chip, fitted: Fitted, proven_on: Device) -> Device:
     return Device(
         MODEL,
         f"{chip.name} (predicted)",
-        {"chip": chip.key, "fit": fit, "proven_on": proven_on.id, **figures},
+        {
+            "chip": chip.key,
+            "model": MODEL_VERSION,
+            "fit": fit,
+            "proven_on": proven_on.id,
+            **figures,
+        },
     )

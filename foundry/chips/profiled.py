@@ -20,6 +20,7 @@ from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.references import check_size
 from foundry.kernel import Kernel, bind
 from foundry.msl.build.cache import BuildCache, root_directory
+from foundry.msl.frontend.language import chosen
 from foundry.msl.gpu.profile import GpuProfile, profile_from
 from foundry.msl.gpu.toolchain import gpu_builder
 from foundry.program import Arrays, Program
@@ -93,7 +94,8 @@ class Profiler:
 
 def _digest(program: Program, inputs: Arrays) -> str:
     """Of what is run and what runs it: inputs count as they are, not by what made them."""
-    known = (gpu_builder().toolchain.id, encode_program(program), list(inputs))
+    language = chosen().version
+    known = (gpu_builder().toolchain.id, language, encode_program(program), list(inputs))
     digest = hashlib.sha256(json.dumps(known, default=vars).encode())
     for array in inputs.values():
         digest.update(np.ascontiguousarray(array).view(np.uint8).data)

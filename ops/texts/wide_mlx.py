@@ -21,7 +21,7 @@ from ops.texts.mlx import statements
 
 _ALIKE = """
     abs add arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort broadcast_to
-    ceil clip concatenate cos cosh cumprod cumsum degrees diag divide einsum equal exp expand_dims
+    ceil clip concatenate cos cosh degrees diag divide einsum equal exp expand_dims
     expm1 eye floor floor_divide full greater greater_equal inner isfinite isinf isnan less
     less_equal log log10 log1p log2 logaddexp logical_and logical_not logical_or matmul maximum
     minimum moveaxis multiply negative not_equal ones ones_like outer power radians remainder repeat
@@ -30,7 +30,7 @@ _ALIKE = """
     """
 _REDUCTIONS = ["all", "any", "prod", "sum"]
 _METHODS = """
-    all any argmax argmin astype cumsum dtype max mean min ndim prod reshape round shape size
+    all any argmax argmin astype dtype max mean min ndim prod reshape round shape size
     squeeze std sum swapaxes transpose T var
     """
 """Of arrays, where NumPy's take and give what MLX's do."""
@@ -79,6 +79,21 @@ def _reduction(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(a, axis=_axes(axis), keepdims=keepdims, **more)
 
     return reduced
+
+
+def _running(function: Callable[..., Any], neutral: float) -> Callable[..., Any]:
+    """Running sums or products; from the end, or without an element itself."""
+
+    def found(a: Any, axis: Any = None, reverse: bool = False, inclusive: bool = True) -> Any:
+        given, along = (np.ravel(a), 0) if axis is None else (np.asarray(a), axis)
+        ordered = np.flip(given, along) if reverse else given
+        every = function(ordered, axis=along)
+        if not inclusive and every.size:
+            first = np.full_like(np.take(every, [0], along), neutral)
+            every = np.concatenate([first, np.delete(every, -1, along)], along)
+        return np.flip(every, along) if reverse else every
+
+    return found
 
 
 def _extreme(function: Callable[..., Any], neutral: float) -> Callable[..., Any]:
@@ -149,6 +164,8 @@ _KNOWN: Mapping[str, Any] = {
     "arange": np.arange,
     "array": np.asanyarray,
     "contiguous": lambda x: x,
+    "cumprod": _running(np.cumprod, 1.0),
+    "cumsum": _running(np.cumsum, 0.0),
     "erf": _erf,
     "fast.layer_norm": _layer_norm,
     "fast.rms_norm": _rms_norm,

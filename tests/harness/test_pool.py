@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from foundry.errors import EnvironmentUnusable
+from foundry.harness.frames import Frame
 from foundry.harness.jobs import (
     UNBUILT,
     BaselineRun,
@@ -19,6 +21,7 @@ from foundry.harness.jobs import (
     Describe,
     Examine,
     ReportedFinding,
+    Results,
     Run,
     Timeout,
     decode_program,
@@ -126,6 +129,20 @@ def test_bytes_on_every_descriptor_are_no_reply(pool: WorkerPool) -> None:
     with pool.lease() as worker:
         worker.ask(Build((program("forge"),), (0,)), 20)
         assert isinstance(worker.ask(run_of(), 20), Crash)
+
+
+def test_numbers_beyond_all_bounds_are_no_reply(pool: WorkerPool) -> None:
+    """As a process may send them that a kernel has taken over."""
+
+    class Beyond(Run):
+        def decode(self, frame: Frame) -> Results:
+            return Results((), (), (int(json.loads("1e999")),))
+
+    with pool.lease() as worker:
+        worker.ask(Build((program("right"),), (0,)), 20)
+        found = worker.ask(Beyond(0, ({"x": X},), (OUT,)), 20)
+        assert isinstance(found, Crash)
+        assert "does not fit the job" in found.reason
 
 
 def test_the_pool_goes_on_after_a_crash(pool: WorkerPool) -> None:

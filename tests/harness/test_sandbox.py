@@ -34,7 +34,7 @@ needs_filter = pytest.mark.skipif(
 )
 
 ATTEMPT = """
-import os, socket, signal, subprocess, sys, threading, ctypes
+import fcntl, os, socket, signal, subprocess, sys, threading, ctypes
 from pathlib import Path
 from foundry.harness.sandbox import Level, Profile, confine
 import ml_dtypes, numpy
@@ -74,6 +74,8 @@ FORBIDDEN = {
     "write a file": "return open(what + '2', 'w')",
     "write to shared memory": "return open('/dev/shm/foundry-litter', 'w')",
     "remove a file": "return os.unlink(what)",
+    "empty a file": "return os.truncate(what, 0)",
+    "let a pipe send signals": "return fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, judge)",
     "change rights": "return os.chmod(what, 0o777)",
     "read the judge's environment": "return open(f'/proc/{judge}/environ').read()",
     "read the judge's memory": "return open(f'/proc/{judge}/mem', 'rb').read(1)",
@@ -297,6 +299,10 @@ def test_the_filter_decides_by_call_and_argument(
     assert says(clone3) == unknown
     assert says(limit, 0) == allow
     assert says(limit, 1) == denied
+    fcntl, truncate = LIMITED["fcntl"][column], REFUSED["truncate"][column]
+    assert [says(fcntl, 3, command) for command in (1, 3, 4, 1030)] == [allow] * 4
+    assert [says(fcntl, 3, command) for command in (8, 10, 15)] == [denied] * 3
+    assert says(truncate) == denied
     assert says(NEWEST_KNOWN + 1) == unknown
     assert says(0x40000000 + 41) == unknown
     assert verdict(code, 0, (), 0x40000003) == 0x80000000

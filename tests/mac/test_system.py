@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from foundry.harness.processes.clock import mach_processor_s
+from foundry.msl.run import memory, walled
 from foundry.msl.sanitizer import arena
 from foundry.msl.sanitizer.thread_clock import mach_clock
 
@@ -19,7 +20,7 @@ ACCEPTED = 0x1F | NO_RESERVE | ANONYMOUS | 0x400 | 0x800
 """Flags that `mmap` of XNU takes for memory without a file; others give EINVAL."""
 
 
-def test_the_sanitizers_memory_is_reserved_by_xnus_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_reserved_by_xnus_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     true, asked = mmap.mmap, []
 
     def xnu(descriptor: int, length: int, *, flags: int) -> mmap.mmap:
@@ -30,17 +31,20 @@ def test_the_sanitizers_memory_is_reserved_by_xnus_rules(monkeypatch: pytest.Mon
 
     linux_anonymous = mmap.MAP_ANONYMOUS
     monkeypatch.setattr(sys, "platform", "darwin")
-    made = importlib.reload(arena)
+    importlib.reload(memory)
+    made, outputs = importlib.reload(arena), importlib.reload(walled)
     monkeypatch.setattr(mmap, "MAP_ANONYMOUS", ANONYMOUS)
     monkeypatch.setattr(mmap, "mmap", xnu)
     try:
         small = made.Arena(4, 1 << 16)
         assert small.bytes
         small.stamps(0, 4096)
+        assert outputs._reserve(16384)[1] == 1 << 34
         assert set(asked) == {PRIVATE | ANONYMOUS | NO_RESERVE}
     finally:
         monkeypatch.undo()
-        importlib.reload(arena)
+        for module in (memory, arena, walled):
+            importlib.reload(module)
 
 
 class _Mach:

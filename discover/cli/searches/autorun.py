@@ -161,6 +161,8 @@ def _run(
             written, lost = write_products(
                 bench, done.summaries, recipe.products, folder, display.event
             )
+            # A display of its own: the same names, and none of the money that was spent before.
+            shown = SearchDisplay(display, names, recipe.whole())
             both = search_elsewhere(bench, done, proposers, shown, command_line())
         return done, written, lost, both
 

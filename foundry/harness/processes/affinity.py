@@ -34,8 +34,14 @@ def on_one_processor(pids: Sequence[int]) -> Iterator[None]:
 
 
 def _place(pid: int, processors: set[int], policy: int) -> None:
-    # A thread, or a whole worker, may be gone by now.
-    with contextlib.suppress(OSError):
-        for thread in map(int, os.listdir(f"/proc/{pid}/task")):
+    for thread in _threads(pid):
+        with contextlib.suppress(OSError):  # one that is gone by now costs no other its place
             os.sched_setaffinity(thread, processors)
             os.sched_setscheduler(thread, policy, os.sched_param(0))
+
+
+def _threads(pid: int) -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+    except OSError:  # the whole worker is gone
+        return []

@@ -108,8 +108,10 @@ def main(engine_name: str, descriptor: int, level: Level) -> None:
     except EnvironmentUnusable as error:
         control.send(json.dumps({"unusable": [error.what, error.fix]}).encode())
         return
-    if level >= Level.ISOLATED:
-        enter_namespaces()
+    if level >= Level.ISOLATED and not enter_namespaces():
+        said = ["workers cannot leave the machine's network.", "Set FOUNDRY_SANDBOX=filtered."]
+        control.send(json.dumps({"unusable": said}).encode())
+        return
     gc.collect()
     gc.freeze()
     control.send(json.dumps({"ready": os.getpid()}).encode())

@@ -78,4 +78,6 @@ class DeviceLock:
 
 
 def _default_folder() -> Path:
-    return Path(tempfile.gettempdir()) / f"metal-foundry-{os.getuid()}"
+    # The user's own folder, where the system has one: TMPDIR may differ between commands.
+    folder = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    return Path(folder) / f"metal-foundry-{os.getuid()}"

@@ -154,7 +154,14 @@ class WorkerProcess:
             return self._death(str(error))
         except frames.FrameError as error:
             return self._crash(f"the worker broke the protocol: {error}")
-        except (ReplyError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (
+            ReplyError,
+            LookupError,
+            TypeError,
+            ArithmeticError,
+            ValueError,
+            AttributeError,
+        ) as error:
             return self._crash(f"the worker's reply does not fit the job: {error}")
 
     def _await_ready(self) -> None:

@@ -117,6 +117,8 @@ class ForkServer:
         """Fork a worker."""
         descriptors = [connection.fileno(), errors.fileno()]
         with self._guard:
+            if self._closed:
+                raise EnvironmentUnusable("the workers were ended.", "Run the command again.")
             pid = int(self._order({"start": True}, descriptors)["pid"])
             return _Forked(self, pid, self._generation)
 
@@ -133,6 +135,10 @@ class ForkServer:
                 raise EnvironmentUnusable("the fork server ended.", "Run the command again.")
             code = self._order({"reap": pid}).get("code")
         return None if code is None else int(code)
+
+    def has(self, generation: int) -> bool:
+        """Whether the server of a generation is up: its children are reaped by nobody else."""
+        return self._control is not None and generation == self._generation
 
     def close(self) -> None:
         """End the server, and with it every child."""
@@ -265,7 +271,8 @@ class _Forked:
         self.signal(signal.SIGKILL)
 
     def signal(self, number: int) -> None:
-        if self._code is None:
+        # Children of a server that is gone were killed with it: the id may be another's by now.
+        if self._code is None and self._server.has(self._generation):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
 

@@ -11,24 +11,28 @@ from pathlib import Path
 
 FILE_BYTES = 8 << 20
 _DESCRIPTORS = 512
-_CPU_S = 3600
+CPU_S = 3600
 _PR_CAPBSET_DROP = 24
 _LAST_CAPABILITY = 63
 _CAPSET_VERSION_3 = 0x20080522
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 
 
-def apply(memory_bytes: int | None, file_bytes: int = FILE_BYTES) -> None:
+def apply(
+    memory_bytes: int | None, file_bytes: int = FILE_BYTES, cpu_s: int | None = CPU_S
+) -> None:
     """Limit this process and those it starts.
 
     Args:
         memory_bytes: How much the address space may grow from here; None: no limit.
         file_bytes: Largest file it may write.
+        cpu_s: Processor time; None: no limit.
     """
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, file_bytes)
     _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
-    _limit(resource.RLIMIT_CPU, _CPU_S)
+    if cpu_s is not None:
+        _limit(resource.RLIMIT_CPU, cpu_s)
     if memory_bytes is not None:
         _limit(resource.RLIMIT_AS, _address_space() + memory_bytes)
 

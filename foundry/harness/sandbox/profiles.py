@@ -52,8 +52,10 @@ def confine(profile: Profile, level: Level) -> None:
     Raises:
         OSError: It has other threads, or the kernel refuses what it said it could do.
     """
-    file_bytes = _COMPILER_FILE_BYTES if profile.builds else 0
-    limits.apply(profile.memory_bytes, file_bytes or limits.FILE_BYTES)
+    if profile.builds:  # it serves many candidates, each of its jobs within a time of its own
+        limits.apply(profile.memory_bytes, _COMPILER_FILE_BYTES, cpu_s=None)
+    else:
+        limits.apply(profile.memory_bytes)
     if level < Level.FILTERED or sys.platform == "darwin":
         return  # on macOS the process was started confined
     if len(os.listdir("/proc/self/task")) > 1:

@@ -27,6 +27,8 @@ _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _CLONE_THREAD = 0x00010000
 _TTY_INPUT = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX put characters into a terminal."""
+_SIGNALS_OF_FILES = (8, 10, 15)
+"""F_SETOWN, F_SETSIG and F_SETOWN_EX let a pipe send signals to any process of the user."""
 _TO_START_PROCESSES = frozenset({"fork", "vfork", "execve", "setsid", "setpgid", "tkill"})
 _INSTRUCTION = struct.Struct("=HBBI")
 
@@ -88,6 +90,7 @@ def _filter(machine: str, pid: int, may_start_processes: bool) -> Iterator[bytes
         yield from _argument(limited["tgkill"], _FIRST, [(_EQUAL, pid)])
     yield from _argument(limited["prlimit64"], _FIRST, [(_EQUAL, 0), (_EQUAL, pid)])
     yield from _when(_EQUAL, limited["ioctl"], *_refused_values(_SECOND, _TTY_INPUT))
+    yield from _when(_EQUAL, limited["fcntl"], *_refused_values(_SECOND, _SIGNALS_OF_FILES))
     yield _code(_RETURN, _ALLOW)
 
 

@@ -112,6 +112,7 @@ REFUSED: Mapping[str, Numbers] = MappingProxyType(
         "mq_notify": (244, 184),
         "mq_getsetattr": (245, 185),
         # files
+        "truncate": (76, 45),
         "open_by_handle_at": (304, 265),
         "name_to_handle_at": (303, 264),
         "chmod": (90, None),
@@ -181,6 +182,7 @@ LIMITED: Mapping[str, Numbers] = MappingProxyType(
         "tgkill": (234, 131),
         "prlimit64": (302, 261),
         "ioctl": (16, 29),
+        "fcntl": (72, 25),
         "openat": (257, 56),
         "openat2": (437, 437),
     }

@@ -72,7 +72,7 @@ def _verify_one(
     with candidate.stage("verify"):
         specs = output_specs(candidate.op, target.workload)
         job = Run(index, tuple(r.inputs for r in expected), specs, repeats, echo, stale, orders)
-        runs = len(expected) + repeats + orders
+        runs = len(expected) * repeats + stale + echo + orders
         limit_s = run_limit_s(target.program, runs, walk.options.run_limit_s)
         found = walk.worker.ask(job, limit_s)
         seconds = walk.worker.spent_s / runs

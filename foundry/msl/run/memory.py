@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from foundry.program import TensorSpec
 from ops.dtypes import numpy_dtype
 
 ALIGNMENT = 64
+NO_RESERVE = 0x40 if sys.platform == "darwin" else 0x4000
+"""`MAP_NORESERVE`, which Python names on Linux alone, and there since 3.13."""
 _GUARD_BYTES = 4096
 _PATTERN = 0xA5
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foundry.msl.run.memory import NO_RESERVE
 from foundry.program import TensorSpec
 from ops.dtypes import numpy_dtype
 
@@ -44,7 +45,7 @@ class _Walled:
 
 
 def _reserve(size: int) -> tuple[mmap.mmap, int]:
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NO_RESERVE
     for wall in _WALLS[:-1]:
         try:
             return mmap.mmap(-1, size + 2 * wall, flags=flags), wall

@@ -10,19 +10,17 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import mmap
-import sys
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foundry.errors import EnvironmentUnusable
+from foundry.msl.run.memory import NO_RESERVE
 from foundry.msl.sanitizer.native import STAMP_BYTES, STAMPS
 
 _SHIFTS = (36, 32, 30, 28, 26, 24, 22)
 """Slots of 64 GiB hold what 32-bit indices can reach; smaller ones where memory is limited."""
-_NO_RESERVE = 0x40 if sys.platform == "darwin" else 0x4000
-"""`MAP_NORESERVE`, which Python names on Linux alone."""
 _FEWEST_SLOTS = 32
 _KEPT_BYTES = 64 << 20
 """An arena that once held more is not kept: its memory would stay in use."""
@@ -92,7 +90,7 @@ class _Stamps:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NO_RESERVE
         try:
             memory = mmap.mmap(-1, max(size, 1) * STAMP_BYTES * STAMPS, flags=flags)
         except (OSError, OverflowError, ValueError) as error:
@@ -106,7 +104,7 @@ class _Stamps:
 
 
 def _reserve(count: int, largest: int) -> tuple[int, mmap.mmap]:
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NO_RESERVE
     # The array starts in the middle: half a slot holds it and as much again behind it.
     shifts = [shift for shift in _SHIFTS if largest <= 1 << (shift - 2)]
     for shift in shifts:

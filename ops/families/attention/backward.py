@@ -359,7 +359,7 @@ return (sums / some).astype(dtype), peak + mx.log(a + b)
         f"max(exp(x_lse - {PEAK}) + exp(y_lse - {PEAK}), 1e-38f)",
         "lse": f"{PEAK} + log(exp(x_lse - {PEAK}) + exp(y_lse - {PEAK}))",
     },
-    flops=12,
+    flops=3,  # the weights are a row's
     formula="Two parts of an attention, x and y over keys of their own, with the logarithms of "
     "their sums: m = max of both, a = exp(x_lse - m), b = exp(y_lse - m); out = (a x + b y) / (a + "
     "b), lse = m + log(a + b). A part without keys has -1e30 or -infinity; where both have "

@@ -130,6 +130,18 @@ class Weight:
         return f"n * k // {8 // self.bits} + 2 * n * (k // group) * itemsize"
 
 
+def picked_bytes(picks: str, matrix: str) -> str:
+    """Bytes of the matrices of experts that so many picks read, as an expression.
+
+    Of e experts picked p times, more than e p / (e + p) differ on average.
+
+    Args:
+        picks: How many picks there are.
+        matrix: Bytes of one.
+    """
+    return f"({matrix}) * experts * {picks} // max(1, experts + {picks})"
+
+
 def linear(
     name: str,
     weights: Sequence[Weight],
@@ -160,6 +172,7 @@ def linear(
     packed = any(weight.bits > 0 for weight in weights)
     slots = ("slots",) if picked == "slots" else ()
     rows = "m * slots" if slots else "m"
+    held = " + ".join(weight.bytes for weight in weights)
     steps = _stepwise(np, weights, also, prologue)
     return Op(
         name=name,
@@ -176,8 +189,7 @@ def linear(
         baselines=mlx,
         flops=f"{rows} * n * (2 * k * {len(weights)} + {extra_flops})",
         bytes=f"(m * k + {rows} * n) * itemsize + "
-        + (f"min({rows}, experts) * " if picked else "")
-        + f"({' + '.join(weight.bytes for weight in weights)})",
+        + (picked_bytes(f"({rows})", held) if picked else f"({held})"),
         visible=cases[0],
         hidden=cases[1],
         bench=cases[2],

@@ -9,7 +9,7 @@ import numpy as np
 from ops.axis import Axis, axes
 from ops.cases import cases, labelled
 from ops.families.forms.indexed import indexed
-from ops.families.forms.linear import GROUP, Weight
+from ops.families.forms.linear import GROUP, Weight, picked_bytes
 from ops.fills import Index
 from ops.matches import Close, Exact
 from ops.parameters import Range
@@ -100,7 +100,7 @@ for (uint j = 0; j < count; ++j) {
 out[i] = T(sum);
 """,
     flops="2 * count * cols",
-    bytes="(2 * rows + count) * cols * itemsize + 8 * count",
+    bytes="(2 * rows + count) * cols * itemsize + (4 + itemsize) * count",
     cases=SCATTERED,
     formula="out = base, and out[index[j]] += share[j] given[j] for every j, an index as often as "
     "it comes; summed in float32 and rounded once. The way back of a mixture of experts.",
@@ -148,9 +148,11 @@ whole = mx.exp(picked - mx.logsumexp(wide, axis=-1, keepdims=True))
 return (soft if renormalised else whole).astype(dtype), index
 """,
     },
-    flops="rows * experts * 6",
-    visible=cases(
-        GATE, (1, 1, 1), (4, 8, 2), (3, 64, 4), (2, 128, 8), (5, 16, 4), renormalised=False
+    # The exp of those that were picked; of all where it is not `renormalised`.
+    flops="rows * (experts + 5 * k)",
+    visible=(
+        *cases(GATE, (1, 1, 1), (4, 8, 2), (3, 64, 4), (2, 128, 8)),
+        *cases(GATE, (5, 16, 4), (3, 32, 2), renormalised=False),
     ),
     hidden=(
         *cases(GATE, (0, 8, 2), (1, 2, 1), (67, 5, 2), (7, 33, 4), (2, 257, 10), (33, 31, 1)),
@@ -296,8 +298,8 @@ return mx.sum(each * share[..., None], axis=1)
 """,
     },
     flops="2 * m * slots * n * k + 2 * m * slots * n",
-    bytes="(m * slots * k + m * n) * itemsize + min(m * slots, experts) * (n * k // 2 + "
-    "2 * n * (k // group) * itemsize)",
+    bytes="(m * slots * k + m * n) * itemsize + "
+    + picked_bytes("(m * slots)", "n * k // 2 + 2 * n * (k // group) * itemsize"),
     visible=cases(
         DOWN_AXES,
         *(

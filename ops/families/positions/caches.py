@@ -141,7 +141,9 @@ const int from = table[i / page];
 out[i] = from < 0 ? T(0) : pool[uint(from) * page + i % page];
 """,
     flops="0",
-    bytes="2 * batch * blocks * page_size * heads * head_dim * itemsize + 4 * batch * blocks",
+    # Of so many pages drawn so often, more than this many differ on average.
+    bytes="(batch * blocks + pages * batch * blocks // max(1, pages + batch * blocks)) * page_size "
+    "* heads * head_dim * itemsize + 4 * batch * blocks",
     constraints=("1 <= pages",),
     cases=(
         cases(
