@@ -18,6 +18,8 @@ TIMING_METHOD = 5
 and span two measurements on other inputs in other memory.
 4: what is not ahead of its rivals is measured once, and its interval widened as much.
 5: on the cpu both sides lie in small pages."""
+HELD_BYTES = "held_bytes"
+"""Key among the facts of a timing: bytes that calls went through before they came to the same."""
 
 JUDGE_VERSION = 22
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""

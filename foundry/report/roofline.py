@@ -34,10 +34,18 @@ class Roofline:
         return dict(vars(self))
 
 
-def roofline(timing: Timing, peaks: Peaks) -> Roofline | None:
-    """None where time, traffic or peaks are unknown."""
-    cached = any(timing.bytes_moved <= cache.size for cache in peaks.caches)
-    bandwidth = peaks.gb_s(timing.bytes_moved)
+def roofline(timing: Timing, peaks: Peaks, held_bytes: int = 0) -> Roofline | None:
+    """None where time, traffic or peaks are unknown.
+
+    Args:
+        timing: What was measured.
+        peaks: Of the device.
+        held_bytes: What calls went through before they came to the same again: what holds all of
+            it is what each was read from. 0: no more than one call moves.
+    """
+    held = max(held_bytes, timing.bytes_moved)
+    cached = any(held <= cache.size for cache in peaks.caches)
+    bandwidth = peaks.gb_s(held)
     known = (bandwidth, peaks.gflops, timing.kernel_us, timing.bytes_moved)
     if not all(value > 0 and math.isfinite(value) for value in known):
         return None

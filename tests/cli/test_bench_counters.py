@@ -147,6 +147,9 @@ def test_the_roof_is_the_slower_of_traffic_and_arithmetic() -> None:
     assert large is not None
     assert large.roof == MEMORY
     assert large.share_of_roof == pytest.approx(0.5)
+    far = roofline(timing(), PEAKS, held_bytes=64 << 20)
+    assert far is not None
+    assert (far.roof, far.roof_gb_s) == (large.roof, large.roof_gb_s)
 
 
 def test_no_roof_without_figures() -> None:

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 def rooflines(judged: Judged) -> Iterator[tuple[str, Roofline]]:
     """Dtype and roofline of every timing, where the device's peaks are known."""
+    from foundry.judge.verdict import HELD_BYTES
     from foundry.report.roofline import roofline
 
     for evaluation in judged.evaluations if judged.peaks else ():
+        facts = evaluation.extra.get("benchmark", {})
         for timing in evaluation.timings:
             assert judged.peaks is not None
-            if found := roofline(timing, judged.peaks):
+            held = facts.get(timing.workload, {}).get(HELD_BYTES, 0)
+            if found := roofline(timing, judged.peaks, held):
                 yield evaluation.dtype, found
 
 

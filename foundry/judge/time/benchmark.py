@@ -29,7 +29,7 @@ from foundry.judge.time.meter import undisturbed_us
 from foundry.judge.time.statistics import speedup
 from foundry.judge.time.trial import TimedTask, Trial, Tried, rejected, untimed
 from foundry.judge.time.work import is_mostly_dispatch, of_baseline, of_kernel
-from foundry.judge.verdict import TIMING_METHOD, Timing
+from foundry.judge.verdict import HELD_BYTES, TIMING_METHOD, Timing
 from ops.spec import bytes_moved, flops
 
 _ATTEMPTS = 3
@@ -60,6 +60,7 @@ class Measured:
             "baseline_nodes": self.bar.nodes,
             "kernel_whole_us": statistics.median(self.tried.latencies.kernel_us),
             "unseen_factor": self.tried.unseen_factor,
+            HELD_BYTES: self.tried.held,
             "attempts": self.attempts,
             "drift": self.drift,
         }
