@@ -109,3 +109,21 @@ def test_a_right_result_at_the_end_of_the_range_may_round_to_infinity() -> None:
     assert compare(spec, np.array([-np.inf], np.float16), near).fault
     far = Within(np.array([60000.0]), np.array([60.0]))
     assert compare(spec, np.array([np.inf], np.float16), far).fault
+
+
+@pytest.mark.parametrize(
+    ("want", "bound", "will_do"),
+    [
+        (-5.7e6, 4.2e9, [-np.inf, -65504.0, -50_000.0, 3.0, 65504.0, np.inf]),
+        (-5.7e6, 5.66e6, [-np.inf, -65504.0, -50_000.0]),
+        (-5.7e6, 1.0, [-np.inf, -65504.0]),
+    ],
+)
+def test_where_a_bound_reaches_back_into_the_range_so_does_what_will_do(
+    want: float, bound: float, will_do: list[float]
+) -> None:
+    spec = TensorSpec("out", (1,), "float16")
+    expected = Within(np.array([want]), np.array([bound]))
+    for value in (-np.inf, -65504.0, -50_000.0, 3.0, 65504.0, np.inf, np.nan):
+        fault = compare(spec, np.array([value], np.float16), expected).fault
+        assert (fault is None) is (value in will_do), (value, fault)

@@ -55,10 +55,9 @@ class Within:
             ends = finite & np.isinf(wide) & (np.abs(want) + bound >= limit)
             wide = np.where(ends, np.clip(wide, -limit, limit), wide)
             error = np.where(finite, np.abs(wide - want), 0.0)
-            # Where the oracle leaves the range of the dtype, infinity or the last number will do.
-            beyond = ~finite & ~np.isnan(want)
             same = np.where(np.isnan(want), np.isnan(wide) & ~poisoned(got), True)
-            same &= np.where(beyond, (wide * np.sign(want)) >= 0.99 * limit, True)
+            beyond = ~finite & ~np.isnan(want)
+            same &= np.where(beyond, _will_do(wide, want, bound, limit), True)
             ratio = np.where(same, np.where(finite, error / bound, 0.0), np.inf)
         ratio = np.where(np.isnan(ratio), np.inf, ratio)
         if self.overflowing is not None:
@@ -67,6 +66,22 @@ class Within:
         if self.free is not None:
             error, ratio = np.where(self.free, 0.0, error), np.where(self.free, 0.0, ratio)
         return np.where(np.isfinite(error), error, np.inf), ratio
+
+
+def _will_do(
+    wide: NDArray[np.float64], want: NDArray[Any], bound: NDArray[np.float64], limit: float
+) -> NDArray[np.bool_]:
+    """Whether elements will do where the oracle leaves the range of the dtype.
+
+    Infinity or the last number does; where the bound reaches back into the range, or beyond its
+    other end, so does what lies there.
+    """
+    as_far = wide * np.sign(want) >= 0.99 * limit
+    other_end = (np.isposinf(wide) & (want + bound >= limit)) | (
+        np.isneginf(wide) & (want - bound <= -limit)
+    )
+    found: NDArray[np.bool_] = as_far | other_end | (np.abs(wide - want) <= bound)
+    return found
 
 
 def _largest(dtype: np.dtype[Any]) -> float:
