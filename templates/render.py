@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops.errors import UsageError, unknown
+from ops.texts.metal import with_precise_calls
 from templates import space
 from templates.space import Point
 from templates.template import Template, Value
@@ -34,11 +35,12 @@ def render(template: Template, point: Point) -> str:
 
     values = complete(template, point)
     try:
-        return _compiled(template.source).render({**values, **_member(template)}).strip("\n") + "\n"
+        text = _compiled(template.source).render({**values, **_member(template)})
     except jinja2.TemplateSyntaxError as error:
         raise UsageError(f"template '{template.name}' line {error.lineno}: {error}") from None
     except jinja2.TemplateError as error:
         raise UsageError(f"template '{template.name}': {error}") from None
+    return with_precise_calls(text.strip("\n")) + "\n"
 
 
 def _member(template: Template) -> dict[str, object]:

@@ -142,3 +142,21 @@ def _call(name: str, *arguments: ast.expr | ast.keyword) -> ast.Call:
     function = ast.Attribute(ast.Name("mx", ast.Load()), name, ast.Load())
     plain = [a for a in arguments if isinstance(a, ast.expr)]
     return ast.Call(function, plain, [a for a in arguments if isinstance(a, ast.keyword)])
+
+
+_OF_TWO_KINDS = (
+    "exp exp2 exp10 log log2 log10 sin cos tan sinh cosh tanh asinh acosh atanh pow atan2"
+)
+_PLAIN_CALL = re.compile(rf"(?<![\w:.])({'|'.join(_OF_TWO_KINDS.split())})(?=\s*\()")
+_PRECISE = r"precise::\1"
+
+
+def with_precise_calls(text: str) -> str:
+    """Metal text whose functions are as exact on a Mac as where they were proven.
+
+    From macOS 15 on MLX sets the math mode alone, and leaves which functions the plain names are
+    to Metal, where they are those of `fast::` (MTLLibrary.h: `mathFloatingPointFunctions`): its
+    `tanh` is NaN beyond 44, its `sin` is undefined beyond pi.
+    """
+    lines = (line.partition("//") for line in text.split("\n"))
+    return "\n".join(f"{_PLAIN_CALL.sub(_PRECISE, code)}{mark}{said}" for code, mark, said in lines)

@@ -16,6 +16,7 @@ from typing import Any
 from foundry.errors import UsageError
 from foundry.judge.attacks.attack import CONTROLS, REFUSED, Attack
 from foundry.judge.verdict import Status
+from ops.texts.metal import with_precise_calls
 from templates import default, for_op, render
 
 KIND = "slips"
@@ -59,8 +60,9 @@ def _attack(found: dict[str, Any], kind: str) -> Attack:
 def _changed(found: dict[str, Any]) -> str:
     (template, *_) = for_op(found["op"])
     text = render(template, default(template))
-    if found["old"] not in text:
+    old, new = (with_precise_calls(found[which]) for which in ("old", "new"))
+    if old not in text:
         raise UsageError(
             f"{template.name} has no '{found['old']}', which the slip '{found['name']}' changes"
         )
-    return text.replace(found["old"], found["new"])
+    return text.replace(old, new)

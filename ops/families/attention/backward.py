@@ -350,13 +350,13 @@ attention_merge = rowwise(
 peak = mx.maximum(mx.maximum(x_lse, y_lse), -1e38)
 a, b = mx.exp(x_lse - peak), mx.exp(y_lse - peak)
 sums = x.astype(mx.float32) * a[:, None] + y.astype(mx.float32) * b[:, None]
-some = mx.maximum(a + b, 1e-38)[:, None]
+some = mx.maximum(a + b, 1e-37)[:, None]
 return (sums / some).astype(dtype), peak + mx.log(a + b)
 """,
     passes={},
     metal={
         "out": f"(x * exp(x_lse - {PEAK}) + y * exp(y_lse - {PEAK})) / "
-        f"max(exp(x_lse - {PEAK}) + exp(y_lse - {PEAK}), 1e-38f)",
+        f"max(exp(x_lse - {PEAK}) + exp(y_lse - {PEAK}), 1e-37f)",
         "lse": f"{PEAK} + log(exp(x_lse - {PEAK}) + exp(y_lse - {PEAK}))",
     },
     flops=3,  # the weights are a row's
@@ -380,4 +380,4 @@ def _merged(x: Any, x_lse: Any, y: Any, y_lse: Any) -> Any:
     a, b = np.exp(x_lse - peak), np.exp(y_lse - peak)
     sums = x * a[:, None] + y * b[:, None]
     with np.errstate(divide="ignore"):  # of rows without keys
-        return sums / np.maximum(a + b, 1e-38)[:, None], peak + np.log(a + b)
+        return sums / np.maximum(a + b, 1e-37)[:, None], peak + np.log(a + b)

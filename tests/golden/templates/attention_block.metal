@@ -68,8 +68,8 @@ for (uint start = 0; start < seen[QUERIES - 1]; start += 32) {
     }
     score = start + lane < seen[i] ? score * scale : -INFINITY;
     const float higher = max(peaks[i], simd_max(score));
-    const float shrink = exp(peaks[i] - higher);
-    const float weight = exp(score - higher);  // 0 beyond the last key
+    const float shrink = precise::exp(peaks[i] - higher);
+    const float weight = precise::exp(score - higher);  // 0 beyond the last key
     totals[i] = totals[i] * shrink + simd_sum(weight);
     peaks[i] = higher;
     for (int j = 0; j < PER_LANE; ++j) {

@@ -49,8 +49,8 @@ for (uint start = 0; start < seen; start += 32) {
     score *= scale;
   }
   const float higher = max(peak, simd_max(score));
-  const float shrink = exp(peak - higher);
-  const float weight = exp(score - higher);  // 0 beyond the last key
+  const float shrink = precise::exp(peak - higher);
+  const float weight = precise::exp(score - higher);  // 0 beyond the last key
   total = total * shrink + simd_sum(weight);
   weights[lane] = weight;
   simdgroup_barrier(mem_flags::mem_threadgroup);

@@ -37,8 +37,8 @@ for (uint key = 0; key < seen; ++key) {
   }
   score = simd_sum(score);
   const float higher = max(peak, score);
-  const float shrink = exp(peak - higher);
-  const float weight = exp(score - higher);
+  const float shrink = precise::exp(peak - higher);
+  const float weight = precise::exp(score - higher);
   total = total * shrink + weight;
   for (int j = 0; j < PER_LANE; ++j) {
     sums[j] = sums[j] * shrink + (first + j < D ? weight * float(values[row + j]) : 0.0f);

@@ -62,8 +62,8 @@ for (uint start = chunk * CHUNK; start < end; start += 32) {
     score *= scale;
   }
   const float higher = max(peak, simd_max(score));
-  const float shrink = exp(peak - higher);
-  const float weight = exp(score - higher);  // 0 beyond the last key
+  const float shrink = precise::exp(peak - higher);
+  const float weight = precise::exp(score - higher);  // 0 beyond the last key
   total = total * shrink + simd_sum(weight);
   weights[lane] = weight;
   simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -112,7 +112,7 @@ for (uint i = 0; i < chunks; ++i) {
 float sum = 0.0f;
 float total = 0.0f;
 for (uint i = 0; i < chunks; ++i) {
-  const float weight = exp(chunk_peaks[i] - peak);
+  const float weight = precise::exp(chunk_peaks[i] - peak);
   total += weight * chunk_totals[i];
   sum += weight * part[(size_t(asked) * chunks + i) * head_dim + d];
 }

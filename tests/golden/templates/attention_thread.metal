@@ -51,10 +51,10 @@ for (uint start = 0; start < seen; start += KEYS) {
     weights[i] = score;
     higher = max(higher, score);
   }
-  const float shrink = exp(peak - higher);
+  const float shrink = precise::exp(peak - higher);
   total *= shrink;
   for (int i = 0; i < KEYS; ++i) {
-    weights[i] = start + i < seen ? exp(weights[i] - higher) : 0.0f;
+    weights[i] = start + i < seen ? precise::exp(weights[i] - higher) : 0.0f;
     total += weights[i];
   }
   for (int d = 0; d < D; ++d) {

@@ -11,10 +11,10 @@ const uint head_dim = x_shape[3];
 const uint half_dim = head_dim / 2;
 
 // base^(-2 pair / head_dim)
-const float frequency = exp2(-log2(base) * (float(pair) / float(half_dim)));
+const float frequency = precise::exp2(-precise::log2(base) * (float(pair) / float(half_dim)));
 const float angle = float(int(position) + offset) * frequency;
-const float cosine = cos(angle);
-const float sine = sin(angle);
+const float cosine = precise::cos(angle);
+const float sine = precise::sin(angle);
 
 const size_t i = (size_t(thread_position_in_grid.z) * seq + position) * head_dim + pair;
 const float first = float(x[i]);

@@ -4,7 +4,7 @@ grid = ["ceildiv(rows * cols, 1)", 1, 1]
 threadgroup = [256, 1, 1]
 */
 inline float value(float x) {
-  return x / (1.0f + exp(-x));
+  return x / (1.0f + precise::exp(-x));
 }
 // --- body ---
 const size_t count = size_t(x_shape[0]) * x_shape[1];

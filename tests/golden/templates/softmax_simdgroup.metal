@@ -18,11 +18,11 @@ const float row_peak = simd_max(peak);
 
 float total = 0.0f;
 for (uint c = lane; c < cols; c += 32) {
-  total += exp(float(from[c]) - row_peak);
+  total += precise::exp(float(from[c]) - row_peak);
 }
 const float row_total = simd_sum(total);
 
 const float scale = 1.0f / row_total;
 for (uint c = lane; c < cols; c += 32) {
-  to[c] = T(exp(float(from[c]) - row_peak) * scale);
+  to[c] = T(precise::exp(float(from[c]) - row_peak) * scale);
 }

@@ -17,11 +17,11 @@ const float row_peak = peak;
 
 float total = 0.0f;
 for (uint c = 0; c < cols; ++c) {
-  total += exp(float(from[c]) - row_peak);
+  total += precise::exp(float(from[c]) - row_peak);
 }
 const float row_total = total;
 
 const float scale = 1.0f / row_total;
 for (uint c = 0; c < cols; ++c) {
-  to[c] = T(exp(float(from[c]) - row_peak) * scale);
+  to[c] = T(precise::exp(float(from[c]) - row_peak) * scale);
 }

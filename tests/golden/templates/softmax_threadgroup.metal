@@ -47,11 +47,11 @@ const float row_peak = group_max(peak, shared, simd_lane, simd, simds);
 
 float total = 0.0f;
 for (uint c = lane; c < cols; c += THREADS) {
-  total += exp(float(from[c]) - row_peak);
+  total += precise::exp(float(from[c]) - row_peak);
 }
 const float row_total = group_sum(total, shared, simd_lane, simd, simds);
 
 const float scale = 1.0f / row_total;
 for (uint c = lane; c < cols; c += THREADS) {
-  to[c] = T(exp(float(from[c]) - row_peak) * scale);
+  to[c] = T(precise::exp(float(from[c]) - row_peak) * scale);
 }

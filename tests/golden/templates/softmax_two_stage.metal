@@ -73,11 +73,11 @@ const float chunk_peak = group_max(peak[0], shared, simd_lane, simd, simds);
 float total[VEC] = {0.0f};
 for (uint c = begin + lane * VEC; c < full; c += THREADS * VEC) {
   for (int j = 0; j < VEC; ++j) {
-    total[j] += exp(float(from[c + j]) - chunk_peak);
+    total[j] += precise::exp(float(from[c + j]) - chunk_peak);
   }
 }
 if (rest < end) {
-  total[0] += exp(float(from[rest]) - chunk_peak);
+  total[0] += precise::exp(float(from[rest]) - chunk_peak);
 }
 for (int j = 1; j < VEC; ++j) {
   total[0] += total[j];
@@ -125,16 +125,16 @@ for (uint i = lane; i < chunks; i += THREADS) {
 peak = group_max(peak, shared, simd_lane, simd, simds);
 float total = 0.0f;
 for (uint i = lane; i < chunks; i += THREADS) {
-  total += row_totals[i] * exp(row_peaks[i] - peak);
+  total += row_totals[i] * precise::exp(row_peaks[i] - peak);
 }
 total = group_sum(total, shared, simd_lane, simd, simds);
 
 const float scale = 1.0f / total;
 for (uint c = begin + lane * VEC; c < full; c += THREADS * VEC) {
   for (int j = 0; j < VEC; ++j) {
-    to[c + j] = T(exp(float(from[c + j]) - peak) * scale);
+    to[c + j] = T(precise::exp(float(from[c + j]) - peak) * scale);
   }
 }
 if (rest < end) {
-  to[rest] = T(exp(float(from[rest]) - peak) * scale);
+  to[rest] = T(precise::exp(float(from[rest]) - peak) * scale);
 }

@@ -4,7 +4,7 @@ grid = ["ceildiv(rows * cols, 1)", 1, 1]
 threadgroup = [256, 1, 1]
 */
 inline float value(float gate, float up) {
-  return gate / (1.0f + exp(-gate)) * up;
+  return gate / (1.0f + precise::exp(-gate)) * up;
 }
 // --- body ---
 const size_t count = size_t(gate_shape[0]) * gate_shape[1];
