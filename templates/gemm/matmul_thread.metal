@@ -40,8 +40,10 @@ for (uint i = 0; i < full; i += VEC) {
   auto left = a_row + i;
   auto right = b_row + i;
   for (int j = 0; j < VEC; j += 4) {
-    sums[j / 4] += float4(left[j], left[j + 1], left[j + 2], left[j + 3]) *
-                   float4(right[j], right[j + 1], right[j + 2], right[j + 3]);
+    sums[j / 4] += float4(float(left[j]), float(left[j + 1]),
+                          float(left[j + 2]), float(left[j + 3])) *
+                   float4(float(right[j]), float(right[j + 1]),
+                          float(right[j + 2]), float(right[j + 3]));
   }
 }
 float4 total = sums[0];
@@ -103,8 +105,10 @@ for (uint i = 0; i < full; i += VEC) {
       #pragma unroll
 {% if quads %}
       for (int j = 0; j < VEC; j += 4) {
-        partial[r][c][j / 4] += float4(left[j], left[j + 1], left[j + 2], left[j + 3]) *
-                                float4(right[j], right[j + 1], right[j + 2], right[j + 3]);
+        partial[r][c][j / 4] += float4(float(left[j]), float(left[j + 1]),
+                                       float(left[j + 2]), float(left[j + 3])) *
+                                float4(float(right[j]), float(right[j + 1]),
+                                       float(right[j + 2]), float(right[j + 3]));
       }
 {% else %}
       for (int j = 0; j < VEC; ++j) {
