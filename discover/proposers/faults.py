@@ -51,6 +51,7 @@ _BY_TYPE = {
 _MAYBE_BILLED = frozenset({408, 504, 524})
 """Of gateways that waited no longer: the answer behind them may have been written."""
 _SHOWN = 300
+_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 T = TypeVar("T")
 
@@ -92,18 +93,13 @@ def _bases(sdk: ModuleType) -> tuple[type[Exception], ...]:
     return tuple(getattr(sdk, name) for name in names if hasattr(sdk, name))
 
 
-_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-
-
 def _unanswered(reason: BaseException) -> Failure:
     """Failure of a call to which no answer came; a time-out of the SDKs is one of these."""
-    if isinstance(reason, _NEVER_SENT):
-        words = _shown(f"connection failed: {type(reason).__name__}: {reason}")
-        return Failure(FailureKind.CONNECTION, words)
-    if isinstance(reason, httpx2.TimeoutException):
+    was_sent = not isinstance(reason, _NEVER_SENT)
+    if was_sent and isinstance(reason, httpx2.TimeoutException):
         return Failure(FailureKind.TIMEOUT, "no answer in time", maybe_billed=True)
     words = _shown(f"connection failed: {type(reason).__name__}: {reason}")
-    return Failure(FailureKind.CONNECTION, words, maybe_billed=True)
+    return Failure(FailureKind.CONNECTION, words, maybe_billed=was_sent)
 
 
 def _shown(text: str) -> str:
