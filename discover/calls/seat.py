@@ -89,11 +89,8 @@ class Seat:
 
     def remember(self, tokens: Tokens) -> Spend:
         """Count an answer of an earlier session; what it costs by today's price."""
-        spent = spend(self.price, tokens)
         self.earlier_answers += 1
-        self.spent_tokens += spent.tokens
-        self.spent_usd += spent.usd
-        return spent
+        return self._paid(tokens)
 
     def answered(self, tokens: Tokens, size_bytes: int, took_s: float, now_s: float) -> None:
         """Note an answer, and what it took."""
@@ -101,13 +98,17 @@ class Seat:
         self._alike, self.parked = (None, 0), None
         self.absence.over(now_s)
         self._seconds.append(took_s)
-        spent = spend(self.price, tokens)
-        self.spent_tokens += spent.tokens
-        self.spent_usd += spent.usd
+        self._paid(tokens)
         self._longest_output = max(self._longest_output, tokens.output_tokens)
         self._largest_input = max(self._largest_input, tokens.input_tokens)
         density = tokens.input_tokens / max(1, size_bytes)
         self._tokens_per_byte = max(self._tokens_per_byte, density)
+
+    def _paid(self, tokens: Tokens) -> Spend:
+        spent = spend(self.price, tokens)
+        self.spent_tokens += spent.tokens
+        self.spent_usd += spent.usd
+        return spent
 
     def faulted(self, failure: Failure, now_s: float, pause_s: float) -> None:
         """Note a fault that waiting does not mend."""

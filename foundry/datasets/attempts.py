@@ -112,7 +112,7 @@ def row(stored: StoredEvaluation, lineage: Lineage) -> dict[str, Any]:
         "kernel": text,
         "normal_form": text_hash(form(stored.text)),
         "status": evaluation.status.value,
-        "why": next(iter(found[0].message.splitlines()), "") if found else "",
+        "why": found[0].headline if found else "",
         "diagnostics": [one.model_dump() for one in found],
         "errors": leaks.errors(evaluation, timed),
         "method": MEASURED if evaluation.timings else PROVEN,

@@ -73,6 +73,11 @@ class Diagnostic(Record):
     line: int | None = None
     """Line in the canonical kernel file."""
 
+    @property
+    def headline(self) -> str:
+        """The first line of the message; empty where it says nothing."""
+        return next(iter(self.message.splitlines()), "")
+
 
 class OutputError(Record):
     """How far one output was from the oracle on one workload."""
@@ -190,5 +195,4 @@ class Evaluation(Record):
     @property
     def why(self) -> str:
         """First diagnostic as one line, empty when there is none."""
-        lines = self.diagnostics[0].message.splitlines() if self.diagnostics else []
-        return next(iter(lines), "")
+        return self.diagnostics[0].headline if self.diagnostics else ""
