@@ -17,6 +17,7 @@ from foundry.harness.jobs import (
     UNBUILT,
     BaselineRun,
     Build,
+    Confine,
     Crash,
     Describe,
     Examine,
@@ -314,6 +315,43 @@ def test_closing_the_pool_frees_a_thread_that_waits_for_a_worker(pool: WorkerPoo
     thread.join(30)
     assert not thread.is_alive()
     assert isinstance(found[0], Crash)
+
+
+def test_a_closed_pool_keeps_no_worker_that_it_started_late(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setattr(
+        "foundry.harness.processes.pool.starter",
+        lambda engine, level: Spawner("directive_engine:DirectiveEngine"),
+    )
+    made = WorkerPool("metal", 1, tmp_path)
+    made.close()
+    before, opened = set(children()), len(os.listdir("/proc/self/fd"))
+    with made.trusted(), made.lease():
+        pass
+    assert len(os.listdir("/proc/self/fd")) == opened
+    assert all(gone(pid) for pid in set(children()) - before)
+
+
+def test_a_runner_ends_whose_builder_did_not_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    with WorkerPool("directive_engine:DirectiveEngine", 1, tmp_path) as made:
+        made.device()
+        before, opened = set(children()), len(os.listdir("/proc/self/fd"))
+
+        def refused(builds: bool) -> Confine:
+            if builds:
+                raise EnvironmentUnusable("no process is left", "Wait.")
+            return Confine(False, 0, (), None)
+
+        monkeypatch.setattr(made, "_confine", refused)
+        with pytest.raises(EnvironmentUnusable, match="no process is left"), made.lease():
+            pass
+        assert len(os.listdir("/proc/self/fd")) == opened
+        assert all(gone(pid) for pid in set(children()) - before)
 
 
 def test_what_is_built_during_a_screen_does_not_show_in_it(pool: WorkerPool) -> None:

@@ -277,9 +277,20 @@ class WorkerPool:
     def trusted(self) -> Iterator[WorkerProcess]:
         """The worker that runs baselines and never a candidate."""
         with self._trusted_guard:
-            if self._trusted is None or not self._trusted.alive:
-                self._trusted = WorkerProcess(self._starter, None)
-            yield self._trusted
+            worker = self._trusted
+            if worker is None or not worker.alive:
+                if worker is not None:
+                    worker.kill()
+                worker = self._trusted = WorkerProcess(self._starter, None)
+            if self._closed:
+                worker.terminate()  # its first job will see it crash
+            try:
+                yield worker
+            finally:
+                if self._closed:
+                    worker.kill()
+                    self._trusted = None
+                    self._starter.close()
 
     def close(self) -> None:
         """Kill every worker. A thread that waits for a leased one sees it crash at once."""
@@ -302,8 +313,12 @@ class WorkerPool:
         runner = self._reuse(self._runners) or WorkerProcess(self._starter, self._confine(False))
         builder: WorkerProcess | None = None
         if self._forks:
-            builder = self._reuse(self._builders)
-            builder = builder or WorkerProcess(self._starter, self._confine(True))
+            try:
+                builder = self._reuse(self._builders)
+                builder = builder or WorkerProcess(self._starter, self._confine(True))
+            except BaseException:
+                runner.kill()
+                raise
         lease = Lease(runner, builder, self._device)
         with self._guard:
             self._leased.add(lease)

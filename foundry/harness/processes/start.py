@@ -273,8 +273,10 @@ class _Forked:
     def signal(self, number: int) -> None:
         # Children of a server that is gone were killed with it: the id may be another's by now.
         if self._code is None and self._server.has(self._generation):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, number)
+            # Right after the fork it leads no group yet, so its own id comes first.
+            for send in (os.kill, os.killpg):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    send(self.pid, number)
 
     def kill(self) -> None:
         self.terminate()
