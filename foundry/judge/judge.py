@@ -9,6 +9,7 @@
 5. benchmark  paired timing on the bench workloads, alone on the device   rejected, correct, faster
 6. reach      every bench shape and sizes far beyond the lists, once;     wrong_result, timeout
               before it is faster, also the op's other dtypes: the record says in which it is right
+7. plain names a kernel that calls `tanh` is run once more as a Mac may take it; it says so if wrong
 
 Cheap stages come first and a kernel stops at its first failure. The worker gets input bytes and
 gives output bytes and raw timings; oracle, bounds and verdict never leave this process.
@@ -36,6 +37,7 @@ from foundry.judge.options import (
     bench_workloads,
 )
 from foundry.judge.oracle.references import References, op_file
+from foundry.judge.proof.plain_names import look_at_plain_names
 from foundry.judge.proof.reach import reach, verify_large
 from foundry.judge.proof.screen import screen, screen_rest
 from foundry.judge.proof.sweep import REMAINDERS
@@ -160,18 +162,24 @@ class Judge:
             walk = Walk(candidate, worker, turn, self._references, self._options)
             with candidate.stage("start"):
                 self._prepare(walk)
-            if failed := self._prove(walk):
-                return failed
-            found = self._benchmark(walk) if self._options.timed else None
-            if found and not found.status.passed:
-                return found
-            if not candidate.is_faster:
-                return reach(walk, self._options.reach_s) or found
-            if failed := reach(walk, WHOLE_REACH_S):
-                return failed
-            candidate.is_faster = REMAINDERS not in candidate.unproven
-            self._prove_in_others(walk)
-            return None
+            found = self._prove(walk) or self._beyond(walk)
+            if found is None or found.status.passed:
+                look_at_plain_names(walk)
+            return found
+
+    def _beyond(self, walk: Walk) -> Failed | None:
+        """What follows once a kernel is right on the lists: times, far sizes, other dtypes."""
+        candidate = walk.candidate
+        found = self._benchmark(walk) if self._options.timed else None
+        if found and not found.status.passed:
+            return found
+        if not candidate.is_faster:
+            return reach(walk, self._options.reach_s) or found
+        if failed := reach(walk, WHOLE_REACH_S):
+            return failed
+        candidate.is_faster = REMAINDERS not in candidate.unproven
+        self._prove_in_others(walk)
+        return None
 
     def _prepare(self, walk: Walk) -> None:
         op, module = walk.candidate.op, (self._options.sanitizer or "").partition(":")[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 
 from ops.errors import UsageError
 
@@ -148,7 +149,9 @@ _OF_TWO_KINDS = (
     "exp exp2 exp10 log log2 log10 sin cos tan sinh cosh tanh asinh acosh atanh pow atan2"
 )
 _PLAIN_CALL = re.compile(rf"(?<![\w:.])({'|'.join(_OF_TWO_KINDS.split())})(?=\s*\()")
-_PRECISE = r"precise::\1"
+_ANY_PLAIN_CALL = re.compile(
+    rf"(?<![\w:.])(?:metal\s*::\s*)?({'|'.join(_OF_TWO_KINDS.split())}|sincos)(?=\s*\()"
+)
 
 
 def with_precise_calls(text: str) -> str:
@@ -158,5 +161,27 @@ def with_precise_calls(text: str) -> str:
     to Metal, where they are those of `fast::` (MTLLibrary.h: `mathFloatingPointFunctions`): its
     `tanh` is NaN beyond 44, its `sin` is undefined beyond pi.
     """
+    return _in_code(text, lambda code: _PLAIN_CALL.sub(r"precise::\1", code))
+
+
+def with_fast_calls(text: str) -> str:
+    """Metal text whose plain names are what Metal takes them for there."""
+    return _in_code(text, lambda code: _ANY_PLAIN_CALL.sub(r"metal::fast::\1", code))
+
+
+def plain_calls(text: str) -> tuple[str, ...]:
+    """Functions that a text calls by their plain names and that are of two kinds, in order."""
+    found: dict[str, None] = {}
+
+    def look(code: str) -> str:
+        found.update(dict.fromkeys(_ANY_PLAIN_CALL.findall(code)))
+        return code
+
+    _in_code(text, look)
+    return tuple(found)
+
+
+def _in_code(text: str, change: Callable[[str], str]) -> str:
+    """The text with its lines changed, comments left."""
     lines = (line.partition("//") for line in text.split("\n"))
-    return "\n".join(f"{_PLAIN_CALL.sub(_PRECISE, code)}{mark}{said}" for code, mark, said in lines)
+    return "\n".join(f"{change(code)}{mark}{said}" for code, mark, said in lines)

@@ -1,8 +1,8 @@
 """What `foundry doctor` tries, beside what it looks at: each part of the way of a kernel, once.
 
 A kernel is linked plain and with checks; one that reads beyond its input is caught; one goes
-through the whole judge, ghosts included; one baseline is timed against itself. Together they say
-whether the way of a kernel is proven on this machine.
+through the whole judge, ghosts included; one says which functions the plain names are; one baseline
+is timed against itself. Together they say whether the way of a kernel is proven on this machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from foundry.cli.machine.checks import DoctorCheck
 from foundry.errors import EnvironmentUnusable
-from foundry.harness.jobs import Crash, Examine, Timeout
+from foundry.harness.jobs import Build, Crash, Examine, Results, Run, Timeout
 from foundry.harness.measuring.jobs import TimingPlan
 from foundry.harness.processes.pool import WorkerPool
 from foundry.program import BuildFailure, Device, Launch, Program, TensorSpec
@@ -26,6 +26,9 @@ _DOUBT = 0.1
 """How far from 1 a baseline timed against itself may read before a machine is too busy to time."""
 _PLAN = TimingPlan(blocks=12, min_blocks=8, budget_s=0.5)
 _LIMIT_S = 120.0
+_TELLING = 1000.5
+"""Where `tanh` and `sin` of `fast::` are far from right."""
+_LITTLE = 1e-6
 _SPEC = TensorSpec("x", (64,), "float32")
 _OUT = TensorSpec("out", (64,), "float32")
 
@@ -38,6 +41,7 @@ def try_all(device: str) -> Iterator[DoctorCheck]:
             pool.device()
             yield try_sanitizer(pool)
             yield try_kernel(pool)
+            yield try_plain_names(pool)
             yield try_clock(pool)
     except EnvironmentUnusable as error:
         yield DoctorCheck("kernel", "broken", error.what, error.fix)
@@ -126,6 +130,23 @@ def try_kernel(pool: WorkerPool) -> DoctorCheck:
     if evaluation.status.passed:
         return DoctorCheck("kernel", "ok", spent)
     return DoctorCheck("kernel", "broken", f"{spent}: {evaluation.why}", _REPORT)
+
+
+def try_plain_names(pool: WorkerPool) -> DoctorCheck:
+    """Which functions `tanh` and `sin` are here: MLX leaves that to Metal from macOS 15 on."""
+    name, program = "plain names", _program("out[i] = i & 1 ? tanh(x[i]) : sin(x[i]);")
+    x = {"x": np.full(64, _TELLING, np.float32)}
+    with pool.lease() as lease:
+        built = lease.ask(Build((program,), (0,)), _LIMIT_S)
+        answer = lease.ask(Run(0, (x,), (_OUT,)), _LIMIT_S)
+    if isinstance(built, Timeout | Crash) or any(built) or not isinstance(answer, Results):
+        return DoctorCheck(name, "broken", f"no answer: {built}, {answer}", _REPORT)
+    sine, tanh = answer.outputs[0]["out"][:2]
+    said = f"tanh({_TELLING:g}) is {tanh:g}, sin({_TELLING:g}) is {sine:.7f}"
+    is_precise = abs(tanh - 1.0) < _LITTLE and abs(sine - np.sin(_TELLING)) < _LITTLE
+    if is_precise:
+        return DoctorCheck(name, "ok", f"precise: {said}")
+    return DoctorCheck(name, "ok", f"those of `fast::`, so write `precise::`: {said}")
 
 
 def try_clock(pool: WorkerPool) -> DoctorCheck:
