@@ -218,3 +218,20 @@ def test_a_reduction_that_not_all_threads_reach_stays_in_its_simdgroup() -> None
     assert not variants(text, "group_reduction")
     assert not variants(ROWS.replace("simd_sum(total)", "simd_shuffle_xor(total, 1)"),
                         "group_reduction")  # fmt: skip
+
+
+def test_threads_that_share_a_simdgroup_stay_32() -> None:
+    assert not variants(ROWS, "threads")
+    wide = ROWS.replace('"rows * 32"', '"rows * 64"').replace("[32, 1, 1]", "[64, 1, 1]")
+    assert {label.partition(",")[0] for label in variants(wide, "threads")} == {
+        "threadgroup 64 -> 128",
+        "threadgroup 64 -> 32",
+    }
+    assert "threadgroup 256 -> 128" in variants(ELEMENTS, "threads")
+
+
+def test_a_counter_that_goes_into_an_overloaded_call_keeps_its_type() -> None:
+    header = ELEMENTS.split("uint i =", maxsplit=1)[0]
+    loop = "for (uint c = 0; c < x_shape[0]; c += 4) {{ out[{}] = T(1.0f); }}\n"
+    assert variants(header + loop.format("c"), "index_type")
+    assert not variants(header + loop.format("min(c + 4, x_shape[0])"), "index_type")

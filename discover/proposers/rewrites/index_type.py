@@ -1,11 +1,16 @@
-"""Count a loop in a signed or an unsigned integer: compilers reason about them differently."""
+"""Count a loop in a signed or an unsigned integer: compilers reason about them differently.
+
+A loop whose counter goes into `min` and its like stays: with one argument of the other sign the
+call is ambiguous.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from discover.proposers.rewrites import Variant
-from discover.proposers.rewrites.source import edit_bodies, loops
+from discover.proposers.rewrites.source import Loop, edit_bodies, loops
 from foundry.kernel import Kernel
 from ops.spec import Op
 
@@ -21,7 +26,7 @@ def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
 def _edit(body: str) -> Iterator[tuple[str, str]]:
     for loop in loops(body):
         other = _OTHER.get(loop.type)
-        if other is None:
+        if other is None or _is_overloaded(loop):
             continue
         # Both sides of the comparison take the same type, or the compiler would convert silently.
         header = (
@@ -33,3 +38,7 @@ def _edit(body: str) -> Iterator[tuple[str, str]]:
             f"{loop.title} in {other}",
             body[: loop.begin] + text + body[loop.end :],
         )
+
+
+def _is_overloaded(loop: Loop) -> bool:
+    return bool(re.search(rf"\b(?:min|max|clamp)\w*\s*\([^;]*\b{loop.var}\b", loop.body))

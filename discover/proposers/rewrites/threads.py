@@ -1,4 +1,8 @@
-"""Another number of threads in a threadgroup: twice or half."""
+"""Another number of threads in a threadgroup: twice or half.
+
+A kernel that deals its work to the lanes of a SIMD-group counts on 32 of them side by side: there
+32 stays as it is, and nothing becomes less.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,13 @@ from collections.abc import Iterator
 
 from discover.proposers.rewrites import Variant
 from discover.proposers.rewrites.sizes import swap, swap_number
-from discover.proposers.rewrites.source import plain, with_launch
+from discover.proposers.rewrites.source import names, plain, with_launch
 from foundry.kernel import MAX_THREADS_PER_THREADGROUP, Kernel, KernelLaunch
 from foundry.msl.frontend.tokens import NUMBER, tokenize
 from ops.spec import Op
+
+_LANES = 32
+"""Of a SIMD-group, on every Apple GPU."""
 
 
 def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
@@ -19,7 +26,7 @@ def variants(kernel: Kernel, op: Op) -> Iterator[Variant]:
     for index, launch in enumerate(kernel.launches):
         for size in sorted({d for d in launch.threadgroup if isinstance(d, int) and d > 1}):
             for new in (size * 2, size // 2):
-                if not _fits(launch, size, new):
+                if not _fits(launch, size, new) or _splits_lanes(launch, size, new):
                     continue
                 label = f"threadgroup {size} -> {new}"
                 group = swap(launch.threadgroup, size, new)
@@ -44,6 +51,11 @@ def _fits(launch: KernelLaunch, size: int, new: int) -> bool:
         if isinstance(dimension, int):
             total *= dimension
     return new >= 1 and total <= MAX_THREADS_PER_THREADGROUP
+
+
+def _splits_lanes(launch: KernelLaunch, size: int, new: int) -> bool:
+    is_along_lanes = launch.threadgroup[0] == size and (size == _LANES or new < _LANES)
+    return is_along_lanes and any("simd" in name for name in names(launch.body))
 
 
 def _number(value: int | bool | str, size: int, new: int) -> int | bool | str:
