@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from discover.faults import first_fault
+from discover.first_mistake import first_mistake
 from foundry.errors import UsageError
 
 R = TypeVar("R", bound=BaseModel)
@@ -32,7 +32,7 @@ def read(path: Path, kind: type[R]) -> R:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
-        keys, words = first_fault(kind, error)
+        keys, words = first_mistake(kind, error)
         line = _line_of(text, keys)
         at = f"{path}, line {line}" if line else f"{path}"
         raise UsageError(f"{at}: '{'.'.join(keys)}': {words}") from None

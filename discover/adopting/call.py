@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from discover.faults import first_fault
+from discover.first_mistake import first_mistake
 from foundry.errors import UsageError
 from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
 from ops.texts.expressions import Expression, ExpressionError, names_in
@@ -137,7 +137,7 @@ def read_call(document: Mapping[str, Any]) -> AdoptedCall:
     try:
         call = AdoptedCall.model_validate(document)
     except ValidationError as error:
-        keys, words = first_fault(AdoptedCall, error)
+        keys, words = first_mistake(AdoptedCall, error)
         raise UsageError(f"'{'.'.join(keys)}' of the call: {words}") from None
     try:
         problem = next(_problems(call), None)

@@ -9,14 +9,14 @@ from foundry.datasets.teachers import Use
 from foundry.judge.verdict import Status
 from foundry.prompts.forms import FULL, PromptForm
 
-PROVEN = (Status.CORRECT, Status.FASTER)
+PASSED = (Status.CORRECT, Status.FASTER)
 
 
 @dataclass(frozen=True)
 class Choice:
     """What is kept. The defaults keep whatever was proven, and few of what is nearly the same."""
 
-    statuses: Collection[Status] = PROVEN
+    statuses: Collection[Status] = PASSED
     """Of `correct` and `faster`: what a kernel must have reached once to be taught."""
     uses: Collection[Use] = tuple(Use)
     """Training uses that are allowed."""

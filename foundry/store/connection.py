@@ -20,7 +20,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
-from foundry.store.faults import explained
+from foundry.store.database_errors import explained
 from foundry.store.filelock import FileLock
 from foundry.store.location import Location
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from foundry.errors import EnvironmentUnusable
-from foundry.store.faults import unwritable
+from foundry.store.database_errors import unwritable
 
 _POLL_S = 0.002
 

@@ -10,7 +10,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from foundry.errors import EnvironmentUnusable, UsageError
-from foundry.store.faults import unwritable
+from foundry.store.database_errors import unwritable
 
 DEFAULT_URL = "sqlite:///runs/foundry.db"
 VARIABLE = "FOUNDRY_DB"

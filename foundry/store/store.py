@@ -33,9 +33,9 @@ from foundry.logins import without_logins
 from foundry.program import Device
 from foundry.store import evaluations, ledger, runs, schema, tree
 from foundry.store.connection import alone, connect
+from foundry.store.database_errors import explained
 from foundry.store.environment import capture
 from foundry.store.evaluations import Filter
-from foundry.store.faults import explained
 from foundry.store.filelock import FileLock
 from foundry.store.location import Location, locate
 from foundry.store.records import (

@@ -81,12 +81,12 @@ def choice_given(function: F) -> F:
         seed: int,
         **rest: Any,
     ) -> Any:
-        from foundry.datasets.choice import PROVEN, Choice
+        from foundry.datasets.choice import PASSED, Choice
         from foundry.datasets.teachers import TEACHERS
         from foundry.judge.verdict import Status
 
         choice = Choice(
-            statuses=(Status.FASTER,) if faster else PROVEN,
+            statuses=(Status.FASTER,) if faster else PASSED,
             uses=TEACHERS[teachers],
             hold_out=hold_out or (),
             valid=valid or (),

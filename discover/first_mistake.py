@@ -14,7 +14,7 @@ _NO_SUCH_KEY = {"extra_forbidden", "unexpected_keyword_argument"}
 """Kinds of errors: of a model, and of a dataclass."""
 
 
-def first_fault(kind: type[BaseModel], error: ValidationError) -> tuple[tuple[str, ...], str]:
+def first_mistake(kind: type[BaseModel], error: ValidationError) -> tuple[tuple[str, ...], str]:
     """Where the first fault stands, key by key, and what it is.
 
     A misspelt key comes before the one that is missing for it, with the nearest that there is.
