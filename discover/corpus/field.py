@@ -19,13 +19,16 @@ from dataclasses import dataclass
 from discover.corpus.faults import planted
 from discover.corpus.kernels import Made, kernels
 from discover.corpus.recipe import CorpusRecipe
-from discover.corpus.thrift import shares, thrifty
+from discover.corpus.thrift import measured, shares, thrifty
 from foundry.datasets.teachers import PLANTER
 from foundry.errors import InvalidKernel
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel, parse, render, text_hash
 from foundry.store.records import Origin
 from ops.spec import Op, plain_flops
+
+_TIMED_ONE_IN, _EXPLAINED_ONE_IN = 4, 2
+"""Of the kernels of an op that gives few."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,14 @@ class Plot:
     def is_planted(self) -> bool:
         """Whether it holds a planted fault."""
         return self.origin.name == PLANTER
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """How many kernels of an op are measured: the first ones."""
+
+    timed: int
+    explained: int
 
 
 class Field:
@@ -109,7 +120,8 @@ class Field:
                 yield made
 
     def _every(self, ops: Sequence[Op]) -> Iterator[Plot]:
-        sources = {op.name: self._of_op(op) for op in sorted(ops, key=_work)}
+        whole = shares(ops, self._recipe.kernels)
+        sources = {op.name: self._of_op(op, whole[op.name]) for op in sorted(ops, key=_work)}
         share = shares(ops, -(-self._recipe.kernels // self._recipe.rounds))
         while sources:
             for name in list(sources):
@@ -119,19 +131,22 @@ class Field:
                     continue
                 yield from itertools.chain(found, itertools.islice(sources[name], share[name] - 1))
 
-    def _of_op(self, op: Op) -> Iterator[Plot]:
+    def _of_op(self, op: Op, share: int) -> Iterator[Plot]:
+        first = _Measured(
+            timed=measured(op, share, self._recipe.timed, _TIMED_ONE_IN),
+            explained=measured(op, share, self._recipe.explained, _EXPLAINED_ONE_IN),
+        )
         dtypes = [dtype for dtype in self._recipe.dtypes if dtype in op.dtypes] or [op.dtypes[0]]
         for number, made in enumerate(thrifty(kernels(op, self._recipe.seed), op)):
             if made.kernel.hash not in self._hashes:
                 self._hashes.add(made.kernel.hash)
-                yield self._plot(op, made, number, dtypes)
+                yield _plot(op, made, number, dtypes, first)
 
-    def _plot(self, op: Op, made: Made, number: int, dtypes: Sequence[str]) -> Plot:
-        timed = number < self._recipe.timed
-        explained = number < self._recipe.explained
-        first = timed or explained
-        dtype = dtypes[0] if first else dtypes[number % len(dtypes)]
-        return Plot(op, dtype, made.text, made.kernel, made.origin, made.parent, timed, explained)
+
+def _plot(op: Op, made: Made, number: int, dtypes: Sequence[str], first: _Measured) -> Plot:
+    timed, explained = number < first.timed, number < first.explained
+    dtype = dtypes[0] if timed or explained else dtypes[number % len(dtypes)]
+    return Plot(op, dtype, made.text, made.kernel, made.origin, made.parent, timed, explained)
 
 
 def _work(op: Op) -> int:

@@ -34,9 +34,10 @@ class CorpusRecipe(BaseModel):
     faults: float = Field(default=0.5, ge=0, le=20)
     """Planted faults for each verified kernel, on average."""
     timed: int = Field(default=8, ge=0)
-    """Kernels of each op that are timed, in the first dtype: they make preference pairs."""
+    """Kernels of each op that are timed, in the first dtype: they make preference pairs. No more
+    than a quarter of an op that gives few."""
     explained: int = Field(default=8, ge=0)
-    """Kernels of each op whose memory traffic is counted."""
+    """Kernels of each op whose memory traffic is counted; half of one that gives few."""
     chips: tuple[str, ...] = ()
     """Chips for which the times of those are predicted."""
     rounds: int = Field(default=3, ge=1)

@@ -3,7 +3,8 @@
 A constant that is made of an axis is known when a kernel is compiled: proven on every size, such a
 kernel takes four to six times as long as another, and teaches the same but for one line. Where an
 op can do without, one in `ONE_IN` is enough; the others come when nothing else is left. An op that
-cannot, as attention with the size of its heads, gives so many fewer itself.
+cannot, as attention with the size of its heads, gives one for `OPS_ONE_IN` of another op: what the
+oracle knows of it is dearest too, and nearly all of its ops are of one kind.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ops.spec import Op
 from ops.texts.expressions import names_in
 
 ONE_IN = 16
+OPS_ONE_IN = 48
 MOST_HELD = 64
 """Held back of one op at a time: all of its kernels may be of that kind."""
 
@@ -28,9 +30,24 @@ def shares(ops: Sequence[Op], kernels: int) -> dict[str, int]:
         ops: At least one.
         kernels: Of all of them.
     """
-    weights = {op.name: 1 if any(axis.compiled for axis in op.axes) else ONE_IN for op in ops}
+    weights = {op.name: 1 if _is_dear(op) else OPS_ONE_IN for op in ops}
     total = sum(weights.values())
     return {name: -(-kernels * weight // total) for name, weight in weights.items()}
+
+
+def measured(op: Op, share: int, asked: int, one_in: int) -> int:
+    """How many kernels of an op are measured in some way.
+
+    Where an op gives few, the oracle of its timed sizes would cost most of all: there it is one in
+    so many of them at most.
+
+    Args:
+        op: The op.
+        share: Kernels that it gives.
+        asked: Kernels that a recipe wants measured.
+        one_in: Of an op that gives few.
+    """
+    return min(asked, share // one_in) if _is_dear(op) else asked
 
 
 def thrifty(made: Iterator[Made], op: Op) -> Iterator[Made]:
@@ -58,6 +75,10 @@ def thrifty(made: Iterator[Made], op: Op) -> Iterator[Made]:
             waiting.discard(first.kernel.hash)
             yield first
     yield from held
+
+
+def _is_dear(op: Op) -> bool:
+    return any(axis.compiled for axis in op.axes)
 
 
 def is_built_for_sizes(kernel: Kernel, op: Op) -> bool:

@@ -18,7 +18,7 @@ from discover.corpus.field import Field, Plot
 from discover.corpus.kernels import Made, kernels
 from discover.corpus.maker import _lacks
 from discover.corpus.recipe import CorpusRecipe
-from discover.corpus.thrift import MOST_HELD, ONE_IN, is_built_for_sizes, shares, thrifty
+from discover.corpus.thrift import MOST_HELD, ONE_IN, is_built_for_sizes, measured, shares, thrifty
 from discover.recipes import read
 from foundry.errors import UsageError
 from foundry.judge.time.counting import KEY as COUNTERS
@@ -57,7 +57,14 @@ KERNELS = [one.text for op in ("softmax", "matmul", "row_sum", "exp") for one in
 
 def test_ops_that_are_compiled_for_every_size_give_few() -> None:
     found = shares([get(name) for name in ("row_sum", "attention", "softmax")], 330)
-    assert found == {"row_sum": 160, "softmax": 160, "attention": 10}
+    assert found == {"row_sum": 164, "softmax": 164, "attention": 4}
+
+
+def test_of_an_op_that_gives_few_not_all_are_measured() -> None:
+    assert measured(get("attention"), 4, 8, 2) == 2
+    assert measured(get("attention"), 3, 8, 4) == 0
+    assert measured(get("attention"), 400, 8, 4) == 8
+    assert measured(get("row_sum"), 4, 8, 2) == 8
     assert shares([get("attention")], 7) == {"attention": 7}
     assert all(count >= 1 for count in shares([get("row_sum"), get("attention")], 1).values())
 
