@@ -317,6 +317,20 @@ def test_closing_the_pool_frees_a_thread_that_waits_for_a_worker(pool: WorkerPoo
     assert isinstance(found[0], Crash)
 
 
+def test_who_times_a_baseline_may_ask_for_another_meanwhile(pool: WorkerPool) -> None:
+    """What a timed kernel gave is looked at more closely while the trusted worker is held."""
+    found: list[bool] = []
+
+    def work() -> None:
+        with pool.trusted() as outer, pool.trusted() as inner:
+            found.append(inner is outer and isinstance(inner.ask(Describe(), 20), Device))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert found == [True]
+
+
 def test_a_closed_pool_keeps_no_worker_that_it_started_late(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -197,7 +197,7 @@ class WorkerPool:
         self._leased: set[Lease] = set()
         self._guard = threading.Lock()
         self._trusted: WorkerProcess | None = None
-        self._trusted_guard = threading.Lock()
+        self._trusted_guard = threading.RLock()
         self._device: Device | None = None
         self._closed = False
 
@@ -275,7 +275,10 @@ class WorkerPool:
 
     @contextmanager
     def trusted(self) -> Iterator[WorkerProcess]:
-        """The worker that runs baselines and never a candidate."""
+        """The worker that runs baselines and never a candidate.
+
+        A thread that has it may take it again, as one that times and doubts a result.
+        """
         with self._trusted_guard:
             worker = self._trusted
             if worker is None or not worker.alive:
