@@ -59,4 +59,6 @@ def _told(names: list[str], wrong: Diagnostic) -> Diagnostic:
         f"takes them for `fast::`, and with those: {wrong.message} "
         f"Call {', '.join(f'`precise::{name}`' for name in names)}."
     )
-    return wrong.model_copy(update={"message": said})
+    # Of a hidden workload the words tell nothing; what is hidden as a whole would not be read.
+    workload = None if wrong.hidden else wrong.workload
+    return Diagnostic(stage=wrong.stage, message=said, workload=workload)
