@@ -39,6 +39,12 @@ def points(group: str, kind: str, taken: Collection[str] = ()) -> Mapping[str, E
     return found
 
 
+def packages(group: str) -> tuple[str, ...]:
+    """Names of the packages that add to a group: another process must be able to import them."""
+    found = (point.module.partition(".")[0] for point in entry_points(group=group))
+    return tuple(dict.fromkeys(found))
+
+
 def load(point: EntryPoint, kind: str) -> object:
     """What an entry point names.
 

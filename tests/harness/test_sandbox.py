@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import os
 import re
+import site
 import struct
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import foundry
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.jobs import Describe
 from foundry.harness.processes import pool as pools
+from foundry.harness.processes import start
 from foundry.harness.processes.environment import cache_folder, jit_folder
 from foundry.harness.processes.pool import WorkerPool
 from foundry.harness.processes.start import Spawner
@@ -28,6 +31,7 @@ from foundry.harness.sandbox import (
 )
 from foundry.harness.sandbox.syscalls import LIMITED, NEWEST_KNOWN, REFUSED
 from foundry.program import Device
+from ops import plugins, registry
 
 needs_filter = pytest.mark.skipif(
     available() < Level.FILTERED, reason="this machine has no Landlock or no seccomp"
@@ -196,28 +200,72 @@ def test_a_profile_names_places_as_they_resolve(tmp_path: Path) -> None:
     assert f'(allow file-write* (subpath "{link}") (subpath "{true}"))' in text
 
 
-def test_workers_of_a_mac_start_within_their_profile(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A stand-in for `sandbox-exec` keeps the profile and starts the worker."""
+@pytest.fixture
+def kept_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where a stand-in for `sandbox-exec` keeps the profile of each worker that it starts."""
     command, kept = tmp_path / "sandbox-exec", tmp_path / "profile"
     command.write_text(f'#!/bin/sh\nprintf "%s" "$2" > {kept}\nshift 2\nexec "$@"\n')
     command.chmod(0o755)
     monkeypatch.setattr(seatbelt, "COMMAND", command)
     monkeypatch.setattr(seatbelt, "available", lambda: True)
     monkeypatch.setattr(pools, "starter", Spawner)
+    return kept
+
+
+def test_workers_of_a_mac_start_within_their_profile(
+    monkeypatch: pytest.MonkeyPatch, kept_profile: Path, tmp_path: Path
+) -> None:
     with WorkerPool("cpu", 1, tmp_path / "locks", level=Level.FILTERED) as pool:
         monkeypatch.setattr(pool, "_level", Level.LIMITS)  # Linux has rules of its own
         with pool.trusted() as worker:
             assert isinstance(worker.ask(Describe(), 60), Device)
-        assert not kept.exists()
+        assert not kept_profile.exists()
         with pool.lease() as lease:
             assert isinstance(lease.ask(Describe(), 60), Device)
-    text = kept.read_text()
+    text = kept_profile.read_text()
     assert str(Path(foundry.__file__).parent) in text
     assert f'(literal "{Path(foundry.__file__).parents[1]}")' in text
     assert "foundry-worker-" in text
     assert str(cache_folder()) in text
+
+
+def test_a_worker_of_a_mac_reads_the_file_of_an_op_that_it_is_to_load(
+    monkeypatch: pytest.MonkeyPatch, kept_profile: Path, tmp_path: Path
+) -> None:
+    """It is confined before anybody says which op it will meet."""
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from ops import elementwise\n"
+        "mine = elementwise('mine', np=lambda x: x + 1, mlx='x + 1', metal='x + 1', flops=1)\n"
+    )
+    with WorkerPool("cpu", 1, tmp_path / "locks", level=Level.FILTERED) as pool:
+        monkeypatch.setattr(pool, "_level", Level.LIMITS)
+        with pool.lease() as lease:
+            first = lease.pid
+            lease.prepare("mine", str(mine))
+            assert str(mine) in kept_profile.read_text()
+            assert lease.pid != first
+            assert isinstance(lease.ask(Describe(), 60), Device)
+        with pool.lease() as lease:
+            first = lease.pid
+            lease.prepare("mine", str(mine))
+            assert lease.pid == first  # it was started with the file
+
+
+def test_the_profile_for_macos_holds_what_others_add(
+    monkeypatch: pytest.MonkeyPatch, kept_profile: Path, tmp_path: Path
+) -> None:
+    theirs, user = tmp_path / "theirs", tmp_path / "user"
+    theirs.mkdir()
+    (theirs / "__init__.py").touch()
+    point = EntryPoint("x", "theirs.ops", registry.ENTRY_POINT_GROUP)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", True)
+    monkeypatch.setattr(site, "getusersitepackages", lambda: str(user))
+    monkeypatch.setenv("FOUNDRY_OPS", f"{tmp_path / 'a.py'}{os.pathsep}{tmp_path / 'b.py'}")
+    places = start._code()
+    assert {theirs, user, tmp_path / "a.py", tmp_path / "b.py"} <= set(places)
 
 
 def headers(architecture: str) -> dict[str, int]:

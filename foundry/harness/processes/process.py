@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from foundry.errors import EnvironmentUnusable
@@ -32,14 +33,19 @@ class WorkerProcess:
     """
 
     def __init__(self, launcher: Starter, confine: Confine | None) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        ours, theirs = socket.socketpair()
+        self._launcher = launcher
         self._confine = confine
         self._ready = False
         self.jobs = 0
+        self._start()
+
+    def _start(self) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        ours, theirs = socket.socketpair()
+        trusted = self._confine is None
         try:
             with theirs:
-                self._child = launcher.start(theirs, self._errors, trusted=confine is None)
+                self._child = self._launcher.start(theirs, self._errors, trusted=trusted)
         except BaseException:
             ours.close()
             self._errors.close()
@@ -111,8 +117,11 @@ class WorkerProcess:
         Raises:
             EnvironmentUnusable: As `ask`.
         """
-        if self._confine is not None:
+        if self._confine is not None and not self._ready:
             self._confine = self._confine.after_loading(op, op_file, modules)
+            if op_file and not self._launcher.reaches(self._child, Path(op_file)):
+                self.kill()
+                self._start()
         self._await_ready()
 
     def terminate(self) -> None:

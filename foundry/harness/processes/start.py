@@ -17,14 +17,22 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from foundry import engines
 from foundry.errors import EnvironmentUnusable
 from foundry.harness.processes.environment import cache_folder, clean_environment, jit_folder
 from foundry.harness.sandbox import seatbelt
 from foundry.harness.sandbox.level import Level
-from foundry.harness.sandbox.profiles import compiler_folder, own_packages, python_folders
+from foundry.harness.sandbox.profiles import (
+    compiler_folder,
+    folders_of,
+    own_packages,
+    python_folders,
+)
+from ops import plugins, registry
 
 START_LIMIT_S = 60.0
 _KILL_LIMIT_S = 5.0
@@ -66,6 +74,9 @@ class Starter(Protocol):
             EnvironmentUnusable: The engine does not work on this machine.
         """
 
+    def reaches(self, child: Child, file: Path) -> bool:
+        """Whether a worker that did nothing yet can load a file; those started from now on can."""
+
     def close(self) -> None:
         """End whatever serves to make children."""
 
@@ -83,13 +94,22 @@ class Spawner:
     def __init__(self, engine: str, level: Level = Level.LIMITS) -> None:
         self._engine = engine
         self._level = level
+        self._files: tuple[Path, ...] = ()
+        """Files of ops that some worker had to load, wherever they lie."""
 
     def start(self, connection: socket.socket, errors: IO[bytes], *, trusted: bool) -> Child:
         """Start a worker."""
         descriptor = connection.fileno()
         command = ["-m", "foundry.harness.processes.worker", self._engine, str(descriptor)]
         is_bound = self._level >= Level.FILTERED and seatbelt.available() and not trusted
-        return _Spawned(command, [descriptor], errors, is_bound)
+        return _Spawned(command, [descriptor], errors, self._files if is_bound else None)
+
+    def reaches(self, child: Child, file: Path) -> bool:
+        """A worker that is confined from outside reads what was known when it was started."""
+        if not isinstance(child, _Spawned) or child.reads(file):
+            return True
+        self._files = (*self._files, file)
+        return False
 
     def close(self) -> None:
         """Nothing to end."""
@@ -135,6 +155,10 @@ class ForkServer:
                 raise EnvironmentUnusable("the fork server ended.", "Run the command again.")
             code = self._order({"reap": pid}).get("code")
         return None if code is None else int(code)
+
+    def reaches(self, child: Child, file: Path) -> bool:
+        """Its workers confine themselves, once they have loaded what they need."""
+        return True
 
     def has(self, generation: int) -> bool:
         """Whether the server of a generation is up: its children are reaped by nobody else."""
@@ -205,18 +229,27 @@ class ForkServer:
 
 
 class _Spawned:
-    """A Python process started afresh."""
+    """A Python process started afresh.
+
+    Args:
+        command: What Python is given.
+        descriptors: That it inherits.
+        errors: Where it prints to.
+        files: What it must read beside what every worker does, where it is confined from outside;
+            None: it is not.
+    """
 
     def __init__(
         self,
         command: list[str],
         descriptors: list[int],
         errors: IO[bytes],
-        is_bound: bool = False,
+        files: Sequence[Path] | None = None,
     ) -> None:
         environment = clean_environment() | {"TMPDIR": str(jit_folder())}
+        self._readable = None if files is None else (*_code(), *files)
         self._scratch = Path(tempfile.mkdtemp(prefix="foundry-worker-")).resolve()
-        before = _seatbelt(self._scratch) if is_bound else []
+        before = [] if self._readable is None else _seatbelt(self._scratch, self._readable)
         self._process = subprocess.Popen(
             [*before, sys.executable, *command],
             stdin=subprocess.DEVNULL,
@@ -228,6 +261,12 @@ class _Spawned:
             env=environment,
         )
         self.pid = self._process.pid
+
+    def reads(self, file: Path) -> bool:
+        """Whether it may read a file."""
+        real = file.resolve()
+        places = self._readable
+        return places is None or any(real.is_relative_to(place.resolve()) for place in places)
 
     def poll(self) -> int | None:
         return self._process.poll()
@@ -286,13 +325,21 @@ class _Forked:
                 time.sleep(0.001)
 
 
-def _seatbelt(scratch: Path) -> list[str]:
+def _seatbelt(scratch: Path, readable: Sequence[Path]) -> list[str]:
     """The command that confines a worker: it reads code, writes the build cache and its folder."""
-    programs = (Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent)
-    searched = [Path(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
-    code = [*python_folders(), *own_packages(), compiler_folder(), *programs, *searched]
     listed = [package.parent for package in own_packages()]
-    return seatbelt.prefix([*code, jit_folder()], [cache_folder(), scratch], listed)
+    return seatbelt.prefix([*readable, jit_folder()], [cache_folder(), scratch], listed)
+
+
+def _code() -> list[Path]:
+    """Where all that a worker loads lies: Python, packages, the compiler, what others add."""
+    programs = (Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent)
+    named = (os.environ.get(name, "") for name in ("PYTHONPATH", registry.FILES_VARIABLE))
+    searched = [Path(path) for paths in named for path in paths.split(os.pathsep) if path]
+    groups = (registry.ENTRY_POINT_GROUP, engines.ENTRY_POINT_GROUP)
+    names = ("mlx", *(name for group in groups for name in plugins.packages(group)))
+    added = [place for name in names for place in folders_of(name)]
+    return [*python_folders(), *own_packages(), compiler_folder(), *programs, *searched, *added]
 
 
 def last_words(errors: IO[bytes], most: int = 2000) -> str:

@@ -96,6 +96,8 @@ def python_folders() -> set[Path]:
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     found = {Path(sysconfig.get_path(name)).resolve() for name in names}
     found |= {Path(folder).resolve() for folder in site.getsitepackages()}
+    if site.ENABLE_USER_SITE:  # where pip installs who may not write the others
+        found.add(Path(site.getusersitepackages()).resolve())
     # A virtual environment takes its standard library from where it was made.
     found.add(Path(sys.base_prefix).resolve() / "lib")
     return found
@@ -112,8 +114,15 @@ def own_packages() -> set[Path]:
 @functools.cache
 def compiler_folder() -> Path:
     """Where the compiler lies."""
+    return next(iter(folders_of("ziglang")), Path("/nonexistent"))
+
+
+def folders_of(package: str) -> list[Path]:
+    """Where a package lies, or a module; nowhere where it is not installed."""
     import importlib.util
 
-    found = importlib.util.find_spec("ziglang")
-    places = found.submodule_search_locations if found else None
-    return Path(places[0]).resolve() if places else Path("/nonexistent")
+    found = importlib.util.find_spec(package)
+    if found is None:
+        return []
+    module = [found.origin] if found.origin else []
+    return [Path(place).resolve() for place in found.submodule_search_locations or module]
