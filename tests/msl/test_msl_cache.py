@@ -185,6 +185,53 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
+def test_a_build_that_a_sleeping_machine_interrupts_keeps_its_folder(tmp_path: Path) -> None:
+    """The clock of the wall goes on in the meantime, and others sweep when it wakes."""
+    cache = BuildCache(tmp_path)
+    left = tmp_path / "tmp-left"
+    left.mkdir()
+    os.utime(left, (1000, 1000))
+    with cache.scratch() as scratch:
+        os.utime(scratch, (1000, 1000))
+        cache.sweep()
+        assert scratch.exists()
+    assert not left.exists()
+    assert not scratch.exists()
+
+
+def test_a_file_that_lost_its_contents_is_not_there(tmp_path: Path) -> None:
+    cache = BuildCache(tmp_path)
+    cache.put("ab", _thousand).write_bytes(b"")
+    assert cache.find("ab") is None
+    assert cache.put("ab", _thousand) == cache.find("ab")
+
+
+def test_a_cache_whose_files_lost_their_contents_is_filled_again() -> None:
+    """As after a power cut: names reach the disk before what they name."""
+    refused = "float a = 1; device float* p = &a; out[0] = x[0];" + fresh()
+    first = CpuEngine().build(program(refused))
+    assert isinstance(first, BuildFailure)
+    for path in [path for path in default_directory().glob("*/*") if path.is_file()]:
+        path.unlink()  # what is loaded stays as it is
+        path.touch()
+    assert CpuEngine().build(program(refused)) == first
+    subprocess.run([sys.executable, "-c", SCRIPT, "1"], check=True, timeout=120)
+
+
+def test_a_compiler_that_the_system_killed_says_nothing_of_a_kernel(tmp_path: Path) -> None:
+    good = find_toolchain(default_directory())
+    zig = tmp_path / "zig"
+    zig.write_text(f'#!/bin/sh\n[ -e {tmp_path}/full ] && kill -9 $$\nexec {good.zig} "$@"\n')
+    zig.chmod(0o755)
+    chain = Toolchain(zig, good.version, good.cache, good.id, good.kernel_unit, good.runtime_unit)
+    engine, source = CpuEngineWith(Builder(chain)), fresh()
+    (tmp_path / "full").touch()
+    with pytest.raises(EnvironmentUnusable, match="out of memory"):
+        engine.build(program(source))
+    (tmp_path / "full").unlink()
+    assert not isinstance(engine.build(program(source)), BuildFailure)
+
+
 def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EnvironmentUnusable, match="Set FOUNDRY_CACHE_DIR to a folder that can"):

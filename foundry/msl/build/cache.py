@@ -2,12 +2,14 @@
 
 A build is a shared object `<key>.so`, or `<key>.log` with the compiler's words when the kernel does
 not build; `builder` says what the keys are. Files appear whole (written beside, then renamed) and
-are never changed, so readers need no lock. When the cache outgrows its limit the files used longest
-ago go first.
+are never changed, so readers need no lock. None is empty: what a machine that lost its power leaves
+of a file is, and is made anew. When the cache outgrows its limit the files used longest ago go
+first.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sys
@@ -26,7 +28,10 @@ _SWEEP_EVERY_S = 120
 _SWEPT = "swept"
 """A file whose time is that of the last sweep: a builder may live for one kernel, and looking at
 every file of a full cache takes longer than a build."""
+_HELD = ".held"
+"""A file in the folder of a build, locked for as long as that goes on."""
 _ABANDONED_AFTER_S = 3600
+"""By the clock of the wall, which goes on while a machine sleeps in the middle of a build."""
 
 
 def default_directory() -> Path:
@@ -79,15 +84,18 @@ class BuildCache:
         """The file of this name, marked as used; None when it is not there."""
         path = self.path(name)
         try:
-            age_s = time.time() - path.stat().st_mtime
+            found = path.stat()
         except FileNotFoundError:
             return None
+        if not found.st_size:
+            return None
+        age_s = time.time() - found.st_mtime
         if age_s > _TOUCH_AFTER_S:
             self._touch(path)
         return path
 
     def put(self, name: str, write: Callable[[Path], None]) -> Path:
-        """Store what `write` writes to the path it is given, under this name.
+        """Store what `write` writes to the path it is given, which is not nothing, under this name.
 
         Raises:
             EnvironmentUnusable: when the disk is full or the folder was taken away.
@@ -118,7 +126,11 @@ class BuildCache:
             EnvironmentUnusable: when the disk is full or the folder was taken away.
         """
         try:
-            with tempfile.TemporaryDirectory(dir=self.directory, prefix="tmp-") as folder:
+            with (
+                tempfile.TemporaryDirectory(dir=self.directory, prefix="tmp-") as folder,
+                (Path(folder) / _HELD).open("w") as held,
+            ):
+                fcntl.flock(held, fcntl.LOCK_EX)
                 yield Path(folder)
         except OSError as error:
             raise EnvironmentUnusable(
@@ -148,13 +160,13 @@ class BuildCache:
             excess -= size
 
     def _remove_abandoned(self) -> None:
-        """Remove what killed builds left behind; a build in progress is younger."""
+        """Remove what killed builds left behind; a build in progress holds its folder."""
         for scratch in self.directory.glob("tmp-*"):
             try:
-                abandoned = time.time() - scratch.stat().st_mtime > _ABANDONED_AFTER_S
+                is_old = time.time() - scratch.stat().st_mtime > _ABANDONED_AFTER_S
             except FileNotFoundError:
                 continue
-            if abandoned:
+            if is_old and not _is_held(scratch):
                 shutil.rmtree(scratch, ignore_errors=True)
 
     def path(self, name: str) -> Path:
@@ -167,3 +179,15 @@ class BuildCache:
             os.utime(path)
         except FileNotFoundError:
             return
+
+
+def _is_held(scratch: Path) -> bool:
+    """Whether whoever made a folder is at work in it; a killed process holds nothing."""
+    try:
+        with (scratch / _HELD).open("r+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import resource
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ _LIMITED = (
     f" ulimit -v {_COMPILE_MEMORY_KIB} 2>/dev/null;"
     f' ulimit -f {_COMPILE_FILE_BLOCKS}; exec "$@"'
 )
+_LEAST_SHARE = 0.8
+"""Of the limit: who is killed having used less was not killed for it."""
 _NOT_STARTED = (126, 127)  # what a shell's exec ends with
 _DISK_FULL = re.compile(r"^(?:[\w.]+: )?(?:fatal )?error: .*No space left on device", re.MULTILINE)
 """Said of no line of a unit, so no kernel can say it (`#error`)."""
@@ -61,7 +64,8 @@ class Compiler:
 
         Raises:
             CompilerFailed: when it refuses its input, crashes or needs too long.
-            EnvironmentUnusable: when it cannot be started, or the machine leaves it no time.
+            EnvironmentUnusable: when it cannot be started, or the machine leaves it no time or no
+                memory.
         """
         if arguments[0] == "clang":
             arguments = self._driver.direct(arguments)
@@ -76,6 +80,7 @@ class Compiler:
         self, arguments: Sequence[str], text: str | None = None, limit_s: int = COMPILE_CPU_S
     ) -> subprocess.CompletedProcess[str]:
         command = ["/bin/sh", "-c", _LIMITED, "sh", str(limit_s), str(self.zig), *arguments]
+        before_s = _used_s()
         try:
             done = subprocess.run(
                 command,
@@ -98,6 +103,11 @@ class Compiler:
                 f"the compiler cannot be started: {done.stderr.strip()}.",
                 "Reinstall it with: pip install --force-reinstall ziglang",
             )
+        if done.returncode == -signal.SIGKILL and _used_s() - before_s < _LEAST_SHARE * limit_s:
+            raise EnvironmentUnusable(
+                "the compiler was killed from outside: this machine may be out of memory.",
+                "Close what else takes memory, or use fewer --workers.",
+            )
         if done.returncode < 0:
             raise CompilerFailed(f"{_ended(-done.returncode, limit_s)}\n{done.stderr}")
         if done.returncode and _DISK_FULL.search(done.stderr):
@@ -108,6 +118,12 @@ class Compiler:
         if done.returncode:
             raise CompilerFailed(done.stderr or f"error: the compiler ended with {done.returncode}")
         return done
+
+
+def _used_s() -> float:
+    """Processor time of the programs that this process started and that have ended, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _ended(number: int, limit_s: int) -> str:

@@ -8,7 +8,8 @@
 3. Libraries stay loaded for the life of the process, up to a bound.
 
 Files: `<text key>.unit` names a unit, or `<text key>.log` says why there is none; `<unit key>.so`
-is its library, or `<unit key>.log` the compiler's words.
+is its library, or `<unit key>.log` the compiler's words; `<text's digest>.metal` holds what Metal's
+compiler has against a text, and a line's end.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from foundry.msl.run.runtime import LoadedKernel, load_runtime
 from foundry.program import BuildFailure
 
 _LOADED_LIBRARIES = 512
+_END = "\n"
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ class Builder:
     def complaint(self, asked: MetalTexts) -> str:
         """What Metal's compiler has against a text, judged once for all flavours of a build."""
         if (known := self._read(self._judged_name(asked.text))) is not None:
-            return known
+            return known.removesuffix(_END)
         plain = self.toolchain.plain
         if asked.siblings and metal_check.is_quickly_accepted(plain, asked.together, self.language):
             for text in (asked.text, *asked.siblings):
@@ -165,7 +167,8 @@ class Builder:
         return self._keep_complaint(asked.text, said or "")
 
     def _keep_complaint(self, text: str, said: str) -> str:
-        self.toolchain.cache.put(self._judged_name(text), lambda target: _write(target, said))
+        whole = f"{said}{_END}"  # also where nothing is said, for no file of a cache is empty
+        self.toolchain.cache.put(self._judged_name(text), lambda target: _write(target, whole))
         return said
 
     def _judged_name(self, text: str) -> str:
