@@ -11,7 +11,7 @@
 
 Ownership: `kernels` holds what was tried, `selection` chooses from it, `expanding` asks
 `proposers`, `calls` sends and waits, `intake` sifts drafts and has them judged, `history` keeps,
-`budget` limits, `watch` tells.
+`budget` limits, `parting` ends early, `watch` tells.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from discover.search.expanding import Expander
 from discover.search.intake import Intake, Key
 from discover.search.kernels import Kernels
 from discover.search.pace import JudgingPace
+from discover.search.parting import Parting
 from discover.search.second_looks import SecondLooks
 from discover.search.task import Evaluate, Outcome, Task
 from discover.search.watch import Silent, State, Watch
 from discover.selection.tree import ROOT_PREFIX, Node, NodeState
 from foundry.judge.verdict import Evaluation
-from foundry.report.format import count
 
 MAX_LOST_CALLS = 5
 """A request whose call was lost this often in kills is not sent again."""
@@ -113,6 +113,9 @@ class Search:
         self._second_looks = SecondLooks(
             task, self._kernels, journal, budget, evaluate, pace, self._watch, clock, stopping
         )
+        self._parting = Parting(
+            self._flights, self._calls, self._intake, self._watch, self._landed, self._tell
+        )
         self._earlier = 0
         self._earlier_s = 0.0
 
@@ -159,13 +162,17 @@ class Search:
                 break
             self._land()
             if self._stopping():
-                self._leave()
+                self._parting.leave()
         self._second_looks.take()
         self._tell()
         return self._outcome(reason, over=over)
 
     def _under_way(self) -> bool:
         return bool(len(self._flights) or len(self._calls))
+
+    def _is_hurried(self) -> bool:
+        """Whether nobody waits for answers on their way."""
+        return self._stopping() or not self._task.settings.wait
 
     def _returns_in_s(self) -> float | None:
         return self._roster.returns_in_s(self._clock())
@@ -266,6 +273,7 @@ class Search:
         landed = self._flights.next(_POLL_S if wait_s is None else min(_POLL_S, wait_s))
         if landed is not None:
             if landed.error is not None:
+                self._parting.salvage(landed.error, self._is_hurried)
                 raise landed.error
             self._ready.extendleft(reversed(self._landed(landed)))
         self._tell()
@@ -293,30 +301,6 @@ class Search:
             self._budget.evaluations -= 1
             return found
         return []
-
-    def _leave(self) -> None:
-        """Wait for the answers on their way, which are paid; each is judged by the next session.
-
-        Raises:
-            KeyboardInterrupt: In the end; at once when it is asked for again.
-            BaseException: What a call raised, which is a fault of ours.
-        """
-        if self._calls.flying:
-            answers = count(self._calls.flying, "answer")
-            self._watch.event(f"waiting for {answers} on the way; Ctrl-C again leaves at once")
-        while self._calls.flying:
-            for node, failure in self._calls.overdue():
-                self._intake.fail(node, failure.message)
-            landed = self._flights.next(_POLL_S)
-            if landed is not None and landed.error is None:
-                self._landed(landed)
-            elif landed is not None and landed.key[0] == "call":
-                # Its errand would be waited for without end. A judge that Ctrl-C hit too costs
-                # nothing: what it held is judged by the next session.
-                assert landed.error is not None
-                raise landed.error
-            self._tell()
-        raise KeyboardInterrupt
 
     def _out_of_time(self, reason: str) -> None:
         """Give up what waits once time is up, and what flies a little later."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from discover.budget.limits import Limits
 from discover.calls.retry import RetryPolicy
 from discover.calls.seat import RUBBISH_AFTER
 from discover.protocol import Failure, FailureKind, Reply
+from foundry.errors import EnvironmentUnusable
 from foundry.judge.options import NOBODY, Rivals
 from foundry.judge.verdict import Evaluation, Status
 from foundry.store.records import CallState, Tokens
@@ -303,6 +305,38 @@ def test_ctrl_c_does_not_wait_for_a_call_that_broke(stage: Stage) -> None:
             stopping=stopping,
         )  # fmt: skip
     assert leaving.is_set()
+
+
+def test_a_judge_that_cannot_go_on_loses_no_answer_that_is_paid(stage: Stage) -> None:
+    """What is on its way is waited for, and what came in meanwhile is kept."""
+    broken = threading.Event()
+
+    class BrokenJudge(ScriptedJudge):
+        def __call__(self, text: str, seed: int, rivals: Rivals = NOBODY) -> Evaluation:
+            if "score = 2" in text:
+                while len(llm.sent) < 3:
+                    time.sleep(0.001)
+                broken.set()
+                raise EnvironmentUnusable("the fork server ended.", "Run the command again.")
+            return super().__call__(text, seed, rivals)
+
+    def late(score: float) -> Callable[[], Reply]:
+        def answer() -> Reply:
+            assert broken.wait(10)
+            time.sleep(0.1)
+            return Reply(scored(score), Tokens(200, 50))
+
+        return answer
+
+    llm, clock = Scripted([scored(2.0), late(3.0), late(4.0)]), SimulatedTime()
+    limits = Limits(evaluations=4)
+    with pytest.raises(EnvironmentUnusable, match="fork server ended"):
+        stage.search([llm], BrokenJudge(), limits, roots=[ROOT], parallel=3, clock=clock)
+    assert [c.state for c in _calls(stage)] == [CallState.DONE] * 3
+    judge = ScriptedJudge()
+    stage.search([llm], judge, limits, roots=[ROOT], parallel=3, clock=clock, resume=True)
+    assert len(judge.texts) == 3
+    assert len(llm.sent) == 3
 
 
 def test_a_model_that_answers_only_rubbish_is_stopped(stage: Stage) -> None:
