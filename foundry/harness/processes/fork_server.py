@@ -52,12 +52,19 @@ class Zygote:
 
     def _obey(self, message: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         if "start" in message:
+            return self._start(descriptors)
+        return {"code": self._reap(int(message["reap"]))}
+
+    def _start(self, descriptors: list[int]) -> dict[str, Any]:
+        try:
             child = self._fork(descriptors)
+        except OSError as error:
+            return _unusable(f"no worker can be started: {error.strerror}.", "End other programs.")
+        finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-            self._children.add(child)
-            return {"pid": child}
-        return {"code": self._reap(int(message["reap"]))}
+        self._children.add(child)
+        return {"pid": child}
 
     def _fork(self, descriptors: list[int]) -> int:
         child = os.fork()
@@ -82,11 +89,20 @@ class Zygote:
         return os.waitstatus_to_exitcode(status)
 
     def _receive(self) -> tuple[dict[str, Any], list[int]] | None:
-        data, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 2)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 2)
+        except OSError:  # the judge went without reading the latest answer
+            return None
         return (json.loads(data), descriptors) if data else None
 
     def _send(self, message: dict[str, Any]) -> None:
-        self._control.send(json.dumps(message).encode())
+        with contextlib.suppress(OSError):  # the judge is gone, which shows once more is read
+            self._control.send(json.dumps(message).encode())
+
+
+def _unusable(what: str, fix: str) -> dict[str, Any]:
+    """The answer where this machine lacks something."""
+    return {"unusable": [what, fix]}
 
 
 def _become_worker(engine: Engine, descriptors: list[int]) -> None:
@@ -106,11 +122,11 @@ def main(engine_name: str, descriptor: int, level: Level) -> None:
     try:
         engine = _loaded(engine_name)
     except EnvironmentUnusable as error:
-        control.send(json.dumps({"unusable": [error.what, error.fix]}).encode())
+        control.send(json.dumps(_unusable(error.what, error.fix)).encode())
         return
     if level >= Level.ISOLATED and not enter_namespaces():
-        said = ["workers cannot leave the machine's network.", "Set FOUNDRY_SANDBOX=filtered."]
-        control.send(json.dumps({"unusable": said}).encode())
+        what, fix = "workers cannot leave the machine's network.", "Set FOUNDRY_SANDBOX=filtered."
+        control.send(json.dumps(_unusable(what, fix)).encode())
         return
     gc.collect()
     gc.freeze()
@@ -125,10 +141,21 @@ def _loaded(engine_name: str) -> Engine:
 
     from ops import registry
 
+    threads = _threads()
     registry.all_ops()
+    if _threads() > threads:
+        raise EnvironmentUnusable(
+            "an op from outside starts threads when its file is loaded, as MLX does to evaluate: "
+            "workers are copies of a process without any, and would wait for them.",
+            f"Compute inside of its functions, or with NumPy ({registry.FILES_VARIABLE}).",
+        )
     _fuse()
     profiles.rules(profiles.Profile(builds=True))
     return engines.get(engine_name)
+
+
+def _threads() -> int:
+    return len(os.listdir("/proc/self/task"))
 
 
 def _fuse() -> None:
