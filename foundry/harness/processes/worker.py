@@ -13,9 +13,11 @@ import contextlib
 import hashlib
 import importlib
 import os
+import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -41,6 +43,7 @@ from foundry.program import Arrays, BuildFailure, Program
 
 Reply = tuple[dict[str, Any], Sequence[NDArray[Any]]]
 _MAX_REQUEST_BYTES = 1 << 40
+_LOOK_EVERY_S = 1.0
 
 
 class Worker:
@@ -191,7 +194,33 @@ def serve(worker: Worker, channel: frames.Channel) -> None:
 
 
 def main(engine_name: str, descriptor: int) -> None:
-    """Serve on an inherited socket."""
+    """Serve on an inherited socket, in a folder of one's own."""
+    folder = Path.cwd()
+    watch = threading.Thread(target=_end_with, args=(os.getppid(), folder), daemon=True)
+    watch.start()
+    try:
+        _serve_on(engine_name, descriptor)
+    finally:
+        _leave(folder)
+
+
+def _end_with(judge: int, folder: Path) -> None:
+    """End this process and all that it started once its judge is gone, whatever runs here.
+
+    A kernel that never ends would go on for ever: only Linux tells a process of that, if asked.
+    """
+    while os.getppid() == judge:
+        time.sleep(_LOOK_EVERY_S)
+    _leave(folder)
+    os.killpg(os.getpid(), signal.SIGKILL)
+
+
+def _leave(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()  # which nobody else does where who started this was killed
+
+
+def _serve_on(engine_name: str, descriptor: int) -> None:
     channel = frames.Channel(socket.socket(fileno=descriptor))
     try:
         engine = engines.get(engine_name)
