@@ -55,7 +55,8 @@ class TerminalDisplay:
         if self._progress.tasks:
             parts.append(_tasks(self._progress.tasks, self._console.width))
         parts.append(Text(totals(self._progress, elapsed_s), style="cyan", no_wrap=True))
-        return Group(*parts, *(self._event_text(line) for line in self._events))
+        # The screen is redrawn by a thread of its own, while the caller's goes on.
+        return Group(*parts, *(self._event_text(line) for line in tuple(self._events)))
 
     def _event_text(self, line: str) -> Text:
         text = Text(line, style="dim", no_wrap=True)

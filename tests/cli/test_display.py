@@ -44,6 +44,23 @@ class _Terminal(io.StringIO):
         return True
 
 
+def test_an_event_during_a_redraw_ends_no_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that redraws would end by it, and the screen stand still for the rest."""
+    from foundry.report.terminal import TerminalDisplay
+
+    display = TerminalDisplay("t", _Terminal(), iter(range(100)).__next__)
+    text_of = display._event_text
+
+    def slow(line: str) -> object:
+        display.event("another one")
+        return text_of(line)
+
+    monkeypatch.setattr(display, "_event_text", slow)
+    display.event("the first")
+    display.render()
+    assert len(display._events) == 2
+
+
 @pytest.mark.parametrize("columns", [48, 60, 80, 140])
 def test_the_live_table_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from rich.console import Console
