@@ -20,6 +20,7 @@ from discover.search.settings import SearchRequest, SearchSettings
 from discover.search.watch import Watch
 from discover.search.workbench import Workbench
 from foundry.errors import UsageError
+from foundry.judge.verdict import JUDGE_VERSION
 from foundry.program import Device
 from foundry.report.predicted import MODEL
 
@@ -61,8 +62,8 @@ class Desks:
         """The desk that handed out the tickets of a run.
 
         Raises:
-            UsageError: No such run, one whose tickets these are not, or one of another device or
-                of other bench workloads.
+            UsageError: No such run, one whose tickets these are not, or one of another device, of
+                other bench workloads or of another version of the judge.
             EnvironmentUnusable: The device stopped working, or kernels of strangers must not run
                 here.
         """
@@ -129,13 +130,18 @@ def ticketed(store: Store, run_id: int) -> RunRecord:
 
 
 def _same_measure(bench: Workbench, run: RunRecord) -> None:
-    """Refuse a run whose kernels were measured elsewhere, or on other workloads."""
+    """Refuse a run whose kernels were measured elsewhere, otherwise, or on other workloads."""
     here = bench.seat.device
     if run.device.id != here.id:
         raise UsageError(
             f"run {run.id} is of {run.device.name} ({run.device.kind}), and this is {here.name} "
             f"({here.kind}); choose that one with --device{_as_typed(run.device)}, or get a ticket "
             "here with discover ask"
+        )
+    if run.judge_version != JUDGE_VERSION:
+        raise UsageError(
+            f"run {run.id} was judged by version {run.judge_version} of the judge, and this is "
+            f"{JUDGE_VERSION}; get a ticket with discover ask, and give the answer under that one"
         )
     if run.settings["bench"] != bench.timed:
         raise UsageError(

@@ -27,7 +27,14 @@ from discover.search.workbench import Workbench
 from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.harness.sandbox import Level
 from foundry.judge.options import Rivals, is_settled
-from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Proven, Status
+from foundry.judge.verdict import (
+    JUDGE_VERSION,
+    Diagnostic,
+    Evaluation,
+    OutputError,
+    Proven,
+    Status,
+)
 from foundry.kernel import parse
 from foundry.program import Device
 from foundry.store import Store
@@ -276,6 +283,20 @@ def test_neither_answer_nor_node_tells_a_hidden_workload() -> None:
     ):
         assert "7919" not in json.dumps(document)
         assert "silu[n=4]float32" in json.dumps(document)
+
+
+def test_a_ticket_of_an_earlier_judge_says_how_to_get_another(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What that one found is not known any more, and is no measure for what this one finds."""
+    monkeypatch.setattr("discover.search.desks.evaluator", _plain)
+    with monkeypatch.context() as earlier:
+        earlier.setattr("foundry.store.store.JUDGE_VERSION", JUDGE_VERSION - 1)
+        with Desks(bench, Silent()).of_search(REQUEST) as desk:
+            ticket = desk.ask()
+    desks = Desks(bench, Silent())
+    with pytest.raises(UsageError, match="version .* of the judge.*discover ask"):
+        desks.of_ticket(ticket.run_id).__enter__()
 
 
 @pytest.mark.parametrize("ticket", ["7", "a.b", "1.", ".2", "1.2.3", "9" * 20 + ".1"])
