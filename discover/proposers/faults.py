@@ -51,6 +51,8 @@ _BY_TYPE = {
 _MAYBE_BILLED = frozenset({408, 504, 524})
 """Of gateways that waited no longer: the answer behind them may have been written."""
 _SHOWN = 300
+_MOST_TOKENS = 10**12
+"""No answer has more, and a database holds no number that is far beyond."""
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 T = TypeVar("T")
@@ -140,7 +142,7 @@ def answer(found: object, wanted: type[T], read: Callable[[T], Reply | Failure])
         return bad_reply(f"{type(found).__name__} instead of {wanted.__name__}")
     try:
         return read(found)
-    except (AttributeError, TypeError, KeyError, ValueError) as error:
+    except (AttributeError, TypeError, KeyError, ValueError, OverflowError) as error:
         return bad_reply(f"JSON of another shape: {error}")
 
 
@@ -148,9 +150,12 @@ def tokens(count: Any) -> int:
     """A number of tokens as a server names it: nothing, a number, or one as text.
 
     Raises:
-        TypeError, ValueError: No number.
+        TypeError, ValueError, OverflowError: No number, or none that an answer has.
     """
-    return max(0, int(count or 0))
+    number = int(count or 0)
+    if number > _MOST_TOKENS:
+        raise ValueError(f"{number:.3g} tokens")
+    return max(0, number)
 
 
 def codes_of(error: Any) -> frozenset[str]:

@@ -169,9 +169,10 @@ def test_tokens_that_are_no_numbers_are_a_fault_and_text_of_numbers_is_none(name
         assert (reply.tokens.input_tokens, reply.tokens.output_tokens) == (count, count)
         assert type(reply.tokens.input_tokens) is int
         assert isinstance(reply.detail["request_id"], str)
-    failure, _, _ = ask(name, Answer(raw=body.format('"many"')))
-    assert isinstance(failure, Failure)
-    assert failure.kind is FailureKind.BAD_REPLY
+    for given in ('"many"', "1e999", "1" * 30):
+        failure, _, _ = ask(name, Answer(raw=body.format(given)))
+        assert isinstance(failure, Failure), given
+        assert failure.kind is FailureKind.BAD_REPLY
 
 
 def test_what_a_truncated_answer_cost_is_known(name: str) -> None:
