@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from foundry.errors import UsageError
 from foundry.judge.verdict import JUDGE_VERSION, Evaluation, Status
@@ -49,13 +49,6 @@ class Filter:
             _ROWS.run_id: self.run_id,
         }
         return [column == value for column, value in given.items() if value is not None]
-
-
-def keep_kernel(connection: Connection, values: dict[str, Any]) -> None:
-    """Insert a kernel unless it is there."""
-    known = select(models.kernels.c.hash).where(models.kernels.c.hash == values["hash"])
-    if connection.execute(known).first() is None:
-        connection.execute(insert(models.kernels).values(**values))
 
 
 def find(connection: Connection, kernel_hash: str, device_id: str, dtype: str) -> Evaluation | None:

@@ -24,7 +24,11 @@ class FileLock:
         self._descriptor: int | None = None
 
     def try_acquire(self) -> bool:
-        """Take the lock if nobody, here or in another process, holds it."""
+        """Take the lock if nobody, here or in another process, holds it.
+
+        Raises:
+            EnvironmentUnusable: Its file cannot be written, or not be locked.
+        """
         try:
             self._path.parent.mkdir(exist_ok=True)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -35,6 +39,12 @@ class FileLock:
         except BlockingIOError:
             os.close(descriptor)
             return False
+        except OSError as error:  # not every file system of a network knows locks
+            os.close(descriptor)
+            raise EnvironmentUnusable(
+                f"{self._path.parent}: files cannot be locked there ({error.strerror}).",
+                "Choose a --db on a disk of this machine.",
+            ) from error
         if not self._is_current(descriptor):
             os.close(descriptor)
             return self.try_acquire()

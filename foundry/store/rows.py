@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Timing
 from foundry.program import Device
@@ -26,6 +27,10 @@ _RECORDS: Mapping[str, type[Diagnostic | OutputError | Timing]] = {
 _OWN = ("kernel_hash", "op", "dtype", "device_id", "stage_ms", "judge_version", "seed", "extra")
 _OWNER = "evaluation_id"
 _INSERT = insert(models.evaluations).returning(models.evaluations.c.id)
+_INSERTS: Mapping[str, Callable[[Table], Any]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
 
 
 def insert_evaluation(
@@ -112,6 +117,21 @@ def _parts(
         values = {name: value for name, value in row.items() if name in record.model_fields}
         found.setdefault(row[_OWNER], []).append(record(**values))
     return found
+
+
+def keep(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
+    """Insert a row unless one of its key is there.
+
+    On a server two processes may insert the same at once: the second waits, and finds it there.
+    """
+    make = _INSERTS.get(connection.dialect.name)
+    if make is not None:
+        connection.execute(make(table).values(**values).on_conflict_do_nothing())
+        return
+    (key,) = table.primary_key
+    known = select(key).where(key == values[key.name])
+    if connection.execute(known).first() is None:
+        connection.execute(insert(table).values(**values))
 
 
 def load_devices(connection: Connection, ids: Iterable[str]) -> dict[str, Device]:

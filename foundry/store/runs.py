@@ -26,13 +26,6 @@ def settings_key(settings: Mapping[str, Any], seed: int, device: Device) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def keep_device(connection: Connection, values: dict[str, Any]) -> None:
-    """Insert a device unless it is there."""
-    known = select(models.devices.c.id).where(models.devices.c.id == values["id"])
-    if connection.execute(known).first() is None:
-        connection.execute(insert(models.devices).values(**values))
-
-
 def insert_run(connection: Connection, values: dict[str, Any]) -> int:
     """Insert a run; its id."""
     statement = insert(models.runs).values(**values).returning(_RUNS.id)

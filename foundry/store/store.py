@@ -31,7 +31,7 @@ from foundry.judge.verdict import JUDGE_VERSION, Evaluation, Status
 from foundry.kernel import Kernel, render
 from foundry.logins import without_logins
 from foundry.program import Device
-from foundry.store import evaluations, ledger, runs, schema, tree
+from foundry.store import evaluations, ledger, models, runs, schema, tree
 from foundry.store.connection import alone, connect
 from foundry.store.database_errors import explained
 from foundry.store.environment import capture
@@ -50,7 +50,7 @@ from foundry.store.records import (
     StoredEvaluation,
     Tokens,
 )
-from foundry.store.rows import insert_evaluation
+from foundry.store.rows import insert_evaluation, keep
 from foundry.store.session import Session
 
 _PAGE = 200
@@ -191,7 +191,7 @@ class Store(Session):
             "fingerprint": dict(device.fingerprint),
             "created_at": self._clock(),
         }
-        runs.keep_device(connection, values)
+        keep(connection, models.devices, values)
 
     # Evaluations
 
@@ -235,7 +235,7 @@ class Store(Session):
             "created_at": now,
         }
         with self._writing() as connection:
-            evaluations.keep_kernel(connection, kept)
+            keep(connection, models.kernels, kept)
             return insert_evaluation(connection, evaluation, provenance)
 
     def find_evaluation(self, kernel_hash: str, device_id: str, dtype: str) -> Evaluation | None:

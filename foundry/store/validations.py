@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select
 
 from foundry.program import Device
-from foundry.store import models, runs
+from foundry.store import models
 from foundry.store.environment import capture
+from foundry.store.rows import keep as keep_row
 
 if TYPE_CHECKING:
     from foundry.store import Store
@@ -59,7 +60,7 @@ def keep(store: Store, key: ValidationKey, device: Device, document: Mapping[str
         "created_at": now,
     }
     with store.connected(writing=True) as connection:
-        runs.keep_device(connection, device_values)
+        keep_row(connection, models.devices, device_values)
         row = insert(models.validations).values(**values).returning(_COLUMNS.id)
         return int(connection.execute(row).scalar_one())
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from foundry.errors import EnvironmentUnusable, FoundryError, UsageError
 from foundry.judge.verdict import JUDGE_VERSION
 from foundry.kernel import render
 from foundry.store import CallState, Store, schema, settings_key
+from foundry.store.filelock import FileLock
 from foundry.store.location import locate
 
 GOLDEN = Path(__file__).parent / "assets" / f"{schema.HEAD}.db"
@@ -375,3 +377,17 @@ def test_a_migration_that_fails_leaves_the_old_database(
     connection.close()
     assert "extra" not in tables
     assert not any(re.match("_alembic_tmp", name) for name in tables)
+
+
+def test_a_disk_that_knows_no_locks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(descriptor: int, mode: int) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    lock = FileLock(tmp_path / "x.db", "run-1")
+    monkeypatch.setattr("fcntl.flock", flock)
+    before = len(os.listdir("/dev/fd"))
+    with pytest.raises(EnvironmentUnusable, match="cannot be locked there.*--db on a disk"):
+        lock.try_acquire()
+    assert len(os.listdir("/dev/fd")) == before

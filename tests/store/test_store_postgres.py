@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Iterator
 
 import postgres_server
 import pytest
+import store_examples as ex
 import test_store
 
 from foundry.store import Store
@@ -45,3 +47,26 @@ def database(server: str, request: pytest.FixtureRequest) -> str:
 def test_a_store_on_postgresql(database: str, check: Callable[[Store], None]) -> None:
     with Store.open(database) as store:
         check(store)
+
+
+@pytest.mark.slow
+def test_two_processes_may_find_the_same_kernel_at_once(database: str) -> None:
+    """The second waits for the first to be through, and does not fail for it."""
+    same, found = ex.kernel(1), list[int]()
+
+    def save() -> None:
+        with Store.open(database) as other:
+            run_id = ex.begin(other, 2)
+            found.append(other.save(run_id, same, "", ex.passed(same), ex.ORIGIN))
+
+    with Store.open(database) as store:
+        run_id = ex.begin(store, 1)
+        with store.transaction():
+            store.save(run_id, same, "", ex.passed(same), ex.ORIGIN)
+            thread = threading.Thread(target=save)
+            thread.start()
+            thread.join(1.0)
+            assert thread.is_alive()
+        thread.join(30.0)
+        assert found
+        assert len(list(store.evaluations())) == 2
