@@ -5,6 +5,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from foundry.harness.processes.lock import DeviceLock
 
 HOLDER = """
@@ -84,3 +86,18 @@ def test_what_is_timed_is_seen_by_others_and_what_is_built_is_not(tmp_path: Path
     with lock.exclusive():
         assert other.is_taken()
     assert not other.is_taken()
+
+
+def test_the_lock_lies_where_there_is_a_folder_to_write_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's own folder is named where there is none, as in a container, or after `su`."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    own = tmp_path / "run"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(own))
+    with DeviceLock("cpu").shared():
+        assert not own.exists()
+        assert list(tmp_path.glob("metal-foundry-*/cpu.device.lock"))
+    own.mkdir()
+    with DeviceLock("cpu").shared():
+        assert list(own.glob("metal-foundry-*/cpu.device.lock"))

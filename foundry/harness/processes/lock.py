@@ -78,6 +78,8 @@ class DeviceLock:
 
 
 def _default_folder() -> Path:
-    # The user's own folder, where the system has one: TMPDIR may differ between commands.
-    folder = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    # The user's own folder, where the system has one: TMPDIR may differ between commands. After
+    # `su` it is another user's, and in a container there may be none where the variable says.
+    own = os.environ.get("XDG_RUNTIME_DIR", "")
+    folder = own if os.access(own, os.W_OK | os.X_OK) else tempfile.gettempdir()
     return Path(folder) / f"metal-foundry-{os.getuid()}"
