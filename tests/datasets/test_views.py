@@ -238,6 +238,10 @@ def test_predicted_pairs_say_so_and_name_the_chip(filled: Filled, tmp_path: Path
     assert row["method"] == "predicted"
     assert (row["device_id"], row["device_name"]) == (None, "m4-max")
     assert row["gain"] == pytest.approx(10.0)
+    system, user = (message["content"] for message in row["prompt"])
+    assert "its time on the GPU below is predicted" in system
+    assert user.startswith("Device: m4-max, an Apple GPU that is not here.")
+    assert CPU.name not in user
     explained = rows(tmp_path, "explain")
     assert [one["method"] for one in explained] == ["predicted"] * 2
     assert {(one["device_id"], one["device_name"]) for one in explained} == {(None, "m4-max")}

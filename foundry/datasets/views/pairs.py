@@ -44,6 +44,8 @@ class SpeedPair:
     they are; of a prediction, the ratio of the times."""
     chip: str | None = None
     """Of a prediction."""
+    workload: str = ""
+    """Of a prediction: the id of the only one that it is of."""
 
 
 def measured(kernels: Sequence[ProvenKernel]) -> Iterator[SpeedPair]:
@@ -92,12 +94,12 @@ def _apart(slower: Timed, faster: Timed) -> SpeedPair | None:
 
 def predicted(kernels: Sequence[ProvenKernel], fitted: Fitted) -> Iterator[SpeedPair]:
     """The same from what the chip model said: on one workload of one chip."""
-    for (chip, _, _), found in sorted(_predictions(kernels).items()):
+    for (chip, workload, _), found in sorted(_predictions(kernels).items()):
         ordered = sorted(found, key=lambda pair: (pair[0], pair[1].kernel.kernel_hash))
         for place, (fast_us, faster) in enumerate(ordered):
             slower = [one for one in ordered[place + 1 :] if tells_apart(one[0], fast_us, fitted)]
             for slow_us, other in {id(one): one for one in (*slower[:1], *slower[-1:])}.values():
-                yield SpeedPair(other, faster, slow_us / fast_us, chip)
+                yield SpeedPair(other, faster, slow_us / fast_us, chip, workload)
 
 
 def _predictions(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from foundry.chips import fitted
 from foundry.datasets.labels import MEASURED, PREDICTED
-from foundry.datasets.views.asking import prompt
+from foundry.datasets.views.asking import predicting_prompt, prompt
 from foundry.datasets.views.pairs import SpeedPair, measured, predicted
 from foundry.datasets.views.taught import is_taught
 from foundry.datasets.views.view import CHAT, Material, Row, View, asked, fenced, of_chip, row
@@ -27,8 +27,12 @@ def _rows(material: Material) -> Iterator[Row]:
 def _row(material: Material, pair: SpeedPair) -> Row:
     faster, slower = pair.faster, pair.slower
     known = faster.kernel.known
+    if pair.chip is None:
+        request = prompt(material, known, faster.stored)
+    else:
+        request = predicting_prompt(material, known, faster.stored, pair.chip, pair.workload)
     content = {
-        "prompt": asked(prompt(material, known, faster.stored)),
+        "prompt": asked(request),
         "chosen": [{"role": "assistant", "content": fenced(known.text)}],
         "rejected": [{"role": "assistant", "content": fenced(slower.kernel.text)}],
         "gain": pair.gain,
