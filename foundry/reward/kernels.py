@@ -55,17 +55,21 @@ class KernelReward:
         workers = self._options.workers or os.cpu_count() or 1
         self._pool = WorkerPool(self._options.device, workers)
         self._pool.device()
+        predicted = self._options.speed == "predicted"
         self._judge = Judge(
             self._pool,
             JudgeOptions(
                 timed=self._options.speed == "measured",
+                # Prompts name the size that is predicted: a kernel could do nothing there.
+                proves_bench=predicted,
                 build_limit_s=self._options.build_limit_s,
                 run_limit_s=self._options.run_limit_s,
             ),
         )
-        predicted = self._options.speed == "predicted"
-        self._forecaster = Forecaster(self._pool, self._options.chip) if predicted else None
+        seed, chip = self._judge.seed, self._options.chip
+        self._forecaster = Forecaster(self._pool, chip, seed) if predicted else None
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="reward")
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -79,7 +83,8 @@ class KernelReward:
         self.close()
 
     def close(self) -> None:
-        """End the workers; a second call does nothing."""
+        """End the workers; a second call does nothing. What is asked then earns 0."""
+        self._is_closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._pool.close()
 
@@ -115,14 +120,25 @@ class KernelReward:
             _Question(text_of(answer), _at(named, i), _at(typed, i, absent="float32"))
             for i, answer in enumerate(given if isinstance(given, list) else [given])
         ]
-        waiting = {one: self._threads.submit(self._scored, one) for one in dict.fromkeys(asked)}
+        waiting = {one: self._begun(one) for one in dict.fromkeys(asked)}
         return [self._landed(waiting[one], until) for one in asked]
+
+    def _begun(self, asked: _Question) -> Future[Earned]:
+        try:
+            return self._threads.submit(self._scored, asked)
+        except RuntimeError:  # closed, maybe while another thread asks
+            _log.warning("an answer came after the reward was closed")
+            over: Future[Earned] = Future()
+            over.cancel()
+            return over
 
     def _landed(self, future: Future[Earned], until: float) -> Earned:
         try:
             return future.result(max(0.0, until - time.monotonic()))
         except (Late, CancelledError):  # equal answers wait for one future, and one cancels it
             future.cancel()
+            if self._is_closed:
+                return nothing("the reward was closed")
             return nothing(f"not judged within {self._options.limit_s:g} s")
 
     def _scored(self, asked: _Question) -> Earned:

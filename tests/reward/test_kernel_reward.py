@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from foundry.judge.attacks.operators import OPERATORS
+from foundry.judge.options import bench_workloads
 from foundry.judge.verdict import Diagnostic, Evaluation, Status
 from foundry.reward import KernelReward, RewardOptions, reward_function, tasks
 from foundry.reward.kernels import text_of
@@ -157,6 +158,74 @@ def test_equal_answers_that_wait_when_time_is_up_earn_nothing(
         found = reward.scores([fenced(right()), "no", "no", fenced(right())], [OP] * 4)
         begun.set()
     assert {(one.value, one.reason) for one in found} == {(0.0, "not judged within 0.2 s")}
+
+
+def test_a_closed_reward_earns_nothing_and_says_so() -> None:
+    reward = KernelReward(RewardOptions(device="cpu", workers=1))
+    reward.close()
+    reward.close()
+    found = reward.scores([fenced(right()), "no"], [OP] * 2)
+    assert {(one.value, one.reason) for one in found} == {(0.0, "the reward was closed")}
+
+
+@pytest.fixture(scope="module")
+def predicting() -> Iterator[KernelReward]:
+    with KernelReward(RewardOptions(device="cpu", workers=1, speed="predicted")) as found:
+        yield found
+
+
+def test_a_kernel_that_does_nothing_at_the_predicted_size_is_wrong(
+    predicting: KernelReward,
+) -> None:
+    (workload,) = bench_workloads(registry.get(OP), "float32", "quick")
+    rows, cols = workload.axes["rows"], workload.axes["cols"]
+    body = "// --- body ---\n"
+    skips = f"if (x_shape[0] == {rows}u && x_shape[1] == {cols}u) {{\n  return;\n}}\n"
+    honest, cheat = predicting.scores(
+        [fenced(right()), fenced(right().replace(body, body + skips))], [OP] * 2
+    )
+    assert (honest.value, honest.speedup) == (pytest.approx(0.8), pytest.approx(1.0))
+    assert not cheat.is_right
+    assert cheat.value <= Shares().clean
+
+
+ONE_WORKS = """
+/*kernel
+op = "row_max"
+grid = [32, "rows", 1]
+threadgroup = [32, 1, 1]
+*/
+// --- body ---
+const uint lane = thread_index_in_simdgroup;
+const uint rows = x_shape[0];
+const uint cols = x_shape[1];
+if (thread_position_in_grid.y == (rows > 20 ? 20 : 0)) {
+  for (uint row = 0; row < rows; ++row) {
+    float found = -INFINITY;
+    for (uint c = lane; c < cols; c += 32) {
+      found = max(found, float(x[size_t(row) * cols + c]));
+    }
+    found = simd_max(found);
+    if (lane == 0) {
+      out[row] = T(found);
+    }
+  }
+}
+""".lstrip()
+
+
+def test_work_that_hides_from_the_profiled_threadgroups_earns_nothing_for_speed(
+    predicting: KernelReward,
+) -> None:
+    found = predicting.score(fenced(ONE_WORKS), OP)
+    assert found.is_right
+    assert (found.value, found.speedup) == (Shares().right, None)
+
+
+def test_nobody_knows_what_a_prediction_is_made_on(predicting: KernelReward) -> None:
+    forecaster = predicting._forecaster
+    assert forecaster is not None
+    assert forecaster._profiler.seed == predicting._judge.seed
 
 
 def test_trl_calls_it_with_columns_and_chats_and_hears_why(reward: KernelReward) -> None:
