@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from foundry.chips.chip import Chip
 from foundry.chips.fitted import Fitted
+from foundry.chips.plausible import TOO_LITTLE, is_whole, traffic_bytes
 from foundry.chips.prediction import Prediction, predicted_on
 from foundry.chips.profiled import Profiler
 from foundry.errors import InvalidKernel
 from foundry.harness.measuring.profiling import Unprofiled
 from foundry.kernel import Kernel, parse
+from foundry.msl.gpu.profile import GpuProfile
 from ops.spec import Op
 from ops.workload import Workload
 from templates import default, for_op, render
+
+
+@dataclass(frozen=True)
+class _Templates:
+    """The templates of an op on one workload: the shortest time, the least traffic."""
+
+    us: float
+    least_bytes: float
 
 
 class ChipForecaster:
@@ -26,7 +37,7 @@ class ChipForecaster:
         self._profiler = profiler
         self._fitted = fitted
         self._guard = threading.Lock()
-        self._templates_us: dict[str, float | None] = {}
+        self._known: dict[str, _Templates | None] = {}
 
     def document(self, kernel: Kernel, op: Op, workload: Workload) -> dict[str, Any] | str:
         """A prediction as plain data, or why there is none.
@@ -40,22 +51,34 @@ class ChipForecaster:
             return f"the kernel does not fit this workload: {error.reason}"
         if isinstance(found, str):
             return found
-        template_us = self._template_us(op, workload)
-        return {**found.document(), "template_us": template_us, "apart": self._fitted.apart}
+        said, profile = found
+        templates = self._templates_on(op, workload)
+        if templates and not is_whole(profile, op, workload, templates.least_bytes):
+            return TOO_LITTLE
+        template_us = templates.us if templates else None
+        return {**said.document(), "template_us": template_us, "apart": self._fitted.apart}
 
-    def _predicted(self, kernel: Kernel, op: Op, workload: Workload) -> Prediction | str:
+    def _predicted(
+        self, kernel: Kernel, op: Op, workload: Workload
+    ) -> tuple[Prediction, GpuProfile] | str:
         profile = self._profiler.profile(kernel, op, workload)
         if isinstance(profile, Unprofiled):
             return profile.reason
-        return predicted_on(profile, self.chip, self._fitted)
+        return predicted_on(profile, self.chip, self._fitted), profile
 
-    def _template_us(self, op: Op, workload: Workload) -> float | None:
+    def _templates_on(self, op: Op, workload: Workload) -> _Templates | None:
         with self._guard:
-            if workload.id not in self._templates_us:
-                self._templates_us[workload.id] = min(self._templates(op, workload), default=None)
-            return self._templates_us[workload.id]
+            if workload.id not in self._known:
+                found = list(self._templates(op, workload))
+                self._known[workload.id] = (
+                    _Templates(min(us for us, _ in found), min(moved for _, moved in found))
+                    if found
+                    else None
+                )
+            return self._known[workload.id]
 
-    def _templates(self, op: Op, workload: Workload) -> Iterator[float]:
+    def _templates(self, op: Op, workload: Workload) -> Iterator[tuple[float, float]]:
+        """Predicted time and traffic of each."""
         for template in for_op(op.name):
             try:
                 kernel = parse(render(template, default(template)))
@@ -63,5 +86,5 @@ class ChipForecaster:
             except InvalidKernel:
                 # A template of a user's own that does not fit the workload: the judge says so.
                 continue
-            if isinstance(found, Prediction):
-                yield found.us
+            if not isinstance(found, str):
+                yield found[0].us, traffic_bytes(found[1])
