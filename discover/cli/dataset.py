@@ -82,11 +82,14 @@ def _run(
 ) -> tuple[Harvest, Exported]:
     from discover.corpus.maker import Maker
     from foundry.datasets import export_dataset
+    from foundry.datasets.export import check_folder
     from foundry.harness.processes.pool import WorkerPool
     from foundry.report.display import open_display
     from foundry.store import Store
 
-    recipe.choice()  # a wrong name costs nothing yet
+    # What would be refused at the end costs nothing yet.
+    recipe.check()
+    check_folder(folder)
     with ExitStack() as stack:
         store = stack.enter_context(Store.open(db))
         pool = stack.enter_context(WorkerPool(recipe.device, workers))

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from discover import entries
 from discover.entries import refuse, unknown_dtypes, unknown_families, unknown_ops
 from foundry.datasets.choice import Choice
+from foundry.datasets.split import assign
 from foundry.datasets.teachers import TEACHERS
-from foundry.errors import unknown
+from foundry.errors import UsageError, unknown
 from foundry.prompts.forms import FORMS
 
 _KEPT = {"teachers", "hold_out", "valid", "test", "per_group", "prompt"}
@@ -127,6 +128,21 @@ class CorpusRecipe(BaseModel):
             registry.get(name)
         every = tuple(registry.all_ops()) if "all" in self.ops else tuple(dict.fromkeys(named))
         return tuple(name for name in every if name not in self.hold_out)
+
+    def check(self) -> None:
+        """Hold it to what can be written in the end, before hours are spent on it.
+
+        Raises:
+            UsageError: Nothing is left to make, or splits leave nothing to train on.
+        """
+        from ops import registry
+
+        names = self.op_names()
+        if not names:
+            raise UsageError(f"all {len(self.ops)} ops are held out: nothing is left to make")
+        families = {registry.get(name).family for name in names}
+        choice = self.choice(names)
+        assign(dict.fromkeys(families, 1), valid=choice.valid, test=choice.test)
 
     def settings(self) -> dict[str, object]:
         """What two runs share that continue one another: all but how much, and what is kept."""

@@ -22,7 +22,7 @@ from foundry.datasets.teachers import Use
 from foundry.datasets.views.registry import VIEWS
 from foundry.judge.verdict import JUDGE_VERSION
 
-METADATA = "metadata.json"
+METADATA, README = "metadata.json", "README.md"
 """Beside the rows of every export, or a folder above them."""
 _HUGGING_FACE = {TRAIN: "train", VALID: "validation", TEST: "test"}
 _COUNTED = (

@@ -1,8 +1,8 @@
 """Writes a dataset into a folder: the rows, then `README.md`, then `metadata.json`.
 
 `metadata.json` comes last and holds the SHA-256 of every file, so an export that was cut short is
-seen as such. A second export into the same folder replaces the first; rows that no export wrote are
-not touched, the folder is refused.
+seen as such. A second export into the same folder replaces the first; what no export wrote is not
+touched, be it rows or somebody's own README: the folder is refused.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def export_attempts(
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
     chosen = _not_empty(evaluations, keep=len(formats) > 1)
-    _refuse_foreign(folder)
+    check_folder(folder)
     written, requested = card.WrittenFiles(folder), Requested()
     for name in FORMATS:
         path = folder / f"{ATTEMPTS}.{name}"
@@ -180,7 +180,7 @@ class _Export:
         self._requested = Requested()
         self._evidence = gather(self._requested.over(evaluations), origins)
         self._pools: Pools = pools(self._evidence, choice)
-        _refuse_foreign(folder)
+        check_folder(folder)
         self._written = card.WrittenFiles(folder)
         self._about: dict[str, str] = {}
         self._left_out: dict[str, dict[str, int]] = {}
@@ -249,13 +249,18 @@ class _Export:
         return _finish(self._written, facts, now)
 
     def _notes(self) -> list[str]:
+        notes = []
         missing = [name for name, pool in self._pools.by_split.items() if not pool.proven]
-        if not missing:
-            return []
-        return [
-            f"No rows for {' and '.join(missing)}: splits go by op family, and there are too few. "
-            "Verify kernels of more families."
-        ]
+        if missing:
+            notes.append(
+                f"No rows for {' and '.join(missing)}: splits go by op family, and there are too "
+                "few. Verify kernels of more families."
+            )
+        for view, why in self._left_out.items():
+            if view not in self._written.by_config:
+                reasons = f" ({_reasons(why)})" if why else ""
+                notes.append(f"No rows for the view {view}{reasons}.")
+        return notes
 
 
 def _canonical() -> Format:
@@ -276,19 +281,19 @@ def _finish(written: card.WrittenFiles, facts: card.CardFacts, now: datetime | N
     for name in ("", ATTEMPTS, *VIEWS):
         files.remove_abandoned(written.folder / name)
     found = card.metadata(facts, written, now or datetime.now(UTC))
-    files.write_text(written.folder / "README.md", card.readme(found, written))
+    files.write_text(written.folder / card.README, card.readme(found, written))
     files.write_text(written.folder / card.METADATA, card.render_json(found))
     rows = {name: one.rows for name, one in written.files.items()}
     return Exported(written.folder, written.tally.rows, rows, tuple(found["notes"]), found)
 
 
-def _refuse_foreign(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     """Hold a folder to what exports wrote: what else has such a name is not taken away.
 
     Raises:
-        UsageError: A file that no export wrote.
+        UsageError: A file that no export wrote, such as somebody's own README.
     """
-    for path in _of_any_export(folder):
+    for path in (*_of_any_export(folder), folder / card.README, folder / card.METADATA):
         if path.is_file() and not files.is_of_an_export(path):
             raise UsageError(f"no export wrote {path}; choose another folder, or move it away")
 

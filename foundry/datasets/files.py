@@ -76,12 +76,17 @@ _FOOTER_END = 8
 
 
 def is_of_an_export(path: Path) -> bool:
-    """Whether rows of a file have a canary, as all that are written here; or there are none."""
+    """Whether a file has a canary, as all that are written here: its rows, or what describes them.
+
+    So has one that is empty: nothing of anybody's is in it.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         if path.suffix == ".jsonl":
             line = file.readline()
             return not line or CANARY.encode() in line
+        if path.suffix != ".parquet":
+            return not size or CANARY.encode() in file.read()
         file.seek(max(0, size - _FOOTER_END))
         length = int.from_bytes(file.read(4), "little")
         file.seek(max(0, size - _FOOTER_END - length))

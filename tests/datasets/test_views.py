@@ -498,6 +498,8 @@ def test_what_was_not_as_fast_as_asked_answers_nowhere(filled: Filled, tmp_path:
     assert every.files["repair/train.jsonl"] == 1
     faster = export(filled, tmp_path / "faster", Choice(statuses=[Status.FASTER]))
     assert not [name for name in faster.files if name.startswith("repair/")]
+    assert "No rows for the view repair (1 no kernel that is taught one step away)." in faster.notes
+    assert not [note for note in every.notes if "view repair" in note]
 
 
 def test_rows_that_no_export_wrote_are_not_taken_away(
@@ -505,7 +507,7 @@ def test_rows_that_no_export_wrote_are_not_taken_away(
 ) -> None:
     export(filled, tmp_path)
     export(filled, tmp_path)
-    for name in ("valid.jsonl", "sft/test.parquet"):
+    for name in ("valid.jsonl", "sft/test.parquet", "README.md", "metadata.json"):
         own = tmp_path / name
         own.write_bytes(b'{"my": "row"}\n')
         with pytest.raises(UsageError, match=f"no export wrote .*{name}; choose another folder"):

@@ -10,9 +10,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from discover.cli.dataset import command
 from discover.corpus.faults import FAULTS, planted
 from discover.corpus.field import Field, Plot
 from discover.corpus.kernels import Made, kernels
@@ -251,6 +254,34 @@ def test_a_broken_recipe_of_a_dataset_says_where(tmp_path: Path, line: str, word
     file.write_text(f'name = "few"\n{line}\n')
     with pytest.raises(UsageError, match=f"r.toml, line 2: {words}"):
         read(file, CorpusRecipe)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"hold_out": ("exp", "row_sum")}, "all 2 ops are held out"),
+        ({"valid": ("scan", "reductions"), "test": ("reductions",)}, "valid and in test"),
+        ({"valid": ("elementwise",), "test": ("reductions",)}, "no family is left to train on"),
+    ],
+)
+def test_a_recipe_that_ends_in_no_dataset_is_refused_before_anything_is_made(
+    more: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        recipe(ops=("exp", "row_sum"), **more).check()
+    recipe(ops=("exp", "row_sum"), valid=("elementwise",), test=("scan",)).check()
+
+
+def test_a_folder_with_files_of_somebody_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("few.toml").write_text('name = "few"\nops = ["exp"]\nkernels = 1\n')
+    Path("README.md").write_text("mine")
+    found = CliRunner().invoke(command, ["few.toml", "-o", ".", "--db", "few.db"])
+    assert isinstance(found.exception, UsageError)
+    assert "no export wrote README.md" in str(found.exception)
+    assert not Path("few.db").exists()
 
 
 def test_what_lacks_the_times_or_counters_that_are_asked_for_is_judged_again() -> None:
