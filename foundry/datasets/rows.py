@@ -29,6 +29,17 @@ class Claim:
     """Hash of the kernel, as the row states it; None where it states none."""
 
 
+def lines_of(path: Path) -> list[str]:
+    """The lines of a JSON Lines file: what other writers put into strings ends none of them.
+
+    Raises:
+        OSError, ValueError: It cannot be read, or is no UTF-8.
+    """
+    # str.splitlines would also split at U+2028, which JSON may hold as it is.
+    text = path.read_text("utf-8-sig").removesuffix("\n")
+    return text.split("\n") if text else []
+
+
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a `.jsonl` or `.parquet` file of a dataset.
 
@@ -39,8 +50,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         if path.suffix == ".parquet":
             rows = read_parquet(path)
         else:
-            rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    except (OSError, ValueError) as error:
+            rows = [json.loads(line) for line in lines_of(path)]
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} holds no rows of a dataset: {error}") from error
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or not {"op", "dtype"} <= row.keys():

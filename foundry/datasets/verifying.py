@@ -7,7 +7,6 @@ first depends on what is drawn.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foundry.datasets.card import METADATA
 from foundry.datasets.leaks import leaks
 from foundry.datasets.requested import KEY
 from foundry.datasets.rows import Claim, Row, claims
+from foundry.datasets.stated import of_export
 from foundry.judge.judge import Judge
 from foundry.judge.verdict import Evaluation
 from ops import registry
@@ -33,7 +32,9 @@ class Checked:
     row: str
     claim: Claim
     evaluation: Evaluation | None
-    """None where the op is not registered here."""
+    """None where nobody here can judge it."""
+    unjudged: str = ""
+    """Why nobody can."""
 
     @property
     def holds(self) -> bool:
@@ -55,20 +56,15 @@ class Checked:
             "op": self.claim.op,
             "dtype": self.claim.dtype,
             "claimed": "right" if self.claim.is_right else "broken",
-            "status": str(found.status) if found else "op is not registered here",
+            "status": str(found.status) if found else self.unjudged,
             "why": (found.why if found else "") if self.is_itself else _ANOTHER,
         }
 
 
 def timed_by_request(file: Path) -> frozenset[str]:
     """Ids of workloads that the export of a file was asked to time, as its metadata states."""
-    for folder in (file.parent, file.parent.parent):
-        try:
-            stated = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-            return frozenset(map(str, stated.get(KEY, ())))
-        except (OSError, ValueError, AttributeError, TypeError):
-            continue  # no export, or not one of ours: then nothing is stated
-    return frozenset()
+    stated = of_export(file)[0].get(KEY)
+    return frozenset(map(str, stated)) if isinstance(stated, list) else frozenset()
 
 
 def sampled(rows: Sequence[Row], count: int | None, seed: int) -> list[tuple[str, Row]]:
@@ -93,8 +89,11 @@ def check(
 
     def judged(claim: Claim) -> Checked:
         op = registry.all_ops().get(claim.op)
-        found = judge.evaluate(claim.text, op, claim.dtype) if op else None
-        return Checked(wanted[claim], claim, found)
+        if op is None:
+            return Checked(wanted[claim], claim, None, "op is not registered here")
+        if claim.dtype not in op.dtypes:
+            return Checked(wanted[claim], claim, None, f"op has no element type '{claim.dtype}'")
+        return Checked(wanted[claim], claim, judge.evaluate(claim.text, op, claim.dtype))
 
     threads = ThreadPoolExecutor(workers)
     try:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foundry.datasets.files import write_text
+from foundry.datasets.rows import lines_of
+from foundry.datasets.stated import named_by_an_export
 from foundry.errors import UsageError
 from foundry.training.lengths import counted, tokenizer_of
 from foundry.training.plan import SPLITS, TRAIN, splits
@@ -38,11 +40,13 @@ def fit(
         output: Folder for the rows; a split without any has no file.
 
     Raises:
-        UsageError: A folder without rows, rows that are no chats, or none that is short enough.
+        UsageError: A folder without rows, rows that are no chats, or none that is short enough; or
+            an output that is a view of an export.
         EnvironmentUnusable: The tokenizer cannot be loaded, or the folder cannot be written.
     """
     if output.resolve() in {folder.resolve() for folder in folders}:
         raise UsageError(f"{output} holds the rows that are read; choose another folder")
+    _check(output)
     there = {folder: splits(folder) for folder in folders}
     tokenizer = tokenizer_of(model)
     found = {}
@@ -51,9 +55,7 @@ def fit(
         rows = [
             (whole, line)
             for path in paths
-            for (whole, _), line in zip(
-                counted(path, tokenizer), path.read_text("utf-8").splitlines(), strict=True
-            )
+            for (whole, _), line in zip(counted(path, tokenizer), lines_of(path), strict=True)
         ]
         fitting = [(whole, line) for whole, line in rows if whole <= most_tokens]
         if split == TRAIN and not fitting:
@@ -66,6 +68,14 @@ def fit(
             longest = max((whole for whole, _ in fitting), default=0)
             found[split] = FittingRows(len(fitting), len(rows) - len(fitting), longest)
     return found
+
+
+def _check(output: Path) -> None:
+    """Refuse to take an exported view away."""
+    for split in SPLITS:
+        path = output / f"{split}.jsonl"
+        if named_by_an_export(path):
+            raise UsageError(f"{path} is of an export; choose another folder")
 
 
 def _write(path: Path, lines: Sequence[str]) -> None:

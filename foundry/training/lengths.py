@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from foundry.datasets.rows import lines_of
 from foundry.errors import EnvironmentUnusable, UsageError, first_line
 
 
@@ -73,7 +74,7 @@ def counted(path: Path, tokenizer: Any) -> Sequence[tuple[int, int]]:
     from mlx_lm.tuner.datasets import create_dataset
 
     try:
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        rows = [json.loads(line) for line in lines_of(path)]
         dataset = create_dataset(rows, tokenizer, SimpleNamespace(mask_prompt=True))
         processed = [dataset.process(row) for row in rows]
     except Exception as error:

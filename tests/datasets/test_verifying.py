@@ -8,10 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from dataset_examples import template_kernel, verdict
+from dataset_examples import Filled, template_kernel, verdict
 
-from foundry.datasets import verifying
+from foundry.datasets import export_dataset, verifying
 from foundry.datasets.rows import read_rows
+from foundry.datasets.stated import is_as_exported
 from foundry.datasets.verifying import check, leaking, sampled
 from foundry.errors import UsageError
 from foundry.judge.verdict import Evaluation, Status
@@ -118,6 +119,37 @@ def test_an_op_that_is_not_registered_here_is_wrong_not_passed_by() -> None:
     assert one.document()["status"] == "op is not registered here"
 
 
+def test_an_element_type_that_an_op_lacks_is_one_wrong_row_and_not_the_end() -> None:
+    rows = [attempt(RIGHT, "correct", id="a") | {"dtype": "int8"}, attempt(RIGHT, "correct")]
+    found = {one.row: one for one in checked(FakeJudge(RIGHT), rows)}
+    assert [found["a"].holds, found["row 2"].holds] == [False, True]
+    assert found["a"].document()["status"] == "op has no element type 'int8'"
+
+
+def test_rows_are_read_as_other_writers_write_them(tmp_path: Path) -> None:
+    row = attempt(RIGHT + "// \u2028 \x85 é\n", "correct")
+    line = json.dumps(row, ensure_ascii=False)
+    for number, text in enumerate((f"\ufeff{line}\n{line}\n", f"{line}\r\n{line}\r\n")):
+        file = tmp_path / f"{number}.jsonl"
+        file.write_bytes(text.encode())
+        assert read_rows(file) == [row, row]
+
+
+def test_a_file_that_was_changed_after_its_export_is_known(filled: Filled, tmp_path: Path) -> None:
+    kernel, origin = template_kernel("softmax")
+    filled.add(kernel, origin)
+    folder = tmp_path / "out"
+    export_dataset(list(filled.store.evaluations()), filled.store.origins(), folder)
+    file = folder / "sft" / "train.jsonl"
+    assert is_as_exported(file) is True
+    file.write_text(file.read_text().replace('"free"', '"open"'))
+    assert is_as_exported(file) is False
+    assert is_as_exported(tmp_path / "alone.jsonl") is None
+    for text in ("[]", "{", '{"files": 3}', '{"files": {"sft/train.jsonl": 1}}'):
+        (folder / "metadata.json").write_text(text)
+        assert is_as_exported(file) is None
+
+
 def test_a_sample_is_drawn_by_its_seed_and_keeps_the_order() -> None:
     rows = [attempt(RIGHT, "correct", id=f"r{n:03}") for n in range(100)]
     some = [name for name, _ in sampled(rows, 9, 1)]
@@ -133,7 +165,9 @@ def test_leaks_are_told_by_row() -> None:
     assert leaking(sampled(rows, None, 0)) == {"b": ["path /Users/me/x.metal"]}
 
 
-@pytest.mark.parametrize("text", ["{", "[1]\n", '{"op": "softmax"}\n', "\x00"])
+@pytest.mark.parametrize(
+    "text", ["{", "[1]\n", '{"op": "softmax"}\n', "\x00", "[" * 100_000 + "]" * 100_000]
+)
 def test_a_file_that_is_no_dataset_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "rows.jsonl").write_text(text)
     with pytest.raises(UsageError, match="no row"):

@@ -118,6 +118,21 @@ def test_rows_that_are_read_whole_are_gathered_from_several_views(
         fit([sft], str(model), 20, out)
     with pytest.raises(UsageError, match="holds the rows that are read"):
         fit([sft], str(model), 100, sft)
+    exported = {"files": {"repair/train.jsonl": {"rows": 2, "sha256": "0"}}}
+    (tmp_path / "metadata.json").write_text(json.dumps(exported))
+    with pytest.raises(UsageError, match=r"repair.train.jsonl is of an export"):
+        fit([sft], str(model), 100, repair)
+    assert (repair / "train.jsonl").read_text() == long
+
+
+def test_a_line_is_what_ends_in_a_line_feed_and_nothing_else(tmp_path: Path, model: Path) -> None:
+    data = chats(tmp_path / "sft", train=2)
+    row = json.loads((data / "train.jsonl").read_text().split("\n")[0])
+    row["messages"][0]["content"] += " \u2028 \x85"
+    line = json.dumps(row, ensure_ascii=False) + "\n"
+    (data / "train.jsonl").write_text(line * 2, "utf-8")
+    fit([data], str(model), 10_000, tmp_path / "out")
+    assert (tmp_path / "out" / "train.jsonl").read_text("utf-8") == line * 2
 
 
 @pytest.mark.slow

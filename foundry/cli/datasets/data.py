@@ -95,9 +95,11 @@ def verify(
     FILE is a .jsonl or .parquet file of foundry data build, export or export-sft. A kernel that a
     row calls right must pass, one that it calls broken must fail; what was timed is not timed
     again. Rows are also searched for paths, keys and hidden sizes. Exit code 1 when a row is wrong.
+    A file of an export that was changed since is named.
     """
     from foundry.datasets import verifying
     from foundry.datasets.rows import read_rows
+    from foundry.datasets.stated import is_as_exported
     from foundry.harness.processes.pool import WorkerPool
     from foundry.judge import Judge, JudgeOptions
 
@@ -117,16 +119,27 @@ def verify(
     wrong = [one.document() for one in done if not one.holds]
     for name, what in leaking.items():
         note(f"{name}: holds {', '.join(what)}")
-    _show(len(rows), len(done), wrong, leaking, as_json)
+    as_exported = is_as_exported(file)
+    if as_exported is False:
+        note(
+            f"{file} was changed after it was exported (metadata.json has another SHA-256): "
+            "authors, licences, gains and methods of its rows cannot be judged again"
+        )
+    _show(len(rows), len(done), wrong, leaking, as_exported, as_json)
     return FAILED if wrong or leaking else 0
 
 
 def _show(
-    rows: int, kernels: int, wrong: list[dict[str, Any]], leaking: dict[str, list[str]], json: bool
+    rows: int,
+    kernels: int,
+    wrong: list[dict[str, Any]],
+    leaking: dict[str, list[str]],
+    as_exported: bool | None,
+    json: bool,
 ) -> None:
     if json:
         document = {"rows": rows, "kernels": kernels, "wrong": wrong, "leaking": leaking}
-        print_json(document)
+        print_json(document | {"as_exported": as_exported})
         return
     click.echo(
         f"{rows:,} rows, {kernels:,} kernels judged again: "
