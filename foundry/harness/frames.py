@@ -26,6 +26,8 @@ _MAGIC = 0x314D464D
 MAX_HEADER_BYTES = 64 << 20
 _AT_ONCE_BYTES = 1 << 16
 """Frames up to this size go out in one piece, so that the other side wakes up once."""
+_LOOK_S, _STOOD_S = 1.0, 10.0
+"""How long one wait lasts at most, and from which length on this process cannot have run in it."""
 
 
 class FrameError(Exception):
@@ -51,6 +53,9 @@ class Frame:
 class Channel:
     """A stream socket that carries frames. Not for use by two threads at once.
 
+    While this process is stopped (Ctrl-Z, a machine that is paused) no deadline comes nearer: the
+    other side may have answered long since, and nobody was there to read it.
+
     Args:
         connection: The socket.
         clock: What deadlines are compared with; it may stand still.
@@ -61,6 +66,8 @@ class Channel:
     ) -> None:
         self._socket = connection
         self._clock = clock
+        self._stood_s = 0.0
+        """How long this process was stopped since it last began to send."""
 
     def close(self) -> None:
         """Close the socket."""
@@ -78,6 +85,7 @@ class Channel:
             FrameTimeout: The other side did not take it in time.
             FrameError: The other side is gone.
         """
+        self._stood_s = 0.0
         text = json.dumps(header).encode()
         views = [_bytes_of(array) for array in buffers]
         size = sum(len(view) for view in views)
@@ -125,13 +133,16 @@ class Channel:
     def _attempt(
         self, transfer: Callable[[memoryview], int], data: memoryview, deadline: float | None
     ) -> int:
-        """One transfer; begun again where the clock stood still while the socket waited."""
+        """One transfer; begun again until the deadline, whose clock may stand still meanwhile."""
         while True:
             try:
                 self._arm(deadline)
-                return transfer(data)
+                before_s = time.monotonic()
+                count = transfer(data)
+                self._note(time.monotonic() - before_s)
+                return count
             except TimeoutError:
-                continue
+                self._note(time.monotonic() - before_s)
             except OSError as error:
                 raise Disconnected(str(error)) from None
 
@@ -139,10 +150,15 @@ class Channel:
         if deadline is None:
             self._socket.settimeout(None)
             return
-        left = deadline - self._clock()
+        left = deadline + self._stood_s - self._clock()
         if left <= 0:
             raise FrameTimeout
-        self._socket.settimeout(left)
+        self._socket.settimeout(min(left, _LOOK_S))
+
+    def _note(self, waited_s: float) -> None:
+        """A wait that took far longer than it may: this process did not run."""
+        if waited_s > _STOOD_S:
+            self._stood_s += waited_s
 
 
 def describe(arrays: Arrays) -> list[list[Any]]:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -55,6 +58,33 @@ def test_what_is_no_frame_is_refused() -> None:
             a.sendall(garbage)
             with pytest.raises(FrameError):
                 Channel(b).receive(10, time.monotonic() + 1)
+
+
+STOPPED = """
+import socket, sys, time
+from foundry.harness import frames
+frames._LOOK_S, frames._STOOD_S = 0.1, 0.6
+ours = frames.Channel(socket.socket(fileno=int(sys.argv[1])))
+ours.send({"now": "stop me"})
+print(ours.receive(0, time.monotonic() + 1.0).header["said"])
+"""
+
+
+def test_an_answer_to_a_process_that_was_stopped_is_not_late() -> None:
+    """Ctrl-Z and `fg`: the worker answered, and nobody read it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        number = theirs.fileno()
+        command = [sys.executable, "-c", STOPPED, str(number)]
+        with subprocess.Popen(command, pass_fds=[number], stdout=-1, text=True) as stopped:
+            channel = Channel(ours)
+            channel.receive(0)
+            time.sleep(0.3)  # it waits by now
+            stopped.send_signal(signal.SIGSTOP)
+            time.sleep(2.0)
+            channel.send({"said": "here it is"})
+            stopped.send_signal(signal.SIGCONT)
+            assert stopped.communicate(timeout=20)[0] == "here it is\n"
 
 
 def test_deadlines_end_reading_and_writing(ends: tuple[Channel, Channel]) -> None:
