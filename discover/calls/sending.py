@@ -30,6 +30,8 @@ SHORTEST_ANSWER = 256
 """Tokens below which no answer is asked for: that is no room for a kernel."""
 _REST_SHARE = 0.25
 """Of the time left, the longest pause: who comes back near the end is still asked."""
+_MOMENT_S = 2.0
+"""For which a late call is still waited for."""
 _FIRST_SHARE = 0.1
 """Of the whole time: what the first answer is taken to need at most."""
 
@@ -77,6 +79,8 @@ class Calls:
         self._split = split
         self._flying: dict[int, Errand] = {}
         self._waiting: dict[int, Errand] = {}
+        self._late: dict[int, float] = {}
+        """When calls were first seen to be late."""
 
     def __len__(self) -> int:
         """Errands that wait for their next attempt."""
@@ -181,13 +185,17 @@ class Calls:
     def overdue(self) -> list[tuple[Node, Failure]]:
         """Give up calls that should have ended: a server may send a blank now and then for ever.
 
+        Each is left a moment from when it was first seen to be late: after Ctrl-Z and `fg` all are,
+        and their answers come in.
+
         Returns:
             What is not sent again.
         """
         most_s, now_s = self._limit_s + self._grace_s, self._clock()
         late = [node_id for node_id, e in self._flying.items() if now_s - e.sent_s > most_s]
+        self._late = {node_id: self._late.get(node_id, now_s) for node_id in late}
         given_up = []
-        for node_id in late:
+        for node_id in [n for n, since_s in self._late.items() if now_s - since_s >= _MOMENT_S]:
             node = self._flying[node_id].node
             self._flights.abandon(("call", node_id))
             words = f"no whole answer in {duration(most_s)}"

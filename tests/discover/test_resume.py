@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from searching import PRICE, Scripted, ScriptedJudge, Stage, drafts, scored
+from searching import PRICE, Scripted, ScriptedJudge, SimulatedTime, Stage, drafts, scored
 
 from discover.autorun.autorun import settings
 from discover.autorun.recipe import Recipe
 from discover.budget.limits import Limits
 from discover.budget.pricing import Price
-from discover.protocol import Failure, FailureKind, Reply
+from discover.calls.sending import Errand
+from discover.protocol import Failure, FailureKind, Reply, Request
 from discover.search.search import MAX_LOST_CALLS
 from discover.search.settings import SearchRequest, SearchSettings
 from discover.selection.tree import NodeState
@@ -235,7 +236,10 @@ def test_calls_of_a_time_without_a_price_are_paid_for_once_it_is_known(stage: St
     assert outcome.state.spent.usd > 0.01
 
 
-def test_a_call_that_a_server_keeps_alive_without_an_answer_is_given_up(stage: Stage) -> None:
+def test_a_call_that_a_server_keeps_alive_without_an_answer_is_given_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discover.calls.sending._MOMENT_S", 0.1)
     ended = threading.Event()
 
     def dripping() -> Reply | Failure:
@@ -250,3 +254,25 @@ def test_a_call_that_a_server_keeps_alive_without_an_answer_is_given_up(stage: S
     states = [call.state for call in stage.store.calls(stage.run_id)]
     assert states[:4] == [CallState.UNSURE] * 4, "as often as any that is not answered"
     assert any("given up after 4 attempts" in line for line in stage.events), stage.events
+
+
+def test_answers_to_a_process_that_was_stopped_are_still_waited_for(stage: Stage) -> None:
+    """After Ctrl-Z and `fg` every call is late, and its answer is about to come in."""
+    ended, clock = threading.Event(), SimulatedTime()
+
+    def slow() -> Reply | Failure:
+        ended.wait(30.0)
+        return Failure(FailureKind.SERVER, "too late")
+
+    llm = Scripted([slow])
+    search = stage.opened([llm], ScriptedJudge(), Limits(evaluations=2), clock=clock)
+    calls, seat = search._calls, search._roster.seats[0]
+    node = search._tree.open(None, llm.name)
+    calls.send(Errand(node, seat, Request(llm.name, llm.model, {}, 100)))
+    clock.now_s += 3600.0
+    assert calls.overdue() == []
+    assert calls.flying == 1
+    clock.now_s += 5.0
+    calls.overdue()
+    assert calls.flying == 0
+    ended.set()
