@@ -12,6 +12,7 @@ from sqlalchemy import Connection, inspect, text
 
 from foundry.errors import EnvironmentUnusable
 from foundry.store.location import Location
+from foundry.store.serverlock import SCHEMA, await_turn
 
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision in order; a test holds it against the files in `migrations/versions`."""
@@ -62,7 +63,11 @@ def require_head(connection: Connection, location: Location) -> None:
 
 
 def upgrade(connection: Connection, location: Location) -> None:
-    """Bring the database to `HEAD`, inside the transaction that is open on the connection."""
+    """Bring the database to `HEAD`, inside the transaction that is open on the connection.
+
+    Another process may be about to do the same: who comes second finds it done.
+    """
+    await_turn(connection, SCHEMA)
     if revision(connection, location) == HEAD:
         return
     from alembic import command

@@ -11,7 +11,7 @@
 | models | the tables |
 | records | what is handed out |
 | rows, evaluations, shortest, runs, ledger, tree, lessons | SQL of one subject each |
-| location, connection, session, filelock | where the database is, transactions, locks |
+| location, connection, session, filelock, serverlock | where the database is, transactions, locks |
 | faults | database errors in one line |
 | schema, migrations | revisions |
 
@@ -51,6 +51,7 @@ from foundry.store.records import (
     Tokens,
 )
 from foundry.store.rows import insert_evaluation, keep
+from foundry.store.serverlock import ServerLock
 from foundry.store.session import Session
 
 _PAGE = 200
@@ -69,7 +70,7 @@ class Store(Session):
     ) -> None:
         super().__init__(location, connection, read_only=read_only)
         self._clock = clock
-        self._claims: dict[int, FileLock] = {}
+        self._claims: dict[int, FileLock | ServerLock] = {}
 
     @classmethod
     def open(
@@ -107,10 +108,10 @@ class Store(Session):
         return store
 
     def close(self) -> None:
-        """Close the connection and give up every claim; a second call does nothing."""
-        super().close()
+        """Give up every claim and close the connection; a second call does nothing."""
         while self._claims:
             self._claims.popitem()[1].discard()
+        super().close()
 
     # Runs
 
@@ -169,19 +170,23 @@ class Store(Session):
             return runs.load_runs(connection, run_id)
 
     def _claim(self, run_id: int) -> None:
-        """Hold a run against other processes until it is finished or this one ends.
-
-        A lock beside the file, so for files only: machines that share a server share no lock.
-        """
-        if self.location.path is None or run_id in self._claims:
+        """Hold a run against other processes until it is finished or this one ends."""
+        claim = None if run_id in self._claims else self._claim_of(run_id)
+        if claim is None:
             return
-        claim = FileLock(self.location.path, f"run-{run_id}")
         if not claim.try_acquire():
             raise UsageError(
                 f"run {run_id} is at work in another process; wait for it, "
                 "or choose another --seed or --db"
             )
         self._claims[run_id] = claim
+
+    def _claim_of(self, run_id: int) -> FileLock | ServerLock | None:
+        """A lock beside the file, or of the server; None where the database has neither."""
+        if self.location.path is not None:
+            return FileLock(self.location.path, f"run-{run_id}")
+        is_known = self.location.url.get_backend_name() == "postgresql"
+        return ServerLock(self._reading, run_id) if is_known else None
 
     def _keep_device(self, connection: Connection, device: Device) -> None:
         values = {

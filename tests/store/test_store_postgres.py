@@ -10,8 +10,11 @@ import postgres_server
 import pytest
 import store_examples as ex
 import test_store
+from sqlalchemy import create_engine
 
+from foundry.errors import UsageError
 from foundry.store import Store
+from foundry.store.serverlock import SCHEMA, await_turn
 
 OF_FILES = {"test_two_processes_never_work_on_one_run"}
 """They open the store's file a second time."""
@@ -70,3 +73,36 @@ def test_two_processes_may_find_the_same_kernel_at_once(database: str) -> None:
         thread.join(30.0)
         assert found
         assert len(list(store.evaluations())) == 2
+
+
+@pytest.mark.slow
+def test_two_processes_never_work_on_one_run_of_a_server(database: str) -> None:
+    with Store.open(database) as store:
+        run_id = ex.begin(store)
+        with Store.open(database) as other:
+            with pytest.raises(UsageError, match="at work in another process"):
+                other.resume_run(run_id)
+            store.finish_run(run_id, "interrupted")
+            other.resume_run(run_id)
+            with pytest.raises(UsageError, match="at work"):
+                store.resume_run(run_id)
+        store.resume_run(run_id)  # the other one is gone, and its claim with it
+
+
+@pytest.mark.slow
+def test_tables_are_made_by_one_process_at_a_time(database: str) -> None:
+    opened = threading.Event()
+
+    def open_store() -> None:
+        Store.open(database).close()
+        opened.set()
+
+    engine = create_engine(database)
+    with engine.connect() as first:
+        await_turn(first, SCHEMA)
+        thread = threading.Thread(target=open_store)
+        thread.start()
+        assert not opened.wait(2.0)
+    assert opened.wait(30.0)
+    thread.join()
+    engine.dispose()
