@@ -244,6 +244,40 @@ def test_an_unknown_family_is_left_alone_and_said_so(package: ModuleType) -> Non
     assert not package.unpatch(model)
 
 
+def test_a_family_that_runs_by_the_code_of_another_is_that_one(package: ModuleType) -> None:
+    report = package.patch(tiny.build("llama", model_type="mistral"))
+    assert (report.family, report.counts["norms"]) == ("mistral", 5)
+    model = tiny.build("llama", model_type="kimi_k2")
+    assert "kimi_k2 is left alone: attention over a compressed cache" in str(package.patch(model))
+
+
+@pytest.mark.parametrize(
+    ("family", "said"),
+    [("gpt_oss", "gpt_oss is left alone: attention has sinks"), ("nobody_knows", "was tried")],
+)
+def test_what_is_left_alone_is_so_within_layers_of_ones_own(
+    package: ModuleType, family: str, said: str
+) -> None:
+    model = tiny.build("llama")
+    assert package.patch(nn.Sequential(model)).counts["norms"] == 5
+    model.model_type = family
+    report = package.patch(nn.Sequential(nn.RMSNorm(8), model))
+    assert said in str(report)
+    assert not report.layers
+
+
+def test_a_layer_of_a_family_that_nobody_tried_is_left_alone_by_its_file(
+    package: ModuleType,
+) -> None:
+    from mlx_lm.models.gpt_oss import MLPBlock, ModelArgs
+    from mlx_lm.models.switch_layers import SwitchGLU
+
+    small = ModelArgs(hidden_size=64, intermediate_size=64, num_local_experts=2)
+    assert "sinks" in str(package.patch(nn.Sequential(MLPBlock(small))))
+    experts = nn.Sequential(SwitchGLU(64, 64, 2), nn.RMSNorm(64))
+    assert package.patch(experts).counts["norms"] == 1, "a file without a model is no family"
+
+
 def test_layers_of_mlx_alone_are_served(package: ModuleType) -> None:
     model = nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 16), nn.RMSNorm(16), nn.Softmax())
     x = mx.random.normal((2, 3, 16))
@@ -270,6 +304,21 @@ def test_wrong_arguments_get_one_sentence(
         package.patch(nn.RMSNorm(4), without=["norm"])
     with pytest.raises(ValueError, match=r"take lists, as only=\['norms'\]"):
         package.patch(nn.RMSNorm(4), only="norms")
+    with pytest.raises(ValueError, match=r"take lists, as only=\['norms'\], not None"):
+        package.patch(nn.RMSNorm(4), without=None)
+    with pytest.raises(ValueError, match=r"unpatch takes an mlx\.nn\.Module, not a dict"):
+        package.unpatch({})
+    with (
+        pytest.raises(ValueError, match=r"patched takes an mlx\.nn\.Module, not a NoneType"),
+        package.patched(None),
+    ):
+        pass
+
+
+def test_a_pattern_that_the_mode_has_not_says_so(package: ModuleType) -> None:
+    report = package.patch(tiny.build("llama"), only=["norms", "attention_decode"])
+    assert report.counts == {"norms": 5}
+    assert report.left == {"attention_decode": "a pattern of mode fast; the mode is stable"}
 
 
 def loss(model: Any, tokens: mx.array) -> mx.array:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FunctionType
@@ -19,7 +19,7 @@ import mlx.nn as nn
 
 from ..device import HERE
 from ..dispatch import functions
-from .families import family_of
+from .families import check_module, family_of
 from .pattern import MODES, Mode, ModelPattern, Serving
 from .patterns import PATTERNS
 
@@ -91,6 +91,7 @@ def patch(
     found = {path: names for path, names in layers.items() if names}
     used = {name for names in found.values() for name in names}
     left |= {p.name: "no such layer in this model" for p in served if p.name not in used}
+    left |= _of_later_modes(mode, only)
     return PatchReport(family.name, mode, found, left)
 
 
@@ -101,7 +102,11 @@ def unpatch(model: Any) -> int:
 
     Returns:
         How many layers had kernels.
+
+    Raises:
+        ValueError: It is no module.
     """
+    check_module("unpatch", model)
     found = [layer for _, layer in model.named_modules() if _PLAIN in vars(type(layer))]
     for layer in found:
         # One layer may stand in several places.
@@ -140,6 +145,7 @@ def patched(
     model: Any, mode: Mode = "stable", *, only: Sequence[str] = (), without: Sequence[str] = ()
 ) -> Iterator[PatchReport]:
     """A model with kernels for the duration of a block; after it with those it had before."""
+    check_module("patched", model)
     kinds = [(layer, type(layer)) for _, layer in model.named_modules()]
     own = [child for child in _children(model) if _SHARED in vars(child[2])]
     report = patch(model, mode, only=only, without=without)
@@ -157,14 +163,23 @@ def _wanted(mode: Mode, only: Sequence[str], without: Sequence[str]) -> list[Mod
     if mode not in MODES:
         raise ValueError(f"mode is '{mode}'; give {', '.join(MODES)}")
     known = [pattern.name for pattern in PATTERNS]
-    if isinstance(only, str) or isinstance(without, str):
-        raise ValueError(f"only and without take lists, as only=['{only or without}']")
+    for given in (only, without):
+        if isinstance(given, str) or not isinstance(given, Collection):
+            like = given if isinstance(given, str) else known[0]
+            raise ValueError(f"only and without take lists, as only=['{like}'], not {given!r}")
     for name in (*only, *without):
         if name not in known:
             raise ValueError(f"no pattern '{name}'; there are {', '.join(known)}")
     reach = MODES.index(mode)
     chosen = [p for p in PATTERNS if p.name in only] if only else list(PATTERNS)
     return [p for p in chosen if MODES.index(p.mode) <= reach and p.name not in without]
+
+
+def _of_later_modes(mode: Mode, only: Sequence[str]) -> dict[str, str]:
+    """Patterns that were asked for by name and that a mode has not."""
+    asked = [pattern for pattern in PATTERNS if pattern.name in only]
+    later = [p for p in asked if MODES.index(p.mode) > MODES.index(mode)]
+    return {p.name: f"a pattern of mode {p.mode}; the mode is {mode}" for p in later}
 
 
 def _patched(layer: nn.Module, asked: _Patching) -> tuple[str, ...]:
