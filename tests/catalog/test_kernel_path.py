@@ -216,6 +216,62 @@ CHECKS = {
                   ["--minutes=-1"], ["--shapes", "deep.json"], ["--model", "deep.json"]):
         assert main(FUNCTIONS, fast_ops.info, ["tune", *wrong]) == 2, wrong
 """,
+    "what tuning did not do is said": """
+    import contextlib, io, json
+    from pathlib import Path
+    from fast_ops.main import main
+    choice.MODE = "auto"
+    fast_ops.tuning.sizes._SWEEP = (2, 4)
+    fast_ops.main.TimingRules = lambda: fast_ops.tuning.timing.TimingRules(pairs=2, limit_s=0.1)
+    def tuned(sizes, *more):
+        Path("said.json").write_text(json.dumps([{"op": "softmax", **sizes}]))
+        with contextlib.redirect_stderr(io.StringIO()) as err:
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                code = main(FUNCTIONS, fast_ops.info, ["tune", "--shapes", "said.json", *more])
+        return code, out.getvalue() + err.getvalue()
+    code, text = tuned({"rows": 3, "cols": 19}, "--minutes", "0")
+    assert code == 0 and "time was up after --minutes 0: 3 kernels and 0 sizes" in text, text
+    wide = {"rows": 3, "cols": 5000}
+    code, text = tuned(wide)
+    assert code == 0 and text.count("no size was timed: cols=5000 is outside of") == 2, text
+    code, text = tuned({"rows": 3, "cols": 1 << 40})
+    assert f"cols={1 << 40} has" in text and "at most 134217728 are timed" in text, text
+    code, text = tuned(wide, "--dtypes", "float16")
+    assert code == 2 and "no kernel of softmax is in float16; the package has" in text, text
+    begun, time = [], fast_ops.tuning.tune._point
+    def slow(*given):
+        begun.append(given)
+        return time(*given)
+    fast_ops.tuning.tune._point = slow
+    fast_ops.tuning.tune.TuneRequest.is_over = property(lambda self: len(begun) >= 1)
+    code, text = tuned({"rows": 3, "cols": 23})
+    assert "; 2 sizes are left" in text and "2 kernels and 2 sizes of others" in text, text
+    def pressed(*given):
+        raise KeyboardInterrupt
+    fast_ops.main.tune = pressed
+    code, text = tuned(wide)
+    assert code == 130 and "interrupted; what was learnt is kept" in text, text
+    fast_ops.main.tune = lambda *given: iter(())
+    Path("a file").write_text("")
+    import os
+    os.environ["FAST_OPS_CACHE_DIR"] = "a file"
+    dispatch.forget()
+    code, text = tuned(wide)
+    assert code == 1 and "not kept" in text and "cannot be written, so what was" in text, text
+""",
+    "a verdict of several lines is told in one": """
+    import contextlib, io
+    from fast_ops.main import main
+    choice.MODE = "auto"
+    said = "it does not build\\n  1 | int;\\n    ^"
+    for kernel in kernels:
+        found = fast_ops.learning.learnt.KernelVerdict(False, said)
+        dispatch.here().judge(choice.key_of(kernel), found)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert main(FUNCTIONS, fast_ops.info, ["info"]) == 0
+    lines = out.getvalue().splitlines()
+    assert len(lines) == len(fast_ops.info()) and "build 1 | int; ^" in lines[0], lines
+""",
     "in 16 bits an exact caller gets the baseline's bits or the baseline": """
     narrow = x.astype(mx.bfloat16)
     exact = softmax.kernel((narrow,), {}, exactly=True)
@@ -280,6 +336,21 @@ CHECKS = {
     assert told == "gradients: they come from the fallback, but for softmax", told
 """,
 }
+
+
+def test_a_module_that_is_not_there_is_named(site: Path) -> None:
+    pytest.importorskip("mlx_lm")
+    for module in ("nothing_here", "mlx_lm.nothing_here", "server.py"):
+        found = run(site, "-m", "fast_ops", "run", module)
+        assert found.returncode == 2
+        assert found.stderr.startswith(f"error: there is no module {module} here;"), found.stderr
+
+
+def test_a_reader_that_leaves_is_no_fault(site: Path) -> None:
+    leaves = "import os, runpy, sys\nr, w = os.pipe()\nos.close(r)\nos.dup2(w, 1)\n"
+    called = "sys.argv = ['fast_ops', 'info']\nrunpy.run_module('fast_ops', run_name='__main__')"
+    found = run(site, "-c", leaves + called)
+    assert (found.returncode, found.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("what", CHECKS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,14 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .device import cache_file, chip
-from .dispatch import CatalogFunction, forget
+from .device import CACHE_VARIABLE, cache_file, chip
+from .dispatch import CatalogFunction, forget, here
 from .patching.loads import run
 from .patching.pattern import MODES
 from .tuning.from_model import of_model
 from .tuning.sizes import TimedSizes, of_file
 from .tuning.timing import TimingRules
-from .tuning.tune import TuneRequest, tune
+from .tuning.tune import TunedKernel, TuneRequest, asked_for, tune
 from .verify import checks, summary
 
 Functions = Mapping[str, CatalogFunction]
@@ -34,15 +35,32 @@ def main(
     if given.command == "run":
         run(given.module, given.arguments, given.mode)
         return 0
-    if given.command == "info":
-        return _print_info(info(), given.json)
-    if given.command == "verify":
-        return _verify(functions, given.json)
     try:
-        return _tune(functions, given)
+        return _answered(functions, info, given)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted; what was learnt is kept, and tune goes on there without --anew",
+              file=sys.stderr)  # fmt: skip
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe left (`info | head -1`); Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+
+
+def _answered(
+    functions: Functions, info: Callable[[], list[dict[str, Any]]], given: argparse.Namespace
+) -> int:
+    if given.command == "info":
+        done = _print_info(info(), given.json)
+    elif given.command == "verify":
+        done = _verify(functions, given.json)
+    else:
+        done = _tune(functions, given)
+    sys.stdout.flush()  # here a reader that left is heard of
+    return done
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,21 +99,41 @@ def _tune(functions: Functions, given: argparse.Namespace) -> int:
     if chip() is None:
         print("Metal is not available here: there is nothing to time", file=sys.stderr)
         return 3
-    done = []
-    for kernel in tune(functions, _request(functions, given)):
+    request, done = _request(functions, given), []
+    for kernel in tune(functions, request):
         done.append(kernel)
-        against = ", ".join(f"{name} at {count}" for name, count in kernel.against.items())
-        wins = f"wins at {kernel.wins} of {kernel.points}" + (against and f" (against {against})")
-        said = f"off: {kernel.off}" if kernel.off else wins
-        for line in (said, *kernel.untimed):
+        for line in _told(kernel):
             print(f"{kernel.op} {kernel.dtype} {kernel.hash[:12]}: {line}", file=sys.stderr)
+    is_kept = here().keep()
     forget()
     if given.json:
         print(json.dumps([asdict(kernel) for kernel in done], indent=2))
     else:
         off = sum(bool(kernel.off) for kernel in done)
-        print(f"{len(done)} kernels, {off} off; kept in {cache_file()}")
-    return 0
+        where = f"kept in {cache_file()}" if is_kept else "not kept"
+        print(f"{len(done)} kernels, {off} off; {where}")
+    waiting = len(asked_for(functions, request)) - len(done)
+    sizes = sum(kernel.left for kernel in done)
+    if waiting or sizes:
+        print(f"time was up after --minutes {given.minutes:g}: {waiting} kernels and {sizes} sizes "
+              "of others are left; run it again, without --anew", file=sys.stderr)  # fmt: skip
+    if not is_kept:
+        print(f"error: {cache_file()} cannot be written, so what was learnt is lost; let "
+              f"{CACHE_VARIABLE} name a folder that can", file=sys.stderr)  # fmt: skip
+    return 0 if is_kept else 1
+
+
+def _told(kernel: TunedKernel) -> list[str]:
+    """What came of a kernel, in lines."""
+    against = ", ".join(f"{name} at {count}" for name, count in kernel.against.items())
+    wins = f"wins at {kernel.wins} of {kernel.points}" + (against and f" (against {against})")
+    left = f"; {kernel.left} sizes are left" if kernel.left else ""
+    return [_line(f"off: {kernel.off}") if kernel.off else wins + left, *kernel.untimed]
+
+
+def _line(text: str) -> str:
+    """A text in one line: what compilers say has several."""
+    return " ".join(text.split())
 
 
 def _request(functions: Functions, given: argparse.Namespace) -> TuneRequest:
@@ -107,14 +145,24 @@ def _request(functions: Functions, given: argparse.Namespace) -> TuneRequest:
             raise ValueError(f"no {noun} {unknown[0]} in this package; it has {', '.join(known)}")
     if not given.minutes >= 0:
         raise ValueError(f"minutes is {given.minutes}; give 0 or more")
-    return TuneRequest(
-        bases=_bases(given, ops),
+    bases = _bases(given, ops)
+    if bases is not None and (without := [name for name in wanted if name not in bases]):
+        raise ValueError(f"{given.model or given.shapes} has no sizes of {without[0]}; it has "
+                         f"those of {', '.join(bases)}")  # fmt: skip
+    request = TuneRequest(
+        bases=bases,
         ops=wanted,
         dtypes=dtypes,
         anew=given.anew,
         rules=TimingRules(),
         until_s=time.perf_counter() + 60 * given.minutes,
     )
+    if not asked_for(functions, request):
+        has = {k["dtype"] for op in ops.values() for k in op["kernels"]}
+        raise ValueError(f"no kernel of {', '.join(wanted or bases or ['this package'])} is in "
+                         f"{', '.join(dtypes) or 'it'}; the package has kernels in "
+                         f"{', '.join(sorted(has)) or 'no dtype'}")  # fmt: skip
+    return request
 
 
 def _bases(given: argparse.Namespace, ops: Mapping[str, Any]) -> dict[str, list[TimedSizes]] | None:
@@ -140,7 +188,7 @@ def _print_info(rows: list[dict[str, Any]], as_json: bool) -> int:
         print(json.dumps(rows, indent=2))
         return 0
     for row in rows:
-        print(f"{row['op']:<14} {row['dtype']:<9} {row['path']:<9} {row['why']}")
+        print(f"{row['op']:<14} {row['dtype']:<9} {row['path']:<9} {_line(row['why'])}")
     return 0
 
 
@@ -148,7 +196,7 @@ def _verify(functions: Functions, as_json: bool) -> int:
     done = []
     for check in checks(functions):
         done.append(check)
-        mark = "ok" if check.passed else f"FAILED {check.detail}"
+        mark = "ok" if check.passed else f"FAILED {_line(check.detail)}"
         sizes = ",".join(f"{k}={v}" for k, v in check.axes.items())
         print(f"{check.op}[{sizes}] {check.dtype} {check.path}: {mark}", file=sys.stderr)
     report = summary(done, functions)

@@ -70,8 +70,8 @@ class Learnt:
         """Nothing is known of a kernel."""
         self._hear(lambda learnt: learnt._drop(key))
 
-    def keep(self) -> None:
-        """Write the file in one step; nothing happens where that is not possible."""
+    def keep(self) -> bool:
+        """Write the file in one step; False where that is not possible: nothing else happens."""
         with _LOCK, contextlib.suppress(OSError), _only_one(self.file):
             now = read(self.file, self.identity, self.axes)
             for told in self._news:
@@ -80,6 +80,8 @@ class Learnt:
             part.write_text(json.dumps(now._document(), indent=1))
             part.replace(_no_folder(self.file))
             self.verdicts, self.points, self._news = now.verdicts, now.points, []
+            return True
+        return False
 
     def _hear(self, told: Callable[[Learnt], None]) -> None:
         with _LOCK:

@@ -45,11 +45,22 @@ def run(module: str, arguments: Sequence[str], mode: Mode = "stable") -> None:
     """Run a module as `python -m` does, every model that it loads patched.
 
     Raises:
-        SystemExit: mlx-lm is not installed; 3.
+        SystemExit: mlx-lm is not installed: 3; there is no such module: 2.
     """
     if importlib.util.find_spec("mlx_lm") is None:
         print("mlx-lm is not installed: pip install mlx-lm", file=sys.stderr)
         raise SystemExit(3)
+    if not _is_there(module):
+        print(f"error: there is no module {module} here; name one as python -m takes it, "
+              "such as mlx_lm.server", file=sys.stderr)  # fmt: skip
+        raise SystemExit(2)
     patch_loads(mode)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # a folder above it is missing, or it is no name
+        return False

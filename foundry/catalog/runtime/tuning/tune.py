@@ -74,22 +74,43 @@ class TunedKernel:
     against: Mapping[str, int] = field(default_factory=dict)
     """Points by the baseline that was the fastest there."""
     untimed: tuple[str, ...] = ()
-    """Sizes that raised, and what."""
+    """Sizes that raised, and what; where nothing could be timed, why."""
+    left: int = 0
+    """Sizes that wait for the next run: time was up."""
+
+
+@dataclass
+class _Outcome:
+    """What became of the sizes of one kernel that were not timed."""
+
+    failed: list[str] = field(default_factory=list)
+    skipped: str = ""
+    """Why the last size that was passed by was so."""
+    fitting: int = 0
+    """Sizes at which the kernel may be timed, those that are known among them."""
+    left: int = 0
+
+
+def asked_for(
+    functions: Mapping[str, CatalogFunction], request: TuneRequest
+) -> list[tuple[CatalogFunction, Record]]:
+    """The kernels that a request names, with their functions."""
+    return [
+        (function, kernel)
+        for name, function in functions.items()
+        if (not request.ops or name in request.ops)
+        and (request.bases is None or name in request.bases)
+        for kernel in distinct(function.op)
+        if not request.dtypes or kernel["dtype"] in request.dtypes
+    ]
 
 
 def tune(functions: Mapping[str, CatalogFunction], request: TuneRequest) -> Iterator[TunedKernel]:
     """Verify and time what is asked for; yields each kernel when its points are on file."""
-    for name, function in functions.items():
-        if request.ops and name not in request.ops:
-            continue
-        if request.bases is not None and name not in request.bases:
-            continue
-        for kernel in distinct(function.op):
-            if request.dtypes and kernel["dtype"] not in request.dtypes:
-                continue
-            if request.is_over:
-                return
-            yield _tuned(function, kernel, request)
+    for function, kernel in asked_for(functions, request):
+        if request.is_over:
+            return
+        yield _tuned(function, kernel, request)
 
 
 def _tuned(function: CatalogFunction, kernel: Record, request: TuneRequest) -> TunedKernel:
@@ -101,41 +122,58 @@ def _tuned(function: CatalogFunction, kernel: Record, request: TuneRequest) -> T
     if not found.passed:
         return TunedKernel(*names, off=found.detail, points=0, wins=0)
     bases = of_package(op) if request.bases is None else request.bases[op["name"]]
-    untimed = _time(function, kernel, swept(op, bases), request)
-    untimed += _time(function, kernel, _middles(op, here().points.get(key, [])), request)
+    said = _Outcome()
+    _time(function, kernel, swept(op, bases), request, said)
+    _time(function, kernel, _middles(op, here().points.get(key, [])), request, said)
     points = here().points.get(key, [])
+    if said.skipped and not said.fitting:
+        said.failed.append(f"no size was timed: {said.skipped}")
     return TunedKernel(
         *names,
         off="",
         points=len(points),
         wins=sum(point.wins for point in points),
         against=dict(Counter(point.baseline for point in points)),
-        untimed=tuple(untimed),
+        untimed=tuple(said.failed),
+        left=said.left,
     )
 
 
 def _time(
-    function: CatalogFunction, kernel: Record, sizes: Iterable[TimedSizes], request: TuneRequest
-) -> list[str]:
-    """Time a kernel and keep every point as it is found; what could not be timed, and why."""
+    function: CatalogFunction,
+    kernel: Record,
+    sizes: Iterable[TimedSizes],
+    request: TuneRequest,
+    said: _Outcome,
+) -> None:
+    """Time a kernel and keep every point as it is found; what was not timed is said."""
     op, key = function.op, key_of(kernel)
     known = {key_of_sizes(point.axes) for point in here().points.get(key, [])}
-    failed = []
     for wanted in sizes:
-        at = Sizes(dict(wanted["axes"]), dict(wanted["params"]), types={}, lead=None, folds=())
-        if key_of_sizes(at.axes) in known or elements_of(op, at) > _MOST_ELEMENTS:
+        if why := _unfit(op, kernel, wanted):
+            said.skipped = why
             continue
-        if unproven(op, kernel, at):
+        said.fitting += 1
+        if key_of_sizes(wanted["axes"]) in known:
             continue
         if request.is_over:
-            break
+            said.left += 1
+            continue
         try:
             here().add(key, [_point(function, kernel, wanted, request.rules)])
         except Exception as error:  # whatever it is, the other sizes are timed
-            failed.append(f"{wanted['axes']}: {type(error).__name__}: {error}")
+            said.failed.append(f"{wanted['axes']}: {type(error).__name__}: {error}")
         else:
             here().keep()
-    return failed
+
+
+def _unfit(op: Record, kernel: Record, wanted: TimedSizes) -> str:
+    """Why a kernel is not timed at some sizes; empty where it is."""
+    at = Sizes(dict(wanted["axes"]), dict(wanted["params"]), types={}, lead=None, folds=())
+    if (elements := elements_of(op, at)) > _MOST_ELEMENTS:
+        sizes = ", ".join(f"{name}={size}" for name, size in at.axes.items())
+        return f"{sizes} has {elements} elements; at most {_MOST_ELEMENTS} are timed"
+    return unproven(op, kernel, at)
 
 
 def _point(
