@@ -1,7 +1,8 @@
 """`sft`: verified kernels as chats, asked for as a search asks.
 
 Of each group of near duplicates `per_group` kernels are kept, the fastest first, and none of those
-that a fault was planted into: a loop may run a step too far and harm nobody. A kernel that was
+that a fault was planted into: a loop may run a step too far and harm nobody; nor of those whose
+threads repeat one another's work. A kernel that was
 surely faster than another in its session is the answer to "improve this one", its own parent where
 that is the slower; any other is the answer to "write one from scratch".
 """
@@ -14,7 +15,7 @@ from foundry.datasets.labels import MEASURED, PROVEN
 from foundry.datasets.pool import ProvenKernel
 from foundry.datasets.views.asking import attempt, failed_siblings, prompt
 from foundry.datasets.views.pairs import SpeedPair, measured
-from foundry.datasets.views.taught import has_reached, is_slip
+from foundry.datasets.views.taught import has_reached, is_slip, repeats
 from foundry.datasets.views.view import CHAT, Material, Row, View, answered, drawn, fenced, row
 from foundry.store.records import StoredEvaluation
 
@@ -27,10 +28,10 @@ def kept(groups: Sequence[Sequence[ProvenKernel]], material: Material) -> list[P
     for group in groups:
         meant = [one for one in group if not is_slip(one)]
         material.left_out["a planted slip that did no harm"] += len(group) - len(meant)
-        wanted = [one for one in meant if has_reached(one, material.choice)]
-        material.left_out[f"not {' or '.join(material.choice.statuses)}"] += len(meant) - len(
-            wanted
-        )
+        once = [one for one in meant if not repeats(one)]
+        material.left_out["its threads repeat one another's work"] += len(meant) - len(once)
+        wanted = [one for one in once if has_reached(one, material.choice)]
+        material.left_out[f"not {' or '.join(material.choice.statuses)}"] += len(once) - len(wanted)
         found += wanted[: material.choice.per_group]
         surplus = max(0, len(wanted) - material.choice.per_group)
         material.left_out[f"beyond {material.choice.per_group} near duplicates"] += surplus
