@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ class _Splice:
     lines: list[str] = field(default_factory=list)
     starts: list[tuple[int, FilePlace]] = field(default_factory=list)
     surely_read: set[Path] = field(default_factory=set)
+    known: dict[tuple[int, int], Path] = field(default_factory=dict)
+    """The first path of each file: to a Mac `A.h` and `a.h` are one."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +147,12 @@ def _find(state: _Splice, name: str, folder: Path | None) -> Path | str:
     for base in (folder, state.root):
         if base is None:
             continue
-        path = (base / quoted).resolve()
+        path = Path(os.path.realpath(base / quoted))
         if not path.is_relative_to(state.root):
             return f"only files inside '{state.root}' can be included"
-        if path.is_file():
-            return path
+        if os.path.isfile(path):  # unlike `Path.is_file`, False for a name that is too long
+            found = path.stat()
+            return state.known.setdefault((found.st_dev, found.st_ino), path)
     return f"there is no such file beside it or under '{state.root}'"
 
 

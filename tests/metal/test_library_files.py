@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from foundry.errors import DoesNotBuild, UsageError
 from foundry.metal import Library, slots
 from foundry.metal.declarations import declarations
+from foundry.metal.library import spliced_file
 from foundry.metal.parameters import parameters_of
 from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.tokens import tokenize
@@ -134,3 +136,22 @@ def test_a_logger_builds() -> None:
         'constant metal::os_log logger("a", "b");\nkernel void f(device float* o) { o[0] = 1; }\n'
     )
     assert Library("#include <metal_logging>\n" + BEGINNING + text)["f"].buffers
+
+
+def test_a_file_of_two_names_is_one(tmp_path: Path) -> None:
+    """As `A.h` and `a.h` are on a Mac, whose compiler counts files and not names."""
+    header = tmp_path / "a.h"
+    header.write_text("#pragma once\ninline float half_of(float x) { return 0.5f * x; }\n")
+    os.link(header, tmp_path / "A.h")
+    file = tmp_path / "f.metal"
+    file.write_text('#include "a.h"\n#include "A.h"\nkernel void f(device float* o) { *o = 1; }\n')
+    assert spliced_file(file).text.count("half_of") == 1
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "loop.h"])
+def test_a_name_that_no_file_can_have_is_told(name: str, tmp_path: Path) -> None:
+    (tmp_path / "loop.h").symlink_to("loop.h")
+    file = tmp_path / "f.metal"
+    file.write_text(f'#include "{name}"\nkernel void f(device float* o) {{ *o = 1; }}\n')
+    with pytest.raises(DoesNotBuild, match="f.metal:1: error: .*no such file"):
+        spliced_file(file)
