@@ -40,9 +40,26 @@ def need(proposer: str, variables: tuple[str, ...], base_url: str | None) -> str
 
 
 def found(variables: tuple[str, ...]) -> str | None:
-    """The first of some variables that holds anything, without the blanks around it."""
-    values = (os.environ.get(variable, "").strip() for variable in variables)
-    return next(filter(None, values), None)
+    """The first of some variables that holds anything, without the blanks around it.
+
+    Raises:
+        EnvironmentUnusable: It holds what no key does, and no header can: copied with it, unseen.
+    """
+    for variable in variables:
+        if key := os.environ.get(variable, "").strip():
+            _check_signs(variable, key)
+            return key
+    return None
+
+
+def _check_signs(variable: str, key: str) -> None:
+    for place, sign in enumerate(key, 1):
+        if not (sign.isascii() and sign.isprintable()):
+            raise EnvironmentUnusable(
+                f"{variable} holds U+{ord(sign):04X} in place {place}, which is in no key; "
+                "nothing was sent.",
+                "Copy the key once more, without what stands around it.",
+            )
 
 
 def missing(proposer: str, variables: tuple[str, ...]) -> EnvironmentUnusable:

@@ -259,6 +259,17 @@ def test_a_missing_key_stops_before_anything_is_sent(name: str) -> None:
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.parametrize("sign", ["\u200b", "\u00e9", "\n"])
+def test_a_key_with_what_no_header_holds_is_told_before_anything_is_sent(
+    name: str, sign: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A blank that nobody sees comes along from a web page."""
+    for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(variable, f"sk-{sign}test")
+    with pytest.raises(EnvironmentUnusable, match=rf"_API_KEY holds U\+{ord(sign):04X} in place 4"):
+        make(f"{name}:m", ProposerOptions(base_url="http://127.0.0.1:1/v1"))
+
+
 @pytest.mark.parametrize(
     ("url", "local"),
     [
