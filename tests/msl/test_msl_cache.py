@@ -199,6 +199,33 @@ def test_a_build_that_a_sleeping_machine_interrupts_keeps_its_folder(tmp_path: P
     assert not scratch.exists()
 
 
+def test_files_of_another_user_are_read_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    path = BuildCache(tmp_path).put("ab", _thousand)
+    cache = BuildCache(tmp_path, limit_bytes=500)
+    os.utime(path, (1000, 1000))
+    monkeypatch.setattr(os, "utime", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert cache.find("ab") == path
+    cache.sweep()
+    assert path.exists()
+
+
+def test_a_machine_without_a_process_left_is_not_told_of_its_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(EnvironmentUnusable, match="no process can be started for the compiler"):
+        CpuEngine().build(program(fresh()))
+
+
 def test_a_file_that_lost_its_contents_is_not_there(tmp_path: Path) -> None:
     cache = BuildCache(tmp_path)
     cache.put("ab", _thousand).write_bytes(b"")

@@ -147,7 +147,7 @@ class BuildCache:
         for path in self.directory.glob("[!t]*/*"):
             try:
                 stat = path.stat()
-            except FileNotFoundError:
+            except OSError:
                 continue
             if path.is_dir():  # of the compiler's own cache
                 continue
@@ -156,7 +156,8 @@ class BuildCache:
         for _, size, path in sorted(files):
             if excess <= 0:
                 break
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # gone since, or another user's
+                path.unlink()
             excess -= size
 
     def _remove_abandoned(self) -> None:
@@ -175,10 +176,8 @@ class BuildCache:
 
     @staticmethod
     def _touch(path: Path) -> None:
-        try:
+        with suppress(OSError):  # gone since, or another user's: it counts as old then
             os.utime(path)
-        except FileNotFoundError:
-            return
 
 
 def _is_held(scratch: Path) -> bool:

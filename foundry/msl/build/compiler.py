@@ -98,6 +98,11 @@ class Compiler:
                 f"{timeout.timeout:.0f} s.",
                 "Run it again when this machine is less busy.",
             ) from timeout
+        except OSError as error:  # not of the cache, in whose writing this may happen
+            raise EnvironmentUnusable(
+                f"no process can be started for the compiler: {error.strerror}.",
+                "End other programs, or use fewer --workers.",
+            ) from error
         if done.returncode in _NOT_STARTED:
             raise EnvironmentUnusable(
                 f"the compiler cannot be started: {done.stderr.strip()}.",
