@@ -9,7 +9,13 @@ from typing import Any
 
 from foundry.chips.chip import Chip
 from foundry.chips.fitted import Fitted
-from foundry.chips.plausible import TOO_LITTLE, is_whole, traffic_bytes
+from foundry.chips.plausible import (
+    ASKS,
+    TOO_LITTLE,
+    asks_who_compiles,
+    is_whole,
+    traffic_bytes,
+)
 from foundry.chips.prediction import Prediction, predicted_on
 from foundry.chips.profiled import Profiler
 from foundry.errors import InvalidKernel
@@ -51,6 +57,8 @@ class ChipForecaster:
             return f"the kernel does not fit this workload: {error.reason}"
         if isinstance(found, str):
             return found
+        if asks_who_compiles(kernel):
+            return ASKS
         said, profile = found
         templates = self._templates_on(op, workload)
         if templates and not is_whole(profile, op, workload, templates.least_bytes):

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from foundry.chips import fitted, registry
-from foundry.chips.plausible import is_whole, traffic_bytes
+from foundry.chips.plausible import asks_who_compiles, is_whole, traffic_bytes
 from foundry.chips.prediction import predicted_on
 from foundry.chips.profiled import Profiler
 from foundry.harness.processes.pool import WorkerPool
@@ -47,7 +47,7 @@ class Forecaster:
 
         None where either is none, or where the kernel hides its work from what is profiled.
         """
-        own = self._forecast(kernel, op, dtype)
+        own = None if asks_who_compiles(kernel) else self._forecast(kernel, op, dtype)
         reference = self._reference(op, dtype) if own else None
         if own is None or reference is None:
             return None

@@ -10,7 +10,7 @@ import pytest
 from foundry.chips import fitted
 from foundry.chips import registry as chips
 from foundry.chips.forecaster import ChipForecaster
-from foundry.chips.plausible import TOO_LITTLE, is_whole, traffic_bytes
+from foundry.chips.plausible import ASKS, TOO_LITTLE, asks_who_compiles, is_whole, traffic_bytes
 from foundry.chips.profiled import Profiler
 from foundry.kernel import Kernel, parse
 from foundry.msl.gpu.profile import GpuProfile, LaunchProfile, Reuse, SharedWork
@@ -43,6 +43,32 @@ def test_a_kernel_moves_about_what_its_op_must_or_what_an_honest_one_does(
     assert is_whole(profile(share * least / 32), op, workload, known * least) is whole
 
 
+@pytest.mark.parametrize(
+    ("line", "asks"),
+    [
+        ("#if !defined(__AMDGPU__)", True),
+        ("#ifdef __BIGGEST_ALIGNMENT__", True),
+        ("#if __has_builtin(__builtin_popcount)", True),
+        ("if (__COUNTER__ == 0) {}", True),
+        ("#define NAMED(rest) _##rest", True),
+        ("#if __METAL_VERSION__ >= 310", False),
+        ("inline __attribute__((always_inline)) float f(float v) { return v; }", False),
+        ("const float x__y = _z;", False),
+    ],
+)
+def test_a_kernel_that_asks_who_compiles_it_is_known(line: str, asks: bool) -> None:
+    kernel = parse(f"/*kernel\nop = 'relu'\ngrid = [1, 1, 1]\nthreadgroup = [1, 1, 1]\n*/\n"
+                   f"{line}\n// --- body ---\nout[0] = 0;\n")  # fmt: skip
+    assert asks_who_compiles(kernel) is asks
+    assert asks_who_compiles(parse(kernel_text(line))) is asks
+
+
+def kernel_text(line: str) -> str:
+    template = for_op("relu")[0]
+    text = render(template, default(template))
+    return text.replace("// --- body ---\n", f"// --- body ---\n{line}\n")
+
+
 class Sees:
     """A profiler that sees no traffic in one kernel, and some in all others."""
 
@@ -65,3 +91,4 @@ def test_a_search_is_told_no_time_of_a_kernel_whose_work_was_not_seen() -> None:
     found = seen.document(parse(text), op, workload)
     assert isinstance(found, dict)
     assert found["template_us"] == found["predicted_us"]
+    assert seen.document(parse(kernel_text("#ifdef __AMDGPU__")), op, workload) == ASKS
