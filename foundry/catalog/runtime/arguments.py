@@ -94,7 +94,7 @@ def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Matc
     for tensor, shape in shapes:
         _check_sizes(op, tensor, shape, axes)
     _check_rules(op, axes)
-    params = {k: numbers.get(k, v) for k, v in op["params"].items()}
+    params = {k: _number(op, k, numbers.get(k, v)) for k, v in op["params"].items()}
     return MatchedCall(given, Sizes(axes, params, types, lead, folds))
 
 
@@ -106,6 +106,16 @@ def _whole(op: Record, name: str, given: Any) -> int:
     except (TypeError, ValueError):
         pass
     raise ValueError(f"{op['name']}: {name} is {given!r}; give a whole number")
+
+
+def _number(op: Record, name: str, given: Any) -> Any:
+    """A parameter as it is, where it has a value as a number: nothing, a text or a list has none.
+
+    What is traced has no value yet, so it is not asked for it.
+    """
+    if hasattr(type(given), "__float__"):
+        return given
+    raise ValueError(f"{op['name']}: {name} is {given!r}; give a number")
 
 
 def _types(op: Record, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> dict[str, str]:

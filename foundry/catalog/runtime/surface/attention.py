@@ -33,10 +33,12 @@ def attention(
         stream: A stream or device.
 
     Raises:
-        ValueError: A mask that is none of these, or arrays that do not fit.
+        ValueError: A mask or scale that is none of these, or arrays that do not fit.
     """
     if isinstance(mask, str) and mask != "causal":
         raise ValueError(f"attention: mask is '{mask}'; give None, 'causal' or an array")
+    if not (scale is None or hasattr(type(scale), "__float__")):
+        raise ValueError(f"attention: scale is {scale!r}; give a number")
     factor = float(scale) if scale is not None else max(q.shape[-1], 1) ** -0.5
     if sinks is None and not force_fused and _is_causal(q, k, v, mask):
         found: mx.array = run("attention", (q, k, v), {"scale": factor}, stream)

@@ -1,0 +1,43 @@
+"""Numbers of a call: what has no value as a number is refused in one sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from foundry.catalog.checks import Checks
+from foundry.catalog.package import op_record
+from foundry.catalog.runtime.arguments import match
+from foundry.catalog.runtime.surface.attention import attention
+from ops import get
+
+RMS_NORM = op_record(get("rms_norm"), [], Checks([], {}))
+ARRAYS = (mx.ones((2, 8)), mx.ones((8,)))
+
+
+@pytest.mark.parametrize("given", [None, "1e-5", [1e-5], {}])
+def test_a_parameter_that_is_no_number_is_named(given: Any) -> None:
+    with pytest.raises(ValueError, match=r"^rms_norm: eps is .*; give a number$") as caught:
+        match(RMS_NORM, ARRAYS, {"eps": given})
+    assert repr(given) in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [0, 1e-5, True, np.float32(1e-5), mx.array(1e-5)])
+def test_a_number_of_any_kind_is_taken_as_it_is(given: Any) -> None:
+    assert match(RMS_NORM, ARRAYS, {"eps": given}).sizes.params["eps"] is given
+
+
+def test_a_number_that_is_traced_is_asked_for_no_value() -> None:
+    def traced(eps: mx.array) -> mx.array:
+        return match(RMS_NORM, ARRAYS, {"eps": eps}).sizes.params["eps"] + 1
+
+    assert mx.compile(traced)(mx.array(1.0)).item() == 2
+
+
+def test_the_scale_of_attention_is_a_number() -> None:
+    heads = mx.ones((1, 2, 3, 8))
+    with pytest.raises(ValueError, match=r"^attention: scale is 'a'; give a number$"):
+        attention(heads, heads, heads, scale="a")
