@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from foundry.errors import UsageError
 from foundry.kernel import Kernel, parse
+
+_BROKEN = (
+    OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, LookupError,
+    TypeError, AttributeError,
+)  # fmt: skip
+"""What reading a file of any contents as a wheel raises; archives of odd kinds are at runtime."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ def read_wheel(path: Path) -> tuple[Shipped, ...]:
                 for op in catalog["ops"]
                 for kernel in op["kernels"]
             )
-    except (OSError, zipfile.BadZipFile, ValueError, LookupError, TypeError) as error:
+    except _BROKEN as error:
         raise UsageError(
             f"{path} is not a catalog wheel ({error}); build one: foundry catalog build"
         ) from error

@@ -95,14 +95,15 @@ def _cells(path: Path, models: Any, modes: Any) -> Iterator[MatrixCell]:
         unknown = set(row) - {"name", "dtype", "quantised"}
         if unknown or not isinstance(row.get("name"), str):
             raise UsageError(f"{path}: {row!r}; a model has name, and may have dtype, quantised")
-        if row.get("dtype") not in DTYPES or row.get("quantised", 0) not in BITS:
+        bits = row.get("quantised", 0)
+        if row.get("dtype") not in DTYPES or type(bits) is not int or bits not in BITS:
             raise UsageError(
                 f"{path}: {row!r}; dtype is {', '.join(filter(None, DTYPES))}, and quantised 4 or 8"
             )
         name = row["name"]
         name = name if name.startswith("tiny:") else str(path.parent / name)
         for mode in modes:
-            yield MatrixCell(name, mode, row.get("dtype"), row.get("quantised", 0))
+            yield MatrixCell(name, mode, row.get("dtype"), bits)
 
 
 def row_of(found: ModelValidation) -> tuple[str, ...]:

@@ -8,12 +8,16 @@ import json
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from foundry.errors import EnvironmentUnusable, UsageError
+from foundry.errors import EnvironmentUnusable, UsageError, first_line
+
+_BROKEN = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+"""What unpacking a file of any contents raises; archives of odd kinds are at runtime."""
 
 
 @contextmanager
@@ -55,7 +59,7 @@ def _unpack(wheel: Path, folder: Path) -> str:
                 raise ValueError("it holds no catalog.json")
             archive.extractall(folder)
             return found[0].partition("/")[0]
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
+    except _BROKEN as error:
         raise UsageError(
             f"{wheel} is not a catalog wheel ({error}); build one: foundry catalog build"
         ) from error
@@ -66,13 +70,20 @@ def _imported(name: str) -> ModuleType:
         raise UsageError(f"'{name}' is no package; give its import name, or the path of a wheel")
     try:
         module = importlib.import_module(name)
-        json.loads(Path(str(module.__file__)).with_name("catalog.json").read_text())
-    except ImportError as error:
+        text = Path(str(module.__file__)).with_name("catalog.json").read_text()
+        if not isinstance(json.loads(text)["ops"], list):
+            raise ValueError("its catalog.json lists no ops")
+    except ModuleNotFoundError as error:
+        if not f"{name}.".startswith(f"{error.name}."):
+            raise _no_catalog(name, error) from error
         raise EnvironmentUnusable(
             f"no package {name} is installed ({error}).", "Name a wheel, or pip install it."
         ) from error
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{name} is not a catalog ({error}); build one: foundry catalog build"
-        ) from error
+    except Exception as error:  # it runs code of its own, which may be anything
+        raise _no_catalog(name, error) from error
     return module
+
+
+def _no_catalog(name: str, error: Exception) -> UsageError:
+    said = f"{type(error).__name__}: {first_line(error)}"
+    return UsageError(f"{name} is not a catalog ({said}); build one: foundry catalog build")

@@ -187,6 +187,8 @@ RECIPE = 'catalog = "a"\ntokens = 9\n[[models]]\nname = "tiny:llama"\n'
         (RECIPE + 'dtype = "float8"', "dtype is float32, float16, bfloat16, and quantised 4 or 8"),
         (RECIPE + "quantised = 3", "and quantised 4 or 8"),
         (RECIPE + "quantised = []", "and quantised 4 or 8"),
+        (RECIPE + "quantised = 4.0", "and quantised 4 or 8"),
+        (RECIPE + "quantised = false", "and quantised 4 or 8"),
     ],
 )
 def test_a_recipe_that_means_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -220,6 +222,41 @@ def test_a_wheel_without_a_catalog_is_told_so(tmp_path: Path, held: dict[str, st
     said = "is not a catalog wheel" if held.keys() - {"a/__init__.py"} else "holds no catalog.json"
     with pytest.raises(UsageError, match=said):
         read_wheel(wheel)
+
+
+@pytest.mark.parametrize(
+    ("init", "ops", "said"),
+    [
+        ("1 / 0", "[]", "ZeroDivisionError: division by zero"),
+        ("def", "[]", "SyntaxError"),
+        ("from . import part", "[]", "ImportError: cannot import name 'part'"),
+        ("import a_broken_wheel.part", "[]", "No module named 'a_broken_wheel.part'"),
+        ("import a_library_that_is_not_there", "[]", "No module named 'a_library_that"),
+        ("", "{}", "lists no ops"),
+    ],
+)
+def test_a_wheel_that_cannot_be_imported_says_why(
+    tmp_path: Path, init: str, ops: str, said: str
+) -> None:
+    wheel = tmp_path / "a-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("a_broken_wheel/__init__.py", init)
+        archive.writestr("a_broken_wheel/catalog.json", f'{{"ops": {ops}}}')
+    with pytest.raises(UsageError, match=f"a_broken_wheel is not a catalog .*{said}"):
+        catalog(str(wheel)).__enter__()
+    assert "a_broken_wheel" not in sys.modules
+
+
+def test_a_wheel_whose_bytes_were_changed_is_told_so(tmp_path: Path) -> None:
+    wheel = tmp_path / "a-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/catalog.json", json.dumps({"ops": list(range(4000))}))
+    whole = wheel.read_bytes()
+    for at in range(0, len(whole), 7):
+        wheel.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+        for reading in (read_wheel, lambda path: catalog(str(path)).__enter__()):
+            with pytest.raises(UsageError, match="is not a catalog"):
+                reading(wheel)
 
 
 def test_a_pattern_that_there_is_not_is_said_before_anything_is_decoded(tmp_path: Path) -> None:
