@@ -99,6 +99,8 @@ def map_reduce(
 
 
 def _names(inputs: object) -> tuple[str, ...]:
+    if isinstance(inputs, str):
+        return (inputs,)
     if not isinstance(inputs, Sequence) or not all(isinstance(name, str) for name in inputs):
         raise UsageError(f"inputs is {inputs!r}; give the names of the arrays, as ('x', 'y')")
     return tuple(inputs)

@@ -15,7 +15,7 @@ from foundry.catalog.checks import Checks
 from foundry.catalog.entry import CatalogEntry
 from foundry.catalog.package import op_record
 from foundry.catalog.runtime import transforms
-from foundry.catalog.runtime.arguments import MatchedCall, Record, match
+from foundry.catalog.runtime.arguments import MatchedCall, Record, array_of, match
 from foundry.catalog.runtime.bounds import unproven
 from foundry.catalog.runtime.choice import is_of_one_dtype, never
 from foundry.catalog.runtime.gradients import Backward
@@ -110,10 +110,19 @@ def _by_own_rule(run: Run, backward: AuthoredCalls, numbers: Mapping[str, Any]) 
     return ruled
 
 
-def of_elements(calls: AuthoredCalls, given: Sequence[Any], numbers: Mapping[str, Any]) -> mx.array:
-    """Call a function of elements with arrays of any shapes that go together, or with numbers."""
-    dtype = next((a.dtype for a in given if isinstance(a, mx.array)), mx.float32)
-    arrays = [mx.array(a, dtype) if isinstance(a, int | float) else mx.array(a) for a in given]
+def of_elements(
+    calls: AuthoredCalls, given: Mapping[str, Any], numbers: Mapping[str, Any]
+) -> mx.array:
+    """Call a function of elements with arrays of any shapes that go together, or with numbers.
+
+    Raises:
+        ValueError: Arrays that do not fit, or what is none; names it.
+    """
+    dtype = next((a.dtype for a in given.values() if isinstance(a, mx.array)), mx.float32)
+    arrays = [
+        mx.array(a, dtype) if isinstance(a, int | float) else array_of(name, a)
+        for name, a in given.items()
+    ]
     if any(a.shape != arrays[0].shape for a in arrays):
         arrays = list(mx.broadcast_arrays(*arrays))
     found: mx.array

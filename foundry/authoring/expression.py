@@ -118,9 +118,8 @@ def _read(text: str, names: Iterable[str], reductions: bool, growth: int) -> Tre
     if not isinstance(text, str):
         raise UsageError(f"an expression is text, not {text!r}")
     if len(text) > _LONGEST * growth:
-        raise UsageError(
-            f"an expression has at most {_LONGEST * growth} characters, not {len(text)}"
-        )
+        what = "an expression" if growth == 1 else "its derivative, or one of your own,"
+        raise UsageError(f"{what} has at most {_LONGEST * growth} characters, not {len(text)}")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

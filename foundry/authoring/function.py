@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foundry.authoring.op_text import Authored
+from foundry.errors import UsageError
 from foundry.judge.verdict import Evaluation
 from foundry.kernel import Kernel, parse, render
 from ops import registry
 from ops.spec import Op
 
 if TYPE_CHECKING:
+    import mlx.core as mx
+
     from foundry.authoring.calling import AuthoredCalls
 
 
@@ -53,7 +56,7 @@ class AuthoredFunction:
             raise ValueError(f"give one array for each of {', '.join(names)}, not {len(arrays)}")
         numbers = dict(self.authored.params)
         if self.authored.kind == "elementwise":
-            return of_elements(self._calls, arrays, numbers)
+            return of_elements(self._calls, dict(zip(names, arrays, strict=True)), numbers)
         return self._calls(arrays, numbers)
 
     @cached_property
@@ -71,19 +74,26 @@ class AuthoredFunction:
         """The kernel file."""
         return render(self.kernels[0])
 
-    def verify(self, dtype: str = "float32", device: str = "auto") -> Evaluation:
+    def verify(self, dtype: str | mx.Dtype = "float32", device: str = "auto") -> Evaluation:
         """Have the judge prove the kernels against the expression in float64; kept on disk.
 
         Args:
-            dtype: Element type.
+            dtype: Element type, by name or of MLX.
             device: Engine that runs them.
 
         Returns:
             The evaluation of the kernel; `status.passed` says whether it is proven. A gradient
             whose kernel is not proven is MLX's.
+
+        Raises:
+            UsageError: No such dtype or device.
         """
         from foundry.authoring.proving import proven
+        from foundry.catalog.runtime.arguments import dtype_name
 
+        if not isinstance(device, str):
+            raise UsageError(f"device is {device!r}; give the name of one, as 'metal' or 'cpu'")
+        dtype = dtype_name(dtype)
         for op, kernel in zip(self.ops, self.kernels, strict=True):
             self.evaluations[f"{op.name} {dtype}"] = proven(op, kernel, dtype, device, self.file)
         self.__dict__.pop("_calls", None)

@@ -90,7 +90,8 @@ def check(authored: Authored) -> None:
         raise UsageError("an expression needs at least one input; name it: inputs=('x',)")
     for name in known:
         if name in _taken() or _PASS.fullmatch(name) or refused_name(name):
-            raise UsageError(f"'{name}' cannot name an input; choose another word")
+            what = "a parameter" if name in authored.params else "an input"
+            raise UsageError(f"'{name}' cannot name {what}; choose another word")
     if len(set(known)) < len(known):
         raise UsageError(f"a name is given twice: {', '.join(known)}")
     if authored.gradients is not None:
@@ -116,7 +117,8 @@ def numbers(params: Mapping[str, float] | None) -> dict[str, float]:
     Raises:
         UsageError: One that is no number, or none that float32 holds.
     """
-    if params is not None and not isinstance(params, Mapping):
+    named = params is None or isinstance(params, Mapping)
+    if not named or not all(isinstance(name, str) for name in params or {}):
         raise UsageError(f"params is {params!r}; give numbers by name, as {{'eps': 1e-5}}")
     found = {}
     for name, value in (params or {}).items():
@@ -278,12 +280,12 @@ class _Passes(ast.NodeTransformer):
 
 
 def _row_input(text: str) -> str:
-    name, _, where = text.partition("[")
-    match where.rstrip("] "):
+    name, bracket, where = text.partition("[")
+    match bracket + where.rstrip():
         case "":
             return f'elements("{name.strip()}")'
-        case "cols" | "rows" as axis:
-            return f'Tensor("{name.strip()}", ("{axis}",))'
+        case "[cols]" | "[rows]" as axis:
+            return f'Tensor("{name.strip()}", ("{axis.strip("[]")}",))'
     raise UsageError(f"'{text}' lies nowhere; write {name}, {name}[cols] or {name}[rows]")
 
 

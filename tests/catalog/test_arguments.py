@@ -12,6 +12,7 @@ from foundry.catalog.checks import Checks
 from foundry.catalog.package import op_record
 from foundry.catalog.runtime.arguments import match
 from foundry.catalog.runtime.surface.attention import attention
+from foundry.catalog.runtime.surface.positional import rope
 from ops import get
 
 RMS_NORM = op_record(get("rms_norm"), [], Checks([], {}))
@@ -41,3 +42,22 @@ def test_the_scale_of_attention_is_a_number() -> None:
     heads = mx.ones((1, 2, 3, 8))
     with pytest.raises(ValueError, match=r"^attention: scale is 'a'; give a number$"):
         attention(heads, heads, heads, scale="a")
+
+
+def test_a_fraction_is_no_whole_number() -> None:
+    op = op_record(get("attention_two_sided_window"), [], Checks([], {}))
+    heads = (mx.ones((1, 2, 3, 8)),) * 3
+    for whole in (2, 2.0, np.float32(2), np.int64(2), mx.array(2), 10**400):
+        assert match(op, heads, {"before": whole}).sizes.params["before"] is whole
+    for fraction in (1.5, np.float32(1.5), float("nan")):
+        with pytest.raises(ValueError, match=r"before is .*; give a whole number"):
+            match(op, heads, {"before": fraction})
+
+
+@pytest.mark.parametrize("given", ["a", {}, [[1.0], [1.0, 2.0]]])
+def test_what_is_no_array_is_named(given: Any) -> None:
+    said = f"is of type {type(given).__name__}, and no array: "
+    with pytest.raises(ValueError, match=f"^rms_norm: weight {said}"):
+        match(RMS_NORM, (ARRAYS[0], given), {})
+    with pytest.raises(ValueError, match=f"^rope: x {said}"):
+        rope(given)

@@ -81,7 +81,8 @@ def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Matc
     for tensor, array in zip(op["inputs"], arrays, strict=True):
         if array is None and not tensor["flag"]:
             raise ValueError(f"{op['name']}: {tensor['name']} is None; give an array")
-    given = tuple(a if a is None or isinstance(a, mx.array) else mx.array(a) for a in arrays)
+    pairs = zip(op["inputs"], arrays, strict=True)
+    given = tuple(a if a is None else array_of(f"{op['name']}: {t['name']}", a) for t, a in pairs)
     types = _types(op, given, numbers)
     lead, folds = _folds(op, given)
     axes = {k: _whole(op, k, v) for k, v in numbers.items() if k in op["axes"]}
@@ -94,7 +95,7 @@ def match(op: Record, arrays: Sequence[Any], numbers: Mapping[str, Any]) -> Matc
     for tensor, shape in shapes:
         _check_sizes(op, tensor, shape, axes)
     _check_rules(op, axes)
-    params = {k: _number(op, k, numbers.get(k, v)) for k, v in op["params"].items()}
+    params = {k: _number(op, k, numbers.get(k, v), v) for k, v in op["params"].items()}
     return MatchedCall(given, Sizes(axes, params, types, lead, folds))
 
 
@@ -108,14 +109,37 @@ def _whole(op: Record, name: str, given: Any) -> int:
     raise ValueError(f"{op['name']}: {name} is {given!r}; give a whole number")
 
 
-def _number(op: Record, name: str, given: Any) -> Any:
+def _number(op: Record, name: str, given: Any, like: Any) -> Any:
     """A parameter as it is, where it has a value as a number: nothing, a text or a list has none.
 
     What is traced has no value yet, so it is not asked for it.
     """
-    if hasattr(type(given), "__float__"):
+    if not hasattr(type(given), "__float__"):
+        raise ValueError(f"{op['name']}: {name} is {given!r}; give a number")
+    # A kernel would cut off what a baseline computes with.
+    is_integer = getattr(given, "is_integer", None)
+    if type(like) is int and is_integer is not None and not is_integer():
+        raise ValueError(f"{op['name']}: {name} is {given!r}; give a whole number")
+    return given
+
+
+def array_of(what: str, given: Any) -> mx.array:
+    """What MLX makes an array of, as one.
+
+    Args:
+        what: How it is called where it is none.
+        given: An array, of MLX or NumPy, numbers, or lists of them.
+
+    Raises:
+        ValueError: None of these.
+    """
+    if isinstance(given, mx.array):
         return given
-    raise ValueError(f"{op['name']}: {name} is {given!r}; give a number")
+    try:
+        return mx.array(given)
+    except (TypeError, ValueError) as error:
+        kind = type(given).__name__
+        raise ValueError(f"{what} is of type {kind}, and no array: {given!r:.60}") from error
 
 
 def _types(op: Record, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..arguments import dtype_of
+from ..arguments import array_of, dtype_of
 from ..dispatch import functions
 
 Stream = Any
@@ -48,7 +48,7 @@ def _dtypes(op: str) -> frozenset[mx.Dtype]:
 
 def _with_axis(op: str, x: Any, axis: Any) -> tuple[mx.array, int]:
     """What is given as an array, and an axis that it has."""
-    given = x if isinstance(x, mx.array) else mx.array(x)
+    given = array_of(f"{op}: x", x)
     if not isinstance(axis, int) or not -given.ndim <= axis < given.ndim:
         raise ValueError(f"{op}: axis is {axis!r}; x has {given.ndim} dimensions")
     return given, axis

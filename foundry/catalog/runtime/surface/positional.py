@@ -6,6 +6,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..arguments import array_of
 from .calls import Stream, on, run
 
 
@@ -32,7 +33,7 @@ def rope(
         freqs: Wave lengths in place of a base.
         stream: A stream or device.
     """
-    given = x if isinstance(x, mx.array) else mx.array(x)
+    given = array_of("rope: x", x)
     width = given.shape[-1] if given.ndim else 0
     wide = width if dims is None else dims
     is_plain = not traditional and scale == 1.0 and freqs is None and base is not None
