@@ -61,10 +61,10 @@ def locate(url: str | None = None) -> Location:
     if url is not None and not url.strip():
         raise UsageError(f"the database has no name: {_EXAMPLE}")
     text = url or os.environ.get(VARIABLE) or DEFAULT_URL
-    if "://" not in text:
-        text = f"sqlite:///{text}"
     try:
-        parsed = make_url(text)
+        # The name of a file may hold what means something in a URL, such as a question mark.
+        is_file = "://" not in text
+        parsed = URL.create("sqlite", database=text) if is_file else make_url(text)
         backend, driver = parsed.get_backend_name(), parsed.get_driver_name()
         parsed.get_dialect().import_dbapi()
     except (ArgumentError, ValueError):

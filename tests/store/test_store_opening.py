@@ -391,3 +391,12 @@ def test_a_disk_that_knows_no_locks_is_told(
     with pytest.raises(EnvironmentUnusable, match="cannot be locked there.*--db on a disk"):
         lock.try_acquire()
     assert len(os.listdir("/dev/fd")) == before
+
+
+@pytest.mark.parametrize("name", ["what?.db", "50%20.db", "a@b:c.db", "größe #1.db"])
+def test_a_file_may_have_any_name(name: str, tmp_path: Path) -> None:
+    with Store.open(str(tmp_path / name)) as store:
+        ex.begin(store)
+    assert (tmp_path / name).exists()
+    with Store.open(str(tmp_path / name), read_only=True) as store:
+        assert len(store.runs()) == 1
