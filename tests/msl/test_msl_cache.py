@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -85,6 +86,28 @@ def test_a_busy_machine_says_nothing_of_a_kernel(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(EnvironmentUnusable, match="less busy"):
             CpuEngine().build(busy)
     assert not isinstance(CpuEngine().build(busy), BuildFailure)
+
+
+COMPILING = """
+import sys
+from foundry.msl.build import compiler
+compiler._COMPILE_WALL_S, compiler._LOOK_S = 1.0, 0.1
+print("begun", flush=True)
+print(compiler._ended_program(["sh", "-c", "read word; sleep 0.5; echo $word"], "done", {}).stdout)
+"""
+
+
+def test_a_compiler_is_not_late_where_who_waits_for_it_was_stopped() -> None:
+    """Its judge stops a worker while it times, and may be stopped itself, by Ctrl-Z."""
+    command = [sys.executable, "-c", COMPILING]
+    with subprocess.Popen(command, stdout=-1, text=True) as stopped:
+        assert stopped.stdout is not None
+        stopped.stdout.readline()
+        time.sleep(0.2)
+        stopped.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)
+        stopped.send_signal(signal.SIGCONT)
+        assert stopped.communicate(timeout=20)[0].strip() == "done"
 
 
 def test_where_the_header_ends_decides_whose_line_an_error_stands_on() -> None:
@@ -221,7 +244,7 @@ def test_a_machine_without_a_process_left_is_not_told_of_its_disk(
     def run(*_: object, **__: object) -> None:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "Popen", run)
     with pytest.raises(EnvironmentUnusable, match="no process can be started for the compiler"):
         CpuEngine().build(program(fresh()))
 

@@ -8,7 +8,7 @@ import re
 import resource
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from foundry.msl.build.driver import Driver
 from foundry.msl.build.processor import processor
 
 COMPILE_CPU_S = 30
-_COMPILE_WALL_S = 20 * COMPILE_CPU_S
+_COMPILE_WALL_S = 20.0 * COMPILE_CPU_S
 """Only a machine that gives it no processor time lets it come to that: nothing is said of the
 kernel then, and nothing kept."""
 _COMPILE_MEMORY_KIB = 3 * 1024 * 1024
@@ -28,6 +28,7 @@ _LIMITED = (
     f" ulimit -v {_COMPILE_MEMORY_KIB} 2>/dev/null;"
     f' ulimit -f {_COMPILE_FILE_BLOCKS}; exec "$@"'
 )
+_LOOK_S = 5.0
 _LEAST_SHARE = 0.8
 """Of the limit: who is killed having used less was not killed for it."""
 _NOT_STARTED = (126, 127)  # what a shell's exec ends with
@@ -82,15 +83,10 @@ class Compiler:
         command = ["/bin/sh", "-c", _LIMITED, "sh", str(limit_s), str(self.zig), *arguments]
         before_s = _used_s()
         try:
-            done = subprocess.run(
+            done = _ended_program(
                 command,
-                input=text or "",
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_COMPILE_WALL_S,
-                env={"PATH": os.defpath, "HOME": str(self.cache.directory), "LC_ALL": "C"},
-                check=False,
+                text or "",
+                {"PATH": os.defpath, "HOME": str(self.cache.directory), "LC_ALL": "C"},
             )
         except subprocess.TimeoutExpired as timeout:
             raise EnvironmentUnusable(
@@ -123,6 +119,36 @@ class Compiler:
         if done.returncode:
             raise CompilerFailed(done.stderr or f"error: the compiler ended with {done.returncode}")
         return done
+
+
+def _ended_program(
+    command: Sequence[str], text: str, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """A program that read a text, once it has ended.
+
+    Each wait counts as what it may take at most: beyond that this process was stopped, and perhaps
+    the program too.
+
+    Raises:
+        subprocess.TimeoutExpired: It was left no time; it is killed.
+    """
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace", env=environment
+    ) as process:
+        given: str | None = text
+        left_s = _COMPILE_WALL_S
+        try:
+            while True:
+                try:
+                    said = process.communicate(given, min(left_s, _LOOK_S))
+                    return subprocess.CompletedProcess(command, process.returncode, *said)
+                except subprocess.TimeoutExpired as late:
+                    given, left_s = None, left_s - late.timeout
+                    if left_s <= 0:
+                        raise subprocess.TimeoutExpired(command, _COMPILE_WALL_S) from None
+        finally:
+            process.kill()
 
 
 def _used_s() -> float:
