@@ -41,6 +41,7 @@ class _Question:
 
 class KernelReward:
     """Scores answers. Close it, or use it in a `with` block; safe to use from several threads.
+    A process that was forked off needs one of its own.
 
     Args:
         options: What counts, and how long it may take.
@@ -69,7 +70,7 @@ class KernelReward:
         seed, chip = self._judge.seed, self._options.chip
         self._forecaster = Forecaster(self._pool, chip, seed) if predicted else None
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="reward")
-        self._is_closed = False
+        self._is_closed, self._process = False, os.getpid()
 
     def __enter__(self) -> Self:
         return self
@@ -124,22 +125,28 @@ class KernelReward:
         return [self._landed(waiting[one], until) for one in asked]
 
     def _begun(self, asked: _Question) -> Future[Earned]:
-        try:
-            return self._threads.submit(self._scored, asked)
-        except RuntimeError:  # closed, maybe while another thread asks
-            _log.warning("an answer came after the reward was closed")
-            over: Future[Earned] = Future()
-            over.cancel()
-            return over
+        if not self._is_over():
+            try:
+                return self._threads.submit(self._scored, asked)
+            except RuntimeError:
+                pass  # closed by another thread, just now
+        _log.warning("an answer earns nothing: %s", self._is_over())
+        over: Future[Earned] = Future()
+        over.cancel()
+        return over
+
+    def _is_over(self) -> str | None:
+        """Why nothing can be judged any more."""
+        if os.getpid() != self._process:
+            return "the reward was made in another process, and its threads stayed there"
+        return "the reward was closed" if self._is_closed else None
 
     def _landed(self, future: Future[Earned], until: float) -> Earned:
         try:
             return future.result(max(0.0, until - time.monotonic()))
         except (Late, CancelledError):  # equal answers wait for one future, and one cancels it
             future.cancel()
-            if self._is_closed:
-                return nothing("the reward was closed")
-            return nothing(f"not judged within {self._options.limit_s:g} s")
+            return nothing(self._is_over() or f"not judged within {self._options.limit_s:g} s")
 
     def _scored(self, asked: _Question) -> Earned:
         try:

@@ -168,6 +168,16 @@ def test_a_closed_reward_earns_nothing_and_says_so() -> None:
     assert {(one.value, one.reason) for one in found} == {(0.0, "the reward was closed")}
 
 
+def test_a_forked_process_hears_at_once_that_it_has_no_judge(
+    reward: KernelReward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as forked:
+        forked.setattr("os.getpid", lambda: -1)
+        found = reward.score(fenced(right()), OP)
+    assert (found.value, "made in another process" in found.reason) == (0.0, True)
+    assert reward.score(fenced(right()), OP).is_right
+
+
 @pytest.fixture(scope="module")
 def predicting() -> Iterator[KernelReward]:
     with KernelReward(RewardOptions(device="cpu", workers=1, speed="predicted")) as found:
