@@ -137,7 +137,10 @@ def why(found: ModelValidation) -> str:
             f"parts at token {first.identical}: the plain model preferred its own by "
             f"{first.plain_margin:.3g}, logits differ by {first.parted_by:.3g}"
         )
-    return "" if found.kernels_ran else "no kernel answered a call on this machine"
+    if found.kernels_ran:
+        return ""
+    reasons = ", ".join(dict.fromkeys(found.kernels_idle.values()))
+    return "no kernel answered a call on this machine" + (reasons and f": {reasons}")
 
 
 def as_csv(rows: Sequence[Sequence[str]]) -> str:

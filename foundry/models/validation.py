@@ -40,6 +40,8 @@ class ModelValidation(Record):
     """What was left alone, and why."""
     kernels_ran: dict[str, int] = Field(default_factory=dict)
     """Kinds of calls that kernels answered, by op; empty: none did, and nothing was timed."""
+    kernels_idle: dict[str, str] = Field(default_factory=dict)
+    """By op that layers asked for and no kernel ever answered: why, of most kinds of calls."""
     prompts: tuple[PromptComparison, ...] = ()
     prefill: Throughput | None = None
     decoding: Throughput | None = None
@@ -73,7 +75,9 @@ def validate(loaded: LoadedModel, package: ModuleType, plan: ValidationPlan) -> 
     package.dispatch.forget_decisions()
     with _patched(package, model, plan) as report:
         kernels, kernels_bytes = _decoded(loaded, plan)
-    ran = {op: count for op, count in _answered(package).items() if count}
+    answered = _answered(package)
+    ran = {op: count for op, count in answered.items() if count}
+    idle = {op: _why_idle(package.FUNCTIONS[op]) for op, count in answered.items() if not count}
     prompts = tuple(compared(a, b) for a, b in zip(plain, kernels, strict=True))
     prefill, decoding = (None, None)
     if plan.pairs and ran and all(p.is_same for p in prompts):
@@ -90,6 +94,7 @@ def validate(loaded: LoadedModel, package: ModuleType, plan: ValidationPlan) -> 
         patterns=report.counts,
         left=dict(report.left),
         kernels_ran=ran,
+        kernels_idle=idle,
         prompts=prompts,
         prefill=prefill,
         decoding=decoding,
@@ -118,11 +123,18 @@ def _patched(package: ModuleType, model: Any, plan: ValidationPlan) -> Iterator[
 
 
 def _answered(package: ModuleType) -> Mapping[str, int]:
-    """Kinds of calls that kernels answered, by op."""
+    """Kinds of calls that kernels answered, by op that was asked for."""
     return {
         name: sum(run is not None for run in function.kernels_kept.values())
         for name, function in package.FUNCTIONS.items()
+        if function.kernels_kept
     }
+
+
+def _why_idle(function: Any) -> str:
+    """Why no kernel of an op answered; packages of earlier versions do not say."""
+    reasons = function.idle().most_common(1) if hasattr(function, "idle") else []
+    return str(reasons[0][0]) if reasons else "no call is one that the op takes"
 
 
 def _timed(

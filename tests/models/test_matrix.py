@@ -147,7 +147,9 @@ PARTED = PromptComparison(tokens=6, identical=2, furthest=0.1, plain_margin=0.02
 
 def test_a_cell_says_where_tokens_part_and_why_nothing_ran() -> None:
     assert matrix.why(validation()) == ""
-    assert "no kernel answered" in matrix.why(validation(kernels_ran={}))
+    assert matrix.why(validation(kernels_ran={})) == "no kernel answered a call on this machine"
+    idle = validation(kernels_ran={}, kernels_idle={"rope": "no Metal", "rms_norm": "no Metal"})
+    assert matrix.why(idle) == "no kernel answered a call on this machine: no Metal"
     said = matrix.why(validation(prompts=(PARTED,)))
     assert said == (
         "parts at token 2: the plain model preferred its own by 0.02, logits differ by 0.1"

@@ -72,6 +72,23 @@ def test_what_ran_is_told_of_every_validation(
     assert load("tiny:llama").weights_hash != first.weights_hash, "other values, other weights"
 
 
+def test_a_kernel_that_never_answers_says_why(
+    package: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (kernel,) = (k for k in package.FUNCTIONS["rope"].op["kernels"] if k["dtype"] == "float32")
+    proven = kernel["record"]["proven"]
+    monkeypatch.setitem(proven["axes"], "head_dim", [64, 128])
+    plan = ValidationPlan("stable", tokens=2, pairs=0)
+    found = validate(load("tiny:llama"), package, plan)
+    assert "rms_norm" in found.kernels_ran
+    assert "softmax" not in found.kernels_idle, "no layer asks for it"
+    assert found.kernels_idle == {"rope": "head_dim=16 is outside of what was proven, 64 to 128"}
+    monkeypatch.setitem(proven["axes"], "head_dim", [1, 128])
+    monkeypatch.setitem(proven["params"], "base", [2.0, 3.0])
+    again = validate(load("tiny:llama"), package, plan)
+    assert again.kernels_idle == {"rope": "base=10000.0 is outside of what was proven, 2.0 to 3.0"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", [f for f in tiny.families() if f not in FEW])
 def test_tokens_of_every_family_stay_the_same(package: ModuleType, family: str) -> None:

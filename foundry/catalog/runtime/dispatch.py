@@ -14,6 +14,7 @@ when the package is imported.
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
@@ -133,10 +134,14 @@ class CatalogFunction:
         return found
 
     def _decide(self, call: MatchedCall, exactly: bool = False) -> DecidedCall:
-        found, _ = choice.serving(self.op, call, known(), exactly=exactly)
+        found, why = choice.serving(self.op, call, known(), exactly=exactly)
         shared = (call.sizes, absent_in(self.op, call), gradient_of(self.op["name"]))
         kernels = [KernelAt(self.op, self.fallback, kernel, *shared) for _, kernel in found]
-        return DecidedCall(self.fallback, call.sizes, without_a_run(self.op, call), kernels)
+        return DecidedCall(self.fallback, call.sizes, without_a_run(self.op, call), kernels, why)
+
+    def idle(self) -> Counter[str]:
+        """Why calls got no kernel, and how many kinds of calls by each reason."""
+        return Counter(why for found in tuple(self.decided.values()) if (why := found.why_not()))
 
     def _params(self, numbers: Mapping[str, Any]) -> dict[str, Any]:
         return {name: numbers.get(name, like) for name, like in self.op["params"].items()}

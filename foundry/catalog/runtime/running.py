@@ -115,6 +115,13 @@ class DecidedCall:
     """The outputs where an array is empty and nothing needs to run."""
     kernels: Sequence[KernelAt]
     """Those that may answer, the best first."""
+    why: str = ""
+    """Why there are no more."""
+
+    def why_not(self) -> str:
+        """Why no kernel answered the first such call; empty when one did."""
+        said = [numbers_unproven(at.kernel, self.sizes.params) for at in self.kernels]
+        return "" if "" in said else next(iter(said), self.why)
 
     def kernel(self, params: Mapping[str, Any]) -> Run | None:
         """The best kernel that is proven for some values of the parameters."""

@@ -105,6 +105,8 @@ def _show(found: ModelValidation, device: str) -> None:
     click.echo(f"memory: {plain:.1f} MiB plain, {kernels:.1f} MiB with kernels")
     if said := why(found):
         click.echo(said)
+    for op, reason in found.kernels_idle.items():
+        note(f"no kernel answered {op}: {reason}")
     for name, reason in found.left.items():
         note(f"{name}: {reason}")
     note(f"ran on {device}")
