@@ -139,7 +139,7 @@ def why(found: ModelValidation) -> str:
         )
     if found.kernels_ran:
         return ""
-    reasons = ", ".join(dict.fromkeys(found.kernels_idle.values()))
+    reasons = "; ".join(dict.fromkeys(found.kernels_idle.values()))
     return "no kernel answered a call on this machine" + (reasons and f": {reasons}")
 
 

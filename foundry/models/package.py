@@ -18,6 +18,8 @@ from foundry.errors import EnvironmentUnusable, UsageError, first_line
 
 _BROKEN = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 """What unpacking a file of any contents raises; archives of odd kinds are at runtime."""
+_PARTS = ("FUNCTIONS", "dispatch", "patched")
+"""What is asked of a catalog beside its ops."""
 
 
 @contextmanager
@@ -73,6 +75,8 @@ def _imported(name: str) -> ModuleType:
         text = Path(str(module.__file__)).with_name("catalog.json").read_text()
         if not isinstance(json.loads(text)["ops"], list):
             raise ValueError("its catalog.json lists no ops")
+        if missing := [part for part in _PARTS if not hasattr(module, part)]:
+            raise ValueError(f"it has no {missing[0]}")
     except ModuleNotFoundError as error:
         if not f"{name}.".startswith(f"{error.name}."):
             raise _no_catalog(name, error) from error

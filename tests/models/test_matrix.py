@@ -235,6 +235,7 @@ def test_a_wheel_without_a_catalog_is_told_so(tmp_path: Path, held: dict[str, st
         ("import a_broken_wheel.part", "[]", "No module named 'a_broken_wheel.part'"),
         ("import a_library_that_is_not_there", "[]", "No module named 'a_library_that"),
         ("", "{}", "lists no ops"),
+        ("FUNCTIONS = {}", "[]", "it has no dispatch"),
     ],
 )
 def test_a_wheel_that_cannot_be_imported_says_why(
