@@ -167,7 +167,7 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 class ProposerOptions(BaseModel):
     """What a user may set for a proposer."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     base_url: str | None = None
     """Server address; None is the provider's own, or its usual environment variable."""

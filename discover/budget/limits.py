@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field
 class Limits:
     """What a search may use; None is no limit. A recipe gives them as a table."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     evaluations: Annotated[int | None, Field(ge=1)] = None
     seconds: Annotated[float | None, Field(gt=0)] = None

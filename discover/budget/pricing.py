@@ -32,7 +32,7 @@ _FRAMING_TOKENS = 500
 class Price(BaseModel):
     """Dollars per million tokens."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)

@@ -23,7 +23,7 @@ _FREE = {"name", "kernels", "rounds", *_KEPT}
 class CorpusRecipe(BaseModel):
     """One dataset: what is made, and what is written of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     ops: tuple[str, ...] = Field(default=("all",), min_length=1)
@@ -43,7 +43,7 @@ class CorpusRecipe(BaseModel):
     """Chips for which the times of those are predicted."""
     rounds: int = Field(default=3, ge=1)
     """How often it goes through all ops: cut short, it has some of each."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
     device: str = "auto"
     teachers: str = "own"
     hold_out: tuple[str, ...] = ()

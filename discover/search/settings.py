@@ -29,7 +29,7 @@ class SearchSettings(ProposerOptions):
     """As `--llm` takes them: `mutate`, `anthropic`, `openai-chat:MODEL`."""
     bench: str = "quick"
     """Bench workloads to time: `quick`, `full` or a label."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
     exploration: float = Field(default=DEFAULT_EXPLORATION, ge=0)
     strategy: str = "puct"
     """How parents are chosen: `puct`, `best-of-n`, `greedy`, `map-elites`, `random`."""

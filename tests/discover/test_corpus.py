@@ -247,6 +247,7 @@ def test_a_dataset_is_made_and_gone_on_with(tmp_path: Path) -> None:
         ('device = "cppu"', "'device': .*mean cpu"),
         ('chips = ["m4", "m77"]', "'chips': unknown chip"),
         ('teachers = "nobody"', "'teachers': unknown teachers"),
+        (f"seed = {2**63}", "'seed': .*2147483647"),
     ],
 )
 def test_a_broken_recipe_of_a_dataset_says_where(tmp_path: Path, line: str, words: str) -> None:

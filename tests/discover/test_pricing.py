@@ -69,9 +69,10 @@ def test_a_users_prices_win(tmp_path: Path) -> None:
     prices = pricing.load(own)
     assert prices["claude-opus-5"].input == 1
     assert "gpt-6-sol" in prices
-    own.write_text('[mine]\n"m" = { input = -1, output = 2 }')
-    with pytest.raises(UsageError, match="no price file"):
-        pricing.load(own)
+    for none in ("-1", "inf", "nan"):
+        own.write_text(f'[mine]\n"m" = {{ input = {none}, output = 2 }}')
+        with pytest.raises(UsageError, match="no price file"):
+            pricing.load(own)
     with pytest.raises(UsageError, match="cannot read prices"):
         pricing.load(tmp_path / "none.toml")
 
