@@ -1,13 +1,14 @@
 """Verdicts that a build has already, for one that was cut short: it goes on where it stopped.
 
-They lie beside the wheel, a line each, until it is written. One that did not pass is not kept: it
-may have been the machine, and is asked again.
+They lie beside the wheel, a line each, until one that holds them is written: a wheel of few ops
+does not cost a build of all that was cut short. One that did not pass is not kept: it may have been
+the machine, and is asked again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +34,7 @@ class Kept:
         known = self._known()
 
         def judged(entry: CatalogEntry) -> Evaluation:
-            key = (entry.kernel.hash, entry.op.name, entry.evaluation.dtype)
-            if (found := known.get(key)) is not None:
+            if (found := known.get(_key(entry))) is not None:
                 return found
             found = judge(entry)
             if found.status.passed:
@@ -43,10 +43,14 @@ class Kept:
 
         return judged
 
-    def forget(self) -> None:
-        """Remove the file: the wheel is there."""
+    def forget(self, entries: Iterable[CatalogEntry]) -> None:
+        """Remove the verdicts of some entries, whose wheel is there, and an empty file."""
+        gone = set(map(_key, entries))
+        rest = [found for key, found in self._known().items() if key not in gone]
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
+        for found in rest:
+            self._keep(found)
 
     def _known(self) -> dict[Key, Evaluation]:
         with suppress(OSError):
@@ -71,3 +75,7 @@ class Kept:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
+
+
+def _key(entry: CatalogEntry) -> Key:
+    return entry.kernel.hash, entry.op.name, entry.evaluation.dtype

@@ -97,7 +97,7 @@ def ship(
         reasons = "; ".join(f"{r.entry.op.name}: {r.evaluation.why}" for r in left_out)
         raise UsageError(f"no kernel passed re-verification ({reasons})")
     wheel = write_wheel(folder, name, version, shipped, licence)
-    kept.forget()
+    kept.forget(result.entry for result in done)
     return Shipment(wheel, shipped, left_out)
 
 

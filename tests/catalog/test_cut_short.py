@@ -62,9 +62,16 @@ def test_it_goes_on_where_it_was_cut_short(tmp_path: Path) -> None:
     assert judged(path, Asked(until=2)) == 2
     assert judged(path, Asked()) == 1
     assert judged(path, Asked()) == 0
-    Kept(path, CPU.id).forget()
+    Kept(path, CPU.id).forget(ENTRIES)
     assert not path.exists()
     assert judged(path, Asked()) == 3
+
+
+def test_a_wheel_of_few_ops_leaves_the_verdicts_of_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "k.jsonl"
+    judged(path, Asked())
+    Kept(path, CPU.id).forget(ENTRIES[:1])
+    assert judged(path, Asked()) == 1
 
 
 def test_what_failed_is_asked_again(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -40,6 +41,30 @@ def test_a_model_is_patched_as_it_loads(tmp_path: Path, monkeypatch: pytest.Monk
                         "softmax: no softmax in this package"]  # fmt: skip
         assert package.unpatch(loaded.model) == 7
     assert len(loaded.prompts) == 3
+
+
+def test_a_module_that_took_the_loader_by_name_loads_with_kernels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlx_lm.utils as utils
+
+    plain = utils.load_model
+    server = ModuleType("a_server")
+    server.load_one, server.other = plain, len  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "a_server", server)
+    monkeypatch.setenv("LOADS_CACHE_DIR", str(tmp_path))
+    folder = saved(tmp_path / "model")
+    said: list[str] = []
+    with at_work(written(tmp_path, "loads", ops=("rms_norm",)), "loads") as package:
+        try:
+            for _ in range(2):
+                package.patch_loads(told=said.append)
+            server.load_one(folder)
+            assert len(said) == 1
+            assert server.other is len
+        finally:
+            package.patching.loads._put(plain, utils.load_model)
+    assert utils.load_model is server.load_one is plain
 
 
 def test_run_without_mlx_lm_says_what_to_install(

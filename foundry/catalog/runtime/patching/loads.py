@@ -21,6 +21,8 @@ def patch_loads(
 ) -> None:
     """From now on put kernels into every model that mlx-lm loads; the newest call counts.
 
+    Modules that took `load_model` out of mlx-lm by name before, as exo does, load so too.
+
     Args:
         mode: As in `patch`.
         told: Takes what was done with each model, as text.
@@ -29,7 +31,8 @@ def patch_loads(
         ImportError: mlx-lm is not installed.
     """
     utils: Any = importlib.import_module("mlx_lm.utils")
-    load_model = getattr(utils.load_model, "_without_kernels", utils.load_model)
+    present = utils.load_model
+    load_model = getattr(present, "_without_kernels", present)
 
     @functools.wraps(load_model)
     def load_and_patch(*arguments: Any, **named: Any) -> Any:
@@ -38,7 +41,16 @@ def patch_loads(
         return loaded
 
     load_and_patch._without_kernels = load_model  # type: ignore[attr-defined]
-    utils.load_model = load_and_patch
+    for old in (present, load_model):
+        _put(load_and_patch, old)
+
+
+def _put(new: Callable[..., Any], old: Callable[..., Any]) -> None:
+    """A function in the place of another, by whatever name modules have it."""
+    for module in tuple(sys.modules.values()):
+        held = tuple(getattr(module, "__dict__", {}).items())
+        for name in [name for name, value in held if value is old]:
+            setattr(module, name, new)
 
 
 def run(module: str, arguments: Sequence[str], mode: Mode = "stable") -> None:
