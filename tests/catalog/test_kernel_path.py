@@ -216,6 +216,21 @@ CHECKS = {
                   ["--minutes=-1"], ["--shapes", "deep.json"], ["--model", "deep.json"]):
         assert main(FUNCTIONS, fast_ops.info, ["tune", *wrong]) == 2, wrong
 """,
+    "every kernel has a share of the time": """
+    from fast_ops.tuning import tune
+    now, points = [0.0], {}
+    def point(function, kernel, sizes, rules):
+        now[0] += 1
+        points.setdefault(choice.key_of(kernel), []).append(sizes["axes"]["rows"])
+        return fast_ops.learning.regions.TimedPoint(sizes["axes"], 2.0, 1.9, 2.1, 1.0)
+    tune._point = point
+    fast_ops.tuning.sizes._SWEEP = (2, 4)
+    rules = fast_ops.tuning.timing.TimingRules(clock=lambda: now[0])
+    bases = {"softmax": [{"axes": {"rows": 3, "cols": 29}, "params": {}}]}
+    found = list(tune.tune(FUNCTIONS, tune.TuneRequest(bases=bases, rules=rules, until_s=2.5)))
+    assert list(points.values()) == [[2], [2, 3]], points
+    assert [kernel.left for kernel in found] == [2, 0, 1], found
+""",
     "what tuning did not do is said": """
     import contextlib, io, json
     from pathlib import Path

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..arguments import MatchedCall, Record, Sizes, keeps_rules
@@ -106,11 +106,23 @@ def asked_for(
 
 
 def tune(functions: Mapping[str, CatalogFunction], request: TuneRequest) -> Iterator[TunedKernel]:
-    """Verify and time what is asked for; yields each kernel when its points are on file."""
-    for function, kernel in asked_for(functions, request):
+    """Verify and time what is asked for; yields each kernel when its points are on file.
+
+    Each kernel has an equal share of the time that is left, so that a short run learns something of
+    all; those with the fewest sizes come first, and leave to the others what they do not need.
+    """
+    kernels = asked_for(functions, request)
+    kernels.sort(key=lambda one: len(swept(one[0].op, _bases(one[0].op, request))))
+    for at, (function, kernel) in enumerate(kernels):
         if request.is_over:
             return
-        yield _tuned(function, kernel, request)
+        now = request.rules.clock()
+        share = (request.until_s - now) / (len(kernels) - at)
+        yield _tuned(function, kernel, replace(request, until_s=now + share))
+
+
+def _bases(op: Record, request: TuneRequest) -> list[TimedSizes]:
+    return of_package(op) if request.bases is None else request.bases[op["name"]]
 
 
 def _tuned(function: CatalogFunction, kernel: Record, request: TuneRequest) -> TunedKernel:
@@ -121,9 +133,8 @@ def _tuned(function: CatalogFunction, kernel: Record, request: TuneRequest) -> T
     names = (op["name"], kernel["dtype"], kernel["hash"])
     if not found.passed:
         return TunedKernel(*names, off=found.detail, points=0, wins=0)
-    bases = of_package(op) if request.bases is None else request.bases[op["name"]]
     said = _Outcome()
-    _time(function, kernel, swept(op, bases), request, said)
+    _time(function, kernel, swept(op, _bases(op, request)), request, said)
     _time(function, kernel, _middles(op, here().points.get(key, [])), request, said)
     points = here().points.get(key, [])
     if said.skipped and not said.fitting:
