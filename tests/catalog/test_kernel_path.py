@@ -230,6 +230,20 @@ CHECKS = {
     found = list(tune.tune(FUNCTIONS, tune.TuneRequest(bases=bases, rules=rules, until_s=2.5)))
     assert list(points.values()) == [[2], [2, 3]], points
     assert [kernel.left for kernel in found] == [2, 0, 1], found
+    del dispatch.here().verdicts[choice.key_of(kernels[0])]
+    dispatch.here().add(choice.key_of(kernels[0]), [fast_ops.learning.regions.TimedPoint(
+        {"rows": 9, "cols": 31}, 2.0, 1.9, 2.1, 1.0)])
+    known = {key: len(found) for key, found in dispatch.here().points.items()}
+    points.clear()
+    anew = tune.TuneRequest(bases=bases, rules=rules, until_s=now[0] + 2.5, anew=True)
+    list(tune.tune(FUNCTIONS, anew))
+    assert list(points.values()) == [[2], [2, 3]], "those that are known are timed again"
+    assert choice.key_of(kernels[0]) in dispatch.here().verdicts
+    left = {key: len(found) for key, found in dispatch.here().points.items()}
+    assert left == known, (left, known)
+    points.clear()
+    list(tune.tune(FUNCTIONS, tune.TuneRequest(bases=bases, rules=rules, anew=True)))
+    assert sorted(points.values()) == [[2, 3, 4], [2, 3, 4, 9]], points
 """,
     "what tuning did not do is said": """
     import contextlib, io, json

@@ -191,10 +191,11 @@ def test_what_another_process_learnt_is_not_lost(tmp_path: Path) -> None:
     assert [p.speedup for p in found.points["k"]] == [1.5, 2.0]
     assert set(found.verdicts) == {"j"}
     assert other.points == found.points
-    one.forget("k")
+    one.doubt("j")
     one.keep()
-    assert not read(file, {"chip": "a"}).points
-    assert set(one.verdicts) == {"j"}
+    assert read(file, {"chip": "a"}).points == one.points
+    assert not one.verdicts
+    assert not read(file, {"chip": "a"}).verdicts
 
 
 def test_threads_learn_at_once(tmp_path: Path) -> None:

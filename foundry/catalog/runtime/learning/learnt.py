@@ -53,7 +53,7 @@ class Learnt:
     """By the kernel's key: its hash and dtype."""
     points: dict[str, list[TimedPoint]] = field(default_factory=dict)
     """By the same keys; a kernel that was timed nowhere has none."""
-    _news: list[Callable[[Learnt], None]] = field(default_factory=list, repr=False, compare=False)
+    _news: list[Callable[[Learnt], object]] = field(default_factory=list, repr=False, compare=False)
     """What was found since the file was written, to be told to what is on file by then."""
 
     def judge(self, key: str, verdict: KernelVerdict) -> None:
@@ -66,9 +66,9 @@ class Learnt:
         if new:
             self._hear(lambda learnt: learnt._join(key, new))
 
-    def forget(self, key: str) -> None:
-        """Nothing is known of a kernel."""
-        self._hear(lambda learnt: learnt._drop(key))
+    def doubt(self, key: str) -> None:
+        """Whether a kernel is right is to be found out again; its times stand."""
+        self._hear(lambda learnt: learnt.verdicts.pop(key, None))
 
     def keep(self) -> bool:
         """Write the file in one step; False where that is not possible: nothing else happens."""
@@ -83,7 +83,7 @@ class Learnt:
             return True
         return False
 
-    def _hear(self, told: Callable[[Learnt], None]) -> None:
+    def _hear(self, told: Callable[[Learnt], object]) -> None:
         with _LOCK:
             told(self)
             self._news.append(told)
@@ -91,10 +91,6 @@ class Learnt:
     def _join(self, key: str, new: list[TimedPoint]) -> None:
         points = [*self.points.get(key, []), *new]
         self.points[key] = list({key_of_sizes(p.axes): p for p in points}.values())
-
-    def _drop(self, key: str) -> None:
-        self.verdicts.pop(key, None)
-        self.points.pop(key, None)
 
     def _document(self) -> dict[str, Any]:
         return {

@@ -49,7 +49,7 @@ class TuneRequest:
     dtypes: tuple[str, ...] = ()
     """Only these; empty: all."""
     anew: bool = False
-    """Time again what is on file."""
+    """Verify and time again what is on file; a time stands until there is a new one."""
     rules: TimingRules = field(default_factory=TimingRules)
     until_s: float = math.inf
     """By the clock of the rules: no size is begun after it."""
@@ -128,14 +128,18 @@ def _bases(op: Record, request: TuneRequest) -> list[TimedSizes]:
 def _tuned(function: CatalogFunction, kernel: Record, request: TuneRequest) -> TunedKernel:
     op, key = function.op, key_of(kernel)
     if request.anew:
-        here().forget(key)
+        here().doubt(key)
     found = verdict(op, kernel)
     names = (op["name"], kernel["dtype"], kernel["hash"])
     if not found.passed:
         return TunedKernel(*names, off=found.detail, points=0, wins=0)
     said = _Outcome()
-    _time(function, kernel, swept(op, _bases(op, request)), request, said)
-    _time(function, kernel, _middles(op, here().points.get(key, [])), request, said)
+    sizes = swept(op, _bases(op, request))
+    if request.anew:
+        sizes += _known_beside(op, here().points.get(key, []), sizes)
+    _time(function, kernel, sizes, request, said)
+    middles = _middles(op, here().points.get(key, []))
+    _time(function, kernel, middles, replace(request, anew=False), said)
     points = here().points.get(key, [])
     if said.skipped and not said.fitting:
         said.failed.append(f"no size was timed: {said.skipped}")
@@ -159,7 +163,8 @@ def _time(
 ) -> None:
     """Time a kernel and keep every point as it is found; what was not timed is said."""
     op, key = function.op, key_of(kernel)
-    known = {key_of_sizes(point.axes) for point in here().points.get(key, [])}
+    on_file = () if request.anew else here().points.get(key, ())
+    known = {key_of_sizes(point.axes) for point in on_file}
     for wanted in sizes:
         if why := _unfit(op, kernel, wanted):
             said.skipped = why
@@ -213,6 +218,18 @@ def _looked_up(function: CatalogFunction, kernel: Record, call: MatchedCall) -> 
     numbers = call.sizes.params
     kept = {function.key(call.arrays, numbers): function.with_kernel(kernel, call)}
     return lambda *given: kept[function.key(given, numbers)](*given)
+
+
+def _known_beside(
+    op: Record, points: Sequence[TimedPoint], sizes: Iterable[TimedSizes]
+) -> list[TimedSizes]:
+    """The sizes of points that are not among some sizes."""
+    seen = {key_of_sizes(wanted["axes"]) for wanted in sizes}
+    return [
+        {"axes": dict(point.axes), "params": dict(op["params"])}
+        for point in points
+        if key_of_sizes(point.axes) not in seen
+    ]
 
 
 def _middles(op: Record, points: Sequence[TimedPoint]) -> list[TimedSizes]:
