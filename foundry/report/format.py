@@ -24,19 +24,24 @@ def latency(us: float | None) -> str:
         return "-"
     if us >= 100:
         return f"{us:,.0f}"
-    return f"{us:.1f}" if us >= 10 else f"{us:.2f}"
+    return f"{us:.1f}" if us >= 10 else _hundredths(us)
 
 
 def ratio(speedup: float | None) -> str:
-    """A speedup: `1.43x`; `-` for None."""
-    return "-" if speedup is None else f"{speedup:.2f}x"
+    """A speedup: `1.43x`, `0.0034x`; `-` for None."""
+    return "-" if speedup is None else f"{_hundredths(speedup)}x"
 
 
 def interval(speedup: float | None, low: float | None, high: float | None) -> str:
     """A speedup with its 95 % interval: `1.43x [1.38, 1.47]`."""
     if speedup is None or low is None or high is None:
         return ratio(speedup)
-    return f"{ratio(speedup)} [{low:.2f}, {high:.2f}]"
+    return f"{ratio(speedup)} [{_hundredths(low)}, {_hundredths(high)}]"
+
+
+def _hundredths(value: float) -> str:
+    """With two digits behind the point; with more where both were 0."""
+    return f"{value:.2g}" if 0 < value < 0.01 else f"{value:.2f}"
 
 
 def taken_off(baseline_us: float, kernel_us: float) -> str:

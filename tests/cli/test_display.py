@@ -120,6 +120,9 @@ def test_figures() -> None:
     assert [latency(v) for v in (None, 1.234, 82.06, 1240.4)] == ["-", "1.23", "82.1", "1,240"]
     assert [duration(v) for v in (8.9, 125, 3899)] == ["8s", "2m05s", "1h04m"]
     assert interval(1.4, None, None) == "1.40x"
+    assert interval(0.0034, 0.0031, 0.012) == "0.0034x [0.0031, 0.01]"
+    assert latency(0.0021) == "0.0021"
+    assert latency(0.0) == "0.00"
     assert statuses({"wrong_result": 1, "faster": 2, "correct": 0}) == "faster 2, wrong_result 1"
 
 
