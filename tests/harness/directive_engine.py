@@ -228,3 +228,8 @@ class DirectiveEngine:
 class MissingEngine(DirectiveEngine):
     def unavailable(self) -> str | None:
         return "No such device. Plug one in."
+
+
+class BrokenEngine(DirectiveEngine):
+    def device(self) -> Device:
+        raise RuntimeError("the GPU is on fire")

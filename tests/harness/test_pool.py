@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,8 @@ from foundry.harness.jobs import (
 )
 from foundry.harness.processes.environment import clean_environment
 from foundry.harness.processes.pool import WorkerPool
-from foundry.harness.processes.start import Spawner
+from foundry.harness.processes.start import Spawner, Starter, starter
+from foundry.harness.sandbox import Level
 from foundry.program import BuildFailure, Device, Launch, Program, TensorSpec
 from ops import registry
 from ops.workload import Case
@@ -287,6 +289,22 @@ def test_a_worker_that_cannot_start_says_why(
     with (
         WorkerPool("no_such_module:Engine", 1, tmp_path) as made,
         pytest.raises(EnvironmentUnusable, match="no_such_module"),
+    ):
+        made.device()
+
+
+@pytest.mark.parametrize("start", [starter, Spawner])
+def test_a_worker_that_knows_no_device_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, start: Callable[[str, Level], Starter]
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setattr(
+        "foundry.harness.processes.pool.starter",
+        lambda engine, level: start("directive_engine:BrokenEngine", level),
+    )
+    with (
+        WorkerPool("cpu", 1, tmp_path) as made,
+        pytest.raises(EnvironmentUnusable, match="did not start: .*the GPU is on fire"),
     ):
         made.device()
 

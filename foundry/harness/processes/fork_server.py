@@ -19,6 +19,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from typing import Any
 
 from foundry import engines
@@ -73,6 +74,9 @@ class Zygote:
         try:
             self._control.close()
             _become_worker(self._engine, descriptors)
+        except BaseException:
+            traceback.print_exc()  # a worker that never came up is told by its last words
+            os._exit(1)
         finally:
             # Never back into the server's loop, whatever happened.
             os._exit(0)
@@ -112,8 +116,9 @@ def _become_worker(engine: Engine, descriptors: list[int]) -> None:
     os.dup2(errors, 2)
     os.close(errors)
     channel = frames.Channel(socket.socket(fileno=channel_descriptor))
+    worker = Worker(engine)
     announce(channel)
-    serve(Worker(engine), channel)
+    serve(worker, channel)
 
 
 def main(engine_name: str, descriptor: int, level: Level) -> None:

@@ -223,12 +223,12 @@ def _leave(folder: Path) -> None:
 def _serve_on(engine_name: str, descriptor: int) -> None:
     channel = frames.Channel(socket.socket(fileno=descriptor))
     try:
-        engine = engines.get(engine_name)
+        worker = Worker(engines.get(engine_name))
     except EnvironmentUnusable as error:
         channel.send({"unusable": [error.what, error.fix]})
         return
     announce(channel)
-    serve(Worker(engine), channel)
+    serve(worker, channel)
 
 
 def announce(channel: frames.Channel) -> None:
