@@ -146,10 +146,13 @@ def metadata(facts: CardFacts, written: WrittenFiles, now: datetime) -> dict[str
 def _notes(tally: RowTally) -> list[str]:
     """What whoever uses the rows has to know."""
     found = []
-    kinds = sorted({str(device["kind"]) for device in tally.devices.values()})
-    if len(tally.devices) > 1:
+    # A chip of predictions has no id: nothing ran on it.
+    ran = [device for device in tally.devices.values() if device["id"]]
+    chips = sorted(str(one["name"]) for one in tally.devices.values() if not one["id"])
+    kinds = sorted({str(device["kind"]) for device in ran})
+    if len(ran) > 1:
         found.append(
-            f"Rows rest on {len(tally.devices)} devices ({', '.join(kinds)}); their times do not "
+            f"Rows rest on {len(ran)} devices ({', '.join(kinds)}); their times do not "
             "compare. Export one device at a time to keep them apart."
         )
     if "cpu" in kinds:
@@ -157,7 +160,10 @@ def _notes(tally: RowTally) -> list[str]:
             "Times of a device of kind cpu are times of a CPU: faster there says little of a GPU."
         )
     if tally.counts.get("method", Counter())[PREDICTED]:
-        found.append(f"Rows whose `method` is `{PREDICTED}` rest on a model, not on a measurement.")
+        found.append(
+            f"Rows whose `method` is `{PREDICTED}` rest on a model of {' and '.join(chips)}, "
+            "not on a measurement."
+        )
     used = tally.counts.get("training_use", Counter())
     if used[Use.RESTRICTED.value]:
         found.append(

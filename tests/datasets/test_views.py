@@ -246,7 +246,8 @@ def test_predicted_pairs_say_so_and_name_the_chip(filled: Filled, tmp_path: Path
     assert [one["method"] for one in explained] == ["predicted"] * 2
     assert {(one["device_id"], one["device_name"]) for one in explained} == {(None, "m4-max")}
     assert "bound by memory: read once" in explained[0]["messages"][2]["content"]
-    assert any("rest on a model" in note for note in done.notes)
+    assert any("rest on a model of m4-max, not" in note for note in done.notes)
+    assert not any("devices" in note for note in done.notes)
 
 
 def test_a_completion_is_the_file_cut_after_a_line(filled: Filled, tmp_path: Path) -> None:
