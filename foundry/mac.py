@@ -56,9 +56,7 @@ def sysctl(name: str, system: Any) -> str | None:
 
 def _printed(command: Sequence[str]) -> str:
     try:
-        done = subprocess.run(
-            list(command), capture_output=True, text=True, timeout=_LIMIT_S, check=False
-        )
+        done = subprocess.run(list(command), capture_output=True, timeout=_LIMIT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout
+    return done.stdout.decode(errors="replace")  # names of programs are among it, cut anywhere

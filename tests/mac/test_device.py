@@ -36,6 +36,13 @@ def test_what_the_system_does_not_tell_is_left_out() -> None:
     assert mac.facts(answers) == {}
 
 
+def test_what_the_system_tells_may_hold_any_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = r" sleep 1 (sleep prevented by Caf\303)\n powermode 2\n \"gpu-core-count\" = 8\n"
+    for name in ("_REGISTRY", "_POWER"):
+        monkeypatch.setattr(mac, name, ("printf", printed))
+    assert mac.facts(chip="Apple M4") == {"chip": "Apple M4", "gpu_cores": 8, "power_mode": "high"}
+
+
 class _Library:
     """`sysctlbyname` of a Mac's C library."""
 
