@@ -9,6 +9,7 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 from pattern_package import at_work, written
@@ -87,6 +88,73 @@ def test_a_kernel_that_never_answers_says_why(
     monkeypatch.setitem(proven["params"], "base", [2.0, 3.0])
     again = validate(load("tiny:llama"), package, plan)
     assert again.kernels_idle == {"rope": "base=10000.0 is outside of what was proven, 2.0 to 3.0"}
+
+
+class TwiceNorm(nn.RMSNorm):
+    def __call__(self, x: mx.array) -> mx.array:
+        return 2 * super().__call__(x)
+
+
+class ComputedNorm(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.eps, self._half = 1e-5, mx.random.uniform(shape=(64,))
+
+    @property
+    def weight(self) -> mx.array:
+        return 2 * self._half
+
+    def __call__(self, x: mx.array) -> mx.array:
+        return mx.fast.rms_norm(x, self.weight, self.eps)
+
+
+class BareNorm(ComputedNorm):
+    weight = None  # type: ignore[assignment]
+
+    def __call__(self, x: mx.array) -> mx.array:
+        return mx.fast.rms_norm(x, self.weight, self.eps)
+
+
+def test_what_is_no_array_is_left_to_the_layer(package: ModuleType) -> None:
+    function = package.FUNCTIONS["rms_norm"]
+    x, weight = mx.ones((2, 64)), mx.ones((64,))
+    assert function.kernel((x, weight), {}, exactly=True) is not None
+    for arrays in ((None, weight), (x, None), (np.ones((2, 64), np.float32), weight), (x, [1.0])):
+        assert function.kernel(arrays, {}, exactly=True) is None
+
+
+class SwiGLU(nn.Module):
+    def __call__(self, x: mx.array, gate: mx.array) -> mx.array:
+        return mx.minimum(nn.silu(gate), 0.1) * x
+
+
+def test_experts_with_a_unit_of_ones_own_keep_it(package: ModuleType) -> None:
+    from mlx_lm.models.switch_layers import SwitchGLU
+
+    for unit, served in ((None, True), (SwiGLU(), False)):
+        experts = SwitchGLU(64, 64, 4, **({} if unit is None else {"activation": unit}))
+        nn.quantize(experts, 64, 4)
+        x, index = mx.random.normal((1, 3, 64)), mx.array([[[0, 1], [2, 3], [1, 2]]])
+        plain = experts(x, index)
+        package.dispatch.forget_decisions()
+        with package.patched(nn.Sequential(experts), "edge"):
+            assert mx.allclose(experts(x, index), plain, 1e-4, 1e-4).item()
+            asked = package.FUNCTIONS["gather_qmm_swiglu"].kernels_kept
+            assert any(run is not None for run in asked.values()) is served
+
+
+@pytest.mark.parametrize("only", [(), ("residual_norm",)])
+@pytest.mark.parametrize("made", [lambda: TwiceNorm(64, 1e-5), ComputedNorm, BareNorm])
+def test_norms_of_a_class_of_ones_own_stay_what_they_are(
+    package: ModuleType, made: Any, only: tuple[str, ...]
+) -> None:
+    model, tokens = tiny.build("llama"), mx.array([[1, 2, 3, 4]])
+    for layer in model.layers:
+        layer.post_attention_layernorm = made()
+    plain = model(tokens)
+    with package.patched(model, "fast", only=only) as report:
+        assert report.counts["residual_norm"] == 2
+        assert mx.allclose(model(tokens), plain, 1e-4, 1e-4).item()
 
 
 @pytest.mark.slow

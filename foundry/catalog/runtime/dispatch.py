@@ -101,11 +101,13 @@ class CatalogFunction:
             numbers: Parameters and sizes that no input shows; no arrays.
             exactly: In 16 bits only a kernel that gives the very bits of the code that it replaces.
         """
-        key = (exactly, *self.key(arrays, numbers))
         try:
+            key = (exactly, *self.key(arrays, numbers))
             return self.kernels_kept[key]
         except KeyError:  # not `in`: another thread may clear it in between
             pass
+        except AttributeError:  # no array: the caller's own code knows what to make of it
+            return None
         if len(self.kernels_kept) >= MOST_KEPT:
             self.kernels_kept.clear()
         found = self.kernels_kept[key] = self._kernel(arrays, numbers, exactly)
@@ -114,6 +116,8 @@ class CatalogFunction:
     def _kernel(
         self, arrays: Sequence[Any], numbers: Mapping[str, Any], exactly: bool
     ) -> Run | None:
+        if not all(map(self._is_plain, self.op["inputs"], arrays)):
+            return None
         try:
             return self._decided(arrays, numbers, exactly).kernel(self._params(numbers))
         except ValueError:

@@ -41,11 +41,23 @@ def _weights(layer: Any) -> tuple[Any, Any, Any]:
 
 
 def _is_packed(layer: Any) -> bool:
-    """Whether both products are of 4-bit codes with scales and biases, and the unit is SwiGLU."""
+    """Whether both products are of 4-bit codes with scales and biases, and the unit is SwiGLU.
+
+    What derives from these classes may compute something else.
+    """
     products = (layer.gate_proj, layer.up_proj)
-    return type(layer.activation).__name__ == "SwiGLU" and all(
-        getattr(p, "bits", 0) == 4 and p.mode == "affine" and "bias" not in p for p in products
+    return _is_of(layer.activation, "SwiGLU") and all(
+        _is_of(p, "QuantizedSwitchLinear")
+        and p.bits == 4
+        and p.mode == "affine"
+        and "bias" not in p
+        for p in products
     )
+
+
+def _is_of(layer: Any, name: str) -> bool:
+    """Whether a layer is of the class of that name of mlx-lm, with kernels or without."""
+    return (type(layer).__module__, type(layer).__name__) == (_MODULE, name)
 
 
 PATTERN = ModelPattern("moe_dispatch", "edge", ("gather_qmm_swiglu",), _swap)

@@ -47,11 +47,21 @@ def _rms_norm(call: FunctionType, serving: Serving, less: float = 0.0) -> Call:
     """The norm by a kernel; the layer's weights are less than the kernel's by so much."""
 
     def norm(self: Any, x: mx.array) -> Any:
-        weight = less + self["weight"] if less else self["weight"]
+        # By attribute: a class of one's own may compute its weight.
+        weight = less + self.weight if less else self.weight
         run = serving.kernel("rms_norm", (x, weight), {"eps": self.eps})
         return call(self, x) if run is None else run(x, weight)[0]
 
+    norm._is_rms_norm = not less  # type: ignore[attr-defined]
     return norm
+
+
+def is_rms_norm(layer: Any) -> bool:
+    """Whether a layer is MLX's `RMSNorm`, with kernels or without, and its code no other."""
+    call = type(layer).__call__
+    return isinstance(layer, nn.RMSNorm) and (
+        call is nn.RMSNorm.__call__ or getattr(call, "_is_rms_norm", False)
+    )
 
 
 def _layer_norm(call: FunctionType, serving: Serving) -> Call:

@@ -9,10 +9,10 @@ from types import FunctionType
 from typing import Any
 
 import mlx.core as mx
-import mlx.nn as nn
 
 from ..code import is_any_of
 from ..pattern import Call, ModelPattern, Serving
+from .norms import is_rms_norm
 
 _FORMS = (
     """
@@ -41,7 +41,7 @@ def _swap(kind: type, call: FunctionType, serving: Serving) -> Call | None:
         norm = self.post_attention_layernorm
         r = self.self_attn(self.input_layernorm(x), mask, cache)
         run = None
-        if isinstance(norm, nn.RMSNorm):
+        if is_rms_norm(norm):
             run = serving.kernel("add_rms_norm", (x, r, norm["weight"]), {"eps": norm.eps})
         if run is None:
             h = x + r
