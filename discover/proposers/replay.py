@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from discover.proposers import faults
 from discover.protocol import Context, Failure, FailureKind, ProposerOptions, Reply, Request
 from foundry.errors import UsageError, unknown
 from foundry.prompts.build import build
@@ -65,9 +66,10 @@ def read_line(text: str) -> Reply | Failure:
     if "reply" in entry:
         return Reply(str(entry["reply"]), tokens, detail={"recorded": True})
     kinds = {kind.value for kind in FailureKind}
-    if entry["failure"] not in kinds:
-        raise unknown("failure", str(entry["failure"]), kinds)
-    return Failure(FailureKind(entry["failure"]), str(entry.get("message", "")), tokens=tokens)
+    kind = str(entry["failure"])
+    if kind not in kinds:
+        raise unknown("failure", kind, kinds)
+    return Failure(FailureKind(kind), str(entry.get("message", "")), tokens=tokens)
 
 
 def write_line(text: str, tokens: Tokens) -> str:
@@ -101,4 +103,8 @@ def make(path: str | None, options: ProposerOptions) -> ReplayProposer:
 def _tokens(entry: Any) -> Tokens:
     if not isinstance(entry, dict) or not set(entry) <= _TOKENS:
         raise UsageError(f"tokens holds {', '.join(sorted(_TOKENS))}")
-    return Tokens(**entry)
+    try:
+        counts = {name: faults.tokens(entry[name]) for name in entry if name != "estimated"}
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"tokens are numbers, not {json.dumps(entry)}") from None
+    return Tokens(**counts, estimated=bool(entry.get("estimated")))

@@ -44,6 +44,9 @@ def test_replies_come_in_order_and_end(tmp_path: Path) -> None:
         ("[]", 'line 1: needs "reply" or "failure"'),
         ('{"failure": "rate_limits"}', "did you mean rate_limit"),
         ('{"reply": "x", "tokens": {"all": 3}}', "tokens holds"),
+        ('{"reply": "x", "tokens": {"input_tokens": "few"}}', "line 1: tokens are numbers, not"),
+        ('{"reply": "x", "tokens": {"output_tokens": 1e999}}', "line 1: tokens are numbers, not"),
+        ('{"failure": ["rate_limit"]}', "line 1: unknown failure"),
     ],
 )
 def test_a_broken_line_is_named(tmp_path: Path, line: str, words: str) -> None:
