@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -310,6 +312,18 @@ def test_a_package_leaves_the_kernels_of_another_in_place(
         assert [type(layer) for layer in model.layers] == ours
     package.unpatch(model)
     assert [type(layer) for layer in model.layers] == plain
+
+
+def test_a_pickle_holds_the_plain_model_and_a_copy_its_kernels(package: ModuleType) -> None:
+    model, tokens = tiny.build("llama"), mx.array([[1, 2, 3, 4]])
+    plain, kinds = model(tokens), [type(layer) for _, layer in model.named_modules()]
+    package.patch(model, "edge")
+    read = pickle.loads(pickle.dumps(model))
+    assert [type(layer) for _, layer in read.named_modules()] == kinds
+    assert mx.array_equal(read(tokens), plain).item()
+    assert not package.unpatch(read)
+    copied = copy.deepcopy(model)
+    assert package.unpatch(copied) == package.unpatch(model)
 
 
 def test_other_models_are_not_touched(package: ModuleType) -> None:

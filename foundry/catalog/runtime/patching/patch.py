@@ -9,9 +9,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import copyreg
+import operator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from types import FunctionType
 from typing import Any
 
@@ -205,4 +208,16 @@ def _class_with_kernels(kind: type, asked: _Patching) -> tuple[type, tuple[str, 
     if not names:
         return kind, ()
     own = {"__call__": call, "__module__": kind.__module__, _PLAIN: kind}
-    return type(kind.__name__, (kind,), own), tuple(names)
+    return _pickled_as_plain(type(kind))(kind.__name__, (kind,), own), tuple(names)
+
+
+@cache
+def _pickled_as_plain(kind: type[type]) -> Callable[..., type]:
+    """A kind of classes that a pickle takes for the class that they stand for.
+
+    A file then holds the plain model, and is read where this package is not; a copy in memory keeps
+    its kernels.
+    """
+    made = type(kind.__name__, (kind,), {})
+    copyreg.pickle(made, lambda layer: (operator.getitem, ((vars(layer)[_PLAIN],), 0)))
+    return made
