@@ -8,9 +8,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import keyword
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,8 @@ from foundry.judge.verdict import Evaluation
 _REQUIRES = "mlx>=0.32.4"
 _NAME = re.compile(r"[a-z]([a-z0-9_]*[a-z0-9])?")
 """Names of modules that pip takes as names of packages."""
+_TAKEN = ("mlx", "mlx_lm", "numpy", "foundry", "discover", "ops", "templates")
+_LICENCE = re.compile(r"\(*[A-Za-z0-9.+-]+(?: [A-Za-z0-9.+-]+|[ ()])*")
 _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
 
 
@@ -52,15 +57,36 @@ def check_name(name: str) -> str:
     """The import name of a catalog.
 
     Raises:
-        UsageError: Not a Python name, or one that would hide mlx or this project.
+        UsageError: Not a Python name, or one that would hide or replace another package: of
+            Python, of MLX, of this project, or one that is installed and is no catalog.
     """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise UsageError(
             f"'{name}' is no package name; use letters from a to z, digits and, inside of it, _"
         )
-    if name in ("mlx", "foundry", "discover", "ops", "templates"):
+    if name in _TAKEN or name in sys.stdlib_module_names or _is_another_package(name):
         raise UsageError(f"a catalog named '{name}' would hide the package of that name")
     return name
+
+
+def _is_another_package(name: str) -> bool:
+    """Whether a package that is no catalog is installed under a name; a folder alone is none."""
+    with contextlib.suppress(ImportError, ValueError):
+        found = importlib.util.find_spec(name)
+        if found is not None and found.origin is not None:
+            return not Path(found.origin).with_name("catalog.json").is_file()
+    return False
+
+
+def check_licence(licence: str) -> str:
+    """An SPDX expression, by its letters: `MIT`, `Apache-2.0 OR MIT`.
+
+    Raises:
+        UsageError: It is none; an index would refuse the wheel.
+    """
+    if not _LICENCE.fullmatch(licence):
+        raise UsageError(f"'{licence}' is no licence; write it as SPDX does: MIT, Apache-2.0")
+    return licence
 
 
 def check_version(version: str) -> str:
@@ -87,7 +113,7 @@ def write_wheel(
         licence: SPDX expression of the kernels' licence.
 
     Raises:
-        UsageError: No entries, a bad name or version.
+        UsageError: No entries, a bad name, version or licence.
         FoundryError: The package does not pass its own checks.
         EnvironmentUnusable: The folder cannot be written.
     """
@@ -101,7 +127,7 @@ def write_wheel(
         version,
         "Proven Metal kernels for MLX",
         _REQUIRES,
-        licence,
+        check_licence(licence),
         _description(name, chosen),
     )
     data = wheel_bytes(about, files)

@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundry.catalog.build import Reverified, check_name, check_version, reverified, write_wheel
+from foundry.catalog.build import (
+    Reverified,
+    check_licence,
+    check_name,
+    check_version,
+    reverified,
+    write_wheel,
+)
 from foundry.catalog.entry import CatalogEntry, winners
 from foundry.catalog.kept import Judging, Kept
 from foundry.errors import InvalidKernel, UsageError
@@ -78,11 +85,12 @@ def ship(
         progress: Called after each re-verification.
 
     Raises:
-        UsageError: Nothing to ship, or a name, version or baseline that cannot be used.
+        UsageError: Nothing to ship, or a name, version, licence or baseline that cannot be used.
         FoundryError: The folder cannot be written.
     """
     check_name(name)
     check_version(version)
+    check_licence(licence)
     chosen = winners(entries(stored, known))
     if not chosen:
         raise UsageError("no proven kernel to ship; search first: discover search softmax")

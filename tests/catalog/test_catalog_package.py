@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import importlib
 import json
 import shutil
 import zipfile
@@ -13,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from softmax_package import CPU, MAC, PROVEN, ROWS, entry, install, run, softmax_kernel
 
-from foundry.catalog.build import check_name, check_version, write_wheel
+from foundry.catalog.build import check_licence, check_name, check_version, write_wheel
 from foundry.catalog.checks import Checks
 from foundry.catalog.entry import winners
 from foundry.catalog.fallbacks import batch_axis
@@ -205,6 +206,37 @@ def test_axes_are_told_apart() -> None:
 def test_bad_names_are_refused(name: str) -> None:
     with pytest.raises(UsageError):
         check_name(name)
+
+
+@pytest.mark.parametrize("name", ["json", "numpy", "mlx_lm", "pytest", "click", "foundry"])
+def test_a_name_that_would_hide_another_package_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"named '{name}' would hide the package of that name"):
+        check_name(name)
+
+
+def test_the_name_of_an_installed_catalog_may_be_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "a_folder").mkdir()
+    package = tmp_path / "a_catalog_of_old"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    importlib.invalidate_caches()
+    with pytest.raises(UsageError, match="would hide"):
+        check_name("a_catalog_of_old")
+    (package / "catalog.json").write_text("{}")
+    assert check_name("a_catalog_of_old")
+    assert check_name("a_folder"), "a folder without code hides nothing"
+
+
+@pytest.mark.parametrize("licence", ["", " ", "MIT\nName: x", "see LICENSE!", "MIT,BSD"])
+def test_a_licence_that_no_index_takes_is_refused(licence: str) -> None:
+    with pytest.raises(UsageError, match="is no licence; write it as SPDX does"):
+        check_licence(licence)
+    for good in ("MIT", "Apache-2.0 OR MIT", "GPL-2.0-or-later WITH Bison-exception-2.2",
+                 "(MIT OR ISC) AND BSD-3-Clause"):  # fmt: skip
+        assert check_licence(good) == good
 
 
 def test_bad_version_and_empty_catalog_are_refused(tmp_path: Path) -> None:
