@@ -220,6 +220,12 @@ def test_a_reduction_that_not_all_threads_reach_stays_in_its_simdgroup() -> None
                         "group_reduction")  # fmt: skip
 
 
+@pytest.mark.parametrize("sum_", ["simd_sum<float>(total)", "simd_sum CALL total END", "simd_sum("])
+def test_a_reduction_whose_call_is_not_plain_stays_in_its_simdgroup(sum_: str) -> None:
+    assert variants(ROWS, "group_reduction")
+    assert not variants(ROWS.replace("simd_sum(total)", sum_), "group_reduction")
+
+
 def test_threads_that_share_a_simdgroup_stay_32() -> None:
     assert not variants(ROWS, "threads")
     wide = ROWS.replace('"rows * 32"', '"rows * 64"').replace("[32, 1, 1]", "[64, 1, 1]")

@@ -7,7 +7,7 @@ and minima alone, each of them reached by all threads.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from discover.proposers.rewrites import Variant
 from discover.proposers.rewrites.sizes import swap
@@ -62,8 +62,17 @@ def _reduces(launch: KernelLaunch) -> bool:
     if launch.threadgroup[0] != _LANES or "return" in used or not used & set(_STEP):
         return False
     body = plain(launch.body)
-    flat = all(not depth_at(body, call.at) for call in _calls(body))
-    return flat and tied <= _ALLOWED
+    tokens = pieces(body)
+    places = [index for index, piece in enumerate(tokens) if piece.text in _STEP]
+    return tied <= _ALLOWED and all(
+        not depth_at(body, tokens[index].at) and _is_call(tokens, index) for index in places
+    )
+
+
+def _is_call(tokens: Sequence[Piece], index: int) -> bool:
+    """Whether arguments stand behind a name; not in `simd_sum<float>(x)`, nor by macros."""
+    behind = [piece.text for piece in tokens[index + 1 : index + 2]]
+    return behind == ["("] and closing(tokens, index + 1) is not None
 
 
 def _wide(kernel: Kernel, index: int, width: int) -> Kernel:
@@ -92,10 +101,6 @@ def _wide(kernel: Kernel, index: int, width: int) -> Kernel:
     return dataclasses.replace(kernel, header=whole, launches=launches)
 
 
-def _calls(body: str) -> list[Piece]:
-    return [piece for piece in pieces(body) if piece.text in _STEP]
-
-
 def _called(body: str, helpers: dict[str, str], arguments: str) -> str:
     """Calls of SIMD-group reductions as calls of the helpers, with arguments added."""
     tokens = pieces(body)
@@ -104,7 +109,7 @@ def _called(body: str, helpers: dict[str, str], arguments: str) -> str:
         if piece.text not in helpers:
             continue
         close = closing(tokens, index + 1)
-        assert close is not None, "a body that parses has closed brackets"
+        assert close is not None, "as `_reduces` found"
         edits += [(piece.at, piece.end, helpers[piece.text])]
         edits += [(tokens[close].at, tokens[close].at, f", {arguments}")]
     for start, end, new in sorted(edits, reverse=True):
