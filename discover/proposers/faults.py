@@ -8,6 +8,7 @@ budget looks like a rate limit. Everything is sorted here, once for all provider
 from __future__ import annotations
 
 import email.utils
+import sys
 import time
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -53,7 +54,7 @@ _MAYBE_BILLED = frozenset({408, 504, 524})
 _SHOWN = 300
 _MOST_TOKENS = 10**12
 """No answer has more, and a database holds no number that is far beyond."""
-_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+_NEVER_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout")
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ def guard(sdk: ModuleType, call: Callable[[], T]) -> T | Failure:
             message=message_of(error),
             headers=error.response.headers,
         )
-    except (sdk.APIConnectionError, httpx2.HTTPError) as error:
+    except (sdk.APIConnectionError, *_of_http("HTTPError")) as error:
         return _unanswered(error.__cause__ or error)
     except sdk.APIError as error:
         return bad_reply(str(error))
@@ -95,10 +96,16 @@ def _bases(sdk: ModuleType) -> tuple[type[Exception], ...]:
     return tuple(getattr(sdk, name) for name in names if hasattr(sdk, name))
 
 
+def _of_http(*names: str) -> tuple[type[Exception], ...]:
+    """The exceptions of these names in the libraries below the SDKs: openai 2 stands on httpx."""
+    below = (httpx2, sys.modules.get("httpx"))
+    return tuple(getattr(library, name) for library in below if library for name in names)
+
+
 def _unanswered(reason: BaseException) -> Failure:
     """Failure of a call to which no answer came; a time-out of the SDKs is one of these."""
-    was_sent = not isinstance(reason, _NEVER_SENT)
-    if was_sent and isinstance(reason, httpx2.TimeoutException):
+    was_sent = not isinstance(reason, _of_http(*_NEVER_SENT))
+    if was_sent and isinstance(reason, _of_http("TimeoutException")):
         return Failure(FailureKind.TIMEOUT, "no answer in time", maybe_billed=True)
     words = _shown(f"connection failed: {type(reason).__name__}: {reason}")
     return Failure(FailureKind.CONNECTION, words, maybe_billed=was_sent)

@@ -79,6 +79,8 @@ class KernelTasksetConfig(vf.TasksetConfig):
     """Ops that are never trained on."""
     split: Literal["train", "test"] = "train"
     """`test`: the ops that are held out, alone; where none are, there is no task."""
+    prompt: Literal["full", "compact"] = "full"
+    """How much a prompt explains: as the model was trained."""
 
 
 class KernelTaskset(vf.Taskset[KernelTask, KernelTasksetConfig]):
@@ -91,7 +93,8 @@ class KernelTaskset(vf.Taskset[KernelTask, KernelTasksetConfig]):
         ops = config.hold_out if held else config.ops
         if held and not ops:
             return
-        for row in tasks(ops or None, config.dtypes, () if held else config.hold_out):
+        left_out = () if held else config.hold_out
+        for row in tasks(ops or None, config.dtypes, left_out, config.prompt):
             system, user = (message["content"] for message in row["prompt"])
             name = f"{row['op']}/{row['dtype']}"
             data = KernelData(
@@ -153,6 +156,7 @@ def load_environment(
     hold_out: Collection[str] = (),
     options: RewardOptions | None = None,
     split: Literal["train", "test"] = "train",
+    prompt: Literal["full", "compact"] = "full",
 ) -> KernelEnv:
     """The environment from Python; `vf-eval metal-foundry --env.taskset.ops ...` is the same.
 
@@ -162,6 +166,7 @@ def load_environment(
         hold_out: Ops that are never trained on.
         options: What counts.
         split: `test` asks for the ops that are held out, alone.
+        prompt: How much a prompt explains; `compact` for a model that was trained so.
 
     Raises:
         UsageError: An unknown op; it is raised when the tasks are read.
@@ -173,6 +178,7 @@ def load_environment(
         dtypes=list(dtypes),
         hold_out=list(hold_out),
         split=split,
+        prompt=prompt,
         task=KernelTaskConfig(**{f.name: getattr(asked, f.name) for f in fields(asked)}),
     )
     return KernelEnv(KernelEnvConfig(taskset=taskset))

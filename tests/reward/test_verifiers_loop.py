@@ -18,6 +18,7 @@ from templates.render import render
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 pytest.importorskip("verifiers.v1", reason="make test-trainers installs it")
 
+from foundry.reward.asking import tasks  # noqa: E402
 from foundry.reward.environment import load_environment  # noqa: E402
 from foundry.reward.options import RewardOptions, Shares  # noqa: E402
 
@@ -88,3 +89,11 @@ def test_options_arrive_whole() -> None:
     asked = RewardOptions(speed="predicted", run_limit_s=2.5, shares=Shares(right=0.5, speed=0.5))
     (task,) = load_environment(["silu"], options=asked).taskset
     assert task.config.options() == asked
+
+
+def test_a_model_that_was_trained_on_short_prompts_is_asked_by_them() -> None:
+    (full,) = load_environment(["silu"]).taskset
+    (compact,) = load_environment(["silu"], prompt="compact").taskset
+    (row,) = tasks(["silu"], prompt="compact")
+    assert compact.data.system_prompt == row["prompt"][0]["content"]
+    assert len(str(compact.data.system_prompt)) < len(str(full.data.system_prompt)) / 2
