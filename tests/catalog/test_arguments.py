@@ -12,6 +12,7 @@ from foundry.catalog.checks import Checks
 from foundry.catalog.package import op_record
 from foundry.catalog.runtime.arguments import match
 from foundry.catalog.runtime.surface.attention import attention
+from foundry.catalog.runtime.surface.calls import reduced
 from foundry.catalog.runtime.surface.positional import rope
 from ops import get
 
@@ -61,3 +62,12 @@ def test_what_is_no_array_is_named(given: Any) -> None:
         match(RMS_NORM, (ARRAYS[0], given), {})
     with pytest.raises(ValueError, match=f"^rope: x {said}"):
         rope(given)
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3), (0, 0)])
+def test_of_rows_without_elements_mlx_says_what_comes_out(shape: tuple[int, int]) -> None:
+    x = mx.zeros(shape)
+    for axis, keepdims in ((-1, False), (0, True)):
+        found = reduced("row_sum", mx.sum, x, axis, keepdims, None)
+        wanted = mx.sum(x, axis, keepdims=keepdims)
+        assert (found.shape, found.tolist()) == (wanted.shape, wanted.tolist())

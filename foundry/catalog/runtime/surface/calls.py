@@ -80,10 +80,12 @@ def reduced(
 ) -> mx.array:
     """Call an op that leaves one element of every row, along any axis; else MLX's own function.
 
+    Of rows without elements the op says nothing, and MLX a value, such as 0 of sums.
+
     Raises:
         ValueError: No such axis.
     """
-    if not covers(op, x, axis):
+    if (isinstance(x, mx.array) and not x.size) or not covers(op, x, axis):
         return plain(x, axis=axis, keepdims=keepdims, stream=stream)
     given, place = _with_axis(op, x, axis)
     with on(stream):

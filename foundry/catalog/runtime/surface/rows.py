@@ -77,7 +77,10 @@ def cummax(
     inclusive: bool = True,
     stream: Stream = None,
 ) -> mx.array:
-    """Running maxima along an axis, as `mx.cummax`; arguments as those of `cumsum`."""
+    """Running maxima along an axis, as `mx.cummax`; arguments as those of `cumsum`.
+
+    Kernels may pass over a NaN.
+    """
     along_one = _axis_of(x, axis)
     if reverse or not inclusive or not covers("cummax", x, along_one):
         return mx.cummax(x, axis, reverse=reverse, inclusive=inclusive, stream=stream)
@@ -96,7 +99,7 @@ def row_sum(x: Any, axis: Axes = -1, keepdims: bool = False, *, stream: Stream =
 
 
 def row_max(x: Any, axis: Axes = -1, keepdims: bool = False, *, stream: Stream = None) -> mx.array:
-    """Maxima along one axis; `keepdims` as in `mx.max`."""
+    """Maxima along one axis; `keepdims` as in `mx.max`. Kernels may pass over a NaN."""
     return reduced("row_max", mx.max, x, axis, keepdims, stream)
 
 
