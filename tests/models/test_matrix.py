@@ -19,7 +19,8 @@ pytest.importorskip("mlx_lm")
 
 from foundry.catalog.build import write_wheel
 from foundry.catalog.reader import read_wheel
-from foundry.errors import UsageError
+from foundry.cli.models.validating import validated
+from foundry.errors import EnvironmentUnusable, UsageError
 from foundry.models import matrix
 from foundry.models.capsule import Capsule, differences, read, render
 from foundry.models.comparing import PromptComparison, throughput
@@ -101,6 +102,18 @@ def test_a_cell_is_known_under_its_own_conditions_alone(tmp_path: Path) -> None:
         for changed in OTHERWISE:
             under = UNDER.model_copy(update=changed).model_dump(mode="json")
             assert validations.latest(store, key, under) is None, changed
+
+
+def test_a_database_that_cannot_be_used_is_said_before_anything_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decoded(*_: object) -> None:
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr("foundry.models.validation.validate", decoded)
+    (tmp_path / "a.db").write_text("hello")
+    with pytest.raises(EnvironmentUnusable, match="is not a database"):
+        validated(None, None, None, str(tmp_path / "a.db"), save=True)  # type: ignore[arg-type]
 
 
 def test_a_validation_without_conditions_is_answered_in_a_sentence(tmp_path: Path) -> None:

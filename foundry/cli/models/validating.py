@@ -69,6 +69,9 @@ def validated(
     from foundry.models.validation import validate
     from foundry.store import Store, validations
 
+    if save:
+        with Store.open(db):  # what cannot be kept is said before minutes of decoding
+            pass
     found = validate(loaded, bench.package, plan)
     if save:
         with Store.open(db) as store:
