@@ -17,6 +17,8 @@ from foundry.metal.source import PART, MetalSource, read
 from foundry.msl.build import diagnostics
 from foundry.msl.build.compiler import CompilerFailed
 from foundry.msl.build.toolchain import WHOLE_FILES
+from foundry.msl.frontend.language import Language
+from foundry.msl.frontend.metal_texts import MetalTexts
 from foundry.msl.frontend.refusals.refusal import Refused
 from foundry.msl.frontend.rewriting.threadgroup import BadDeclaration
 from foundry.msl.frontend.tokens import Token
@@ -72,7 +74,7 @@ def read_file(spliced: Spliced, builder: Builder) -> MetalSource:
     """
     try:
         source = read(spliced.text, spliced.places, builder.language, builder.toolchain.preprocess)
-        judged, tokens = whole_as_metal(source.text_to_judge, builder.language)
+        judged, tokens = _judged(source, builder.language)
     except (Refused, BadDeclaration) as refused:
         raise _at(spliced.places, str(refused), refused.line) from refused
     except CompilerFailed as failed:
@@ -80,6 +82,16 @@ def read_file(spliced: Spliced, builder: Builder) -> MetalSource:
     if said := builder.complaint(judged):
         raise _failed(spliced, said, _unchanged(spliced.text, source, tokens))
     return source
+
+
+def _judged(source: MetalSource, language: Language) -> tuple[MetalTexts, list[Token]]:
+    try:
+        return whole_as_metal(source.text_to_judge, language)
+    except (Refused, BadDeclaration):
+        if (at := source.code.unmatched) is None:
+            raise
+        reason = f"'{source.code.text[at]}' has no bracket that matches it"
+        raise Refused(PART, source.code.line(at), reason) from None
 
 
 def build(

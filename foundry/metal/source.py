@@ -159,7 +159,8 @@ def read(text: str, places: FilePlaces, language: Language, preprocess: Preproce
         expanded = expand({PART: "".join(t.text for t in tokens)}, preprocess, language)
         tokens = _accepted(expanded[PART])
     code = Code(tokens)
-    declared = tuple(declarations(code))
+    # Where brackets do not match there is nothing to read, and the compiler says so.
+    declared = tuple(declarations(code)) if code.unmatched is None else ()
     return MetalSource(
         places,
         code,

@@ -91,6 +91,23 @@ def test_texts_that_are_none(text: str, said: str) -> None:
         Library(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"kernel void f(device int* o [[buffer(0)], {AT}) {{ o[i] = 1; }}", r":1:41: .*'\]'"),
+        ("constant int A [[function_constant(0)];\nkernel void f() {}", r":1:39: .*'\]'"),
+        (
+            f"template <typename T> [[kernel]] void f(device T* o, {AT}) {{\n  o[i] = T(2;\n}}\n"
+            'template [[host_name("g")]] [[kernel]] void f<float>(device float*, uint);',
+            r":2: error: '\(' has no bracket that matches it",
+        ),
+    ],
+)
+def test_a_bracket_that_stays_open_is_told_by_its_place(text: str, said: str) -> None:
+    with pytest.raises(DoesNotBuild, match=said):
+        Library(text)
+
+
 def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "marked.metal"
     path.write_text(f"\ufeff{HEAD}kernel void f(device int* o) {{ o[0] = 1; }}\n")

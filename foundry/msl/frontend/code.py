@@ -8,6 +8,7 @@ from functools import cached_property
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, NAME, SPACE, Token
 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
+_BRACKETS = {*_CLOSING, *_CLOSING.values()}
 
 
 class Code:
@@ -28,6 +29,13 @@ class Code:
             elif open_at and text == _CLOSING[self.text[open_at[-1]]]:
                 opening = open_at.pop()
                 self.partner[opening], self.opening[n] = n, opening
+
+    @cached_property
+    def unmatched(self) -> int | None:
+        """A bracket without its other one: the last that stays open, or one that closes nothing."""
+        matched = self.partner.keys() | self.opening.keys()
+        lost = [n for n, t in enumerate(self.text) if t in _BRACKETS and n not in matched]
+        return next((n for n in reversed(lost) if self.text[n] in _CLOSING), next(iter(lost), None))
 
     def line(self, at: int) -> int:
         """Line of a token."""
