@@ -87,7 +87,7 @@ def read_file(spliced: Spliced, builder: Builder) -> MetalSource:
 def _judged(source: MetalSource, language: Language) -> tuple[MetalTexts, list[Token]]:
     try:
         return whole_as_metal(source.text_to_judge, language)
-    except (Refused, BadDeclaration):
+    except Exception:  # anything may come of a text that a pass cannot find its way in
         if (at := source.code.unmatched) is None:
             raise
         reason = f"'{source.code.text[at]}' has no bracket that matches it"
