@@ -117,3 +117,42 @@ def test_compiler_bombs_end(source: str, header: str) -> None:
     started = time.monotonic()
     assert "error" in log_of(source, header)
     assert time.monotonic() - started < 60  # the limit itself, not a measurement
+
+
+WHOLE_HEADER = """\
+template <typename T> struct Pair { T a, b; };
+inline float f(float v, thread const float* p) { return v + p[0] * (p[1] - 2.0f); }
+"""
+WHOLE_SOURCE = """\
+uint i = thread_position_in_grid.x;
+threadgroup float part[8];
+thread float two[2] = {x[i], 1.0f};
+part[i] = f(x[i], two);
+threadgroup_barrier(mem_flags::mem_threadgroup);
+if (i == 0) { out[0] = simd_sum(part[0]); }
+"""
+
+
+@pytest.mark.parametrize("part", ["header", "source"])
+def test_a_text_without_one_of_its_brackets_is_refused_on_a_line(part: str) -> None:
+    """A pass of the translation may go beyond the end of what is never closed."""
+    whole = {"header": WHOLE_HEADER, "source": WHOLE_SOURCE}
+    for found in re.finditer(r"[(){}\[\]]", whole[part]):
+        lost = whole[part][: found.start()] + whole[part][found.end() :]
+        log = log_of(**{**whole, part: lost})
+        told = re.search(r"^(header|source):\d+(:\d+)?: error: ", log, re.MULTILINE)
+        assert told, (found.start(), log)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("out[0] = 1.0f; static }", "source:1: error: static variable must reside in constant"),
+        ("out[0] = 1.0f; float (* }", "source:1:25: error: expected"),
+        ("out[0] = 1.0f; return v; static", "source:1:23: error: use of undeclared"),
+    ],
+)
+def test_a_text_that_ends_in_a_declaration_is_refused_on_its_line(
+    source: str, expected: str
+) -> None:
+    assert log_of(source).startswith(expected)

@@ -28,6 +28,7 @@ from foundry.msl.build.compiler import CompilerFailed
 from foundry.msl.build.toolchain import MLX, WHOLE_FILES, Toolchain, find_toolchain
 from foundry.msl.frontend.language import Language, chosen
 from foundry.msl.frontend.metal_texts import MetalTexts
+from foundry.msl.frontend.refusals.brackets import unmatched
 from foundry.msl.frontend.refusals.refusal import Refused
 from foundry.msl.frontend.rewriting.threadgroup import BadDeclaration
 from foundry.msl.frontend.signature import Captured, SignatureError, parse
@@ -81,7 +82,13 @@ class Builder:
     def translate(self, text: Text) -> Unit:
         """The translation unit of a kernel."""
         parsed = parse(text.captured, text.header, text.source)
-        return translate(parsed, self.language, self.toolchain.preprocess, self.resolve)
+        try:
+            return translate(parsed, self.language, self.toolchain.preprocess, self.resolve)
+        except (LookupError, RuntimeError):
+            # Some pass went beyond the end of a text that ends in the middle.
+            if lost := unmatched({"header": text.header, "source": text.source}):
+                raise lost from None
+            raise
 
     def resolve(self, text: str) -> str:
         """What the pass that knows address spaces says about a text."""

@@ -92,7 +92,7 @@ def check(
 
 def _of_array(code: _Words, at: int) -> bool:
     """`(*row)[4]`, `(&row)[4]`, `(*)[4]`: a declarator of what leads to an array."""
-    named = code.text(at + 1) != ")"
+    named = code.text(at + 1) not in {")", ""}
     name, end = (code.tokens[at + 1].kind, at + 2) if named else (NAME, at + 1)
     is_array = name == NAME and code.text(end) == ")" and code.text(end + 1) == "["
     return code.text(at - 1) == "(" and is_array

@@ -161,7 +161,8 @@ def _outside_angles(code: Sequence[Token], first: int, end: int) -> Iterator[int
 def _statics(code: Sequence[Token], first: int, end: int) -> Iterator[int]:
     for at in range(first, end):
         if code[at].text == "static" and code[at].kind == NAME:
-            stop = next(n for n in range(at, end + 1) if code[n].text in {";", "=", "(", "{"})
+            ends = (n for n in range(at, end + 1) if code[n].text in {";", "=", "(", "{"})
+            stop = next(ends, end)  # a declaration may end in the middle: the compiler tells
             words = {code[n].text for n in range(at, stop)}
             is_function = code[stop].text == "("
             if not is_function and "constant" not in words and not _CLASSES & words:

@@ -89,7 +89,9 @@ def _past_template(code: Code, at: int) -> int:
 
 def _body(code: Code, first: int, end: int, last: int) -> list[str]:
     """What a function does, whatever its parameters are called and wherever they point."""
-    opening = next(n for n in range(first, end) if code.text[n] == "(" and n in code.partner)
+    opening = _opening(code, first, end)
+    if opening is None:
+        return _plain(code.text[end : last + 1])
     closing = code.partner[opening]
     after = {",", ")", "=", "["}
     places = [n for n in range(opening + 2, closing) if code.kind[n] == NAME]
@@ -98,9 +100,17 @@ def _body(code: Code, first: int, end: int, last: int) -> list[str]:
     return [called.get(word, word) for word in _plain(code.text[end : last + 1])]
 
 
+def _opening(code: Code, first: int, end: int) -> int | None:
+    """The bracket of a function's parameters; None in a text that ends in the middle."""
+    places = range(first, end)
+    return next((n for n in places if code.text[n] == "(" and n in code.partner), None)
+
+
 def _name(code: Code, first: int, end: int, is_member: bool) -> int | None:
     """The token that names a function, and None where it cannot have another name."""
-    opening = next(n for n in range(first, end) if code.text[n] == "(" and n in code.partner)
+    opening = _opening(code, first, end)
+    if opening is None:
+        return None
     named = code.kind[opening - 1] == NAME and "operator" not in code.text[first:opening]
     return code.at[opening - 1] if named and not is_member else None
 
