@@ -19,6 +19,7 @@ from foundry.msl.build.compiler import CompilerFailed
 from foundry.msl.build.toolchain import WHOLE_FILES
 from foundry.msl.frontend.language import Language
 from foundry.msl.frontend.metal_texts import MetalTexts
+from foundry.msl.frontend.refusals.brackets import unmatched_in
 from foundry.msl.frontend.refusals.refusal import Refused
 from foundry.msl.frontend.rewriting.threadgroup import BadDeclaration
 from foundry.msl.frontend.tokens import Token
@@ -88,10 +89,9 @@ def _judged(source: MetalSource, language: Language) -> tuple[MetalTexts, list[T
     try:
         return whole_as_metal(source.text_to_judge, language)
     except Exception:  # anything may come of a text that a pass cannot find its way in
-        if (at := source.code.unmatched) is None:
+        if (lost := unmatched_in(source.code, PART)) is None:
             raise
-        reason = f"'{source.code.text[at]}' has no bracket that matches it"
-        raise Refused(PART, source.code.line(at), reason) from None
+        raise lost from None
 
 
 def build(

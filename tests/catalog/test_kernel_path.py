@@ -218,6 +218,10 @@ CHECKS = {
 """,
     "every kernel has a share of the time": """
     from fast_ops.tuning import tune
+    import json
+    here = dispatch.here()
+    here.keep(), here.points.clear()  # what other checks have left on file
+    here.file.write_text(json.dumps(here._document()))
     now, points = [0.0], {}
     def point(function, kernel, sizes, rules):
         now[0] += 1

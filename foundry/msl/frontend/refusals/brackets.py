@@ -15,10 +15,12 @@ def unmatched(parts: Mapping[str, str]) -> Refused | None:
     Args:
         parts: Texts by the name of their part, as `header` and `source`.
     """
-    for part, text in parts.items():
-        code = Code(list(tokenize(text)))
-        if (at := code.unmatched) is not None:
-            sign = code.text[at]
-            fate = "is never closed" if sign in "([{" else "closes nothing"
-            return Refused(part, code.line(at), f"'{sign}' {fate}")
-    return None
+    found = (unmatched_in(Code(list(tokenize(text))), part) for part, text in parts.items())
+    return next((lost for lost in found if lost), None)
+
+
+def unmatched_in(code: Code, part: str) -> Refused | None:
+    """The same of a text that was read."""
+    if (at := code.unmatched) is None:
+        return None
+    return Refused(part, code.line(at), f"'{code.text[at]}' has no bracket that matches it")
