@@ -76,6 +76,15 @@ def gone(pid: int) -> bool:
     return False
 
 
+def spawn_directives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start every worker afresh, as on a Mac."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setattr(
+        "foundry.harness.processes.pool.starter",
+        lambda engine, level: Spawner("directive_engine:DirectiveEngine"),
+    )
+
+
 def test_programs_cross_as_json_unchanged() -> None:
     made = program("right")
     assert decode_program(encode_program(made)) == made
@@ -183,11 +192,7 @@ def test_every_candidate_has_a_process_of_its_own_and_never_more_than_allowed(
 def test_a_gpus_workers_are_started_afresh_for_each_candidate(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    monkeypatch.setattr(
-        "foundry.harness.processes.pool.starter",
-        lambda engine, level: Spawner("directive_engine:DirectiveEngine"),
-    )
+    spawn_directives(monkeypatch)
     with WorkerPool("metal", 1, tmp_path) as made:
         pids = set()
         for _ in range(3):
@@ -352,11 +357,7 @@ def test_who_times_a_baseline_may_ask_for_another_meanwhile(pool: WorkerPool) ->
 def test_a_closed_pool_keeps_no_worker_that_it_started_late(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    monkeypatch.setattr(
-        "foundry.harness.processes.pool.starter",
-        lambda engine, level: Spawner("directive_engine:DirectiveEngine"),
-    )
+    spawn_directives(monkeypatch)
     made = WorkerPool("metal", 1, tmp_path)
     made.close()
     before, opened = set(children()), len(os.listdir("/proc/self/fd"))
