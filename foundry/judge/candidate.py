@@ -127,6 +127,10 @@ class Candidate:
         unproven = {"unwatched": self.unwatched, "left_out": self.left_out}
         return found.model_copy(update={"dtypes": dtypes, **unproven})
 
+    def beside(self, text: str, dtype: str) -> Candidate:
+        """Another text or dtype of the same op, judged on this one's time."""
+        return Candidate(text, self.op, dtype, self.seed, stage_ms=self.stage_ms, clock=self.clock)
+
     @property
     def kernel_hash(self) -> str:
         """Identity of the kernel; of its text, where that is no kernel."""

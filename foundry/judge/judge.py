@@ -218,10 +218,9 @@ class Judge:
 
     def _prove_in(self, walk: Walk, dtype: str) -> Failed | None:
         candidate = walk.candidate
-        other = Candidate(candidate.text, candidate.op, dtype, candidate.seed)
+        other = candidate.beside(candidate.text, dtype)
         if failed := prepare(other, self._options):
             return failed
-        other.stage_ms, other.clock = candidate.stage_ms, candidate.clock
         return self._prove(replace(walk, candidate=other))
 
     def _benchmark(self, walk: Walk) -> Failed | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from foundry.judge.candidate import Candidate, Failed, prepare
+from foundry.judge.candidate import Failed, prepare
 from foundry.judge.proof.verify import verify
 from foundry.judge.stages import Walk, build_rest, build_visible
 from foundry.judge.verdict import Diagnostic, Status
@@ -31,12 +31,9 @@ def look_at_plain_names(walk: Walk) -> None:
     names = [name for name in plain_calls(candidate.text) if name not in _ALIKE]
     if not names or walk.worker.on_gpu or not walk.worker.is_whole:
         return
-    other = Candidate(
-        with_fast_calls(candidate.text), candidate.op, candidate.dtype, candidate.seed
-    )
+    other = candidate.beside(with_fast_calls(candidate.text), candidate.dtype)
     if prepare(other, walk.options):
         return
-    other.stage_ms, other.clock = candidate.stage_ms, candidate.clock
     failed = _verified(replace(walk, candidate=other))
     if failed and failed.status is Status.WRONG_RESULT:
         candidate.unproven[PLAIN_NAMES] = Failed(Status.CORRECT, _told(names, failed.diagnostic))
