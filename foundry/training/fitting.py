@@ -6,9 +6,12 @@ time there is, is better left out; rows of `sft` and `repair` may be learnt from
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from foundry.datasets.files import write_text
 from foundry.datasets.rows import lines_of
@@ -28,8 +31,20 @@ class FittingRows:
     """Tokens of the longest row that is kept."""
 
 
+@dataclass(frozen=True)
+class _Row:
+    """One line of a view."""
+
+    tokens: int
+    line: str
+
+
 def fit(
-    folders: Sequence[Path], model: str, most_tokens: int, output: Path
+    folders: Sequence[Path],
+    model: str,
+    most_tokens: int,
+    output: Path,
+    per_op: int | None = None,
 ) -> dict[str, FittingRows]:
     """Write the rows that have at most so many tokens, as they are.
 
@@ -38,6 +53,8 @@ def fit(
         model: Whose tokenizer counts: a folder, or a name on a hub.
         most_tokens: Of a row, prompt and answer together.
         output: Folder for the rows; a split without any has no file.
+        per_op: Rows at most of one op in one task (write, improve, repair) of a split, the shortest
+            ones; none: all of them.
 
     Raises:
         UsageError: A folder without rows, rows that are no chats, or none that is short enough; or
@@ -52,22 +69,42 @@ def fit(
     found = {}
     for split in SPLITS:
         paths = [folder / f"{split}.jsonl" for folder in folders if split in there[folder]]
-        rows = [
-            (whole, line)
-            for path in paths
-            for (whole, _), line in zip(counted(path, tokenizer), lines_of(path), strict=True)
-        ]
-        fitting = [(whole, line) for whole, line in rows if whole <= most_tokens]
+        rows = [row for path in paths for row in _rows(path, tokenizer)]
+        fitting = _fewer([row for row in rows if row.tokens <= most_tokens], per_op)
         if split == TRAIN and not fitting:
-            shortest = min(whole for whole, _ in rows)
+            shortest = min(row.tokens for row in rows)
             raise UsageError(
                 f"no row of {len(rows)} fits {most_tokens} tokens; the shortest has {shortest}"
             )
-        _write(output / f"{split}.jsonl", [line for _, line in fitting])
+        _write(output / f"{split}.jsonl", [row.line for row in fitting])
         if rows:
-            longest = max((whole for whole, _ in fitting), default=0)
+            longest = max((row.tokens for row in fitting), default=0)
             found[split] = FittingRows(len(fitting), len(rows) - len(fitting), longest)
     return found
+
+
+def _rows(path: Path, tokenizer: Any) -> list[_Row]:
+    """The lines of a file, each with its length."""
+    lengths = counted(path, tokenizer)
+    return [_Row(whole, line) for (whole, _), line in zip(lengths, lines_of(path), strict=True)]
+
+
+def _fewer(rows: Sequence[_Row], per_op: int | None) -> list[_Row]:
+    """The shortest of each op in each task, in the order they had.
+
+    A short training then meets every op, in its plainest kernels.
+    """
+    if per_op is None:
+        return list(rows)
+    taken: Counter[tuple[Any, ...]] = Counter()
+    kept = set()
+    for at in sorted(range(len(rows)), key=lambda at: rows[at].tokens):
+        row = json.loads(rows[at].line)
+        asked = (row.get("op"), row.get("view"), row.get("task"))
+        taken[asked] += 1
+        if taken[asked] <= per_op:
+            kept.add(at)
+    return [row for at, row in enumerate(rows) if at in kept]
 
 
 def _check(output: Path) -> None:

@@ -125,6 +125,20 @@ def test_rows_that_are_read_whole_are_gathered_from_several_views(
     assert (repair / "train.jsonl").read_text() == long
 
 
+def test_a_short_training_meets_every_op_in_its_shortest_rows(tmp_path: Path, model: Path) -> None:
+    row = json.loads((chats(tmp_path / "sft", train=1) / "train.jsonl").read_text())
+    rows = []
+    for op, task, words in [("exp", "write", 9), ("exp", "write", 1), ("exp", "write", 5),
+                            ("exp", "improve", 30), ("relu", "write", 20)]:  # fmt: skip
+        asked = {"role": "user", "content": "Write Metal. " * words}
+        rows.append(row | {"messages": [asked, row["messages"][-1]], "op": op, "task": task})
+    (tmp_path / "sft" / "train.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in rows))
+    out = tmp_path / "out"
+    assert fit([tmp_path / "sft"], str(model), 10_000, out, per_op=2)["train"].left_out == 1
+    kept = [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
+    assert kept == rows[1:]
+
+
 def test_a_line_is_what_ends_in_a_line_feed_and_nothing_else(tmp_path: Path, model: Path) -> None:
     data = chats(tmp_path / "sft", train=2)
     row = json.loads((data / "train.jsonl").read_text().split("\n")[0])

@@ -27,11 +27,21 @@ from foundry.cli.output import note, print_json
     show_default=True,
     help="Of a row, prompt and answer together; longer ones are left out.",
 )
+@click.option(
+    "--per-op",
+    type=click.IntRange(1),
+    help="Rows at most of one op in one task (write, improve, repair): the shortest.",
+)
 @options.output_option("runs/fitting")
 @options.json_option
 @options.debug_option
 def command(
-    data: tuple[Path, ...], model: str, max_tokens: int, output: Path, as_json: bool
+    data: tuple[Path, ...],
+    model: str,
+    max_tokens: int,
+    per_op: int | None,
+    output: Path,
+    as_json: bool,
 ) -> None:
     """Gather the rows that a model reads whole in one folder for foundry train.
 
@@ -40,7 +50,7 @@ def command(
     """
     from foundry.training import fit
 
-    found = fit(data, model, max_tokens, output)
+    found = fit(data, model, max_tokens, output, per_op)
     if as_json:
         document = {split: asdict(rows) for split, rows in found.items()}
         print_json({"folder": str(output), "splits": document})
