@@ -35,6 +35,8 @@ class TrainingPlan:
     """Longer rows are cut there."""
     learning_rate: float = 1e-4
     seed: int = 0
+    checkpoint: bool = True
+    """Activations are computed anew in the backward pass: less memory, more time."""
     resume: Path | None = None
     """Weights of an adapter to go on from; the optimiser begins anew."""
 
@@ -73,8 +75,10 @@ def commands(plan: TrainingPlan, there: Collection[str]) -> list[tuple[str, ...]
     )
     training: tuple[str, ...] = (
         *("--train", "--iters", str(plan.iterations), "--learning-rate", str(plan.learning_rate)),
-        *("--save-every", str(max(1, plan.iterations // 4)), "--grad-checkpoint"),
+        *("--save-every", str(max(1, plan.iterations // 4))),
     )
+    if plan.checkpoint:
+        training = (*training, "--grad-checkpoint")
     if plan.resume is not None:
         training = (*training, "--resume-adapter-file", str(plan.resume))
     found: list[tuple[str, ...]] = [(*begin, *shared, *training)]

@@ -7,12 +7,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 from foundry.errors import EnvironmentUnusable, FoundryError, UsageError
+from foundry.training.blas import advice
 from foundry.training.lengths import lengths
 from foundry.training.plan import TrainingPlan, commands, splits
 
@@ -38,6 +41,8 @@ def train(
         raise EnvironmentUnusable(
             "mlx-lm is not installed.", "Install it: pip install 'metal-foundry[models]'."
         )
+    if slow := _advice():
+        told(slow)
     there = splits(plan.data)
     for split in there:
         _check(plan, split, told)
@@ -45,6 +50,13 @@ def train(
         told(shlex.join(command))
         if code := run(command):
             raise FoundryError(f"{shlex.join(command)} ended with exit code {code}")
+
+
+def _advice() -> str | None:
+    import mlx.core as mx
+
+    device = "cpu" if mx.default_device() == mx.cpu else "gpu"
+    return advice(sys.platform, device, os.environ.get("LD_PRELOAD", ""))
 
 
 def _check(plan: TrainingPlan, split: str, told: Told) -> None:

@@ -18,7 +18,7 @@ pytest.importorskip("mlx_lm")
 from saved_model import saved
 
 from foundry.errors import FoundryError, UsageError
-from foundry.training import FittingRows, TrainingPlan, commands, fit, lengths, splits, train
+from foundry.training import FittingRows, TrainingPlan, blas, commands, fit, lengths, splits, train
 
 
 def chats(folder: Path, **rows: int) -> Path:
@@ -56,6 +56,15 @@ def test_the_commands_are_those_of_mlx_lm(tmp_path: Path) -> None:
     assert both[1][-1] == "--test"
     (further, _) = commands(replace(plan, resume=Path("out/a.safetensors")), ("train", "test"))
     assert further == (*alone[0], "--resume-adapter-file", "out/a.safetensors")
+    (faster,) = commands(replace(plan, checkpoint=False), ("train",))
+    assert (*faster, "--grad-checkpoint") == alone[0]
+
+
+def test_who_trains_by_a_plain_blas_is_told_of_a_tuned_one() -> None:
+    assert "LD_PRELOAD=libopenblas.so.0" in str(blas.advice("linux", "cpu", ""))
+    assert blas.advice("linux", "cpu", "/usr/lib/libopenblas.so.0") is None
+    assert blas.advice("linux", "gpu", "") is None
+    assert blas.advice("darwin", "cpu", "") is None
 
 
 def test_a_folder_without_rows_to_train_on_is_refused(tmp_path: Path) -> None:
@@ -92,7 +101,7 @@ def test_what_leaves_no_answer_to_learn_is_refused_before_anything_runs(
     with pytest.raises(FoundryError, match="--test ended with exit code 1"):
         train(replace(plan, most_tokens=77), said.append, run)
     assert said[-2:] == [shlex.join(command) for command in ran]
-    assert said[0] == "train: 3 rows of up to 77 tokens, 0 of them cut"
+    assert "train: 3 rows of up to 77 tokens, 0 of them cut" in said
 
 
 def test_rows_that_are_read_whole_are_gathered_from_several_views(

@@ -56,6 +56,12 @@ _DATA = click.Path(exists=True, file_okay=False, path_type=Path)
     help="Of the optimiser.",
 )
 @click.option(
+    "--checkpoint/--no-checkpoint",
+    default=True,
+    show_default=True,
+    help="Compute activations anew in the backward pass: less memory, more time.",
+)
+@click.option(
     "--resume",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Weights of an adapter to go on from: adapters.safetensors. Give another --seed too.",
@@ -72,6 +78,7 @@ def command(
     layers: int,
     max_tokens: int,
     learning_rate: float,
+    checkpoint: bool,
     resume: Path | None,
     dry_run: bool,
     seed: int,
@@ -84,7 +91,17 @@ def command(
     from foundry.training import TrainingPlan, commands, splits, train
 
     plan = TrainingPlan(
-        data, model, output, iterations, batch, layers, max_tokens, learning_rate, seed, resume
+        data=data,
+        model=model,
+        adapter=output,
+        iterations=iterations,
+        batch=batch,
+        layers=layers,
+        most_tokens=max_tokens,
+        learning_rate=learning_rate,
+        seed=seed,
+        checkpoint=checkpoint,
+        resume=resume,
     )
     if dry_run:
         for line in commands(plan, splits(data)):
