@@ -72,10 +72,10 @@ soak-honest: $(DEV) ## 2,000 honest kernels: at most 2 refused; goes on where it
 	$(BIN)/python tests/bench/soak_honest.py
 
 soak-faults: $(DEV) ## 2,000 evaluations, 30 % of them faulty: no leak, little slower
-	$(BIN)/pytest -q -s -m slow tests/judge/test_soak.py
+	$(BIN)/pytest -q -s -m slow tests/judge/kernels/test_soak.py
 
 test-slow: $(DEV) ## what make test leaves out: far sizes, families, a Mac's whole judge, every fallback
-	$(BIN)/pytest -n 2 --dist worksteal -m slow --ignore tests/judge/test_soak.py
+	$(BIN)/pytest -n 2 --dist worksteal -m slow --ignore tests/judge/kernels/test_soak.py
 
 test-trainers: $(BIN)/uv ## the reward in the loops of TRL and verifiers, the views in TRL's trainers; downloads both, and torch (3 GB)
 	for loop in trl verifiers; do \

@@ -11,7 +11,7 @@ import pytest
 from searching import Scripted, ScriptedJudge, Stage, scored
 from toy import DEVICE
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "datasets"))
 from dataset_examples import template_kernel, verdict
 
 from discover.autorun.autorun import settings

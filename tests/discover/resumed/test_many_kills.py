@@ -20,7 +20,7 @@ from searching import failing, scored
 from foundry.judge.verdict import Status
 from foundry.store import NodeRecord, Store
 
-PROGRAM = Path(__file__).with_name("killed_search.py")
+PROGRAM = Path(__file__).parents[1] / "killed_search.py"
 FAILS = (Status.WRONG_RESULT, Status.BUILD_ERROR, Status.CRASH)
 
 

@@ -11,7 +11,7 @@ import mlx.core as mx
 import pytest
 
 PROGRAM = Path(__file__).with_name("ring_attention.py")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from discover.proposers.faults import guard
 from discover.protocol import Failure, FailureKind
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class HTTPError(Exception): ...
