@@ -5,7 +5,7 @@ from __future__ import annotations
 from foundry.training.fitting import FittingRows, fit
 from foundry.training.lengths import RowLengths, lengths
 from foundry.training.plan import TrainingPlan, commands, splits
-from foundry.training.train import train
+from foundry.training.train import train, write_schedule
 
 __all__ = [
     "FittingRows",
@@ -16,4 +16,5 @@ __all__ = [
     "lengths",
     "splits",
     "train",
+    "write_schedule",
 ]

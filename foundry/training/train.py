@@ -2,11 +2,13 @@
 
 1. The folder has rows to train on, and mlx-lm is there.
 2. Every row leaves some of its answer within the tokens that are read.
-3. The commands run one after the other; the first that fails ends it.
+3. The schedule of the learning rate is written, for mlx-lm reads it from a file.
+4. The commands run one after the other; the first that fails ends it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -14,10 +16,11 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
+from foundry.datasets.files import write_text
 from foundry.errors import EnvironmentUnusable, FoundryError, UsageError
 from foundry.training.blas import advice
 from foundry.training.lengths import lengths
-from foundry.training.plan import TrainingPlan, commands, splits
+from foundry.training.plan import TrainingPlan, commands, schedule, schedule_file, splits
 
 Told = Callable[[str], None]
 
@@ -46,10 +49,20 @@ def train(
     there = splits(plan.data)
     for split in there:
         _check(plan, split, told)
+    write_schedule(plan)
     for command in commands(plan, there):
         told(shlex.join(command))
         if code := run(command):
             raise FoundryError(f"{shlex.join(command)} ended with exit code {code}")
+
+
+def write_schedule(plan: TrainingPlan) -> None:
+    """Write the file of the learning rate that the commands name.
+
+    Raises:
+        EnvironmentUnusable: It cannot be written.
+    """
+    write_text(schedule_file(plan), json.dumps(schedule(plan)) + "\n")
 
 
 def _advice() -> str | None:

@@ -18,7 +18,17 @@ pytest.importorskip("mlx_lm")
 from saved_model import saved
 
 from foundry.errors import FoundryError, UsageError
-from foundry.training import FittingRows, TrainingPlan, blas, commands, fit, lengths, splits, train
+from foundry.training import (
+    FittingRows,
+    TrainingPlan,
+    blas,
+    commands,
+    fit,
+    lengths,
+    splits,
+    train,
+    write_schedule,
+)
 
 
 def chats(folder: Path, **rows: int) -> Path:
@@ -49,7 +59,7 @@ def test_the_commands_are_those_of_mlx_lm(tmp_path: Path) -> None:
     assert line == (
         f"{sys.executable} -m mlx_lm lora --model 'a model' --data sft --adapter-path out "
         "--mask-prompt --batch-size 2 --max-seq-length 2048 --num-layers 4 --seed 0 --train "
-        "--iters 9 --learning-rate 0.0001 --save-every 2 --grad-checkpoint"
+        "--iters 9 --config out/schedule.json --save-every 2 --grad-checkpoint"
     )
     both = commands(plan, ("train", "test"))
     assert both[:1] == alone
@@ -58,6 +68,18 @@ def test_the_commands_are_those_of_mlx_lm(tmp_path: Path) -> None:
     assert further == (*alone[0], "--resume-adapter-file", "out/a.safetensors")
     (faster,) = commands(replace(plan, checkpoint=False), ("train",))
     assert (*faster, "--grad-checkpoint") == alone[0]
+
+
+def test_the_learning_rate_rises_and_falls(tmp_path: Path) -> None:
+    from mlx_lm.tuner.utils import build_schedule
+
+    plan = TrainingPlan(tmp_path, "m", tmp_path / "out", iterations=200, learning_rate=1e-3)
+    write_schedule(plan)
+    written = json.loads((tmp_path / "out" / "schedule.json").read_text())
+    rate = build_schedule(written["lr_schedule"])
+    found = [float(rate(step)) for step in (0, 5, 10, 100, 199)]
+    assert found[0] < found[1] < found[2] == pytest.approx(1e-3)
+    assert found[2] > found[3] > found[4] == pytest.approx(1e-4, rel=0.01)
 
 
 def test_who_trains_by_a_plain_blas_is_told_of_a_tuned_one() -> None:

@@ -51,9 +51,9 @@ _DATA = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--learning-rate",
     type=parameters.Number(0.0, min_open=True),
-    default=1e-4,
+    default=5e-5,
     show_default=True,
-    help="Of the optimiser.",
+    help="The highest: it rises over a twentieth of the iterations, then falls along a cosine.",
 )
 @click.option(
     "--checkpoint/--no-checkpoint",
@@ -66,7 +66,11 @@ _DATA = click.Path(exists=True, file_okay=False, path_type=Path)
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Weights of an adapter to go on from: adapters.safetensors. Give another --seed too.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the commands, run none.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the commands, run none; the schedule that they read is written.",
+)
 @options.seed_option
 @options.debug_option
 def command(
@@ -88,7 +92,7 @@ def command(
     DATA is a folder with train.jsonl, valid.jsonl and test.jsonl: of foundry export-sft, or of one
     view of foundry data build. The very commands of mlx-lm that run are printed first.
     """
-    from foundry.training import TrainingPlan, commands, splits, train
+    from foundry.training import TrainingPlan, commands, splits, train, write_schedule
 
     plan = TrainingPlan(
         data=data,
@@ -104,6 +108,7 @@ def command(
         resume=resume,
     )
     if dry_run:
+        write_schedule(plan)
         for line in commands(plan, splits(data)):
             click.echo(shlex.join(line))
         return
