@@ -12,7 +12,7 @@
 | records | what is handed out |
 | rows, evaluations, shortest, runs, ledger, tree, lessons | SQL of one subject each |
 | location, connection, session, filelock, serverlock | where the database is, transactions, locks |
-| faults | database errors in one line |
+| database_errors | database errors in one line |
 | schema, migrations | revisions |
 
 One `Store` may be used from several threads; they take turns. Other processes open their own.
