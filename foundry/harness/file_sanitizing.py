@@ -96,8 +96,8 @@ def function_of(given: Mapping[str, Any]) -> LibraryFunction:
         UsageError: It has no such function or constant.
     """
     from foundry.metal import Library
-    from foundry.metal.includes import Spliced
-    from foundry.metal.places import FilePlace, FilePlaces
+    from foundry.metal.reading.includes import Spliced
+    from foundry.metal.reading.places import FilePlace, FilePlaces
 
     starts = tuple((line, FilePlace(file, own)) for line, file, own in given["places"])
     spliced = Spliced(given["text"], FilePlaces(starts))

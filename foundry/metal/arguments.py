@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from foundry.errors import UsageError, unknown
 from foundry.metal.facts import Fact
-from foundry.metal.parameters import FunctionParameter
+from foundry.metal.reading.parameters import FunctionParameter
 from ops.dtypes import DTYPE_BYTES, numpy_dtype
 
 Argument = NDArray[Any] | bytes | bytearray | bool | int | float | Sequence[float] | np.generic

@@ -8,12 +8,12 @@ from functools import cached_property
 
 from foundry.errors import DoesNotBuild
 from foundry.metal.calling import KernelCall, call_of
-from foundry.metal.constants import Value
 from foundry.metal.facts import Facts, facts_of
-from foundry.metal.functions import KernelFunction
-from foundry.metal.includes import Spliced
-from foundry.metal.places import FilePlaces
-from foundry.metal.source import PART, MetalSource, read
+from foundry.metal.reading.constants import Value
+from foundry.metal.reading.functions import KernelFunction
+from foundry.metal.reading.includes import Spliced
+from foundry.metal.reading.places import FilePlaces
+from foundry.metal.reading.source import PART, MetalSource, read
 from foundry.msl.build import diagnostics
 from foundry.msl.build.compiler import CompilerFailed
 from foundry.msl.build.toolchain import WHOLE_FILES

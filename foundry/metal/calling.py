@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foundry.metal.functions import KernelFunction, spaced
-from foundry.metal.parameters import (
+from foundry.metal.reading.functions import KernelFunction, spaced
+from foundry.metal.reading.parameters import (
     ATTRIBUTE,
     BUFFER,
     THREADGROUP,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from foundry.errors import UsageError
 from foundry.metal.facts import Facts
-from foundry.metal.parameters import FunctionParameter
+from foundry.metal.reading.parameters import FunctionParameter
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES
 from foundry.program import Size3
 

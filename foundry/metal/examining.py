@@ -13,7 +13,7 @@ from foundry.errors import UsageError, unknown
 from foundry.metal.arguments import Bound, is_same
 from foundry.metal.building import BuiltKernel
 from foundry.metal.dispatch import DispatchSizes
-from foundry.metal.places import FilePlaces
+from foundry.metal.reading.places import FilePlaces
 from foundry.msl import sanitizer
 from foundry.msl.counters import Counters
 from foundry.msl.frontend.signature import Captured

@@ -18,11 +18,11 @@ from foundry.errors import UsageError, unknown
 from foundry.metal import building, examining, running
 from foundry.metal.arguments import Argument, Bound, bind
 from foundry.metal.building import BuiltKernel
-from foundry.metal.constants import Value, given
 from foundry.metal.dispatch import DispatchSizes, Size, sizes
 from foundry.metal.facts import Fact
-from foundry.metal.includes import Spliced, splice
-from foundry.metal.places import FilePlaces
+from foundry.metal.reading.constants import Value, given
+from foundry.metal.reading.includes import Spliced, splice
+from foundry.metal.reading.places import FilePlaces
 from foundry.msl.build.toolchain import MATH_FLAGS
 from foundry.msl.frontend.language import of
 from foundry.msl.gpu.profile import GpuProfile

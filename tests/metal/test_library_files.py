@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from foundry.errors import DoesNotBuild, UsageError
-from foundry.metal import Library, slots
-from foundry.metal.declarations import declarations
+from foundry.metal import Library
 from foundry.metal.library import spliced_file
-from foundry.metal.parameters import parameters_of
+from foundry.metal.reading import slots
+from foundry.metal.reading.declarations import declarations
+from foundry.metal.reading.parameters import parameters_of
 from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.tokens import tokenize
 

@@ -9,7 +9,7 @@ import pytest
 
 from foundry.errors import DoesNotBuild, UsageError
 from foundry.metal import Library
-from foundry.metal.includes import splice
+from foundry.metal.reading.includes import splice
 
 ATTRIBUTES = """\
 #include <metal_stdlib>

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import ops
-from foundry.metal.parameters import INDEX_ATTRIBUTES, SIZE_ATTRIBUTES
+from foundry.metal.reading.parameters import INDEX_ATTRIBUTES, SIZE_ATTRIBUTES
 from ops import Axis, Case, Close, Distribution, Op, Set, Tensor, Ties, axes
 from ops.errors import UsageError
 from ops.families.attention.masked import masked_attention

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from foundry.cli.kernels.judging import KernelText
     from foundry.harness.file_sanitizing import FileDispatch, FileReport, SanitizeFile
     from foundry.harness.jobs import Crash, Timeout
-    from foundry.metal.includes import Spliced
+    from foundry.metal.reading.includes import Spliced
     from foundry.msl.sanitizer import Finding
     from foundry.program import Arrays
 
@@ -154,7 +154,7 @@ def dispatch_of(path: str, asked: Asked, seed: int) -> tuple[FileDispatch, Array
 
 def _spliced(path: str, include_root: str | None) -> Spliced:
     from foundry.cli.kernels.judging import STDIN, read_kernel_text
-    from foundry.metal.includes import splice
+    from foundry.metal.reading.includes import splice
 
     file = read_kernel_text(path)
     folder = None if path == STDIN else Path(path).parent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from foundry.metal.attributes import split
+from foundry.metal.reading.attributes import split
 from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.tokens import NAME
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from foundry.metal import slots
-from foundry.metal.aliases import Aliases, aliases_of, written_out
-from foundry.metal.attributes import attributes_in, split
-from foundry.metal.declarations import Declaration
+from foundry.metal.reading import slots
+from foundry.metal.reading.aliases import Aliases, aliases_of, written_out
+from foundry.metal.reading.attributes import attributes_in, split
+from foundry.metal.reading.declarations import Declaration
 from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.refusals.refusal import Refused
 

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from foundry.metal.declarations import Declaration
-from foundry.metal.functions import KernelFunction, is_kernel
+from foundry.metal.reading.declarations import Declaration
+from foundry.metal.reading.functions import KernelFunction, is_kernel
 from foundry.msl.frontend.refusals.refusal import unsupported
 from foundry.msl.frontend.tokens import NAME
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundry.errors import UsageError, unknown
-from foundry.metal import slots
-from foundry.metal.attributes import attributes_in
-from foundry.metal.declarations import Declaration
-from foundry.metal.functions import spaced
+from foundry.metal.reading import slots
+from foundry.metal.reading.attributes import attributes_in
+from foundry.metal.reading.declarations import Declaration
+from foundry.metal.reading.functions import spaced
 from foundry.msl.frontend.refusals.refusal import Refused
 
 Scalar = bool | int | float

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from foundry.errors import UsageError, unknown
-from foundry.metal import constants as function_constants
-from foundry.metal.constants import FunctionConstant, Value
-from foundry.metal.declarations import Declaration, declarations
-from foundry.metal.functions import FileContents, KernelFunction, instance_name, kernels_of
-from foundry.metal.left_out import Reason, needed, repeats_library, unusable
-from foundry.metal.places import FilePlaces
+from foundry.metal.reading import constants as function_constants
+from foundry.metal.reading.constants import FunctionConstant, Value
+from foundry.metal.reading.declarations import Declaration, declarations
+from foundry.metal.reading.functions import FileContents, KernelFunction, instance_name, kernels_of
+from foundry.metal.reading.left_out import Reason, needed, repeats_library, unusable
+from foundry.metal.reading.places import FilePlaces
 from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.expansion import Preprocess, expand
 from foundry.msl.frontend.language import Language

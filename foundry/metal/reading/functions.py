@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from foundry.metal.attributes import attributes_in, split
-from foundry.metal.declarations import Declaration
+from foundry.metal.reading.attributes import attributes_in, split
+from foundry.metal.reading.declarations import Declaration
 from foundry.msl.frontend.code import Code
 from foundry.msl.frontend.refusals.refusal import Refused
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from foundry.errors import DoesNotBuild
-from foundry.metal.places import FilePlace, FilePlaces
+from foundry.metal.reading.places import FilePlace, FilePlaces
 from foundry.msl.frontend.tokens import COMMENT, DIRECTIVE, SPACE, Token, join_lines, tokenize
 
 _INCLUDE = re.compile(r"#\s*(?P<word>include|import)\s*(?P<name>\"[^\"\n]+\"|<[^>\n]+>)\s*")

@@ -1,0 +1,1 @@
+"""What stands in a `.metal` file: its text, read into the parts that a call needs. Pure."""
