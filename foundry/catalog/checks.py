@@ -20,11 +20,11 @@ from foundry.catalog.signatures import unseen_types
 from foundry.errors import UsageError
 from foundry.harness.measuring.baseline import BaselineCall
 from foundry.judge.matching import Equal, Expected, Within
-from foundry.judge.oracle.dealing import deal, unseen
 from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS, TO_THE_ENDS
 from foundry.judge.oracle.draws.near import ALIKE
 from foundry.judge.oracle.expecting import expected
 from foundry.judge.oracle.inputs import applicable, make_inputs
+from foundry.judge.oracle.workloads.dealing import deal, unseen
 from foundry.program import Arrays
 from ops.dtypes import numpy_dtype
 from ops.empty import has_nothing_to_compute, is_over_nothing, over_nothing

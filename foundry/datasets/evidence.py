@@ -9,8 +9,8 @@ from functools import cached_property
 
 from foundry.datasets.teachers import Lineage, Origins, lineage
 from foundry.judge.verdict import JUDGE_VERSION, Evaluation
-from foundry.store.evaluations import DISPROOFS
 from foundry.store.records import StoredEvaluation
+from foundry.store.tables.evaluations import DISPROOFS
 from ops.registry import all_ops
 from ops.spec import Op
 

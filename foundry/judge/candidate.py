@@ -12,7 +12,9 @@ from typing import Any
 
 from foundry.errors import InvalidKernel
 from foundry.judge.options import NOBODY, JudgeOptions, Rivals, bench_workloads
-from foundry.judge.oracle.dealing import (
+from foundry.judge.oracle.inputs import applicable
+from foundry.judge.oracle.sampling import SameOp
+from foundry.judge.oracle.workloads.dealing import (
     Dealt,
     deal,
     deal_faintly,
@@ -25,10 +27,8 @@ from foundry.judge.oracle.dealing import (
     with_planted,
     with_spots,
 )
-from foundry.judge.oracle.every import every_value
-from foundry.judge.oracle.inputs import applicable
-from foundry.judge.oracle.parameters import parameter_workloads
-from foundry.judge.oracle.sampling import SameOp
+from foundry.judge.oracle.workloads.every import every_value
+from foundry.judge.oracle.workloads.parameters import parameter_workloads
 from foundry.judge.sources import share
 from foundry.judge.verdict import Diagnostic, OutputError, Proven, Status, Timing
 from foundry.kernel import Kernel, bind, parse, text_hash

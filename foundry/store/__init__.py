@@ -15,8 +15,8 @@ if TYPE_CHECKING:
         StoredEvaluation,
         Tokens,
     )
-    from foundry.store.runs import settings_key
     from foundry.store.store import Store
+    from foundry.store.tables.runs import settings_key
 
 __all__ = [
     "CallRecord",
@@ -31,7 +31,7 @@ __all__ = [
     "settings_key",
 ]
 
-_MODULES = {"Store": "store", "settings_key": "runs"}
+_MODULES = {"Store": "store", "settings_key": "tables.runs"}
 
 
 def __getattr__(name: str) -> Any:

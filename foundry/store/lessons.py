@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, insert, select, update
 
 from foundry.program import Device
-from foundry.store import models
 from foundry.store.records import Lesson
+from foundry.store.tables import models
 
 if TYPE_CHECKING:
     from foundry.store import Store

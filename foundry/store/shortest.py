@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from foundry.store import models
-from foundry.store.evaluations import standing
 from foundry.store.records import StoredEvaluation
-from foundry.store.rows import SELECTED, load
+from foundry.store.tables import models
+from foundry.store.tables.evaluations import standing
+from foundry.store.tables.rows import SELECTED, load
 from ops.workload import Workload
 
 if TYPE_CHECKING:

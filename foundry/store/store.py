@@ -8,9 +8,9 @@
 
 | file | owns |
 |---|---|
-| models | the tables |
+| tables | the tables, and the SQL of each |
 | records | what is handed out |
-| rows, evaluations, shortest, runs, ledger, tree, lessons | SQL of one subject each |
+| shortest, lessons, validations | SQL of one subject each |
 | location, connection, session, filelock, serverlock | where the database is, transactions, locks |
 | database_errors | database errors in one line |
 | schema, migrations | revisions |
@@ -31,11 +31,10 @@ from foundry.judge.verdict import JUDGE_VERSION, Evaluation, Status
 from foundry.kernel import Kernel, render
 from foundry.logins import without_logins
 from foundry.program import Device
-from foundry.store import evaluations, ledger, models, runs, schema, tree
+from foundry.store import schema
 from foundry.store.connection import alone, connect
 from foundry.store.database_errors import explained
 from foundry.store.environment import capture
-from foundry.store.evaluations import Filter
 from foundry.store.filelock import FileLock
 from foundry.store.location import Location, locate
 from foundry.store.records import (
@@ -50,9 +49,11 @@ from foundry.store.records import (
     StoredEvaluation,
     Tokens,
 )
-from foundry.store.rows import insert_evaluation, keep
 from foundry.store.serverlock import ServerLock
 from foundry.store.session import Session
+from foundry.store.tables import evaluations, ledger, models, runs, tree
+from foundry.store.tables.evaluations import Filter
+from foundry.store.tables.rows import insert_evaluation, keep
 
 _PAGE = 200
 

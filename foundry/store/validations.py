@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select
 
 from foundry.program import Device
-from foundry.store import models
 from foundry.store.environment import capture
-from foundry.store.rows import keep as keep_row
+from foundry.store.tables import models
+from foundry.store.tables.rows import keep as keep_row
 
 if TYPE_CHECKING:
     from foundry.store import Store

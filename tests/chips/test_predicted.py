@@ -27,9 +27,10 @@ from foundry.report.predicted import (
     tells_apart,
     worth,
 )
-from foundry.store import Store, models
+from foundry.store import Store
 from foundry.store.records import PREDICTIONS, Origin
 from foundry.store.shortest import shortest
+from foundry.store.tables import models
 from ops import registry as ops
 from ops.workload import Case
 

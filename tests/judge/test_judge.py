@@ -15,7 +15,7 @@ from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions, Status
 from foundry.judge.candidate import Candidate, Failed
 from foundry.judge.options import BEHIND, Rivals, is_behind, is_settled, worth_timing
-from foundry.judge.oracle.dealing import UNSEEN
+from foundry.judge.oracle.workloads.dealing import UNSEEN
 from foundry.judge.stages import run_limit_s
 from foundry.judge.time import plausible
 from foundry.judge.time.statistics import speedup

@@ -17,8 +17,8 @@ from foundry.msl.frontend.signature import Captured
 from foundry.msl.run.builder import Text
 from foundry.msl.run.memory import argument_buffers
 from foundry.msl.sanitizer import native
-from foundry.msl.sanitizer.lines import LineTable
-from foundry.msl.sanitizer.toolchain import RED_ZONE_BYTES, builder_on
+from foundry.msl.sanitizer.checks.lines import LineTable
+from foundry.msl.sanitizer.checks.toolchain import RED_ZONE_BYTES, builder_on
 from foundry.program import Launch
 
 SHIFT = 22

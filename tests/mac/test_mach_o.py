@@ -18,7 +18,7 @@ from foundry.msl.counters import toolchain as counters
 from foundry.msl.frontend.signature import capture_launch
 from foundry.msl.gpu import toolchain as gpu
 from foundry.msl.run.builder import Builder, Text
-from foundry.msl.sanitizer import toolchain as sanitizer
+from foundry.msl.sanitizer.checks import toolchain as sanitizer
 from foundry.program import Launch, TensorSpec
 
 SYSTEM = "/usr/lib/libSystem.B.dylib"

@@ -78,7 +78,7 @@ def test_sizes_on_both_sides_of_eight_share_one_build(compiled: list[str]) -> No
 
 
 def test_the_sanitised_build_is_shared_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    from foundry.msl.sanitizer.toolchain import SanitizerToolchain
+    from foundry.msl.sanitizer.checks.toolchain import SanitizerToolchain
 
     seen: list[str] = []
     original = SanitizerToolchain.compile

@@ -271,7 +271,7 @@ def test_the_models_are_what_the_migrations_make(tmp_path: Path) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    from foundry.store.models import metadata
+    from foundry.store.tables.models import metadata
 
     with Store.open(str(tmp_path / "x.db")) as store, store._reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from foundry.judge.attacks.attack import REFUSED, Attack
-from foundry.judge.oracle.every import is_elementwise
+from foundry.judge.oracle.workloads.every import is_elementwise
 from ops import all_ops
 from ops.spec import Op
 from templates import Template, default, for_op, render

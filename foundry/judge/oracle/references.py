@@ -26,11 +26,11 @@ from foundry.harness.processes.pool import WorkerPool
 from foundry.judge.matching import Expected
 from foundry.judge.oracle.draws import coinciding, nonfinite, opposite
 from foundry.judge.oracle.draws.distributions import EVERY
-from foundry.judge.oracle.every import eased, is_elementwise, lost, tamed
 from foundry.judge.oracle.expecting import expected, expected_of_baseline, values
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.pace import Paces
 from foundry.judge.oracle.sampling import Sample, sample
+from foundry.judge.oracle.workloads.every import eased, is_elementwise, lost, tamed
 from foundry.program import Arrays, TensorSpec
 from ops.registry import file_of
 from ops.spec import Op, plain_flops

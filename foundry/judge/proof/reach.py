@@ -19,12 +19,12 @@ from collections.abc import Callable, Sequence
 from foundry.errors import NoAnswer
 from foundry.harness.jobs import Timeout
 from foundry.judge.candidate import Candidate, Failed, Target
-from foundry.judge.oracle.dealing import is_large
 from foundry.judge.oracle.draws import heavy, nonfinite
 from foundry.judge.oracle.draws.distributions import MIXED
-from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.references import Reference
+from foundry.judge.oracle.workloads.dealing import is_large
+from foundry.judge.oracle.workloads.far import far_workloads
 from foundry.judge.proof.allowance import Allowance, Allowances, OracleAllowance
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import bound_to, run_once

@@ -21,8 +21,8 @@ from foundry.harness.jobs import Timeout
 from foundry.judge.candidate import Candidate, Failed, Pace, Target
 from foundry.judge.oracle.draws import nonfinite, spots
 from foundry.judge.oracle.draws.distributions import MIXED
-from foundry.judge.oracle.parameters import round_parameters
-from foundry.judge.oracle.swept import (
+from foundry.judge.oracle.workloads.parameters import round_parameters
+from foundry.judge.oracle.workloads.swept import (
     aligned_remainders,
     both_long,
     compiled_sizes,
@@ -31,7 +31,7 @@ from foundry.judge.oracle.swept import (
     squares,
     vector_remainders,
 )
-from foundry.judge.oracle.triples import three_long
+from foundry.judge.oracle.workloads.triples import three_long
 from foundry.judge.proof.allowance import Allowance, Allowances, OracleAllowance
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import bound_to, run_lightly

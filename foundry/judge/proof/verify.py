@@ -9,8 +9,8 @@ from foundry.judge import execution, wording
 from foundry.judge.candidate import Candidate, Failed, Target
 from foundry.judge.matching import Expected, Within
 from foundry.judge.matching.cut import cut_off
-from foundry.judge.oracle.dealing import is_small
 from foundry.judge.oracle.references import Reference, output_specs
+from foundry.judge.oracle.workloads.dealing import is_small
 from foundry.judge.proof.compare import compare
 from foundry.judge.stages import Walk, pace_of, run_limit_s, stopped
 from foundry.judge.verdict import Diagnostic, OutputError, Status

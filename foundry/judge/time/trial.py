@@ -19,9 +19,9 @@ from foundry.harness.jobs import size_of
 from foundry.harness.measuring.jobs import BindSide, Left, Renew
 from foundry.harness.processes.process import WorkerProcess
 from foundry.judge.candidate import Failed, Target
-from foundry.judge.oracle.dealing import is_small
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.references import SAMPLED_FLOPS, Reference, output_specs
+from foundry.judge.oracle.workloads.dealing import is_small
 from foundry.judge.proof.allowance import Allowances
 from foundry.judge.proof.once import look_closer
 from foundry.judge.proof.verify import hold

@@ -18,9 +18,9 @@ from foundry.msl.run.memory import argument_buffers
 from foundry.msl.run.runtime import Launcher, LoadedKernel
 from foundry.msl.sanitizer import native, wording
 from foundry.msl.sanitizer.arena import Arena
+from foundry.msl.sanitizer.checks.lines import LineTable
+from foundry.msl.sanitizer.checks.toolchain import sanitized_builder
 from foundry.msl.sanitizer.findings import Finding
-from foundry.msl.sanitizer.lines import LineTable
-from foundry.msl.sanitizer.toolchain import sanitized_builder
 from foundry.msl.sanitizer.watchdog import Watchdog
 from foundry.program import Launch, TensorSpec
 

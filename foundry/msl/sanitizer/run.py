@@ -28,6 +28,7 @@ from foundry.msl.run.memory import filling
 from foundry.msl.run.runtime import MAX_STORAGE_BYTES, MAX_THREADS, LoadedKernel
 from foundry.msl.sanitizer import native, wording
 from foundry.msl.sanitizer.arena import Arena
+from foundry.msl.sanitizer.checks.toolchain import quick_builder, sanitized_builder
 from foundry.msl.sanitizer.findings import Finding, FindingKind, Report
 from foundry.msl.sanitizer.launched import (
     THREADGROUP_BYTES,
@@ -36,7 +37,6 @@ from foundry.msl.sanitizer.launched import (
     has_quick_checks,
     state_of,
 )
-from foundry.msl.sanitizer.toolchain import quick_builder, sanitized_builder
 from foundry.program import BuildFailure, Launch, Program, TensorSpec
 from ops.dtypes import numpy_dtype
 

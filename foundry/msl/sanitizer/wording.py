@@ -15,8 +15,8 @@ from foundry.msl.frontend.rewriting.threadgroup import Storage
 from foundry.msl.frontend.signature import Captured
 from foundry.msl.run.runtime import MAX_THREADS
 from foundry.msl.sanitizer import native
+from foundry.msl.sanitizer.checks.lines import PARTS, LineTable, SourcePlace
 from foundry.msl.sanitizer.findings import Finding, FindingKind
-from foundry.msl.sanitizer.lines import PARTS, LineTable, SourcePlace
 from foundry.program import Launch
 
 _KINDS = {

@@ -24,8 +24,8 @@ from discover.pages.story import Story, gather
 from foundry.chips import fitted, registry
 from foundry.chips.device import device_of
 from foundry.judge.verdict import Status
-from foundry.store import models
 from foundry.store.records import PREDICTIONS
+from foundry.store.tables import models
 
 NASTY = "</script><script>alert(1)</script> & <b>bold</b>"
 

@@ -16,10 +16,10 @@ from foundry.judge.candidate import Candidate, Failed
 from foundry.judge.oracle import pace
 from foundry.judge.oracle.draws import nonfinite
 from foundry.judge.oracle.draws.distributions import MIXED
-from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.pace import Answered, Paces, work
 from foundry.judge.oracle.references import References
-from foundry.judge.oracle.swept import (
+from foundry.judge.oracle.workloads.far import far_workloads
+from foundry.judge.oracle.workloads.swept import (
     aligned_remainders,
     ratios,
     remainders,

@@ -11,9 +11,9 @@ import pytest
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions, Status
 from foundry.judge.matching import Within
-from foundry.judge.oracle.dealing import with_nonfinite
 from foundry.judge.oracle.draws.nonfinite import INFINITE, NAN, NAN_OF_ANOTHER, of_large, stated
 from foundry.judge.oracle.inputs import make_inputs
+from foundry.judge.oracle.workloads.dealing import with_nonfinite
 from ops import Case, registry
 from ops.validation import problems
 

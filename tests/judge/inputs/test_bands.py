@@ -21,11 +21,11 @@ from foundry.judge.candidate import _dealt
 from foundry.judge.matching import Expected
 from foundry.judge.options import JudgeOptions
 from foundry.judge.oracle.draws import nonfinite, spots
-from foundry.judge.oracle.every import is_elementwise
 from foundry.judge.oracle.expecting import expected, values
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.sampling import SameOp
-from foundry.judge.oracle.swept import remainders
+from foundry.judge.oracle.workloads.every import is_elementwise
+from foundry.judge.oracle.workloads.swept import remainders
 from foundry.program import Arrays
 from ops import all_ops
 from ops.fills import Real

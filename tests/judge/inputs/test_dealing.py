@@ -8,7 +8,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from foundry.judge.oracle.dealing import (
+from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
+from foundry.judge.oracle.inputs import applicable
+from foundry.judge.oracle.workloads.dealing import (
     UNSEEN,
     deal,
     deal_thoroughly,
@@ -16,8 +18,6 @@ from foundry.judge.oracle.dealing import (
     unseen,
     with_planted,
 )
-from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS
-from foundry.judge.oracle.inputs import applicable
 from ops import Axis, Case, Op, axes, registry
 from ops.cases import cases
 from ops.texts.expressions import holds

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from foundry.judge.matching import Equal, Within
 from foundry.judge.oracle.draws.distributions import EVERY
-from foundry.judge.oracle.every import eased, every_value, is_elementwise, tamed
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.suspects import suspects
+from foundry.judge.oracle.workloads.every import eased, every_value, is_elementwise, tamed
 from ops import Case, get
 from ops.dtypes import FLOAT_DTYPES
 

@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from foundry.judge.oracle.far import far_workloads
-from foundry.judge.oracle.parameters import round_parameters
-from foundry.judge.oracle.swept import both_long, remainders
+from foundry.judge.oracle.workloads.far import far_workloads
+from foundry.judge.oracle.workloads.parameters import round_parameters
+from foundry.judge.oracle.workloads.swept import both_long, remainders
 from ops import get
 
 SEEDS = range(4)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from foundry.judge.options import JudgeOptions
-from foundry.judge.oracle.dealing import with_opposite
 from foundry.judge.oracle.draws.opposite import OPPOSITE, able
 from foundry.judge.oracle.inputs import applicable, make_inputs
-from foundry.judge.oracle.parameters import round_parameters
+from foundry.judge.oracle.workloads.dealing import with_opposite
+from foundry.judge.oracle.workloads.parameters import round_parameters
 from ops import Case, get
 from ops.spec import Op
 

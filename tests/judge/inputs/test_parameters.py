@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from foundry.judge.oracle.parameters import parameter_workloads
+from foundry.judge.oracle.workloads.parameters import parameter_workloads
 from ops import Range, all_ops, get
 from ops.errors import UsageError
 

@@ -17,11 +17,11 @@ from foundry.judge import Judge, JudgeOptions
 from foundry.judge.attacks import corpus
 from foundry.judge.attacks.limits import limits
 from foundry.judge.candidate import Candidate, Pace, Target
-from foundry.judge.oracle.dealing import unseen
-from foundry.judge.oracle.far import far_workloads
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.pace import work
 from foundry.judge.oracle.sampling import independent_axes, sample
+from foundry.judge.oracle.workloads.dealing import unseen
+from foundry.judge.oracle.workloads.far import far_workloads
 from foundry.judge.proof.forecast import forecast
 from foundry.judge.proof.once import unwritten
 from foundry.judge.stages import threads

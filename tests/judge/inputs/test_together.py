@@ -18,9 +18,9 @@ from foundry.judge.oracle.draws.coinciding import COINCIDING, NOTHING
 from foundry.judge.oracle.draws.thresholds import THRESHOLDS
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.pace import work
-from foundry.judge.oracle.parameters import parameter_workloads, round_parameters
 from foundry.judge.oracle.sampling import SameOp
-from foundry.judge.oracle.triples import MOST, three_long
+from foundry.judge.oracle.workloads.parameters import parameter_workloads, round_parameters
+from foundry.judge.oracle.workloads.triples import MOST, three_long
 from foundry.program import Arrays
 from ops import get
 from ops.spec import Op

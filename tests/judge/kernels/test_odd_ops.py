@@ -9,8 +9,8 @@ import pytest
 
 from foundry.harness.processes.pool import WorkerPool
 from foundry.judge import Judge, JudgeOptions, Status
-from foundry.judge.oracle.dealing import unseen
 from foundry.judge.oracle.inputs import make_inputs
+from foundry.judge.oracle.workloads.dealing import unseen
 from foundry.kernel import bind, parse
 from foundry.testing.op_contract import disagreements
 from ops import Op, registry

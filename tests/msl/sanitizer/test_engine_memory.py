@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from foundry.msl.sanitizer.engine_memory import EngineMemory
+from foundry.msl.sanitizer.checks.engine_memory import EngineMemory
 
 HEAD = "define void @mf_run_thread(ptr noundef %0, ptr noundef %1) #0 {"
 FIBRE = """

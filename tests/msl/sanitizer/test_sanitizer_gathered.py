@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from adversarial_kernels import Case, examine
 
-from foundry.msl.sanitizer.gathered import gathered
-from foundry.msl.sanitizer.places import Places
+from foundry.msl.sanitizer.checks.gathered import gathered
+from foundry.msl.sanitizer.checks.places import Places
 
 HOOK = "  call preserve_allcc void @mf_load_4_4(ptr {}), !dbg !{}"
 NODES = """

@@ -7,7 +7,7 @@ import pytest
 from foundry import kernel
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.msl.sanitizer import examine
-from foundry.msl.sanitizer.kept import freed, kept
+from foundry.msl.sanitizer.checks.kept import freed, kept
 from ops import Case, registry
 
 HEAD = """/*kernel

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundry.msl.build.compiler import Compiler
-from foundry.msl.sanitizer import FindingKind, sanitize, toolchain
+from foundry.msl.sanitizer import FindingKind, sanitize
+from foundry.msl.sanitizer.checks import toolchain
+from foundry.msl.sanitizer.checks.library_loops import unrolled
 from foundry.msl.sanitizer.launched import Launched
-from foundry.msl.sanitizer.library_loops import unrolled
 from foundry.program import Launch, Program, TensorSpec
 
 SIZE = 96

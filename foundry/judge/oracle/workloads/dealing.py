@@ -16,8 +16,8 @@ from dataclasses import replace
 from foundry.judge.oracle.draws import coinciding, nonfinite, opposite, spots, thresholds
 from foundry.judge.oracle.draws.distributions import DISTRIBUTIONS, MIXED
 from foundry.judge.oracle.draws.near import ALIKE, FAINT
-from foundry.judge.oracle.every import is_elementwise
-from foundry.judge.oracle.sizes import (
+from foundry.judge.oracle.workloads.every import is_elementwise
+from foundry.judge.oracle.workloads.sizes import (
     Listed,
     largest_compiled,
     listed,

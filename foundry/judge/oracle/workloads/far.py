@@ -12,7 +12,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 
-from foundry.judge.oracle.resized import Sizes, growing, resized, smallest, ways
+from foundry.judge.oracle.workloads.resized import Sizes, growing, resized, smallest, ways
 from ops.spec import Op, elements_of, plain_flops
 from ops.texts.expressions import names_in
 from ops.workload import Case, Tensor, Workload, shape_of

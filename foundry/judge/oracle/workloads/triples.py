@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from foundry.judge.oracle.pace import work
-from foundry.judge.oracle.resized import cheapest, growing, resized, smallest
 from foundry.judge.oracle.sampling import SameOp
+from foundry.judge.oracle.workloads.resized import cheapest, growing, resized, smallest
 from ops.spec import Op, elements_of
 from ops.texts.expressions import holds
 from ops.texts.relations import Solution, solutions

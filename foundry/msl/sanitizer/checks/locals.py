@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from foundry.msl.build.llvm_text import REGISTER, TYPE, bytes_of
-from foundry.msl.sanitizer.local_names import LocalNames
+from foundry.msl.sanitizer.checks.local_names import LocalNames
 
 _MARKED = re.compile(r'^!(\d+) = !\{!"auto-init"\}', re.MULTILINE)
 _ALLOCA = re.compile(r"\s+(%\d+) = alloca (.*)")

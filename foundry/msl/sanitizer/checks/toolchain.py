@@ -31,12 +31,12 @@ from foundry.msl.frontend.signature import parse
 from foundry.msl.frontend.unit import Unit, translate
 from foundry.msl.run.builder import Builder, Text
 from foundry.msl.run.runtime import LoadedKernel, load_runtime
-from foundry.msl.sanitizer import kept, locals
-from foundry.msl.sanitizer.instrument import checked
-from foundry.msl.sanitizer.library_loops import unrolled
-from foundry.msl.sanitizer.lines import annotate
-from foundry.msl.sanitizer.local_names import LocalNames
-from foundry.msl.sanitizer.quick import quick
+from foundry.msl.sanitizer.checks import kept, locals
+from foundry.msl.sanitizer.checks.instrument import checked
+from foundry.msl.sanitizer.checks.library_loops import unrolled
+from foundry.msl.sanitizer.checks.lines import annotate
+from foundry.msl.sanitizer.checks.local_names import LocalNames
+from foundry.msl.sanitizer.checks.quick import quick
 
 RED_ZONE_BYTES = 1024
 """Unused memory between threadgroup storages, so that running out of one is seen."""
@@ -169,7 +169,7 @@ def builder_on(plain: Toolchain) -> SanitizedBuilder:
     """A builder with checks that shares a toolchain."""
     unit = one_text(PRELUDE / "sanitizer" / "runtime.cpp")
     flags = (*_SANITIZE, *_CHECKS, *_AS_WRITTEN)
-    digest = identity(plain, [Path(__file__).parent], unit, repr(flags))
+    digest = identity(plain, [Path(__file__).parents[1]], unit, repr(flags))
     return SanitizedBuilder(
         SanitizerToolchain(plain, digest, digest, "sanitizer", flags, unit, _SANITIZE)
     )

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from foundry.errors import UsageError
 from foundry.judge.verdict import JUDGE_VERSION, Evaluation, Status
-from foundry.store import models
 from foundry.store.records import Origin, Overview, StoredEvaluation
-from foundry.store.rows import SELECTED, load
+from foundry.store.tables import models
+from foundry.store.tables.rows import SELECTED, load
 
 DISPROOFS = (
     Status.INVALID,

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from foundry.store import models
 from foundry.store.records import NodeRecord
+from foundry.store.tables import models
 
 _NODES = models.nodes.c
 # Values go beside a statement, not into it: a search writes each node four times, and a statement

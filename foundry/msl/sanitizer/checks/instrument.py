@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 
 from foundry.msl.build.llvm_text import COPY, LENGTH, LOAD, REGISTER, STORE, bytes_of
-from foundry.msl.sanitizer import gathered
-from foundry.msl.sanitizer.engine_memory import EngineMemory
-from foundry.msl.sanitizer.local_hooks import DECLARATIONS as LOCAL_DECLARATIONS
-from foundry.msl.sanitizer.local_hooks import LocalHooks, copied, is_watched
-from foundry.msl.sanitizer.places import Places
+from foundry.msl.sanitizer.checks import gathered
+from foundry.msl.sanitizer.checks.engine_memory import EngineMemory
+from foundry.msl.sanitizer.checks.local_hooks import DECLARATIONS as LOCAL_DECLARATIONS
+from foundry.msl.sanitizer.checks.local_hooks import LocalHooks, copied, is_watched
+from foundry.msl.sanitizer.checks.places import Places
 
 _POINTERS = re.compile(rf"ptr ([^,%@]*)({REGISTER}|@\S+?)(?=,)")
 _ALIGN = re.compile(r"align (\d+)")

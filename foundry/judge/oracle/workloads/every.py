@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from foundry.judge.matching import Expected, Within
 from foundry.judge.oracle.draws import nonfinite
 from foundry.judge.oracle.draws.distributions import EVERY, largest_finite
-from foundry.judge.oracle.far import grown
 from foundry.judge.oracle.sampling import independent_axes
+from foundry.judge.oracle.workloads.far import grown
 from foundry.program import Arrays
 from ops.dtypes import FLOAT_DTYPES
 from ops.spec import Op, present

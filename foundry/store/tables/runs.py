@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Row, func, insert, select, true, update
 
 from foundry.errors import UsageError
 from foundry.program import Device
-from foundry.store import models
 from foundry.store.records import RunRecord
-from foundry.store.rows import load_devices
+from foundry.store.tables import models
+from foundry.store.tables.rows import load_devices
 
 _RUNS = models.runs.c
 RESUMED = _RUNS.resumed

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from foundry.msl.sanitizer.lines import PARTS
+from foundry.msl.sanitizer.checks.lines import PARTS
 
 _LOCATION = re.compile(
     r"^!(\d+) = (?:distinct )?!DILocation\(line: (\d+), column: (\d+), scope: !(\d+)", re.MULTILINE

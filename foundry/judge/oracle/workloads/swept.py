@@ -11,8 +11,8 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from foundry.judge.oracle.resized import Sizes, alone, growing, resized, sized, smallest
 from foundry.judge.oracle.sampling import SameOp, independent_axes
+from foundry.judge.oracle.workloads.resized import Sizes, alone, growing, resized, sized, smallest
 from ops.spec import Op, elements_of
 from ops.workload import Case, Workload
 

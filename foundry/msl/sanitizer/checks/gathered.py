@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from foundry.msl.build.llvm_text import REGISTER, REGISTERS, RESULT
-from foundry.msl.sanitizer.places import Places
+from foundry.msl.sanitizer.checks.places import Places
 
 WAYS = ("2_2", "4_4", "8_8", "16_16")
 """Bytes and alignment of the reads that there are such hooks for."""

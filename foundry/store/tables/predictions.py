@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from foundry.store import models
 from foundry.store.records import PREDICTIONS
+from foundry.store.tables import models
 
 _OWNER, _COLUMNS = "evaluation_id", ("predicted_us", "low_us", "high_us", "bound")
 

@@ -10,9 +10,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from foundry.judge.verdict import Diagnostic, Evaluation, OutputError, Timing
 from foundry.program import Device
-from foundry.store import models
-from foundry.store.predictions import Documents, insert_predictions, load_predictions
 from foundry.store.records import PREDICTIONS, Origin, StoredEvaluation
+from foundry.store.tables import models
+from foundry.store.tables.predictions import Documents, insert_predictions, load_predictions
 
 _PARTS: Mapping[str, Table] = {
     "diagnostics": models.diagnostics,

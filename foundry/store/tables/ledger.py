@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
-from foundry.store import models
 from foundry.store.records import CallRecord, CallState, Tokens
+from foundry.store.tables import models
 
 _CALLS = models.llm_calls.c
 _TOKENS = {name: name for name in asdict(Tokens())} | {"estimated": "tokens_estimated"}
