@@ -24,10 +24,11 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 
-from ops import families, gradients
+from ops import families
+from ops.declaring import gradients
+from ops.declaring.validation import check
 from ops.errors import EnvironmentUnusable, UsageError, unknown
 from ops.spec import Op
-from ops.validation import check
 
 ENTRY_POINT_GROUP = "metal_foundry.ops"
 FILES_VARIABLE = "FOUNDRY_OPS"

@@ -26,7 +26,7 @@ from foundry.report.predicted import PredictedTime, predicted_times
 from foundry.report.table import Column
 from foundry.store.records import Origin
 from ops import registry
-from ops.cases import at_shapes
+from ops.declaring.cases import at_shapes
 from ops.spec import Op
 
 

@@ -27,7 +27,7 @@ from discover.search.settings import SearchSettings
 from foundry.chips.device import PREFIX
 from foundry.errors import UsageError, unknown
 from foundry.judge.options import bench_workloads
-from ops.cases import at_shapes
+from ops.declaring.cases import at_shapes
 from ops.registry import all_ops, get
 from ops.spec import Op
 

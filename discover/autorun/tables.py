@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from discover.entries import Fault
 from foundry.errors import UsageError
 from ops import registry
-from ops.cases import at_shapes
+from ops.declaring.cases import at_shapes
 
 Shapes = tuple[dict[str, int], ...]
 """Sizes of an op's axes, several times."""

@@ -33,7 +33,7 @@ from foundry.judge.verdict import Evaluation
 from foundry.program import Device
 from foundry.report.predicted import MODEL
 from foundry.store.records import Outcome as RunOutcome
-from ops.cases import at_shapes
+from ops.declaring.cases import at_shapes
 from ops.spec import Op
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from foundry.authoring.expression import (
     written,
 )
 from foundry.errors import UsageError
-from ops.validation import refused_name
+from ops.declaring.validation import refused_name
 
 _HEAD = '''"""Made of an expression by foundry.authoring: {said}"""
 
@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import numpy
 
-from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE
+from ops.declaring.cases import ROWS_HIDDEN, ROWS_VISIBLE
 from ops.families.forms.pointwise import BENCH, elements, pointwise
 from ops.families.forms.rowwise import Layout, rowwise
 from ops.families.pointwise.elementwise import LOG_ONE_PLUS

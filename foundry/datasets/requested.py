@@ -14,7 +14,7 @@ from typing import Any
 from foundry.datasets.leaks import public_workloads
 from foundry.errors import UsageError
 from foundry.store.records import StoredEvaluation
-from ops.cases import at_shapes
+from ops.declaring.cases import at_shapes
 from ops.registry import all_ops
 from ops.spec import Op
 from ops.workload import Workload

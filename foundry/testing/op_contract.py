@@ -1,6 +1,6 @@
 """What every op must keep, shipped so that the author of an op runs it before any kernel exists.
 
-1. The declaration keeps the rules of `ops.validation`.
+1. The declaration keeps the rules of `ops.declaring.validation`.
 2. The oracle gives every output in its shape: float64 or the fixed dtype, finite for ordinary
    inputs, on every visible and hidden workload.
 3. The first baseline agrees with the oracle there under several distributions of inputs. They are
@@ -27,7 +27,8 @@ from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.references import output_specs
 from foundry.judge.proof.compare import compare
 from foundry.program import Arrays
-from ops import registry, validation
+from ops import registry
+from ops.declaring import validation
 from ops.spec import Op, widen
 from ops.workload import Workload
 

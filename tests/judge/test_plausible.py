@@ -10,7 +10,7 @@ from foundry.judge.time import plausible
 from foundry.judge.time.meter import undisturbed_us
 from foundry.judge.time.pairs import Latencies
 from ops import all_ops, registry
-from ops.cases import at_shapes
+from ops.declaring.cases import at_shapes
 
 PEAKS = Peaks((Reach(32 << 10, 200.0), Reach(8 << 20, 50.0)), memory_gb_s=10.0, gflops=100.0)
 

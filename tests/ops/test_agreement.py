@@ -10,17 +10,17 @@ import pytest
 
 import ops
 from foundry.testing.op_contract import disagreements
-from ops.agreement import check
+from ops.declaring.agreement import check
+from ops.declaring.masking import AS_IT_IS, CAUSAL, EVERY_KEY, Mask, Score
 from ops.errors import UsageError
 from ops.families.attention.masked import masked_attention
 from ops.families.attention.modifiers import WINDOW
 from ops.fills import Int
-from ops.masking import AS_IT_IS, CAUSAL, EVERY_KEY, Mask, Score
 from ops.workload import Tensor
 
 FILE = """
 from ops.families.attention.masked import masked_attention
-from ops.masking import Mask
+from ops.declaring.masking import Mask
 
 strict = masked_attention("strict", Mask(np=lambda q, k: k < q, metal="k <= q", until="q + 1"))
 """

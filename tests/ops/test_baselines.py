@@ -9,8 +9,8 @@ import pytest
 
 import ops
 from ops.baselines import Baseline
+from ops.declaring.masking import Score
 from ops.errors import UsageError
-from ops.masking import Score
 from ops.texts.mlx import MlxTextError, faults, names_in, statements
 
 KNOWN = ("x", "weight", "eps", "rows", "cols", "dtype")

@@ -16,7 +16,7 @@ from sampling import op_params
 import ops
 from foundry.testing.op_contract import OpContract, disagreements, main
 from ops import Op, Workload
-from ops.validation import problems
+from ops.declaring.validation import problems
 from ops.workload import Case
 
 Inputs = Mapping[str, NDArray[Any]]

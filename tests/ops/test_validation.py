@@ -13,12 +13,12 @@ import pytest
 import ops
 from foundry.metal.reading.parameters import INDEX_ATTRIBUTES, SIZE_ATTRIBUTES
 from ops import Axis, Case, Close, Distribution, Op, Set, Tensor, Ties, axes
+from ops.declaring.validation import check, problems, refused_name
 from ops.errors import UsageError
 from ops.families.attention.masked import masked_attention
 from ops.families.forms.pointwise import elementwise
 from ops.fills import Bits, Custom, Index, Int, Real, Segments, Sorted
 from ops.spec import bytes_moved, flops
-from ops.validation import check, problems, refused_name
 from ops.workload import reduction_length, shape_of
 
 ALL = list(ops.all_ops().values())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import ops
 from ops import Case, Workload
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.errors import UsageError
 from ops.spec import dtypes_of
 from ops.workload import param_value

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ops import registry
-from ops.cases import at_shapes
+from ops.declaring.cases import at_shapes
 from ops.errors import UsageError
 from ops.spec import Op
 from ops.workload_names import workload_of

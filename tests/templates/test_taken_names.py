@@ -8,8 +8,8 @@ import re
 import pytest
 
 from ops import CAUSAL, Mask, masked_attention
+from ops.declaring.masking import TAKEN
 from ops.errors import UsageError
-from ops.masking import TAKEN
 from templates import for_op, render
 from templates.space import coverage
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.axis import Axis, axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
+from ops.declaring.masking import CAUSAL, metal_of
 from ops.formulas import softmax_rows
-from ops.masking import CAUSAL, metal_of
 from ops.matches import Close
 from ops.parameters import Range
 from ops.spec import Op, Stored, unrounded

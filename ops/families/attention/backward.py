@@ -15,22 +15,22 @@ import numpy as np
 
 from ops.axis import Axis, axes
 from ops.baselines import Baseline
-from ops.cases import cases, labelled
-from ops.errors import UsageError
-from ops.families.attention import learnt
-from ops.families.attention.attention import AXES, attention
-from ops.families.attention.masked import SEEN, known_of, one_batch
-from ops.families.forms.rowwise import Layout, rowwise
-from ops.fills import LogSums
-from ops.masking import (
+from ops.declaring.cases import cases, labelled
+from ops.declaring.masking import (
     AS_IT_IS,
     Mask,
     Score,
     further_inputs,
     metal_of,
 )
+from ops.declaring.members import asked
+from ops.errors import UsageError
+from ops.families.attention import learnt
+from ops.families.attention.attention import AXES, attention
+from ops.families.attention.masked import SEEN, known_of, one_batch
+from ops.families.forms.rowwise import Layout, rowwise
+from ops.fills import LogSums
 from ops.matches import Close
-from ops.members import asked
 from ops.spec import Op, Steps, Stored, unrounded
 from ops.texts.metal import as_mlx
 from ops.workload import Case, Tensor, Workload, param_value

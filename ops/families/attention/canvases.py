@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ops.declaring.masking import Mask
 from ops.families.attention.masked import masked_attention
 from ops.families.attention.pairs import CANVAS_KEYS, canvas, frames, near_of
-from ops.masking import Mask
 from ops.spec import Op
 from ops.workload import Case
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ops.axis import Axis, axes
 from ops.baselines import Baseline
-from ops.cases import CaseSets, cases, labelled
+from ops.declaring.cases import CaseSets, cases, labelled
 from ops.fills import Custom, Int, Real
 from ops.formulas import softmax_rows
 from ops.matches import Close

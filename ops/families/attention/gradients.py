@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ops.declaring.masking import AS_IT_IS, CAUSAL, EVERY_KEY
 from ops.families.attention.attention import attention
 from ops.families.attention.backward import attention_gradient
 from ops.families.attention.layouts import attention_sequence_first, heads_first, sequence_first
@@ -41,7 +42,6 @@ from ops.families.attention.packings import (
     attention_twice,
     attention_wave,
 )
-from ops.masking import AS_IT_IS, CAUSAL, EVERY_KEY
 from ops.spec import Op
 
 attention_vjp = attention_gradient("attention_vjp", attention, CAUSAL)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ops.axis import Axis, axes
 from ops.baselines import Baseline
+from ops.declaring.masking import CAUSAL
 from ops.families.attention.masked import masked_attention
 from ops.families.forms.indexed import indexed
 from ops.families.positions.rotary import ROTATED, SINCOS, TURN, TURNED_MLX, TURNS, turned
-from ops.masking import CAUSAL
 from ops.matches import Close
 from ops.spec import Op, Stored, unrounded
 from ops.workload import Tensor, Workload

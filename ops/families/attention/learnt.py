@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ops.masking import LearntBins, LearntRow, Score
-from ops.members import asked
+from ops.declaring.masking import LearntBins, LearntRow, Score
+from ops.declaring.members import asked
 from ops.texts.metal import as_mlx
 
 Learnt = LearntRow | LearntBins

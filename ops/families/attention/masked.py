@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ops import agreement
 from ops.baselines import Baseline
-from ops.cases import cases, defaults, labelled, ranges_of, shown, unshown
-from ops.families.attention.attention import AXES, attention
-from ops.masking import (
+from ops.declaring import agreement
+from ops.declaring.cases import cases, defaults, labelled, ranges_of, shown, unshown
+from ops.declaring.masking import (
     AS_IT_IS,
     CAUSAL,
     EVERY_KEY,
@@ -26,8 +25,9 @@ from ops.masking import (
     further_inputs,
     metal_of,
 )
+from ops.declaring.members import asked, values, written_with
+from ops.families.attention.attention import AXES, attention
 from ops.matches import Close
-from ops.members import asked, values, written_with
 from ops.spec import Op, Oracle, Steps, Stored, unrounded
 from ops.workload import Case, Tensor, Workload, param_value
 

@@ -8,7 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ops.cases import labelled
+from ops.declaring.cases import labelled
+from ops.declaring.masking import (
+    CAUSAL,
+    CAUSAL_PAIRS,
+    EVERY_KEY,
+    LearntBins,
+    LearntRow,
+    LogSum,
+    Mask,
+    Score,
+)
 from ops.families.attention.attention import AXES
 from ops.families.attention.masked import SEEN, masked_attention
 from ops.families.attention.pairs import (
@@ -21,7 +31,6 @@ from ops.families.attention.pairs import (
     until_prefix,
 )
 from ops.fills import Bool, Custom, Int, Segments
-from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, LearntBins, LearntRow, LogSum, Mask, Score
 from ops.texts.metal import as_mlx
 from ops.workload import Tensor
 

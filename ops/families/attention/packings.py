@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ops.declaring.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, LearntBins, Mask, Score
 from ops.families.attention.masked import masked_attention
 from ops.families.attention.pairs import batches
 from ops.fills import Custom, Int
-from ops.masking import CAUSAL, CAUSAL_PAIRS, EVERY_KEY, LearntBins, Mask, Score
 from ops.workload import Tensor
 
 SANDWICH_TERMS = 4

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.axis import Axis, axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.families.attention.attention import AXES, attention
 from ops.formulas import gelu_tanh
 from ops.matches import Close

@@ -13,10 +13,10 @@ from typing import Any
 
 from ops.axis import Axis
 from ops.baselines import Baseline
-from ops.cases import CaseSets, Values, defaults
+from ops.declaring.cases import CaseSets, Values, defaults
+from ops.declaring.members import Formula, values
 from ops.dtypes import FLOAT_DTYPES
 from ops.families.forms.pointwise import NO_RANGES, NONE
-from ops.members import Formula, values
 from ops.parameters import Range
 from ops.spec import Op, Steps
 from ops.workload import Tensor, Workload

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from ops.axis import Axis, axes
 from ops.baselines import Baseline
-from ops.cases import CaseSets, Values, defaults
+from ops.declaring.cases import CaseSets, Values, defaults
+from ops.declaring.members import values
 from ops.families.forms.pointwise import NO_RANGES, NONE
 from ops.fills import Bits, Index, Int, Real, Sorted
 from ops.matches import Close
-from ops.members import values
 from ops.parameters import Range
 from ops.spec import Op, Steps, Stored, unrounded
 from ops.workload import Tensor, Workload

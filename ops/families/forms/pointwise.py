@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from ops.axis import axes
 from ops.baselines import Baseline
-from ops.cases import (
+from ops.declaring.cases import (
     ROWS_HIDDEN,
     ROWS_VISIBLE,
     Values,
@@ -21,8 +21,8 @@ from ops.cases import (
     shown,
     unshown,
 )
+from ops.declaring.members import Formula, oracle, stepwise
 from ops.fills import Fill
-from ops.members import Formula, oracle, stepwise
 from ops.parameters import Range
 from ops.spec import Nonfinite, Op
 from ops.workload import Tensor

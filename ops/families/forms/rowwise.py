@@ -13,9 +13,9 @@ from typing import Any
 
 from ops.axis import Axis, axes
 from ops.baselines import Baseline
-from ops.cases import CaseSets, Values, defaults
+from ops.declaring.cases import CaseSets, Values, defaults
+from ops.declaring.members import Formula, oracle
 from ops.families.forms.pointwise import NO_RANGES, NONE
-from ops.members import Formula, oracle
 from ops.parameters import Range
 from ops.spec import Op, Steps, Stored
 from ops.workload import Tensor, Workload

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ops.axis import axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.families.forms.indexed import indexed
 from ops.families.matrices.low_rank import CODES, RANK
 from ops.matches import Close

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ops.baselines import Baseline
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.families.forms.linear import SILU, Weight, linear
 from ops.families.norms.norms import EPS
 from ops.formulas import gelu_tanh, logistic

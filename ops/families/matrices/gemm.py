@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ops.axis import axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.families.forms.indexed import indexed
 from ops.matches import Close
 from ops.spec import Op

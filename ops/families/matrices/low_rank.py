@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ops.axis import Axis, axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.families.forms.linear import GROUP, Weight
 from ops.families.norms.norms import EPS
 from ops.families.norms.norms_fused import rms

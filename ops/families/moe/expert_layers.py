@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ops.axis import Axis, axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.fills import Index
 from ops.formulas import logistic
 from ops.matches import Close

@@ -8,7 +8,7 @@ import numpy as np
 
 from ops.axis import Axis, axes
 from ops.baselines import Baseline
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.families.forms.pointwise import elements
 from ops.families.forms.rowwise import MOMENTS, Layout, rowwise
 from ops.families.norms.norms import BENCH, EPS, HIDDEN, VISIBLE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ops.axis import Axis, axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.families.norms.norms import EPS
 from ops.families.norms.norms_fused import rms
 from ops.matches import Close

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ops.axis import axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
+from ops.declaring.members import Formula, oracle
 from ops.fills import Index
 from ops.matches import Close, Exact, Match
-from ops.members import Formula, oracle
 from ops.spec import Op
 from ops.workload import Tensor
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ops.axis import axes
-from ops.cases import cases
+from ops.declaring.cases import cases
 from ops.families.forms.indexed import indexed
 from ops.families.forms.pointwise import BENCH, binary, elements, pointwise
 from ops.families.forms.rowwise import rowwise

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ops.cases import Values
+from ops.declaring.cases import Values
+from ops.declaring.members import Formula
 from ops.families.forms.pointwise import NONE, elements, gradient, pointwise
 from ops.families.pointwise.elementwise import NORMAL_SHARE
 from ops.formulas import (
@@ -16,7 +17,6 @@ from ops.formulas import (
     logistic,
     normal_share,
 )
-from ops.members import Formula
 from ops.spec import Nonfinite, Op
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ops.axis import Axis, axes
 from ops.baselines import Baseline
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.matches import Close
 from ops.parameters import Range
 from ops.spec import Op

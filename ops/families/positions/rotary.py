@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ops.axis import Axis, axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.families.forms.indexed import indexed
 from ops.matches import Close
 from ops.parameters import Range

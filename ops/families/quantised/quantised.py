@@ -12,10 +12,10 @@ import numpy
 from numpy.typing import NDArray
 
 from ops.axis import Axis, axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
+from ops.declaring.members import Formula, written_with
 from ops.families.forms.linear import codes
 from ops.fills import Bits
-from ops.members import Formula, written_with
 from ops.spec import Op
 from ops.workload import Tensor
 

@@ -6,7 +6,7 @@ fewer bytes a weight has, and the fewer launches share them, the faster.
 
 from __future__ import annotations
 
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.families.forms.linear import SILU, Weight, linear
 from ops.formulas import logistic
 from ops.spec import Op

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ops.cases import labelled
+from ops.declaring.cases import labelled
 from ops.families.rows.recurrences import DELTA, DELTA_IN_FLOAT32, gated_delta
 from ops.fills import Real
 from ops.workload import Tensor

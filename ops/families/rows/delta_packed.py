@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ops.axis import Axis, axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.families.rows.recurrences import OF_CHUNKS, STEP, delta_rule, gated_delta
 from ops.fills import Offsets
 from ops.spec import Op

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from ops.axis import Axis, axes
-from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
+from ops.declaring.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
+from ops.declaring.members import Formula, oracle
 from ops.matches import Close, Exact, Match
-from ops.members import Formula, oracle
 from ops.spec import Nonfinite, Op
 from ops.workload import Tensor
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ops.axis import axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.families.forms.pointwise import elements
 from ops.families.forms.rowwise import MOMENTS, rowwise
 from ops.families.rows.losses import LOGITS, SHAPES

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ops.axis import Axis, axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.families.forms.indexed import indexed
 from ops.families.forms.pointwise import elements
 from ops.families.forms.rowwise import rowwise

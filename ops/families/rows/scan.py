@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.axis import axes
-from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
+from ops.declaring.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
+from ops.declaring.members import Formula, oracle
 from ops.matches import Close, Exact, Match
-from ops.members import Formula, oracle
 from ops.spec import Nonfinite, Op
 from ops.workload import Tensor, Workload
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.axis import Axis, axes
-from ops.cases import cases, labelled
+from ops.declaring.cases import cases, labelled
 from ops.matches import Exact
 from ops.spec import Op
 from ops.workload import Tensor, Workload

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ops.axis import axes
-from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
+from ops.declaring.cases import ROWS_HIDDEN, ROWS_VISIBLE, labelled
 from ops.formulas import softmax_rows
 from ops.matches import Close
 from ops.spec import Op

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ops.cases import ROWS_HIDDEN, ROWS_VISIBLE, cases, labelled
+from ops.declaring.cases import ROWS_HIDDEN, ROWS_VISIBLE, cases, labelled
 from ops.families.forms.pointwise import elements
 from ops.families.forms.rowwise import Layout, rowwise
 from ops.families.rows.losses import LOGITS, SHAPES, SOFT, log_softmax_rows

@@ -29,7 +29,7 @@ from foundry.errors import FoundryError, UsageError
 from foundry.judge.verdict import Status
 from foundry.kernel import parse
 from ops import registry
-from ops.mlx_formula import MlxFormula
+from ops.declaring.mlx_formula import MlxFormula
 from ops.workload import Workload
 
 SOURCE = """

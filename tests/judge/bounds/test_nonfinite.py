@@ -15,7 +15,7 @@ from foundry.judge.oracle.draws.nonfinite import INFINITE, NAN, NAN_OF_ANOTHER, 
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.judge.oracle.workloads.dealing import with_nonfinite
 from ops import Case, registry
-from ops.validation import problems
+from ops.declaring.validation import problems
 
 SOFTMAX, LOG, RMS_NORM, MATMUL = map(registry.get, ("softmax", "log", "rms_norm", "matmul"))
 OPTIONS = JudgeOptions(sanitizer=None, reach_s=0.0, timed=False, per_workload=1)

@@ -19,7 +19,7 @@ from foundry.judge.oracle.workloads.dealing import (
     with_planted,
 )
 from ops import Axis, Case, Op, axes, registry
-from ops.cases import cases
+from ops.declaring.cases import cases
 from ops.texts.expressions import holds
 from templates import one_of_each_text
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ops import Axis, Case, Exact, Op, Tensor, axes, elementwise
-from ops.cases import cases
+from ops.declaring.cases import cases
 from ops.fills import Bits, Index, Real, Segments
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 import ops
 from ops import Mask, masked_attention
+from ops.declaring.validation import check
 from ops.errors import UsageError
 from ops.fills import Segments
 from ops.fills.spans import LONG
-from ops.validation import check
 from ops.workload import Case, shape_of
 
 AXES = {"batch": 1, "heads": 2, "kv_heads": 1, "head_dim": 4}

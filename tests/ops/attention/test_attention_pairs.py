@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ops
+from ops.declaring.members import asked
 from ops.families.attention.masked import known_of
-from ops.members import asked
 from ops.spec import Op, flops
 from ops.workload import Case, Workload
 

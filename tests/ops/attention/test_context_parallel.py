@@ -10,9 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 import ops
+from ops.declaring.masking import AS_IT_IS, CAUSAL, EVERY_KEY, NO_KEY, Mask
 from ops.families.attention.masked import one_batch
 from ops.families.attention.modifiers import DOCUMENT
-from ops.masking import AS_IT_IS, CAUSAL, EVERY_KEY, NO_KEY, Mask
 from ops.workload import Case
 
 Array = NDArray[Any]

@@ -16,10 +16,10 @@ from foundry import kernel
 from foundry.engines.cpu import CpuEngine
 from foundry.judge.oracle.inputs import make_inputs
 from foundry.program import BuildFailure
+from ops.declaring.masking import Mask
+from ops.declaring.members import asked
 from ops.families.attention.block_masks import EMPTY, FULL, bounds_of, states_of
 from ops.families.attention.masked import known_of
-from ops.masking import Mask
-from ops.members import asked
 from ops.spec import Op, widen
 from ops.workload import Case, Tensor, Workload
 from templates import default, get, render

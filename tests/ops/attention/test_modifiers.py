@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops import CAUSAL, Mask, Score, Tensor, masked_attention
+from ops.declaring.validation import check
 from ops.errors import UsageError
 from ops.families.attention.block_masks import EMPTY, FULL, bounds_of, states_of
 from ops.texts.metal_values import evaluate
-from ops.validation import check
 
 WINDOW: dict[str, Any] = {"first": "q - w + 1", "until": "q + 1", "params": {"w": (4, 2)}}
 

@@ -10,8 +10,8 @@ import pytest
 
 import ops
 from ops import Tensor, axes, registry
+from ops.declaring.gradients import check, problems
 from ops.errors import UsageError
-from ops.gradients import check, problems
 
 NORM = ops.get("rms_norm")
 X, WEIGHT = NORM.inputs

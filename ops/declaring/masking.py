@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ops.cases import Values
+from ops.declaring.cases import Values
 from ops.errors import UsageError
 from ops.texts.metal import as_mlx
 from ops.texts.mlx import names_in

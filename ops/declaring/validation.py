@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from typing import get_args
 
 from ops.baselines import RESERVED, Baseline
+from ops.declaring.fields import mistyped
 from ops.dtypes import DTYPE_BYTES, FLOAT_DTYPES
 from ops.errors import UsageError
-from ops.fields import mistyped
 from ops.fills import Fill
 from ops.matches import Close, Distribution, Exact, Set, Ties
 from ops.spec import Nonfinite, Op, bytes_moved, flops

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ops.cases import Values
+from ops.declaring.cases import Values
+from ops.declaring.masking import Mask, Score
+from ops.declaring.members import asked
 from ops.errors import UsageError
 from ops.fills import default
-from ops.masking import Mask, Score
-from ops.members import asked
 from ops.texts import wide_mlx
 from ops.texts.expressions import evaluate as size_of
 from ops.texts.metal_values import evaluate

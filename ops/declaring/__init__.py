@@ -1,0 +1,1 @@
+"""How families declare their ops, and what holds a declaration to the rules."""
