@@ -195,5 +195,6 @@ def _too_small(bar: Bar) -> str:
 def _disagreement(name: str, alone_us: float, beside_us: float) -> str:
     return (
         f"proven, but not timed: the baseline '{name}' takes {alone_us:.3g} us alone and "
-        f"{beside_us:.3g} us beside the kernel, {_ATTEMPTS} times over. Try on an idle device."
+        f"{beside_us:.3g} us beside the kernel, {_ATTEMPTS} times over. "
+        "Try on an idle device, or a larger bench case."
     )
