@@ -21,7 +21,7 @@ and span two measurements on other inputs in other memory.
 HELD_BYTES = "held_bytes"
 """Key among the facts of a timing: bytes that calls went through before they came to the same."""
 
-JUDGE_VERSION = 23
+JUDGE_VERSION = 24
 """Goes up whenever a verdict could change; evaluations of another version are judged again."""
 
 

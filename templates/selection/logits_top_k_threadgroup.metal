@@ -7,7 +7,8 @@ K = "k"
 */
 // Whole numbers in the order of the floats: the bits of negative ones are flipped.
 inline uint ordered(float v) {
-  const uint bits = as_type<uint>(v + 0.0f);  // -0.0 becomes 0.0, which it equals
+  // -0.0 equals 0.0. Said of the bits: fast math adds no zero.
+  const uint bits = as_type<uint>(v) == 0x80000000u ? 0u : as_type<uint>(v);
   return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 inline uint group_sum(uint value, threadgroup uint* shared, uint lane, uint simd, uint simds) {

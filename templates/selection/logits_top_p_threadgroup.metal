@@ -7,7 +7,8 @@ threadgroup = [{{ threads }}, 1, 1]
 */
 // Whole numbers in the order of the floats: the bits of negative ones are flipped.
 inline uint ordered(float v) {
-  const uint bits = as_type<uint>(v + 0.0f);  // -0.0 becomes 0.0, which it equals
+  // -0.0 equals 0.0. Said of the bits: fast math adds no zero.
+  const uint bits = as_type<uint>(v) == 0x80000000u ? 0u : as_type<uint>(v);
   return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 {{ group_reduce("group_sum", "simd_sum", "0.0f") -}}

@@ -104,6 +104,18 @@ def test_spots_are_a_few_values_of_every_size_in_one_input_alone() -> None:
     assert holders == {"q", "k", "v", "dout"}
 
 
+def test_some_rows_of_ties_are_zeros_most_of_them_positive() -> None:
+    softmax = registry.get("softmax")
+    workload = softmax.workload(Case({"rows": 200, "cols": 48}), "float32")
+    ties = make_inputs(softmax, workload, "ties", 1)["x"]
+    zeros = ties[(ties == 0).all(axis=1)]
+    assert 40 < len(zeros) < 100
+    negative = np.signbit(zeros).mean(axis=1)
+    assert ((negative > 0) & (negative < 0.1)).sum() > 10
+    alone = softmax.workload(Case({"rows": 1, "cols": 48}), "float32")
+    assert all(make_inputs(softmax, alone, "ties", seed)["x"].any() for seed in range(20))
+
+
 def test_the_two_kinds_of_spots_lie_in_two_inputs() -> None:
     workload = registry.get("matmul").workload(Case({"m": 9, "n": 9, "k": 40}), "float32")
     drawn = [make_inputs(registry.get("matmul"), workload, name, 1) for name in spots.SPOTS]

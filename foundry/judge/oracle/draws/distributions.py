@@ -30,6 +30,7 @@ _NEAR = 48.0
 """Where functions of one number change most."""
 _KEPT = 2 / 3
 """Of the rows that are masked: with one element that is not."""
+_ZERO_ROWS = 1 / 3
 _ROUND = np.arange(-512, 513) / 8.0
 _EXTREME_EXPONENT = MappingProxyType({"float16": 10, "bfloat16": 24, "float32": 24})
 """Largest power of two drawn: products and long sums of them stay finite in float32."""
@@ -91,10 +92,17 @@ def _constant(rng: Generator, shape: Shape, dtype: str) -> Values:
 
 
 def _ties(rng: Generator, shape: Shape, dtype: str) -> Values:
-    """Few values, among them both zeros, which are equal; in some rows nothing is above them."""
+    """Few values, among them both zeros, which are equal; in some rows nothing is above them.
+
+    Some of several rows are all zeros, most of them positive: a kernel that takes a negative
+    one for less puts it behind all others, and beyond whatever share or rank ends among them.
+    """
     values: Values = np.array([-1.0, -0.5, -0.0, 0.0, 0.5, 1.0])[rng.integers(0, 6, shape)]
     rows = _column(shape)
-    return np.where((rng.random(rows) < 0.5) & (values > 0), -values, values)
+    values = np.where((rng.random(rows) < 0.5) & (values > 0), -values, values)
+    is_zero = (rng.random(rows) < _ZERO_ROWS) & (math.prod(rows) > 1)
+    zeros = np.where(rng.random(shape) < np.exp2(-rng.uniform(1.0, 6.0, rows)), -0.0, 0.0)
+    return np.where(is_zero, zeros, values)
 
 
 def _duplicates(rng: Generator, shape: Shape, dtype: str) -> Values:
