@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from foundry.chips import fitted
+from foundry.chips import registry as chips
+from foundry.chips.device import device_of
 from foundry.errors import unknown
 from foundry.program import Device
 from foundry.prompts.assignment import Assignment
@@ -22,6 +25,7 @@ def tasks(
     dtypes: Sequence[str] = ("float32",),
     hold_out: Collection[str] = (),
     prompt: str = "full",
+    chip: str | None = None,
 ) -> list[dict[str, Any]]:
     """One row per op and element type: `prompt` (system and user), `op`, `dtype`.
 
@@ -30,9 +34,10 @@ def tasks(
         dtypes: Element types; an op without one of them has fewer rows.
         hold_out: Ops to leave out.
         prompt: How much a prompt explains: `full`, or `compact` for small models.
+        chip: Key of a chip on which times are predicted, where the reward's speed is `predicted`.
 
     Raises:
-        UsageError: An unknown op, or an unknown form of a prompt.
+        UsageError: An unknown op, chip, or form of a prompt.
     """
     if prompt not in FORMS:
         raise unknown("prompt", prompt, FORMS)
@@ -41,11 +46,12 @@ def tasks(
         if name not in known:
             raise unknown("op", name, known)
     wanted = [known[name] for name in (known if ops is None else ops) if name not in hold_out]
+    device = _DEVICE if chip is None else device_of(chips.get(chip), fitted.built_in(), _DEVICE)
     rows: list[dict[str, Any]] = []
     for op in wanted:
         for dtype in dtypes:
             if dtype in op.dtypes:
-                asked_for = Assignment(op, dtype, _DEVICE, turn=len(rows) % len(FOCI))
+                asked_for = Assignment(op, dtype, device, turn=len(rows) % len(FOCI))
                 built = build(asked_for, FORMS[prompt])
                 messages = [
                     {"role": "system", "content": built.system},

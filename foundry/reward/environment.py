@@ -94,7 +94,9 @@ class KernelTaskset(vf.Taskset[KernelTask, KernelTasksetConfig]):
         if held and not ops:
             return
         left_out = () if held else config.hold_out
-        for row in tasks(ops or None, config.dtypes, left_out, config.prompt):
+        options = config.task.options()
+        chip = options.chip if options.speed == "predicted" else None
+        for row in tasks(ops or None, config.dtypes, left_out, config.prompt, chip):
             system, user = (message["content"] for message in row["prompt"])
             name = f"{row['op']}/{row['dtype']}"
             data = KernelData(

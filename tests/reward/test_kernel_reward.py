@@ -319,6 +319,16 @@ def test_tasks_ask_as_a_search_does_and_leave_held_out_ops_alone() -> None:
         tasks(["softmex"])
 
 
+def test_tasks_for_a_chip_say_that_its_times_are_predicted() -> None:
+    (here,), (there,) = tasks(["softmax"]), tasks(["softmax"], chip="m4-max")
+    assert "timed against MLX" in here["prompt"][0]["content"]
+    assert "timed against MLX" not in there["prompt"][0]["content"]
+    assert "is predicted" in there["prompt"][0]["content"]
+    assert "m4-max" in there["prompt"][1]["content"]
+    with pytest.raises(UsageError, match="m4-max"):
+        tasks(["softmax"], chip="m4-maks")
+
+
 def test_no_op_asks_for_nothing() -> None:
     assert tasks(ops=[]) == []
     assert [row["op"] for row in tasks(ops=["softmax"])] == ["softmax"]
