@@ -1,3 +1,4 @@
+{% from "order.jinja" import ordered %}
 /*kernel
 op = "logits_top_k"
 grid = [{{ threads }}, "rows", 1]
@@ -5,12 +6,7 @@ threadgroup = [{{ threads }}, 1, 1]
 [constants]
 K = "k"
 */
-// Whole numbers in the order of the floats: the bits of negative ones are flipped.
-inline uint ordered(float v) {
-  // -0.0 equals 0.0. Said of the bits: fast math adds no zero.
-  const uint bits = as_type<uint>(v) == 0x80000000u ? 0u : as_type<uint>(v);
-  return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
+{{ ordered() -}}
 inline uint group_sum(uint value, threadgroup uint* shared, uint lane, uint simd, uint simds) {
   value = simd_sum(value);
   if (lane == 0) {

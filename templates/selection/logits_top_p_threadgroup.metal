@@ -1,3 +1,4 @@
+{% from "order.jinja" import ordered %}
 {% from "rows.jinja" import group_reduce %}
 {% set exp = "fast::exp" if fast_exp else "exp" %}
 /*kernel
@@ -5,12 +6,7 @@ op = "logits_top_p"
 grid = [{{ threads }}, "rows", 1]
 threadgroup = [{{ threads }}, 1, 1]
 */
-// Whole numbers in the order of the floats: the bits of negative ones are flipped.
-inline uint ordered(float v) {
-  // -0.0 equals 0.0. Said of the bits: fast math adds no zero.
-  const uint bits = as_type<uint>(v) == 0x80000000u ? 0u : as_type<uint>(v);
-  return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
+{{ ordered() -}}
 {{ group_reduce("group_sum", "simd_sum", "0.0f") -}}
 {{ group_reduce("group_max", "simd_max", "-INFINITY") -}}
 // --- body ---

@@ -1,3 +1,4 @@
+{% from "order.jinja" import rank_of %}
 {% set wide = threads > 32 %}
 /*kernel
 op = "topk"
@@ -8,14 +9,7 @@ K = "k"
 THREADS = {{ threads }}
 KEEP = {{ keep }}
 */
-// An integer that orders as the value does, by its bits alone, so that denormals keep their order:
-// NaN is the smallest, -0 equals 0, and no element has rank 0.
-inline uint rank_of(float v) {
-  const uint bits = as_type<uint>(v);
-  const uint magnitude = bits & 0x7fffffffu;
-  const uint rank = bits >> 31 ? 0x80000000u - magnitude : 0x80000000u + magnitude;
-  return magnitude > 0x7f800000u ? 1u : rank;
-}
+{{ rank_of() -}}
 // --- body ---
 const uint row = threadgroup_position_in_grid.y;
 const uint thread_in_row = thread_position_in_threadgroup.x;

@@ -1,3 +1,4 @@
+{% from "order.jinja" import rank_of %}
 {# One look of a lane at its candidates: a sorted list of the best that come after the last taken. #}
 {% macro look(begin, end, rank, place) %}
 if (ranks_here[0] == 0 && more) {
@@ -59,14 +60,7 @@ K = "k"
 CHUNK = {{ chunk }}
 KEEP = {{ keep }}
 */
-// An integer that orders as the value does, by its bits alone, so that denormals keep their order:
-// NaN is the smallest, -0 equals 0, and no element has rank 0.
-inline uint rank_of(float v) {
-  const uint bits = as_type<uint>(v);
-  const uint magnitude = bits & 0x7fffffffu;
-  const uint rank = bits >> 31 ? 0x80000000u - magnitude : 0x80000000u + magnitude;
-  return magnitude > 0x7f800000u ? 1u : rank;
-}
+{{ rank_of() -}}
 // --- body ---
 const uint lane = thread_index_in_simdgroup;
 const uint chunk = thread_position_in_grid.y;
