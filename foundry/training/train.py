@@ -44,11 +44,11 @@ def train(
         raise EnvironmentUnusable(
             "mlx-lm is not installed.", "Install it: pip install 'metal-foundry[models]'."
         )
-    if slow := _advice():
-        told(slow)
     there = splits(plan.data)
     for split in there:
         _check(plan, split, told)
+    if slow := _advice():
+        told(slow)
     write_schedule(plan)
     for command in commands(plan, there):
         told(shlex.join(command))

@@ -108,8 +108,9 @@ def command(
         resume=resume,
     )
     if dry_run:
+        lines = commands(plan, splits(data))
         write_schedule(plan)
-        for line in commands(plan, splits(data)):
+        for line in lines:
             click.echo(shlex.join(line))
         return
     train(plan, told=note)

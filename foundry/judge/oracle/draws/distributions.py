@@ -31,6 +31,7 @@ _NEAR = 48.0
 _KEPT = 2 / 3
 """Of the rows that are masked: with one element that is not."""
 _ZERO_ROWS = 1 / 3
+"""Of rows with ties: with nothing but zeros, of both signs."""
 _ROUND = np.arange(-512, 513) / 8.0
 _EXTREME_EXPONENT = MappingProxyType({"float16": 10, "bfloat16": 24, "float32": 24})
 """Largest power of two drawn: products and long sums of them stay finite in float32."""
