@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 from searching import Stage
-from test_pages import story
+from test_pages import large_story, story
 
 from discover.pages.html import page
-from discover.pages.story import Story
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -60,16 +59,7 @@ def test_every_node_of_a_small_search_shows_and_opens(stage: Stage, tmp_path: Pa
 @needs_browser
 @pytest.mark.slow
 def test_a_page_of_20_000_nodes_opens_within_three_seconds(stage: Stage, tmp_path: Path) -> None:
-    told = story(stage)
-    nodes = [told.seen[1]] + [
-        type(one)(
-            type(one.node)(**{**vars(one.node), "id": i, "parent": (i - 1) // 3}),
-            one.label, one.evaluation, one.text, one.parent_text, one.calls,
-        )
-        for i in range(1, 20_000)
-        for one in [told.seen[2 + i % 4]]
-    ]  # fmt: skip
-    large = Story(told.summary, tuple(nodes), told.best, told.start, told.steps, told.failures)
+    large = large_story(stage)
     text = opened(page([large], "Large"), tmp_path)
     took = re.search(r"opened in (\d+) ms", text)
     assert took is not None

@@ -53,6 +53,20 @@ def story(stage: Stage) -> Story:
     return gather(stage.store, summarise(stage.store, found))
 
 
+def large_story(stage: Stage) -> Story:
+    """The same search, grown to 20,000 nodes."""
+    told = story(stage)
+    nodes = [told.seen[1]] + [
+        type(one)(
+            type(one.node)(**{**vars(one.node), "id": i, "parent": (i - 1) // 3}),
+            one.label, one.evaluation, one.text, one.parent_text, one.calls,
+        )
+        for i in range(1, 20_000)
+        for one in [told.seen[2 + i % 4]]
+    ]  # fmt: skip
+    return Story(told.summary, tuple(nodes), told.best, told.start, told.steps, told.failures)
+
+
 def details(text: str) -> list[dict[str, Any]]:
     packed = re.findall(r'<script type="text/plain" id="chunk-\d+-\d+">([^<]+)<', text)
     return [one for chunk in packed for one in json.loads(gzip.decompress(base64.b64decode(chunk)))]
@@ -159,16 +173,7 @@ def test_charts_stay_within_their_frame() -> None:
 
 @pytest.mark.slow
 def test_a_page_of_20_000_nodes_is_quick_to_write_and_small(stage: Stage) -> None:
-    told = story(stage)
-    many = [told.seen[1]] + [
-        type(one)(
-            type(one.node)(**{**vars(one.node), "id": i, "parent": (i - 1) // 3}),
-            one.label, one.evaluation, one.text, one.parent_text, one.calls,
-        )
-        for i in range(1, 20_000)
-        for one in [told.seen[2 + i % 4]]
-    ]  # fmt: skip
-    large = Story(told.summary, tuple(many), told.best, told.start, told.steps, told.failures)
+    large = large_story(stage)
     text = page([large], "Large")
     assert len(text) < 12_000_000
     assert len(details(text)) == 20_000
